@@ -1,0 +1,52 @@
+"""ftkit: from raw text to live traffic by one recipe.
+
+    outcome = ftkit.run("recipes/quickstart.toml", overrides={"search.trials": 2})
+    ftkit.load(outcome.bundle).predict(["Shares rose after the bank cut its rates."])
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ftkit.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from ftkit.bundle import Bundle
+    from ftkit.contracts import Emit, Outcome
+
+__version__ = "0.1.0"
+__all__ = ["__version__", "hookimpl", "load", "run"]
+
+
+def run(
+    recipe: str | Path,
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    fresh: bool = False,
+    emit: Emit | None = None,
+) -> Outcome:
+    """Carry out a recipe and say how it ended; an interrupted run of the same plan goes on unless `fresh`.
+
+    `overrides` maps dotted keys to values, as `--set` does. `emit` gets every event; without it, progress is
+    printed as on the command line. Raises: FtkitError, with what, where and how to mend.
+    """
+    from ftkit import recipe as recipes
+    from ftkit import runner
+
+    if emit is None:
+        from ftkit import display
+
+        emit = display.printer()
+    return runner.run(recipes.load(recipe, overrides=overrides), emit, fresh=fresh)
+
+
+def load(bundle: str | Path) -> Bundle:
+    """Open a bundle, every hash verified: `.predict(texts)`, `.probabilities(texts)`, `.classes`.
+
+    Raises: BundleError, or PluginError when its backbone's plugin is not installed.
+    """
+    from ftkit.bundle import verify
+
+    return verify(bundle)

@@ -1,0 +1,166 @@
+"""What a trained model is on disk: written whole, verified by hash, loaded by the backbone that made it.
+
+    BUNDLE/
+      manifest.json         classes, backbone, lineage, and the SHA-256 of every other file
+      model/                what the backbone's classifier saved: safetensors, configuration, tokenizer
+      recipe.toml           the resolved recipe
+      sample_request.json   a request that must be answered: the smoke test of every deployment
+      README.md             the model card
+
+The hash of `manifest.json` names the bundle: it covers every byte of it.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ftkit import files
+from ftkit.contracts import Classifier
+from ftkit.errors import BundleError
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A verified bundle."""
+
+    folder: Path
+    manifest: Mapping[str, Any]
+    hash: str
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Label names, in the order of the model's outputs."""
+        return tuple(self.manifest["classes"])
+
+    @cached_property
+    def sample_request(self) -> dict[str, Any]:
+        """A request in the endpoint's format that a healthy deployment answers."""
+        return json.loads((self.folder / "sample_request.json").read_text(encoding="utf-8"))
+
+    @cached_property
+    def recipe(self) -> str:
+        """The resolved recipe that made the model, as TOML text."""
+        return (self.folder / "recipe.toml").read_text(encoding="utf-8")
+
+    @cached_property
+    def classifier(self) -> Classifier:
+        """The model, loaded once. Raises: PluginError when the backbone's plugin is not installed; BundleError."""
+        from ftkit import plugins
+
+        backbone = plugins.load().find("backbones", self.manifest["backbone"]["use"])
+        return backbone().load(self.folder / "model")
+
+    def probabilities(self, texts: Sequence[str]) -> Any:
+        """Class probabilities, an array of (texts, classes)."""
+        return self.classifier.probabilities(texts)
+
+    def predict(self, texts: str | Sequence[str]) -> list[str]:
+        """The most probable label name of each text."""
+        texts = [texts] if isinstance(texts, str) else list(texts)
+        return [self.classes[index] for index in self.probabilities(texts).argmax(axis=1)] if texts else []
+
+
+def write(
+    folder: Path,
+    *,
+    model: Path,
+    classes: Sequence[str],
+    backbone: Mapping[str, Any],
+    recipe: str,
+    card: str,
+    sample_texts: Sequence[str],
+    about: Mapping[str, Any],
+) -> Bundle:
+    """Make a bundle of a folder that `Classifier.save` wrote; it is there whole, or not at all.
+
+    `backbone` is its recipe section with the winning values; `about` is what else the manifest should say.
+    Raises: BundleError, a full disk included, with nothing left behind.
+    """
+    try:
+        with files.whole_folder(folder) as partial:
+            shutil.copytree(model, partial / "model")
+            (partial / "recipe.toml").write_text(recipe, encoding="utf-8")
+            (partial / "README.md").write_text(card, encoding="utf-8")
+            files.write_json(partial / "sample_request.json", {"data": [{"text": text} for text in sample_texts]})
+            files.write_json(
+                partial / MANIFEST,
+                {
+                    **about,
+                    "format": FORMAT,
+                    "classes": list(classes),
+                    "backbone": dict(backbone),
+                    "files": {name: files.sha256(partial / name) for name in _names(partial)},
+                },
+            )
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+    return verify(folder)
+
+
+def verify(folder: str | Path) -> Bundle:
+    """Open a bundle after comparing every file with the manifest.
+
+    Raises: BundleError naming the first files that are missing, changed or not listed.
+    """
+    folder = Path(folder).expanduser().absolute()
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise BundleError(
+            "not a bundle: it has no manifest.json",
+            where=str(folder),
+            mend="`ftkit runs` and `ftkit models` show where bundles are.",
+        )
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        format_, listed = manifest["format"], dict(manifest["files"])
+        manifest["classes"], manifest["backbone"]["use"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BundleError("the manifest cannot be read", where=str(path), mend=_AGAIN) from error
+    if format_ != FORMAT:
+        raise BundleError(
+            f"the bundle has format {format_}, this ftkit reads format {FORMAT}",
+            where=str(folder),
+            mend="Use the ftkit version that made it: the manifest names it.",
+        )
+    present = set(_names(folder))
+    missing = sorted(set(listed) - present)
+    foreign = sorted(present - set(listed))
+    changed = sorted(name for name in present & set(listed) if files.sha256(folder / name) != listed[name])
+    for what, names in (("missing", missing), ("changed since it was written", changed), ("not in the manifest", foreign)):
+        if names:
+            shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+            raise BundleError(f"the bundle is damaged: {what}: {shown}", where=str(folder), mend=_AGAIN)
+    return Bundle(folder, manifest, files.sha256(path))
+
+
+_AGAIN = "Fetch it again from the registry, or run the recipe again; do not edit a bundle by hand."
+
+
+def _names(folder: Path) -> list[str]:
+    """Every file below a bundle's folder but the manifest, as relative POSIX paths."""
+    names = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    return sorted(name for name in names if name != MANIFEST)
+
+
+def _unwritable(folder: Path, error: OSError) -> BundleError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return BundleError(
+            "the disk is full; the bundle was not written and nothing half-made was left",
+            where=str(folder),
+            mend="Make room, or set FTKIT_HOME to a larger disk, then give the same command: finished trials are kept.",
+        )
+    return BundleError(
+        f"the bundle cannot be written: {error.strerror or error}",
+        where=str(error.filename or folder),
+        mend="Check the folder's permissions, then give the same command: finished trials are kept.",
+    )

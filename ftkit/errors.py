@@ -1,0 +1,121 @@
+"""The one tree of errors, and the exit codes they end in.
+
+FtkitError                    what went wrong, where, and how to mend it
+├── RecipeError               every mistake of one recipe at once; exit 2
+├── UsageError                a command or call that cannot be carried out as given; exit 2
+├── PluginError               a plugin is missing, broken, or clashes with another; exit 3
+└── StageError                a stage of a run failed; exit 4
+    ├── DataError             rows that cannot be read or split
+    ├── CheckpointError       pretrained weights or a tokenizer that cannot be had
+    ├── SearchError           no trial came to a result
+    ├── BundleError           a bundle that is damaged, incomplete or cannot be written
+    ├── LedgerError           a run's folder that cannot be used
+    ├── RegistryError         the model registry refused or is out of reach
+    └── DeployError           a deployment that did not become healthy, or an endpoint out of reach
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class ExitCode(enum.IntEnum):
+    """What `ftkit` returns to the shell."""
+
+    OK = 0
+    RECIPE = 2
+    PLUGIN = 3
+    STAGE = 4
+    NOT_PROMOTED = 5
+    INTERRUPTED = 130
+
+
+class FtkitError(Exception):
+    """An error a user can act on: what happened, where, and how to mend it."""
+
+    exit_code = ExitCode.STAGE
+
+    def __init__(self, what: str, where: str = "", mend: str = "") -> None:
+        super().__init__(what, where, mend)
+        self.what = what
+        self.where = where
+        self.mend = mend
+
+    def __str__(self) -> str:
+        place = f"{self.where}: " if self.where else ""
+        advice = f"\n  {self.mend}" if self.mend else ""
+        return f"{place}{self.what}{advice}"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One mistake of a recipe: the place as FILE:LINE, the dotted key, what is wrong and how to mend it."""
+
+    where: str
+    key: str
+    what: str
+    mend: str = ""
+
+    def __str__(self) -> str:
+        advice = f"\n  {self.mend}" if self.mend else ""
+        return f"{self.where}: {self.key}: {self.what}{advice}" if self.key else f"{self.where}: {self.what}{advice}"
+
+
+class RecipeError(FtkitError):
+    """A recipe that cannot be run; carries every mistake found, in the order of the file."""
+
+    exit_code = ExitCode.RECIPE
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        count = len(self.problems)
+        super().__init__(f"{count} mistake{'s' * (count != 1)} in the recipe")
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.problems))
+
+
+class UsageError(FtkitError):
+    """A command or call that cannot be carried out as given."""
+
+    exit_code = ExitCode.RECIPE
+
+
+class PluginError(FtkitError):
+    """A plugin is missing, does not import, or clashes with another."""
+
+    exit_code = ExitCode.PLUGIN
+
+
+class StageError(FtkitError):
+    """A stage of a run failed."""
+
+
+class DataError(StageError):
+    """Rows that cannot be read, or cannot be split into train, valid and test."""
+
+
+class CheckpointError(StageError):
+    """Pretrained weights or a tokenizer that cannot be had or do not fit together."""
+
+
+class SearchError(StageError):
+    """The search ended without a usable trial."""
+
+
+class BundleError(StageError):
+    """A bundle is damaged, incomplete or cannot be written."""
+
+
+class LedgerError(StageError):
+    """A run's folder cannot be read, written or locked."""
+
+
+class RegistryError(StageError):
+    """The model registry refused, or cannot be reached."""
+
+
+class DeployError(StageError):
+    """A deployment did not become healthy, or an endpoint cannot be reached."""

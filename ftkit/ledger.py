@@ -1,0 +1,230 @@
+"""A run's folder: an append-only journal of what is finished, so that a killed run goes on where it was.
+
+    HOME/runs/NAME-DATE-TIME/
+      recipe.toml      the resolved recipe
+      journal.jsonl    one fact a line: started, data, trial-started, trial, selected, tested, registered, deployed, finished
+      data/            the three splits as JSON lines, and the data report
+      cache/           what backbones derive from the rows, shared by all trials
+      trials/000/      a trial's log, and its model while it may still win
+      bundle/          the winner
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import filelock
+
+from ftkit import files
+from ftkit.contracts import SPLITS, Data, DataReport, Split, Trial
+from ftkit.errors import LedgerError
+
+
+class Ledger:
+    """The journal and folders of one run; every fact is on disk before `append` returns."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.run = folder.name
+        self._facts = list(_read(folder / "journal.jsonl"))
+
+    def append(self, fact: str, **values: Any) -> None:
+        """Write down one finished piece of work. Raises: LedgerError when the disk does not take it."""
+        entry = {"fact": fact, "at": datetime.now(UTC).isoformat(timespec="milliseconds"), **values}
+        path = self.folder / "journal.jsonl"
+        line = (json.dumps(entry) + "\n").encode()
+        try:
+            with path.open("ab") as file:
+                if file.tell() and not _ends_with_newline(path):
+                    line = b"\n" + line
+                file.write(line)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise LedgerError(
+                f"the journal cannot be written: {error.strerror}",
+                where=str(path),
+                mend="Make room or mend the permissions, then give the same command: what is in the journal is kept.",
+            ) from error
+        self._facts.append(entry)
+
+    def facts(self, fact: str) -> list[dict[str, Any]]:
+        """Every entry of one kind, oldest first."""
+        return [entry for entry in self._facts if entry["fact"] == fact]
+
+    def fact(self, fact: str) -> dict[str, Any] | None:
+        """The latest entry of one kind, or None."""
+        return next(reversed(self.facts(fact)), None)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run came to a decision; an interrupted or failed one did not."""
+        return self.fact("finished") is not None
+
+    def trial_folder(self, number: int) -> Path:
+        """Where trial `number` keeps its log and model."""
+        return self.folder / "trials" / f"{number:03d}"
+
+    def record_trial(self, trial: Trial) -> None:
+        """Write down a trial that came to its end."""
+        self.append("trial", trial=asdict(trial))
+
+    def trials(self) -> list[Trial]:
+        """Trials that came to their end, by number; the latest entry of a number counts."""
+        latest = {entry["trial"]["number"]: entry["trial"] for entry in self.facts("trial")}
+        return [Trial(**latest[number]) for number in sorted(latest)]
+
+    def store_data(self, data: Data) -> None:
+        """Write the splits and the report, whole or not at all, and then the fact `data`."""
+        try:
+            with files.whole_folder(self.folder / "data") as folder:
+                for name in SPLITS:
+                    split: Split = getattr(data, name)
+                    with (folder / f"{name}.jsonl").open("w", encoding="utf-8") as file:
+                        for index, (text, label) in enumerate(zip(split.texts, split.labels, strict=True)):
+                            row = {key: values[index] for key, values in split.columns.items()}
+                            file.write(json.dumps({"text": text, "label": int(label), "columns": row}) + "\n")
+                files.write_json(folder / "report.json", asdict(data.report) | {"classes": data.classes})
+        except OSError as error:
+            raise LedgerError(
+                f"the data of the run cannot be stored: {error.strerror}",
+                where=str(self.folder),
+                mend="Make room, or set FTKIT_HOME to a larger disk, then give the same command.",
+            ) from error
+        self.append("data", fingerprint=data.report.fingerprint)
+
+    def data(self, splits: Sequence[str] = SPLITS) -> Data:
+        """The run's data, only these splits filled: training never opens the test split."""
+        report = json.loads((self.folder / "data" / "report.json").read_text(encoding="utf-8"))
+        classes = tuple(report.pop("classes"))
+        empty = Split((), ())
+        read = {name: self._split(name) if name in splits else empty for name in SPLITS}
+        cache = self.folder / "cache"
+        cache.mkdir(exist_ok=True)
+        return Data(classes, **read, report=DataReport(**report), cache=cache)
+
+    def _split(self, name: str) -> Split:
+        with (self.folder / "data" / f"{name}.jsonl").open(encoding="utf-8") as file:
+            rows = [json.loads(line) for line in file]
+        columns = {key: tuple(row["columns"][key] for row in rows) for key in (rows[0]["columns"] if rows else ())}
+        return Split(tuple(row["text"] for row in rows), tuple(row["label"] for row in rows), columns)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the run for this process. Raises: LedgerError when another process carries it out."""
+        lock = filelock.FileLock(self.folder / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            pid = _text(self.folder / ".pid")
+            raise LedgerError(
+                f"this run is being carried out by another process{f' ({pid})' if pid else ''}",
+                where=str(self.folder),
+                mend="Wait for it, stop it, or give --fresh to start another run of the same recipe.",
+            ) from None
+        try:
+            (self.folder / ".pid").write_text(str(os.getpid()))
+            yield
+        finally:
+            lock.release()
+
+
+def plan_key(text: str) -> str:
+    """What makes two plans the same: a digest of the resolved recipe."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def begin(name: str, recipe: str, *, fresh: bool = False) -> tuple[Ledger, bool]:
+    """The ledger to go on with: that of the latest unfinished run of this very recipe, or a new one.
+
+    Returns the ledger and whether it goes on with an earlier run. Raises: LedgerError.
+    """
+    key = plan_key(recipe)
+    if not fresh:
+        for ledger in runs():
+            started = ledger.fact("started")
+            if started and started["key"] == key:
+                if not ledger.finished:
+                    return ledger, True
+                break
+    folder = _new_folder(files.home() / "runs", name)
+    files.write_text(folder / "recipe.toml", recipe)
+    ledger = Ledger(folder)
+    ledger.append("started", key=key, name=name)
+    return ledger, False
+
+
+def runs() -> list[Ledger]:
+    """Every run on this machine, newest first."""
+    folder = files.home() / "runs"
+    found = [Ledger(path.parent) for path in folder.glob("*/journal.jsonl")] if folder.is_dir() else []
+    return sorted(found, key=lambda each: (each.fact("started") or {}).get("at", ""), reverse=True)
+
+
+def find(run: str) -> Ledger:
+    """One run by its identifier, or by a folder's path. Raises: LedgerError naming the nearest."""
+    for folder in (files.home() / "runs" / run, Path(run)):
+        if (folder / "journal.jsonl").is_file():
+            return Ledger(folder.absolute())
+    latest = [ledger.run for ledger in runs()[:3]]
+    raise LedgerError(
+        f"there is no run {run!r}",
+        where=str(files.home() / "runs"),
+        mend=f"The latest are {', '.join(latest)}." if latest else "No run has been made yet: `ftkit run RECIPE`.",
+    )
+
+
+def _new_folder(parent: Path, name: str) -> Path:
+    stamp = f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    for suffix in ("", *(f"-{count}" for count in range(2, 1000))):
+        folder = parent / f"{stamp}{suffix}"
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise LedgerError(
+                f"no folder for the run can be made: {error.strerror}",
+                where=str(folder),
+                mend="Mend the permissions, or set FTKIT_HOME to a folder you can write to.",
+            ) from error
+        return folder
+    raise LedgerError(f"there are too many runs named {stamp}", where=str(parent))
+
+
+def _read(path: Path) -> Iterator[dict[str, Any]]:
+    """Entries of a journal; a line torn by a kill in the middle of writing is passed over."""
+    try:
+        lines = path.read_bytes().splitlines()
+    except FileNotFoundError:
+        return
+    for line in lines:
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(entry, dict) and "fact" in entry:
+            yield entry
+
+
+def _ends_with_newline(path: Path) -> bool:
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) == b"\n"
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return ""
+
+

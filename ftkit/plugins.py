@@ -1,0 +1,200 @@
+"""Find plugins by their entry points, ask each hook once, and refuse clashes and misspelt hooks.
+
+A plugin that fails to import is named and set aside; the others still work. Only a recipe that needs something
+not found stops, and then the broken plugins are part of the message.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, is_dataclass
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+import pluggy
+
+from ftkit import contracts, hookspecs
+from ftkit.errors import PluginError
+from ftkit.events import Event
+
+GROUP = "ftkit"
+
+KINDS: dict[str, type] = {
+    "datasets": contracts.Dataset,
+    "backbones": contracts.Backbone,
+    "search_spaces": contracts.SearchSpace,
+    "promotion_tests": contracts.PromotionTest,
+    "deployers": contracts.Deployer,
+    "platforms": contracts.Platform,
+    "registries": contracts.Registry,
+}
+"""Hook name to the protocol its components follow."""
+
+BUNDLED: dict[str, str] = {
+    "bbc-news": "ftkit-quickstart",
+    "minilm": "ftkit-quickstart",
+    "amazon-ucsd": "ftkit-amazon-ucsd",
+    "table": "ftkit-tables",
+    "bert-base-cased": "ftkit-bert",
+    "bert-large-cased": "ftkit-bert",
+    "bert-base-uncased": "ftkit-bert",
+    "distilbert-base-cased": "ftkit-bert",
+    "original": "ftkit-bert",
+    "bert-paper": "ftkit-bert",
+    "deberta-v3-small": "ftkit-deberta",
+    "deberta-v3-base": "ftkit-deberta",
+    "deberta-v3-large": "ftkit-deberta",
+    "local": "ftkit-local",
+    "mlflow": "ftkit-mlflow",
+}
+"""Components of the plugins that ftkit ships, so that a missing one can be named."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A component class and the plugin that offers it."""
+
+    kind: str
+    name: str
+    component: type[Any]
+    plugin: str
+    """The distribution and version, or the module where there is none."""
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A plugin that was set aside, and why."""
+
+    plugin: str
+    reason: str
+
+
+class Plugins:
+    """What is installed: components by kind and name, observers, and plugins that were set aside."""
+
+    def __init__(self, manager: pluggy.PluginManager, found: Iterable[Found], broken: Iterable[Broken]) -> None:
+        self._manager = manager
+        self.found = tuple(sorted(found, key=lambda each: (each.kind, each.name)))
+        self.broken = tuple(broken)
+        self._by_name = {(each.kind, each.name): each for each in self.found}
+
+    def names(self, kind: str) -> list[str]:
+        """Names of the components of one kind, sorted."""
+        return [each.name for each in self.found if each.kind == kind]
+
+    def find(self, kind: str, name: str) -> type[Any]:
+        """A component class by name. Raises: PluginError saying which are there and what is nearest."""
+        if found := self._by_name.get((kind, name)):
+            return found.component
+        raise PluginError(f"no {kind_noun(kind)} named {name!r} is installed", mend=self.advice(kind, name))
+
+    def advice(self, kind: str, name: str) -> str:
+        """How to come by a component that is not there."""
+        near = difflib.get_close_matches(name, self.names(kind), 1)
+        if near:
+            said = f"Did you mean {near[0]!r}?"
+        elif name in BUNDLED:
+            said = f"It comes with the plugin {BUNDLED[name]}: pip install {BUNDLED[name]}."
+        else:
+            said = f"Installed: {', '.join(self.names(kind)) or 'none'}. `ftkit plugins` lists all."
+        return " ".join([said, *(f"The plugin {each.plugin} was set aside: {each.reason}." for each in self.broken)])
+
+    def tell(self, event: Event) -> None:
+        """Pass an event to every observer; what one raises is logged and stops nobody."""
+        for implementation in self._manager.hook.on_event.get_hookimpls():
+            try:
+                implementation.function(event)
+            except Exception:
+                logging.getLogger("ftkit").exception("the observer of %s failed", implementation.plugin_name)
+
+
+@functools.cache
+def load() -> Plugins:
+    """The installed plugins, found once per process. Raises: PluginError for a clash or a misspelt hook."""
+    return collect(entry_points(group=GROUP))
+
+
+def collect(entries: Iterable[EntryPoint], objects: Mapping[str, object] | None = None) -> Plugins:
+    """Load plugins from entry points, and from objects by name (for tests and notebooks).
+
+    Raises: PluginError when two components share kind and name, when a hook is misspelt, or when what a hook
+    returned is no component.
+    """
+    manager = pluggy.PluginManager("ftkit")
+    manager.add_hookspecs(hookspecs)
+    broken: list[Broken] = []
+    loaded: dict[str, object] = dict(objects or {})
+    for entry in sorted(entries, key=lambda each: each.name):
+        owner = _owner(entry)
+        try:
+            loaded[owner] = entry.load()
+        except Exception as error:
+            broken.append(Broken(owner, f"{type(error).__name__}: {error}"))
+    for owner, plugin in loaded.items():
+        manager.register(plugin, name=owner)
+    try:
+        manager.check_pending()
+    except pluggy.PluginValidationError as error:
+        near = difflib.get_close_matches(str(error).split("'")[1], [*KINDS, "on_event"], 1)
+        raise PluginError(
+            f"a plugin offers a hook that ftkit does not have: {error}",
+            mend=f"Did you mean {near[0]!r}?" if near else f"The hooks are {', '.join([*KINDS, 'on_event'])}.",
+        ) from error
+
+    found: dict[tuple[str, str], Found] = {}
+    for kind, protocol in KINDS.items():
+        for implementation in getattr(manager.hook, kind).get_hookimpls():
+            owner = implementation.plugin_name
+            try:
+                offered = list(implementation.function())
+            except Exception as error:
+                broken.append(Broken(owner, f"its hook {kind} failed: {type(error).__name__}: {error}"))
+                continue
+            for component in offered:
+                _conforms(component, kind, protocol, owner)
+                key = (kind, component.name)
+                if key in found:
+                    raise PluginError(
+                        f"two plugins offer a {kind_noun(kind)} named {component.name!r}: {found[key].plugin} and {owner}",
+                        mend="Uninstall one of them, or ask its author to choose another name.",
+                    )
+                found[key] = Found(kind, component.name, component, owner)
+    return Plugins(manager, found.values(), broken)
+
+
+def kind_noun(kind: str) -> str:
+    """What a component of this kind is called in a sentence."""
+    return {"search_spaces": "search space", "promotion_tests": "promotion test", "registries": "registry"}.get(
+        kind, kind.removesuffix("s")
+    )
+
+
+def _owner(entry: EntryPoint) -> str:
+    return f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.value
+
+
+def _conforms(component: Any, kind: str, protocol: type, owner: str) -> None:
+    """Raises: PluginError when this is no component of its kind."""
+    noun = kind_noun(kind)
+    if not isinstance(component, type) or not is_dataclass(component):
+        raise PluginError(
+            f"{owner} offers {component!r} as a {noun}, which is no dataclass",
+            mend="Return classes decorated with @dataclass(frozen=True, kw_only=True).",
+        )
+    if not isinstance(getattr(component, "name", None), str):
+        raise PluginError(f"{owner} offers {component.__name__}, which has no name", mend='Give the class `name = "…"`.')
+    if not component.__dataclass_params__.frozen:  # type: ignore[attr-defined]
+        raise PluginError(
+            f"{owner} offers the {noun} {component.name!r}, which is not frozen",
+            mend="Decorate it with @dataclass(frozen=True, kw_only=True): components are values.",
+        )
+    verbs = [name for name in vars(protocol) if not name.startswith("_") and callable(getattr(protocol, name))]
+    missing = [verb for verb in verbs if not callable(getattr(component, verb, None))]
+    if missing:
+        raise PluginError(
+            f"{owner} offers the {noun} {component.name!r} without {', '.join(missing)}",
+            mend=f"The protocol is ftkit.contracts.{protocol.__name__}.",
+        )

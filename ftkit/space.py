@@ -1,0 +1,133 @@
+"""The search-space language: which values a searched field may take.
+
+    learning_rate = [3e-5, 5e-5]                          Choice
+    learning_rate = { low = 1e-5, high = 1e-4, log = true }   LogUniform
+    dropout       = { low = 0.0, high = 0.3 }             Uniform
+    epochs        = { low = 2, high = 4 }                 Int (both ends whole numbers; `step` optional)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of a list of values, each as likely as the others."""
+
+    values: tuple[Any, ...]
+
+    def __post_init__(self) -> None:
+        if not self.values:
+            raise ValueError("a list of values to search must not be empty")
+        if len(set(map(repr, self.values))) < len(self.values):
+            raise ValueError("a list of values to search names a value twice")
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """A number between two ends, every one as likely; with `step`, on that grid from `low`."""
+
+    low: float
+    high: float
+    step: float | None = None
+
+    def __post_init__(self) -> None:
+        _ordered(self.low, self.high)
+        if self.step is not None and self.step <= 0:
+            raise ValueError("step must be above 0")
+
+
+@dataclass(frozen=True)
+class LogUniform:
+    """A number between two positive ends, uniform in its logarithm: for scales such as learning rates."""
+
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        _ordered(self.low, self.high)
+        if self.low <= 0:
+            raise ValueError("low must be above 0 on a logarithmic scale")
+
+
+@dataclass(frozen=True)
+class Int:
+    """A whole number from `low` to `high`, both included, in steps; `log` makes small ones likelier."""
+
+    low: int
+    high: int
+    step: int = 1
+    log: bool = False
+
+    def __post_init__(self) -> None:
+        _ordered(self.low, self.high)
+        if self.step < 1:
+            raise ValueError("step must be at least 1")
+        if self.log and (self.low < 1 or self.step != 1):
+            raise ValueError("a logarithmic whole number needs low of at least 1 and a step of 1")
+
+
+Dimension = Choice | Uniform | LogUniform | Int
+
+
+def parse(value: Any) -> Dimension:
+    """A dimension from its recipe form. Raises: ValueError."""
+    if isinstance(value, list | tuple):
+        return Choice(tuple(value))
+    if not isinstance(value, Mapping):
+        raise ValueError(f"expected a list of values or {{ low = …, high = … }}, not {value!r}")
+    unknown = sorted(set(value) - {"low", "high", "step", "log"})
+    if unknown:
+        raise ValueError(f"unknown key {unknown[0]!r}; a range has low, high, and optionally step or log")
+    if "low" not in value or "high" not in value:
+        raise ValueError("a range needs both low and high")
+    low, high, step, log = value["low"], value["high"], value.get("step"), value.get("log", False)
+    for key, number in (("low", low), ("high", high), ("step", step)):
+        if number is not None and (isinstance(number, bool) or not isinstance(number, int | float)):
+            raise ValueError(f"{key} must be a number, not {number!r}")
+    if not isinstance(log, bool):
+        raise ValueError(f"log must be true or false, not {log!r}")
+    if isinstance(low, int) and isinstance(high, int):
+        if step is not None and not isinstance(step, int):
+            raise ValueError("the step of a range of whole numbers must be a whole number")
+        return Int(low, high, 1 if step is None else step, log)
+    if log:
+        if step is not None:
+            raise ValueError("a range takes step or log, not both")
+        return LogUniform(float(low), float(high))
+    return Uniform(float(low), float(high), step)
+
+
+def ends(dimension: Dimension) -> tuple[Any, ...]:
+    """Values that stand for the whole dimension: every choice, or both ends of a range. For checks."""
+    return dimension.values if isinstance(dimension, Choice) else (dimension.low, dimension.high)
+
+
+def size(dimension: Dimension) -> int | None:
+    """How many values there are, or None for a continuous range."""
+    if isinstance(dimension, Choice):
+        return len(dimension.values)
+    if isinstance(dimension, Int):
+        return (dimension.high - dimension.low) // dimension.step + 1
+    if isinstance(dimension, Uniform) and dimension.step:
+        return int((dimension.high - dimension.low) / dimension.step + 1e-9) + 1
+    return None
+
+
+def grid(dimension: Dimension) -> tuple[Any, ...]:
+    """Every value in order. Raises: ValueError for a continuous range."""
+    count = size(dimension)
+    if count is None:
+        raise ValueError("a grid needs a list of values, whole numbers, or a range with a step")
+    if isinstance(dimension, Choice):
+        return dimension.values
+    assert isinstance(dimension, Int | Uniform) and dimension.step is not None
+    return tuple(dimension.low + index * dimension.step for index in range(count))
+
+
+def _ordered(low: float, high: float) -> None:
+    if not low < high:
+        raise ValueError(f"low must be below high, not {low} and {high}")

@@ -1,0 +1,1 @@
+"""Amazon product reviews of the UCSD archive as ftkit data sets."""

@@ -1,0 +1,1 @@
+"""BERT and DistilBERT backbones for ftkit."""

@@ -1,0 +1,1 @@
+"""DeBERTa-v3 backbones for ftkit."""

@@ -1,0 +1,1 @@
+"""csv, tsv, jsonl and parquet files as ftkit data sets."""
