@@ -1,0 +1,223 @@
+"""The model card of a bundle: what the model is, what it saw, how it did, and what it cannot do.
+
+Source: the format is Hugging Face's, "Model Cards": Markdown below a YAML head.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from ftkit.contracts import DataReport, Trial
+
+_PACKAGES = ("ftkit", "torch", "transformers", "tokenizers", "safetensors", "accelerate", "numpy")
+
+
+def card(
+    *,
+    name: str,
+    classes: Sequence[str],
+    backbone: Mapping[str, Any],
+    data: DataReport,
+    metric: str,
+    trials: Sequence[Trial],
+    best: Trial,
+) -> str:
+    """The card as Markdown; the same facts give the same card on one installation.
+
+    `backbone` is its recipe section with the winning values. Test metrics are not here: a bundle is written before the
+    test split is opened.
+    """
+    sections = [
+        _head(name, backbone, data, best),
+        f"# {_flat(name)}",
+        (
+            f"A text classifier that gives each text one of {len(classes)} labels: {', '.join(_code(each) for each in classes)}. "
+            f"It is `{backbone.get('use', '?')}`, fine-tuned by ftkit {_version('ftkit')}."
+        ),
+        "## How to use it",
+        _use(),
+        "## How it was trained",
+        (
+            f"Backbone `{backbone.get('use', '?')}` with these values (found by the search: "
+            f"{', '.join(_code(key) for key in best.values) or 'none'}):"
+        ),
+        _table(("option", "value"), ((key, _said(value)) for key, value in backbone.items() if key != "use")),
+        _search(metric, trials, best),
+        "`recipe.toml` beside this card is the whole recipe; `ftkit run recipe.toml` carries it out again.",
+        "## The data",
+        _rows(data),
+        _split_table(classes, data),
+        "## How it did on the validation split",
+        _table(("metric", "value"), ((key, _number(value)) for key, value in best.metrics.items())),
+        (
+            "These numbers chose this model among the trials above, so they flatter it. The test split was opened later, once, by the "
+            "promotion tests: their verdicts and the test metrics are kept with the run and in the model registry."
+        ),
+        "## Limits",
+        "\n".join(f"- {each}" for each in _limits(classes, backbone, data)),
+        "## Made with",
+        _table(("package", "version"), _versions()),
+    ]
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _head(name: str, backbone: Mapping[str, Any], data: DataReport, best: Trial) -> str:
+    """The YAML head; its values are written as JSON, which is YAML too and needs no library."""
+    values: dict[str, Any] = {
+        "library_name": "ftkit",
+        "pipeline_tag": "text-classification",
+        "tags": ["text-classification", "ftkit"],
+    }
+    checkpoint = str(backbone.get("checkpoint") or "")
+    if re.fullmatch(r"[\w.-]+(/[\w.-]+)?", checkpoint) and not Path(checkpoint).exists():
+        values["base_model"] = checkpoint
+    scores = {key: value for key, value in best.metrics.items() if math.isfinite(value)}
+    if scores:
+        result = {
+            "task": {"type": "text-classification"},
+            "dataset": {"name": data.source, "type": "text", "split": "validation"},
+            "metrics": [{"type": key, "value": value} for key, value in scores.items()],
+        }
+        values["model-index"] = [{"name": name, "results": [result]}]
+    lines = (f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in values.items())
+    return "\n".join(["---", *lines, "---"])
+
+
+def _use() -> str:
+    return "\n".join(
+        [
+            "```python",
+            "import ftkit",
+            "",
+            'model = ftkit.load("PATH/TO/THIS/FOLDER")  # every file is compared with its hash first',
+            'model.predict(["a text"])  # the label names',
+            'model.probabilities(["a text"])  # one row for each text, columns in the order of model.classes',
+            "```",
+            "",
+            "```sh",
+            'ftkit predict PATH/TO/THIS/FOLDER "a text"',
+            "```",
+        ]
+    )
+
+
+def _search(metric: str, trials: Sequence[Trial], best: Trial) -> str:
+    ended = {state: sum(each.state == state for each in trials) for state in ("finished", "stopped", "failed")}
+    text = (
+        f"Trial {best.number} (seed {best.seed}) won {_count(len(trials), 'trial')}: {ended['finished']} finished, "
+        f"{ended['stopped']} stopped early, {ended['failed']} failed. The best {metric} on the validation split decided: "
+        f"{_number(best.metrics.get(metric, math.nan))}, reached in epoch {best.epoch}."
+    )
+    ranked = [each for each in trials if math.isfinite(each.metrics.get(metric, math.nan))]
+    if len(ranked) < 2:
+        return text
+    ranked.sort(key=lambda each: each.metrics[metric], reverse=metric != "log_loss")
+    searched = list(dict.fromkeys(key for each in ranked for key in each.values))
+    rows = (
+        (
+            str(each.number),
+            *(_said(each.values.get(key, "")) for key in searched),
+            _number(each.metrics[metric]),
+            str(each.epoch),
+        )
+        for each in ranked[:5]
+    )
+    return f"{text} The best of them:\n\n{_table(('trial', *searched, metric, 'epoch'), rows)}"
+
+
+def _rows(data: DataReport) -> str:
+    dropped = ", ".join(f"{count:,} {_flat(reason)}" for reason, count in data.dropped.items() if count) or "none"
+    lines = [
+        f"- Source: {_code(data.source)}",
+        f"- Rows read: {data.rows_read:,}; dropped: {dropped}",
+        f"- Fingerprint: `{data.fingerprint}`",
+    ]
+    if data.lengths:
+        lines.append(f"- Words in a text: {', '.join(f'{key} {value:,}' for key, value in data.lengths.items())}")
+    lines.extend(f"- {_flat(note)}" for note in data.notes)
+    return "\n".join(lines)
+
+
+def _split_table(classes: Sequence[str], data: DataReport) -> str:
+    splits = list(data.counts)
+    rows = [(each, *(f"{data.counts[split].get(each, 0):,}" for split in splits)) for each in classes]
+    totals = ("all", *(f"{sum(data.counts[split].values()):,}" for split in splits))
+    return _table(("class", *splits), [*rows, totals])
+
+
+def _limits(classes: Sequence[str], backbone: Mapping[str, Any], data: DataReport) -> list[str]:
+    """What is known to be weak, from the facts at hand alone."""
+    limits = [
+        "It answers one of its labels for any text, also for one that belongs to none of them.",
+        "It is measured on rows like those it was trained on; other sources, languages and times were not looked at.",
+        "Its probabilities were not calibrated.",
+    ]
+    if length := backbone.get("max_length"):
+        limits.append(f"Of a longer text it reads the first {length} tokens only.")
+    counts = data.counts.get("train", {})
+    shares = {each: counts.get(each, 0) for each in classes}
+    if total := sum(shares.values()):
+        rare, common = min(shares, key=lambda each: shares[each]), max(shares, key=lambda each: shares[each])
+        limits.append(
+            f"It was trained on {total:,} rows; the rarest class, {_code(rare)}, has {shares[rare]:,} of them."
+        )
+        if shares[common] >= 3 * max(shares[rare], 1):
+            limits.append(
+                f"The classes are unbalanced: {shares[common] / total:.0%} of the training rows are {_code(common)}. "
+                "Accuracy alone says little."
+            )
+    if data.damaged_lines:
+        limits.append("Some lines of the source were damaged and are not part of the data.")
+    return limits
+
+
+def _versions() -> list[tuple[str, str]]:
+    found = [(each, _version(each)) for each in _PACKAGES]
+    return [("Python", platform.python_version()), *((each, version) for each, version in found if version)]
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    if len(lines) == 2:
+        return ""
+    return "\n".join(f"| {' | '.join(_flat(cell).replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
+
+
+def _said(value: Any) -> str:
+    """A value as a recipe writes it, near enough to read."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Path):
+        return str(value)
+    return value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def _number(value: float) -> str:
+    return f"{value:.4f}" if math.isfinite(value) else "not defined"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
+def _code(text: str) -> str:
+    return f"`{_flat(text).replace('`', chr(39))}`"
+
+
+def _flat(text: object) -> str:
+    """On one line: a name from a data file must not begin a heading or a row of its own."""
+    return " ".join(str(text).split())
