@@ -1,7 +1,7 @@
 """ftkit: from raw text to live traffic by one recipe.
 
-    outcome = ftkit.run("recipes/quickstart.toml", overrides={"search.trials": 2})
-    ftkit.load(outcome.bundle).predict(["Shares rose after the bank cut its rates."])
+outcome = ftkit.run("recipes/quickstart.toml", overrides={"search.trials": 2})
+ftkit.load(outcome.bundle).predict(["Shares rose after the bank cut its rates."])
 """
 
 from __future__ import annotations

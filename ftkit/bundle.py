@@ -136,7 +136,11 @@ def verify(folder: str | Path) -> Bundle:
     missing = sorted(set(listed) - present)
     foreign = sorted(present - set(listed))
     changed = sorted(name for name in present & set(listed) if files.sha256(folder / name) != listed[name])
-    for what, names in (("missing", missing), ("changed since it was written", changed), ("not in the manifest", foreign)):
+    for what, names in (
+        ("missing", missing),
+        ("changed since it was written", changed),
+        ("not in the manifest", foreign),
+    ):
         if names:
             shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
             raise BundleError(f"the bundle is damaged: {what}: {shown}", where=str(folder), mend=_AGAIN)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,6 +25,12 @@ Emit = Callable[["Event"], None]
 """Where a stage tells what it did; never raises."""
 
 SPLITS = ("train", "valid", "test")
+
+FolderOrId = Annotated[str, "a local folder, or a name elsewhere"]
+"""The type of a field that names a local folder or something remote, such as a checkpoint on a model hub.
+
+A recipe's relative folder is found from the recipe's own place.
+"""
 
 
 # ---------------------------------------------------------------------------------------------- data

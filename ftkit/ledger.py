@@ -1,12 +1,12 @@
 """A run's folder: an append-only journal of what is finished, so that a killed run goes on where it was.
 
-    HOME/runs/NAME-DATE-TIME/
-      recipe.toml      the resolved recipe
-      journal.jsonl    one fact a line: started, data, trial-started, trial, selected, tested, registered, deployed, finished
-      data/            the three splits as JSON lines, and the data report
-      cache/           what backbones derive from the rows, shared by all trials
-      trials/000/      a trial's log, and its model while it may still win
-      bundle/          the winner
+HOME/runs/NAME-DATE-TIME/
+  recipe.toml      the resolved recipe
+  journal.jsonl    one fact a line: started, data, trial-started, trial, selected, tested, registered, deployed, finished
+  data/            the three splits as JSON lines, and the data report
+  cache/           what backbones derive from the rows, shared by all trials
+  trials/000/      a trial's log, and its model while it may still win
+  bundle/          the winner
 """
 
 from __future__ import annotations
@@ -226,5 +226,3 @@ def _text(path: Path) -> str:
         return path.read_text().strip()
     except OSError:
         return ""
-
-

@@ -185,7 +185,9 @@ def _conforms(component: Any, kind: str, protocol: type, owner: str) -> None:
             mend="Return classes decorated with @dataclass(frozen=True, kw_only=True).",
         )
     if not isinstance(getattr(component, "name", None), str):
-        raise PluginError(f"{owner} offers {component.__name__}, which has no name", mend='Give the class `name = "…"`.')
+        raise PluginError(
+            f"{owner} offers {component.__name__}, which has no name", mend='Give the class `name = "…"`.'
+        )
     if not component.__dataclass_params__.frozen:  # type: ignore[attr-defined]
         raise PluginError(
             f"{owner} offers the {noun} {component.name!r}, which is not frozen",

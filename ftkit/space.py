@@ -1,9 +1,9 @@
 """The search-space language: which values a searched field may take.
 
-    learning_rate = [3e-5, 5e-5]                          Choice
-    learning_rate = { low = 1e-5, high = 1e-4, log = true }   LogUniform
-    dropout       = { low = 0.0, high = 0.3 }             Uniform
-    epochs        = { low = 2, high = 4 }                 Int (both ends whole numbers; `step` optional)
+learning_rate = [3e-5, 5e-5]                          Choice
+learning_rate = { low = 1e-5, high = 1e-4, log = true }   LogUniform
+dropout       = { low = 0.0, high = 0.3 }             Uniform
+epochs        = { low = 2, high = 4 }                 Int (both ends whole numbers; `step` optional)
 """
 
 from __future__ import annotations
@@ -99,6 +99,18 @@ def parse(value: Any) -> Dimension:
             raise ValueError("a range takes step or log, not both")
         return LogUniform(float(low), float(high))
     return Uniform(float(low), float(high), step)
+
+
+def to_recipe(dimension: Dimension) -> Any:
+    """A dimension in the form that `parse` reads."""
+    if isinstance(dimension, Choice):
+        return list(dimension.values)
+    table: dict[str, Any] = {"low": dimension.low, "high": dimension.high}
+    if isinstance(dimension, LogUniform) or (isinstance(dimension, Int) and dimension.log):
+        table["log"] = True
+    elif isinstance(dimension, Uniform | Int) and dimension.step not in (None, 1):
+        table["step"] = dimension.step
+    return table
 
 
 def ends(dimension: Dimension) -> tuple[Any, ...]:

@@ -1,0 +1,82 @@
+"""TOML to `Plan`: every mistake of a recipe at once, each with its place, its key and how to mend it."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ftkit.errors import Problem, RecipeError, UsageError
+from ftkit.overrides import Document
+from ftkit.places import places
+from ftkit.plan import Plan
+from ftkit.plugins import load as load_plugins
+from ftkit.reader import Reader
+
+__all__ = ["Plan", "load", "loads"]
+
+
+def load(
+    path: str | Path,
+    overrides: Mapping[str, Any] | Sequence[str] | None = None,
+    *,
+    on: str | None = None,
+    deploy: str | None = None,
+    offline: bool = False,
+    fresh: bool = False,
+) -> Plan:
+    """Read a recipe file, lay overrides over it, and check all of it.
+
+    Raises: UsageError when the file cannot be read; RecipeError with every mistake; PluginError.
+    """
+    path = Path(path)
+    shorthands = [f"run.on={on}"] * (on is not None) + [f"deploy.use={deploy}"] * (deploy is not None)
+    shorthands += ["run.offline=true"] * offline
+    plan = _read(_text(path), str(path), path.absolute().parent, overrides or (), shorthands)
+    return replace(plan, path=path.absolute(), fresh=fresh)
+
+
+def loads(text: str) -> Plan:
+    """Make a plan of a recipe's text, such as `Plan.text`. Raises: RecipeError; PluginError."""
+    return _read(text, "recipe", Path.cwd(), (), ())
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        near = sorted(each.name for each in path.parent.glob("*.toml")) if path.parent.is_dir() else []
+        mend = f"In that folder there are: {', '.join(near)}." if near else "Give the path of a TOML file."
+        raise UsageError("there is no such recipe", where=str(path), mend=mend) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"the recipe cannot be read: {error}", where=str(path)) from error
+
+
+def _read(
+    text: str, file: str, base: Path, overrides: Mapping[str, Any] | Sequence[str], shorthands: Sequence[str]
+) -> Plan:
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        message, _, place = str(error).partition(" (at ")
+        line = re.search(r"line (\d+)", place)
+        where = f"{file}:{line.group(1) if line else text.count(chr(10)) + 1}"
+        mend = "Texts need quotes; a table begins with [name]. See toml.io for the format."
+        raise RecipeError([Problem(where, "", f"not valid TOML: {message}", mend)]) from error
+    document = Document(values, file, base, places(text))
+    problems: list[Problem] = []
+    document.lay_over(overrides, problems)
+    document.lay_over(shorthands, problems)
+    reader = Reader(document, load_plugins(), problems)
+    plan = reader.plan()
+    if reader.problems or plan is None:
+        raise RecipeError(sorted(reader.problems, key=_in_file_order))
+    return plan
+
+
+def _in_file_order(problem: Problem) -> tuple[bool, int]:
+    line = problem.where.rpartition(":")[2]
+    return (not line.isdigit(), int(line) if line.isdigit() else 0)
