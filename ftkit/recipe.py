@@ -30,9 +30,11 @@ def load(
 ) -> Plan:
     """Read a recipe file, lay overrides over it, and check all of it.
 
-    Raises: UsageError when the file cannot be read; RecipeError with every mistake; PluginError.
+    `path` may be the bare name of a recipe that comes with ftkit: `quickstart`. Raises: UsageError when the file cannot be read; RecipeError with every mistake; PluginError.
     """
     path = Path(path)
+    if not path.exists():
+        path = bundled().get(str(path), path)
     shorthands = [f"run.on={on}"] * (on is not None) + [f"deploy.use={deploy}"] * (deploy is not None)
     shorthands += ["run.offline=true"] * offline
     plan = _read(_text(path), str(path), path.absolute().parent, overrides or (), shorthands)
@@ -44,12 +46,22 @@ def loads(text: str) -> Plan:
     return _read(text, "recipe", Path.cwd(), (), ())
 
 
+def bundled() -> dict[str, Path]:
+    """The recipes that come with ftkit, by name."""
+    package = Path(__file__).parent
+    for folder in (package / "recipes", package.parent / "recipes"):
+        if folder.is_dir():
+            return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+    return {}
+
+
 def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         near = sorted(each.name for each in path.parent.glob("*.toml")) if path.parent.is_dir() else []
-        mend = f"In that folder there are: {', '.join(near)}." if near else "Give the path of a TOML file."
+        ours = f"ftkit comes with {', '.join(bundled())}."
+        mend = f"In that folder there are: {', '.join(near)}. {ours}" if near else f"Give a TOML file's path. {ours}"
         raise UsageError("there is no such recipe", where=str(path), mend=mend) from None
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"the recipe cannot be read: {error}", where=str(path)) from error

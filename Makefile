@@ -1,0 +1,52 @@
+# make run     the quickstart, in a virtual environment of its own
+# make test    the same with all plugins and test tools, and every test
+# make install make test without the tests: for people who work on ftkit
+# make lint    ruff and mypy
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+SOURCES   := pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml)
+QUICKSTART := --editable '.[encoders,serving]' --editable plugins/ftkit-quickstart --editable plugins/ftkit-local \
+              --editable plugins/ftkit-mlflow
+EVERYTHING := --editable '.[encoders,serving,testing,development]' $(foreach plugin,$(wildcard plugins/*),--editable $(plugin))
+
+.PHONY: run install test lint docs constraints clean
+
+run: $(VENV)/.quickstart
+	@$(BIN)/ftkit run recipes/quickstart.toml || [ $$? -eq 5 ]
+
+install: $(VENV)/.everything
+
+test: $(VENV)/.everything
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+
+lint: $(VENV)/.everything
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy ftkit $(wildcard plugins/*/ftkit_*)
+
+docs: $(VENV)/.everything
+	$(BIN)/python -m ftkit.reference docs/reference
+
+# The newest versions that work together, written down: only after a clean `make install` and green tests.
+constraints: $(VENV)/.everything
+	$(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' > constraints.txt
+
+clean:
+	rm -rf $(VENV)
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.quickstart: $(SOURCES) | $(BIN)/python
+	@echo "Installing ftkit and its quickstart into $(VENV): some minutes the first time."
+	@$(PIP) $(QUICKSTART)
+	@touch $@
+
+$(VENV)/.everything: $(SOURCES) | $(BIN)/python
+	@echo "Installing ftkit, all its plugins and the test tools into $(VENV): some minutes the first time."
+	@$(PIP) $(EVERYTHING)
+	@touch $@ $(VENV)/.quickstart

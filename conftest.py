@@ -1,0 +1,28 @@
+"""What every test of the repository shares: a home of its own, and the data that is not part of the project."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+_SHARED = Path(os.environ.get("FTKIT_SHARED") or Path(__file__).parent.parent / "shared")
+
+
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes the user's runs, endpoints or downloads."""
+    home = tmp_path_factory.mktemp("home", numbered=True)
+    monkeypatch.setenv("FTKIT_HOME", str(home / "data"))
+    monkeypatch.setenv("FTKIT_CACHE", str(home / "cache"))
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Real data for tests, beside the checkout or where FTKIT_SHARED says; tests that need it skip without it."""
+    if not (_SHARED / "data").is_dir():
+        if os.environ.get("FTKIT_REQUIRE_SHARED"):
+            pytest.fail("the shared test data is missing, and FTKIT_REQUIRE_SHARED asks for it")
+        pytest.skip("needs the shared test data: set FTKIT_SHARED to its folder")
+    return _SHARED

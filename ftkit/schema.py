@@ -1,0 +1,133 @@
+"""The JSON Schema of recipes for the installed plugins: completion and checks in any editor that knows TOML schemas."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ftkit import options
+from ftkit.plugins import Plugins
+from ftkit.plugins import load as load_plugins
+from ftkit.reader import SECTIONS
+from ftkit.rollout import Rollout
+from ftkit.search import POLICIES, Search
+
+_NUMBER = {"type": "number"}
+_RANGE = {
+    "type": "object",
+    "description": "A range of values.",
+    "properties": {"low": _NUMBER, "high": _NUMBER, "step": _NUMBER, "log": {"type": "boolean"}},
+    "required": ["low", "high"],
+    "additionalProperties": False,
+}
+_CHOICES = {"type": "array", "minItems": 1, "uniqueItems": True, "description": "The values to choose from."}
+
+_SAID = {
+    "dataset": "Where the labelled texts come from.",
+    "backbone": "The encoder to fine-tune; every option is a hyperparameter that can be searched.",
+    "registry": "Where promoted models are kept as versions.",
+    "deploy": "Where the promoted model answers requests.",
+    "run": "Where the run happens.",
+}
+
+
+def schema(plugins: Plugins | None = None) -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of a recipe, with every installed component's options."""
+    plugins = plugins or load_plugins()
+    definitions: dict[str, Any] = {}
+    sections = {name: _section(name, kind, plugins, definitions) for name, kind in SECTIONS.items()}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "ftkit recipe",
+        "type": "object",
+        "properties": {
+            "name": {
+                "type": "string",
+                "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+                "description": "What runs are called; by default the file's name.",
+            },
+            "seed": {
+                "type": "integer",
+                "minimum": 0,
+                "default": 0,
+                "description": "Fixes the splits, the proposals of the search, and the training.",
+            },
+            "dataset": sections["dataset"],
+            "backbone": sections["backbone"],
+            "search": _search(plugins),
+            "promote": {
+                "type": "array",
+                "items": sections["promote"],
+                "description": "Promotion tests, all of which must not fail.",
+            },
+            "registry": sections["registry"],
+            "deploy": sections["deploy"],
+            "rollout": _closed(options.json_schema(Rollout)),
+            "run": sections["run"],
+        },
+        "required": ["dataset", "backbone"],
+        "additionalProperties": False,
+        "$defs": definitions,
+    }
+
+
+def _section(name: str, kind: str, plugins: Plugins, definitions: dict[str, Any]) -> dict[str, Any]:
+    """A section whose `use` (for [run]: `on`) decides which options it takes."""
+    key = "on" if name == "run" else "use"
+    names = plugins.names(kind)
+    absent = ["none"] if name in ("registry", "deploy") else []
+    cases = []
+    for each in names:
+        body = options.json_schema(plugins.find(kind, each))
+        definitions.update(body.pop("$defs", {}))
+        properties = body.setdefault("properties", {})
+        properties[key] = {"const": each, "description": body["description"]}
+        if name == "run":
+            properties["offline"] = {
+                "type": "boolean",
+                "default": False,
+                "description": "Make no connection: data and weights must be on this machine.",
+            }
+        for other in names:
+            if other not in properties:
+                properties[other] = {"type": "object", "description": f"Options that count when {other} is used."}
+        definitions[f"{kind}.{each}"] = _closed(body)
+        condition: dict[str, Any] = {"properties": {key: {"const": each}}}
+        if not (name == "run" and each == "local"):
+            condition["required"] = [key]
+        cases.append({"if": condition, "then": {"$ref": f"#/$defs/{kind}.{each}"}})
+    section: dict[str, Any] = {
+        "type": "object",
+        "properties": {key: {"enum": [*names, *absent]}},
+        "allOf": cases,
+    }
+    if name != "run":
+        section["required"] = [key]
+    if name in _SAID:
+        section["description"] = _SAID[name]
+    return section
+
+
+def _search(plugins: Plugins) -> dict[str, Any]:
+    body = options.json_schema(Search)
+    body.pop("$defs", None)
+    policies = []
+    for policy in POLICIES:
+        one = _closed(options.json_schema(policy))
+        one["properties"] = {"use": {"const": policy.name}, **one.get("properties", {})}
+        one["required"] = ["use", *one.get("required", [])]
+        policies.append(one)
+    body["properties"]["policy"] = {
+        "description": options.documents(Search)["policy"],
+        "oneOf": [{"enum": [policy.name for policy in POLICIES]}, *policies],
+    }
+    body["properties"]["space"] = {
+        "description": options.documents(Search)["space"],
+        "type": "object",
+        "properties": {"use": {"enum": plugins.names("search_spaces")}},
+        "additionalProperties": {"oneOf": [_CHOICES, _RANGE]},
+    }
+    return _closed(body)
+
+
+def _closed(body: dict[str, Any]) -> dict[str, Any]:
+    return {**body, "type": "object", "additionalProperties": False}
