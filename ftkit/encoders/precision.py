@@ -1,0 +1,111 @@
+"""Which number format training computes in, and fp32 masters for weights that are kept in a smaller one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ftkit.errors import StageError
+
+if TYPE_CHECKING:
+    import torch
+
+    from ftkit.encoders.component import Precision
+
+
+def choose(wanted: Precision, device: str) -> str:
+    """The format to train in on a device: `fp32`, `bf16` or `fp16`. Raises: StageError when the device lacks it.
+
+    `auto` takes bf16 only where the processor multiplies in it: elsewhere it is emulated and slower than fp32. It never
+    takes fp16, whose range DeBERTa's attention leaves.
+    """
+    import torch
+
+    if device == "cuda":
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    elif device == "cpu":
+        can = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+        fast = bool(can.get("amx_bf16") or can.get("avx512_bf16"))
+    else:
+        fast = False
+    if wanted == "auto":
+        return "bf16" if fast else "fp32"
+    if wanted == "fp16" and device != "cuda":
+        raise StageError(
+            f"precision fp16 needs a CUDA device, and training runs on {device}",
+            where="backbone.precision",
+            mend="Set precision to auto.",
+        )
+    return wanted
+
+
+def to_bfloat16(model: Any) -> None:
+    """Keep the encoder's weights in bf16 and compute in it; the head stays fp32, so that scores are not rounded to ties.
+
+    Autocast would keep fp32 weights and cast them in every step: 27 % of a step on a CPU.
+    """
+    import torch
+
+    def upcast(_module: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+        return tuple(each.float() if torch.is_tensor(each) and each.is_floating_point() else each for each in inputs)
+
+    model.base_model.to(torch.bfloat16)
+    for name, child in model.named_children():
+        if name != model.base_model_prefix:
+            child.register_forward_pre_hook(upcast)
+
+
+def groups(model: Any, weight_decay: float) -> list[dict[str, Any]]:
+    """The parameters with weight decay, and those without: biases and normalisation weights.
+
+    Source: Devlin et al. 2019, released code, `optimization.py`.
+    """
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    return [
+        {"params": [each for each in trained if each.ndim > 1], "weight_decay": weight_decay},
+        {"params": [each for each in trained if each.ndim <= 1], "weight_decay": 0.0},
+    ]
+
+
+class Masters:
+    """Every parameter of a group end to end in one fp32 tensor, whose slices are trained in place of them.
+
+    A step's rounding to bf16 would swallow most of its updates; and one large tensor is clipped and updated in one call
+    each, where hundreds of small ones cost more in calls than in arithmetic.
+    """
+
+    def __init__(self, groups: list[dict[str, Any]]) -> None:
+        import torch
+
+        self.groups: list[dict[str, Any]] = []
+        self._parts: list[tuple[torch.nn.Parameter, torch.Tensor, torch.Tensor]] = []
+        for group in groups:
+            leaves = group["params"]
+            flat = torch.nn.Parameter(torch.cat([leaf.detach().reshape(-1).float() for leaf in leaves]))
+            flat.grad = torch.zeros_like(flat)
+            start = 0
+            for leaf in leaves:
+                part = slice(start, start + leaf.numel())
+                self._parts.append((leaf, flat.detach()[part].view_as(leaf), flat.grad[part].view_as(leaf)))
+                start += leaf.numel()
+            self.groups.append({**group, "params": [flat]})
+
+    def collect(self) -> None:
+        """Take the gradients of a backward pass, and free the model's own."""
+        for leaf, _, gradient in self._parts:
+            if leaf.grad is None:
+                gradient.zero_()
+            else:
+                gradient.copy_(leaf.grad)
+            leaf.grad = None
+
+    def values(self) -> list[tuple[torch.nn.Parameter, torch.Tensor]]:
+        """Each of the model's parameters with its fp32 value."""
+        return [(leaf, value) for leaf, value, _ in self._parts]
+
+    def spread(self) -> None:
+        """Give the updated values to the model, rounded to its format."""
+        import torch
+
+        with torch.no_grad():
+            for leaf, value, _ in self._parts:
+                leaf.copy_(value)

