@@ -93,6 +93,8 @@ def _mcc(probabilities: np.ndarray, labels: np.ndarray) -> float:
 def _log_loss(probabilities: np.ndarray, labels: np.ndarray) -> float:
     from sklearn.metrics import log_loss
 
+    # Rows computed in single precision add up to one only nearly, which scikit-learn warns about.
+    probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)
     return log_loss(labels, probabilities, labels=range(probabilities.shape[1]))
 
 

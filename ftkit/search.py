@@ -19,7 +19,8 @@ class Bandit:
     """Stop a trial that falls too far behind the best one.
 
     Maximising, a trial is stopped when its best value so far is below best / (1 + slack_factor), or below
-    best - slack_amount, where `best` is the best value any trial reached up to the same evaluation.
+    best - slack_amount, where `best` is the best value any trial reached up to the same evaluation. Minimising, the
+    bounds are best * (1 + slack_factor) and best + slack_amount.
 
     Source: Azure Machine Learning, "Tune hyperparameters", section on the bandit policy.
     """
@@ -32,7 +33,7 @@ class Bandit:
     interval: int = 1
     """Apply the policy at every this many evaluations."""
     delay: int = 0
-    """Leave a trial alone for its first this many evaluations."""
+    """The first evaluation at which the policy may apply."""
 
     def __post_init__(self) -> None:
         if (self.slack_factor is None) == (self.slack_amount is None):
@@ -54,7 +55,7 @@ class Median:
     interval: int = 1
     """Apply the policy at every this many evaluations."""
     delay: int = 0
-    """Leave a trial alone for its first this many evaluations."""
+    """The first evaluation at which the policy may apply."""
 
     def __post_init__(self) -> None:
         _intervals(self.interval, self.delay)
@@ -62,7 +63,7 @@ class Median:
 
 @dataclass(frozen=True, kw_only=True)
 class Truncation:
-    """Stop the worst share of the trials at each evaluation.
+    """Stop a trial that is among the worst share of those that came to the same evaluation.
 
     Source: Azure Machine Learning, "Tune hyperparameters", section on the truncation selection policy.
     """
@@ -73,7 +74,7 @@ class Truncation:
     interval: int = 1
     """Apply the policy at every this many evaluations."""
     delay: int = 0
-    """Leave a trial alone for its first this many evaluations."""
+    """The first evaluation at which the policy may apply."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.percentage <= 99:

@@ -8,6 +8,7 @@ epochs        = { low = 2, high = 4 }                 Int (both ends whole numbe
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -137,9 +138,15 @@ def grid(dimension: Dimension) -> tuple[Any, ...]:
     if isinstance(dimension, Choice):
         return dimension.values
     assert isinstance(dimension, Int | Uniform) and dimension.step is not None
-    return tuple(dimension.low + index * dimension.step for index in range(count))
+    if isinstance(dimension, Int):
+        return tuple(dimension.low + index * dimension.step for index in range(count))
+    # 0.1 + 2 * 0.1 is 0.30000000000000004: twelve digits say what the recipe meant.
+    steps = (dimension.low + index * dimension.step for index in range(count))
+    return tuple(min(dimension.high, float(f"{value:.12g}")) for value in steps)
 
 
 def _ordered(low: float, high: float) -> None:
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise ValueError(f"low and high must be finite, not {low} and {high}")
     if not low < high:
         raise ValueError(f"low must be below high, not {low} and {high}")

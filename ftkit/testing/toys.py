@@ -1,0 +1,226 @@
+"""A data set and a backbone small enough to train in a blink: what platforms and runners are tried out with.
+
+Both are real: the texts are drawn, not canned, and the model learns. `install` makes them a plugin that worker processes find.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import sys
+import time
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from ftkit import plugins
+from ftkit.contracts import Data, Emit, Report
+from ftkit.errors import BundleError, CheckpointError
+from ftkit.hookspecs import hookimpl
+from ftkit.rows import Rows
+from ftkit.space import Choice, Dimension
+from ftkit.splits import Rules, split
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_BUCKETS = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToyReviews:
+    """Short made-up reviews, good and bad, with some noise."""
+
+    name: ClassVar[str] = "toy-reviews"
+    rows: int = 240
+    """How many to make up."""
+
+    def load(self, seed: int, emit: Emit) -> Data:
+        words = {
+            "bad": ["broke", "cheap", "refund", "noisy", "cracked", "useless", "late", "rattles"],
+            "good": ["sturdy", "bright", "easy", "perfect", "quiet", "solid", "quick", "happy"],
+        }
+        drawn = random.Random(seed)
+        rows = Rows(source="made up")
+        for number in range(self.rows):
+            label = drawn.choice(sorted(words))
+            other = "bad" if label == "good" else "good"
+            kinds = drawn.choices([words[label], words[other], ["it", "the", "is", "and", "lamp"]], [4, 1, 4], k=9)
+            rows.add(" ".join([*map(drawn.choice, kinds), f"order {number}"]), label)
+        return split(rows, ("bad", "good"), Rules(seed=seed))
+
+
+@dataclass(frozen=True)
+class ToyClassifier:
+    """A linear model over hashed words."""
+
+    classes: tuple[str, ...]
+    weights: np.ndarray  # (buckets, classes)
+
+    def probabilities(self, texts: Sequence[str]) -> np.ndarray:
+        return _softmax(_features(texts) @ self.weights)
+
+    def save(self, folder: Path) -> None:
+        import numpy as np
+
+        np.save(folder / "weights.npy", self.weights, allow_pickle=False)
+        (folder / "classes.json").write_text(json.dumps(self.classes), encoding="utf-8")
+
+
+Fault = Literal["none", "error", "memory", "crash", "exit", "hang", "diverge", "silent", "disk", "checkpoint"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToyWords:
+    """Softmax regression over hashed words, which can also be told to fail in the ways real training does."""
+
+    name: ClassVar[str] = "toy-words"
+    learning_rate: float = 1.0
+    """Step size of the gradient descent."""
+    epochs: int = 3
+    """Passes over the training rows."""
+    decay: float = 0.0
+    """Weight decay."""
+    delay: float = 0.0
+    """Seconds to wait in each epoch."""
+    fault: Fault = "none"
+    """How to fail: by an exception, killed as for want of memory, by a segmentation fault, and so on."""
+    fault_epoch: int = 2
+    """When to fail."""
+    fault_times: int = 99
+    """How many attempts with these values fail; later ones succeed."""
+
+    def __post_init__(self) -> None:
+        if self.learning_rate <= 0:
+            raise ValueError("learning_rate must be above 0")
+        if self.epochs < 1:
+            raise ValueError("epochs must be at least 1")
+
+    def fit(self, data: Data, seed: int, report: Report) -> ToyClassifier:
+        import numpy as np
+
+        features, targets = _features(data.train.texts), np.eye(len(data.classes))[list(data.train.labels)]
+        weights = np.random.default_rng(seed).normal(0, 0.5, (_BUCKETS, len(data.classes)))
+        kept = weights
+        for epoch in range(1, self.epochs + 1):
+            time.sleep(self.delay)
+            if self.fault != "none" and epoch == self.fault_epoch and self._fails(data):
+                _fail(self.fault)
+                if self.fault == "silent":
+                    return ToyClassifier(data.classes, weights)
+                if self.fault == "diverge":
+                    weights = weights * np.nan
+            for _ in range(10):
+                error = _softmax(features @ weights) - targets
+                weights = weights - self.learning_rate * (features.T @ error / len(targets) + self.decay * weights)
+            found = ToyClassifier(data.classes, weights)
+            if self.fault == "silent":
+                continue
+            if report(epoch, found.probabilities(data.valid.texts), train_loss=float(np.abs(error).mean())):
+                kept = weights
+        return ToyClassifier(data.classes, kept)
+
+    def load(self, folder: Path) -> ToyClassifier:
+        import numpy as np
+
+        try:
+            classes = json.loads((folder / "classes.json").read_text(encoding="utf-8"))
+            return ToyClassifier(tuple(classes), np.load(folder / "weights.npy", allow_pickle=False))
+        except (OSError, ValueError) as error:
+            raise BundleError("the toy model cannot be read", where=str(folder)) from error
+
+    def _fails(self, data: Data) -> bool:
+        """Count this attempt; a file keeps the count, since each attempt is a process of its own."""
+        assert data.cache is not None
+        counter = data.cache / f"faults-{zlib.crc32(repr(self).encode())}"
+        with counter.open("a") as file:
+            file.write("x")
+        return counter.stat().st_size <= self.fault_times
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToySpace:
+    """Six combinations of the toy backbone's step size and decay."""
+
+    name: ClassVar[str] = "toy"
+
+    def dimensions(self) -> Mapping[str, Dimension]:
+        return {"learning_rate": Choice((0.1, 1.0, 10.0)), "decay": Choice((0.0, 0.01))}
+
+
+@hookimpl
+def datasets() -> list[type[Any]]:
+    return [ToyReviews]
+
+
+@hookimpl
+def backbones() -> list[type[Any]]:
+    return [ToyWords]
+
+
+@hookimpl
+def search_spaces() -> list[type[Any]]:
+    return [ToySpace]
+
+
+@contextmanager
+def install(folder: Path) -> Iterator[None]:
+    """Make the toys a plugin, for this process and those it starts, found through `folder` on their path."""
+    found = folder / "ftkit_toys-1.dist-info"
+    found.mkdir(parents=True, exist_ok=True)
+    (found / "METADATA").write_text("Metadata-Version: 2.1\nName: ftkit-toys\nVersion: 1\n")
+    (found / "entry_points.txt").write_text("[ftkit]\ntoys = ftkit.testing.toys\n")
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = f"{folder}{os.pathsep}{before}" if before else str(folder)
+    sys.path.insert(0, str(folder))
+    plugins.load.cache_clear()
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
+        if before is None:
+            del os.environ["PYTHONPATH"]
+        else:
+            os.environ["PYTHONPATH"] = before
+        plugins.load.cache_clear()
+
+
+def _fail(fault: Fault) -> None:
+    match fault:
+        case "error":
+            raise RuntimeError("told to fail")
+        case "memory":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "crash":
+            os.kill(os.getpid(), signal.SIGSEGV)
+        case "exit":
+            os._exit(3)
+        case "hang":
+            time.sleep(3600)
+        case "disk":
+            raise OSError(28, os.strerror(28))
+        case "checkpoint":
+            raise CheckpointError("the hub cannot be reached", where="toy-words", mend="Set checkpoint to a folder.")
+
+
+def _features(texts: Sequence[str]) -> np.ndarray:
+    """Counts of hashed words, (texts, buckets)."""
+    import numpy as np
+
+    found = np.zeros((len(texts), _BUCKETS))
+    for row, text in enumerate(texts):
+        for word in text.split():
+            found[row, zlib.crc32(word.encode()) % _BUCKETS] += 1
+    return found
+
+
+def _softmax(scores: np.ndarray) -> np.ndarray:
+    import numpy as np
+
+    raised = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return raised / raised.sum(axis=1, keepdims=True)

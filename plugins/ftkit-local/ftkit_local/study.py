@@ -1,0 +1,171 @@
+"""Proposes the values of each trial, so that an interrupted search goes on as if it had not been interrupted.
+
+A proposal is a pure function of the recipe's seed, the trial's number and the trials before it: the sampler is made
+anew for each, and its memory is the journal.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ftkit import options, space
+from ftkit.contracts import Trial
+from ftkit.metrics import GREATER_IS_BETTER
+from ftkit.search import Search
+from ftkit.space import Choice, Dimension, Int, LogUniform, Uniform
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+    from optuna.samplers import BaseSampler
+    from optuna.study import Study
+
+_DRAWS = 1000
+"""Random draws before the next combination that is due is taken in order."""
+
+
+def combinations(search: Search) -> int | None:
+    """How many different trials the space holds, or None when a range is continuous."""
+    sizes = [space.size(dimension) for dimension in search.space.values()]
+    return None if None in sizes else math.prod(size for size in sizes if size is not None)
+
+
+def total(search: Search) -> int:
+    """How many trials the search comes to: a grid ends with its last combination."""
+    count = combinations(search) if search.sampler == "grid" and search.space else None
+    return search.trials if count is None else min(search.trials, count)
+
+
+def propose(
+    search: Search, seed: int, number: int, ended: Sequence[Trial], begun: Sequence[Mapping[str, Any]]
+) -> tuple[dict[str, Any], int]:
+    """Values and seed of trial `number`, given the trials that ended and the values of those that are under way.
+
+    Values that an earlier trial had come with the next seed: equal values measure what the seed alone changes.
+    """
+    earlier = [_key(trial.values) for trial in ended] + [_key(values) for values in begun]
+    if not search.space:
+        values: dict[str, Any] = {}
+    elif search.sampler == "grid":
+        values = next(itertools.islice(_grid(search.space), number, None))
+    elif search.sampler == "random":
+        values = _random(search, _derived(seed, number), Counter(earlier))
+    else:
+        values = _tpe(search, _derived(seed, number), ended, begun)
+    return values, seed + earlier.count(_key(values))
+
+
+def _random(search: Search, seed: int, tried: Counter[str]) -> dict[str, Any]:
+    """Values at random; in a finite space among those that were tried the fewest times."""
+    from optuna.samplers import RandomSampler
+
+    sampler = RandomSampler(seed=seed)
+    study = _study(search, sampler)
+    trial = study.ask()
+    frozen = study.trials[trial.number]
+    least = min(tried.values(), default=0) if len(tried) == combinations(search) else 0
+    for _ in range(_DRAWS):
+        drawn = {
+            name: _decoded(dimension, sampler.sample_independent(study, frozen, name, _distribution(dimension)))
+            for name, dimension in search.space.items()
+        }
+        if tried[_key(drawn)] <= least:
+            return drawn
+    return next(values for values in _grid(search.space) if tried[_key(values)] <= least)
+
+
+def _tpe(search: Search, seed: int, ended: Sequence[Trial], begun: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Values by a tree-structured Parzen estimator over the trials so far.
+
+    Source: Bergstra et al. 2011, "Algorithms for Hyper-Parameter Optimization".
+    """
+    from optuna.samplers import TPESampler
+    from optuna.trial import TrialState, create_trial
+
+    # Trials under way count as bad ones, so that those that run at the same time spread out.
+    study = _study(search, TPESampler(seed=seed, constant_liar=search.concurrency > 1))
+    distributions = {name: _distribution(dimension) for name, dimension in search.space.items()}
+    states = {"finished": TrialState.COMPLETE, "stopped": TrialState.PRUNED, "failed": TrialState.FAIL}
+    for trial in sorted(ended, key=lambda each: each.number):
+        value = trial.metrics.get(search.metric, math.nan)
+        curve = [entry[search.metric] for entry in trial.history]
+        state = TrialState.FAIL if math.isnan(value) else states[trial.state]
+        study.add_trial(
+            create_trial(
+                state=state,
+                value=None if state is TrialState.FAIL else value,
+                params=_encoded(search.space, trial.values),
+                distributions=distributions,
+                intermediate_values=dict(enumerate(curve, 1)),
+            )
+        )
+    for values in begun:
+        params = _encoded(search.space, values)
+        study.add_trial(create_trial(state=TrialState.RUNNING, params=params, distributions=distributions))
+    asked = study.ask(distributions).params
+    return {name: _decoded(dimension, asked[name]) for name, dimension in search.space.items()}
+
+
+def _study(search: Search, sampler: BaseSampler) -> Study:
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return optuna.create_study(
+        direction="maximize" if GREATER_IS_BETTER[search.metric] else "minimize", sampler=sampler
+    )
+
+
+def _distribution(dimension: Dimension) -> BaseDistribution:
+    """The dimension as Optuna names it; choices and stepped ranges by index, whatever their values are."""
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    match dimension:
+        case Choice(values):
+            return CategoricalDistribution(tuple(range(len(values))))
+        case LogUniform(low, high):
+            return FloatDistribution(low, high, log=True)
+        case Uniform(low, high, None):
+            return FloatDistribution(low, high)
+        case Int(low, high, _, True):
+            return IntDistribution(low, high, log=True)
+        case _:
+            return IntDistribution(0, len(space.grid(dimension)) - 1)
+
+
+def _by_index(dimension: Dimension) -> bool:
+    return space.size(dimension) is not None and not (isinstance(dimension, Int) and dimension.log)
+
+
+def _decoded(dimension: Dimension, drawn: Any) -> Any:
+    """The value that Optuna's answer stands for, as the journal can hold it."""
+    return options.plain(space.grid(dimension)[int(drawn)]) if _by_index(dimension) else drawn
+
+
+def _encoded(dimensions: Mapping[str, Dimension], values: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: [_key(options.plain(each)) for each in space.grid(dimension)].index(_key(values[name]))
+        if _by_index(dimension)
+        else values[name]
+        for name, dimension in dimensions.items()
+    }
+
+
+def _grid(dimensions: Mapping[str, Dimension]) -> Iterator[dict[str, Any]]:
+    """Every combination, the last dimension fastest."""
+    for values in itertools.product(*map(space.grid, dimensions.values())):
+        yield dict(zip(dimensions, map(options.plain, values), strict=True))
+
+
+def _key(value: Any) -> str:
+    """What makes values equal: their JSON, which tells 1 from 1.0 and from true."""
+    return json.dumps(value, sort_keys=True)
+
+
+def _derived(seed: int, number: int) -> int:
+    """A seed for one trial's draw, unlike those of other trials and other recipes' seeds."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{number}".encode()).digest()[:4], "big")
