@@ -1,0 +1,89 @@
+"""What MLflow wants to find around a bundle, so that its own tools can load and serve it. No file of it is a pickle."""
+
+from __future__ import annotations
+
+import json
+import platform
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from ftkit.bundle import Bundle
+
+_RUNTIME = ("mlflow", "numpy", "torch", "transformers", "tokenizers", "safetensors")
+
+
+@contextmanager
+def around(bundle: Bundle, run: str, place: str, lineage: Mapping[str, Any]) -> Iterator[Path]:
+    """A folder with all files of the MLflow model but the bundle, for the length of a block.
+
+    Source: MLflow, "MLflow Models", storage format and the python_function flavour.
+    """
+    import yaml
+    from mlflow import pyfunc
+    from mlflow.models import Model, ModelSignature
+    from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
+
+    example = {"columns": ["text"], "data": [[row["text"]] for row in bundle.sample_request["data"]]}
+    model = Model(
+        artifact_path=place,
+        run_id=run,
+        signature=ModelSignature(
+            inputs=Schema([ColSpec("string", "text")]),
+            outputs=Schema([ColSpec("string", "label")]),
+            params=ParamSchema([ParamSpec("scores", "boolean", False)]),
+        ),
+        saved_input_example_info={
+            "artifact_path": "input_example.json",
+            "serving_input_path": "serving_input_example.json",
+            "type": "dataframe",
+            "pandas_orient": "split",
+        },
+        metadata={"bundle": bundle.hash, "classes": list(bundle.classes)},
+    )
+    pyfunc.add_to_model(
+        model,
+        loader_module="ftkit_mlflow.model",
+        data="bundle",
+        conda_env="conda.yaml",
+        python_env="python_env.yaml",
+    )
+    model.model_size_bytes = sum(file.stat().st_size for file in bundle.folder.rglob("*") if file.is_file())
+    needed = _requirements(bundle)
+    python = {"python": platform.python_version(), "dependencies": ["-r requirements.txt"]}
+    conda = {
+        "name": "mlflow-env",
+        "channels": ["conda-forge"],
+        "dependencies": [f"python={platform.python_version()}", "pip", {"pip": needed}],
+    }
+    with tempfile.TemporaryDirectory(prefix="ftkit-mlflow-") as temporary:
+        folder = Path(temporary)
+        model.save(str(folder / "MLmodel"))
+        (folder / "requirements.txt").write_text("\n".join([*needed, ""]), encoding="utf-8")
+        (folder / "python_env.yaml").write_text(yaml.safe_dump(python), encoding="utf-8")
+        (folder / "conda.yaml").write_text(yaml.safe_dump(conda), encoding="utf-8")
+        (folder / "input_example.json").write_text(json.dumps(example), encoding="utf-8")
+        (folder / "serving_input_example.json").write_text(json.dumps({"dataframe_split": example}), encoding="utf-8")
+        (folder / "lineage.json").write_text(json.dumps(lineage, indent=2), encoding="utf-8")
+        yield folder
+
+
+def _requirements(bundle: Bundle) -> list[str]:
+    """The packages that load this bundle, in the versions of this installation."""
+    from ftkit import plugins
+
+    use = bundle.manifest["backbone"]["use"]
+    owner = next((each.plugin for each in plugins.load().found if (each.kind, each.name) == ("backbones", use)), "")
+    distributions = dict.fromkeys(("ftkit", "ftkit-mlflow", *owner.split(" ")[:1], *_RUNTIME))
+    return [f"{name}=={version}" for name in distributions if name and (version := _version(name))]
+
+
+def _version(distribution: str) -> str:
+    try:
+        # A local label such as +cpu names no release that pip could find.
+        return metadata.version(distribution).partition("+")[0]
+    except metadata.PackageNotFoundError:
+        return ""
