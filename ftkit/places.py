@@ -6,6 +6,7 @@ The text has been accepted by `tomllib`; this only walks it again for the line n
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Mapping
 
 Key = tuple[str | int, ...]
@@ -47,7 +48,7 @@ class _Walk:
         many = self.text.startswith("[[", self.at)
         line = self._line()
         self.at += 2 if many else 1
-        key = self._resolve(self._key())
+        key = self._resolve(self._key(), line)
         if many:
             index = self.arrays[key] = self.arrays.get(key, -1) + 1
             self._note(key, line)
@@ -57,11 +58,12 @@ class _Walk:
         self.at += 2 if many else 1
         return key
 
-    def _resolve(self, parts: Key) -> Key:
+    def _resolve(self, parts: Key, line: int) -> Key:
         """A header's key with the index of the latest element for every array of tables on the way."""
         key: Key = ()
         for part in parts[:-1]:
             key = (*key, part)
+            self._note(key, line)
             if key in self.arrays:
                 key = (*key, self.arrays[key])
         return (*key, parts[-1])
@@ -83,8 +85,7 @@ class _Walk:
         while True:
             self._skip(_SPACE)
             if self.text[self.at] in "\"'":
-                quoted = self._skip(_STRING) or ""
-                parts.append(quoted[1:-1])
+                parts.append(next(iter(tomllib.loads(f"{self._skip(_STRING)} = 0"))))
             else:
                 parts.append(self._skip(_BARE) or "")
             self._skip(_SPACE)

@@ -93,14 +93,18 @@ class Plugins:
 
     def advice(self, kind: str, name: str) -> str:
         """How to come by a component that is not there."""
+        owner = BUNDLED.get(name)
+        suspects = [each for each in self.broken if owner is None or each.plugin.partition(" ")[0] == owner]
         near = difflib.get_close_matches(name, self.names(kind), 1)
         if near:
             said = f"Did you mean {near[0]!r}?"
-        elif name in BUNDLED:
-            said = f"It comes with the plugin {BUNDLED[name]}: pip install {BUNDLED[name]}."
+        elif owner and suspects:
+            said = f"It comes with the plugin {owner}, which is installed but does not work."
+        elif owner:
+            said = f"It comes with the plugin {owner}: pip install {owner}."
         else:
             said = f"Installed: {', '.join(self.names(kind)) or 'none'}. `ftkit plugins` lists all."
-        return " ".join([said, *(f"The plugin {each.plugin} was set aside: {each.reason}." for each in self.broken)])
+        return " ".join([said, *(f"{each.plugin} was set aside: {each.reason}." for each in suspects)])
 
     def tell(self, event: Event) -> None:
         """Pass an event to every observer; what one raises is logged and stops nobody."""

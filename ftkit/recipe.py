@@ -9,11 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ftkit import plugins
 from ftkit.errors import Problem, RecipeError, UsageError
 from ftkit.overrides import Document
 from ftkit.places import places
 from ftkit.plan import Plan
-from ftkit.plugins import load as load_plugins
 from ftkit.reader import Reader
 
 __all__ = ["Plan", "load", "loads"]
@@ -82,7 +82,7 @@ def _read(
     problems: list[Problem] = []
     document.lay_over(overrides, problems)
     document.lay_over(shorthands, problems)
-    reader = Reader(document, load_plugins(), problems)
+    reader = Reader(document, plugins.load(), problems)
     plan = reader.plan()
     if reader.problems or plan is None:
         raise RecipeError(sorted(reader.problems, key=_in_file_order))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ftkit import options
+from ftkit import plugins as installed
 from ftkit.plugins import Plugins
-from ftkit.plugins import load as load_plugins
 from ftkit.reader import SECTIONS
 from ftkit.rollout import Rollout
 from ftkit.search import POLICIES, Search
@@ -32,7 +32,7 @@ _SAID = {
 
 def schema(plugins: Plugins | None = None) -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of a recipe, with every installed component's options."""
-    plugins = plugins or load_plugins()
+    plugins = plugins or installed.load()
     definitions: dict[str, Any] = {}
     sections = {name: _section(name, kind, plugins, definitions) for name, kind in SECTIONS.items()}
     return {
@@ -98,8 +98,9 @@ def _section(name: str, kind: str, plugins: Plugins, definitions: dict[str, Any]
     section: dict[str, Any] = {
         "type": "object",
         "properties": {key: {"enum": [*names, *absent]}},
-        "allOf": cases,
     }
+    if cases:
+        section["allOf"] = cases
     if name != "run":
         section["required"] = [key]
     if name in _SAID:

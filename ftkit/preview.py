@@ -1,0 +1,200 @@
+"""What a run would do and about what it would cost, without doing it."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from ftkit import ledger as ledgers
+from ftkit import options
+from ftkit.contracts import DataReport, Trial
+from ftkit.errors import FtkitError
+from ftkit.plan import Plan
+from ftkit.space import Dimension, ends, size
+
+TOKENS_PER_WORD = 1.3
+"""Word pieces to a word of English prose, roughly; Source: measured with BERT's vocabulary on product reviews."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One stage of the run, in a sentence or two."""
+
+    stage: str
+    says: str
+
+
+@dataclass(frozen=True)
+class Preview:
+    """The stages to come, and an estimate of the time the search takes."""
+
+    plan: Plan
+    steps: tuple[Step, ...]
+    seconds: float | None
+    """Estimated duration of the search; None where nothing is known to estimate it from."""
+    basis: str
+    """What the estimate rests on."""
+    resumes: str = ""
+    """The interrupted run that would go on, if there is one."""
+
+
+def preview(plan: Plan) -> Preview:
+    """Look at the plan, at the data if they are on this machine, and at earlier runs; change nothing."""
+    report = _data(plan)
+    seconds, basis = _cost(plan, report)
+    going_on = _unfinished(plan)
+    return Preview(
+        plan=plan,
+        steps=(
+            Step("data", _data_step(plan, report)),
+            Step("search", _search_step(plan, going_on)),
+            Step("test", _test_step(plan)),
+            Step("register", f"as {plan.registry.model} in {plan.registry.name}" if plan.registry else "nowhere"),
+            Step("deploy", _deploy_step(plan)),
+        ),
+        seconds=seconds,
+        basis=basis,
+        resumes=going_on.run if going_on else "",
+    )
+
+
+def evaluations(plan: Plan) -> float:
+    """Epochs over all trials, as far as the values tell: the mean of a searched range."""
+    dimension = plan.search.space.get("epochs")
+    epochs = _mean(dimension) if dimension is not None else getattr(plan.backbone, "epochs", 1)
+    return trials(plan) * epochs
+
+
+def trials(plan: Plan) -> int:
+    """How many trials there will be: a grid may be smaller than the number asked for."""
+    counts = [size(dimension) for dimension in plan.search.space.values()]
+    if plan.search.sampler != "grid" or not counts or None in counts:
+        return plan.search.trials
+    points = 1
+    for count in counts:
+        points *= count or 1
+    return min(plan.search.trials, points)
+
+
+def _data(plan: Plan) -> DataReport | None:
+    """The data report, from an earlier run or by reading what is on this machine; None where it would be a download."""
+    for ledger in ledgers.runs():
+        if _recipe(ledger).get("dataset") == _section(plan.dataset) and ledger.fact("data"):
+            return ledger.data(()).report
+    dataset: Any = plan.dataset
+    if any(field.name == "offline" for field in fields(dataset)):
+        dataset = replace(dataset, offline=True)
+    try:
+        return dataset.load(plan.seed, lambda event: None).report
+    except FtkitError:
+        return None
+
+
+def _cost(plan: Plan, report: DataReport | None) -> tuple[float | None, str]:
+    """Seconds for the search: measured by an earlier run where there is one, guessed from the machine's speed else."""
+    if report is None:
+        return None, "unknown until the data has been read once"
+    rows = (
+        sum(report.counts["train"].values()) + sum(report.counts["valid"].values()) / 3
+    )  # a row costs 3 × in training
+    for ledger in ledgers.runs():
+        recipe = _recipe(ledger)
+        if recipe.get("backbone", {}).get("use") != plan.backbone.name or not ledger.fact("data"):
+            continue
+        done = [trial for trial in ledger.trials() if trial.state == "finished" and trial.history]
+        if done:
+            theirs = ledger.data(()).report
+            per_row = _seconds_per_row(done, theirs) * _tokens(plan, report) / _tokens(plan, theirs)
+            seconds = per_row * rows * evaluations(plan) / plan.search.concurrency
+            return seconds, f"measured in {ledger.run}"
+    parameters = getattr(plan.backbone, "encoder_parameters", None)
+    if parameters is None or shutil.which("nvidia-smi"):
+        return None, "unknown until one trial has been run"
+    operations = 6 * parameters * _tokens(plan, report) * rows * evaluations(plan)
+    return operations / _speed(), "guessed from this machine's matrix speed; it may be off by a factor of two"
+
+
+def _seconds_per_row(done: list[Trial], report: DataReport) -> float:
+    rows = sum(report.counts["train"].values()) + sum(report.counts["valid"].values()) / 3
+    return sum(trial.seconds for trial in done) / sum(len(trial.history) for trial in done) / rows
+
+
+def _tokens(plan: Plan, report: DataReport) -> float:
+    """Tokens of a usual row, cut at the backbone's length."""
+    usual = (report.lengths["p50"] + report.lengths["p95"]) / 2 * TOKENS_PER_WORD
+    return max(1.0, min(usual, getattr(plan.backbone, "max_length", None) or 512))
+
+
+def _speed() -> float:
+    """Operations a second in this machine's best single-precision matrix product: what training comes near to."""
+    import numpy as np
+
+    matrix = np.ones((768, 768), dtype=np.float32)
+    best = float("inf")
+    for _ in range(8):
+        begun = time.perf_counter()
+        matrix @ matrix
+        best = min(best, time.perf_counter() - begun)
+    return 2 * 768**3 / best
+
+
+def _unfinished(plan: Plan) -> ledgers.Ledger | None:
+    key = ledgers.plan_key(plan.text)
+    for ledger in ledgers.runs():
+        if (ledger.fact("started") or {}).get("key") == key:
+            return None if ledger.finished or plan.fresh else ledger
+    return None
+
+
+def _data_step(plan: Plan, report: DataReport | None) -> str:
+    if report is None:
+        return f"{plan.dataset.name}: not on this machine yet, so it would be downloaded first"
+    counts = {split: sum(each.values()) for split, each in report.counts.items()}
+    classes = len(next(iter(report.counts.values())))
+    split = ", ".join(f"{count:,} {name}" for name, count in counts.items())
+    return f"{plan.dataset.name}: {sum(counts.values()):,} texts in {classes} classes ({split}) from {report.source}"
+
+
+def _search_step(plan: Plan, going_on: ledgers.Ledger | None) -> str:
+    search, count = plan.search, trials(plan)
+    said = f"{count} trial{'s' * (count != 1)} of {plan.backbone.name} on {plan.platform.name}"
+    if search.space:
+        said += f", {search.sampler} over {', '.join(search.space)}"
+    said += f", {search.concurrency} at a time, best validation {search.metric} wins"
+    if search.policy.name != "none":
+        said += f", stopped early by {search.policy.name}"
+    if going_on:
+        said += f"; {len(going_on.trials())} are done already in {going_on.run}"
+    return said
+
+
+def _test_step(plan: Plan) -> str:
+    return ", ".join(test.name for test in plan.promote) or "no tests asked for: any result is promoted"
+
+
+def _deploy_step(plan: Plan) -> str:
+    if plan.deploy is None:
+        return "nowhere"
+    steps = [f"{share} %" for share in (0, *plan.rollout.canary, 100)]
+    return f"to {plan.deploy.endpoint} by {plan.deploy.name}, {' → '.join(steps)}"
+
+
+def _mean(dimension: Dimension) -> float:
+    values = ends(dimension)
+    return sum(values) / len(values)
+
+
+def _recipe(ledger: ledgers.Ledger) -> Mapping[str, Any]:
+    import tomllib
+
+    try:
+        return tomllib.loads((ledger.folder / "recipe.toml").read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError):
+        return {}
+
+
+def _section(component: Any) -> dict[str, Any]:
+    return {"use": component.name, **options.to_table(component)}

@@ -1,0 +1,260 @@
+"""Recipes: what they mean, and what every mistake in one says."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ftkit import recipe, space
+from ftkit.errors import ExitCode, RecipeError, UsageError
+from ftkit.search import Bandit
+
+GOOD = """\
+name = "reviews"
+seed = 7
+
+[dataset]
+use = "table"
+path = "data/reviews.csv"
+text = "text"
+label = "label"
+
+[backbone]
+use = "minilm"
+epochs = 2
+
+[search]
+metric = "roc_auc"
+trials = 4
+policy = { use = "bandit", slack_factor = 0.1 }
+space.learning_rate = [1e-5, 2e-5]
+space.epochs = { low = 1, high = 3 }
+
+[[promote]]
+use = "metric-floor"
+floor = 0.5
+
+[[promote]]
+use = "beats-champion"
+
+[registry]
+use = "mlflow"
+model = "reviews"
+
+[deploy]
+use = "local"
+endpoint = "reviews"
+"""
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Any:
+    def write(text: str) -> Path:
+        path = tmp_path / "reviews.toml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def problems(path: Path, *overrides: str, **shorthands: Any) -> list[str]:
+    with pytest.raises(RecipeError) as caught:
+        recipe.load(path, overrides, **shorthands)
+    assert caught.value.exit_code == ExitCode.RECIPE
+    return [f"{Path(each.where).name}: {each.key}: {each.what} | {each.mend}" for each in caught.value.problems]
+
+
+def test_a_recipe_becomes_a_plan_of_components(write: Any, tmp_path: Path) -> None:
+    plan = recipe.load(write(GOOD))
+    assert (plan.name, plan.seed, plan.platform.name) == ("reviews", 7, "local")
+    assert plan.backbone.name == "minilm"
+    assert plan.dataset.path == tmp_path / "data" / "reviews.csv"
+    assert plan.search.policy == Bandit(slack_factor=0.1)
+    assert plan.search.space == {"learning_rate": space.Choice((1e-5, 2e-5)), "epochs": space.Int(1, 3)}
+    assert [test.name for test in plan.promote] == ["metric-floor", "beats-champion"]
+
+
+def test_the_text_of_a_plan_makes_an_equal_plan_anywhere(write: Any, monkeypatch: Any, tmp_path: Path) -> None:
+    plan = recipe.load(write(GOOD), {"search.space.weight_decay": {"low": 1e-4, "high": 0.1, "log": True}})
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    again = recipe.loads(plan.text)
+    assert again == plan
+    assert again.text == plan.text
+    assert pickle.loads(pickle.dumps(plan)) == plan
+
+
+def test_every_mistake_is_found_at_once_with_its_line_and_a_way_to_mend_it(write: Any) -> None:
+    text = """\
+nmae = "reviews"
+seed = -1
+[dataset]
+use = "table"
+pth = "x.csv"
+[backbone]
+use = "minilm"
+epochs = "four"
+batch_size = 0
+[search]
+metric = "auc"
+trials = 0
+policy = { use = "bandit", slack_factr = 0.1 }
+space.learning_rat = [1e-5]
+space.epochs = { low = 3, high = 2 }
+[[promote]]
+use = "beats-champion"
+[[promote]]
+use = "beats-champio"
+[deploy]
+endpoint = "x"
+[rollout]
+canary = [50, 5]
+"""
+    found = "\n".join(problems(write(text)))
+    for expected in (
+        "reviews.toml:1: nmae: unknown key | Did you mean 'name'?",
+        "reviews.toml:2: seed: must be a whole number from 0",
+        "reviews.toml:5: dataset.pth: unknown key; 'table' has no such option | Did you mean 'path'?",
+        'reviews.toml:8: backbone.epochs: expected whole number, not "four"',
+        "reviews.toml:9: backbone.batch_size: ",
+        'reviews.toml:11: search.metric: expected "accuracy", "macro_f1"',
+        'Did you mean "roc_auc"?',
+        "reviews.toml:12: search.trials: trials must be at least 1",
+        "reviews.toml:13: search.policy.slack_factr: unknown key; 'bandit' has no such option | Did you mean 'slack_factor'?",
+        "reviews.toml:14: search.space.learning_rat: the backbone 'minilm' has no field 'learning_rat' to search",
+        "Did you mean 'learning_rate'?",
+        "reviews.toml:15: search.space.epochs: low must be below high, not 3 and 2",
+        "reviews.toml:19: promote.1.use: no promotion test named 'beats-champio' is installed | Did you mean",
+        "reviews.toml:20: deploy: `use` is missing",
+        "reviews.toml:23: rollout.canary: canary steps must rise",
+    ):
+        assert expected in found, f"{expected}\n--- not in ---\n{found}"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a = \n", "reviews.toml:1: : not valid TOML"),
+        ("[dataset]\n[dataset]\n", "reviews.toml:2: : not valid TOML"),
+        ('[backbone]\nuse = "minilm"\n', "dataset: the section is missing"),
+        ('dataset = "table"\n', "reviews.toml:1: dataset: must be a table"),
+        ('promote = "beats-champion"\n', "reviews.toml:1: promote: must be a list of tables"),
+        ('[run]\non = "moon"\n', "reviews.toml:2: run.on: no platform named 'moon' is installed"),
+        ('[run]\noffline = "yes"\n', "reviews.toml:2: run.offline: must be true or false"),
+        ('[search]\npolicy = "hope"\n', "reviews.toml:2: search.policy.use: no policy is named 'hope'"),
+        ('[search]\nspace = "moon"\n', "no search space named 'moon' is installed"),
+        ("[search]\nspace.epochs = []\n", "reviews.toml:2: search.space.epochs: a list of values"),
+        ("[search]\nspace.epochs = [1, 1]\n", "names a value twice"),
+    ],
+)
+def test_each_mistake_says_what_and_where(write: Any, text: str, expected: str) -> None:
+    assert expected in "\n".join(problems(write(text)))
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("search.space.epochs=[1.5]", "1.5 does not fit: expected whole number"),
+        ("search.space.learning_rate=[-1.0]", "-1.0 does not fit"),
+        ("backbone.epochs=x", "expected whole number"),
+        ("promote.5.use=x", "the list has 2 entries"),
+        ("name.inner=3", "goes through a value that is no table"),
+        ("nonsense", "not of the form KEY=VALUE"),
+    ],
+)
+def test_a_wrong_override_is_named_as_it_was_given(write: Any, override: str, expected: str) -> None:
+    (found,) = problems(write(GOOD), override)
+    assert f"--set {override}" in found
+    assert expected in found
+
+
+def test_a_grid_over_a_continuous_range_is_refused(write: Any) -> None:
+    found = problems(write(GOOD), "search.sampler=grid", "search.space.learning_rate={low=1e-5, high=1e-4}")
+    assert "a grid cannot hold a continuous range" in found[0]
+
+
+def test_overrides_win_and_words_need_no_quotes(write: Any) -> None:
+    plan = recipe.load(
+        write(GOOD),
+        ["backbone.epochs=1", "search.space.epochs=[2]", "dataset.label=stars", "promote=[]", "backbone.epochs=3"],
+    )
+    assert plan.backbone.epochs == 3
+    assert plan.search.space["epochs"] == space.Choice((2,))
+    assert plan.dataset.label == "stars"
+    assert plan.promote == ()
+
+
+def test_a_path_of_an_override_starts_in_the_working_folder(write: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert recipe.load(write(GOOD), ["dataset.path=x.csv"]).dataset.path == tmp_path / "here" / "x.csv"
+    assert recipe.load(write(GOOD), {"dataset.path": Path("x.csv")}).dataset.path == tmp_path / "here" / "x.csv"
+
+
+def test_a_checkpoint_is_a_folder_where_there_is_one_and_a_hub_name_elsewhere(write: Any, tmp_path: Path) -> None:
+    (tmp_path / "tiny").mkdir()
+    text = GOOD.replace('use = "minilm"', 'use = "bert-base-cased"\ncheckpoint = "tiny"')
+    assert recipe.load(write(text)).backbone.checkpoint == str(tmp_path / "tiny")
+    text = text.replace('"tiny"', '"google-bert/bert-base-uncased"')
+    assert recipe.load(write(text)).backbone.checkpoint == "google-bert/bert-base-uncased"
+
+
+def test_options_of_another_target_wait_in_a_sub_table_of_its_name(write: Any) -> None:
+    text = GOOD.replace("[deploy]", "[deploy.local]\nport = 4321\n[dataset.bbc-news]\n[deploy]")
+    plan = recipe.load(write(text))
+    assert plan.deploy.port == 4321
+    found = problems(write(text.replace("port = 4321", "prt = 4321")))
+    assert "reviews.toml:27: deploy.prt: unknown key" in found[0]
+    found = problems(write(text.replace("[dataset.bbc-news]", "[dataset.bbc-news]\nnope = 1")))
+    assert "dataset.bbc-news.nope: unknown key" in found[0]
+    found = problems(write(text.replace("[dataset.bbc-news]", "[dataset.bbc-nws]")))
+    assert "dataset.bbc-nws: unknown key" in found[0]
+
+
+def test_shorthands_and_offline_reach_the_components(write: Any) -> None:
+    plan = recipe.load(write(GOOD), deploy="none", offline=True, on="local", fresh=True)
+    assert plan.deploy is None
+    assert plan.offline
+    assert plan.backbone.offline
+    assert plan.fresh
+
+
+def test_a_ready_made_space_can_be_widened(write: Any) -> None:
+    text = GOOD.replace(
+        "space.learning_rate = [1e-5, 2e-5]\nspace.epochs = { low = 1, high = 3 }", 'space.use = "original"'
+    )
+    plan = recipe.load(write(text), ["search.space.dropout=[0.0, 0.1]"])
+    assert space.Choice((8,)) == plan.search.space["batch_size"]
+    assert len(plan.search.space["learning_rate"].values) == 7
+    assert plan.search.space["dropout"] == space.Choice((0.0, 0.1))
+
+
+def test_the_name_is_the_files_when_the_recipe_gives_none(write: Any) -> None:
+    assert recipe.load(write(GOOD.replace('name = "reviews"\n', ""))).name == "reviews"
+
+
+def test_a_missing_recipe_names_those_that_are_there(write: Any, tmp_path: Path) -> None:
+    write(GOOD)
+    with pytest.raises(UsageError, match=r"there is no such recipe(.|\n)*reviews\.toml"):
+        recipe.load(tmp_path / "nope.toml")
+
+
+@pytest.mark.parametrize("name", ["quickstart", "bert_automotive", "deberta_automotive"])
+def test_the_recipes_that_come_with_ftkit_pass_the_check(name: str) -> None:
+    path = recipe.bundled()[name]
+    plan = recipe.load(name)
+    assert plan.name == name
+    assert path.read_text().startswith(f"# ftkit run recipes/{name}.toml\n"), "the header states the command"
+
+
+def test_the_original_recipe_keeps_the_originals_settings() -> None:
+    plan = recipe.load("bert_automotive")
+    assert plan.dataset.category == "Automotive"
+    assert (plan.search.trials, plan.search.concurrency, plan.search.metric) == (20, 3, "roc_auc")
+    assert plan.search.policy == Bandit(slack_factor=0.1, interval=5)
+    original = recipe.load("bert_automotive", {"search.space": {"use": "original"}})
+    assert plan.search.space == original.search.space
+    assert plan.registry.model == "sentiment_classifier"

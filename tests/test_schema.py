@@ -1,0 +1,57 @@
+"""The JSON Schema says of a recipe what the recipe loader says."""
+
+from __future__ import annotations
+
+import tomllib
+from typing import Any
+
+import jsonschema
+import pytest
+
+from ftkit import recipe
+from ftkit.schema import schema
+
+
+@pytest.fixture(scope="module")
+def validator() -> jsonschema.Draft202012Validator:
+    body = schema()
+    jsonschema.Draft202012Validator.check_schema(body)
+    return jsonschema.Draft202012Validator(body)
+
+
+@pytest.mark.parametrize("name", ["quickstart", "bert_automotive", "deberta_automotive"])
+def test_the_recipes_that_come_with_ftkit_fit_the_schema(name: str, validator: Any) -> None:
+    validator.validate(tomllib.loads(recipe.bundled()[name].read_text()))
+
+
+def test_a_resolved_plan_fits_the_schema(validator: Any) -> None:
+    validator.validate(tomllib.loads(recipe.load("quickstart").text))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"sed": 1},
+        {"backbone": {"use": "minilm", "epoch": 1}},
+        {"backbone": {"use": "minilm", "epochs": "four"}},
+        {"backbone": {"use": "minillm"}},
+        {"backbone": {"epochs": 4}},
+        {"search": {"metric": "auc"}},
+        {"search": {"policy": {"use": "bandit", "slack": 0.1}}},
+        {"search": {"space": {"epochs": []}}},
+        {"promote": {"use": "beats-champion"}},
+        {"promote": [{"use": "beats-champion", "margn": 0}]},
+        {"rollout": {"canaries": [5]}},
+        {"run": {"on": "local", "treads": 2}},
+    ],
+)
+def test_what_the_loader_refuses_the_schema_refuses(change: dict[str, Any], validator: Any) -> None:
+    document = tomllib.loads(recipe.bundled()["quickstart"].read_text()) | change
+    with pytest.raises(jsonschema.ValidationError):
+        validator.validate(document)
+
+
+def test_every_option_is_described(validator: Any) -> None:
+    for name, definition in validator.schema["$defs"].items():
+        for option, entry in definition.get("properties", {}).items():
+            assert entry.get("description"), f"{name}.{option}"
