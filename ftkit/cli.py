@@ -1,0 +1,122 @@
+"""The command line: the only place that prints, and the only place that catches."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import click
+
+from ftkit import __version__, files
+from ftkit.commands import Session
+from ftkit.commands.completion import completion
+from ftkit.commands.endpoint import endpoint
+from ftkit.commands.installed import options, plugins
+from ftkit.commands.models import models, predict
+from ftkit.commands.recipes import check, plan, schema
+from ftkit.commands.run import run
+from ftkit.commands.runs import runs
+from ftkit.display import failures, terminal
+from ftkit.errors import ExitCode, FtkitError
+
+EPILOG = (
+    "Exit codes: 0 done, or promoted and deployed; 2 a mistake in the recipe or the command; 3 a plugin is missing "
+    "or broken; 4 a stage failed; 5 the run ended but its model was not promoted; 130 interrupted."
+)
+
+
+class Commands(click.Group):
+    """The group of all commands, which names the nearest one when a command is misspelt."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that the arguments name. Raises: click.UsageError."""
+        near = difflib.get_close_matches(args[0], self.commands, 1)
+        if near and args[0] not in self.commands:
+            ctx.fail(f"No such command {args[0]!r}. Did you mean {near[0]!r}?")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.version_option(__version__, prog_name="ftkit")
+def commands() -> None:
+    """Carry a text classifier from raw data to live traffic by one recipe."""
+
+
+for command in (run, check, plan, schema, plugins, options, runs, models, predict, endpoint, completion):
+    commands.add_command(command)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Carry out a command line and return its exit code."""
+    session = Session()
+    for stream in (sys.stdout, sys.stderr):
+        terminal.forgiving(stream)
+    if instruction := os.environ.get("_FTKIT_COMPLETE"):
+        from click.shell_completion import shell_complete
+
+        return shell_complete(commands, {}, "ftkit", "_FTKIT_COMPLETE", instruction)
+    try:
+        code = _carry_out(list(sys.argv[1:] if arguments is None else arguments), session)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader has what it wanted. Python would complain once more when it flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = session.code
+    return code
+
+
+def _carry_out(arguments: list[str], session: Session) -> int:
+    try:
+        with commands.make_context("ftkit", arguments, obj=session) as context:
+            return int(commands.invoke(context) or 0)
+    except click.exceptions.Exit as exit_:
+        return exit_.exit_code
+    except click.ClickException as error:
+        error.show()
+        return int(ExitCode.RECIPE)
+    except FtkitError as error:
+        if session.json:
+            terminal.write(terminal.json_line(failures.as_json(error)))
+        failures.show(error)
+        return int(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        terminal.write(f"\nInterrupted. {session.kept()}".rstrip(), sys.stderr)
+        return int(ExitCode.INTERRUPTED)
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        return _unexpected(error, session)
+
+
+def _unexpected(error: Exception, session: Session) -> int:
+    """Say that ftkit or a plugin broke, and keep what a report of it needs. Returns the exit code."""
+    if os.environ.get("FTKIT_DEBUG"):
+        traceback.print_exception(error)
+        return int(ExitCode.STAGE)
+    text = "".join(traceback.format_exception(error))
+    path = files.home() / "failures" / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{os.getpid()}.txt"
+    try:
+        files.write_text(path, text)
+        where = f"The details are in {path}"
+    except OSError:
+        where = "The details could not be written down"
+    said = FtkitError(
+        f"something failed that ftkit has no better words for: {type(error).__name__}: {error}".rstrip(": "),
+        mend=f"{where}; FTKIT_DEBUG=1 shows them here. {session.kept()}".rstrip(),
+    )
+    if session.json:
+        terminal.write(terminal.json_line(failures.as_json(said)))
+    failures.show(said)
+    return int(ExitCode.STAGE)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,110 @@
+"""`ftkit run`: carry out a recipe and show how it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ftkit.commands import Session, completer, component_names
+
+if TYPE_CHECKING:
+    from ftkit.contracts import Emit, Endpoint, Outcome
+    from ftkit.recipe import Plan
+
+
+def recipe_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that change a recipe's values for one command."""
+    for option in (
+        click.option("--offline", is_flag=True, help="Make no connection: use what is on this machine."),
+        click.option(
+            "--deploy",
+            metavar="TARGET",
+            shell_complete=completer(component_names("deployers")),
+            help="Deploy to TARGET; short for --set deploy.use=TARGET.",
+        ),
+        click.option(
+            "--on",
+            metavar="PLATFORM",
+            shell_complete=completer(component_names("platforms")),
+            help="Run on PLATFORM; short for --set run.on=PLATFORM.",
+        ),
+        click.option(
+            "--set",
+            "overrides",
+            metavar="KEY=VALUE",
+            multiple=True,
+            help="Override a value of the recipe: --set backbone.epochs=1. May be given many times.",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+@click.command(short_help="Carry out a recipe.")
+@click.argument("recipe", type=click.Path(path_type=Path))
+@recipe_options
+@click.option("--fresh", is_flag=True, help="Begin anew instead of going on with an interrupted run.")
+@click.option("--json", "json_", is_flag=True, help="Print every event as a line of JSON, the outcome last.")
+@click.option("--plain", is_flag=True, help="Print plain lines, on a terminal too.")
+@click.pass_obj
+def run(
+    session: Session,
+    recipe: Path,
+    overrides: Sequence[str],
+    on: str | None,
+    deploy: str | None,
+    offline: bool,
+    fresh: bool,
+    json_: bool,
+    plain: bool,
+) -> int:
+    """Carry out RECIPE: load the data, search, test, register and deploy.
+
+    Interrupted, it goes on where it was when the same command is given again. The last line it prints is a curl
+    command that calls the endpoint as it stands.
+    """
+    from ftkit import display, runner
+    from ftkit import recipe as recipes
+
+    session.json = json_
+    plan = recipes.load(recipe, overrides, on=on, deploy=deploy, offline=offline, fresh=fresh)
+    with display.printer(plain or None, json=json_) as printer:
+        outcome = runner.run(plan, _remembering(session, printer))
+    session.code = outcome.exit_code
+    _say(outcome, plan, json_)
+    return outcome.exit_code
+
+
+def _remembering(session: Session, emit: Emit) -> Emit:
+    """The same `emit`, which also notes which run it is, so that an interruption can say what is kept."""
+    from ftkit.events import Event, RunStarted
+
+    def tell(event: Event) -> None:
+        if isinstance(event, RunStarted):
+            session.run = event.run
+        emit(event)
+
+    return tell
+
+
+def _say(outcome: Outcome, plan: Plan, json_: bool) -> None:
+    from ftkit.display import summary, terminal
+
+    live = outcome.endpoint or _live(plan)
+    if json_:
+        terminal.write(terminal.json_line(summary.as_json(outcome, live)))
+    else:
+        summary.show(outcome, plan.search.metric, live)
+
+
+def _live(plan: Plan) -> Endpoint | None:
+    """The endpoint as it stands, when the run left it alone; the run's own end does not hang on it."""
+    from ftkit.errors import FtkitError
+
+    try:
+        return plan.deploy.describe() if plan.deploy is not None else None
+    except FtkitError:
+        return None

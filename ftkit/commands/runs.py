@@ -1,0 +1,146 @@
+"""`ftkit runs`: the runs of this machine, and one of them in detail."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ftkit.commands import as_json, completer, print_json, run_names
+from ftkit.display import terminal, words
+
+if TYPE_CHECKING:
+    from ftkit.ledger import Ledger
+
+
+@click.command(short_help="List runs, or show one.")
+@click.argument("name", metavar="[RUN]", required=False, shell_complete=completer(run_names))
+@as_json
+def runs(name: str | None, json_: bool) -> None:
+    """List the runs of this machine, newest first; or show RUN with its trials and verdicts."""
+    from ftkit import ledger
+
+    if name is not None:
+        one = ledger.find(name)
+        if json_:
+            print_json(_described(one) | {"trials": one.trials(), "verdicts": _tested(one).get("verdicts", [])})
+        else:
+            _detail(one)
+        return
+    found = [_described(each) for each in ledger.runs()]
+    if json_:
+        print_json(found)
+    elif not found:
+        terminal.write("No run has been made yet: `ftkit run RECIPE` makes one.")
+    else:
+        rows = [(each["run"], _when(each["began"]), each["state"], _count(each), each["best"]) for each in found]
+        terminal.table(("run", "began", "state", "trials", "best"), rows)
+
+
+def state(ledger: Ledger) -> str:
+    """How a run stands: running, interrupted, promoted or not promoted."""
+    finished = ledger.fact("finished")
+    if finished:
+        return "promoted" if finished.get("promoted") else "not promoted"
+    return "running" if _alive(ledger) else "interrupted"
+
+
+def _alive(ledger: Ledger) -> bool:
+    """Whether the process that last carried out the run is still there."""
+    try:
+        os.kill(int((ledger.folder / ".pid").read_text()), 0)
+    except PermissionError:
+        return True
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _described(ledger: Ledger) -> dict[str, Any]:
+    trials, metric = ledger.trials(), _metric(ledger)
+    selected = ledger.fact("selected") or {}
+    best = next((each for each in trials if each.number == selected.get("number")), None)
+    tested, deployed = _tested(ledger), ledger.fact("deployed") or {}
+    bundle = ledger.folder / "bundle"
+    return {
+        "run": ledger.run,
+        "began": (ledger.fact("started") or {}).get("at", ""),
+        "state": state(ledger),
+        "trials": len(trials),
+        "failed_trials": sum(each.state == "failed" for each in trials),
+        "best": f"{metric} {words.score(best.metrics.get(metric))}" if best else "",
+        "best_trial": best.number if best else None,
+        "metric": metric,
+        "test_metrics": tested.get("metrics", {}),
+        "version": (ledger.fact("registered") or {}).get("version"),
+        "endpoint": deployed.get("endpoint"),
+        "deployment": deployed.get("deployment"),
+        "bundle": str(bundle) if bundle.is_dir() else None,
+        "folder": str(ledger.folder),
+    }
+
+
+def _detail(ledger: Ledger) -> None:
+    said = _described(ledger)
+    rows = [("run", said["run"]), ("state", said["state"]), ("began", _when(said["began"]))]
+    if said["test_metrics"]:
+        rows.append(("test", words.metrics(said["test_metrics"])))
+    tested = _tested(ledger)
+    rows += [(each["test"], f"{each['status']}: {each['sentence']}") for each in tested.get("verdicts", [])]
+    rows += [(key, str(said[key])) for key in ("version", "endpoint", "deployment", "bundle", "folder") if said[key]]
+    width = max(len(label) for label, _ in rows)
+    for label, text in rows:
+        terminal.write(f"{label:<{width}}  {text}")
+    trials, metric = ledger.trials(), said["metric"]
+    if not trials:
+        terminal.write("\nNo trial has come to its end yet.")
+        return
+    terminal.write("")
+    lines: list[tuple[str, ...]] = [
+        (
+            f"{each.number}{' *' if each.number == said['best_trial'] else ''}",
+            words.values(each.values, 40),
+            each.state,
+            words.score(each.metrics.get(metric)),
+            f"{each.epoch or '–'}",
+            words.duration(each.seconds),
+            words.beginning(each.error, 160),
+        )
+        for each in trials
+    ]
+    titles: tuple[str, ...] = ("trial", "values", "state", metric, "epoch", "time", "why it failed")
+    if not any(line[-1] for line in lines):
+        titles, lines = titles[:-1], [line[:-1] for line in lines]
+    terminal.table(titles, lines)
+    if said["best_trial"] is not None:
+        terminal.write("* the trial that was selected")
+
+
+def _tested(ledger: Ledger) -> dict[str, Any]:
+    return ledger.fact("tested") or {}
+
+
+def _metric(ledger: Ledger) -> str:
+    """The metric the run's recipe judges by, whether or not its plugins are still installed."""
+    import tomllib
+
+    try:
+        with (ledger.folder / "recipe.toml").open("rb") as file:
+            return str(tomllib.load(file).get("search", {}).get("metric", "macro_f1"))
+    except (OSError, ValueError, AttributeError):
+        return "macro_f1"
+
+
+def _when(stamp: str) -> str:
+    """A journal's time in the user's own zone."""
+    from datetime import datetime
+
+    try:
+        return f"{datetime.fromisoformat(stamp).astimezone():%Y-%m-%d %H:%M}"
+    except ValueError:
+        return "?"
+
+
+def _count(said: dict[str, Any]) -> str:
+    return f"{said['trials']}" + (f" ({said['failed_trials']} failed)" if said["failed_trials"] else "")

@@ -1,0 +1,106 @@
+"""What a word on the command line stands for: a bundle's folder, a run, or a registered model."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from ftkit import files, ledger
+from ftkit import recipe as recipes
+from ftkit.bundle import MANIFEST, Bundle, verify
+from ftkit.contracts import Registry, Version
+from ftkit.errors import BundleError, FtkitError, RegistryError, UsageError
+
+
+def registries(paths: Sequence[Path] = ()) -> Iterator[Registry]:
+    """The registries of these recipes, or of every run of this machine, each once."""
+    if paths:
+        found = [plan.registry for plan in map(recipes.load, paths) if plan.registry is not None]
+        yield from (each for index, each in enumerate(found) if each not in found[:index])
+        return
+    seen: set[str] = set()
+    for run in ledger.runs():
+        try:
+            text = (run.folder / "recipe.toml").read_text(encoding="utf-8")
+            section = json.dumps(tomllib.loads(text).get("registry"), sort_keys=True, default=str)
+            if section in seen:
+                continue
+            seen.add(section)
+            registry = recipes.loads(text).registry
+        except (OSError, ValueError, FtkitError):
+            continue  # a run of a recipe that is valid no more, or whose plugins are gone
+        if registry is not None:
+            yield registry
+
+
+def bundle(source: str) -> Bundle:
+    """The verified bundle that a folder, a run, or MODEL or MODEL:VERSION stands for.
+
+    Raises: UsageError saying what was looked for; BundleError; RegistryError.
+    """
+    folder = Path(source).expanduser()
+    if (folder / MANIFEST).is_file():
+        return verify(folder)
+    for run in (files.home() / "runs" / source, folder):
+        if (run / "journal.jsonl").is_file():
+            if not (run / "bundle").is_dir():
+                raise BundleError(
+                    "this run has not come to a model", where=str(run), mend="Give its `ftkit run` command again."
+                )
+            return verify(run / "bundle")
+    if folder.is_dir():
+        return verify(folder)
+    return _registered(source)
+
+
+def _registered(source: str) -> Bundle:
+    name, _, number = source.partition(":")
+    known: list[str] = []
+    troubles: list[str] = []
+    for registry in registries():
+        known.append(registry.model)
+        if registry.model != name:
+            continue
+        try:
+            return _fetched(registry, number)
+        except RegistryError as error:
+            troubles.append(f"{error.what}. {error.mend}".strip())
+    if troubles:
+        raise RegistryError(troubles[0], where=source)
+    models = f" Known models: {', '.join(sorted(set(known)))}." if known else ""
+    raise UsageError(
+        f"{source!r} is no bundle's folder, no run and no registered model",
+        mend=f"`ftkit runs` and `ftkit models` list what there is.{models}",
+    )
+
+
+def _fetched(registry: Registry, number: str) -> Bundle:
+    version = _version(registry, number)
+    kept = files.home() / "models" / registry.model / version.version
+    try:
+        found = verify(kept / "bundle")
+        if found.hash == version.bundle_hash:
+            return found
+    except BundleError:
+        pass  # not fetched yet, or damaged since
+    with files.whole_folder(kept) as partial:
+        fetched = registry.fetch(version.version, partial / "fetched")
+        fetched.rename(partial / "bundle")
+    return verify(kept / "bundle")
+
+
+def _version(registry: Registry, number: str) -> Version:
+    versions = {each.version: each for each in registry.versions()}
+    if number:
+        if number in versions:
+            return versions[number]
+        mend = f"There are versions {', '.join(sorted(versions))}." if versions else "It has no versions yet."
+        raise UsageError(f"the model {registry.model!r} has no version {number!r}", mend=mend)
+    if champion := registry.champion():
+        return champion
+    raise UsageError(
+        f"the model {registry.model!r} has no champion yet",
+        mend=f"Name a version: {registry.model}:{next(iter(versions), '1')}.",
+    )

@@ -1,0 +1,116 @@
+"""What a run and its end look like: a live view on a terminal, plain lines elsewhere, JSON for machines."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import sys
+import threading
+import weakref
+from types import TracebackType
+from typing import IO, Protocol
+
+from ftkit.display import terminal
+from ftkit.events import Event, RunFinished
+
+
+class Display(Protocol):
+    """A way of showing events."""
+
+    def __call__(self, event: Event) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Printer:
+    """An `Emit` that shows events one way or another and never raises: a display must not end a run of hours."""
+
+    def __init__(self, display: Display, stream: IO[str]) -> None:
+        self._display: Display | None = display
+        self._stream = stream
+        self._lock = threading.RLock()
+        atexit.register(_close, weakref.ref(self))
+
+    def __call__(self, event: Event) -> None:
+        with self._lock:
+            if self._display is None:
+                return
+            try:
+                self._display(event)
+            except (OSError, ValueError):
+                self._display = None  # the terminal or the reader at the pipe's other end is gone
+            except Exception:
+                logging.getLogger("ftkit").debug("an event could not be shown", exc_info=True)
+                self._fall_back(event)
+        if isinstance(event, RunFinished):
+            self.close()
+
+    def close(self) -> None:
+        """Give the terminal back; events that come later are still shown."""
+        with self._lock:
+            try:
+                if self._display is not None:
+                    self._display.close()
+            except Exception:
+                self._display = None
+
+    def __enter__(self) -> Printer:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _fall_back(self, event: Event) -> None:
+        """Go on with plain lines where drawing has failed."""
+        from ftkit.display.plain import Lines
+
+        self.close()
+        try:
+            self._display = Lines(self._stream)
+            self._display(event)
+        except Exception:
+            self._display = None
+
+
+def _close(printer: weakref.ref[Printer]) -> None:
+    """Give the terminal back when Python ends in the middle of a run."""
+    if (still := printer()) is not None:
+        still.close()
+
+
+class Json:
+    """Each event as a line of JSON."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self.stream = stream
+
+    def __call__(self, event: Event) -> None:
+        terminal.write(terminal.json_line({"event": kind(event), **terminal.machine(event)}), self.stream)
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+
+def printer(plain: bool | None = None, stream: IO[str] | None = None, *, json: bool = False) -> Printer:
+    """Somewhere for a run to tell its events: drawn live on a terminal, plain lines anywhere else.
+
+    `plain` decides it either way; `json` writes events as JSON lines instead. Never raises.
+    """
+    stream = terminal.forgiving(stream or sys.stdout)
+    if json:
+        return Printer(Json(stream), stream)
+    if plain or (plain is None and not terminal.is_terminal(stream)):
+        from ftkit.display.plain import Lines
+
+        return Printer(Lines(stream), stream)
+    from ftkit.display.live import Screen
+
+    return Printer(Screen(stream), stream)
+
+
+def kind(event: Event) -> str:
+    """An event's name for machines: `trial-finished`."""
+    name = type(event).__name__
+    return "".join("-" + letter.lower() if letter.isupper() else letter for letter in name).lstrip("-")

@@ -1,0 +1,190 @@
+"""A run as plain lines, one for every event worth a line: for pipes, logs, CI and notebooks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import IO
+
+from ftkit import events
+from ftkit.contracts import DataReport, Trial
+from ftkit.display import terminal, words
+from ftkit.display.board import Board
+
+SHOW_EVERY = 10.0
+"""Seconds between two lines about the same piece of work."""
+SHOW_AFTER = 2.0
+"""Seconds before a piece of work gets its first line: most are done by then."""
+
+CLASSES = 12
+"""Classes shown one by one in a data report."""
+
+
+@dataclass
+class Lines:
+    """Writes each event as a line or a few, without colour or cursor movement."""
+
+    stream: IO[str]
+    clock: Callable[[], float] = time.monotonic
+    board: Board = field(default_factory=Board)
+    due: dict[str, float] = field(default_factory=dict)
+    """When each piece of work gets its next line."""
+    said: set[str] = field(default_factory=set)
+    """Pieces of work that have had a line."""
+
+    def __call__(self, event: events.Event) -> None:
+        self.board.see(event)
+        if isinstance(event, events.Progressed) and not self._due(event):
+            return
+        for line in sentences(event, self.board):
+            terminal.write(line, self.stream)
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def _due(self, event: events.Progressed) -> bool:
+        """Whether to say it again: now and then on the way, and at the end of what was said to have begun."""
+        now = self.clock()
+        due = self.due.setdefault(event.label, now + SHOW_AFTER)
+        if event.total is not None and event.done >= event.total:
+            del self.due[event.label]
+            begun = event.label in self.said
+            self.said.discard(event.label)
+            return begun
+        if now < due:
+            return False
+        self.due[event.label] = now + SHOW_EVERY
+        self.said.add(event.label)
+        return True
+
+
+def sentences(event: events.Event, board: Board) -> Iterator[str]:
+    """An event in words, no line for what is of passing interest."""
+    where = board.stage or "run"
+    match event:
+        case events.RunStarted(run, folder, _, resumed):
+            yield f"run {run}{': goes on where it was interrupted' if resumed else ''}"
+            yield f"run: everything is kept in {folder}"
+        case events.StageStarted(stage):
+            yield f"{stage}: begins"
+        case events.StageFinished(stage, seconds, reused):
+            yield (
+                f"{stage}: taken over from before the interruption"
+                if reused
+                else (f"{stage}: done in {words.duration(seconds)}")
+            )
+        case events.StageFailed(stage, seconds, error):
+            yield f"{stage}: failed after {words.duration(seconds)}: {words.beginning(error, 200)}"
+        case events.Progressed():
+            yield f"{where}: {progress(event)}"
+        case events.Noticed(text, warning):
+            yield f"{where}: {'warning: ' if warning else ''}{' '.join(text.split())}"
+        case events.DataLoaded(report):
+            yield from (f"data: {line}" for line in data(report))
+        case events.SearchStarted():
+            yield f"search: {search(event)}"
+        case events.TrialStarted(number, values, _, attempt):
+            again = f", attempt {attempt}" if attempt > 1 else ""
+            yield f"search: trial {number} starts{again}: {words.values(values, 60)}"
+        case events.TrialReported(number, numbers):
+            others = {board.metric: numbers[board.metric]} if board.metric in numbers else dict(numbers)
+            others.pop("epoch", None)
+            yield f"search: trial {number}, epoch {numbers.get('epoch', 0):g}: {words.metrics(others)}"
+        case events.TrialRetried(number, reason):
+            yield f"search: trial {number} starts once more: {words.beginning(reason, 160)}"
+        case events.TrialFinished(one):
+            yield f"search: {trial(one, board.metric)}"
+        case _:
+            yield from decisions(event)
+
+
+def decisions(event: events.Event) -> Iterator[str]:
+    """The events of the stages after the search, in words."""
+    match event:
+        case events.BestSelected(trial, metric):
+            yield (
+                f"select: trial {trial.number} is the best: {metric} {words.score(trial.metrics.get(metric))}"
+                f" at epoch {trial.epoch}, {words.values(trial.values, 60)}"
+            )
+        case events.VerdictReached(verdict):
+            yield f"test: {verdict.test}: {verdict.status}: {verdict.sentence}"
+        case events.PromotionDecided(_, sentence):
+            yield f"test: {sentence}"
+        case events.ModelRegistered(version):
+            aliases = f" ({', '.join(version.aliases)})" if version.aliases else ""
+            yield f"register: {version.model} version {version.version}{aliases}"
+        case events.DeploymentChanged(_, deployment, step, detail):
+            yield f"deploy: {deployment} {step}{': ' + words.beginning(detail, 200) if detail else ''}"
+        case events.TrafficMoved(endpoint, shares):
+            yield f"deploy: traffic of {endpoint}: {words.traffic(shares)}"
+        case events.RunFinished(run, promoted, _, seconds):
+            yield f"run {run}: {'promoted' if promoted else 'not promoted'} after {words.duration(seconds)}"
+        case _:
+            pass
+
+
+def metrics_of(mapping: Mapping[str, float], first: str) -> str:
+    """Metrics in one line, the one that decides first."""
+    return words.metrics({first: mapping[first], **mapping} if first in mapping else mapping)
+
+
+def progress(event: events.Progressed) -> str:
+    """How far a piece of work has come."""
+    if event.total:
+        if event.unit == "%":
+            return f"{event.label}: {100 * event.done // event.total} %"
+        share = f"{100 * event.done // event.total} %"
+        return (
+            f"{event.label}: {words.amount(event.done, event.unit)} of {words.amount(event.total, event.unit)}, {share}"
+        )
+    return f"{event.label}: {words.amount(event.done, event.unit)}"
+
+
+def search(event: events.SearchStarted) -> str:
+    """What the search is about to do."""
+    said = f"{event.total} trial{'s' * (event.total != 1)}"
+    if event.concurrency > 1 and event.total > 1:
+        said += f", {min(event.concurrency, event.total)} at a time"
+    said += f", judged by {event.metric} on the validation rows"
+    return f"{said}; {event.done} done before" if event.done else said
+
+
+def trial(one: Trial, metric: str) -> str:
+    """How a trial ended."""
+    took = words.duration(one.seconds)
+    if one.state == "failed":
+        said = f"trial {one.number} failed after {took}: {words.beginning(one.error or 'no reason given', 300)}"
+        return f"{said} (log: {one.folder}/trial.log in the folder of the run)" if one.folder else said
+    how = "finished" if one.state == "finished" else "was stopped early by the policy"
+    scored = f": {metric} {words.score(one.metrics[metric])} at epoch {one.epoch}" if metric in one.metrics else ""
+    return f"trial {one.number} {how}{scored}, {took}"
+
+
+def data(report: DataReport) -> Iterator[str]:
+    """A data report in words: read, dropped and why, what is left."""
+    yield f"{report.rows_read:,} rows read from {report.source}"
+    yield dropped(report)
+    if report.damaged_lines:
+        lines = words.listing((f"{number}" for number in report.damaged_lines), 10)
+        yield f"damaged: line{'s' * (len(report.damaged_lines) != 1)} {lines}"
+    for split, counts in report.counts.items():
+        each = [f"{count:,} {name}" for name, count in counts.items() if count]
+        yield f"{split} {sum(counts.values()):,} rows: {words.listing(each, CLASSES)}"
+    if report.lengths:
+        yield lengths(report)
+    yield from report.notes
+    yield f"fingerprint {report.fingerprint[:16]}"
+
+
+def dropped(report: DataReport) -> str:
+    """How many rows were dropped, and why."""
+    reasons = [f"{reason} {count:,}" for reason, count in report.dropped.items() if count]
+    if not reasons:
+        return "no rows dropped"
+    return f"{sum(report.dropped.values()):,} rows dropped: {words.listing(reasons, CLASSES)}"
+
+
+def lengths(report: DataReport) -> str:
+    """How long the texts are."""
+    return "words in a text: " + ", ".join(f"{name} {count:,}" for name, count in report.lengths.items())
