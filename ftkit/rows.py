@@ -58,7 +58,7 @@ class Rows:
         """Rows that were there, those left out included."""
         return len(self.texts) + self.dropped.total()
 
-    def add(self, text: str, label: str, **columns: Any) -> None:
+    def add(self, text: str, label: str, /, **columns: Any) -> None:
         """Take a row; every row has the same columns."""
         self.texts.append(text)
         self.labels.append(label)
