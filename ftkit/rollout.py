@@ -1,0 +1,250 @@
+"""Blue/green as one state machine over the six verbs of a deployer; it knows no cloud and no process.
+
+    prepare → create at 0 % → wait until ready → smoke test → (canary step → bake)* → 100 % → bake → retire the old
+
+Whatever goes wrong before the last bake ends, an interruption included, traffic is put back as it was and the new
+deployment is removed. Once it has carried all traffic through its bake, the rollout has succeeded.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ftkit.bundle import Bundle
+from ftkit.contracts import Deployer, Emit, Endpoint
+from ftkit.errors import DeployError, FtkitError
+from ftkit.events import DeploymentChanged, Noticed, TrafficMoved
+
+LOG_LINES = 30
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rollout:
+    """How a new deployment takes over from the old ones."""
+
+    canary: tuple[int, ...] = ()
+    """Percent of the traffic that the new deployment gets step by step, before it gets all."""
+    bake: float = 3.0
+    """Seconds that the new deployment must stay healthy after each step, and after the last."""
+    ready_timeout: float = 600.0
+    """Seconds within which a new deployment must become ready."""
+    poll: float = 0.2
+    """Seconds between two looks at a deployment's health."""
+
+    def __post_init__(self) -> None:
+        if any(not 0 < step < 100 for step in self.canary):
+            raise ValueError("canary steps are percentages from 1 to 99; 100 % comes by itself")
+        if list(self.canary) != sorted(set(self.canary)):
+            raise ValueError("canary steps must rise, as in [5, 25, 50]")
+        if self.bake < 0:
+            raise ValueError("bake must not be negative")
+        if self.ready_timeout <= 0:
+            raise ValueError("ready_timeout must be positive")
+        if self.poll <= 0:
+            raise ValueError("poll must be positive")
+
+
+def roll_out(deployer: Deployer, bundle: Bundle, deployment: str, settings: Rollout, emit: Emit) -> Endpoint:
+    """Put a bundle live as `deployment` and retire what was there before.
+
+    Given again after an interruption, it goes on: a deployment of this name that has all the traffic and is healthy
+    is kept, any other leftover of this name is made anew.
+    Raises: DeployError with the deployment's own log, or the interruption itself; traffic is then as it was.
+    """
+    step = _Step(deployer, bundle, deployment, settings, emit)
+    before = deployer.prepare()
+    if before.traffic == {deployment: 100} and _is_healthy(step, before):
+        step.tell("was live already")
+    else:
+        before = _clear_leftover(step, before)
+        try:
+            step.create()
+            step.wait_until_ready()
+            step.smoke()
+            for percent in settings.canary if before.traffic else ():
+                step.move(_shares(before.traffic, deployment, percent))
+                step.bake()
+            step.move({deployment: 100})
+            step.bake(public=True)
+        except BaseException as error:  # an interruption must not leave a half-finished rollout either
+            failure = _roll_back(step, before, error)
+            if failure is error:
+                raise
+            raise failure from error
+    _retire(step, before)
+    return deployer.describe() or deployer.prepare()
+
+
+class _Step:
+    """What a rollout does to its deployment; `moved` and `made` say what a rollback has to undo."""
+
+    def __init__(self, deployer: Deployer, bundle: Bundle, deployment: str, settings: Rollout, emit: Emit) -> None:
+        self.deployer = deployer
+        self.bundle = bundle
+        self.deployment = deployment
+        self.settings = settings
+        self.emit = emit
+        self.made = False
+        self.moved = False
+
+    @property
+    def where(self) -> str:
+        return f"{self.deployer.endpoint}/{self.deployment}"
+
+    def tell(self, step: str, detail: str = "", deployment: str = "") -> None:
+        self.emit(DeploymentChanged(self.deployer.endpoint, deployment or self.deployment, step, detail))
+
+    def create(self) -> None:
+        self.made = True
+        self.deployer.create(self.deployment, self.bundle.folder)
+        self.tell("created")
+
+    def wait_until_ready(self) -> None:
+        begun = time.monotonic()
+        while (health := self.deployer.health(self.deployment)).state != "ready":
+            if health.state == "failed":
+                raise DeployError(f"the deployment failed to start: {health.reason}{_tail(health.log)}", self.where)
+            if time.monotonic() - begun > self.settings.ready_timeout:
+                raise DeployError(
+                    f"not ready after {self.settings.ready_timeout:g} s: {health.reason or 'no reason given'}"
+                    f"{_tail(self.deployer.logs(self.deployment, LOG_LINES))}",
+                    self.where,
+                    "Raise ready_timeout of the rollout if the model needs longer to load.",
+                )
+            time.sleep(self.settings.poll)
+        self.tell("became ready", f"after {time.monotonic() - begun:.1f} s")
+
+    def smoke(self, public: bool = False) -> None:
+        """Send the sample request, to the deployment itself or as any caller would."""
+        request = self.bundle.sample_request
+        answer = self.deployer.invoke(request, None if public else self.deployment)
+        if problem := _wrong(answer, request, self.bundle.classes):
+            raise DeployError(
+                f"the smoke test failed: {problem}{_tail(self.deployer.logs(self.deployment, LOG_LINES))}", self.where
+            )
+        self.tell("passed the smoke test", f"{len(answer)} texts")
+
+    def move(self, shares: Mapping[str, int]) -> None:
+        self.moved = True
+        self.deployer.set_traffic(shares)
+        self.emit(TrafficMoved(self.deployer.endpoint, dict(shares)))
+
+    def bake(self, public: bool = False) -> None:
+        """Watch the deployment under its share of the traffic, then ask it once more."""
+        ends = time.monotonic() + self.settings.bake
+        while True:
+            health = self.deployer.health(self.deployment)
+            if health.state != "ready":
+                log = health.log or self.deployer.logs(self.deployment, LOG_LINES)
+                raise DeployError(f"the deployment did not stay healthy: {health.reason}{_tail(log)}", self.where)
+            left = ends - time.monotonic()
+            if left <= 0:
+                break
+            time.sleep(min(self.settings.poll, left))
+        self.smoke(public)
+
+
+def _is_healthy(step: _Step, before: Endpoint) -> bool:
+    """Whether what is live under this name is this very bundle and answers as it should."""
+    live = next(each for each in before.deployments if each.name == step.deployment)
+    if live.bundle_hash not in ("", step.bundle.hash):
+        return False
+    try:
+        if step.deployer.health(step.deployment).state == "starting":  # after a restart of the machine
+            step.wait_until_ready()
+        step.smoke()
+    except DeployError as error:
+        step.emit(
+            Noticed(f"the live deployment {step.deployment} does not answer and is made anew: {error.what}", True)
+        )
+        return False
+    return True
+
+
+def _clear_leftover(step: _Step, before: Endpoint) -> Endpoint:
+    """Remove a deployment of this name that an interrupted run left behind; the endpoint without it."""
+    if all(each.name != step.deployment for each in before.deployments):
+        return before
+    if step.deployment in before.traffic:
+        others = {name: share for name, share in before.traffic.items() if name != step.deployment}
+        shares = _scaled(others, 100)
+        step.deployer.set_traffic(shares)
+        step.emit(TrafficMoved(step.deployer.endpoint, shares))
+    step.deployer.delete(step.deployment)
+    step.tell("removed", "left by an interrupted run")
+    return step.deployer.prepare()
+
+
+def _roll_back(step: _Step, before: Endpoint, error: BaseException) -> BaseException:
+    """Put traffic back, remove the deployment, and return what to raise; what fails here becomes a note."""
+    failure = error
+    if isinstance(error, Exception) and not isinstance(error, FtkitError):
+        failure = DeployError(f"the rollout failed: {type(error).__name__}: {error}", step.where)
+    try:
+        if step.moved:
+            step.deployer.set_traffic(before.traffic)
+            step.emit(TrafficMoved(step.deployer.endpoint, before.traffic))
+    except Exception as another:
+        failure.add_note(f"Traffic could not be put back to {before.traffic or 'none'}: {another}")
+    try:
+        if step.made:
+            step.deployer.delete(step.deployment)
+            step.tell("removed", "the rollout did not succeed")
+    except Exception as another:
+        failure.add_note(f"The deployment {step.deployment} could not be removed: {another}")
+    return failure
+
+
+def _retire(step: _Step, before: Endpoint) -> None:
+    """Remove what was there before the rollout; a failure is worth a warning, the new deployment is live."""
+    for old in before.deployments:
+        if old.name == step.deployment:
+            continue
+        try:
+            step.deployer.delete(old.name)
+        except Exception as error:
+            step.emit(Noticed(f"the old deployment {old.name} could not be removed: {error}", warning=True))
+        else:
+            step.tell("retired", deployment=old.name)
+
+
+def _shares(before: Mapping[str, int], deployment: str, percent: int) -> dict[str, int]:
+    """`percent` for the new deployment, the rest divided among the others as before."""
+    return {**_scaled(before, 100 - percent), deployment: percent}
+
+
+def _scaled(shares: Mapping[str, int], total: int) -> dict[str, int]:
+    """Shares in their old proportion that sum to `total`, by largest remainder; none of none."""
+    whole = sum(shares.values())
+    if not whole:
+        return {}
+    scaled = {name: share * total // whole for name, share in shares.items()}
+    short = sorted(shares, key=lambda name: (-(shares[name] * total % whole), name))
+    for name in short[: total - sum(scaled.values())]:
+        scaled[name] += 1
+    return {name: share for name, share in scaled.items() if share}
+
+
+def _wrong(answer: Any, request: Mapping[str, Any], classes: tuple[str, ...]) -> str:
+    """What is wrong with an answer to the sample request, or nothing."""
+    shown = json.dumps(answer, default=str)
+    shown = shown if len(shown) < 300 else shown[:300] + "…"
+    if not isinstance(answer, list):
+        return f"the answer is no list: {shown}"
+    if len(answer) != len(request["data"]):
+        return f"{len(request['data'])} texts were sent, {len(answer)} answers came: {shown}"
+    if strange := [each for each in answer if each not in classes]:
+        return f"{strange[0]!r} is no class of the model ({', '.join(classes)})"
+    return ""
+
+
+def _tail(log: str) -> str:
+    """The end of a log, to go behind a sentence."""
+    lines = log.strip().splitlines()[-LOG_LINES:]
+    return "".join(f"\n  | {line}" for line in lines) and "\n  its log ends:" + "".join(
+        f"\n  | {line}" for line in lines
+    )

@@ -1,0 +1,10 @@
+"""A bundle answering requests: the request format, an engine that batches, and an HTTP interface.
+
+The local endpoint, a cloud's scoring script and `ftkit predict` all serve through this package.
+
+    request.py    the format of requests and answers
+    engine.py     merges requests that wait into one call of the model
+    host.py       loads a bundle in the background and says how far it is
+    interface.py  the HTTP interface, described once for every server
+    app.py        the interface over a host: what a deployment's server runs
+"""

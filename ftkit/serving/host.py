@@ -1,0 +1,91 @@
+"""Loads a bundle in the background, warms it up, and says how far it is."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ftkit import bundle
+from ftkit.bundle import Bundle
+from ftkit.errors import FtkitError
+from ftkit.serving.engine import Engine
+from ftkit.serving.request import Limits, Refusal, parse
+
+log = logging.getLogger("ftkit.serving")
+
+
+@dataclass(frozen=True)
+class Status:
+    """Whether a host answers, and why not."""
+
+    state: Literal["starting", "ready", "failed"]
+    reason: str = ""
+
+
+class Host:
+    """One bundle being served: nothing at first, an engine once it is loaded and warm, or the reason why not."""
+
+    def __init__(self, folder: Path, limits: Limits | None = None) -> None:
+        self.folder = folder
+        self.limits = limits or Limits()
+        self.status = Status("starting", "the bundle is being verified")
+        self.bundle: Bundle | None = None
+        self.engine: Engine | None = None
+
+    def start(self) -> None:
+        """Begin to load; returns at once."""
+        threading.Thread(target=self._load, name="ftkit-load", daemon=True).start()
+
+    def close(self) -> None:
+        """Refuse what still waits for the model."""
+        if self.engine:
+            self.engine.close()
+
+    def ready_engine(self) -> tuple[Engine, Bundle]:
+        """The engine and its bundle. Raises: Refusal while there is none."""
+        if self.engine is None or self.bundle is None:
+            raise Refusal(
+                503,
+                f"the model is not ready: {self.status.reason}",
+                mend="Ask again in a moment." if self.status.state == "starting" else "See the server's log.",
+                headers={"Retry-After": "1"},
+            )
+        return self.engine, self.bundle
+
+    def _load(self) -> None:
+        try:
+            begun = time.monotonic()
+            opened = bundle.verify(self.folder)
+            self._tell("the model is being loaded")
+            opened.classifier  # noqa: B018  the property loads the model, once
+            self._tell("the model is being warmed up")
+            engine = Engine(opened, self.limits)
+            self._warm_up(engine, opened)
+            self.bundle, self.engine = opened, engine
+            self.status = Status("ready")
+            log.info("ready after %.1f s: bundle %s", time.monotonic() - begun, opened.hash[:12])
+        except BaseException as error:  # the reason must reach whoever waits for this server, whatever it is
+            log.exception("the bundle cannot be served")
+            reason = str(error) if isinstance(error, FtkitError) else f"{type(error).__name__}: {error}"
+            self.status = Status("failed", reason)
+
+    def _warm_up(self, engine: Engine, opened: Bundle) -> None:
+        """Compute the sample request alone and in full batches, so that no caller pays for the first call."""
+        texts = [row.text for row in parse(_json(opened.sample_request), self.limits).data] or [""]
+        for count in sorted({1, min(8, self.limits.batch), self.limits.batch}):
+            engine.submit(list(itertools.islice(itertools.cycle(texts), count))).result()
+
+    def _tell(self, reason: str) -> None:
+        self.status = Status("starting", reason)
+        log.info(reason)
+
+
+def _json(value: object) -> bytes:
+    import json
+
+    return json.dumps(value).encode()

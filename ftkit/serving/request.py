@@ -1,0 +1,180 @@
+"""The format of requests and answers: read with every mistake named, written with label names.
+
+request   {"data": [{"text": "…"}, …], "scores": true}
+answer    ["positive", …], or with scores [{"label": "positive", "score": 0.9, "scores": {"positive": 0.9, …}}, …]
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+if TYPE_CHECKING:
+    from ftkit.contracts import Probabilities
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much a server takes on at a time."""
+
+    rows: int = 1024
+    """Texts of one request."""
+    size: int = 4 * 1024 * 1024
+    """Bytes of one request's body."""
+    batch: int = 32
+    """Texts of one call of the model."""
+    waiting: int = 2048
+    """Texts that may wait for the model; a request beyond that is told to come back."""
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if value < 1:
+                raise ValueError(f"{name} must be at least 1")
+
+
+class Refusal(Exception):
+    """A request that is not answered: the HTTP status, what is wrong, where, and how to mend it."""
+
+    def __init__(
+        self, status: int, what: str, where: str = "", mend: str = "", headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(what)
+        self.status = status
+        self.what = what
+        self.where = where
+        self.mend = mend
+        self.headers = dict(headers or {})
+
+    @property
+    def body(self) -> dict[str, str]:
+        """The answer's body."""
+        return {"error": self.what, "where": self.where, "mend": self.mend}
+
+
+def whole_text(text: Any) -> Any:
+    """A text that can be encoded: halves of surrogate pairs, which JSON can spell, become U+FFFD."""
+    if not isinstance(text, str):
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+class Row(BaseModel):
+    """One text to classify; further keys are ignored, so that whole records can be sent."""
+
+    model_config = ConfigDict(strict=True, extra="ignore")
+    text: Annotated[str, BeforeValidator(whole_text)]
+
+
+class ScoreRequest(BaseModel):
+    """Texts to classify."""
+
+    model_config = ConfigDict(
+        strict=True, extra="forbid", json_schema_extra={"examples": [{"data": [{"text": "It broke after a week."}]}]}
+    )
+    data: list[Row]
+    scores: bool = Field(default=False, description="Answer with the score of every class, not the label alone.")
+
+
+class Scored(BaseModel):
+    """The answer to one text when scores were asked for."""
+
+    label: str
+    score: float
+    scores: dict[str, float]
+
+
+class Failure(BaseModel):
+    """Why a request was not answered."""
+
+    error: str
+    where: str
+    mend: str
+
+
+EXAMPLE = 'Send {"data": [{"text": "…"}]}.'
+
+
+def parse(body: bytes, limits: Limits) -> ScoreRequest:
+    """Read a request's body. Raises: Refusal, naming the first mistake and its place."""
+    if len(body) > limits.size:
+        raise too_large(limits)
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise Refusal(400, f"the body is not JSON: {reason}", "body", EXAMPLE) from error
+    data = value.get("data") if isinstance(value, dict) else None
+    if isinstance(data, list) and len(data) > limits.rows:
+        raise Refusal(
+            413, f"{len(data)} rows in one request; this server takes {limits.rows}", "data", "Send several requests."
+        )
+    try:
+        return ScoreRequest.model_validate(value)
+    except ValidationError as error:
+        raise _refusal(error) from error
+
+
+def too_large(limits: Limits) -> Refusal:
+    """A body beyond the limit."""
+    return Refusal(413, f"the body is larger than {limits.size} bytes", "body", "Send several smaller requests.")
+
+
+def answer(probabilities: Probabilities, classes: Sequence[str], scores: bool = False) -> list[Any]:
+    """What is sent back: one label name per row, or with `scores` all that the model said about it."""
+    best = probabilities.argmax(axis=1) if len(probabilities) else ()
+    if not scores:
+        return [classes[index] for index in best]
+    rows = [[float(value) for value in row] for row in probabilities]
+    return [
+        {"label": classes[index], "score": row[index], "scores": dict(zip(classes, row, strict=True))}
+        for index, row in zip(best, rows, strict=True)
+    ]
+
+
+_KINDS = ((bool, "a boolean"), ((int, float), "a number"), (str, "a string"), (list, "a list"), (dict, "an object"))
+_WANTED = {
+    "string_type": "a string",
+    "list_type": "a list",
+    "bool_type": "true or false",
+    "model_type": "an object",
+    "model_attributes_type": "an object",
+}
+
+
+def _refusal(error: ValidationError) -> Refusal:
+    """The first mistake that pydantic found, in this module's words."""
+    mistakes = error.errors(include_url=False)
+    first = mistakes[0]
+    place = _place(first["loc"])
+    kind, given = first["type"], first["input"]
+    mend = EXAMPLE
+    if kind == "missing":
+        said = f"{place} is missing"
+    elif kind == "extra_forbidden":
+        said = f"{place} is not a key of a request"
+        near = difflib.get_close_matches(str(first["loc"][-1]), list(ScoreRequest.model_fields), 1)
+        mend = f"Did you mean {near[0]!r}?" if near else f"The keys are {' and '.join(ScoreRequest.model_fields)}."
+    elif kind in _WANTED:
+        found = next((noun for types, noun in _KINDS if isinstance(given, types)), "null")
+        said = f"{place} is {found}; it must be {_WANTED[kind]}"
+    else:
+        said = f"{place}: {first['msg']}"
+    more = len(mistakes) - 1
+    return Refusal(422, f"{said} ({more} more like it)" if more else said, place, mend)
+
+
+def _place(location: Sequence[int | str]) -> str:
+    """`data[3].text` for ("data", 3, "text")."""
+    place = ""
+    for part in location:
+        place += f"[{part}]" if isinstance(part, int) else f".{part}" if place else part
+    return place or "the body"

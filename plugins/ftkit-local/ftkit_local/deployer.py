@@ -1,0 +1,232 @@
+"""An HTTP endpoint on this machine as a deployment target."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from ftkit.contracts import Deployment, Endpoint, Health
+from ftkit.errors import DeployError
+from ftkit_local.endpoint import launch
+from ftkit_local.endpoint.client import NotRunning, ask, not_running
+from ftkit_local.endpoint.folder import Entry, Folder, State, check_name, endpoints, tail
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalDeployer:
+    """An HTTP endpoint on this machine that outlives the run: one server process per deployment behind one front."""
+
+    name: ClassVar[str] = "local"
+    endpoint: str
+    """Name of the endpoint: all runs that deploy to it share its address, key and traffic."""
+    host: str = "127.0.0.1"
+    """Address to listen on; other machines reach the endpoint only when this is not the loopback address."""
+    port: int = 0
+    """Port to listen on; 0 takes a free one the first time and keeps it."""
+    auth: Literal["key", "none"] = "key"
+    """Whether callers must send the endpoint's key; `none` is for the loopback address only."""
+    threads: int = 0
+    """Threads of a deployment's matrix products; 0 takes as many as there are cores."""
+    request_timeout: float = 60.0
+    """Seconds within which a request must be answered, and a deployment that is removed drained."""
+    max_rows: int = 1024
+    """Texts that one request may hold."""
+    max_batch: int = 32
+    """Texts that are computed together at most, when several requests wait."""
+    max_waiting: int = 2048
+    """Texts that may wait for the model; requests beyond that get status 503."""
+
+    def __post_init__(self) -> None:
+        check_name(self.endpoint, "endpoint")
+        if not 0 <= self.port <= 65535:
+            raise ValueError("port must be from 0 to 65535")
+        if self.auth == "none" and not _is_loopback(self.host):
+            raise ValueError(
+                f'auth = "none" would let anybody who reaches {self.host} use the model; use "key", or host = "127.0.0.1"'
+            )
+        if self.threads < 0:
+            raise ValueError("threads must not be negative")
+        if self.request_timeout <= 0:
+            raise ValueError("request_timeout must be positive")
+        for option in ("max_rows", "max_batch", "max_waiting"):
+            if getattr(self, option) < 1:
+                raise ValueError(f"{option} must be at least 1")
+
+    @classmethod
+    def known(cls) -> list[LocalDeployer]:
+        """Every endpoint that exists on this machine, whatever recipe made it."""
+        found = []
+        for folder in sorted(endpoints().glob("*/endpoint.json")):
+            state = Folder(folder.parent).read()
+            if state and (state.deployments or launch.is_running(Folder(folder.parent))):
+                found.append(cls(endpoint=folder.parent.name, host=state.host, port=state.port, auth=state.auth))
+        return found
+
+    @property
+    def folder(self) -> Folder:
+        """Where the endpoint keeps what it needs."""
+        return Folder(endpoints() / self.endpoint)
+
+    def prepare(self) -> Endpoint:
+        """Make sure the endpoint runs, with the deployments it had before the machine was restarted."""
+        with launch.alone(self.folder):
+            if launch.is_running(self.folder):
+                self._agree(ask(self.folder, "GET", "/status"))
+            else:
+                launch.start(self.folder, self.host, self.port, self.auth)
+        if not (described := self.describe()):
+            raise DeployError("the endpoint was stopped by somebody else", self.endpoint, "Run the recipe again.")
+        return described
+
+    def create(self, deployment: str, bundle: Path) -> None:
+        """Begin a deployment that gets no traffic: the bundle is kept by the endpoint, its server started."""
+        try:
+            check_name(deployment, "deployment")
+        except ValueError as error:
+            raise DeployError(str(error), self.endpoint) from error
+        with launch.alone(self.folder):
+            if deployment in (each["name"] for each in ask(self.folder, "GET", "/status")["deployments"]):
+                raise DeployError(
+                    f"there is a deployment {deployment!r} already", self.endpoint, "Delete it, or choose another name."
+                )
+            entry = Entry(
+                name=deployment,
+                bundle_hash=self.folder.take(deployment, bundle),
+                threads=self.threads or os.cpu_count() or 1,
+                request_timeout=self.request_timeout,
+                limits={"rows": self.max_rows, "batch": self.max_batch, "waiting": self.max_waiting},
+            )
+            ask(self.folder, "POST", "/deployments", asdict(entry))
+
+    def health(self, deployment: str) -> Health:
+        """How the deployment is doing now; one that failed brings the end of its log."""
+        status = ask(self.folder, "GET", "/status")
+        found = next((each for each in status["deployments"] if each["name"] == deployment), None)
+        if found is None:
+            raise self._unknown(deployment, [each["name"] for each in status["deployments"]])
+        if found["state"] == "ready":
+            return Health("ready")
+        failed = found["state"] != "starting"
+        return Health("failed" if failed else "starting", found["reason"], self.logs(deployment) if failed else "")
+
+    def invoke(self, request: Mapping[str, Any], deployment: str | None = None) -> Any:
+        """Send one request as any caller would, over HTTP."""
+        import httpx2
+
+        endpoint = self.describe()
+        if endpoint is None or not endpoint.url:
+            raise not_running(self.folder)
+        headers = {"Content-Type": "application/json"}
+        if endpoint.key:
+            headers["Authorization"] = f"Bearer {endpoint.key}"
+        if deployment is not None:
+            headers["X-Ftkit-Deployment"] = deployment
+        try:
+            with httpx2.Client(trust_env=False, timeout=self.request_timeout + 5) as client:
+                answer = client.post(endpoint.url, content=json.dumps(dict(request)), headers=headers)
+            value = answer.json()
+        except (httpx2.TransportError, ValueError) as error:
+            raise DeployError(f"the endpoint did not answer: {error or type(error).__name__}", endpoint.url) from error
+        if answer.is_error:
+            raise DeployError(
+                f"the endpoint answered {answer.status_code}: {value['error']}",
+                value["where"] or deployment or self.endpoint,
+                value["mend"],
+            )
+        return value
+
+    def set_traffic(self, shares: Mapping[str, int]) -> None:
+        """Give deployments their percent of the traffic, all others none; at once or not at all."""
+        ask(self.folder, "PUT", "/traffic", dict(shares))
+
+    def delete(self, deployment: str) -> None:
+        """Remove a deployment once its requests in flight are answered; one that is gone already is fine."""
+        try:
+            ask(self.folder, "DELETE", f"/deployments/{deployment}", timeout=self.request_timeout + 30)
+        except NotRunning:
+            with launch.alone(self.folder):
+                if launch.is_running(self.folder):
+                    raise
+                if state := self.folder.read():
+                    self.folder.write(state.without(deployment))
+                self.folder.drop(deployment)
+
+    def describe(self) -> Endpoint | None:
+        """The endpoint as it stands, or None when there is none; changes nothing."""
+        state = self.folder.read()
+        if state is None:
+            return None
+        try:
+            status = ask(self.folder, "GET", "/status")
+        except NotRunning:
+            if not state.deployments:
+                return None
+            stopped = (Deployment(each.name, each.traffic, "stopped", each.bundle_hash) for each in state.deployments)
+            return Endpoint(self.endpoint, "", self._key(state.auth), tuple(stopped))
+        return Endpoint(
+            self.endpoint,
+            f"http://{_address(status['host'])}:{status['port']}/score",
+            self._key(status["auth"]),
+            tuple(
+                Deployment(each["name"], each["traffic"], each["state"], each["bundle_hash"])
+                for each in status["deployments"]
+            ),
+        )
+
+    def logs(self, deployment: str, lines: int = 100) -> str:
+        """The last lines of a deployment's own log, which stays when the deployment is gone."""
+        if not (path := self.folder.log(deployment)).exists():
+            raise self._unknown(deployment, [log.stem for log in sorted(path.parent.glob("*.log"))])
+        return tail(path, lines)
+
+    def stop(self) -> None:
+        """Take the endpoint down with all its deployments; its port and key are kept for the next time."""
+        if not self.folder.root.exists():
+            return
+        with launch.alone(self.folder):
+            launch.stop(self.folder)
+            if state := self.folder.read():
+                self.folder.write(State(state.host, state.port, state.auth))
+                for entry in state.deployments:
+                    self.folder.drop(entry.name)
+
+    def _key(self, auth: str) -> str:
+        return self.folder.read_key() if auth == "key" else ""
+
+    def _agree(self, running: Mapping[str, Any]) -> None:
+        """Raises: DeployError when the endpoint runs with other settings than these."""
+        for option, wanted in (("host", self.host), ("port", self.port), ("auth", self.auth)):
+            if wanted != running[option] and not (option == "port" and not self.port):
+                raise DeployError(
+                    f"the endpoint runs with {option} {running[option]!r}, the recipe asks for {wanted!r}",
+                    self.endpoint,
+                    f"Set deploy.{option} to {running[option]!r}, or take it down with `ftkit endpoint stop` and run again.",
+                )
+
+    def _unknown(self, deployment: str, known: list[str]) -> DeployError:
+        return DeployError(
+            f"there is no deployment {deployment!r}", self.endpoint, f"There are: {', '.join(known) or 'none'}."
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _address(host: str) -> str:
+    """A host as it stands in a URL; one that means all addresses is reached at the loopback address."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    if address.is_unspecified:
+        return "127.0.0.1" if address.version == 4 else "[::1]"
+    return host if address.version == 4 else f"[{host}]"

@@ -1,0 +1,14 @@
+"""An HTTP endpoint on this machine that outlives the run that made it.
+
+    folder.py      what an endpoint keeps on disk, and how it is read and written
+    launch.py      starts the front process and stops it
+    client.py      speaks to a running front
+    front.py       the front process: the public interface and the admin interface in one event loop
+    proxy.py       the public interface: checks the key, picks a deployment, passes the request on
+    admin.py       the admin interface, on a socket that only the user can reach
+    supervisor.py  starts the deployments' servers, watches them, restarts them, drains them
+    traffic.py     picks deployments so that the shares come out exactly
+    server.py      a deployment's server process
+
+The front alone writes which deployments there are while it lives; whoever starts it writes that while it does not.
+"""

@@ -1,0 +1,63 @@
+"""The admin interface of a front: what the deployer's verbs ask of it, on a socket that only the user can reach."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from ftkit.errors import DeployError
+from ftkit_local.endpoint.client import REFUSED
+from ftkit_local.endpoint.folder import Entry
+from ftkit_local.endpoint.supervisor import Supervisor
+
+
+def admin(supervisor: Supervisor, stop: Callable[[], None]) -> Starlette:
+    """The ASGI application that carries out verbs; `stop` ends the front."""
+
+    async def status(_: Request) -> Response:
+        state = supervisor.state
+        return JSONResponse(
+            {
+                "pid": os.getpid(),
+                "host": state.host,
+                "port": state.port,
+                "auth": state.auth,
+                "deployments": [server.describe() for server in supervisor.servers.values()],
+            }
+        )
+
+    async def create(request: Request) -> Response:
+        supervisor.create(Entry(**await request.json()))
+        return JSONResponse({})
+
+    async def set_traffic(request: Request) -> Response:
+        supervisor.set_traffic(await request.json())
+        return JSONResponse({})
+
+    async def delete(request: Request) -> Response:
+        await supervisor.delete(request.path_params["name"])
+        return JSONResponse({})
+
+    async def end(_: Request) -> Response:
+        stop()
+        return JSONResponse({})
+
+    async def refused(_: Request, error: Exception) -> Response:
+        assert isinstance(error, DeployError)
+        return JSONResponse({"what": error.what, "where": error.where, "mend": error.mend}, REFUSED)
+
+    return Starlette(
+        routes=[
+            Route("/status", status),
+            Route("/deployments", create, methods=["POST"]),
+            Route("/deployments/{name}", delete, methods=["DELETE"]),
+            Route("/traffic", set_traffic, methods=["PUT"]),
+            Route("/stop", end, methods=["POST"]),
+        ],
+        exception_handlers={DeployError: refused},
+    )

@@ -1,0 +1,78 @@
+"""Speaks to a running front over its admin socket."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ftkit.errors import DeployError
+from ftkit_local.endpoint.folder import Folder, tail
+
+LONGEST_SOCKET = 100
+"""Bytes of a path that a socket's address holds on every system."""
+
+REFUSED = 409
+"""Status of the front's answer when a verb cannot be carried out; its body says what, where and mend."""
+
+
+class NotRunning(DeployError):
+    """The endpoint's front process does not live."""
+
+
+def ask(folder: Folder, method: str, path: str, body: Any = None, timeout: float = 10.0) -> Any:
+    """One request to the front, answered.
+
+    Raises: NotRunning; DeployError when the front refused or hangs.
+    """
+    import httpx2
+
+    try:
+        with (
+            _reachable(folder.socket) as socket,
+            httpx2.Client(
+                transport=httpx2.HTTPTransport(uds=socket, verify=False), base_url="http://front", timeout=timeout
+            ) as client,
+        ):
+            answer = client.request(method, path, json=body)
+    except httpx2.TimeoutException as error:
+        raise DeployError(
+            f"the endpoint's front did not answer within {timeout:g} s{_said(folder)}",
+            str(folder.root),
+            "Take it down with `ftkit endpoint stop`, and run again.",
+        ) from error
+    except (httpx2.TransportError, OSError) as error:
+        raise not_running(folder) from error
+    if answer.status_code == REFUSED:
+        raise DeployError(**answer.json())
+    if answer.is_error:
+        raise DeployError(f"the endpoint's front failed on {method} {path}{_said(folder)}", str(folder.root))
+    return answer.json()
+
+
+def not_running(folder: Folder) -> NotRunning:
+    """What to say when the front does not live."""
+    return NotRunning(
+        "the endpoint is not running", str(folder.root), "Run the recipe again: it brings the endpoint back up."
+    )
+
+
+def _said(folder: Folder) -> str:
+    lines = tail(folder.front_log, 5)
+    return f"; its log ends:\n{lines}" if lines else ""
+
+
+@contextmanager
+def _reachable(socket: Path) -> Iterator[str]:
+    """A path by which a socket can be addressed, however deep its folder is."""
+    if len(os.fsencode(socket)) <= LONGEST_SOCKET:
+        yield str(socket)
+        return
+    short = "/tmp" if len(tempfile.gettempdir()) > LONGEST_SOCKET // 2 else None  # noqa: S108  a folder of its own in it
+    with tempfile.TemporaryDirectory(prefix="ftkit-", dir=short) as folder:
+        link = Path(folder) / "to"
+        link.symlink_to(socket.parent)
+        yield str(link / socket.name)

@@ -1,0 +1,232 @@
+"""What an endpoint keeps on disk: where it listens, its key, its deployments and their traffic, bundles and logs.
+
+FTKIT_HOME/endpoints/NAME/          mode 0700
+  endpoint.json                     address, deployments and traffic: enough to bring it all back
+  key                               mode 0600
+  lock                              held while somebody starts, stops or adds
+  front.lock, front.pid, front.log  held while the front lives
+  front.sock                        the admin interface
+  deployments/NAME/bundle/          the bundle, independent of the run that made it
+  logs/NAME.log                     kept when the deployment is gone
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import shutil
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from ftkit import files
+from ftkit.errors import DeployError
+
+FORMAT = 1
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+"""What endpoints and deployments may be called: they name folders."""
+LOGS_KEPT = 20
+LOG_LIMIT = 10 * 1024 * 1024
+"""Bytes after which a log is begun anew at the next start; the one before is kept."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One deployment as it is meant to be."""
+
+    name: str
+    traffic: int = 0
+    bundle_hash: str = ""
+    threads: int = 1
+    request_timeout: float = 60.0
+    limits: Mapping[str, int] = field(default_factory=dict)
+    proven: bool = False
+    """It has been ready once: from then on it is restarted when it dies."""
+
+
+@dataclass(frozen=True)
+class State:
+    """One endpoint as it is meant to be."""
+
+    host: str
+    port: int
+    auth: Literal["key", "none"]
+    deployments: tuple[Entry, ...] = ()
+
+    def named(self, name: str) -> Entry | None:
+        """The deployment of this name, if there is one."""
+        return next((each for each in self.deployments if each.name == name), None)
+
+    def without(self, name: str) -> State:
+        """The same endpoint with this deployment gone."""
+        return replace(self, deployments=tuple(each for each in self.deployments if each.name != name))
+
+
+@dataclass(frozen=True)
+class Folder:
+    """The folder of one endpoint."""
+
+    root: Path
+
+    @property
+    def state(self) -> Path:
+        return self.root / "endpoint.json"
+
+    @property
+    def key(self) -> Path:
+        return self.root / "key"
+
+    @property
+    def lock(self) -> Path:
+        return self.root / "lock"
+
+    @property
+    def alive(self) -> Path:
+        return self.root / "front.lock"
+
+    @property
+    def pid(self) -> Path:
+        return self.root / "front.pid"
+
+    @property
+    def socket(self) -> Path:
+        return self.root / "front.sock"
+
+    @property
+    def front_log(self) -> Path:
+        return self.root / "front.log"
+
+    @property
+    def deployments(self) -> Path:
+        return self.root / "deployments"
+
+    def log(self, deployment: str) -> Path:
+        """A deployment's log."""
+        return self.root / "logs" / f"{deployment}.log"
+
+    def bundle(self, deployment: str) -> Path:
+        """A deployment's own copy of its bundle."""
+        return self.deployments / deployment / "bundle"
+
+    def make(self) -> None:
+        """Create the folder, for the user's eyes only. Raises: DeployError."""
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            self.root.chmod(0o700)
+            for folder in ("deployments", "logs"):
+                (self.root / folder).mkdir(exist_ok=True)
+        except OSError as error:
+            raise DeployError(
+                f"the endpoint's folder cannot be made: {error.strerror}",
+                str(self.root),
+                "Check its permissions, or set FTKIT_HOME to a folder you can write to.",
+            ) from error
+
+    def read(self) -> State | None:
+        """The endpoint as it is meant to be, or None when there is none. Raises: DeployError."""
+        try:
+            value = json.loads(self.state.read_text(encoding="utf-8"))
+            if value.pop("format") != FORMAT:
+                raise ValueError("it is of another ftkit version")
+            return State(**{**value, "deployments": tuple(Entry(**each) for each in value["deployments"])})
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise DeployError(
+                f"the endpoint's state cannot be read: {error}",
+                str(self.state),
+                "Remove the endpoint's folder and run the recipe again: it deploys the champion anew.",
+            ) from error
+
+    def write(self, state: State) -> None:
+        """Keep what the endpoint is meant to be. Raises: OSError."""
+        files.write_json(self.state, {"format": FORMAT, **asdict(state)})
+
+    def make_key(self) -> str:
+        """The endpoint's key, made at first use."""
+        if known := self.read_key():
+            return known
+        key = secrets.token_urlsafe(32)
+        partial = self.key.with_suffix(".partial")
+        partial.unlink(missing_ok=True)
+        with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
+            file.write(key + "\n")
+        os.replace(partial, self.key)
+        return key
+
+    def read_key(self) -> str:
+        """The endpoint's key, or nothing when none was made."""
+        try:
+            return self.key.read_text(encoding="ascii").strip()
+        except FileNotFoundError:
+            return ""
+
+    def take(self, deployment: str, bundle: Path) -> str:
+        """Keep a bundle for a deployment, by hard links where the disk allows it; returns its hash.
+
+        Raises: DeployError, a full disk included.
+        """
+        target = self.bundle(deployment)
+        try:
+            with files.whole_folder(target) as partial:
+                shutil.copytree(bundle, partial, dirs_exist_ok=True, copy_function=_link)
+            manifest = target / "manifest.json"
+            return files.sha256(manifest) if manifest.is_file() else ""
+        except OSError as error:  # shutil.Error is one
+            shutil.rmtree(target.parent, ignore_errors=True)
+            raise DeployError(
+                f"the bundle cannot be brought to the endpoint: {error.strerror or error}",
+                str(bundle),
+                "Check that the bundle is there and that the disk of FTKIT_HOME has room.",
+            ) from error
+
+    def drop(self, deployment: str) -> None:
+        """Remove a deployment's bundle; its log stays, with those of the last few."""
+        shutil.rmtree(self.deployments / deployment, ignore_errors=True)
+        logs = sorted((self.root / "logs").glob("*.log"), key=lambda path: path.stat().st_mtime, reverse=True)
+        for old in logs[LOGS_KEPT:]:
+            if not (self.deployments / old.stem).exists():
+                old.unlink(missing_ok=True)
+
+
+def endpoints() -> Path:
+    """Where this user's endpoints are."""
+    return files.home() / "endpoints"
+
+
+def tail(path: Path, lines: int) -> str:
+    """The last lines of a file, or nothing when it is not there."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - 400 * max(lines, 1)))
+            last = deque(file.read().decode("utf-8", "replace").splitlines(), maxlen=max(lines, 0))
+    except FileNotFoundError:
+        return ""
+    return "\n".join(last)
+
+
+def begin_log(path: Path) -> None:
+    """Put a log that has grown too long aside."""
+    path.parent.mkdir(exist_ok=True)
+    if path.exists() and path.stat().st_size > LOG_LIMIT:
+        os.replace(path, path.with_suffix(".log.1"))
+
+
+def check_name(name: str, what: str) -> None:
+    """Raises: ValueError when an endpoint or deployment cannot be called this."""
+    if not NAME.fullmatch(name):
+        raise ValueError(
+            f"{what} {name!r} is no name: letters, digits, dots, dashes and underscores, 63 at most, no dash or dot first"
+        )
+
+
+def _link(source: Any, target: Any) -> Any:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+    return target

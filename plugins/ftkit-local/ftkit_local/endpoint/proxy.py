@@ -1,0 +1,132 @@
+"""The public interface: checks the key, picks a deployment by the traffic shares, passes the request on.
+
+Scoring changes nothing, so a request whose deployment is gone before it answered is sent to another one.
+"""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import time
+from typing import TYPE_CHECKING
+
+import httpx2
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ftkit.serving.interface import interface, json_response, read_body
+from ftkit.serving.request import Limits, Refusal, too_large
+from ftkit_local.endpoint.supervisor import Server, Supervisor
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+log = logging.getLogger("ftkit.front")
+
+PIN = "x-ftkit-deployment"
+"""Header that sends a request to one deployment; answers carry it, to say which one answered."""
+_PASSED = ("content-type", "retry-after", "x-ftkit-bundle")
+_LATER = {"Retry-After": "1"}
+_LIMITS = Limits()
+
+
+class Proxy:
+    """Passes requests on to the deployments of one endpoint."""
+
+    def __init__(self, supervisor: Supervisor, key: str) -> None:
+        self._supervisor = supervisor
+        self._key = key.encode()
+
+    def guard(self, request: Request) -> None:
+        """Raises: Refusal for a request without the endpoint's key."""
+        scheme, _, given = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), self._key):
+            raise Refusal(
+                401,
+                "the key is wrong" if given else "the key is missing",
+                "header Authorization",
+                "Send `Authorization: Bearer KEY`; `ftkit endpoint status` shows the key.",
+                {"WWW-Authenticate": "Bearer"},
+            )
+
+    async def score(self, request: Request) -> Response:
+        """Texts in, labels out, by whichever deployment's turn it is."""
+        body = await read_body(request, _LIMITS.size, lambda: too_large(_LIMITS))
+        return await self._pass(request, "POST", "/score", body)
+
+    async def model(self, request: Request) -> Response:
+        """What is served, by whichever deployment's turn it is."""
+        return await self._pass(request, "GET", "/model", b"")
+
+    async def ready(self, _: Request) -> Response:
+        """Whether some deployment with traffic answers."""
+        live = [each for each in self._supervisor.servers.values() if each.entry.traffic]
+        if any(each.state == "ready" for each in live):
+            return json_response({"status": "ready", "reason": ""})
+        reasons = "; ".join(f"{each.entry.name}: {each.reason}" for each in live)
+        return json_response({"status": "starting", "reason": reasons or "no deployment has traffic"}, 503)
+
+    async def _pass(self, request: Request, method: str, path: str, body: bytes) -> Response:
+        begun = time.monotonic()
+        pinned = request.headers.get(PIN)
+        tried: set[str] = set()
+        while True:
+            server = self._pinned(pinned, tried) if pinned is not None else self._any(tried)
+            name = server.entry.name
+            with server.flight():
+                try:
+                    answer = await server.client.request(
+                        method, path, content=body, headers={"content-type": "application/json"}
+                    )
+                except httpx2.TimeoutException as error:
+                    server.errors += 1
+                    seconds = server.entry.request_timeout
+                    log.error("%s: no answer within %g s", name, seconds)
+                    raise Refusal(
+                        504, f"no answer within {seconds:g} s", name, "Send fewer texts at a time."
+                    ) from error
+                except (httpx2.TransportError, RuntimeError) as error:  # RuntimeError: its client was closed just now
+                    server.errors += 1
+                    log.warning("%s: %s: %s", name, type(error).__name__, error)
+                    tried.add(name)
+                    continue
+            if answer.is_server_error:
+                server.errors += 1
+                log.warning("%s: answered %d: %.300s", name, answer.status_code, answer.text)
+            headers = {key: answer.headers[key] for key in _PASSED if key in answer.headers}
+            spent = f"front;dur={(time.monotonic() - begun) * 1e3:.1f}"
+            headers["server-timing"] = ", ".join(filter(None, [answer.headers.get("server-timing"), spent]))
+            headers[PIN] = name
+            return Response(answer.content, answer.status_code, headers)
+
+    def _any(self, tried: set[str]) -> Server:
+        if server := self._supervisor.choose(tried):
+            return server
+        live = [each for each in self._supervisor.servers.values() if each.entry.traffic]
+        reasons = "; ".join(f"{each.entry.name}: {each.reason or each.state}" for each in live)
+        what = f"no deployment answers: {reasons}" if live else "no deployment has traffic"
+        raise Refusal(503, what, mend="Send the request again in a moment.", headers=_LATER)
+
+    def _pinned(self, name: str, tried: set[str]) -> Server:
+        server = self._supervisor.servers.get(name)
+        if not server:
+            raise Refusal(
+                404, f"there is no deployment {name!r}", f"header {PIN}", "`ftkit endpoint status` lists them."
+            )
+        if server.state != "ready" or name in tried:
+            reason = server.reason or "its server does not answer"
+            raise Refusal(503, f"the deployment {name!r} does not answer: {reason}", mend="Try again.", headers=_LATER)
+        return server
+
+
+def public(supervisor: Supervisor, title: str, key: str) -> FastAPI:
+    """The ASGI application of an endpoint; no key, no check."""
+    proxy = Proxy(supervisor, key)
+    return interface(
+        title,
+        score=proxy.score,
+        model=proxy.model,
+        ready=proxy.ready,
+        guard=proxy.guard if key else None,
+        refusals={404: "There is no deployment of the name sent.", 504: "The model did not answer in time."},
+    )

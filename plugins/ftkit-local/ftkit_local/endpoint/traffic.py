@@ -1,0 +1,30 @@
+"""Picks deployments so that the shares come out exactly, evenly spread over time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+class RoundRobin:
+    """Smooth weighted round robin: after as many picks as the weights sum to, each was picked as often as it weighs.
+
+    Source: nginx, commit 52327e0627f4, "Upstream: smooth weighted round-robin balancing".
+    """
+
+    def __init__(self) -> None:
+        self._credit: dict[str, int] = {}
+
+    def pick(self, weights: Mapping[str, int]) -> str | None:
+        """The next one, or None when nobody weighs anything."""
+        able = {name: weight for name, weight in weights.items() if weight > 0}
+        if not able:
+            return None
+        for name, weight in able.items():
+            self._credit[name] = self._credit.get(name, 0) + weight
+        best = max(able, key=lambda name: (self._credit[name], name))
+        self._credit[best] -= sum(able.values())
+        return best
+
+    def reset(self) -> None:
+        """Begin anew: the weights have changed."""
+        self._credit.clear()
