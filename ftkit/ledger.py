@@ -40,7 +40,7 @@ class Ledger:
         """Write down one finished piece of work. Raises: LedgerError when the disk does not take it."""
         entry = {"fact": fact, "at": datetime.now(UTC).isoformat(timespec="milliseconds"), **values}
         path = self.folder / "journal.jsonl"
-        line = (json.dumps(entry) + "\n").encode()
+        line = (text := json.dumps(entry) + "\n").encode()
         try:
             with path.open("ab") as file:
                 if file.tell() and not _ends_with_newline(path):
@@ -54,7 +54,7 @@ class Ledger:
                 where=str(path),
                 mend="Make room or mend the permissions, then give the same command: what is in the journal is kept.",
             ) from error
-        self._facts.append(entry)
+        self._facts.append(json.loads(text))  # as a later reader gets it: lists for tuples
 
     def facts(self, fact: str) -> list[dict[str, Any]]:
         """Every entry of one kind, oldest first."""

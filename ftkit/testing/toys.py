@@ -29,6 +29,8 @@ from ftkit.splits import Rules, split
 if TYPE_CHECKING:
     import numpy as np
 
+    from ftkit.recipe import Plan
+
 _BUCKETS = 256
 
 
@@ -104,6 +106,7 @@ class ToyWords:
     def fit(self, data: Data, seed: int, report: Report) -> ToyClassifier:
         import numpy as np
 
+        assert not len(data.test), "training must not see the test split"
         features, targets = _features(data.train.texts), np.eye(len(data.classes))[list(data.train.labels)]
         weights = np.random.default_rng(seed).normal(0, 0.5, (_BUCKETS, len(data.classes)))
         kept = weights
@@ -166,6 +169,34 @@ def backbones() -> list[type[Any]]:
 @hookimpl
 def search_spaces() -> list[type[Any]]:
     return [ToySpace]
+
+
+def plan(folder: Path, overrides: Mapping[str, Any] | None = None) -> Plan:
+    """A recipe over the toys as a plan: a few seconds of work, on this machine unless overridden. Needs `install`."""
+    from ftkit import recipe
+
+    path = folder / "toy.toml"
+    path.write_text(RECIPE, encoding="utf-8")
+    return recipe.load(path, overrides=overrides)
+
+
+RECIPE = """\
+name = "toy"
+seed = 7
+
+[dataset]
+use = "toy-reviews"
+
+[backbone]
+use = "toy-words"
+
+[search]
+metric = "roc_auc"
+trials = 2
+
+[run]
+on = "local"
+"""
 
 
 @contextmanager

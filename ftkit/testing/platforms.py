@@ -1,0 +1,104 @@
+"""What every platform must do, as tests to inherit.
+
+    class TestSlurm(PlatformSuite):
+        @pytest.fixture
+        def component(self):
+            return Slurm(partition="short")
+
+The platform is to be installed as a plugin. The runs are over `ftkit.testing.toys`, which processes on this machine find
+through PYTHONPATH; a platform that trains elsewhere has to bring them there.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ftkit import bundle, metrics, options, runner
+from ftkit.contracts import Outcome, Platform
+from ftkit.errors import SearchError
+from ftkit.events import Event
+from ftkit.testing import toys
+
+
+class PlatformSuite:
+    """Inherit as a class named `Test…` and override the fixture `component`."""
+
+    @pytest.fixture
+    def component(self) -> Platform:
+        """The platform under test, with options that let it run here."""
+        raise NotImplementedError("override the fixture `component`")
+
+    @pytest.fixture(autouse=True)
+    def surroundings(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+        """A home of its own, and the toys as an installed plugin."""
+        monkeypatch.setenv("FTKIT_HOME", str(tmp_path / "home"))
+        with toys.install(tmp_path / "plugins"):
+            yield
+
+    def carry_out(self, component: Platform, folder: Path, **overrides: Any) -> tuple[Outcome, list[Event]]:
+        """A toy run on the platform, and what it told; `search__trials` stands for `search.trials`."""
+        given = {"search.trials": 2} | {key.replace("__", "."): value for key, value in overrides.items()}
+        told: list[Event] = []
+        plan = dataclasses.replace(toys.plan(folder, given), platform=component)
+        return runner.run(plan, told.append), told
+
+    def test_it_is_a_frozen_dataclass_with_a_name(self, component: Platform) -> None:
+        assert isinstance(component, Platform)
+        assert isinstance(type(component).name, str)
+        assert component.__dataclass_params__.frozen  # type: ignore[attr-defined]
+
+    def test_every_option_is_documented(self, component: Platform) -> None:
+        assert not [each.name for each in options.options(type(component)) if not each.doc]
+
+    def test_it_can_be_rebuilt_from_its_recipe_section(self, component: Platform) -> None:
+        assert options.build(type(component), options.to_table(component)) == component
+        assert pickle.loads(pickle.dumps(component)) == component  # noqa: S301  # our own bytes
+
+    def test_a_run_ends_with_the_bundle_of_the_best_trial(self, component: Platform, tmp_path: Path) -> None:
+        space = {"search.space.learning_rate": [0.001, 1.0], "search.sampler": "grid"}
+        outcome, told = self.carry_out(component, tmp_path, **space)
+        assert told
+        assert [trial.number for trial in outcome.trials] == [0, 1]
+        assert [trial.values for trial in outcome.trials] == [{"learning_rate": 0.001}, {"learning_rate": 1.0}]
+        for trial in outcome.trials:
+            assert trial.state == "finished"
+            assert [entry["epoch"] for entry in trial.history] == [1, 2, 3]
+            assert set(metrics.METRICS) <= set(trial.metrics)
+        assert outcome.best == outcome.trials[1]
+        assert outcome.best.metrics["roc_auc"] > outcome.trials[0].metrics["roc_auc"]
+        assert outcome.metrics["roc_auc"] > 0.8
+        model = bundle.verify(outcome.bundle)
+        assert model.predict(["the lamp is sturdy and bright", "it broke, a cheap refund"]) == ["good", "bad"]
+
+    def test_a_failing_trial_costs_itself_alone(self, component: Platform, tmp_path: Path) -> None:
+        space = {"search.space.fault": ["error", "none"], "search.sampler": "grid"}
+        outcome, _ = self.carry_out(component, tmp_path, **space)
+        failed, finished = outcome.trials
+        assert failed.state == "failed"
+        assert "told to fail" in failed.error
+        assert "\n" not in failed.error
+        assert finished.state == "finished"
+        assert outcome.best.number == finished.number
+
+    def test_a_run_without_a_finished_trial_says_so(self, component: Platform, tmp_path: Path) -> None:
+        with pytest.raises(SearchError) as caught:
+            self.carry_out(component, tmp_path, backbone__fault="error", search__trials=1)
+        assert caught.value.mend
+
+    def test_equal_values_get_other_seeds_and_equal_seeds_the_same_model(
+        self, component: Platform, tmp_path: Path
+    ) -> None:
+        first, _ = self.carry_out(component, tmp_path)
+        assert [trial.seed for trial in first.trials] == [7, 8]
+        again, _ = self.carry_out(component, tmp_path)
+        assert [trial.history for trial in again.trials] == [trial.history for trial in first.trials]
+        assert (
+            bundle.verify(again.bundle).manifest["files"]["model/weights.npy"]
+            == (bundle.verify(first.bundle).manifest["files"]["model/weights.npy"])
+        )

@@ -1,0 +1,327 @@
+"""The local platform against the conformance kit, its options, and runs with trials that go wrong."""
+
+import json
+import os
+import time
+
+import numpy as np
+import pytest
+from ftkit_local.platform import LocalPlatform
+from ftkit_local.usage import Meter, deal
+
+from ftkit import events, ledger, metrics
+from ftkit.errors import CheckpointError, SearchError, StageError
+from ftkit.testing import toys
+from ftkit.testing.platforms import PlatformSuite
+from ftkit.testing.search_spaces import SearchSpaceSuite
+
+
+class TestLocalPlatform(PlatformSuite):
+    @pytest.fixture
+    def component(self):
+        return LocalPlatform()
+
+
+class TestToySpace(SearchSpaceSuite):
+    @pytest.fixture
+    def component(self):
+        return toys.ToySpace()
+
+    @pytest.fixture
+    def backbone(self):
+        return toys.ToyWords()
+
+
+@pytest.fixture
+def begin(tmp_path, monkeypatch):
+    """Makes a ledger with data for a toy plan, and searches: the plan's overrides in, ledger and events out."""
+    monkeypatch.setenv("FTKIT_HOME", str(tmp_path / "home"))
+
+    def begun(**overrides):
+        plan = toys.plan(tmp_path, {key.replace("__", "."): value for key, value in overrides.items()})
+        book, _ = ledger.begin(plan.name, plan.text)
+        if book.fact("data") is None:
+            book.store_data(plan.dataset.load(plan.seed, lambda event: None))
+        return plan, book, []
+
+    with toys.install(tmp_path / "plugins"):
+        yield begun
+
+
+def of(kind, told):
+    return [event for event in told if isinstance(event, kind)]
+
+
+def gone(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+def test_a_search_tells_what_it_does_and_keeps_only_the_best_model(begin):
+    plan, book, told = begin(
+        search__trials=9,
+        search__concurrency=2,
+        search__sampler="grid",
+        search__space__learning_rate=[0.001, 1.0],
+        search__space__decay=[0.0, 0.01],
+        backbone__epochs=2,
+        run__sample_seconds=0.1,
+    )
+    trials = plan.platform.search(plan, book, told.append)
+    assert [trial.number for trial in trials] == [0, 1, 2, 3]
+    assert of(events.SearchStarted, told) == [events.SearchStarted(4, 0, "roc_auc", 2)]
+    assert "ends after them" in of(events.Noticed, told)[0].text
+    assert sorted(event.number for event in of(events.TrialStarted, told)) == [0, 1, 2, 3]
+    assert sorted((event.number, event.numbers["epoch"]) for event in of(events.TrialReported, told)) == [
+        (number, epoch) for number in range(4) for epoch in (1, 2)
+    ]
+    assert {event.number for event in of(events.TrialSampled, told)} == {0, 1, 2, 3}
+
+    best = max(trials, key=lambda trial: trial.metrics["roc_auc"])
+    assert [number for number in range(4) if (book.trial_folder(number) / "model").exists()] == [best.number]
+    data = book.data()
+    for trial in trials:
+        folder = book.trial_folder(trial.number)
+        assert trial.folder == f"trials/{trial.number:03d}"
+        assert "values" in (folder / "trial.log").read_text()
+        kept = np.load(folder / "valid.npy")
+        assert metrics.scores(kept, data.valid.labels) == pytest.approx(trial.metrics)
+        best_entry = max(trial.history, key=lambda entry: entry["roc_auc"])
+        assert trial.epoch == best_entry["epoch"]
+        assert trial.resources["memory_peak_mb"] > 20
+        assert 0 < trial.resources["cpu_percent"] < 100 * (os.cpu_count() or 1) + 50
+    saved = toys.ToyWords().load(book.trial_folder(best.number) / "model")
+    assert np.allclose(saved.probabilities(data.valid.texts), np.load(book.trial_folder(best.number) / "valid.npy"))
+
+
+def test_what_is_finished_is_not_done_again(begin):
+    plan, book, told = begin(search__trials=1, backbone__epochs=1)
+    first = plan.platform.search(plan, book, told.append)
+    told.clear()
+    assert plan.platform.search(plan, ledger.Ledger(book.folder), told.append) == first
+    assert of(events.SearchStarted, told)[0].done == 1
+    assert not of(events.TrialStarted, told)
+
+
+def test_trials_that_go_wrong_are_tried_again_where_it_may_help_and_recorded_with_the_reason(begin):
+    faults = ["none", "error", "memory", "crash", "exit", "silent", "diverge"]
+    plan, book, told = begin(
+        search__trials=7,
+        search__concurrency=3,
+        search__sampler="grid",
+        search__space__fault=faults,
+        backbone__fault_epoch=1,
+        backbone__epochs=1,
+    )
+    trials = plan.platform.search(plan, book, told.append)
+    found = {trial.values["fault"]: trial for trial in trials}
+    assert [trial.state for trial in trials] == ["finished"] + ["failed"] * 6
+    assert {fault: trial.error for fault, trial in found.items()} == {
+        "none": "",
+        "error": "RuntimeError: told to fail",
+        "memory": "killed (SIGKILL), probably out of memory",
+        "crash": "killed by SIGSEGV",
+        "exit": found["exit"].error,
+        "silent": "the backbone ended its training without reporting an evaluation",
+        "diverge": "the training diverged: by epoch 1 the probabilities are no numbers any more",
+    }
+    assert found["exit"].error.startswith("its process ended with exit code 3")
+    # A second attempt cannot mend what the values themselves bring about.
+    assert {fault: trial.attempts for fault, trial in found.items()} == {
+        "none": 1, "error": 2, "memory": 2, "crash": 2, "exit": 2, "silent": 1, "diverge": 1,
+    }  # fmt: skip
+    assert {event.number for event in of(events.TrialRetried, told)} == {1, 2, 3, 4}
+    started = {(event.number, event.attempt): event for event in of(events.TrialStarted, told)}
+    assert started[2, 1].values == started[2, 2].values
+    assert started[2, 1].seed == started[2, 2].seed
+    log = (book.trial_folder(1) / "trial.log").read_text()
+    assert log.count("Traceback") == 2
+    assert not [name for name in os.listdir(book.trial_folder(1)) if name != "trial.log"]
+
+
+def test_a_killed_trial_that_comes_through_the_second_time_is_as_good_as_any(begin):
+    plan, book, told = begin(
+        search__trials=2,
+        search__concurrency=2,
+        search__sampler="grid",
+        search__space__fault=["none", "memory"],
+        backbone__fault_times=1,
+    )
+    whole, mended = plan.platform.search(plan, book, told.append)
+    assert (mended.state, mended.attempts, mended.seed) == ("finished", 2, 7)
+    assert mended.history == whole.history
+
+
+def test_retries_of_an_interrupted_run_count(begin):
+    plan, book, told = begin(search__trials=1, backbone__fault="error", backbone__fault_epoch=1)
+    book.append("trial-started", number=0, values={}, seed=7)
+    book.append("trial-retried", number=0, reason="RuntimeError: told to fail")
+    with pytest.raises(SearchError, match="told to fail"):
+        plan.platform.search(plan, book, told.append)
+    assert [event.attempt for event in of(events.TrialStarted, told)] == [2]
+
+
+def test_trials_that_all_fail_alike_end_the_search_before_the_last(begin):
+    plan, book, told = begin(search__trials=10, backbone__fault="error", backbone__fault_epoch=1, run__retries=0)
+    with pytest.raises(
+        SearchError, match="the first 3 trials failed in the same way: RuntimeError: told to fail"
+    ) as caught:
+        plan.platform.search(plan, book, told.append)
+    assert str(book.trial_folder(0) / "trial.log") in caught.value.mend
+    assert len(book.trials()) == 3
+
+
+def test_an_error_that_every_trial_would_meet_ends_the_search_at_once(begin):
+    plan, book, told = begin(
+        search__trials=5, search__concurrency=2, backbone__fault="checkpoint", backbone__fault_epoch=1
+    )
+    with pytest.raises(CheckpointError) as caught:
+        plan.platform.search(plan, book, told.append)
+    assert (caught.value.what, caught.value.where) == ("the hub cannot be reached", "toy-words")
+    assert caught.value.mend == "Set checkpoint to a folder."
+    assert not book.trials()
+    assert all(gone(event.pid) for event in of(events.TrialStarted, told))
+
+
+def test_a_full_disk_ends_the_search_and_keeps_what_is_finished(begin):
+    plan, book, told = begin(
+        search__trials=3, search__sampler="grid", search__space__fault=["none", "disk", "error"], backbone__epochs=2
+    )
+    with pytest.raises(StageError, match="the disk is full"):
+        plan.platform.search(plan, book, told.append)
+    assert [trial.number for trial in book.trials()] == [0]
+    assert (book.trial_folder(0) / "model").is_dir()
+
+
+def test_a_trial_past_its_time_is_ended_and_not_tried_again(begin):
+    plan, book, told = begin(
+        search__trials=1,
+        backbone__fault="hang",
+        backbone__fault_epoch=1,
+        run__timeout_minutes=0.02,
+        run__sample_seconds=0.2,
+    )
+    with pytest.raises(SearchError, match=r"killed: it took longer than timeout_minutes = 0\.02"):
+        plan.platform.search(plan, book, told.append)
+    assert book.trials()[0].attempts == 1
+
+
+def test_a_trial_over_the_memory_limit_is_ended(begin):
+    plan, book, told = begin(search__trials=1, backbone__fault="hang", run__memory_limit_mb=30, run__sample_seconds=0.1)
+    with pytest.raises(SearchError, match=r"it used \d+ MB, more than memory_limit_mb = 30"):
+        plan.platform.search(plan, book, told.append)
+
+
+def test_the_policy_stops_a_trial_and_its_values_so_far_are_kept(begin):
+    plan, book, told = begin(
+        search__trials=2,
+        search__sampler="grid",
+        search__space__learning_rate=[1.0, 0.0001],
+        search__policy={"use": "bandit", "slack_factor": 0.1, "delay": 2},
+    )
+    good, bad = plan.platform.search(plan, book, told.append)
+    assert (good.state, len(good.history)) == ("finished", 3)
+    assert (bad.state, len(bad.history)) == ("stopped", 2)
+    assert bad.metrics["roc_auc"] == max(entry["roc_auc"] for entry in bad.history)
+    assert not (book.trial_folder(1) / "model").exists()
+
+
+def test_models_are_all_kept_when_asked_for(begin):
+    plan, book, told = begin(search__trials=2, search__concurrency=2, run__keep_models=True, backbone__epochs=1)
+    plan.platform.search(plan, book, told.append)
+    assert all((book.trial_folder(number) / "model").is_dir() for number in (0, 1))
+
+
+def test_a_model_that_an_interruption_left_behind_is_removed_on_the_way(begin):
+    plan, book, told = begin(search__trials=2, backbone__epochs=1, run__keep_models=True)
+    trials = plan.platform.search(plan, book, told.append)
+    LocalPlatform().search(plan, book, told.append)
+    best = max(trials, key=lambda trial: trial.metrics["roc_auc"])
+    assert [number for number in (0, 1) if (book.trial_folder(number) / "model").is_dir()] == [best.number]
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("threads", 0),
+        ("retries", -1),
+        ("memory_limit_mb", 0),
+        ("timeout_minutes", 0.0),
+        ("sample_seconds", 0.0),
+    ],
+)
+def test_an_option_out_of_range_is_refused(option, value):
+    with pytest.raises(ValueError, match=option):
+        LocalPlatform(**{option: value})
+
+
+@pytest.mark.parametrize(
+    ("devices", "trials", "expected"),
+    [
+        ((), 2, [(), ()]),
+        (("0",), 3, [("0",), ("0",), ("0",)]),
+        (("0", "1"), 3, [("0",), ("1",), ("0",)]),
+        (("0", "1", "2", "3"), 2, [("0", "2"), ("1", "3")]),
+        (("0", "1", "2"), 1, [("0", "1", "2")]),
+    ],
+)
+def test_gpus_are_dealt_out_evenly(devices, trials, expected):
+    assert deal(devices, trials) == expected
+
+
+def test_a_trial_is_given_its_gpus_and_threads(begin, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    plan, book, told = begin(search__trials=2, search__concurrency=2, run__devices=["0", "1"], run__threads=3)
+    seen = {}
+
+    def look(event):
+        if isinstance(event, events.TrialReported) and event.number not in seen:
+            pid = next(started.pid for started in of(events.TrialStarted, told) if started.number == event.number)
+            with open(f"/proc/{pid}/environ") as file:
+                seen[event.number] = dict(pair.split("=", 1) for pair in file.read().split("\0") if "=" in pair)
+        told.append(event)
+
+    if not os.path.isdir("/proc/self"):
+        pytest.skip("reads the environment of a process from /proc")
+    plan.platform.search(plan, book, look)
+    assert [seen[number]["CUDA_VISIBLE_DEVICES"] for number in (0, 1)] == ["0", "1"]
+    assert {each["OMP_NUM_THREADS"] for each in seen.values()} == {"3"}
+
+
+def test_the_meter_sees_cpu_and_memory_of_a_process_and_its_children():
+    import subprocess
+    import sys
+
+    child = "import time; block = bytearray(150_000_000); end = time.time() + 60\nwhile time.time() < end: pass"
+    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
+    process = subprocess.Popen([sys.executable, "-c", parent], start_new_session=True)
+    try:
+        meter, deadline = Meter(process.pid), time.monotonic() + 20
+        while time.monotonic() < deadline:
+            sample = meter.sample()
+            if sample and sample.memory_mb > 150 and sample.cpu_percent > 20:
+                break
+            time.sleep(0.2)
+        else:
+            pytest.fail(f"the child was never seen: {meter.samples[-3:]}")
+        assert meter.resources()["memory_peak_mb"] > 150
+    finally:
+        os.killpg(process.pid, 9)
+        process.wait()
+    assert meter.sample() is None
+
+
+def test_the_journal_holds_every_fact_before_the_work_begins(begin):
+    plan, book, told = begin(search__trials=1, backbone__epochs=1)
+    seen = []
+
+    def look(event):
+        if isinstance(event, events.TrialStarted):
+            seen.extend(json.loads(line)["fact"] for line in (book.folder / "journal.jsonl").read_text().splitlines())
+
+    plan.platform.search(plan, book, look)
+    assert seen[-1] == "trial-started"
+    assert book.fact("trial")["trial"]["state"] == "finished"

@@ -1,0 +1,249 @@
+"""Searches that are killed, interrupted and taken up again; and what becomes of their processes."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from ftkit import ledger, runner
+from ftkit.testing import toys
+
+DRIVER = """
+import json, sys
+from pathlib import Path
+from ftkit import events, ledger
+from ftkit.testing import toys
+
+folder, overrides = Path(sys.argv[1]), json.loads(sys.argv[2])
+with toys.install(folder / "plugins"):
+    plan = toys.plan(folder, overrides)
+    book, resumed = ledger.begin(plan.name, plan.text)
+    if book.fact("data") is None:
+        book.store_data(plan.dataset.load(plan.seed, lambda event: None))
+
+    def tell(event):
+        number = getattr(event, "number", getattr(getattr(event, "trial", None), "number", ""))
+        print(type(event).__name__, number, getattr(event, "pid", ""), flush=True)
+
+    with book.held():
+        plan.platform.search(plan, book, tell)
+    print("searched", [name for name in ("torch", "transformers") if name in sys.modules], flush=True)
+"""
+
+
+class Run:
+    """A search in a process of its own, followed line by line."""
+
+    def __init__(self, folder, overrides):
+        environment = {**os.environ, "FTKIT_HOME": str(folder / "home")}
+        environment.pop("COVERAGE_PROCESS_START", None)
+        self.lines = []
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", DRIVER, str(folder), json.dumps(overrides)],
+            stdout=subprocess.PIPE,
+            stderr=(folder / "stderr.txt").open("ab"),
+            text=True,
+            env=environment,
+            start_new_session=True,
+        )
+
+    def until(self, wanted):
+        """Read on until a line begins with these words."""
+        for line in self.process.stdout:
+            self.lines.append(line.split())
+            if line.startswith(wanted):
+                return
+        pytest.fail(f"never told {wanted!r}: {self.lines}")
+
+    def end(self):
+        """Read to the end, and return the exit code."""
+        self.lines.extend(line.split() for line in self.process.stdout)
+        return self.process.wait(60)
+
+    @property
+    def workers(self):
+        return [int(line[2]) for line in self.lines if line[0] == "TrialStarted"]
+
+    @property
+    def started(self):
+        return [int(line[1]) for line in self.lines if line[0] == "TrialStarted"]
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Starts a search over toys in a folder; whatever is left of it at the end is killed."""
+    runs = []
+
+    def started(name="a", **overrides):
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        runs.append(Run(folder, {key.replace("__", "."): value for key, value in overrides.items()}))
+        return runs[-1]
+
+    yield started
+    for run in runs:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(run.process.pid, signal.SIGKILL)
+        run.process.wait()
+        run.process.stdout.close()
+
+
+def book_of(folder):
+    journal = next((folder / "home" / "runs").glob("*/journal.jsonl"))
+    return ledger.Ledger(journal.parent)
+
+
+def await_end_of(pids):
+    """Wait until no such process is left, zombies aside."""
+    deadline = time.monotonic() + 15
+    while any(psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE for pid in pids):
+        assert time.monotonic() < deadline, f"of {pids} some outlived their parent"
+        with contextlib.suppress(psutil.Error):
+            time.sleep(0.05)
+
+
+def essence(trials):
+    return [
+        (trial.number, trial.values, trial.seed, trial.state, [dict(entry) for entry in trial.history])
+        for trial in trials
+    ]
+
+
+def test_a_search_killed_again_and_again_ends_with_the_same_trials_and_winner(start, tmp_path):
+    overrides = {
+        "search__trials": 4,
+        "search__space__learning_rate": [0.1, 1.0, 10.0],
+        "search__space__decay": [0.0, 0.01],
+        "backbone__epochs": 2,
+    }
+    whole = start("whole", **overrides)
+    assert whole.end() == 0
+    assert whole.lines[-1] == ["searched", "[]"], "the parent loads no torch"
+
+    for wanted in ("TrialStarted 0", "TrialReported 1", "TrialFinished 2"):
+        run = start("killed", **overrides)
+        run.until(wanted)
+        run.process.kill()
+        run.end()
+        await_end_of(run.workers)
+    last = start("killed", **overrides)
+    assert last.end() == 0
+    assert last.started == [3]
+
+    expected, found = (book_of(tmp_path / name) for name in ("whole", "killed"))
+    assert essence(found.trials()) == essence(expected.trials())
+    best = runner.best_of(found.trials(), "roc_auc").number
+    assert best == runner.best_of(expected.trials(), "roc_auc").number
+    for book in (expected, found):
+        assert [number for number in range(4) if (book.trial_folder(number) / "model").exists()] == [best]
+        assert not list(book.folder.glob("trials/*/.*"))
+    weights = [book.trial_folder(best) / "model" / "weights.npy" for book in (expected, found)]
+    assert weights[0].read_bytes() == weights[1].read_bytes()
+
+
+def test_trials_under_way_at_the_kill_run_again_with_their_own_values(start, tmp_path):
+    overrides = {
+        "search__trials": 4,
+        "search__concurrency": 2,
+        "search__space__learning_rate": {"low": 0.1, "high": 10.0, "log": True},
+        "backbone__delay": 0.2,
+    }
+    run = start(**overrides)
+    run.until("TrialReported")
+    run.process.kill()
+    run.end()
+    await_end_of(run.workers)
+    begun = {fact["number"]: fact["values"] for fact in book_of(tmp_path / "a").facts("trial-started")}
+    assert set(begun) == {0, 1}
+
+    again = start(**overrides)
+    assert again.end() == 0
+    book = book_of(tmp_path / "a")
+    assert again.started[:2] == [0, 1]
+    assert {trial.number: trial.values for trial in book.trials()} | begun == {
+        trial.number: trial.values for trial in book.trials()
+    }
+    assert [trial.number for trial in book.trials()] == [0, 1, 2, 3]
+    assert {trial.attempts for trial in book.trials()} == {1}
+
+
+def test_ctrl_c_ends_the_trials_before_the_search(start, tmp_path):
+    run = start(search__trials=4, search__concurrency=2, backbone__delay=30)
+    run.until("TrialStarted 1")
+    os.killpg(run.process.pid, signal.SIGINT)  # as a terminal does: the whole foreground group
+    assert run.end() != 0
+    assert not [pid for pid in run.workers if psutil.pid_exists(pid)]
+    assert "KeyboardInterrupt" in (tmp_path / "a" / "stderr.txt").read_text()
+    book = book_of(tmp_path / "a")
+    assert not book.trials()
+    assert len(book.facts("trial-started")) == 2
+
+
+def test_a_killed_worker_costs_that_trial_one_attempt(start, tmp_path):
+    run = start(search__trials=2, search__concurrency=2, backbone__delay=0.3)
+    run.until("TrialReported 1")
+    os.kill(run.workers[1], signal.SIGKILL)
+    run.until("TrialRetried 1")
+    assert run.end() == 0
+    trials = book_of(tmp_path / "a").trials()
+    assert [(trial.state, trial.attempts) for trial in trials] == [("finished", 1), ("finished", 2)]
+    assert len(trials[1].history) == 3
+
+
+def test_what_a_killed_worker_started_is_ended_too(start, tmp_path, monkeypatch):
+    marker = tmp_path / "child"
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys, subprocess\n"
+        "if sys.orig_argv[-2:-1] == ['ftkit_local.worker']:\n"
+        f"    child = subprocess.Popen([sys.executable, '-S', '-c', 'import time; time.sleep(600)'])\n"
+        f"    open({str(marker)!r}, 'w').write(str(child.pid))\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    run = start(search__trials=1, backbone__delay=30)
+    run.until("TrialStarted 0")
+    deadline = time.monotonic() + 30
+    while not (marker.exists() and marker.read_text()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    child = int(marker.read_text())
+    assert psutil.pid_exists(child)
+    run.process.kill()
+    run.end()
+    await_end_of([*run.workers, child])
+
+
+def test_a_second_process_is_kept_out_of_a_search_under_way(start, tmp_path):
+    first = start(search__trials=1, backbone__delay=30)
+    first.until("TrialStarted 0")
+    second = start(search__trials=1, backbone__delay=30)
+    assert second.end() != 0
+    assert "another process" in (tmp_path / "a" / "stderr.txt").read_text()
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks into /proc")
+def test_a_worker_holds_no_other_workers_end_of_the_wire(start):
+    run = start(search__trials=3, search__concurrency=3, backbone__delay=30)
+    run.until("TrialStarted 2")
+    for pid in run.workers:
+        deadline = time.monotonic() + 30
+        while True:
+            links = [os.readlink(f"/proc/{pid}/fd/{each}") for each in os.listdir(f"/proc/{pid}/fd")]
+            if sum(link.startswith("socket:") for link in links) == 1:
+                break
+            assert time.monotonic() < deadline, links
+            time.sleep(0.05)
+
+
+def test_the_toys_are_no_plugin_outside_their_install(tmp_path):
+    from ftkit import plugins
+
+    with toys.install(tmp_path):
+        assert "toy-words" in plugins.load().names("backbones")
+    assert "toy-words" not in plugins.load().names("backbones")
