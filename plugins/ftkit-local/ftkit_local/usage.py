@@ -80,7 +80,7 @@ class Meter:
                 continue
             cpu += times.user + times.system
             pids.add(each.pid)
-        if not pids:
+        if not memory:  # gone, or a zombie that nobody has taken leave of yet
             return None
         now = time.monotonic()
         percent = 100 * max(0.0, cpu - self._cpu) / max(now - self._at, 1e-3)
