@@ -1,0 +1,169 @@
+"""The reviews of one category as a data set: found, downloaded, read, and labelled by their stars."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, Literal
+from urllib.parse import urlsplit
+
+from ftkit import files, splits
+from ftkit.contracts import Data, Emit
+from ftkit.errors import DataError
+from ftkit.events import Noticed
+from ftkit.rows import UNPACKING, Rows, check_limit, lines
+from ftkit_amazon_ucsd import archive, parsing
+from ftkit_amazon_ucsd.download import Download, check_hash
+
+NO_CLASS = "stars without a class"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AmazonUcsd:
+    """Amazon product reviews of 1996 to 2014 by category, labelled by their stars.
+
+    Source: He and McAuley 2016, "Ups and Downs: Modeling the Visual Evolution of Fashion Trends with One-Class
+    Collaborative Filtering".
+    """
+
+    name: ClassVar[str] = "amazon-ucsd"
+    category: str = "Automotive"
+    """A category of the archive by its name, such as Automotive or Musical_Instruments."""
+    five_core: bool = True
+    """Take the smaller file, of users and products with at least five reviews each, instead of all reviews."""
+    path: Path | None = None
+    """A file of this form that you have, packed or not; nothing is downloaded then."""
+    base_url: str = archive.BASE_URL
+    """Where the archive's files are; a mirror of it, for instance."""
+    sha256: str = ""
+    """The SHA-256 the packed file must have, in hexadecimal; empty to check its own checksums alone."""
+    offline: bool = False
+    """Use a file downloaded before, and never open a connection."""
+    retries: int = 5
+    """Tries in a row that may fail before a download is given up."""
+    timeout: float = 30.0
+    """Seconds a connection may be silent before it counts as broken."""
+    stars: Mapping[str, tuple[int, ...]] = field(default_factory=lambda: {"negative": (1, 2), "positive": (4, 5)})
+    """Classes by their stars, ordered from the fewest stars to the most; stars of no class are left out."""
+    text: Literal["reviewText", "summary", "summary+reviewText"] = "reviewText"
+    """The field to classify, or both, joined line by line."""
+    max_damaged: float = 0.01
+    """Share of the lines that may be damaged before the load fails; 0 refuses any."""
+    rows: int | None = None
+    """Keep a sample of about this many reviews, each class in proportion, for a quick try."""
+    shares: tuple[float, float, float] = splits.SHARES
+    """Shares of the training, validation and test split."""
+
+    def __post_init__(self) -> None:
+        self._rules(0)
+        check_limit(self.max_damaged)
+        if self.retries < 0:
+            raise ValueError("retries must not be negative")
+        if not self.timeout > 0:
+            raise ValueError("timeout must be above 0")
+        if urlsplit(self.base_url).scheme not in ("http", "https") or not urlsplit(self.base_url).netloc:
+            raise ValueError(f"base_url must begin with http:// or https://, not {self.base_url!r}")
+        if self.sha256 and not re.fullmatch(r"[0-9a-fA-F]{64}", self.sha256):
+            raise ValueError("sha256 must be 64 hexadecimal digits")
+        if self.path is None and not archive.listed(self.category):
+            if self._base() == archive.BASE_URL:
+                raise ValueError(f"category {self.category!r} is not in the archive. {archive.advice(self.category)}")
+            if not re.fullmatch(r"[\w&-]+( [\w&-]+)*", self.category):
+                raise ValueError(f"category {self.category!r} cannot be part of a file name")
+        _check_stars(self.stars)
+
+    def load(self, seed: int, emit: Emit) -> Data:
+        """Find or download the file, read it, and clean and split the reviews.
+
+        Raises: DataError for a file that cannot be had or read, too many damaged lines, and rows that cannot be split.
+        """
+        rules = self._rules(seed)
+        if self.path is None:
+            rows = self._archived(emit)
+        else:
+            if self.sha256 and self.path.is_file():
+                check_hash(self.path, self.sha256, str(self.path))
+            rows = self._read(self.path, emit)
+        return splits.split(rows, self._classes(), rules)
+
+    def _rules(self, seed: int) -> splits.Rules:
+        return splits.Rules(seed=seed, shares=self.shares, rows=self.rows)
+
+    def _classes(self) -> tuple[str, ...]:
+        return tuple(sorted(self.stars, key=lambda name: min(self.stars[name])))
+
+    def _base(self) -> str:
+        return self.base_url.rstrip("/")
+
+    def _archived(self, emit: Emit) -> Rows:
+        """The reviews of the archive's file, from the cache if it is there and sound. Raises: DataError."""
+        name = archive.file_name(self.category, self.five_core)
+        cached = files.cache() / "amazon-ucsd" / name
+        url = f"{self._base()}/{name}"
+        download = Download(url, cached, self.retries, self.timeout, self._missing(), self.sha256)
+        if self.sha256 and not self.offline and cached.is_file() and files.sha256(cached) != self.sha256.lower():
+            self._discard(cached, f"its SHA-256 is not {self.sha256}", emit)
+        if not cached.is_file():
+            if self.offline:
+                raise DataError(
+                    "the file was not downloaded before, and offline is set",
+                    where=str(cached),
+                    mend="Load it once without offline, put the file there, or give a file that you have by path.",
+                )
+            download.fetch(emit)
+        elif self.sha256 and self.offline:
+            check_hash(cached, self.sha256, str(cached))
+        try:
+            rows = self._read(cached, emit)
+        except DataError as error:
+            if self.offline or not isinstance(error.__cause__, UNPACKING):
+                raise
+            self._discard(cached, error.what, emit)
+            download.fetch(emit)
+            rows = self._read(cached, emit)
+        rows.source = url
+        return rows
+
+    def _discard(self, cached: Path, flaw: str, emit: Emit) -> None:
+        emit(Noticed(f"The file that was downloaded before is brought again: {cached}: {flaw}.", warning=True))
+        cached.unlink(missing_ok=True)
+
+    def _missing(self) -> str:
+        if archive.listed(self.category):
+            return "Check base_url: it must be a mirror with the archive's file names."
+        return archive.advice(self.category)
+
+    def _read(self, path: Path, emit: Emit) -> Rows:
+        """The reviews of a file as rows. Raises: DataError."""
+        rows, fields = Rows(str(path)), self.text.split("+")
+        classes = {star: name for name, some in self.stars.items() for star in some}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the literal parser warns of strange escapes in reviews
+            for number, line in lines(path, emit):
+                try:
+                    review = parsing.parse(line)
+                    stars = parsing.stars(review)
+                    text = "\n".join(part for part in (parsing.text(review, each) for each in fields) if part.strip())
+                except ValueError as error:
+                    rows.damage(number, str(error))
+                    continue
+                if (label := classes.get(stars)) is None:
+                    rows.drop(NO_CLASS)
+                else:
+                    rows.add(text, label, stars=stars, year=parsing.year(review))
+        rows.check_damage(self.max_damaged)
+        return rows
+
+
+def _check_stars(stars: Mapping[str, tuple[int, ...]]) -> None:
+    """Raises: ValueError when these are no classes."""
+    given = [star for some in stars.values() for star in some]
+    if len(stars) < 2 or not all(stars.values()):
+        raise ValueError("stars must give at least two classes some stars each")
+    if strange := [star for star in given if star not in (1, 2, 3, 4, 5)]:
+        raise ValueError(f"stars are from 1 to 5, not {strange[0]}")
+    if twice := [star for star in given if given.count(star) > 1]:
+        raise ValueError(f"stars puts {twice[0]} into two classes")
