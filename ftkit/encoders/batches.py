@@ -42,7 +42,7 @@ def pad(rows: Sequence[np.ndarray], padding: int, limit: int, side: str = "right
     import numpy as np
     import torch
 
-    longest = max(map(len, rows))
+    longest = max(map(len, rows), default=1)
     length = max(longest, min(-(-longest // ROUND) * ROUND, limit))
     ids = np.full((len(rows), length), padding, dtype=np.int64)
     mask = np.zeros((len(rows), length), dtype=np.int64)

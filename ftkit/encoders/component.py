@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from ftkit.contracts import FolderOrId
+
 if TYPE_CHECKING:
     from ftkit.contracts import Classifier, Data, Report
 
@@ -21,7 +23,7 @@ class Encoder:
     """
 
     name: ClassVar[str]
-    checkpoint: str = ""
+    checkpoint: FolderOrId = ""
     """Where the pretrained weights are: a model id on the Hugging Face hub, or a local folder."""
     revision: str | None = None
     """Branch, tag or commit of a checkpoint on the hub; a commit pins it for good."""

@@ -29,8 +29,10 @@ def accelerator(wanted: Precision) -> tuple[Any, str]:
 class Learner:
     """What the training loop needs of a model: logits, a backward pass, an update, and its weights to keep."""
 
-    def __init__(self, model: Any, encoder: Encoder, accelerator: Any, number_format: str) -> None:
+    def __init__(self, model: Any, encoder: Encoder, accelerator: Any, number_format: str, seed: int) -> None:
         import torch
+
+        from ftkit.encoders import dropout
 
         self._accelerator = accelerator
         self.device = accelerator.device
@@ -38,6 +40,11 @@ class Learner:
         self._masters: precision.Masters | None = None
         if self.device.type == "cpu" and number_format == "bf16":
             precision.to_bfloat16(model)
+        # Dropout differs between processes, while the weights they start from are the same.
+        own_seed = seed * accelerator.num_processes + accelerator.process_index
+        torch.manual_seed(own_seed)
+        if self.device.type == "cpu":
+            dropout.replace(model, own_seed)
         self.model = model.to(self.device)
         groups = precision.groups(model, encoder.weight_decay)
         if self.device.type == "cpu":
@@ -61,7 +68,7 @@ class Learner:
         """Of a batch of token ids, (rows, length): (rows, classes), fp32."""
         return self._model(input_ids=ids.to(self.device), attention_mask=mask.to(self.device)).logits.float()
 
-    def whole(self, last: bool) -> Any:
+    def exchange(self, last: bool) -> Any:
         """The context of one part of a batch: processes exchange gradients with the last part only."""
         return contextlib.nullcontext() if last else self._accelerator.no_sync(self._model)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from ftkit.encoders.batches import pad, training_batches
 from ftkit.encoders.checkpoint import open_checkpoint
 from ftkit.encoders.classifier import EncoderClassifier, probabilities
 from ftkit.encoders.learner import Learner, accelerator
+from ftkit.encoders.processes import agreed, gathered
 from ftkit.encoders.tokens import Words, tokenised
 from ftkit.errors import StageError
 
@@ -32,75 +34,90 @@ def fit(encoder: Encoder, data: Data, seed: int, report: Report) -> EncoderClass
     this with the same arguments, on several; `report` is asked in the first of them.
     Raises: CheckpointError; StageError when memory runs out or the loss is no number; StopTrial passes through.
     """
+    import torch
+
+    try:
+        return train(encoder, data, seed, report)
+    except torch.OutOfMemoryError as error:
+        raise StageError(
+            f"the GPU's memory does not hold a step of {encoder.batch_size} rows of up to {encoder.max_length} tokens",
+            where="backbone",
+            mend=f"Set accumulation = {2 * encoder.accumulation}, which changes nothing else, or lower backbone.batch_size "
+            "or backbone.max_length.",
+        ) from error
+
+
+def train(encoder: Encoder, data: Data, seed: int, report: Report) -> EncoderClassifier:
+    """The loop. Raises: as `fit`, and torch's own errors."""
     import numpy as np
     import torch
 
     processes, number_format = accelerator(encoder.precision)
-    ranks, rank = processes.num_processes, processes.process_index
+    ranks, rank, device = processes.num_processes, processes.process_index, processes.device
     checkpoint = open_checkpoint(encoder)
     words = Words(checkpoint.tokenizer, checkpoint.limit)
     length = min(encoder.max_length, words.limit)
-    train = tokenised(data.train.texts, words, length, data.cache)
+    rows = tokenised(data.train.texts, words, length, data.cache)
     valid = tokenised(data.valid.texts, words, length, data.cache)
-    lengths = train.lengths
-    labels = torch.as_tensor(np.asarray(data.train.labels, dtype=np.int64), device=processes.device)  # (rows,)
-    weights = torch.as_tensor(class_weights(encoder, data), device=processes.device)  # (classes,)
+    lengths = rows.lengths  # (train rows,)
+    labels = torch.as_tensor(np.asarray(data.train.labels, dtype=np.int64), device=device)  # (train rows,)
+    weights = torch.as_tensor(class_weights(encoder, data), device=device)  # (classes,)
 
-    with seeded(seed, processes.device):
-        # torch's fused attention has a slow backward pass on CPUs: 46 % of a bf16 step at 64 tokens.
-        attention = "eager" if processes.device.type == "cpu" else "sdpa"
-        model = checkpoint.model(data.classes, encoder.dropout, attention=attention)
-        learner = Learner(model, encoder, processes, number_format)
-        torch.manual_seed(seed * ranks + rank)  # dropout differs between the processes
+    with seeded(seed, device):
+        model = checkpoint.model(data.classes, encoder.dropout, attention=fastest_attention(device))
+        learner = Learner(model, encoder, processes, number_format, seed)
         random = np.random.default_rng(seed)
-        steps = encoder.epochs * -(-len(train) // encoder.batch_size)
-        step, stale, last = 0, 0, False
-        best: dict[str, torch.Tensor] | None = None
-        log.info("%s: %d rows, %d steps, %s on %s", encoder.name, len(train), steps, number_format, processes.device)
+        batches = -(-len(rows) // encoder.batch_size)
+        step, stale, best = 0, 0, None
+        log.info("%s: %d rows, %d batches, %s on %s", encoder.name, len(rows), batches, number_format, device)
 
         for epoch in range(1, encoder.epochs + 1):
             model.train()
-            began, losses = time.perf_counter(), []
+            began = time.perf_counter()
+            train_loss = torch.zeros((), device=device)
             for batch in training_batches(lengths, encoder.batch_size, random):
                 whole = weights[labels[batch]].sum()
                 for part, is_last in parts(batch, encoder.accumulation, ranks, rank):
-                    ids, mask = pad(train.rows(part), words.padding, words.limit, words.side)  # (part, length)
-                    with learner.whole(is_last):
+                    ids, mask = pad(rows.rows(part), words.padding, words.limit, words.side)  # (part, length)
+                    with learner.exchange(is_last):
                         logits = learner.logits(ids, mask)  # (part, classes)
                         each = torch.nn.functional.cross_entropy(logits, labels[part], weights, reduction="none")
                         # The weighted mean of the whole batch, in however many parts; processes average gradients.
                         loss = each.sum() / whole
                         learner.backward(loss * ranks)
-                    losses.append(loss.detach())
-                rate = encoder.learning_rate * schedule(step, steps, encoder.warmup)
+                    train_loss += loss.detach()
+                rate = encoder.learning_rate * schedule(step, encoder.epochs * batches, encoder.warmup)
                 learner.update(rate)
                 step += 1
-            seconds = time.perf_counter() - began
+            speed = len(rows) / (time.perf_counter() - began)
+            mean_loss = float(processes.reduce(train_loss, "sum")) / batches
+            if not math.isfinite(mean_loss):
+                raise StageError(
+                    f"the training loss is no longer a number in epoch {epoch}",
+                    where="backbone",
+                    mend="Lower backbone.learning_rate, or set backbone.precision to fp32.",
+                )
 
             model.eval()
-            found = probabilities(
-                model,
-                valid.rows(range(len(valid))),
-                words,
-                words.limit,
-                len(data.classes),
-                encoder.evaluation_batch_size,
-            )  # (valid rows, classes)
-            train_loss = float(torch.stack(losses).sum()) / -(-len(train) // encoder.batch_size)
-            log.info("epoch %d: loss %.4f, %.1f rows/s", epoch, train_loss, len(train) / seconds)
-            is_best = report(
-                epoch, found, train_loss=train_loss, learning_rate=rate, rows_per_second=len(train) / seconds
-            )
-            if is_best:
+            found = gathered(
+                lambda share: probabilities(
+                    model, valid.rows(share), words, words.limit, len(data.classes), encoder.evaluation_batch_size
+                ),
+                len(valid), ranks, rank,
+            )  # (valid rows, classes)  # fmt: skip
+            log.info("epoch %d: loss %.4f, %.1f rows/s", epoch, mean_loss, speed)
+            numbers = {"train_loss": mean_loss, "learning_rate": rate, "rows_per_second": speed}
+            if agreed(lambda: report(epoch, found, **numbers), ranks, rank):  # noqa: B023  # asked at once
                 best, stale = learner.weights(), 0
             else:
                 stale += 1
                 if encoder.early_stopping and stale >= encoder.early_stopping:
+                    log.info("no better evaluation in %d epochs: stopped", stale)
                     break
 
-    model = checkpoint.model(data.classes, attention="sdpa")
-    model.load_state_dict(best if best is not None else learner.weights())
-    return EncoderClassifier(model.to(processes.device), words, length)
+    tuned = checkpoint.model(data.classes, attention="sdpa")
+    tuned.load_state_dict(best if best is not None else learner.weights())
+    return EncoderClassifier(tuned.to(device), words, length)
 
 
 def schedule(step: int, steps: int, warmup: float) -> float:
@@ -127,13 +144,28 @@ def class_weights(encoder: Encoder, data: Data) -> np.ndarray:
 
 
 def parts(batch: np.ndarray, count: int, ranks: int, rank: int) -> Iterator[tuple[np.ndarray, bool]]:
-    """This process's rows of a batch in at most `count` parts, and whether each is the last."""
+    """This process's rows of a batch in at most `count` parts, and whether each is the last.
+
+    A process may be left with an empty part, of a last batch smaller than the processes are many.
+    """
     import numpy as np
 
     own = batch[rank::ranks]
+    if not len(own):
+        yield own, True
     divided = [part for part in np.array_split(own, count) if len(part)]
     for index, part in enumerate(divided):
         yield part, index == len(divided) - 1
+
+
+def fastest_attention(device: Any) -> str:
+    """Which of transformers' attention implementations trains fastest on a device."""
+    if device.type != "cpu":
+        return "sdpa"
+    from ftkit.encoders import dropout
+
+    dropout.register()
+    return dropout.NAME
 
 
 @contextlib.contextmanager
