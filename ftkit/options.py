@@ -122,7 +122,11 @@ def convert(component: type[Any], values: Mapping[str, Any], *, partial: bool = 
 def placed(component: type[Any], name: str, value: Any, base: Path) -> Any:
     """A field's value with relative paths taken from `base`, where the field holds paths."""
     hint = _hints(component).get(name)
-    return value if hint is None else _placed(value, hint, base)
+    if hint is None:
+        return value
+    # A subclass that changes the default writes the field's type again, often as plain text.
+    declared = [_hints(parent).get(name) for parent in component.__mro__ if dataclasses.is_dataclass(parent)]
+    return _placed(value, FolderOrId if FolderOrId in declared else hint, base)
 
 
 def to_table(component: Any) -> dict[str, Any]:

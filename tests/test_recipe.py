@@ -207,7 +207,7 @@ def test_options_of_another_target_wait_in_a_sub_table_of_its_name(write: Any) -
     plan = recipe.load(write(text))
     assert plan.deploy.port == 4321
     found = problems(write(text.replace("port = 4321", "prt = 4321")))
-    assert "reviews.toml:27: deploy.prt: unknown key" in found[0]
+    assert "reviews.toml:33: deploy.prt: unknown key" in found[0]
     found = problems(write(text.replace("[dataset.bbc-news]", "[dataset.bbc-news]\nnope = 1")))
     assert "dataset.bbc-news.nope: unknown key" in found[0]
     found = problems(write(text.replace("[dataset.bbc-news]", "[dataset.bbc-nws]")))
