@@ -6,6 +6,7 @@ nobody ever waits for a batch to fill. A request larger than a batch takes turns
 
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
 import time
@@ -58,6 +59,11 @@ class _Job:
     computed: float = 0.0
     parts: list[Probabilities] = field(default_factory=list)
 
+    @property
+    def left(self) -> int:
+        """Rows that the model has not been given yet."""
+        return len(self.texts) - self.taken
+
 
 class Engine:
     """Answers many callers with one model; safe to call from any thread."""
@@ -109,26 +115,33 @@ class Engine:
         """The slices of jobs that go into the next call; nothing when the engine is closed."""
         with self._changed:
             while True:
-                batch: list[tuple[_Job, Sequence[str]]] = []
-                room = self._limits.batch
-                unfinished: list[_Job] = []
-                while self._jobs and room:
-                    job = self._jobs.popleft()
-                    if job.future.done() or (not job.begun and not job.future.set_running_or_notify_cancel()):
-                        self._waiting -= len(job.texts) - job.taken
-                        continue
-                    job.begun = job.begun or time.monotonic()
-                    rows = job.texts[job.taken : job.taken + room]
-                    job.taken += len(rows)
-                    room -= len(rows)
-                    self._waiting -= len(rows)
-                    batch.append((job, rows))
-                    if job.taken < len(job.texts):
-                        unfinished.append(job)
-                self._jobs.extend(unfinished)
-                if batch or self._closed:
-                    return batch
+                while self._jobs:
+                    if batch := self._share():
+                        return batch
+                if self._closed:
+                    return []
                 self._changed.wait()
+
+    def _share(self) -> list[tuple[_Job, Sequence[str]]]:
+        """One batch of rows: every job in turn gets as many as the others, and what is left over goes to the first."""
+        jobs = list(itertools.islice(self._jobs, self._limits.batch))
+        fair = self._limits.batch // len(jobs)
+        spare = self._limits.batch - sum(min(fair, job.left) for job in jobs)
+        batch = []
+        for job in jobs:
+            if job.future.done() or not (job.begun or job.future.set_running_or_notify_cancel()):
+                self._waiting -= job.left  # its caller has left, or an earlier part of it failed
+                job.taken = len(job.texts)
+                continue
+            extra = min(spare, max(0, job.left - fair))
+            spare -= extra
+            rows = job.texts[job.taken : job.taken + fair + extra]
+            job.begun = job.begun or time.monotonic()
+            job.taken += len(rows)
+            self._waiting -= len(rows)
+            batch.append((job, rows))
+        self._jobs = deque(job for job in self._jobs if job.left)
+        return batch
 
     def _compute(self, batch: list[tuple[_Job, Sequence[str]]]) -> None:
         begun = time.monotonic()

@@ -1,0 +1,213 @@
+"""What every deployment target must do, as tests to inherit.
+
+    class TestCloud(DeployerSuite):
+        @pytest.fixture
+        def component(self, tmp_path):
+            return Cloud(endpoint="kit")
+
+The tests make real deployments; where that costs minutes, mark the class so that it runs only when asked for.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pickle
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ftkit import options
+from ftkit.bundle import Bundle
+from ftkit.contracts import Deployer, Health
+from ftkit.errors import DeployError, FtkitError
+from ftkit.testing.bundles import GOOD, toy_bundle
+
+GREAT = {"data": [{"text": GOOD}]}
+PATIENCE = 120.0
+"""Seconds for a deployment to become ready or to fail."""
+
+
+class DeployerSuite:
+    """Inherit as a class named `Test…` and override the fixture `component`."""
+
+    patience = PATIENCE
+
+    @pytest.fixture
+    def component(self) -> Deployer:
+        """The deployer under test, of an endpoint that does not exist yet."""
+        raise NotImplementedError("override the fixture `component`")
+
+    @pytest.fixture
+    def deployer(self, component: Deployer) -> Iterator[Deployer]:
+        """The component with its endpoint prepared; taken down after the test."""
+        try:
+            component.prepare()
+            yield component
+        finally:
+            component.stop()
+
+    @pytest.fixture
+    def blue(self, tmp_path: Path) -> Bundle:
+        """A bundle that answers `good` to GREAT. The servers under test need the toys' plugin."""
+        return toy_bundle(tmp_path / "blue-bundle", ("bad", "good"))
+
+    @pytest.fixture
+    def green(self, tmp_path: Path) -> Bundle:
+        """A bundle that answers `fine` to GREAT."""
+        return toy_bundle(tmp_path / "green-bundle", ("poor", "fine"))
+
+    @pytest.fixture
+    def broken(self, tmp_path: Path) -> Path:
+        """A bundle that was damaged after it was written."""
+        bundle = toy_bundle(tmp_path / "broken-bundle")
+        (bundle.folder / "recipe.toml").write_text("changed", encoding="utf-8")
+        return bundle.folder
+
+    def wait(self, deployer: Deployer, deployment: str) -> Health:
+        """The deployment's health once it has stopped starting."""
+        ends = time.monotonic() + self.patience
+        while (health := deployer.health(deployment)).state == "starting":
+            assert time.monotonic() < ends, f"still starting: {health.reason}"
+            assert health.reason, "a deployment that is not ready says why"
+            time.sleep(0.05)
+        return health
+
+    def bring_up(self, deployer: Deployer, deployment: str, bundle: Bundle) -> None:
+        """Create a deployment and wait until it is ready."""
+        deployer.create(deployment, bundle.folder)
+        health = self.wait(deployer, deployment)
+        assert health.state == "ready", f"{health.reason}\n{health.log}"
+
+    def test_it_is_a_frozen_dataclass_whose_options_are_documented(self, component: Deployer) -> None:
+        assert isinstance(component, Deployer)
+        assert component.__dataclass_params__.frozen  # type: ignore[attr-defined]
+        assert isinstance(type(component).name, str)
+        assert not [each.name for each in options.options(type(component)) if not each.doc]
+        assert dataclasses.replace(component) == component  # type: ignore[type-var]
+        assert pickle.loads(pickle.dumps(component)) == component  # noqa: S301  # our own bytes
+        assert options.build(type(component), options.to_table(component)) == component
+
+    def test_an_endpoint_that_was_never_prepared_is_none_and_stops_without_ado(self, component: Deployer) -> None:
+        assert component.describe() is None
+        component.stop()
+        assert component.describe() is None
+
+    def test_blue_gives_way_to_green(self, deployer: Deployer, blue: Bundle, green: Bundle) -> None:
+        """The six verbs in the order of a rollout, twice."""
+        assert deployer.prepare().deployments == ()
+        self.bring_up(deployer, "blue", blue)
+        assert deployer.invoke(GREAT, "blue") == ["good"], "a deployment answers by name before it has traffic"
+        with pytest.raises(FtkitError):
+            deployer.invoke(GREAT)
+        deployer.set_traffic({"blue": 100})
+        assert deployer.invoke(GREAT) == ["good"]
+
+        self.bring_up(deployer, "green", green)
+        assert {deployer.invoke(GREAT)[0] for _ in range(5)} == {"good"}, "no traffic means none"
+        assert deployer.invoke(GREAT, "green") == ["fine"]
+        deployer.set_traffic({"blue": 75, "green": 25})
+        answers = Counter(deployer.invoke(GREAT)[0] for _ in range(100))
+        assert 5 <= answers["fine"] <= 50, f"a quarter of the traffic, roughly: {answers}"
+        assert answers["fine"] + answers["good"] == 100
+
+        deployer.set_traffic({"green": 100})
+        assert {deployer.invoke(GREAT)[0] for _ in range(5)} == {"fine"}
+        deployer.delete("blue")
+        described = deployer.describe()
+        assert described is not None
+        assert [each.name for each in described.deployments] == ["green"]
+        assert described.traffic == {"green": 100}
+        assert described.deployments[0].bundle_hash in ("", green.hash)
+        assert deployer.prepare().traffic == {"green": 100}, "preparing again changes nothing"
+        assert "green" not in deployer.logs("green", lines=0)
+        assert len(deployer.logs("green", lines=3).splitlines()) <= 3
+
+        deployer.set_traffic({})
+        with pytest.raises(FtkitError):
+            deployer.invoke(GREAT)
+        deployer.delete("green")
+        deployer.delete("green")
+        deployer.delete("never-was")
+        after = deployer.describe()
+        assert after is None or after.deployments == ()
+
+    def test_a_broken_bundle_fails_with_a_reason_and_the_log(self, deployer: Deployer, broken: Path) -> None:
+        deployer.create("broken", broken)
+        health = self.wait(deployer, "broken")
+        assert health.state == "failed"
+        assert health.reason
+        assert health.log.strip()
+        assert health.log.splitlines()[-1] in deployer.logs("broken", lines=200)
+        deployer.delete("broken")
+        with pytest.raises(DeployError):
+            deployer.health("broken")
+
+    def test_traffic_moves_whole_or_not_at_all(self, deployer: Deployer, blue: Bundle) -> None:
+        self.bring_up(deployer, "blue", blue)
+        deployer.set_traffic({"blue": 100})
+        refused: list[dict[str, Any]] = [
+            {"blue": 50},
+            {"blue": 50, "nobody": 50},
+            {"blue": 150},
+            {"blue": 150, "nobody": -50},
+        ]
+        for shares in refused:
+            with pytest.raises(DeployError):
+                deployer.set_traffic(shares)
+            described = deployer.describe()
+            assert described is not None
+            assert described.traffic == {"blue": 100}
+        with pytest.raises(DeployError):
+            deployer.delete("blue")
+        assert deployer.invoke(GREAT) == ["good"], "a deployment with traffic is not removed"
+        with pytest.raises(DeployError):
+            deployer.create("blue", blue.folder)
+        assert deployer.invoke(GREAT) == ["good"], "a name that is taken is refused, its owner unharmed"
+
+    def test_requests_in_flight_are_answered_while_traffic_moves_away(
+        self, deployer: Deployer, blue: Bundle, green: Bundle
+    ) -> None:
+        self.bring_up(deployer, "blue", blue)
+        self.bring_up(deployer, "green", green)
+        deployer.set_traffic({"blue": 100})
+        moved = False
+
+        def ask(_: int) -> list[str]:
+            answers = []
+            while not moved:
+                answers += deployer.invoke(GREAT)
+            return [*answers, *deployer.invoke(GREAT)]
+
+        with ThreadPoolExecutor(4) as callers:
+            asked = [callers.submit(ask, number) for number in range(4)]
+            try:
+                assert deployer.invoke(GREAT, "blue") == ["good"]
+                deployer.set_traffic({"green": 100})
+                deployer.delete("blue")
+            finally:
+                moved = True
+            answers = [answer for each in asked for answer in each.result()]
+        assert set(answers) <= {"good", "fine"}
+        assert "fine" in answers
+
+    def test_two_at_once_make_two_deployments(self, deployer: Deployer, blue: Bundle, green: Bundle) -> None:
+        with ThreadPoolExecutor(2) as both:
+            list(both.map(self.bring_up, [deployer] * 2, ["blue", "green"], [blue, green]))
+        described = deployer.describe()
+        assert described is not None
+        assert {each.name for each in described.deployments} == {"blue", "green"}
+
+    def test_stopping_takes_everything_down_twice_if_need_be(self, deployer: Deployer, blue: Bundle) -> None:
+        self.bring_up(deployer, "blue", blue)
+        deployer.set_traffic({"blue": 100})
+        deployer.stop()
+        deployer.stop()
+        assert deployer.describe() is None
+        with pytest.raises(DeployError):
+            deployer.invoke(GREAT)
+        assert deployer.prepare().deployments == (), "what was taken down does not come back"

@@ -1,0 +1,138 @@
+"""The engine merges what waits, keeps answers with their callers, and bounds the queue."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from ftkit.serving.engine import Busy, Closed, Engine
+from ftkit.serving.request import Limits
+
+
+class Model:
+    """Answers each text with its number; holds every call until it is let go, and remembers the calls."""
+
+    def __init__(self) -> None:
+        self.calls: list[list[str]] = []
+        self.begun = threading.Semaphore(0)
+        self.go = threading.Semaphore(0)
+
+    def probabilities(self, texts: Sequence[str]) -> np.ndarray:
+        self.calls.append(list(texts))
+        self.begun.release()
+        assert self.go.acquire(timeout=10)
+        if "poison" in texts:
+            raise ValueError("cannot read this")
+        return np.array([[float(text)] for text in texts])
+
+
+@pytest.fixture
+def model() -> Model:
+    return Model()
+
+
+@pytest.fixture
+def engine(model: Model) -> Iterator[Engine]:
+    engine = Engine(model, Limits(batch=4, waiting=8))
+    yield engine
+    for _ in range(50):
+        model.go.release()
+    engine.close()
+
+
+def rows(result: object) -> list[float]:
+    return [float(value) for value in result.probabilities[:, 0]]  # type: ignore[attr-defined]
+
+
+def wait_begun(model: Model) -> None:
+    assert model.begun.acquire(timeout=10)
+
+
+def test_an_idle_engine_computes_at_once_and_what_waits_goes_together(engine: Engine, model: Model) -> None:
+    first = engine.submit(["1"])
+    wait_begun(model)
+    later = [engine.submit([str(number)]) for number in (2, 3, 4)]
+    model.go.release(2)
+    assert [rows(each.result(10)) for each in [first, *later]] == [[1], [2], [3], [4]]
+    assert model.calls == [["1"], ["2", "3", "4"]]
+
+
+def test_a_request_larger_than_a_batch_takes_turns_with_small_ones(engine: Engine, model: Model) -> None:
+    large = engine.submit([str(number) for number in range(10)])
+    wait_begun(model)
+    small = engine.submit(["77"])
+    model.go.release(9)
+    assert rows(small.result(10)) == [77]
+    assert rows(large.result(10)) == list(range(10))
+    assert "77" in model.calls[1], "it did not wait for the large one to end"
+    assert max(map(len, model.calls)) == 4
+
+
+def test_one_request_that_the_model_cannot_bear_does_not_fail_its_neighbours(engine: Engine, model: Model) -> None:
+    engine.submit(["1"])
+    wait_begun(model)
+    good, bad, also_good = (engine.submit([text]) for text in ("2", "poison", "3"))
+    model.go.release(9)
+    assert rows(good.result(10)) == [2]
+    assert rows(also_good.result(10)) == [3]
+    with pytest.raises(ValueError, match="cannot read this"):
+        bad.result(10)
+
+
+def test_the_queue_is_bounded_but_an_empty_one_takes_any_request(engine: Engine, model: Model) -> None:
+    running = engine.submit(["0"])
+    wait_begun(model)
+    waiting = engine.submit([str(number) for number in range(8)])
+    with pytest.raises(Busy):
+        engine.submit(["9"])
+    model.go.release(9)
+    running.result(10)
+    waiting.result(10)
+    model.go.release(9)
+    assert len(rows(engine.submit(["1"] * 20).result(10))) == 20
+
+
+def test_a_caller_who_has_left_costs_nothing(engine: Engine, model: Model) -> None:
+    running = engine.submit(["0"])
+    wait_begun(model)
+    assert engine.submit(["1"] * 8).cancel()
+    model.go.release(9)
+    running.result(10)
+    assert rows(engine.submit(["3"] * 8).result(10)) == [3] * 8, "its place in the queue is free again"
+    assert not any("1" in call for call in model.calls)
+
+
+def test_closing_refuses_what_waits(model: Model) -> None:
+    engine = Engine(model, Limits(batch=1))
+    running = engine.submit(["1"])
+    wait_begun(model)
+    waiting = engine.submit(["2", "3"])
+    model.go.release(9)
+    closing = threading.Thread(target=engine.close)
+    closing.start()
+    closing.join(10)
+    assert not closing.is_alive()
+    assert running.done()
+    assert waiting.done()
+    with pytest.raises(Closed):
+        engine.submit(["4"])
+
+
+def test_many_callers_get_their_own_answers() -> None:
+    class Instant:
+        def probabilities(self, texts: Sequence[str]) -> np.ndarray:
+            return np.array([[float(text)] for text in texts])
+
+    engine = Engine(Instant(), Limits(batch=7))
+
+    def ask(number: int) -> bool:
+        texts = [str(number * 100 + each) for each in range(number % 20 + 1)]
+        return rows(engine.submit(texts).result(10)) == [float(text) for text in texts]
+
+    with ThreadPoolExecutor(16) as callers:
+        assert all(callers.map(ask, range(400)))
+    engine.close()

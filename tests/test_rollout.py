@@ -1,0 +1,299 @@
+"""A rollout ends with the new deployment live, or with everything as it was; whatever call fails, and however."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from ftkit import bundle as bundles
+from ftkit.bundle import Bundle
+from ftkit.contracts import Deployment, Endpoint, Health
+from ftkit.errors import DeployError
+from ftkit.events import DeploymentChanged, Event, Noticed, TrafficMoved
+from ftkit.rollout import Rollout, roll_out
+from ftkit.testing.bundles import toy_bundle
+
+QUICK = Rollout(bake=0.0, poll=0.001, canary=(10, 50))
+
+
+@dataclass
+class Memory:
+    """A deployer whose deployments are kept in memory; `before` and `after` each verb somebody may interfere."""
+
+    name: ClassVar[str] = "memory"
+    endpoint: str = "memory"
+    traffic: dict[str, int] = field(default_factory=dict)
+    hashes: dict[str, str] = field(default_factory=dict)
+    calls: list[str] = field(default_factory=list)
+    before: Callable[[int, str], None] = lambda number, verb: None
+    after: Callable[[int, str], None] = lambda number, verb: None
+    healths: list[Health] = field(default_factory=list)
+    answer: Callable[[Mapping[str, Any]], Any] = lambda request: ["good"] * len(request["data"])
+
+    def _do(self, verb: str, work: Callable[[], Any]) -> Any:
+        number = len(self.calls)
+        self.calls.append(verb)
+        self.before(number, verb)
+        done = work()
+        self.after(number, verb)
+        return done
+
+    def prepare(self) -> Endpoint:
+        return self._do("prepare", self._endpoint)
+
+    def create(self, deployment: str, bundle: Path) -> None:
+        def work() -> None:
+            assert deployment not in self.hashes
+            self.hashes[deployment] = bundles.verify(bundle).hash
+
+        self._do("create", work)
+
+    def health(self, deployment: str) -> Health:
+        assert deployment in self.hashes
+        return self._do("health", lambda: self.healths.pop(0) if self.healths else Health("ready"))
+
+    def invoke(self, request: Mapping[str, Any], deployment: str | None = None) -> Any:
+        assert deployment in self.hashes or (deployment is None and self.traffic)
+        return self._do("invoke", lambda: self.answer(request))
+
+    def set_traffic(self, shares: Mapping[str, int]) -> None:
+        def work() -> None:
+            assert not shares or sum(shares.values()) == 100
+            assert set(shares) <= set(self.hashes)
+            self.traffic = dict(shares)
+
+        self._do("set_traffic", work)
+
+    def delete(self, deployment: str) -> None:
+        def work() -> None:
+            assert not self.traffic.get(deployment)
+            self.hashes.pop(deployment, None)
+
+        self._do("delete", work)
+
+    def describe(self) -> Endpoint | None:
+        return self._endpoint()
+
+    def logs(self, deployment: str, lines: int = 100) -> str:
+        return "the server's own words"
+
+    def stop(self) -> None:
+        self.hashes, self.traffic = {}, {}
+
+    def _endpoint(self) -> Endpoint:
+        found = (Deployment(name, self.traffic.get(name, 0), "ready", hash_) for name, hash_ in self.hashes.items())
+        return Endpoint("memory", "memory:", "", tuple(found))
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return toy_bundle(tmp_path_factory.mktemp("rollout") / "bundle")
+
+
+def with_old() -> Memory:
+    """An endpoint where two deployments share the traffic and a third has none."""
+    return Memory(traffic={"old": 70, "older": 30}, hashes={"old": "1", "older": "2", "oldest": "3"})
+
+
+def successful_calls(bundle: Bundle) -> list[str]:
+    deployer = with_old()
+    roll_out(deployer, bundle, "new", QUICK, lambda _: None)
+    return deployer.calls
+
+
+def test_the_first_deployment_gets_all_traffic(bundle: Bundle) -> None:
+    deployer = Memory()
+    endpoint = roll_out(deployer, bundle, "new", QUICK, lambda _: None)
+    assert endpoint.traffic == {"new": 100}
+    assert [each.name for each in endpoint.deployments] == ["new"]
+
+
+def test_steps_are_told_in_their_order(bundle: Bundle) -> None:
+    events: list[Event] = []
+    roll_out(with_old(), bundle, "new", QUICK, events.append)
+    steps = [each.step if isinstance(each, DeploymentChanged) else each.shares for each in events]  # type: ignore[attr-defined]
+    assert steps == [
+        "created",
+        "became ready",
+        "passed the smoke test",
+        {"old": 63, "older": 27, "new": 10},
+        "passed the smoke test",
+        {"old": 35, "older": 15, "new": 50},
+        "passed the smoke test",
+        {"new": 100},
+        "passed the smoke test",
+        *["retired"] * 3,
+    ]
+
+
+def test_the_old_deployments_are_kept_until_the_new_one_has_baked_under_all_traffic(bundle: Bundle) -> None:
+    calls = successful_calls(bundle)
+    assert "delete" not in calls[: len(calls) - 3]
+    assert calls[-3:] == ["delete"] * 3
+    last_move = len(calls) - 1 - calls[::-1].index("set_traffic")
+    assert calls[last_move + 1 : -3] == ["health", "invoke"]
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("error", [DeployError("refused"), RuntimeError("bug"), KeyboardInterrupt(), SystemExit(1)])
+def test_whichever_call_fails_everything_is_as_it_was_or_the_new_one_is_live(
+    bundle: Bundle, moment: str, error: BaseException
+) -> None:
+    calls = successful_calls(bundle)
+    retiring = len(calls) - 3
+    for failing in range(len(calls)):
+
+        def fail(number: int, verb: str, failing: int = failing) -> None:
+            if number == failing:
+                raise error
+
+        deployer = with_old()
+        before = deployer.describe()
+        setattr(deployer, moment, fail)
+        events: list[Event] = []
+        if failing >= retiring and isinstance(error, Exception):
+            roll_out(deployer, bundle, "new", QUICK, events.append)
+            assert deployer.traffic == {"new": 100}
+            assert next(each for each in events if isinstance(each, Noticed)).warning
+            continue
+        expected = type(error) if not isinstance(error, RuntimeError) or failing == 0 else DeployError
+        with pytest.raises(expected) as caught:
+            roll_out(deployer, bundle, "new", QUICK, events.append)
+        assert str(error) in str(caught.value)
+        if failing >= retiring:
+            assert deployer.traffic == {"new": 100}, "interrupted while tidying up: what is live stays live"
+        else:
+            assert deployer.describe() == before, f"{error!r} {moment} call {failing} ({calls[failing]})"
+
+
+@pytest.mark.parametrize("error", [DeployError("refused"), KeyboardInterrupt()])
+def test_a_rollback_that_fails_too_does_not_hide_the_first_error(bundle: Bundle, error: BaseException) -> None:
+    def fail(number: int, verb: str) -> None:
+        if verb == "invoke" and deployer.traffic == {"new": 100}:
+            broken.append(True)
+            raise error
+        if broken:
+            raise DeployError(f"cannot {verb}")
+
+    broken: list[bool] = []
+    deployer = with_old()
+    deployer.before = fail
+    with pytest.raises(type(error)) as caught:
+        roll_out(deployer, bundle, "new", QUICK, lambda _: None)
+    assert caught.value is error
+    notes = caught.value.__notes__
+    assert "could not be put back" in notes[-2]
+    assert "cannot set_traffic" in notes[-2]
+    assert "could not be removed" in notes[-1]
+
+
+def test_a_rollout_interrupted_anywhere_goes_on_when_it_is_given_again(bundle: Bundle) -> None:
+    """As if the process had been killed: nothing was rolled back."""
+    for failing in range(len(successful_calls(bundle))):
+        deployer = with_old()
+
+        def die(number: int, verb: str, failing: int = failing) -> None:
+            if number >= failing:
+                raise SystemExit
+
+        deployer.after = die
+        with pytest.raises(SystemExit):
+            roll_out(deployer, bundle, "new", QUICK, lambda _: None)
+        deployer.after = lambda number, verb: None
+        endpoint = roll_out(deployer, bundle, "new", QUICK, lambda _: None)
+        assert endpoint.traffic == {"new": 100}
+        assert [each.name for each in endpoint.deployments] == ["new"]
+
+
+def test_what_is_live_and_healthy_already_is_kept(bundle: Bundle) -> None:
+    deployer = Memory()
+    roll_out(deployer, bundle, "new", QUICK, lambda _: None)
+    deployer.hashes["left over"] = "1"
+    deployer.calls.clear()
+    endpoint = roll_out(deployer, bundle, "new", QUICK, lambda _: None)
+    assert "create" not in deployer.calls
+    assert [each.name for each in endpoint.deployments] == ["new"]
+
+
+def test_a_live_deployment_of_this_name_with_another_bundle_is_made_anew(bundle: Bundle) -> None:
+    deployer = Memory(traffic={"new": 100}, hashes={"new": "another"})
+    roll_out(deployer, bundle, "new", QUICK, lambda _: None)
+    assert deployer.hashes == {"new": bundle.hash}
+    assert deployer.traffic == {"new": 100}
+
+
+def test_a_live_deployment_that_no_longer_answers_is_made_anew(bundle: Bundle) -> None:
+    deployer = Memory(traffic={"new": 100}, hashes={"new": bundle.hash})
+    deployer.healths = [Health("starting", "restarted"), Health("failed", "no memory")]
+    events: list[Event] = []
+    roll_out(deployer, bundle, "new", QUICK, events.append)
+    assert deployer.calls.count("create") == 1
+    assert isinstance(events[0], Noticed)
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ({"error": "no"}, "no list"),
+        (["good"], "2 texts were sent, 1 answers came"),
+        (["good", "LABEL_0"], "'LABEL_0' is no class of the model (bad, good)"),
+        (["good", None], "None is no class"),
+        ([["good"], ["bad"]], "is no class"),
+    ],
+)
+def test_an_answer_that_is_no_label_per_text_fails_the_smoke_test(bundle: Bundle, answer: Any, said: str) -> None:
+    deployer = with_old()
+    deployer.answer = lambda request: answer
+    with pytest.raises(DeployError, match="the smoke test failed") as caught:
+        roll_out(deployer, bundle, "new", QUICK, lambda _: None)
+    assert said in str(caught.value)
+    assert "the server's own words" in str(caught.value)
+    assert deployer.traffic == {"old": 70, "older": 30}
+
+
+def test_a_deployment_that_fails_to_start_brings_its_reason_and_log(bundle: Bundle) -> None:
+    deployer = with_old()
+    deployer.healths = [Health("starting", "loading"), Health("failed", "out of memory", "Traceback\nKilled")]
+    with pytest.raises(DeployError, match="out of memory") as caught:
+        roll_out(deployer, bundle, "new", QUICK, lambda _: None)
+    assert "| Killed" in str(caught.value)
+    assert "new" not in deployer.hashes
+
+
+def test_a_deployment_that_never_becomes_ready_is_given_up(bundle: Bundle) -> None:
+    deployer = with_old()
+    deployer.healths = [Health("starting", "still loading")] * 10_000
+    with pytest.raises(DeployError, match=r"not ready after 0\.05 s: still loading") as caught:
+        roll_out(deployer, bundle, "new", Rollout(ready_timeout=0.05, poll=0.001), lambda _: None)
+    assert "ready_timeout" in caught.value.mend
+
+
+def test_a_deployment_that_sickens_while_it_bakes_is_rolled_back(bundle: Bundle) -> None:
+    deployer = with_old()
+    deployer.healths = [Health("ready"), Health("ready"), Health("starting", "it was killed")]
+    events: list[Event] = []
+    with pytest.raises(DeployError, match="did not stay healthy: it was killed"):
+        roll_out(deployer, bundle, "new", Rollout(canary=(20,), bake=0.5, poll=0.001), events.append)
+    moves = [dict(each.shares) for each in events if isinstance(each, TrafficMoved)]
+    assert moves == [{"old": 56, "older": 24, "new": 20}, {"old": 70, "older": 30}]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"canary": (0,)},
+        {"canary": (100,)},
+        {"canary": (50, 10)},
+        {"canary": (10, 10)},
+        {"bake": -1},
+        {"ready_timeout": 0},
+        {"poll": 0},
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(options)).partition("_")[0]):
+        Rollout(**options)
