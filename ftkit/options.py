@@ -228,7 +228,7 @@ def _model(component: type[Any], partial: bool) -> Any:
 def _placed(value: Any, hint: Any, base: Path) -> Any:
     if isinstance(value, str) and _holds(hint, Path):
         return str((base / Path(value).expanduser()).absolute())
-    if isinstance(value, str) and _holds(hint, FolderOrId):
+    if isinstance(value, str) and value and _holds(hint, FolderOrId):
         folder = base / Path(value).expanduser()
         return str(folder.absolute()) if value.startswith((".", "~", "/")) or folder.is_dir() else value
     if isinstance(value, list):
