@@ -58,12 +58,11 @@ def interval(
     """
     import numpy as np
 
-    probabilities, labels = np.asarray(probabilities), np.asarray(labels)
-    random = np.random.default_rng(seed)
-    draws = [
-        score(metric, probabilities[rows], labels[rows])
-        for rows in (random.integers(0, len(labels), len(labels)) for _ in range(resamples))
-    ]
+    from ftkit.bootstrap import resampled
+
+    draws = resampled(metric, probabilities, labels, seed=seed, resamples=resamples)
+    if np.isnan(draws).all():
+        return math.nan, math.nan
     low, high = np.nanquantile(draws, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 

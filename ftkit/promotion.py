@@ -49,7 +49,7 @@ class MetricFloor:
         metric = self.metric or candidate.metric
         value = _value(metric, candidate)
         if math.isnan(value):
-            return _undefined(self.name, metric, candidate.data)
+            return _undefined(self.name, metric, candidate)
         low, high = _interval(metric, candidate)
         met = not metrics.better(metric, self.floor, value)
         rising = metrics.GREATER_IS_BETTER[metric]
@@ -88,7 +88,7 @@ class BeatsMajority:
         value = _value(metric, candidate)
         shares = _shares(candidate.data)
         if math.isnan(value) or shares is None:
-            return _undefined(self.name, metric, candidate.data)
+            return _undefined(self.name, metric, candidate)
         baseline = metrics.score(metric, np.tile(shares, (len(candidate.data.test), 1)), _labels(candidate))
         low, high = _interval(metric, candidate)
         difference = _gain(metric, value, baseline)
@@ -142,7 +142,7 @@ class BeatsChampion:
             )
         held = _value(metric, champion)
         if math.isnan(value):
-            return _undefined(self.name, metric, candidate.data)
+            return _undefined(self.name, metric, candidate)
         difference = _gain(metric, value, held)
         won = math.isnan(held) or _exceeds(difference, self.margin)
         outcome = "the champion has no value" if math.isnan(held) else _compared(difference, self.margin)
@@ -168,8 +168,10 @@ def _labels(contender: Contender) -> np.ndarray:
 
 
 def _value(metric: str, contender: Contender) -> float:
-    if not len(contender.data.test):
-        return math.nan
+    import numpy as np
+
+    if not len(contender.data.test) or not np.isfinite(contender.probabilities).all():
+        return math.nan  # the class with the first NaN would win every argmax
     return metrics.score(metric, contender.probabilities, _labels(contender))
 
 
@@ -209,13 +211,17 @@ def _compared(difference: float, margin: float) -> str:
     return f"{_figure(difference)} better, {against} the margin of {_figure(margin)}"
 
 
-def _undefined(test: str, metric: str, data: Data) -> Verdict:
-    if not len(data.test):
+def _undefined(test: str, metric: str, contender: Contender) -> Verdict:
+    import numpy as np
+
+    if not len(contender.data.test):
         reason = "the test split has no rows"
-    elif len(set(data.test.labels)) < 2:
+    elif not np.isfinite(contender.probabilities).all():
+        reason = f"{contender.title} gave probabilities that are no numbers"
+    elif len(set(contender.data.test.labels)) < 2:
         reason = "the test split holds rows of one class only"
     else:
-        reason = "there is no number to compare"
+        reason = "nobody counted the classes of the training split"
     return Verdict(test, "failed", f"{_TITLES[metric]} is not defined here: {reason}")
 
 

@@ -1,0 +1,171 @@
+"""What every promotion test must do, as tests to inherit.
+
+    class TestNoBias(PromotionTestSuite):
+        @pytest.fixture
+        def component(self):
+            return NoBias(column="group")
+
+The kit judges made-up predictions on rows of three classes. Override `data` where the test needs columns of its own.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import pickle
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ftkit import options
+from ftkit.contracts import Contender, Data, DataReport, PromotionTest, Split, Verdict
+
+CLASSES = ("bad", "fair", "good")
+STATUSES = ("passed", "failed", "not applicable")
+
+
+class Fixed:
+    """A classifier whose answers are given: what a promotion test may ask for beyond the scores it gets."""
+
+    def __init__(self, classes: tuple[str, ...], certainty: float) -> None:
+        self.classes = classes
+        self.certainty = certainty
+
+    def probabilities(self, texts: Sequence[str]) -> Any:
+        """The right class, which each text names, gets `certainty`; in every fifth text the next class does."""
+        import numpy as np
+
+        found = np.full((len(texts), len(self.classes)), (1 - self.certainty) / (len(self.classes) - 1))
+        for row, text in enumerate(texts):
+            number, right = (int(word) for word in text.split()[:2])
+            found[row, (right + (number % 5 == 0)) % len(self.classes)] = self.certainty
+        return found
+
+    def save(self, folder: Path) -> None:
+        """Nothing to write: the answers are made up."""
+
+
+def make_data(rows: int = 60, classes: tuple[str, ...] = CLASSES) -> Data:
+    """Rows whose text names their number and class; the first class is the most frequent."""
+
+    def part(start: int) -> Split:
+        labels = [0 if number % 2 else number // 2 % len(classes) for number in range(rows)]
+        texts = [f"{start + number} {label} words" for number, label in enumerate(labels)]
+        return Split(texts, labels, {"stars": [label + 1 for label in labels]})
+
+    splits = {name: part(start) for name, start in (("train", 0), ("valid", 1000), ("test", 2000))}
+    counts = {
+        name: {each: list(split.labels).count(index) for index, each in enumerate(classes)}
+        for name, split in splits.items()
+    }
+    report = DataReport("made up", 3 * rows, {}, counts, {"p5": 3, "p50": 3, "p95": 3, "max": 3}, "cd" * 32)
+    return Data(classes, splits["train"], splits["valid"], splits["test"], report)
+
+
+def make_contender(
+    data: Data, title: str = "the candidate", certainty: float = 0.8, metric: str = "macro_f1", bundle: Path = Path()
+) -> Contender:
+    """A contender that is right about four rows of five."""
+    classifier = Fixed(data.classes, certainty)
+    scores = classifier.probabilities(data.test.texts)
+    return Contender(title, bundle, classifier, scores, data, metric, seed=7)
+
+
+class PromotionTestSuite:
+    """Inherit as a class named `Test…` and override the fixture `component`."""
+
+    @pytest.fixture
+    def component(self) -> PromotionTest:
+        """The promotion test under test."""
+        raise NotImplementedError("override the fixture `component`")
+
+    @pytest.fixture
+    def data(self) -> Data:
+        """The rows both contenders are scored on."""
+        return make_data()
+
+    @pytest.fixture
+    def candidate(self, data: Data, tmp_path: Path) -> Contender:
+        """The model that asks to be promoted."""
+        return make_contender(data, bundle=tmp_path / "candidate")
+
+    @pytest.fixture
+    def champion(self, data: Data, tmp_path: Path) -> Contender:
+        """The model that is live."""
+        return make_contender(data, "champion version 1", 0.6, bundle=tmp_path / "champion")
+
+    def test_it_is_a_frozen_dataclass_with_a_name(self, component: PromotionTest) -> None:
+        assert isinstance(component, PromotionTest)
+        assert isinstance(type(component).name, str)
+        assert dataclasses.is_dataclass(component)
+        assert component.__dataclass_params__.frozen
+
+    def test_every_option_is_documented(self, component: PromotionTest) -> None:
+        assert not [each.name for each in options.options(type(component)) if not each.doc]
+
+    def test_it_can_be_rebuilt_from_its_recipe_section(self, component: PromotionTest) -> None:
+        assert options.build(type(component), options.to_table(component)) == component
+
+    def test_it_can_be_sent_to_another_process(self, component: PromotionTest) -> None:
+        assert pickle.loads(pickle.dumps(component)) == component  # noqa: S301  # our own bytes
+
+    @pytest.mark.parametrize("first_time", [True, False], ids=["no champion", "a champion"])
+    def test_a_verdict_says_what_was_found(
+        self, component: PromotionTest, candidate: Contender, champion: Contender, first_time: bool
+    ) -> None:
+        check_verdict(component, component.check(candidate, None if first_time else champion))
+
+    def test_the_same_contenders_get_the_same_verdict(
+        self, component: PromotionTest, candidate: Contender, champion: Contender
+    ) -> None:
+        assert component.check(candidate, champion) == component.check(candidate, champion)
+        assert component.check(candidate, None) == component.check(candidate, None)
+
+    def test_judging_changes_nothing(self, component: PromotionTest, candidate: Contender, champion: Contender) -> None:
+        def state() -> Any:
+            scores = [each.probabilities.tobytes() for each in (candidate, champion)]
+            parts = [getattr(candidate.data, name) for name in ("train", "valid", "test")]
+            rows = [(list(part.texts), list(part.labels), dict(part.columns)) for part in parts]
+            return pickle.dumps((scores, rows, options.to_table(component)))
+
+        before = state()
+        component.check(candidate, champion)
+        component.check(candidate, None)
+        assert state() == before
+
+    @pytest.mark.parametrize("metric", ["accuracy", "macro_f1", "weighted_f1", "roc_auc", "mcc", "log_loss"])
+    def test_any_metric_of_the_recipe_is_judged(
+        self, component: PromotionTest, candidate: Contender, champion: Contender, metric: str
+    ) -> None:
+        pair = [dataclasses.replace(each, metric=metric) for each in (candidate, champion)]
+        check_verdict(component, component.check(pair[0], pair[1]))
+
+    def test_two_classes_are_judged_too(self, component: PromotionTest) -> None:
+        data = make_data(classes=("bad", "good"))
+        check_verdict(component, component.check(make_contender(data), make_contender(data, "champion version 1", 0.6)))
+
+    def test_test_rows_of_one_class_get_a_verdict_and_no_exception(self, component: PromotionTest, data: Data) -> None:
+        rows = [index for index, label in enumerate(data.test.labels) if label == 0]
+        part = Split(
+            [data.test.texts[index] for index in rows],
+            [0 for _ in rows],
+            {key: [values[index] for index in rows] for key, values in data.test.columns.items()},
+        )
+        one = dataclasses.replace(data, test=part)
+        for metric in ("roc_auc", "macro_f1"):
+            candidate = make_contender(one, metric=metric)
+            check_verdict(component, component.check(candidate, make_contender(one, "champion version 1", 0.6, metric)))
+
+
+def check_verdict(component: PromotionTest, verdict: Verdict) -> None:
+    """A verdict that a user can read, a ledger can store and a program can rely on."""
+    assert verdict.test == type(component).name
+    assert verdict.status in STATUSES
+    assert verdict.sentence.strip(), "say in a sentence what was found"
+    assert "\n" not in verdict.sentence, "a sentence stands on one line"
+    assert all(isinstance(key, str) for key in verdict.numbers)
+    assert all(isinstance(value, int | float) for value in verdict.numbers.values()), "plain numbers, not numpy's"
+    assert all(math.isfinite(value) for value in verdict.numbers.values()), "leave out what is not defined"
+    assert verdict.figure is None or "<svg" in verdict.figure

@@ -1,0 +1,231 @@
+"""What every model registry must do, as tests to inherit.
+
+    class TestShelf(RegistrySuite):
+        @pytest.fixture
+        def component(self, tmp_path):
+            return Shelf(model="reviews", folder=tmp_path)
+
+The component must be empty for each test: a new folder, or a model name that nobody has used.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import pickle
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from ftkit import bundle as bundles
+from ftkit import files, options
+from ftkit.bundle import Bundle
+from ftkit.contracts import DataReport, Lineage, Registry, Trial, Verdict
+from ftkit.errors import BundleError, RegistryError
+from ftkit.testing.words import make_bundle
+
+
+def make_lineage(bundle: Bundle, run: str = "words-20260101-000000") -> Lineage:
+    """A lineage with three trials that ended in the three ways there are."""
+    report = DataReport(
+        source="made up",
+        rows_read=12,
+        dropped={"empty text": 1, "duplicate": 1},
+        counts={"train": {"bad": 3, "good": 3}, "valid": {"bad": 1, "good": 1}, "test": {"bad": 1, "good": 1}},
+        lengths={"p5": 3, "p50": 5, "p95": 6, "max": 6},
+        fingerprint="ab" * 32,
+    )
+    histories = [[{"epoch": epoch, "accuracy": 0.5 + 0.1 * epoch, "log_loss": 1.0 / epoch} for epoch in (1, 2, 3)]]
+    histories += [[{"epoch": 1, "accuracy": 0.4, "log_loss": math.nan}], []]
+    states = ("finished", "stopped", "failed")
+    trials = [
+        Trial(
+            number=number,
+            values={"learning_rate": 10.0**-number, "sampler": "full"},
+            seed=7 + number,
+            state=state,  # type: ignore[arg-type]
+            history=history,
+            metrics=dict(history[-1]) if history else {},
+            epoch=len(history),
+            seconds=1.5,
+            error="killed: out of memory" if state == "failed" else "",
+            resources={"cpu_percent": 99.0, "memory_peak_mb": 120.0},
+        )
+        for number, (state, history) in enumerate(zip(states, histories, strict=True))
+    ]
+    return Lineage(
+        run=run,
+        recipe='name = "words"\nseed = 7\n\n[dataset]\nuse = "made-up"\n',
+        data=report,
+        metric="accuracy",
+        trials=trials,
+        best=0,
+        verdicts=(Verdict("metric-floor", "passed", "accuracy 0.8000 meets the floor of 0.5000", {"value": 0.8}),),
+        metrics={"accuracy": 0.8, "log_loss": 0.25},
+        bundle_hash=bundle.hash,
+    )
+
+
+class RegistrySuite:
+    """Inherit as a class named `Test…` and override the fixture `component`."""
+
+    @pytest.fixture
+    def component(self, tmp_path: Path) -> Registry:
+        """The registry under test, with nothing in it."""
+        raise NotImplementedError("override the fixture `component`")
+
+    @pytest.fixture
+    def bundle(self, tmp_path: Path) -> Bundle:
+        """A bundle to register."""
+        return make_bundle(tmp_path / "kit" / "bundle")
+
+    @pytest.fixture
+    def other(self, tmp_path: Path) -> Bundle:
+        """Another bundle."""
+        return make_bundle(tmp_path / "kit" / "other", classes=("negative", "positive"))
+
+    def test_it_is_a_frozen_dataclass_with_a_name(self, component: Registry) -> None:
+        assert isinstance(component, Registry)
+        assert isinstance(type(component).name, str)
+        assert dataclasses.is_dataclass(component)
+        assert component.__dataclass_params__.frozen
+
+    def test_every_option_is_documented(self, component: Registry) -> None:
+        assert not [each.name for each in options.options(type(component)) if not each.doc]
+
+    def test_it_can_be_rebuilt_from_its_recipe_section(self, component: Registry) -> None:
+        assert options.build(type(component), options.to_table(component)) == component
+
+    def test_it_can_be_sent_to_another_process(self, component: Registry) -> None:
+        component.versions()
+        assert pickle.loads(pickle.dumps(component)) == component  # noqa: S301  # our own bytes
+
+    def test_a_new_model_has_no_version_and_no_champion(self, component: Registry) -> None:
+        assert component.champion() is None
+        assert list(component.versions()) == []
+
+    def test_tracking_twice_is_fine_and_registers_nothing(self, component: Registry, bundle: Bundle) -> None:
+        lineage = make_lineage(bundle)
+        component.track(lineage)
+        component.track(lineage)
+        assert list(component.versions()) == []
+
+    def test_a_registered_bundle_is_the_challenger(self, component: Registry, bundle: Bundle) -> None:
+        lineage = make_lineage(bundle)
+        component.track(lineage)
+        before = datetime.now(UTC)
+        version = component.register(bundle.folder, lineage)
+        assert version.model == component.model
+        assert version.aliases == ("challenger",)
+        assert version.bundle_hash == bundle.hash
+        assert version.run == lineage.run
+        assert version.metrics == lineage.metrics
+        assert abs(datetime.fromisoformat(version.created) - before) < timedelta(minutes=10)
+        assert list(component.versions()) == [version]
+        assert component.champion() is None
+
+    def test_a_bundle_can_be_registered_without_having_been_tracked(self, component: Registry, bundle: Bundle) -> None:
+        assert component.register(bundle.folder, make_lineage(bundle)).bundle_hash == bundle.hash
+
+    def test_the_same_bundle_of_the_same_run_is_stored_once(self, component: Registry, bundle: Bundle) -> None:
+        first = component.register(bundle.folder, make_lineage(bundle))
+        assert component.register(bundle.folder, make_lineage(bundle)) == first
+        assert len(component.versions()) == 1
+
+    def test_registering_the_champion_again_leaves_it_the_champion(self, component: Registry, bundle: Bundle) -> None:
+        promoted = component.promote(component.register(bundle.folder, make_lineage(bundle)).version)
+        assert component.register(bundle.folder, make_lineage(bundle)) == promoted
+
+    def test_the_same_bundle_of_another_run_is_another_version(self, component: Registry, bundle: Bundle) -> None:
+        first = component.register(bundle.folder, make_lineage(bundle, "first"))
+        second = component.register(bundle.folder, make_lineage(bundle, "second"))
+        assert [each.version for each in component.versions()] == [second.version, first.version]
+
+    def test_a_damaged_bundle_is_not_registered(self, component: Registry, bundle: Bundle) -> None:
+        (bundle.folder / "recipe.toml").write_text("changed", encoding="utf-8")
+        with pytest.raises(BundleError):
+            component.register(bundle.folder, make_lineage(bundle))
+        assert list(component.versions()) == []
+
+    def test_a_lineage_of_another_bundle_is_refused(self, component: Registry, bundle: Bundle, other: Bundle) -> None:
+        with pytest.raises(RegistryError):
+            component.register(bundle.folder, make_lineage(other))
+        assert list(component.versions()) == []
+
+    def test_the_champion_moves_and_its_predecessor_only_loses_the_alias(
+        self, component: Registry, bundle: Bundle, other: Bundle
+    ) -> None:
+        first = component.promote(component.register(bundle.folder, make_lineage(bundle, "first")).version)
+        assert first.aliases == ("champion",)
+        assert component.champion() == first
+        challenger = component.register(other.folder, make_lineage(other, "second"))
+        assert component.champion() == first
+        second = component.promote(challenger.version)
+        assert second.aliases == ("champion",)
+        assert component.champion() == second
+        assert list(component.versions()) == [second, dataclasses.replace(first, aliases=())]
+
+    def test_promoting_twice_changes_nothing(self, component: Registry, bundle: Bundle) -> None:
+        version = component.register(bundle.folder, make_lineage(bundle)).version
+        assert component.promote(version) == component.promote(version) == component.champion()
+
+    def test_an_older_version_can_be_made_champion_again(
+        self, component: Registry, bundle: Bundle, other: Bundle
+    ) -> None:
+        first = component.promote(component.register(bundle.folder, make_lineage(bundle, "first")).version)
+        component.promote(component.register(other.folder, make_lineage(other, "second")).version)
+        assert component.promote(first.version) == first
+        assert component.champion() == first
+
+    def test_what_is_fetched_is_the_bundle_byte_for_byte(
+        self, component: Registry, bundle: Bundle, tmp_path: Path
+    ) -> None:
+        version = component.register(bundle.folder, make_lineage(bundle)).version
+        folder = component.fetch(version, tmp_path / "new" / "folder")
+        assert folder.is_relative_to(tmp_path / "new" / "folder")
+        assert bundles.verify(folder).hash == bundle.hash
+        assert _contents(folder) == _contents(bundle.folder)
+
+    def test_each_version_gives_back_its_own_bundle(
+        self, component: Registry, bundle: Bundle, other: Bundle, tmp_path: Path
+    ) -> None:
+        first = component.register(bundle.folder, make_lineage(bundle, "first")).version
+        second = component.register(other.folder, make_lineage(other, "second")).version
+        assert bundles.verify(component.fetch(second, tmp_path / "fetched")).hash == other.hash
+        assert bundles.verify(component.fetch(first, tmp_path / "fetched")).hash == bundle.hash
+
+    def test_a_version_outlives_the_folder_it_was_registered_from(
+        self, component: Registry, bundle: Bundle, tmp_path: Path
+    ) -> None:
+        version = component.register(bundle.folder, make_lineage(bundle)).version
+        bundle.folder.rename(tmp_path / "moved")
+        assert bundles.verify(component.fetch(version, tmp_path / "fetched")).hash == bundle.hash
+
+    @pytest.mark.parametrize("version", ["999", "none"])
+    def test_a_version_that_is_not_there_is_an_error_with_a_remedy(
+        self, component: Registry, bundle: Bundle, tmp_path: Path, version: str
+    ) -> None:
+        component.register(bundle.folder, make_lineage(bundle))
+        with pytest.raises(RegistryError) as refused:
+            component.fetch(version, tmp_path / "fetched")
+        assert version in str(refused.value)
+        assert refused.value.mend
+        assert not (tmp_path / "fetched").exists()
+        with pytest.raises(RegistryError):
+            component.promote(version)
+        assert component.champion() is None
+
+    def test_nothing_is_printed(
+        self, component: Registry, bundle: Bundle, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        lineage = make_lineage(bundle)
+        component.track(lineage)
+        component.fetch(component.register(bundle.folder, lineage).version, tmp_path / "fetched")
+        component.champion()
+        assert capfd.readouterr() == ("", "")
+
+
+def _contents(folder: Path) -> dict[str, str]:
+    """The hash of each file by its relative path."""
+    return {path.relative_to(folder).as_posix(): files.sha256(path) for path in folder.rglob("*") if path.is_file()}
