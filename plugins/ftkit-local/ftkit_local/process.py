@@ -27,13 +27,13 @@ class Surroundings:
 
     variables: Mapping[str, str] = field(default_factory=dict)
     """Added to the environment."""
-    devices: Sequence[str] = ()
-    """GPUs, as CUDA_VISIBLE_DEVICES names them; empty to leave that variable alone."""
+    devices: Sequence[str] | None = None
+    """GPUs, as CUDA_VISIBLE_DEVICES names them; None leaves that variable alone."""
 
     @property
     def environment(self) -> dict[str, str]:
         found = {**os.environ, **self.variables, "PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"}
-        if self.devices:
+        if self.devices is not None:
             found["CUDA_VISIBLE_DEVICES"] = ",".join(self.devices)
             found.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # numbers mean the same to CUDA and to the sampler
         return found

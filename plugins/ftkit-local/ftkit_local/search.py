@@ -69,8 +69,8 @@ class Trials:
         self._running: dict[int, Running] = {}
         self._inbox: Inbox = queue.SimpleQueue()
         devices = usage.gpus() if platform.devices is None else platform.devices
-        self._devices = usage.deal(devices if platform.devices or len(devices) > 1 else (), self.at_a_time)
-        self._watched = usage.deal(devices, self.at_a_time)
+        self._devices = usage.deal(devices, self.at_a_time)
+        self._choose_devices = platform.devices is not None or len(devices) > 1
         self._variables = process_environment(platform.threads or max(1, usage.cores() // self.at_a_time))
 
     def run(self) -> list[Trial]:
@@ -128,8 +128,9 @@ class Trials:
             "values": values,
             "seed": seed,
         }
+        surroundings = Surroundings(self._variables, self._devices[slot] if self._choose_devices else None)
         try:
-            process = TrialProcess(job, log, Surroundings(self._variables, self._devices[slot]), self._inbox)
+            process = TrialProcess(job, log, surroundings, self._inbox)
         except OSError as error:
             if disk_full(error):
                 raise self._full() from error
@@ -138,7 +139,7 @@ class Trials:
                 where=str(log),
                 mend="Free memory or lower search.concurrency, then give the same command: finished trials are kept.",
             ) from error
-        meter = usage.Meter(process.pid, self._watched[slot])
+        meter = usage.Meter(process.pid, self._devices[slot])
         self._running[number] = Running(number, values, seed, slot, attempt, process, meter)
         self.emit(events.TrialStarted(number, values, seed, attempt, process.pid, str(log)))
 
@@ -264,12 +265,13 @@ class Trials:
                 shutil.rmtree(self.ledger.trial_folder(trial.number) / "model", ignore_errors=True)
 
     def _check_alike(self) -> None:
-        """End a search whose every trial fails in the same way. Raises: SearchError."""
+        """End a search whose every trial fails in the same way; a kill may come of the values. Raises: SearchError."""
         trials = self.ledger.trials()
         if (
             len(trials) >= _ALIKE
             and all(trial.state == "failed" for trial in trials)
             and len({trial.error for trial in trials}) == 1
+            and not trials[0].error.startswith("killed")
             and not any(running.history for running in self._running.values())
         ):
             raise self._hopeless(trials, f"the first {len(trials)} trials failed in the same way: {trials[0].error}")
@@ -304,7 +306,8 @@ def _cause(process: TrialProcess, code: int) -> str:
     if code == -signal.SIGKILL:
         return "killed (SIGKILL), probably out of memory"
     if code < 0:
-        return f"killed by {signal.Signals(-code).name}"
+        known = [each.name for each in signal.Signals if each == -code]
+        return f"killed by {known[0] if known else f'signal {-code}'}"
     return f"its process ended with exit code {code}" + (f": {words}" if words else "")
 
 

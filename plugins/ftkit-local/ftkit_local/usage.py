@@ -19,7 +19,6 @@ def cores() -> int:
     return max(1, joblib.cpu_count())
 
 
-@functools.cache
 def gpus() -> tuple[str, ...]:
     """GPUs that trials may use, as CUDA_VISIBLE_DEVICES names them; none where there is no NVIDIA driver."""
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
@@ -28,8 +27,11 @@ def gpus() -> tuple[str, ...]:
     library = _nvml()
     if library is None:
         return ()
-    handles = [library.nvmlDeviceGetHandleByIndex(index) for index in range(library.nvmlDeviceGetCount())]
-    return tuple(library.nvmlDeviceGetUUID(handle) for handle in handles)
+    try:
+        handles = [library.nvmlDeviceGetHandleByIndex(index) for index in range(library.nvmlDeviceGetCount())]
+        return tuple(library.nvmlDeviceGetUUID(handle) for handle in handles)
+    except library.NVMLError:
+        return ()
 
 
 def deal(devices: Sequence[str], trials: int) -> list[tuple[str, ...]]:

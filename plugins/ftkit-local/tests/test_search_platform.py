@@ -7,7 +7,8 @@ import time
 import numpy as np
 import pytest
 from ftkit_local.platform import LocalPlatform
-from ftkit_local.usage import Meter, deal
+from ftkit_local.process import Surroundings
+from ftkit_local.usage import Meter, deal, gpus
 
 from ftkit import events, ledger, metrics
 from ftkit.errors import CheckpointError, SearchError, StageError
@@ -272,6 +273,24 @@ def test_gpus_are_dealt_out_evenly(devices, trials, expected):
     assert deal(devices, trials) == expected
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"), [(None, None), ("", ()), ("2, 0", ("2", "0")), ("GPU-1,GPU-2", ("GPU-1", "GPU-2"))]
+)
+def test_the_gpus_are_those_that_the_environment_allows(monkeypatch, given, expected):
+    if given is None:
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+        assert all(each.startswith(("GPU-", "MIG-")) for each in gpus())
+    else:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", given)
+        assert gpus() == expected
+
+
+@pytest.mark.parametrize(("devices", "expected"), [(None, "7"), ((), ""), (("1", "3"), "1,3")])
+def test_only_a_choice_of_gpus_changes_what_a_trial_sees(monkeypatch, devices, expected):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7")
+    assert Surroundings({}, devices).environment["CUDA_VISIBLE_DEVICES"] == expected
+
+
 def test_a_trial_is_given_its_gpus_and_threads(begin, monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     plan, book, told = begin(search__trials=2, search__concurrency=2, run__devices=["0", "1"], run__threads=3)
@@ -315,7 +334,7 @@ def test_the_meter_sees_cpu_and_memory_of_a_process_and_its_children():
 
 
 def test_the_journal_holds_every_fact_before_the_work_begins(begin):
-    plan, book, told = begin(search__trials=1, backbone__epochs=1)
+    plan, book, _ = begin(search__trials=1, backbone__epochs=1)
     seen = []
 
     def look(event):
@@ -325,3 +344,34 @@ def test_the_journal_holds_every_fact_before_the_work_begins(begin):
     plan.platform.search(plan, book, look)
     assert seen[-1] == "trial-started"
     assert book.fact("trial")["trial"]["state"] == "finished"
+
+
+def test_a_real_encoder_tokenises_once_for_all_trials(begin):
+    pytest.importorskip("ftkit_quickstart")
+    plan, book, told = begin(
+        backbone__use="minilm",
+        backbone__epochs=1,
+        backbone__max_length=16,
+        dataset__rows=60,
+        search__trials=2,
+        search__space__learning_rate=[1e-4, 3e-4],
+        run__retries=0,
+    )
+    kept = {}
+
+    def look(event):
+        told.append(event)
+        if isinstance(event, events.TrialFinished):
+            tokens = [path for path in (book.folder / "cache").rglob("*") if path.is_file() and "tokens" in str(path)]
+            kept[event.trial.number] = {str(path): path.stat().st_ino for path in tokens}
+
+    trials = plan.platform.search(plan, book, look)
+    assert [trial.state for trial in trials] == ["finished", "finished"], [trial.error for trial in trials]
+    assert kept[0]
+    assert kept[0] == kept[1], "the second trial made tokens of its own"
+    assert trials[0].resources["memory_peak_mb"] > 200
+    best = max(trials, key=lambda trial: trial.metrics["roc_auc"])
+    classifier = plan.backbone.load(book.trial_folder(best.number) / "model")
+    data = book.data()
+    found = metrics.scores(np.asarray(classifier.probabilities(data.valid.texts)), np.asarray(data.valid.labels))
+    assert found["log_loss"] == pytest.approx(best.metrics["log_loss"], rel=0.05)
