@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections import Counter
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -16,6 +17,7 @@ from ftkit.rows import Rows
 from ftkit.splits import CONTRADICTORY, DUPLICATE, EMPTY, RARE, SAMPLED, Rules, fingerprint, folded, join, split
 
 AB = ("a", "b")
+Pairs = list[tuple[str, str]]
 PINNED_TEST = ["text 20", "text 29", "text 3", "text 32"]
 PINNED_FINGERPRINT = "92383c0815c18127c76da9784b5fd7816cdd4ef9db455f48a94ce4bdf702ff85"
 
@@ -59,11 +61,13 @@ tables = st.lists(st.tuples(texts, st.sampled_from(AB)), max_size=60)
 
 @settings(max_examples=150, deadline=None)
 @given(tables, st.integers(0, 5), st.sampled_from([None, 6, 12]))
-def test_any_rows_split_without_a_shared_text_and_with_every_row_counted_or_are_refused(table, seed, limit):
+def test_any_rows_split_without_a_shared_text_and_with_every_row_counted_or_are_refused(
+    table: Pairs, seed: int, limit: int | None
+) -> None:
     try:
         data = split(rows(*table), AB, Rules(seed=seed, rows=limit))
     except DataError:
-        clean = Counter()
+        clean: Counter[str] = Counter()
         labels: dict[str, set[str]] = {}
         for text, label in table:
             labels.setdefault(folded(text), set()).add(label)
@@ -81,7 +85,9 @@ def test_any_rows_split_without_a_shared_text_and_with_every_row_counted_or_are_
 
 @settings(max_examples=150, deadline=None)
 @given(tables, tables, st.one_of(st.none(), tables), st.integers(0, 5))
-def test_any_given_splits_never_train_on_a_text_that_is_measured_on(train, test, valid, seed):
+def test_any_given_splits_never_train_on_a_text_that_is_measured_on(
+    train: Pairs, test: Pairs, valid: Pairs | None, seed: int
+) -> None:
     base = [(f"train {index}", AB[index % 2]) for index in range(8)]
     parts = {"train": rows(*base, *train), "test": rows(("t1", "a"), ("t2", "b"), *test, source="test.csv")}
     if valid is not None:
@@ -95,7 +101,7 @@ def test_any_given_splits_never_train_on_a_text_that_is_measured_on(train, test,
 
 @given(st.permutations(range(40)))
 @settings(max_examples=20, deadline=None)
-def test_the_order_of_the_rows_does_not_change_the_splits(order):
+def test_the_order_of_the_rows_does_not_change_the_splits(order: list[int]) -> None:
     pairs = [(f"text {index}", AB[index % 2]) for index in range(40)]
     before = split(rows(*pairs), AB, Rules(seed=3))
     after = split(rows(*(pairs[index] for index in order)), AB, Rules(seed=3))
@@ -103,7 +109,7 @@ def test_the_order_of_the_rows_does_not_change_the_splits(order):
     assert set(before.valid.texts) == set(after.valid.texts)
 
 
-def test_every_class_keeps_its_share_in_every_split():
+def test_every_class_keeps_its_share_in_every_split() -> None:
     made = rows(*((f"text {index}", "rare" if index % 10 == 0 else "common") for index in range(1000)))
     data = split(made, ("rare", "common"), Rules(seed=1))
     assert data.report.counts == {
@@ -113,38 +119,38 @@ def test_every_class_keeps_its_share_in_every_split():
     }
 
 
-def test_other_shares_are_kept():
+def test_other_shares_are_kept() -> None:
     data = split(many(100), AB, Rules(seed=1, shares=(0.5, 0.2, 0.3)))
     assert [len(getattr(data, name)) for name in SPLITS] == [50, 20, 30]
 
 
-def test_three_rows_of_a_class_are_enough_whatever_the_shares():
+def test_three_rows_of_a_class_are_enough_whatever_the_shares() -> None:
     for shares in ((0.8, 0.1, 0.1), (0.01, 0.01, 0.98), (0.98, 0.01, 0.01)):
         data = split(many(6), AB, Rules(seed=1, shares=shares))
         assert all(counts == {"a": 1, "b": 1} for counts in data.report.counts.values())
 
 
-def test_the_same_seed_gives_the_same_splits_and_another_seed_others():
+def test_the_same_seed_gives_the_same_splits_and_another_seed_others() -> None:
     first, again, other = (split(many(200), AB, Rules(seed=seed)) for seed in (7, 7, 8))
     assert first == again
     assert first.report.fingerprint != other.report.fingerprint
     assert set(first.test.texts) != set(other.test.texts)
 
 
-def test_the_splits_of_a_seed_are_pinned_for_all_platforms_and_versions():
+def test_the_splits_of_a_seed_are_pinned_for_all_platforms_and_versions() -> None:
     data = split(many(40), AB, Rules(seed=7))
     assert sorted(data.test.texts) == PINNED_TEST
     assert data.report.fingerprint == PINNED_FINGERPRINT
 
 
-def test_nearly_every_test_row_stays_a_test_row_when_the_data_grows():
+def test_nearly_every_test_row_stays_a_test_row_when_the_data_grows() -> None:
     small = split(many(2000), AB, Rules(seed=7))
     grown = split(many(2200), AB, Rules(seed=7))
     stayed = set(small.test.texts) & set(grown.test.texts)
     assert len(stayed) > 0.9 * len(small.test)
 
 
-def test_texts_that_differ_in_case_or_white_space_or_composition_are_one_text():
+def test_texts_that_differ_in_case_or_white_space_or_composition_are_one_text() -> None:
     made = many(12)
     for text in ("Caf\u00e9  noir", "cafe\u0301 noir", " CAF\u00c9\tNOIR\n"):
         made.add(text, "a", length=1)
@@ -154,7 +160,7 @@ def test_texts_that_differ_in_case_or_white_space_or_composition_are_one_text():
     assert kept == ["Caf\u00e9  noir"], "the first is kept as it was written"
 
 
-def test_all_rows_of_a_text_with_contradictory_labels_are_left_out():
+def test_all_rows_of_a_text_with_contradictory_labels_are_left_out() -> None:
     made = rows(
         *((f"text {index}", AB[index % 2]) for index in range(12)), ("Same", "a"), ("same", "a"), ("same ", "b")
     )
@@ -163,14 +169,14 @@ def test_all_rows_of_a_text_with_contradictory_labels_are_left_out():
     assert adds_up(data)
 
 
-def test_texts_of_nothing_but_white_space_are_left_out():
+def test_texts_of_nothing_but_white_space_are_left_out() -> None:
     data = split(
         rows(*((f"t{index}", AB[index % 2]) for index in range(12)), ("", "a"), (" \n\u00a0", "b")), AB, Rules(seed=0)
     )
     assert data.report.dropped == {EMPTY: 2}
 
 
-def test_what_the_reader_left_out_is_part_of_the_report():
+def test_what_the_reader_left_out_is_part_of_the_report() -> None:
     made = many(20)
     made.drop("no label", 4)
     made.damage(3, "no JSON")
@@ -182,19 +188,19 @@ def test_what_the_reader_left_out_is_part_of_the_report():
     assert data.report.notes == ("said by the reader",)
 
 
-def test_lengths_are_quantiles_in_words():
+def test_lengths_are_quantiles_in_words() -> None:
     made = rows(*((" ".join([f"w{count}"] * count), AB[count % 2]) for count in range(1, 101)))
     assert split(made, AB, Rules(seed=0)).report.lengths == {"p5": 5, "p50": 50, "p95": 95, "max": 100}
 
 
-def test_columns_stay_with_their_rows():
+def test_columns_stay_with_their_rows() -> None:
     data = split(many(50), AB, Rules(seed=0))
     for name in SPLITS:
         part = getattr(data, name)
         assert part.columns["length"] == tuple(len(text) for text in part.texts)
 
 
-def test_half_of_a_surrogate_pair_does_not_stop_anything():
+def test_half_of_a_surrogate_pair_does_not_stop_anything() -> None:
     made = many(12)
     made.add("broken \ud83d emoji", "a", length=1)
     first, again = split(made, AB, Rules(seed=0)), split(made, AB, Rules(seed=0))
@@ -202,7 +208,7 @@ def test_half_of_a_surrogate_pair_does_not_stop_anything():
     assert sum(pairs_of(first).values()) == 13
 
 
-def test_the_fingerprint_tells_texts_labels_classes_and_assignment_apart():
+def test_the_fingerprint_tells_texts_labels_classes_and_assignment_apart() -> None:
     data = split(many(30), AB, Rules(seed=0))
     parts = [data.train, data.valid, data.test]
     same = fingerprint(data.classes, parts)
@@ -215,7 +221,7 @@ def test_the_fingerprint_tells_texts_labels_classes_and_assignment_apart():
     assert fingerprint(data.classes, [other_text, data.valid, data.test]) != same
 
 
-def test_a_sample_keeps_the_proportions_and_is_the_same_for_the_same_seed():
+def test_a_sample_keeps_the_proportions_and_is_the_same_for_the_same_seed() -> None:
     made = rows(*((f"text {index}", "rare" if index % 10 == 0 else "common") for index in range(1000)))
     data, again = (split(made, ("rare", "common"), Rules(seed=1, rows=100)) for _ in range(2))
     assert data == again
@@ -224,7 +230,7 @@ def test_a_sample_keeps_the_proportions_and_is_the_same_for_the_same_seed():
     assert sum(counts["rare"] for counts in data.report.counts.values()) == 10
 
 
-def test_classes_below_min_rows_are_left_out_and_named():
+def test_classes_below_min_rows_are_left_out_and_named() -> None:
     made = many(20)
     made.add("odd one", "c", length=1)
     data = split(made, ("a", "b", "c"), Rules(seed=0, min_rows=3))
@@ -243,7 +249,9 @@ def test_classes_below_min_rows_are_left_out_and_named():
         (rows(*((f"t{i}", "a") for i in range(9)), ("x", "bb")), AB, "none of the classes: 'bb' (1)"),
     ],
 )
-def test_rows_that_cannot_be_split_are_refused_with_the_reason_the_place_and_a_way_out(made, classes, said):
+def test_rows_that_cannot_be_split_are_refused_with_the_reason_the_place_and_a_way_out(
+    made: Rows, classes: tuple[str, ...], said: str
+) -> None:
     with pytest.raises(DataError) as caught:
         split(made, classes, Rules(seed=0))
     assert said in caught.value.what
@@ -251,7 +259,7 @@ def test_rows_that_cannot_be_split_are_refused_with_the_reason_the_place_and_a_w
     assert caught.value.mend
 
 
-def test_min_rows_that_leaves_one_class_is_refused():
+def test_min_rows_that_leaves_one_class_is_refused() -> None:
     with pytest.raises(DataError, match="min_rows leaves 1 class"):
         split(rows(*((f"t{i}", "a") for i in range(9)), ("x", "b")), AB, Rules(seed=0, min_rows=5))
 
@@ -267,12 +275,12 @@ def test_min_rows_that_leaves_one_class_is_refused():
         {"min_rows": -1},
     ],
 )
-def test_rules_that_cannot_be_followed_are_refused_by_name(wrong):
+def test_rules_that_cannot_be_followed_are_refused_by_name(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         Rules(seed=0, **wrong)
 
 
-def test_a_text_of_two_given_splits_stays_where_it_is_measured_and_is_counted():
+def test_a_text_of_two_given_splits_stays_where_it_is_measured_and_is_counted() -> None:
     data = join(
         {
             "train": rows(("In Test", "a"), ("in valid", "b"), ("own", "a"), ("own b", "b"), source="train.csv"),
@@ -289,34 +297,34 @@ def test_a_text_of_two_given_splits_stays_where_it_is_measured_and_is_counted():
     assert data.report.source == "train.csv, valid.csv, test.csv"
 
 
-def test_without_valid_rows_a_share_of_train_takes_their_place():
+def test_without_valid_rows_a_share_of_train_takes_their_place() -> None:
     data = join({"train": many(90), "test": many(10, prefix="other")}, AB, Rules(seed=0))
     assert [len(getattr(data, name)) for name in SPLITS] == [80, 10, 10]
     assert "split off" in data.report.notes[-1]
 
 
-def test_a_sample_of_given_splits_takes_of_each_in_proportion():
+def test_a_sample_of_given_splits_takes_of_each_in_proportion() -> None:
     data = join({"train": many(800), "test": many(200, prefix="other")}, AB, Rules(seed=0, rows=100))
     assert len(data.test) == 20
     assert len(data.train) + len(data.valid) == 80
     assert adds_up(data)
 
 
-def test_a_class_missing_in_a_given_split_is_refused_naming_the_split():
+def test_a_class_missing_in_a_given_split_is_refused_naming_the_split() -> None:
     with pytest.raises(DataError) as caught:
         join({"train": many(20), "test": rows(("x", "a"), source="test.csv")}, AB, Rules(seed=0))
     assert "every class in test: 'b' has 0" in caught.value.what
     assert caught.value.where == "test.csv"
 
 
-def test_damaged_lines_of_several_files_are_told_by_file():
+def test_damaged_lines_of_several_files_are_told_by_file() -> None:
     train = many(20)
     train.damage(4, "no JSON")
     data = join({"train": train, "test": many(4, prefix="t")}, AB, Rules(seed=0))
     assert any("rows.csv: line 4" in note for note in data.report.notes)
 
 
-def test_a_hundred_thousand_rows_are_split_in_seconds():
+def test_a_hundred_thousand_rows_are_split_in_seconds() -> None:
     made = many(100_000)
     begun = time.process_time()
     split(made, AB, Rules(seed=0))

@@ -16,7 +16,6 @@ import math
 import pickle
 import socket
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -49,7 +48,7 @@ class DatasetSuite:
 
     def test_every_option_is_documented(self, component: Dataset) -> None:
         undocumented = [each.name for each in options.options(type(component)) if not each.doc]
-        assert not undocumented, "write a string under these fields"
+        assert not undocumented, f"write a string under the fields {undocumented}"
 
     def test_it_can_be_rebuilt_from_its_recipe_section(self, component: Dataset) -> None:
         assert options.build(type(component), options.to_table(component)) == component
@@ -132,9 +131,7 @@ class DatasetSuite:
         assert all(isinstance(each, Event) for each in told)
         assert capfd.readouterr() == ("", "")
 
-    def test_offline_makes_no_connection(
-        self, component: Dataset, data: Data, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-    ) -> None:
+    def test_offline_makes_no_connection(self, component: Dataset, data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
         if not hasattr(component, "offline"):
             pytest.skip("this component has no option `offline`")
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from ftkit_amazon_ucsd import AmazonUcsd
+from ftkit_amazon_ucsd.download import Download
 
 from ftkit.errors import DataError
 from ftkit.events import Noticed, Progressed
@@ -267,12 +268,6 @@ def test_a_folder_that_cannot_be_written_is_told(archive: Any, tmp_path: Path, m
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 def test_a_full_disk_is_told(archive: Any, cache: Path) -> None:
-    archive.script = ["cut:0"]
-    refused(archive, retries=0)
-    cache.mkdir(parents=True, exist_ok=True)
-    (cache / f"{FILE}.partial").unlink(missing_ok=True)
-    from ftkit_amazon_ucsd.download import Download
-
     class Full(Download):
         @property
         def partial(self) -> Path:
