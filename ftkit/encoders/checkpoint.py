@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import copy
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +42,7 @@ class Checkpoint:
         dropout: float | None = None,
         *,
         complete: bool = False,
-        attention: str = "eager",
+        attention: str | None = None,
     ) -> Any:
         """The encoder with a head for these classes, in fp32; a head the file lacks comes from torch's generator.
 
@@ -50,7 +50,7 @@ class Checkpoint:
         """
         from transformers import AutoModelForSequenceClassification
 
-        config = self.config
+        config = copy.deepcopy(self.config)
         config.id2label = dict(enumerate(classes))
         config.label2id = {name: index for index, name in enumerate(classes)}
         config.problem_type = "single_label_classification"
@@ -64,7 +64,7 @@ class Checkpoint:
                 dtype="float32",
                 use_safetensors=True,
                 local_files_only=True,
-                attn_implementation=attention,
+                attn_implementation=attention,  # None: the fastest that the architecture has
                 # A head for other classes, where the checkpoint has been fine-tuned before, is replaced.
                 ignore_mismatched_sizes=True,
                 output_loading_info=True,
@@ -226,9 +226,9 @@ def _download(repository: str, revision: str | None, offline: bool) -> Path:
             ) from error
     try:
         folder = snapshot(revision, False)
-        if revision is None and not any(folder.glob("*.safetensors")):
-            if converted := _converted(repository):
-                folder = snapshot(converted, False)
+        pickled = revision is None and not any(folder.glob("*.safetensors"))
+        if pickled and (converted := _converted(repository)):
+            folder = snapshot(converted, False)
     except Exception as error:
         raise _unreachable(repository, revision, error) from error
     return folder
@@ -276,12 +276,3 @@ _ALTERNATIVES = (
 def _line(error: BaseException) -> str:
     text = str(error).strip().splitlines()
     return f"{type(error).__name__}: {text[0][:200]}" if text else type(error).__name__
-
-
-def describes_encoder(folder: Path) -> bool:
-    """Whether a folder holds a model that `save` wrote: cheap, no heavy import."""
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return isinstance(config, dict) and "id2label" in config and (folder / "model.safetensors").is_file()

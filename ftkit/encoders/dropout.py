@@ -86,7 +86,7 @@ class Blocks:
         key = (probability, values.dtype)
         if key not in self._blocks:
             self._blocks[key] = Block(probability, values.dtype, self._seed + len(self._blocks))
-        return _Multiply.apply(values, self._blocks[key].slices(values.numel()))  # type: ignore[no-any-return]
+        return _Multiply.apply(values, self._blocks[key].slices(values.numel()))
 
 
 class Dropout(nn.Module):

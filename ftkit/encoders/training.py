@@ -19,7 +19,6 @@ from ftkit.errors import StageError
 
 if TYPE_CHECKING:
     import numpy as np
-    import torch
 
     from ftkit.contracts import Data, Report
     from ftkit.encoders.component import Encoder
@@ -115,7 +114,7 @@ def train(encoder: Encoder, data: Data, seed: int, report: Report) -> EncoderCla
                     log.info("no better evaluation in %d epochs: stopped", stale)
                     break
 
-    tuned = checkpoint.model(data.classes, attention="sdpa")
+    tuned = checkpoint.model(data.classes, encoder.dropout)
     tuned.load_state_dict(best if best is not None else learner.weights())
     return EncoderClassifier(tuned.to(device), words, length)
 
@@ -158,10 +157,10 @@ def parts(batch: np.ndarray, count: int, ranks: int, rank: int) -> Iterator[tupl
         yield part, index == len(divided) - 1
 
 
-def fastest_attention(device: Any) -> str:
-    """Which of transformers' attention implementations trains fastest on a device."""
+def fastest_attention(device: Any) -> str | None:
+    """Which of transformers' attention implementations trains fastest on a device; None is transformers' own choice."""
     if device.type != "cpu":
-        return "sdpa"
+        return None
     from ftkit.encoders import dropout
 
     dropout.register()

@@ -1,0 +1,72 @@
+"""DeBERTa-v3 with its real SentencePiece model and tiny random weights."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import ftkit_deberta
+import pytest
+import torch
+from ftkit_deberta.backbones import DebertaV3Base, DebertaV3Large, DebertaV3Small
+
+from ftkit import plugins
+from ftkit.testing.backbones import BackboneSuite
+
+SHARED = Path(os.environ.get("FTKIT_SHARED", Path(__file__).parents[3].parent / "shared"))
+PIECES = SHARED / "data" / "tokenizers" / "deberta-v3" / "spm.model"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+class TestDebertaV3Small(BackboneSuite):
+    @pytest.fixture(scope="class")
+    def component(self, tmp_path_factory):
+        """Files as the hub has them for DeBERTa-v3: a SentencePiece model, and no fast tokenizer's tokenizer.json."""
+        if not PIECES.is_file():
+            pytest.skip(
+                f"the real pieces are not there: set FTKIT_SHARED to the folder with {PIECES.relative_to(SHARED)}"
+            )
+        from transformers import DebertaV2Config, DebertaV2Model
+
+        folder = tmp_path_factory.mktemp("deberta")
+        shutil.copy(PIECES, folder / "spm.model")
+        (folder / "tokenizer_config.json").write_text('{"do_lower_case": false, "vocab_type": "spm"}')
+        config = DebertaV2Config(
+            vocab_size=128_100, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32,
+            relative_attention=True, position_buckets=16, norm_rel_ebd="layer_norm", share_att_key=True,
+            pos_att_type=["p2c", "c2p"], position_biased_input=False, type_vocab_size=0, initializer_range=0.2,
+            max_position_embeddings=128, layer_norm_eps=1e-7, pooler_hidden_size=16, pooler_dropout=0,
+        )  # fmt: skip
+        torch.manual_seed(0)
+        DebertaV2Model(config).save_pretrained(folder)
+        return DebertaV3Small(checkpoint=str(folder), epochs=5, batch_size=8, learning_rate=1e-2)
+
+    def test_pieces_are_those_of_the_sentencepiece_model(self, loaded):
+        import sentencepiece
+
+        pieces = sentencepiece.SentencePieceProcessor(model_file=str(PIECES))
+        for text in ("Shares rose after the bank cut its rates.", "naïve café, 100 %", "two  spaces"):
+            assert loaded.words.own([text])[0] == pieces.encode(text)
+
+    def test_rows_stand_between_cls_and_sep(self, loaded):
+        row = loaded.words.row(loaded.words.own(["a ship"])[0], 512)
+        assert loaded.words.tokenizer.convert_ids_to_tokens([row[0], row[-1]]) == ["[CLS]", "[SEP]"]
+
+
+def test_all_sizes_are_offered():
+    assert plugins.collect([], {"deberta": ftkit_deberta}).names("backbones") == [
+        "deberta-v3-base", "deberta-v3-large", "deberta-v3-small",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("backbone", [DebertaV3Small, DebertaV3Base, DebertaV3Large])
+def test_each_size_names_its_checkpoint(backbone):
+    assert backbone().checkpoint == f"microsoft/{backbone.name}"
