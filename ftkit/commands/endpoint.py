@@ -38,9 +38,9 @@ def status(name: str | None, all_: bool, json_: bool) -> None:
         terminal.write(("\n" if index else "") + f"{each.name} at {each.url or 'no address yet'}")
         rows = [(one.name, f"{one.traffic} %", one.state, one.bundle_hash[:12]) for one in each.deployments]
         if rows:
-            terminal.table(("  deployment", "traffic", "state", "bundle"), [(f"  {row[0]}", *row[1:]) for row in rows])
+            terminal.table(("deployment", "traffic", "state", "bundle"), rows)
         else:
-            terminal.write("  nothing is deployed")
+            terminal.write("nothing is deployed")
         if line := _curl(each):
             terminal.write(line)
     _complain(troubles)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from ftkit.commands import as_json, completer, component_names, print_json
 from ftkit.display import terminal
 
 if TYPE_CHECKING:
+    from ftkit.options import Option
     from ftkit.plugins import Found, Plugins
 
 
@@ -41,7 +43,6 @@ def plugins(json_: bool) -> None:
 def options(name: str, json_: bool) -> None:
     """Show all options of the component NAME: type, default, and what each is for."""
     from ftkit import plugins as installed
-    from ftkit.options import options as options_of
     from ftkit.options import summary
 
     loaded = installed.load()
@@ -51,7 +52,7 @@ def options(name: str, json_: bool) -> None:
     if json_:
         print_json(
             [
-                {"kind": each.kind, "name": name, "plugin": each.plugin, "options": options_of(each.component)}
+                {"kind": each.kind, "name": name, "plugin": each.plugin, "options": described(each.component)}
                 for each in found
             ]
         )
@@ -61,7 +62,7 @@ def options(name: str, json_: bool) -> None:
         terminal.write(("\n" if index else "") + head)
         if said := summary(each.component):
             terminal.write(said)
-        rows = [(one.name, one.type, default(one), one.doc) for one in options_of(each.component)]
+        rows = [(one.name, one.type, default(one), one.doc) for one in described(each.component)]
         if rows:
             terminal.write("")
             terminal.table(("option", "type", "default", "what it is for"), rows)
@@ -69,7 +70,22 @@ def options(name: str, json_: bool) -> None:
             terminal.write("It has no options.")
 
 
-def default(option: Any) -> str:
+def described(component: type[Any]) -> list[Option]:
+    """A component's options, with the two of the search that are small languages put in words."""
+    from ftkit.options import options as options_of
+    from ftkit.search import Search
+
+    found = options_of(component)
+    if component is not Search:
+        return found
+    said = {"policy": ("name, or table with `use`", "none"), "space": ("table of values to search", {})}
+    return [
+        dataclasses.replace(each, type=said[each.name][0], default=said[each.name][1]) if each.name in said else each
+        for each in found
+    ]
+
+
+def default(option: Option) -> str:
     """An option's default as it would stand in a recipe."""
     if option.required:
         return "required"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,11 +74,24 @@ def run(
 
     session.json = json_
     plan = recipes.load(recipe, overrides, on=on, deploy=deploy, offline=offline, fresh=fresh)
-    with display.printer(plain or None, json=json_) as printer:
+    with display.printer(plain or None, json=json_) as printer, _terminable():
         outcome = runner.run(plan, _remembering(session, printer))
     session.code = outcome.exit_code
     _say(outcome, plan, json_)
     return outcome.exit_code
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Take a polite request to end for an interruption, so that what was begun is put back and children end, too."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _remembering(session: Session, emit: Emit) -> Emit:

@@ -50,8 +50,8 @@ def bundle(source: str) -> Bundle:
                     "this run has not come to a model", where=str(run), mend="Give its `ftkit run` command again."
                 )
             return verify(run / "bundle")
-    if folder.is_dir():
-        return verify(folder)
+    if folder.is_dir() and len(folder.parts) > 1:
+        return verify(folder)  # meant as a path: say what is wrong with it
     return _registered(source)
 
 

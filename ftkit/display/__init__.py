@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import logging
 import sys
 import threading
@@ -29,7 +28,7 @@ class Printer:
         self._display: Display | None = display
         self._stream = stream
         self._lock = threading.RLock()
-        atexit.register(_close, weakref.ref(self))
+        weakref.finalize(self, _close, display)
 
     def __call__(self, event: Event) -> None:
         with self._lock:
@@ -74,10 +73,12 @@ class Printer:
             self._display = None
 
 
-def _close(printer: weakref.ref[Printer]) -> None:
-    """Give the terminal back when Python ends in the middle of a run."""
-    if (still := printer()) is not None:
-        still.close()
+def _close(display: Display) -> None:
+    """Give the terminal back when a run broke off between two stages, or Python ends in the middle of one."""
+    try:
+        display.close()
+    except Exception:
+        logging.getLogger("ftkit").debug("the terminal could not be given back", exc_info=True)
 
 
 class Json:
@@ -87,7 +88,7 @@ class Json:
         self.stream = stream
 
     def __call__(self, event: Event) -> None:
-        terminal.write(terminal.json_line({"event": kind(event), **terminal.machine(event)}), self.stream)
+        terminal.write(terminal.json_line({"event": kind(type(event)), **terminal.machine(event)}), self.stream)
 
     def close(self) -> None:
         """Nothing is held open."""
@@ -110,7 +111,7 @@ def printer(plain: bool | None = None, stream: IO[str] | None = None, *, json: b
     return Printer(Screen(stream), stream)
 
 
-def kind(event: Event) -> str:
+def kind(event: type[Event]) -> str:
     """An event's name for machines: `trial-finished`."""
-    name = type(event).__name__
+    name = event.__name__
     return "".join("-" + letter.lower() if letter.isupper() else letter for letter in name).lstrip("-")

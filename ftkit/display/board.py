@@ -48,6 +48,9 @@ class Board:
     clock: Callable[[], float] = time.monotonic
     stage: str = ""
     stage_begun: float = 0.0
+    """When the stage began, or before the first one the run."""
+    begun: bool = False
+    """Whether a stage has begun."""
     metric: str = ""
     total: int = 0
     concurrency: int = 1
@@ -59,8 +62,10 @@ class Board:
     def see(self, event: events.Event) -> None:
         """Take in an event; kinds the picture has no place for change nothing."""
         match event:
+            case events.RunStarted():
+                self.stage_begun = self.clock()
             case events.StageStarted(stage):
-                self.stage, self.stage_begun = stage, self.clock()
+                self.stage, self.stage_begun, self.begun = stage, self.clock(), True
                 self.work.clear()
             case events.StageFinished() | events.StageFailed():
                 self.stage = ""
@@ -90,7 +95,7 @@ class Board:
     def leader(self) -> Row | None:
         """The trial that is ahead, or None while none has been evaluated."""
         leading: Row | None = None
-        for row in self.rows.values():
+        for row in list(self.rows.values()):
             if row.state in ("stopped", "failed") or math.isnan(row.best):
                 continue  # only a trial that runs to its end can be selected
             if leading is None or self.ahead(row.best, leading.best):
@@ -100,8 +105,8 @@ class Board:
     @property
     def ended(self) -> int:
         """How many trials have come to their end, earlier ones included."""
-        here = sum(row.seconds is not None and row.begun > 0 for row in self.rows.values())
-        told = sum(row.seconds is not None and row.begun == 0 for row in self.rows.values())
+        here = sum(row.seconds is not None and row.begun > 0 for row in list(self.rows.values()))
+        told = sum(row.seconds is not None and row.begun == 0 for row in list(self.rows.values()))
         return here + max(self.earlier, told)
 
     def ahead(self, one: float, other: float) -> bool:

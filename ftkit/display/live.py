@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator, Mapping
 from typing import IO, Any
@@ -37,13 +38,15 @@ class Screen:
         with self._lock:
             searched = self.board.stage == "search" and isinstance(event, events.StageFinished | events.StageFailed)
             self.board.see(event)
-            if isinstance(event, events.StageStarted):
+            if isinstance(event, events.RunStarted | events.StageStarted):
                 self._open()
             for part in said(event, self.board):
                 self.console.print(part)
             if searched and self.board.rows:
-                self.console.print(Padding(trials(self.board, self.console.width, WHOLE_TABLE), (0, 0, 0, 2)))
-            if isinstance(event, events.StageFinished | events.StageFailed):
+                self.console.print(
+                    Padding(trials(self.board, self.console.width, WHOLE_TABLE), (0, 0, 0, 2), expand=False)
+                )
+            if isinstance(event, events.RunFinished | events.StageFailed):
                 self._shut()
 
     def close(self) -> None:
@@ -53,7 +56,7 @@ class Screen:
 
     def _open(self) -> None:
         if self._live is None and self.console.is_terminal:
-            # Transient: the moving part vanishes when its stage ends; what is to stay has been printed above it.
+            # Transient: the moving part vanishes at the end; what is to stay has been printed above it.
             self._live = Live(_Now(self), console=self.console, refresh_per_second=4, transient=True)
             self._live.start()
 
@@ -64,14 +67,20 @@ class Screen:
 
 
 class _Now:
-    """The moving part, drawn afresh at every refresh."""
+    """The moving part, drawn afresh at every refresh.
+
+    It is drawn in a thread of Rich's that holds Rich's lock: waiting for the screen's lock here, which an event's
+    thread holds while it waits for Rich, would be waiting for ever. So it reads the board as it finds it.
+    """
 
     def __init__(self, screen: Screen) -> None:
         self.screen = screen
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
-        with self.screen._lock:
+        try:
             yield now(self.screen.board, options.max_width, options.size.height)
+        except Exception:  # the refresh thread would die of it, and the picture with it
+            logging.getLogger("ftkit").debug("the moving part could not be drawn", exc_info=True)
 
 
 def now(board: Board, width: int, height: int) -> RenderableType:
@@ -80,8 +89,11 @@ def now(board: Board, width: int, height: int) -> RenderableType:
     if board.stage == "search" and board.rows:
         parts.append(trials(board, width - 2, max(3, height - 6 - len(board.work))))
     parts += [_bar(label, work, width) for label, work in list(board.work.items())[-4:]]
-    parts.append(_status(board))
-    return Padding(Group(*parts), (0, 0, 0, 2))
+    status = Text("  ").append_text(_status(board))
+    # The cursor rests behind the last line: were that line full, the ^C a terminal echoes would break into the next
+    # one, and what is drawn would be taken back one line too few.
+    status.truncate(max(10, width - 4), overflow="ellipsis")
+    return Group(*(Padding(part, (0, 0, 0, 2), expand=False) for part in parts), status)
 
 
 def said(event: events.Event, board: Board) -> Iterator[RenderableType]:
@@ -99,12 +111,13 @@ def said(event: events.Event, board: Board) -> Iterator[RenderableType]:
                     "dim",
                 )
             )
-        case events.StageFailed(stage, seconds, _):
-            yield _line((f"  ✗ {stage} failed after {words.duration(seconds)}", "red"))
+        case events.StageFailed(stage, seconds, error):
+            style = "yellow" if error == plain.INTERRUPTED else "red"
+            yield _line((f"  ✗ {stage} {plain.how_failed(error)} after {words.duration(seconds)}", style))
         case events.Noticed(text, warning):
             yield _indented(" ".join(text.split()), "yellow" if warning else "", "! " if warning else "")
         case events.DataLoaded(report):
-            yield Padding(data(report), (0, 0, 0, 2))
+            yield Padding(data(report), (0, 0, 0, 2), expand=False)
         case events.SearchStarted():
             yield _indented(plain.search(event))
         case events.TrialRetried(number, reason):
@@ -125,21 +138,22 @@ def said(event: events.Event, board: Board) -> Iterator[RenderableType]:
 
 def data(report: DataReport) -> RenderableType:
     """A data report: one table of classes by split, and what was dropped."""
-    splits = list(report.counts)
-    names = list(dict.fromkeys(name for counts in report.counts.values() for name in counts))
+    counts = plain.by_split(report)
+    splits = list(counts)
+    names = list(dict.fromkeys(name for each in counts.values() for name in each))
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("class", overflow="ellipsis", no_wrap=True, max_width=40)
     for split in splits:
         table.add_column(split, justify="right", no_wrap=True)
     for name in names[: plain.CLASSES]:
-        table.add_row(Text(name), *(f"{report.counts[split].get(name, 0):,}" for split in splits))
+        table.add_row(Text(name), *(f"{counts[split].get(name, 0):,}" for split in splits))
     if len(names) > plain.CLASSES:
         rest = names[plain.CLASSES :]
-        sums = (sum(report.counts[split].get(name, 0) for name in rest) for split in splits)
+        sums = (sum(counts[split].get(name, 0) for name in rest) for split in splits)
         table.add_row(Text(f"{len(rest):,} more classes", style="dim"), *(f"{each:,}" for each in sums))
     if len(names) > 1:
         table.add_row(
-            Text("all", style="bold"), *(Text(f"{sum(report.counts[split].values()):,}", "bold") for split in splits)
+            Text("all", style="bold"), *(Text(f"{sum(counts[split].values()):,}", "bold") for split in splits)
         )
     lines = [f"{report.rows_read:,} rows read from {report.source}", plain.dropped(report)]
     if report.damaged_lines:
@@ -233,7 +247,9 @@ def _bar(label: str, work: Work, width: int) -> RenderableType:
 
 def _status(board: Board) -> Text:
     """One line on the whole stage."""
-    said = words.duration(board.clock() - board.stage_begun) if board.stage else ""
+    said = words.duration(board.clock() - board.stage_begun)
+    if not board.stage:
+        said = "" if board.begun else f"getting ready, {said}"
     if board.stage == "search" and board.total:
         said = f"{board.ended} of {board.total} done, {said}"
         if leader := board.leader:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import IO
+from typing import IO, TypeVar
 
 from ftkit import events
-from ftkit.contracts import DataReport, Trial
+from ftkit.contracts import SPLITS, DataReport, Trial
 from ftkit.display import terminal, words
 from ftkit.display.board import Board
+
+V = TypeVar("V")
 
 SHOW_EVERY = 10.0
 """Seconds between two lines about the same piece of work."""
 SHOW_AFTER = 2.0
 """Seconds before a piece of work gets its first line: most are done by then."""
+
+INTERRUPTED = "KeyboardInterrupt"
+"""What the event of a failed stage says when a person ended it."""
 
 CLASSES = 12
 """Classes shown one by one in a data report."""
@@ -75,7 +80,8 @@ def sentences(event: events.Event, board: Board) -> Iterator[str]:
                 else (f"{stage}: done in {words.duration(seconds)}")
             )
         case events.StageFailed(stage, seconds, error):
-            yield f"{stage}: failed after {words.duration(seconds)}: {words.beginning(error, 200)}"
+            why = "" if error == INTERRUPTED else f": {words.beginning(error, 200)}"
+            yield f"{stage}: {how_failed(error)} after {words.duration(seconds)}{why}"
         case events.Progressed():
             yield f"{where}: {progress(event)}"
         case events.Noticed(text, warning):
@@ -129,6 +135,11 @@ def metrics_of(mapping: Mapping[str, float], first: str) -> str:
     return words.metrics({first: mapping[first], **mapping} if first in mapping else mapping)
 
 
+def how_failed(error: str) -> str:
+    """Whether a stage failed or was interrupted."""
+    return "interrupted" if error == INTERRUPTED else "failed"
+
+
 def progress(event: events.Progressed) -> str:
     """How far a piece of work has come."""
     if event.total:
@@ -168,7 +179,7 @@ def data(report: DataReport) -> Iterator[str]:
     if report.damaged_lines:
         lines = words.listing((f"{number}" for number in report.damaged_lines), 10)
         yield f"damaged: line{'s' * (len(report.damaged_lines) != 1)} {lines}"
-    for split, counts in report.counts.items():
+    for split, counts in by_split(report).items():
         each = [f"{count:,} {name}" for name, count in counts.items() if count]
         yield f"{split} {sum(counts.values()):,} rows: {words.listing(each, CLASSES)}"
     if report.lengths:
@@ -187,4 +198,15 @@ def dropped(report: DataReport) -> str:
 
 def lengths(report: DataReport) -> str:
     """How long the texts are."""
-    return "words in a text: " + ", ".join(f"{name} {count:,}" for name, count in report.lengths.items())
+    said = _in_order(report.lengths, ("p5", "p50", "p95", "max"))
+    return "words in a text: " + ", ".join(f"{name} {count:,}" for name, count in said.items())
+
+
+def by_split(report: DataReport) -> dict[str, Mapping[str, int]]:
+    """Rows by split and class, the splits in the order of their use."""
+    return _in_order(report.counts, SPLITS)
+
+
+def _in_order(mapping: Mapping[str, V], first: Sequence[str]) -> dict[str, V]:
+    """The mapping with these keys first: what was stored comes back in the order of the alphabet."""
+    return {key: mapping[key] for key in dict.fromkeys([*first, *mapping]) if key in mapping}

@@ -80,7 +80,8 @@ def _rows(outcome: Outcome, metric: str, endpoint: Endpoint | None) -> list[tupl
         rows.append(("test", metrics_of(outcome.metrics, metric)))
     rows += [("verdict", f"{each.test} {each.status}: {each.sentence}") for each in outcome.verdicts]
     if outcome.champion is not None:
-        rows.append(("champion", f"{outcome.champion.model} version {outcome.champion.version}, until now"))
+        how = "was the champion until now" if outcome.promoted else "stays the champion"
+        rows.append(("champion", f"{outcome.champion.model} version {outcome.champion.version} {how}"))
     if outcome.version is not None:
         aliases = f" ({', '.join(outcome.version.aliases)})" if outcome.version.aliases else ""
         rows.append(("version", f"{outcome.version.model} version {outcome.version.version}{aliases}"))

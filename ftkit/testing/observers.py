@@ -1,0 +1,149 @@
+"""What every observer must bear, as tests to inherit.
+
+class TestTelemetry(ObserverSuite):
+    @pytest.fixture
+    def component(self):
+        return ftkit_telemetry          # the module, or any object with a hook `on_event`
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ftkit import events, hookimpl, plugins
+from ftkit.contracts import DataReport, Trial, Verdict, Version
+
+SECONDS = 5.0
+"""What an observer may take for a whole run's events: the run waits for it."""
+
+
+class ObserverSuite:
+    """Inherit as a class named `Test…` and override the fixture `component`."""
+
+    @pytest.fixture
+    def component(self) -> Any:
+        """The plugin under test: a module or object with a hook `on_event`."""
+        raise NotImplementedError("override the fixture `component`")
+
+    def test_it_is_a_plugin_with_the_hook(self, component: Any) -> None:
+        loaded = plugins.collect([], {"observer": component})
+        assert not loaded.broken
+        assert callable(component.on_event)
+
+    def test_it_bears_every_event_of_a_run(self, component: Any, caplog: pytest.LogCaptureFixture) -> None:
+        loaded = plugins.collect([], {"observer": component})
+        with caplog.at_level(logging.ERROR, logger="ftkit"):
+            for event in sample_run():
+                loaded.tell(event)
+        assert [record.getMessage() for record in caplog.records if record.name == "ftkit"] == []
+
+    def test_it_bears_a_run_that_fails(self, component: Any) -> None:
+        for event in (*sample_run()[:4], events.StageFailed("search", 1.0, "no trial finished")):
+            component.on_event(event=event)
+
+    def test_it_bears_events_without_a_beginning(self, component: Any) -> None:
+        for event in reversed(sample_run()):
+            component.on_event(event=event)
+
+    def test_an_event_it_does_not_know_is_none_of_its_business(self, component: Any) -> None:
+        class Invented(events.Event):
+            """A later version's event."""
+
+        component.on_event(event=Invented())
+
+    def test_it_leaves_standard_output_alone(self, component: Any, capfd: pytest.CaptureFixture[str]) -> None:
+        for event in sample_run():
+            component.on_event(event=event)
+        assert capfd.readouterr().out == "", "standard output belongs to the command, and may be read by a machine"
+
+    def test_it_does_not_hold_up_the_run(self, component: Any) -> None:
+        begun = time.monotonic()
+        for event in sample_run():
+            component.on_event(event=event)
+        assert time.monotonic() - begun < SECONDS
+
+    def test_a_neighbour_that_raises_keeps_no_event_from_it(
+        self, component: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        class Neighbour:
+            """An observer that fails at everything."""
+
+            @hookimpl
+            def on_event(self, event: events.Event) -> None:
+                raise RuntimeError("out of order")
+
+        class Counter:
+            """Counts what comes by."""
+
+            def __init__(self) -> None:
+                self.seen: list[events.Event] = []
+
+            @hookimpl
+            def on_event(self, event: events.Event) -> None:
+                component.on_event(event=event)
+                self.seen.append(event)
+
+        counter = Counter()
+        loaded = plugins.collect([], {"first": Neighbour(), "counted": counter, "last": Neighbour()})
+        monkeypatch.setattr(logging.getLogger("ftkit"), "disabled", True)
+        for event in sample_run():
+            loaded.tell(event)
+        assert counter.seen == sample_run()
+
+
+def sample_run() -> list[events.Event]:
+    """The events of a small run, every kind at least once."""
+    report = DataReport(
+        source="reviews.csv",
+        rows_read=110,
+        dropped={"empty text": 4, "duplicate": 6},
+        counts={name: {"negative": count, "positive": count} for name, count in _COUNTS.items()},
+        lengths={"p5": 3, "p50": 12, "p95": 80, "max": 212},
+        fingerprint="0f" * 32,
+        damaged_lines=(17,),
+        notes=("One text is very long.",),
+    )
+    history = ({"epoch": 1.0, "macro_f1": 0.81}, {"epoch": 2.0, "macro_f1": 0.84})
+    best = Trial(
+        0, {"learning_rate": 3e-5}, 7, "finished", history, {"macro_f1": 0.84}, 2, 12.5, folder="trials/000",
+        resources={"cpu_percent": 190.0, "memory_peak_mb": 850.0},
+    )  # fmt: skip
+    failed = Trial(1, {"learning_rate": 5e-5}, 8, "failed", seconds=3.0, attempts=2, error="out of memory")
+    return [
+        events.RunStarted("sample-20250101-120000", str(Path("runs") / "sample"), "sample.toml", False),
+        events.StageStarted("data"),
+        events.Progressed("reading reviews.csv", 50, 110),
+        events.DataLoaded(report),
+        events.StageFinished("data", 1.5),
+        events.StageStarted("search"),
+        events.SearchStarted(2, 0, "macro_f1", 2),
+        events.TrialStarted(0, best.values, 7, 1, 4001, "trials/000/trial.log"),
+        events.TrialStarted(1, failed.values, 8, 1, 4002, "trials/001/trial.log"),
+        events.TrialReported(0, history[0]),
+        events.TrialSampled(0, 187.0, 812.5),
+        events.TrialRetried(1, "the process was killed: out of memory"),
+        events.TrialReported(0, history[1]),
+        events.TrialFinished(failed),
+        events.TrialFinished(best),
+        events.StageFinished("search", 14.0),
+        events.BestSelected(best, "macro_f1"),
+        events.StageStarted("test"),
+        events.VerdictReached(Verdict("metric-floor", "passed", "macro F1 0.8300 meets the floor of 0.8000")),
+        events.StageFinished("test", 2.0),
+        events.PromotionDecided(True, "Promoted: 1 of 1 tests passed, none failed."),
+        events.ModelRegistered(Version("reviews", "3", ("challenger",))),
+        events.StageStarted("deploy"),
+        events.Noticed("The endpoint answers on this machine only.", warning=True),
+        events.DeploymentChanged("reviews", "v3", "became ready", "after 2.1 s"),
+        events.StageFailed("deploy", 3.0, "the smoke test got no answer"),
+        events.TrafficMoved("reviews", {"v3": 100}),
+        events.RunFinished("sample-20250101-120000", True, 0, 25.0),
+    ]
+
+
+_COUNTS = {"train": 40, "valid": 5, "test": 5}

@@ -1,0 +1,447 @@
+"""What a run looks like: on terminals of any width, in pipes, for machines, and when things go wrong."""
+
+import io
+import json
+import math
+import re
+import shlex
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from ftkit import display, events
+from ftkit.contracts import Deployment, Endpoint, Outcome, Trial, Verdict, Version
+from ftkit.display import board, failures, live, plain, summary, terminal, words
+from ftkit.errors import Problem, RecipeError, UsageError
+from ftkit.testing.observers import sample_run
+
+BEST = Trial(3, {"learning_rate": 5e-5}, 7, "finished", ({"epoch": 1.0},), {"roc_auc": 0.97}, 1, 61.0)
+ENDPOINT = Endpoint("reviews", "http://127.0.0.1:8000/score", "a'key", (Deployment("v4", 100, "ready"),))
+
+
+def outcome(folder: Path, promoted: bool = True, **changes: object) -> Outcome:
+    verdicts = (
+        Verdict("metric-floor", "passed", "ROC AUC 0.97 meets the floor of 0.90"),
+        Verdict("beats-champion", "passed" if promoted else "failed", "ROC AUC 0.97 against 0.98"),
+    )
+    values: dict = {
+        "run": "reviews-1", "folder": folder, "promoted": promoted, "best": BEST, "trials": [BEST] * 4,
+        "verdicts": verdicts, "metrics": {"accuracy": 0.9, "roc_auc": 0.96}, "bundle": folder / "bundle",
+    }  # fmt: skip
+    return Outcome(**{**values, **changes})
+
+
+def plain_lines(told: list[events.Event]) -> list[str]:
+    stream = io.StringIO()
+    with display.printer(plain=True, stream=stream) as emit:
+        for event in told:
+            emit(event)
+    return stream.getvalue().splitlines()
+
+
+class Narrow(io.TextIOWrapper):
+    """A stream whose encoding knows little, which says it is a terminal or not."""
+
+    def __init__(self, encoding: str) -> None:
+        super().__init__(io.BytesIO(), encoding=encoding)
+
+    def text(self) -> str:
+        self.flush()
+        return self.buffer.getvalue().decode(self.encoding)  # type: ignore[attr-defined]
+
+
+# ------------------------------------------------------------------------------------------- plain
+
+
+def test_plain_lines_tell_the_whole_run_without_any_control_character():
+    said = "\n".join(plain_lines(sample_run()))
+    assert "\x1b" not in said
+    for part in (
+        "110 rows read from reviews.csv",
+        "10 rows dropped: empty text 4, duplicate 6",
+        "trial 0, epoch 2: macro_f1 0.8400",
+        "trial 1 failed after 3.0 s: out of memory",
+        "trial 0 is the best: macro_f1 0.8400 at epoch 2, learning_rate 3e-05",
+        "metric-floor: passed: macro F1 0.8300 meets the floor of 0.8000",
+        "reviews version 3 (challenger)",
+        "warning: The endpoint answers on this machine only.",
+        "v3 became ready: after 2.1 s",
+        "traffic of reviews: v3 100 %",
+    ):
+        assert part in said
+
+
+def test_splits_are_told_in_the_order_of_their_use_though_stored_reports_sort_them():
+    told = [event for event in sample_run() if isinstance(event, events.DataLoaded)]
+    report = told[0].report
+    mixed = type(report)(**{**vars(report), "counts": dict(sorted(report.counts.items()))})
+    said = [line for line in plain.data(mixed) if " rows: " in line]
+    assert [line.split()[0] for line in said] == ["train", "valid", "test"]
+
+
+def test_progress_is_told_now_and_then_and_at_its_end():
+    now = 0.0
+    stream = io.StringIO()
+    lines = plain.Lines(stream, clock=lambda: now)
+    for second in range(31):
+        now = float(second)
+        lines(events.Progressed("reading", second, 30))
+    said = stream.getvalue().splitlines()
+    assert len(said) == 4
+    assert said[-1].endswith("30 rows of 30 rows, 100 %")
+
+
+def test_work_that_is_done_at_once_gets_no_line():
+    stream = io.StringIO()
+    lines = plain.Lines(stream)
+    lines(events.Progressed("reading", 0, 10))
+    lines(events.Progressed("reading", 10, 10))
+    assert stream.getvalue() == ""
+
+
+def test_an_interrupted_stage_is_not_called_a_failure():
+    (said,) = plain_lines([events.StageFailed("search", 3.0, "KeyboardInterrupt")])
+    assert said == "search: interrupted after 3.0 s"
+
+
+# -------------------------------------------------------------------------------------------- live
+
+
+def drawn(told: list[events.Event], width: int) -> str:
+    """What stays on the screen, without what moves."""
+    console = Console(file=io.StringIO(), record=True, width=width, highlight=False, markup=False)
+    screen = live.Screen(io.StringIO(), console)
+    for event in told:
+        screen(event)
+    screen.close()
+    return console.export_text()
+
+
+@pytest.mark.parametrize("width", [60, 72, 80, 100, 120, 200])
+def test_the_live_view_keeps_to_the_width_of_the_window(width):
+    said = drawn(sample_run(), width)
+    assert max(map(len, said.splitlines())) <= width
+    assert "metric-floor" in said
+    assert "fingerprint 0f0f0f0f0f0f0f0f" in said
+    picture = board.Board()
+    console = Console(file=io.StringIO(), record=True, width=width)
+    for event in sample_run():
+        picture.see(event)
+        console.print(live.now(picture, width, 24))
+    moving = console.export_text()
+    assert max(map(len, moving.splitlines())) <= width
+    assert "2 of 2 done" in moving
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+def test_a_long_value_is_cut_before_any_number_is(width):
+    picture = board.Board()
+    picture.see(events.SearchStarted(2, 0, "roc_auc", 2))
+    path = "/home/somebody/.cache/huggingface/hub/models--bert-large-cased/snapshots/0a1b2c3d4e5f"
+    picture.see(events.TrialStarted(0, {"checkpoint": path, "learning_rate": 3.5e-5, "tags": ["a"] * 50}, 7, 1, 1, ""))
+    picture.see(events.TrialReported(0, {"epoch": 1, "roc_auc": 0.98765}))
+    console = Console(file=io.StringIO(), record=True, width=width)
+    console.print(live.trials(picture, width, 10))
+    lines = console.export_text().splitlines()
+    assert max(map(len, lines)) <= width
+    assert len(lines) == 2
+    assert "0.9877" in lines[1]
+    assert "running" in lines[1]
+
+
+def test_a_table_too_long_for_the_window_keeps_what_runs_and_the_leader():
+    picture = board.Board()
+    picture.see(events.SearchStarted(50, 0, "roc_auc", 2))
+    for number in range(50):
+        picture.see(events.TrialStarted(number, {"learning_rate": 1e-5}, 7, 1, 1, ""))
+        if number < 48:
+            value = 0.99 if number == 5 else 0.5
+            trial = Trial(number, {"learning_rate": 1e-5}, 7, "finished", ({"epoch": 1.0},), {"roc_auc": value}, 1, 1.0)
+            picture.see(events.TrialFinished(trial))
+    console = Console(file=io.StringIO(), record=True, width=80)
+    console.print(live.trials(picture, 78, 10))
+    said = console.export_text()
+    assert [int(line.split()[0]) for line in said.splitlines()[1:-1]] == [5, 42, 43, 44, 45, 46, 47, 48, 49]
+    assert "and 41 more trials" in said
+
+
+def test_the_last_line_of_the_moving_part_leaves_room_for_an_echo():
+    picture = board.Board()
+    for event in sample_run()[:11]:
+        picture.see(event)
+    console = Console(file=io.StringIO(), record=True, width=40)
+    console.print(live.now(picture, 40, 24))
+    assert len(console.export_text().splitlines()[-1]) <= 36
+
+
+def test_many_classes_are_summed_up():
+    report = next(event.report for event in sample_run() if isinstance(event, events.DataLoaded))
+    many = {split: {f"class {number}": 2 for number in range(150)} for split in ("train", "valid", "test")}
+    console = Console(file=io.StringIO(), record=True, width=80)
+    console.print(live.data(type(report)(**{**vars(report), "counts": many})))
+    said = console.export_text()
+    assert "138 more classes" in said
+    assert "300" in said
+
+
+def test_events_from_many_threads_and_the_refreshing_one_do_not_wait_for_each_other():
+    console = Console(file=io.StringIO(), width=80, height=24, force_terminal=True)
+    screen = live.Screen(io.StringIO(), console)
+    for event in sample_run()[:7]:
+        screen(event)
+    assert screen._live is not None
+
+    def tell(first: int) -> None:
+        for number in range(first, first + 40):
+            screen(events.TrialStarted(number, {"learning_rate": 1e-5}, 7, 1, 1, ""))
+            screen(events.Noticed(f"notice {number}"))
+
+    def refresh() -> None:
+        for _ in range(60):
+            if (shown := screen._live) is not None:
+                shown.refresh()
+
+    threads = [threading.Thread(target=tell, args=(each * 100,), daemon=True) for each in range(3)]
+    threads += [threading.Thread(target=refresh, daemon=True) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    deadline = time.monotonic() + 60
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    assert not any(thread.is_alive() for thread in threads)
+    screen.close()
+    assert len(screen.board.rows) == 120
+
+
+def test_colour_is_left_out_when_the_user_asks_for_none(monkeypatch):
+    monkeypatch.setenv("NO_COLOR", "1")
+    stream = io.StringIO()
+    console = Console(file=stream, force_terminal=True, width=80)
+    screen = live.Screen(stream, console)
+    for event in sample_run():
+        screen(event)
+    screen.close()
+    assert not re.search(r"\x1b\[[0-9;]*3[0-7]m", stream.getvalue())
+
+
+# ------------------------------------------------------------------------------------------- board
+
+
+def test_a_trial_that_was_stopped_early_is_never_the_leader():
+    picture = board.Board()
+    picture.see(events.SearchStarted(2, 0, "log_loss", 1))
+    for number, state, value in ((0, "finished", 0.5), (1, "stopped", 0.1)):
+        picture.see(events.TrialFinished(Trial(number, {}, 7, state, ({"epoch": 1.0},), {"log_loss": value}, 1, 1.0)))
+    assert picture.leader is not None
+    assert picture.leader.number == 0
+
+
+def test_the_better_value_of_a_loss_is_the_lower_one():
+    picture = board.Board()
+    picture.see(events.SearchStarted(1, 0, "log_loss", 1))
+    picture.see(events.TrialStarted(0, {}, 7, 1, 1, ""))
+    for epoch, value in ((1, 0.5), (2, 0.3), (3, math.nan), (4, 0.4)):
+        picture.see(events.TrialReported(0, {"epoch": epoch, "log_loss": value}))
+    assert (picture.rows[0].best, picture.rows[0].now, picture.rows[0].epoch) == (0.3, 0.4, 4)
+
+
+def test_trials_of_before_an_interruption_are_counted_once_whether_or_not_they_are_told_again():
+    trial = Trial(0, {}, 7, "finished", ({"epoch": 1.0},), {"roc_auc": 0.9}, 1, 1.0)
+    for told in ([], [events.TrialFinished(trial)]):
+        picture = board.Board()
+        for event in (events.SearchStarted(3, 1, "roc_auc", 1), *told, events.TrialStarted(1, {}, 7, 1, 1, "")):
+            picture.see(event)
+        picture.see(events.TrialFinished(Trial(1, {}, 7, "finished", ({"epoch": 1.0},), {"roc_auc": 0.8}, 1, 1.0)))
+        assert picture.ended == 2
+
+
+# ----------------------------------------------------------------------------------------- printer
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-8"])
+def test_a_terminal_of_any_encoding_gets_every_event(encoding):
+    stream = Narrow(encoding)
+    with display.printer(plain=True, stream=stream) as emit:
+        for event in sample_run():
+            emit(event)
+        emit(events.Noticed("ein Satz – mit “Zeichen”, 漢字 und \udcff …"))
+    said = stream.text()
+    assert "metric-floor" in said
+    assert "ein Satz" in said
+    assert said.count("\n") > 20
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
+def test_the_live_view_bears_any_encoding(encoding, monkeypatch):
+    stream = Narrow(encoding)
+    monkeypatch.setattr(stream, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    with display.printer(stream=stream) as emit:
+        for event in sample_run():
+            emit(event)
+    said = stream.text()
+    assert "metric-floor" in said
+    assert "\x1b[" in said
+
+
+def test_a_printer_whose_reader_has_gone_stays_silent():
+    class Gone(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError
+
+    with display.printer(plain=True, stream=Gone()) as emit:
+        for event in sample_run():
+            emit(event)
+
+
+def test_a_display_that_breaks_gives_way_to_plain_lines():
+    class Broken:
+        def __call__(self, event: events.Event) -> None:
+            raise LookupError("no such colour")
+
+        def close(self) -> None:
+            raise LookupError("nor this")
+
+    stream = io.StringIO()
+    with display.Printer(Broken(), stream) as emit:
+        for event in sample_run():
+            emit(event)
+    assert "metric-floor" in stream.getvalue()
+
+
+def test_an_event_of_another_version_is_passed_over():
+    class Invented(events.Event):
+        pass
+
+    assert plain_lines([Invented()]) == []
+    assert "search" in drawn([Invented(), *sample_run()], 80)
+
+
+def test_json_is_a_line_an_event_and_knows_no_nan():
+    stream = io.StringIO()
+    with display.printer(stream=stream, json=True) as emit:
+        for event in [*sample_run(), events.TrialReported(0, {"epoch": 1.0, "roc_auc": math.nan})]:
+            emit(event)
+    said = [json.loads(line, parse_constant=pytest.fail) for line in stream.getvalue().splitlines()]
+    assert len(said) == len(sample_run()) + 1
+    assert said[0]["event"] == "run-started"
+    assert said[-1]["numbers"] == {"epoch": 1.0, "roc_auc": None}
+
+
+# ----------------------------------------------------------------------------------------- summary
+
+
+def shown(one: Outcome, endpoint: Endpoint | None) -> list[str]:
+    stream = io.StringIO()
+    summary.show(one, "roc_auc", endpoint, stream)
+    return stream.getvalue().strip().splitlines()
+
+
+def test_the_summary_begins_with_the_verdict_and_ends_with_the_curl_line(tmp_path):
+    lines = shown(outcome(tmp_path, version=Version("reviews", "4", ("champion",))), ENDPOINT)
+    assert lines[0] == "PROMOTED: 2 tests passed"
+    assert lines[-1].startswith("curl ")
+    assert "reviews version 4 (champion)" in "\n".join(lines)
+
+
+def test_what_was_not_promoted_says_why_and_still_shows_the_endpoint_that_is_live(tmp_path):
+    lines = shown(outcome(tmp_path, promoted=False), ENDPOINT)
+    assert lines[0] == "NOT PROMOTED: beats-champion: ROC AUC 0.97 against 0.98"
+    assert lines[-1].startswith("curl ")
+
+
+def test_there_is_no_curl_line_without_anybody_to_answer(tmp_path):
+    for endpoint in (None, Endpoint("reviews", "http://x/score"), Endpoint("reviews", "")):
+        assert not any(line.startswith("curl") for line in shown(outcome(tmp_path), endpoint))
+
+
+def test_the_curl_line_survives_a_shell_whatever_the_key_and_the_text_hold(tmp_path):
+    text = 'It\'s "great" – $HOME `id` \\ !'
+    command = shlex.split(summary.curl(ENDPOINT, text))
+    assert "\n" not in summary.curl(ENDPOINT, text + "\n")
+    assert command[0] == "curl"
+    assert "Authorization: Bearer a'key" in command
+    assert json.loads(command[-1]) == {"data": [{"text": text}]}
+
+
+def test_the_sample_is_a_short_text_of_the_bundle(tmp_path):
+    long = "word " * 100
+    (tmp_path / "sample_request.json").write_text(json.dumps({"data": [{"text": long}, {"text": long + "more"}]}))
+    assert summary.sample(tmp_path).startswith("word word")
+    assert len(summary.sample(tmp_path)) <= 80
+    assert "…" not in summary.sample(tmp_path)
+    assert summary.sample(tmp_path / "nowhere") == summary.SAMPLE
+
+
+# ------------------------------------------------------------------------------- errors and words
+
+
+def test_an_error_says_what_where_and_how_to_mend_it():
+    stream = io.StringIO()
+    failures.show(UsageError("there is no such recipe", "a.toml", "Give the path of a TOML file."), stream)
+    assert stream.getvalue().splitlines() == [
+        "error: there is no such recipe",
+        "  where: a.toml",
+        "  mend:  Give the path of a TOML file.",
+    ]
+
+
+def test_every_mistake_of_a_recipe_begins_its_line_with_the_place():
+    stream = io.StringIO()
+    problems = [
+        Problem("a.toml:3", "backbone.epoch", "unknown key", "Did you mean 'epochs'?"),
+        Problem("a.toml:9", "", "no TOML"),
+    ]
+    failures.show(RecipeError(problems), stream)
+    assert stream.getvalue().splitlines() == [
+        "a.toml:3: backbone.epoch: unknown key",
+        "  Did you mean 'epochs'?",
+        "a.toml:9: no TOML",
+        "2 mistakes in the recipe",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0.04, "0.0 s"),
+        (9.94, "9.9 s"),
+        (9.96, "10 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min 00 s"),
+        (125, "2 min 05 s"),
+        (3840, "1 h 04 min"),
+        (math.nan, "?"),
+    ],
+)
+def test_a_time_is_said_in_the_unit_that_suits_it(seconds, said):
+    assert words.duration(seconds) == said
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (5.5e-5, "5.5e-05"),
+        (True, "true"),
+        (8, "8"),
+        ("bert-base-cased", "bert-base-cased"),
+        ((1, 2), "1, 2"),
+        ("a\nb", "a b"),
+    ],
+)
+def test_a_value_is_said_as_a_recipe_would(value, said):
+    assert words.value(value) == said
+
+
+def test_a_path_is_told_by_its_end():
+    assert words.value("/a/very/long/folder/of/somebody/bert-large", 16).endswith("bert-large")
+    assert len(words.value("/a/very/long/folder/of/somebody/bert-large", 16)) == 16
+
+
+def test_a_listing_in_a_pipe_is_never_cut():
+    stream = io.StringIO()
+    terminal.table(("name", "what"), [("a", "x" * 500), ("long name", "two\nlines")], stream)
+    assert stream.getvalue().splitlines() == ["name       what", "a          " + "x" * 500, "long name  two lines"]
