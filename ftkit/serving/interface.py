@@ -80,6 +80,7 @@ def interface(
     @app.post(
         "/score",
         summary="Classify texts",
+        tags=["model"],
         dependencies=keys,
         response_model=list[str] | list[Scored],
         responses=responses,
@@ -94,17 +95,23 @@ def interface(
         """One label name per text; with `"scores": true`, the score of every class."""
         return await score(request)
 
-    @app.get("/model", summary="What is served", dependencies=keys, response_model=dict[str, Any])
+    @app.get("/model", summary="What is served", tags=["model"], dependencies=keys, response_model=dict[str, Any])
     async def get_model(request: Request) -> Any:
         """Classes, the bundle's hash, and where the model comes from."""
         return await model(request)
 
-    @app.get("/healthz", summary="Whether the process lives", response_model=dict[str, str])
+    @app.get("/healthz", summary="Whether the process lives", tags=["health"], response_model=dict[str, str])
     async def get_healthz() -> Any:
         """Answers as soon as the process is up."""
         return json_response({"status": "alive"})
 
-    @app.get("/readyz", summary="Whether requests will be answered", response_model=dict[str, str], responses=unready)
+    @app.get(
+        "/readyz",
+        summary="Whether requests will be answered",
+        tags=["health"],
+        response_model=dict[str, str],
+        responses=unready,
+    )
     async def get_readyz(request: Request) -> Any:
         """200 when the model is loaded and warm; 503 with the reason until then."""
         return await ready(request)
