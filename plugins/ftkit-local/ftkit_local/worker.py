@@ -96,13 +96,13 @@ class Reporter:
         extra = {name: float(value) for name, value in numbers.items()}
         self._wire.send(kind="report", numbers={"epoch": epoch, **extra, **scores})
         answer = self._wire.receive()
-        if not answer["go"]:
-            self.stopped = True
-            raise StopTrial
         if answer["best"]:
             partial = self._folder / ".valid.partial.npy"
             np.save(partial, probabilities, allow_pickle=False)
             os.replace(partial, self._folder / "valid.npy")
+        if not answer["go"]:
+            self.stopped = True
+            raise StopTrial
         return bool(answer["best"])
 
 
@@ -140,6 +140,15 @@ def clear(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
+def volunteer() -> None:
+    """Be the first to go when the machine runs out of memory: a trial can be tried again, its parent cannot.
+
+    Source: Linux manual, proc_pid_oom_score_adj(5).
+    """
+    with contextlib.suppress(OSError):  # there is no such file elsewhere
+        Path("/proc/self/oom_score_adj").write_text("500", encoding="ascii")
+
+
 def disk_full(error: BaseException) -> bool:
     """Whether an error, or one it came from, is about a full disk; some writers put the system's words into their own."""
     return any(
@@ -152,6 +161,7 @@ def disk_full(error: BaseException) -> bool:
 def main() -> None:
     """Carry out one trial and say how it ended. The process that started this one reads the rest from the exit."""
     begun = time.monotonic()
+    volunteer()
     wire = Wire(int(sys.argv[1]))
     job = wire.receive()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)

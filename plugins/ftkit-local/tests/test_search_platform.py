@@ -1,5 +1,6 @@
 """The local platform against the conformance kit, its options, and runs with trials that go wrong."""
 
+import errno
 import json
 import os
 import time
@@ -9,9 +10,10 @@ import pytest
 from ftkit_local.platform import LocalPlatform
 from ftkit_local.process import Surroundings
 from ftkit_local.usage import Meter, deal, gpus
+from ftkit_local.worker import disk_full
 
 from ftkit import events, ledger, metrics
-from ftkit.errors import CheckpointError, SearchError, StageError
+from ftkit.errors import BundleError, CheckpointError, SearchError, StageError
 from ftkit.testing import toys
 from ftkit.testing.platforms import PlatformSuite
 from ftkit.testing.search_spaces import SearchSpaceSuite
@@ -210,6 +212,16 @@ def test_a_trial_past_its_time_is_ended_and_not_tried_again(begin):
     assert book.trials()[0].attempts == 1
 
 
+def test_a_full_disk_is_known_in_whatever_words_it_comes():
+    assert disk_full(OSError(errno.ENOSPC, "words"))
+    assert disk_full(OSError(errno.EDQUOT, "words"))
+    assert disk_full(RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)"))
+    wrapped = BundleError("the model cannot be written")
+    wrapped.__cause__ = OSError(errno.ENOSPC, "words")
+    assert disk_full(wrapped)
+    assert not disk_full(OSError(errno.EACCES, "words"))
+
+
 def test_a_trial_over_the_memory_limit_is_ended(begin):
     plan, book, told = begin(search__trials=1, backbone__fault="hang", run__memory_limit_mb=30, run__sample_seconds=0.1)
     with pytest.raises(SearchError, match=r"it used \d+ MB, more than memory_limit_mb = 30"):
@@ -221,13 +233,15 @@ def test_the_policy_stops_a_trial_and_its_values_so_far_are_kept(begin):
         search__trials=2,
         search__sampler="grid",
         search__space__learning_rate=[1.0, 0.0001],
-        search__policy={"use": "bandit", "slack_factor": 0.1, "delay": 2},
+        search__policy={"use": "bandit", "slack_factor": 0.1},
     )
     good, bad = plan.platform.search(plan, book, told.append)
     assert (good.state, len(good.history)) == ("finished", 3)
-    assert (bad.state, len(bad.history)) == ("stopped", 2)
+    assert (bad.state, len(bad.history)) == ("stopped", 1)
     assert bad.metrics["roc_auc"] == max(entry["roc_auc"] for entry in bad.history)
     assert not (book.trial_folder(1) / "model").exists()
+    kept = np.load(book.trial_folder(1) / "valid.npy")
+    assert metrics.scores(kept, book.data().valid.labels) == pytest.approx(bad.metrics)
 
 
 def test_models_are_all_kept_when_asked_for(begin):
@@ -291,6 +305,7 @@ def test_only_a_choice_of_gpus_changes_what_a_trial_sees(monkeypatch, devices, e
     assert Surroundings({}, devices).environment["CUDA_VISIBLE_DEVICES"] == expected
 
 
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="looks at processes through /proc")
 def test_a_trial_is_given_its_gpus_and_threads(begin, monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     plan, book, told = begin(search__trials=2, search__concurrency=2, run__devices=["0", "1"], run__threads=3)
@@ -301,11 +316,12 @@ def test_a_trial_is_given_its_gpus_and_threads(begin, monkeypatch):
             pid = next(started.pid for started in of(events.TrialStarted, told) if started.number == event.number)
             with open(f"/proc/{pid}/environ") as file:
                 seen[event.number] = dict(pair.split("=", 1) for pair in file.read().split("\0") if "=" in pair)
+            with open(f"/proc/{pid}/oom_score_adj") as file:
+                seen[event.number]["oom"] = file.read().strip()
         told.append(event)
 
-    if not os.path.isdir("/proc/self"):
-        pytest.skip("reads the environment of a process from /proc")
     plan.platform.search(plan, book, look)
+    assert {each["oom"] for each in seen.values()} == {"500"}, "the parent would be killed as readily as the trial"
     assert [seen[number]["CUDA_VISIBLE_DEVICES"] for number in (0, 1)] == ["0", "1"]
     assert {each["OMP_NUM_THREADS"] for each in seen.values()} == {"3"}
 
