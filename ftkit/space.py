@@ -109,7 +109,7 @@ def to_recipe(dimension: Dimension) -> Any:
     table: dict[str, Any] = {"low": dimension.low, "high": dimension.high}
     if isinstance(dimension, LogUniform) or (isinstance(dimension, Int) and dimension.log):
         table["log"] = True
-    elif isinstance(dimension, Uniform | Int) and dimension.step not in (None, 1):
+    elif isinstance(dimension, Uniform | Int) and dimension.step != (1 if isinstance(dimension, Int) else None):
         table["step"] = dimension.step
     return table
 

@@ -75,6 +75,23 @@ def test_a_finite_dimension_lists_as_many_values_as_its_size(dimension, values):
     assert space.size(dimension) == len(values)
 
 
+@pytest.mark.parametrize(
+    "dimension",
+    [
+        Choice((1, 1.0, True, "a")),
+        Int(2, 9),
+        Int(2, 10, 2),
+        Int(1, 64, log=True),
+        LogUniform(1e-5, 1e-4),
+        Uniform(0.0, 1.0),
+        Uniform(0.0, 3.0, 1.0),
+        Uniform(0.0, 0.3, 0.1),
+    ],
+)
+def test_a_dimension_in_its_recipe_form_means_the_same(dimension):
+    assert space.parse(space.to_recipe(dimension)) == dimension
+
+
 @pytest.mark.parametrize("dimension", [Uniform(0.0, 1.0), LogUniform(0.1, 1.0)])
 def test_a_continuous_range_has_no_grid(dimension):
     assert space.size(dimension) is None
