@@ -115,7 +115,8 @@ def convert(component: type[Any], values: Mapping[str, Any], *, partial: bool = 
     try:
         model = _model(component, partial).model_validate_json(text, strict=True)
     except pydantic.ValidationError as error:
-        raise Mistakes([_mistake(component, dict(each)) for each in error.errors(include_url=False)]) from error
+        found = [_mistake(component, dict(each)) for each in error.errors(include_url=False)]
+        raise Mistakes(list({each.path: each for each in reversed(found)}.values())[::-1]) from error
     return {name: getattr(model, name) for name in model.model_fields_set}
 
 

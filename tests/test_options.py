@@ -1,0 +1,127 @@
+"""A component's fields as recipe options."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import pytest
+
+from ftkit import options, plugins
+from ftkit.contracts import FolderOrId
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parent:
+    """The first line says what it is for.
+
+    The rest does not.
+    """
+
+    name: ClassVar[str] = "sample"
+    checkpoint: FolderOrId = ""
+    """Where the weights
+    are."""
+    rate: float = 1e-5
+    """How fast."""
+
+    def __post_init__(self) -> None:
+        if self.rate <= 0:
+            raise ValueError("rate must be above 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Child(Parent):
+    """A component with every kind of field."""
+
+    checkpoint: str = "org/model"
+    needed: int
+    """No default."""
+    mode: Literal["fast", "good"] = "good"
+    """One of two."""
+    path: Path | None = None
+    """A file."""
+    steps: tuple[int, ...] = (1, 2)
+    """A list."""
+    labels: Mapping[str, tuple[int, ...]] = field(default_factory=lambda: {"low": (1,)})
+    """A table."""
+
+
+def test_fields_their_defaults_and_the_strings_below_them_are_the_description() -> None:
+    described = {option.name: option for option in options.options(Child)}
+    assert list(described) == ["checkpoint", "rate", "needed", "mode", "path", "steps", "labels"]
+    assert described["checkpoint"].doc == "Where the weights are."
+    assert described["checkpoint"].default == "org/model"
+    assert (described["needed"].required, described["rate"].required) == (True, False)
+    assert described["mode"].type == '"fast" or "good"'
+    assert described["path"].type == "path"
+    assert described["steps"].type == "list of whole numbers"
+    assert described["labels"].type == "table of lists of whole numbers"
+    assert described["labels"].default == {"low": [1]}
+    assert options.summary(Child) == "A component with every kind of field."
+
+
+def test_a_section_becomes_a_component_and_a_component_the_same_section() -> None:
+    section = {"needed": 3, "rate": 1, "path": "x.csv", "steps": [3], "labels": {"a": [1, 2]}}
+    made = options.build(Child, section)
+    assert made == Child(needed=3, rate=1.0, path=Path("x.csv"), steps=(3,), labels={"a": (1, 2)})
+    assert options.build(Child, options.to_table(made)) == made
+
+
+@pytest.mark.parametrize(
+    ("section", "expected"),
+    [
+        ({}, [(("needed",), "missing; 'sample' needs it")]),
+        ({"needed": "3"}, [(("needed",), 'expected whole number, not "3"')]),
+        ({"needed": True}, [(("needed",), "expected whole number, not true")]),
+        ({"needed": 1, "rate": "x"}, [(("rate",), 'expected number, not "x"')]),
+        ({"needed": 1, "mode": "god"}, [(("mode",), 'expected "fast" or "good", not "god"')]),
+        ({"needed": 1, "stps": [1]}, [(("stps",), "unknown key; 'sample' has no such option")]),
+        ({"needed": 1, "steps": [1, "x"]}, [(("steps",), 'expected list of whole numbers, not "x"')]),
+        ({"needed": 1, "rate": -1.0}, [(("rate",), "rate must be above 0")]),
+        (
+            {"needed": 1, "rate": -1.0, "mode": 3},
+            [(("mode",), 'expected "fast" or "good", not 3'), (("rate",), "rate must be above 0")],
+        ),
+    ],
+)
+def test_every_mistake_of_a_section_is_named_in_plain_words(section: dict[str, Any], expected: list[Any]) -> None:
+    with pytest.raises(options.Mistakes) as caught:
+        options.build(Child, section)
+    assert [(each.path, each.what) for each in caught.value.found] == expected
+
+
+def test_a_near_miss_is_suggested() -> None:
+    with pytest.raises(options.Mistakes) as caught:
+        options.build(Child, {"needed": 1, "stps": [1], "mode": "god"})
+    assert sorted(each.mend for each in caught.value.found) == ['Did you mean "good"?', "Did you mean 'steps'?"]
+
+
+def test_a_folder_is_recognised_below_a_subclass_that_calls_it_text(tmp_path: Path) -> None:
+    (tmp_path / "tiny").mkdir()
+    assert options.placed(Child, "checkpoint", "tiny", tmp_path) == str(tmp_path / "tiny")
+    assert options.placed(Child, "checkpoint", "./other", tmp_path) == str(tmp_path / "other")
+    assert options.placed(Child, "checkpoint", "org/model", tmp_path) == "org/model"
+    assert options.placed(Child, "checkpoint", "", tmp_path) == ""
+    assert options.placed(Child, "path", "x.csv", tmp_path) == str(tmp_path / "x.csv")
+    assert options.placed(Child, "mode", "good", tmp_path) == "good"
+
+
+def test_a_value_that_fits_no_part_of_a_union_is_named_once() -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Either:
+        name: ClassVar[str] = "either"
+        text: str | tuple[str, ...] = "x"
+
+    globals()["Either"] = Either
+    with pytest.raises(options.Mistakes) as caught:
+        options.build(Either, {"text": 3})
+    assert [each.what for each in caught.value.found] == ["expected text or list of texts, not 3"]
+
+
+@pytest.mark.parametrize("found", plugins.load().found, ids=lambda found: f"{found.kind}-{found.name}")
+def test_every_option_of_every_bundled_component_is_documented(found: plugins.Found) -> None:
+    assert options.summary(found.component)
+    assert [option.name for option in options.options(found.component) if not option.doc] == []

@@ -1,0 +1,68 @@
+"""What a plan says it would do, and what it says that costs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import ftkit
+from ftkit import files, preview, recipe
+from ftkit.testing import toys
+
+QUIET = {"promote": [], "registry.use": "none", "deploy.use": "none"}
+
+
+@pytest.fixture
+def toy(tmp_path: Path) -> Iterator[Path]:
+    path = tmp_path / "toy.toml"
+    path.write_text(toys.RECIPE)
+    with toys.install(tmp_path / "plugins"):
+        yield path
+
+
+def test_it_changes_nothing(toy: Path) -> None:
+    preview.preview(recipe.load(toy))
+    assert not files.home().exists() or not list(files.home().iterdir())
+
+
+def test_it_names_every_stage_of_the_quickstart_and_guesses_its_time() -> None:
+    found = preview.preview(recipe.load("quickstart"))
+    said = {step.stage: step.says for step in found.steps}
+    assert list(said) == ["data", "search", "test", "register", "deploy"]
+    assert "texts in 5 classes" in said["data"]
+    assert "3 trials of minilm on local" in said["search"]
+    assert "beats-champion" in said["test"]
+    assert "news-endpoint" in said["deploy"]
+    assert found.seconds is not None
+    assert 5 < found.seconds < 3600
+    assert "guess" in found.basis
+
+
+def test_after_a_run_the_cost_is_what_was_measured(toy: Path) -> None:
+    outcome = ftkit.run(toy, {**QUIET, "backbone.delay": 0.3}, emit=lambda event: None)
+    measured = sum(trial.seconds for trial in outcome.trials)
+    found = preview.preview(recipe.load(toy, {**QUIET, "backbone.delay": 0.3, "search.trials": 4}))
+    assert outcome.run in found.basis
+    assert found.seconds == pytest.approx(2 * measured, rel=0.01), "twice the trials, twice the time"
+
+
+def test_an_interrupted_run_is_named(toy: Path) -> None:
+    from ftkit import ledger
+
+    plan = recipe.load(toy)
+    book, _ = ledger.begin(plan.name, plan.text)
+    assert preview.preview(plan).resumes == book.run
+
+
+def test_data_that_would_be_a_download_are_not_downloaded() -> None:
+    found = preview.preview(recipe.load("bert_automotive"))
+    assert "downloaded first" in found.steps[0].says
+    assert found.seconds is None
+
+
+def test_a_grid_counts_its_combinations(toy: Path) -> None:
+    space = {"search.sampler": "grid", "search.trials": 50, "search.space": {"epochs": [1, 2], "decay": [0.0, 0.1]}}
+    assert preview.trials(recipe.load(toy, space)) == 4
+    assert preview.evaluations(recipe.load(toy, space)) == 4 * 1.5

@@ -1,0 +1,269 @@
+"""A run from data to live traffic, killed and taken up again, promoted and not."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import ftkit
+from ftkit import bundle, endpoints, ledger, recipe
+from ftkit.contracts import Outcome
+from ftkit.errors import DataError, ExitCode, LedgerError, StageError
+from ftkit.events import DeploymentChanged, Event, Noticed, PromotionDecided, StageFinished, TrafficMoved
+from ftkit.testing import toys
+
+RECIPE = (
+    toys.RECIPE
+    + """
+[[promote]]
+use = "metric-floor"
+floor = 0.6
+
+[[promote]]
+use = "beats-champion"
+
+[registry]
+use = "mlflow"
+model = "toys"
+
+[deploy]
+use = "local"
+endpoint = "toys"
+
+[rollout]
+bake = 0.0
+"""
+)
+
+
+@pytest.fixture
+def toy(tmp_path: Path) -> Iterator[Path]:
+    """A recipe over the toys, whose plugin this process and its children find; its endpoints end with the test."""
+    path = tmp_path / "toy.toml"
+    path.write_text(RECIPE)
+    with toys.install(tmp_path / "plugins"):
+        yield path
+        for deployer in endpoints.known().values():
+            deployer.stop()
+
+
+def run(path: Path, overrides: dict[str, Any] | None = None, **options: Any) -> tuple[Outcome, list[Event]]:
+    told: list[Event] = []
+    return ftkit.run(path, overrides, emit=told.append, **options), told
+
+
+def test_a_first_run_is_promoted_registered_and_live_and_a_second_meets_the_champion(toy: Path) -> None:
+    first, told = run(toy)
+    assert (first.promoted, first.exit_code) == (True, ExitCode.OK)
+    assert [verdict.status for verdict in first.verdicts] == ["passed", "not applicable"]
+    assert "no champion yet" in first.verdicts[1].sentence.lower()
+    assert first.version is not None
+    assert first.version.aliases == ("champion",)
+    assert first.endpoint is not None
+    assert first.endpoint.traffic == {first.deployment: 100}
+    request = bundle.verify(first.bundle).sample_request
+    assert set(recipe.load(toy).deploy.invoke(request)) <= {"bad", "good"}
+    stages = [event.stage for event in told if isinstance(event, StageFinished)]
+    assert stages == ["data", "search", "select", "test", "register", "deploy"]
+
+    second, told = run(toy)
+    assert second.run != first.run
+    assert (second.promoted, second.exit_code) == (False, ExitCode.NOT_PROMOTED)
+    assert second.champion is not None
+    assert second.champion.bundle_hash == first.version.bundle_hash
+    assert second.endpoint is not None
+    assert second.endpoint.traffic == {first.deployment: 100}, "the champion keeps its traffic"
+    assert ledger.find(second.run).finished, "the run is kept"
+    assert second.bundle.is_dir()
+    assert not any(isinstance(event, TrafficMoved) for event in told)
+
+    better, _ = run(toy, {"backbone.epochs": 12, "search.space.learning_rate": [3.0, 10.0], "dataset.rows": 400})
+    assert better.promoted, [verdict.sentence for verdict in better.verdicts]
+    assert better.endpoint is not None
+    assert better.endpoint.traffic == {better.deployment: 100}
+    assert len(better.endpoint.deployments) == 1, "the old deployment is retired"
+
+
+def test_no_tests_asked_for_is_said(toy: Path) -> None:
+    outcome, told = run(toy, {"promote": [], "deploy.use": "none", "registry.use": "none"})
+    assert outcome.promoted
+    assert [verdict.status for verdict in outcome.verdicts] == ["not applicable"]
+    assert "No tests asked for" in outcome.verdicts[0].sentence
+    assert any(isinstance(event, PromotionDecided) and event.promoted for event in told)
+    assert (outcome.version, outcome.endpoint) == (None, None)
+
+
+def test_the_winner_is_the_trial_best_on_validation_and_the_bundle_is_its_model(toy: Path) -> None:
+    space = {"search.trials": 3, "search.space.learning_rate": [0.001, 1.0, 5.0], "search.sampler": "grid"}
+    outcome, _ = run(toy, {**space, "promote": [], "deploy.use": "none", "registry.use": "none"})
+    assert outcome.best.metrics["roc_auc"] == max(trial.metrics["roc_auc"] for trial in outcome.trials)
+    manifest = bundle.verify(outcome.bundle).manifest
+    assert manifest["trial"]["values"] == outcome.best.values
+    assert manifest["backbone"]["learning_rate"] == outcome.best.values["learning_rate"]
+    assert recipe.loads(bundle.verify(outcome.bundle).recipe).search.space
+    assert not list(outcome.folder.glob("trials/*/model")), "losers' weights are not kept"
+
+
+def test_a_bundle_loaded_from_disk_predicts_label_names(toy: Path) -> None:
+    outcome, _ = run(toy, {"promote": [], "deploy.use": "none", "registry.use": "none", "backbone.epochs": 8})
+    loaded = ftkit.load(outcome.bundle)
+    assert loaded.predict(["sturdy bright perfect quiet happy", "broke cheap refund useless"]) == ["good", "bad"]
+    assert loaded.predict("sturdy perfect happy") == ["good"]
+    assert loaded.predict([]) == []
+
+
+def test_a_failed_rollout_leaves_the_champion_and_the_same_command_goes_on(toy: Path, monkeypatch: Any) -> None:
+    with pytest.raises(StageError):
+        run(toy, {"rollout.ready_timeout": 0.001})
+    (failed,) = ledger.runs()
+    assert not failed.finished
+    assert failed.fact("registered")
+    outcome, _ = run(toy, {"rollout.ready_timeout": 0.001, "deploy.use": "none"})
+    assert outcome.run != failed.run, "another plan is another run"
+
+
+def test_a_broken_promotion_test_stops_the_run_and_promotes_nothing(toy: Path, monkeypatch: Any) -> None:
+    from ftkit.promotion import MetricFloor
+
+    def broken(*_: Any) -> None:
+        raise ZeroDivisionError("no rows")
+
+    monkeypatch.setattr(MetricFloor, "check", broken)
+    with pytest.raises(StageError, match="'metric-floor' broke off: ZeroDivisionError"):
+        run(toy, {"deploy.use": "none"})
+    assert recipe.load(toy).registry.versions() == []
+    monkeypatch.undo()
+
+
+@pytest.mark.parametrize("moment", ["trial", "selected", "tested", "deployed"])
+def test_a_run_killed_anywhere_goes_on_to_the_same_winner(toy: Path, moment: str) -> None:
+    """Kill -9 right after a fact is in the journal, give the command again, and compare with an unbroken run."""
+    overrides = ["search.trials=3", "search.space.learning_rate=[0.1, 1.0, 5.0]", "backbone.delay=0.05"]
+    command = [sys.executable, "-m", "ftkit", "run", str(toy), "--plain"]
+    for each in overrides:
+        command += ["--set", each]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True, env=dict(os.environ)
+    )
+    journal = _journal_with(moment, process)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    before = [json.loads(line) for line in journal.read_text().splitlines() if line.endswith("}")]
+    outcome, _ = run(toy, {each.partition("=")[0]: _value(each) for each in overrides})
+    assert outcome.folder == journal.parent, "the same run goes on"
+    assert outcome.promoted
+    facts = [json.loads(line) for line in journal.read_text().splitlines() if line.startswith("{")]
+    done = [fact["trial"]["number"] for fact in facts if fact["fact"] == "trial"]
+    assert sorted(done) == [0, 1, 2], "the total stays the total and nothing is done twice"
+    assert facts[: len(before)] == before
+    unbroken, _ = run(toy, {**{each.partition("=")[0]: _value(each) for each in overrides}, "promote": []}, fresh=True)
+    assert unbroken.best.values == outcome.best.values
+    assert unbroken.best.metrics == outcome.best.metrics
+    assert outcome.version is not None
+    assert len([each for each in recipe.load(toy).registry.versions() if each.run == outcome.run]) == 1
+
+
+def _value(override: str) -> Any:
+    from ftkit.overrides import parse
+
+    return parse(override.partition("=")[2])
+
+
+def _journal_with(fact: str, process: subprocess.Popen[bytes]) -> Path:
+    """The run's journal as soon as it holds a fact."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        for found in ledger.runs():
+            if found.fact(fact):
+                return found.folder / "journal.jsonl"
+        if process.poll() is not None:
+            output = process.stdout.read().decode() if process.stdout else ""
+            if any(found.fact(fact) for found in ledger.runs()):
+                continue
+            pytest.fail(f"the run ended before {fact}: {output}")
+        time.sleep(0.01)
+    raise AssertionError(f"no {fact} within two minutes")
+
+
+def test_two_runs_of_one_plan_at_once_do_not_mix(toy: Path) -> None:
+    plan = recipe.load(toy)
+    book, _ = ledger.begin(plan.name, plan.text)
+    with book.held(), pytest.raises(LedgerError, match=r"carried out by another process(.|\n)*--fresh"):
+        run(toy)
+
+
+def test_fresh_starts_anew_beside_an_unfinished_run(toy: Path) -> None:
+    quiet = {"promote": [], "deploy.use": "none", "registry.use": "none"}
+    plan = recipe.load(toy, quiet)
+    unfinished, _ = ledger.begin(plan.name, plan.text)
+    outcome, _ = run(toy, quiet, fresh=True)
+    assert outcome.run != unfinished.run
+
+
+def test_an_unreachable_registry_is_found_out_before_the_search(toy: Path) -> None:
+    with pytest.raises(StageError) as caught:
+        run(toy, {"registry.tracking_uri": "http://127.0.0.1:9", "search.trials": 1})
+    assert "127.0.0.1:9" in str(caught.value)
+    assert not [fact for book in ledger.runs() for fact in book.facts("trial")]
+
+
+def test_training_never_sees_the_test_split(toy: Path) -> None:
+    """The toy backbone asserts it; the journal shows that the gate was the first to open it."""
+    outcome, _ = run(toy, {"deploy.use": "none", "registry.use": "none"})
+    assert all(trial.state == "finished" for trial in outcome.trials)
+    assert not ledger.find(outcome.run).data(("train", "valid")).test.texts
+
+
+def test_data_that_cannot_be_split_end_the_run_with_the_reason(toy: Path, tmp_path: Path) -> None:
+    (tmp_path / "one.csv").write_text("text,label\n" + "".join(f"word {n},same\n" for n in range(50)))
+    with pytest.raises(DataError, match="class"):
+        run(toy, {"dataset": {"use": "table", "path": tmp_path / "one.csv"}})
+
+
+def test_an_observer_that_fails_is_logged_and_stops_nothing(toy: Path, caplog: Any, monkeypatch: Any) -> None:
+    from ftkit import hookimpl, plugins
+
+    seen: list[str] = []
+
+    class Observer:
+        @hookimpl
+        def on_event(self, event: Event) -> None:
+            seen.append(type(event).__name__)
+            raise RuntimeError("the telemetry is down")
+
+    installed = plugins.load()
+    installed._manager.register(Observer(), name="observer")
+    outcome, _ = run(toy, {"deploy.use": "none", "registry.use": "none"})
+    assert outcome.promoted
+    assert {"RunStarted", "TrialFinished", "RunFinished"} <= set(seen)
+    assert "the observer of observer failed" in caplog.text
+
+
+def test_a_champion_of_other_classes_is_compared_by_name_and_said(toy: Path, tmp_path: Path) -> None:
+    run(toy, {"deploy.use": "none"})
+    rows = "".join(
+        f"{'lamp sturdy' if n % 2 else 'sofa broke'} {n},{'good' if n % 2 else 'awful'}\n" for n in range(200)
+    )
+    (tmp_path / "other.csv").write_text("text,label\n" + rows)
+    outcome, told = run(toy, {"dataset": {"use": "table", "path": tmp_path / "other.csv"}, "deploy.use": "none"})
+    said = [event.text for event in told if isinstance(event, Noticed) and event.warning]
+    assert any("awful" in text for text in said)
+    assert outcome.champion is not None
+
+
+def test_the_rollout_steps_are_told(toy: Path) -> None:
+    _, told = run(toy)
+    steps = [event.step for event in told if isinstance(event, DeploymentChanged)]
+    assert steps[0] == "created"
+    with contextlib.suppress(StopIteration):
+        assert next(event for event in told if isinstance(event, TrafficMoved)).shares
