@@ -23,6 +23,8 @@ class Encoder:
     """
 
     name: ClassVar[str]
+    encoder_parameters: ClassVar[int | None] = None
+    """Parameters outside the embeddings: what `ftkit plan` guesses the time of a first run from."""
     checkpoint: FolderOrId = ""
     """Where the pretrained weights are: a model id on the Hugging Face hub, or a local folder."""
     revision: str | None = None

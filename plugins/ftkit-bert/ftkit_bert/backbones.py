@@ -15,6 +15,7 @@ class BertBaseCased(Encoder):
     """
 
     name = "bert-base-cased"
+    encoder_parameters = 86_000_000
     checkpoint: str = "google-bert/bert-base-cased"
     """Where the pretrained weights are: a model id on the Hugging Face hub, or a local folder."""
 
@@ -27,6 +28,7 @@ class BertBaseUncased(Encoder):
     """
 
     name = "bert-base-uncased"
+    encoder_parameters = 86_000_000
     checkpoint: str = "google-bert/bert-base-uncased"
     """Where the pretrained weights are: a model id on the Hugging Face hub, or a local folder."""
 
@@ -40,6 +42,7 @@ class BertLargeCased(Encoder):
     """
 
     name = "bert-large-cased"
+    encoder_parameters = 303_000_000
     checkpoint: str = "google-bert/bert-large-cased"
     """Where the pretrained weights are: a model id on the Hugging Face hub, or a local folder."""
     learning_rate: float = 2e-5
@@ -54,6 +57,7 @@ class DistilBertBaseCased(Encoder):
     """
 
     name = "distilbert-base-cased"
+    encoder_parameters = 43_000_000
     checkpoint: str = "distilbert/distilbert-base-cased"
     """Where the pretrained weights are: a model id on the Hugging Face hub, or a local folder."""
     learning_rate: float = 5e-5

@@ -16,6 +16,7 @@ class DebertaV3Small(Encoder):
     """DeBERTa-v3-small: 44 million parameters in 6 layers of width 768, and 98 million in its embeddings."""
 
     name = "deberta-v3-small"
+    encoder_parameters = 44_000_000
     checkpoint: str = "microsoft/deberta-v3-small"
     """Where the pretrained weights are: a model id on the Hugging Face hub, or a local folder."""
     adam_epsilon: float = 1e-6
@@ -27,6 +28,7 @@ class DebertaV3Base(Encoder):
     """DeBERTa-v3-base: 86 million parameters in 12 layers of width 768, and 98 million in its embeddings."""
 
     name = "deberta-v3-base"
+    encoder_parameters = 86_000_000
     checkpoint: str = "microsoft/deberta-v3-base"
     """Where the pretrained weights are: a model id on the Hugging Face hub, or a local folder."""
     learning_rate: float = 2e-5
@@ -40,6 +42,7 @@ class DebertaV3Large(Encoder):
     """DeBERTa-v3-large: 304 million parameters in 24 layers of width 1024, and 131 million in its embeddings."""
 
     name = "deberta-v3-large"
+    encoder_parameters = 304_000_000
     checkpoint: str = "microsoft/deberta-v3-large"
     """Where the pretrained weights are: a model id on the Hugging Face hub, or a local folder."""
     learning_rate: float = 1e-5

