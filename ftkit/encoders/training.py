@@ -114,8 +114,8 @@ def train(encoder: Encoder, data: Data, seed: int, report: Report) -> EncoderCla
                     log.info("no better evaluation in %d epochs: stopped", stale)
                     break
 
-    tuned = checkpoint.model(data.classes, encoder.dropout)
-    tuned.load_state_dict(best if best is not None else learner.weights())
+        tuned = checkpoint.model(data.classes, encoder.dropout)
+        tuned.load_state_dict(best if best is not None else learner.weights())
     return EncoderClassifier(tuned.to(device), words, length)
 
 

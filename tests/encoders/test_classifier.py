@@ -1,0 +1,66 @@
+"""A classifier that serves: shared by threads, light per request, and clear about a damaged folder."""
+
+from __future__ import annotations
+
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ftkit.encoders import Encoder, checkpoint
+from ftkit.encoders.classifier import EncoderClassifier
+from ftkit.encoders.tokens import Words
+from ftkit.errors import BundleError
+from ftkit.testing.backbones import ODD_TEXTS, separable
+
+
+@pytest.fixture(scope="module")
+def saved(tiny, tmp_path_factory):
+    read = checkpoint.read(tiny)
+    folder = tmp_path_factory.mktemp("saved")
+    EncoderClassifier(read.model(("bad", "good")), Words(read.tokenizer, read.limit), 64).save(folder)
+    return folder
+
+
+@pytest.fixture
+def folder(saved, tmp_path):
+    return Path(shutil.copytree(saved, tmp_path / "model"))
+
+
+def test_threads_get_what_one_alone_gets(saved):
+    classifier = Encoder().load(saved)
+    texts = [[text] for text in (*separable(40, 1).texts, *ODD_TEXTS)]
+    alone = [classifier.probabilities(each) for each in texts]
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(classifier.probabilities, texts * 3))
+    for index, found in enumerate(together):
+        np.testing.assert_allclose(found, alone[index % len(texts)], atol=1e-6)
+
+
+def test_a_loaded_classifier_reads_as_much_of_a_text_as_it_was_trained_on(saved):
+    assert Encoder().load(saved).length == 64
+
+
+def test_nothing_of_this_machine_is_in_the_saved_files(saved, tiny):
+    for path in saved.iterdir():
+        if path.suffix != ".safetensors":
+            assert str(tiny.parent) not in path.read_text(encoding="utf-8"), path.name
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json"])
+def test_a_missing_file_is_a_damaged_bundle(folder, name):
+    (folder / name).unlink()
+    with pytest.raises(BundleError, match="cannot be loaded"):
+        Encoder().load(folder)
+
+
+def test_a_missing_folder_is_a_damaged_bundle(tmp_path):
+    with pytest.raises(BundleError, match="no such folder"):
+        Encoder().load(tmp_path / "nowhere")
+
+
+def test_a_pretrained_checkpoint_without_a_trained_head_is_no_classifier(tiny):
+    with pytest.raises(BundleError, match="weights are missing"):
+        Encoder().load(tiny)

@@ -1,0 +1,48 @@
+"""The environment of a training process: set for it, not for us, and not against the user."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from ftkit.encoders import environment
+from ftkit.encoders.environment import process_environment
+
+
+def test_a_process_starts_with_it_and_has_its_threads():
+    code = "import torch, sys; print(torch.get_num_threads())"
+    kept = {key: value for key, value in os.environ.items() if "THREADS" not in key and "MALLOC" not in key}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=kept | process_environment(1) | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "1", "")
+
+
+def test_what_the_user_has_set_stays(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
+    wanted = process_environment(2)
+    assert "OMP_NUM_THREADS" not in wanted
+    assert wanted["MKL_NUM_THREADS"] == "2"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's and tcmalloc's variables are for Linux")
+def test_the_allocator_keeps_its_pages(monkeypatch):
+    for name in ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_TOP_PAD_", "LD_PRELOAD"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(environment, "_tcmalloc", lambda: None)
+    assert int(process_environment(1)["MALLOC_TRIM_THRESHOLD_"]) > 2**28
+    monkeypatch.setattr(environment, "_tcmalloc", lambda: "/lib/libtcmalloc.so.4")
+    monkeypatch.setenv("LD_PRELOAD", "/lib/other.so")
+    assert process_environment(1)["LD_PRELOAD"] == "/lib/other.so:/lib/libtcmalloc.so.4"
+
+
+def test_no_thread_is_an_error():
+    with pytest.raises(ValueError, match="threads"):
+        process_environment(0)
