@@ -178,7 +178,8 @@ def deploy(
 def _write_bundle(plan: Plan, ledger: Ledger, data: Data, trials: Sequence[Trial], best: Trial) -> Bundle:
     from ftkit import __version__
 
-    winner = replace(plan.backbone, **best.values)  # type: ignore[type-var]
+    values = options.convert(type(plan.backbone), best.values, partial=True)  # the journal keeps them as JSON
+    winner = replace(plan.backbone, **values)  # type: ignore[type-var]
     section = {"use": winner.name, **options.to_table(winner)}
     return bundles.write(
         ledger.folder / "bundle",
