@@ -57,16 +57,6 @@ class LocalDeployer:
             if getattr(self, option) < 1:
                 raise ValueError(f"{option} must be at least 1")
 
-    @classmethod
-    def known(cls) -> list[LocalDeployer]:
-        """Every endpoint that exists on this machine, whatever recipe made it."""
-        found = []
-        for folder in sorted(endpoints().glob("*/endpoint.json")):
-            state = Folder(folder.parent).read()
-            if state and (state.deployments or launch.is_running(Folder(folder.parent))):
-                found.append(cls(endpoint=folder.parent.name, host=state.host, port=state.port, auth=state.auth))
-        return found
-
     @property
     def folder(self) -> Folder:
         """Where the endpoint keeps what it needs."""

@@ -49,10 +49,12 @@ def endpoint_named(endpoint_home: Path) -> Iterator[Callable[..., LocalDeployer]
     """Makes deployers; every endpoint that a test brought up is taken down after it."""
 
     def make(endpoint: str = "kit", **options: object) -> LocalDeployer:
-        return LocalDeployer(endpoint=endpoint, threads=1, **options)  # type: ignore[arg-type]
+        made.append(LocalDeployer(endpoint=endpoint, threads=1, **options))  # type: ignore[arg-type]
+        return made[-1]
 
+    made: list[LocalDeployer] = []
     yield make
-    for deployer in LocalDeployer.known():
+    for deployer in made:
         deployer.stop()
 
 

@@ -179,7 +179,6 @@ def test_a_folder_too_deep_for_sockets_is_no_hindrance(
     deployer = endpoint_named()
     assert len(os.fsencode(deployer.folder.socket)) > 150
     assert deployer.prepare().url
-    deployer.stop()
 
 
 def test_a_state_that_cannot_be_read_is_named(endpoint_named: Make) -> None:
