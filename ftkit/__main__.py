@@ -1,6 +1,8 @@
 """`python -m ftkit`."""
 
+import sys
+
 from ftkit.cli import main
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
