@@ -47,14 +47,22 @@ def state(ledger: Ledger) -> str:
 
 
 def _alive(ledger: Ledger) -> bool:
-    """Whether the process that last carried out the run is still there."""
+    """Whether a process carries out the run right now."""
+    import filelock
+
     try:
         os.kill(int((ledger.folder / ".pid").read_text()), 0)
     except PermissionError:
         return True
     except (OSError, ValueError):
         return False
-    return True
+    # The process is there, but may be at something else by now. Only then is the lock tried: trying it could
+    # otherwise get in the way of a run that is just beginning.
+    try:
+        with filelock.FileLock(ledger.folder / ".lock", timeout=0):
+            return False
+    except (filelock.Timeout, OSError):
+        return True
 
 
 def _described(ledger: Ledger) -> dict[str, Any]:

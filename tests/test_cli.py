@@ -1,0 +1,510 @@
+"""The command line: what it prints, what it returns, and what it does not load."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from ftkit import cli, endpoints, ledger, plugins
+from ftkit.commands import Session
+from ftkit.testing import toys
+
+RECIPE = """\
+name = "toy"
+seed = 7
+
+[dataset]
+use = "toy-reviews"
+
+[backbone]
+use = "toy-words"
+
+[search]
+metric = "roc_auc"
+trials = 2
+space.learning_rate = [1.0, 10.0]
+
+[[promote]]
+use = "metric-floor"
+floor = 0.6
+"""
+
+WORSE = [
+    "--set=promote.0.floor=1.0", "--set=search.trials=1", "--set=search.space={}",
+    "--set=backbone.epochs=1", "--set=backbone.learning_rate=0.001",
+]  # fmt: skip
+"""A model that no floor lets through."""
+
+HEAVY = {"torch", "transformers", "mlflow", "optuna", "fastapi", "uvicorn", "httpx", "azure", "ray", "accelerate"}
+
+
+@pytest.fixture
+def workplace(tmp_path, monkeypatch):
+    """A folder with a recipe over the toys, which are installed, and a home of its own."""
+    monkeypatch.setenv("FTKIT_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("FTKIT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("FTKIT_DEBUG", raising=False)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "toy.toml").write_text(RECIPE)
+    with toys.install(tmp_path / "site"):
+        yield tmp_path
+
+
+@pytest.fixture
+def said(capsys):
+    """Carry out a command line in this process: its exit code, standard output and standard error."""
+
+    def carry_out(*arguments: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = cli.main(arguments)
+        return (code, *capsys.readouterr())
+
+    return carry_out
+
+
+@pytest.fixture(scope="module")
+def history(tmp_path_factory):
+    """A folder where a run came to its end, and what it printed; for tests that only look at it."""
+    folder = tmp_path_factory.mktemp("history")
+    (folder / "toy.toml").write_text(RECIPE)
+    with pytest.MonkeyPatch.context() as patch, toys.install(folder / "site"):
+        patch.setenv("FTKIT_HOME", str(folder / "home"))
+        patch.setenv("FTKIT_CACHE", str(folder / "cache"))
+        result = ftkit("run", "toy.toml", cwd=folder)
+    assert result.returncode == 0, result.stderr
+    return folder, result.stdout
+
+
+@pytest.fixture
+def finished(history, monkeypatch):
+    """The home of a finished run, and what that run printed."""
+    folder, out = history
+    monkeypatch.setenv("FTKIT_HOME", str(folder / "home"))
+    monkeypatch.setenv("FTKIT_CACHE", str(folder / "cache"))
+    monkeypatch.chdir(folder)
+    with toys.install(folder / "site"):
+        yield out
+
+
+def ftkit(*arguments: str, **options) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "ftkit.cli", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        **options,
+    )
+
+
+# ------------------------------------------------------------------------------------------ lightness
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["run", "--help"], ["check", "toy.toml"], ["plugins"], ["options", "minilm"]]
+)
+def test_help_and_check_load_no_framework_and_no_sdk(workplace, arguments):
+    code = f"import sys; from ftkit.cli import main; code = main({arguments!r}); print(code, *sys.modules, file=sys.stderr)"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    exit_code, *modules = result.stderr.split()
+    assert exit_code == "0", result.stdout
+    assert {name.partition(".")[0] for name in modules} & HEAVY == set()
+
+
+def test_help_does_not_even_load_rich(workplace):
+    code = "import sys; from ftkit.cli import main; main(['--help']); print(*sys.modules, file=sys.stderr)"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert not {"rich", "numpy", "pydantic", "sklearn"} & set(result.stderr.split())
+
+
+# ---------------------------------------------------------------------------------------------- usage
+
+
+def test_help_names_every_command_and_the_exit_codes(said):
+    code, out, _ = said("--help")
+    assert code == 0
+    for name in (
+        "run",
+        "check",
+        "plan",
+        "schema",
+        "plugins",
+        "options",
+        "runs",
+        "models",
+        "predict",
+        "endpoint",
+        "completion",
+    ):
+        assert f"\n  {name} " in out
+    assert "130 interrupted" in " ".join(out.split())
+
+
+def test_a_misspelt_command_is_answered_with_the_nearest(said):
+    code, _, err = said("chekc")
+    assert code == 2
+    assert "Did you mean 'check'?" in err
+
+
+def test_a_missing_argument_is_a_usage_error(said):
+    assert said("run")[0] == 2
+
+
+def test_a_recipe_that_is_not_there_is_said_so(workplace, said):
+    code, _, err = said("run", "nope.toml")
+    assert code == 2
+    assert "no such recipe" in err
+    assert "toy.toml" in err
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_gets_a_script_that_completes(said, shell):
+    if shell == "bash" and not shutil.which("bash"):
+        pytest.skip("click asks bash for its version, and there is none")
+    code, out, _ = said("completion", shell)
+    assert code == 0
+    assert "_FTKIT_COMPLETE" in out
+
+
+def test_names_of_components_are_completed(workplace):
+    environment = {
+        **os.environ,
+        "_FTKIT_COMPLETE": "bash_complete",
+        "COMP_WORDS": "ftkit options toy-",
+        "COMP_CWORD": "2",
+    }
+    assert set(ftkit(env=environment).stdout.split()) == {"plain,toy-reviews", "plain,toy-words"}
+
+
+# ---------------------------------------------------------------------------------- check, plan, schema
+
+
+def test_check_names_every_mistake_with_its_place_and_how_to_mend_it(workplace, said):
+    broken = RECIPE.replace("trials = 2", 'trials = "two"').replace('"toy-words"', '"toy-words"\nepoch = 3')
+    Path("broken.toml").write_text(broken)
+    code, out, err = said("check", "broken.toml", "toy.toml")
+    assert code == 2
+    assert "broken.toml:9: backbone.epoch: " in err
+    assert "Did you mean 'epochs'?" in err
+    assert "broken.toml:13: search.trials: " in err
+    assert "2 mistakes in the recipe" in err
+    assert out.startswith("toy.toml: no mistakes")
+
+
+def test_check_in_json_holds_the_same_mistakes(workplace, said):
+    Path("broken.toml").write_text(RECIPE.replace("trials = 2", "trials = 0"))
+    code, out, err = said("check", "broken.toml", "toy.toml", "--json")
+    assert (code, err) == (2, "")
+    broken, fine = json.loads(out)
+    assert [each["key"] for each in broken["error"]["problems"]] == ["search.trials"]
+    assert fine == {"recipe": "toy.toml", "ok": True}
+
+
+def test_check_judges_the_recipe_as_overridden(workplace, said):
+    assert said("check", "toy.toml", "--set", "backbone.epochs=0")[0] == 2
+    assert said("check", "toy.toml", "--set", "backbone.epochs=1")[0] == 0
+    assert said("check", "toy.toml", "--on", "nowhere")[0] == 2
+
+
+def test_plan_says_what_would_be_done_and_does_nothing(workplace, said):
+    code, out, _ = said("plan", "toy.toml")
+    assert code == 0
+    assert "2 trials of toy-words on local" in out
+    assert "\ncost:" in out
+    assert ledger.runs() == []
+    _, out, _ = said("plan", "toy.toml", "--json")
+    assert json.loads(out)["plan"]["search"]["trials"] == 2
+
+
+def test_schema_knows_the_installed_components(workplace, said):
+    code, out, _ = said("schema")
+    assert code == 0
+    assert "toy-words" in out
+    assert json.loads(out)["type"] == "object"
+
+
+# ------------------------------------------------------------------------------------ plugins, options
+
+
+def test_plugins_lists_components_with_their_owner(workplace, said):
+    code, out, _ = said("plugins")
+    assert code == 0
+    assert any(line.split()[:3] == ["backbone", "toy-words", "ftkit-toys"] for line in out.splitlines())
+    listed = json.loads(said("plugins", "--json")[1])
+    assert {"kind": "datasets", "name": "toy-reviews"}.items() <= next(
+        each for each in listed["components"] if each["name"] == "toy-reviews"
+    ).items()
+
+
+def test_a_plugin_that_was_set_aside_is_listed_with_the_reason(workplace, said):
+    broken = workplace / "site" / "ftkit_broken-1.dist-info"
+    broken.mkdir()
+    (broken / "METADATA").write_text("Metadata-Version: 2.1\nName: ftkit-broken\nVersion: 1\n")
+    (broken / "entry_points.txt").write_text("[ftkit]\nbroken = no_such_module_at_all\n")
+    plugins.load.cache_clear()
+    code, out, _ = said("plugins")
+    assert code == 0
+    assert "set aside: ftkit-broken 1: ModuleNotFoundError" in out
+    assert "toy-words" in out
+
+
+def test_options_are_those_of_the_fields(workplace, said):
+    code, out, _ = said("options", "toy-words")
+    assert code == 0
+    assert "Step size of the gradient descent." in out
+    (one,) = json.loads(said("options", "toy-words", "--json")[1])
+    epochs = next(each for each in one["options"] if each["name"] == "epochs")
+    assert (epochs["type"], epochs["default"], epochs["required"]) == ("whole number", 3, False)
+
+
+def test_a_name_of_two_kinds_shows_both(said):
+    code, out, _ = said("options", "local")
+    assert code == 0
+    assert {line.partition(",")[0] for line in out.splitlines() if line.startswith("local: ")} == {
+        "local: deployer",
+        "local: platform",
+    }
+
+
+def test_policies_and_sections_have_options_too(said):
+    for name, option in (("bandit", "slack_factor"), ("rollout", "canary"), ("search", "sampler")):
+        code, out, _ = said("options", name)
+        assert code == 0
+        assert option in out
+
+
+def test_a_misspelt_component_is_answered_with_the_nearest(workplace, said):
+    code, _, err = said("options", "toy-word")
+    assert code == 2
+    assert "Did you mean 'toy-words'?" in err
+
+
+# ------------------------------------------------------------------------------------------------ run
+
+
+def test_a_run_in_a_pipe_is_plain_lines_and_a_summary(finished):
+    assert "\x1b" not in finished
+    assert "search: trial 1 finished" in finished
+    summary = finished[finished.index("PROMOTED: 1 test passed") :]
+    assert "roc_auc" in summary
+    assert "curl" not in summary
+
+
+def test_runs_lists_and_details_them(finished, said):
+    code, out, _ = said("runs")
+    (line,) = out.splitlines()[1:]
+    assert (code, "promoted" in line) == (0, True)
+    (one,) = json.loads(said("runs", "--json")[1])
+    code, out, _ = said("runs", one["run"])
+    assert code == 0
+    assert "metric-floor" in out
+    assert "* the trial that was selected" in out
+    detail = json.loads(said("runs", one["run"], "--json")[1])
+    assert [trial["number"] for trial in detail["trials"]] == [0, 1]
+    assert detail["verdicts"][0]["test"] == "metric-floor"
+
+
+def test_a_run_that_is_not_there_is_answered_with_the_latest(finished, said):
+    code, _, err = said("runs", "nope")
+    assert code == 4
+    assert ledger.runs()[0].run in err
+
+
+def test_predict_answers_each_text_in_order_from_every_source(finished, said, monkeypatch, tmp_path):
+    run = ledger.runs()[0]
+    texts = ["sturdy solid happy perfect", "broke useless refund cracked"]
+    assert said("predict", run.run, *texts)[:2] == (0, "good\nbad\n")
+    assert said("predict", str(run.folder / "bundle"), *texts)[:2] == (0, "good\nbad\n")
+    (tmp_path / "texts.txt").write_text("\n".join(texts) + "\n")
+    assert said("predict", run.run, "--file", str(tmp_path / "texts.txt"))[:2] == (0, "good\nbad\n")
+    with (tmp_path / "texts.txt").open() as file:
+        monkeypatch.setattr(sys, "stdin", file)
+        assert said("predict", run.run, "-", texts[1])[:2] == (0, "good\nbad\nbad\n")
+    _, out, _ = said("predict", run.run, *texts, "--scores", "--json")
+    answers = [json.loads(line) for line in out.splitlines()]
+    assert [each["label"] for each in answers] == ["good", "bad"]
+    assert all(abs(sum(each["scores"].values()) - 1) < 1e-6 for each in answers)
+
+
+def test_predict_keeps_in_step_with_a_long_stream_and_its_empty_lines(finished, said, tmp_path):
+    texts = ["sturdy solid happy", "", "broke useless refund"] * 250
+    (tmp_path / "texts.txt").write_text("\n".join(texts) + "\n")
+    code, out, _ = said("predict", ledger.runs()[0].run, "--file", str(tmp_path / "texts.txt"))
+    answers = out.splitlines()
+    assert (code, len(answers)) == (0, 750)
+    assert answers[::3] == ["good"] * 250
+    assert answers[2::3] == ["bad"] * 250
+
+
+def test_predict_says_what_it_cannot_find(workplace, said):
+    code, _, err = said("predict", "nothing", "a text")
+    assert code == 2
+    assert "no bundle's folder, no run and no registered model" in err
+    (workplace / "site" / "empty").mkdir()
+    assert said("predict", "site/empty", "a text")[0] == 4
+    assert said("predict", "nothing", "--file", "nope.txt")[0] == 2
+
+
+def test_a_run_in_json_is_events_and_an_outcome_which_is_5_when_not_promoted(workplace, said):
+    code, out, err = said("run", "toy.toml", "--json", *WORSE)
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert (code, err) == (5, "")
+    assert [lines[0]["event"], lines[-2]["event"], lines[-1]["event"]] == ["run-started", "run-finished", "outcome"]
+    assert (lines[-1]["exit_code"], lines[-1]["promoted"], lines[-1]["curl"]) == (5, False, None)
+    assert said("runs")[1].splitlines()[1].split()[3:5] == ["not", "promoted"]
+
+
+def test_a_stage_that_fails_ends_in_4_and_says_what_is_kept(workplace, said):
+    code, out, err = said("run", "toy.toml", "--set", "backbone.fault=error", "--set", "search.trials=1", "--json")
+    assert code == 4
+    assert "error: " in err
+    assert json.loads(out.splitlines()[-1])["exit_code"] == 4
+    assert said("runs")[1].splitlines()[1].split()[3] == "interrupted"
+
+
+def test_an_interruption_ends_in_130_says_what_is_kept_and_the_same_command_goes_on(workplace, said):
+    slow = ["run", "toy.toml", "--set", "backbone.delay=0.3", "--set", "search.trials=3"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ftkit.cli", *slow], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        deadline = time.monotonic() + 60
+        assert process.stdout is not None
+        while "trial 0 finished" not in process.stdout.readline():
+            assert time.monotonic() < deadline
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert "Interrupted. 1 trial and everything else it finished" in err
+    assert "the same command goes on" in err
+    assert said("runs")[1].splitlines()[1].split()[3] == "interrupted"
+    code, out, _ = said(*slow)
+    assert code == 0
+    assert "goes on where it was interrupted" in out
+    assert "trial 0 starts" not in out
+    assert len(ledger.runs()) == 1
+
+
+# --------------------------------------------------------------------------------- when things go wrong
+
+
+def test_a_reader_that_goes_away_early_is_no_error(finished):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ftkit.cli", "schema"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    process.stdout.read(10)
+    process.stdout.close()
+    assert process.stderr is not None
+    assert process.stderr.read() == ""
+    assert process.wait(60) == 0
+
+
+def test_output_of_another_encoding_does_not_crash(finished):
+    for encoding in ("ascii", "latin-1"):
+        result = ftkit("runs", ledger.runs()[0].run, env={**os.environ, "PYTHONIOENCODING": encoding})
+        assert result.returncode == 0, result.stderr
+        assert "metric-floor" in result.stdout
+
+
+def test_what_nobody_foresaw_is_said_shortly_and_written_down(workplace, said, monkeypatch):
+    def break_off() -> None:
+        raise ZeroDivisionError("one by nothing")
+
+    monkeypatch.setattr(ledger, "runs", break_off)
+    code, out, err = said("runs")
+    assert (code, out) == (4, "")
+    assert "ZeroDivisionError: one by nothing" in err
+    assert "Traceback" not in err
+    (written,) = (workplace / "home" / "failures").iterdir()
+    assert "break_off" in written.read_text()
+    monkeypatch.setenv("FTKIT_DEBUG", "1")
+    assert "Traceback" in said("runs")[2]
+
+
+def test_an_end_of_file_inside_a_command_is_not_taken_for_an_interruption(workplace, said, monkeypatch):
+    def break_off() -> None:
+        raise EOFError("a pipe ended")
+
+    monkeypatch.setattr(ledger, "runs", break_off)
+    assert said("runs")[0] == 4
+
+
+def test_nothing_is_said_to_be_kept_of_a_run_that_never_began(workplace):
+    assert Session().kept() == ""
+    assert Session(run="never").kept() == ""
+
+
+# ------------------------------------------------------------------------------------------- endpoints
+
+
+def test_there_is_nothing_to_see_where_nothing_was_rolled_out(workplace, said):
+    assert said("endpoint", "status")[:2] == (
+        0,
+        "No endpoint is up: `ftkit run RECIPE` with a [deploy] section makes one.\n",
+    )
+    assert json.loads(said("endpoint", "status", "--json")[1]) == []
+    assert said("endpoint", "stop", "--all")[0] == 0
+    code, _, err = said("endpoint", "invoke", "a text")
+    assert (code, "no endpoint has been rolled out" in err) == (2, True)
+    assert said("endpoint", "stop", "one", "--all")[0] == 2
+    assert said("models")[0] == 0
+
+
+def test_an_endpoint_is_rolled_out_called_seen_and_stopped(workplace, said):
+    Path("toy.toml").write_text(
+        RECIPE + '\n[rollout]\nbake = 0.0\n\n[deploy]\nuse = "local"\nendpoint = "reviews"\nthreads = 1\n'
+    )
+    try:
+        code, out, err = said("run", "toy.toml")
+        assert code == 0, err
+        line = out.splitlines()[-1]
+        assert line.startswith("curl ")
+        if shutil.which("curl"):
+            answer = subprocess.run(line, shell=True, capture_output=True, text=True, timeout=60, check=True)
+            assert json.loads(answer.stdout)[0] in ("good", "bad")
+
+        (status,) = json.loads(said("endpoint", "status", "--json")[1])
+        assert (status["name"], [each["traffic"] for each in status["deployments"]]) == ("reviews", [100])
+        assert "reviews at http://127.0.0.1:" in said("endpoint", "status")[1]
+        texts = ["sturdy solid happy perfect", "broke useless refund cracked"]
+        assert json.loads(said("endpoint", "invoke", *texts)[1]) == ["good", "bad"]
+        assert json.loads(said("endpoint", "invoke", "reviews", *texts)[1]) == ["good", "bad"]
+        scored = json.loads(said("endpoint", "invoke", "reviews", texts[0], "--scores")[1])
+        assert scored[0]["label"] == "good"
+        assert json.loads(said("endpoint", "invoke", "--all", texts[1])[1]) == {
+            "endpoint": "reviews",
+            "answer": ["bad"],
+        }
+        assert said("endpoint", "logs", "reviews", "--lines", "5")[1].count("\n") == 5
+        assert said("endpoint", "logs", "review")[0] == 2
+
+        code, out, _ = said("run", "toy.toml", "--fresh", *WORSE)
+        assert code == 5
+        assert "NOT PROMOTED: metric-floor: " in out
+        assert out.splitlines()[-1].startswith("curl ")
+
+        assert said("endpoint", "stop", "reviews")[:2] == (0, "reviews is down\n")
+        assert json.loads(said("endpoint", "status", "--json")[1]) == []
+    finally:
+        for deployer in endpoints.known().values():
+            with contextlib.suppress(Exception):
+                deployer.stop()
+
+
+def test_a_command_in_another_thread_works_without_signals(finished, capsys):
+    codes: list[int] = []
+    thread = threading.Thread(target=lambda: codes.append(cli.main(["runs"])))
+    thread.start()
+    thread.join(30)
+    assert codes == [0]

@@ -1,0 +1,249 @@
+"""The documentation and the code say the same: every page is up to date, every hook documented and checked by a kit."""
+
+import importlib
+import os
+import re
+import subprocess
+import sys
+import tomllib
+import types
+from dataclasses import dataclass
+from importlib.metadata import distribution
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+from click.testing import CliRunner
+
+from ftkit import hookimpl, hookspecs, options, plugins, recipe, reference
+from ftkit.cli import commands
+from ftkit.errors import UsageError
+from ftkit.plugins import BUNDLED, KINDS
+from ftkit.rollout import Rollout
+from ftkit.search import POLICIES, Search
+from ftkit.testing import observers
+from ftkit.testing.observers import ObserverSuite
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+HOOKS = [name for name in vars(hookspecs) if hasattr(getattr(hookspecs, name), "ftkit_spec")]
+
+
+def folders() -> list[Path]:
+    return sorted(path.parent for path in (ROOT / "plugins").glob("*/pyproject.toml"))
+
+
+# ------------------------------------------------------------------------------------------- pages
+
+
+def test_the_reference_pages_are_up_to_date():
+    stale = reference.differences(DOCS / "reference", plugins.load())
+    assert stale == [], "`make docs` brings them up to date"
+
+
+def test_pages_that_are_out_of_date_fail_the_check_and_writing_mends_them(tmp_path):
+    runner = CliRunner()
+    folder = tmp_path / "reference"
+    folder.mkdir()
+    assert runner.invoke(reference.main, [str(folder)]).exit_code == 0
+    assert runner.invoke(reference.main, ["--check", str(folder)]).exit_code == 0
+    (folder / "cli.md").write_text("something else")
+    (folder / "gone.md").write_text("about what is gone")
+    (folder / "hooks.md").unlink()
+    result = runner.invoke(reference.main, ["--check", str(folder)])
+    assert result.exit_code == 1
+    assert [Path(line.partition(":")[0]).name for line in result.output.splitlines()[:-1]] == [
+        "cli.md",
+        "gone.md",
+        "hooks.md",
+    ]
+    assert runner.invoke(reference.main, [str(folder)]).exit_code == 0
+    assert runner.invoke(reference.main, ["--check", str(folder)]).exit_code == 0
+    assert not (folder / "gone.md").exists()
+
+
+def test_the_pages_are_the_same_wherever_they_are_made(monkeypatch, tmp_path):
+    before = reference.pages(plugins.load())
+    monkeypatch.setenv("FTKIT_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("FTKIT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("COLUMNS", "40")
+    assert reference.pages(plugins.load()) == before
+
+
+def test_pages_are_not_made_of_half_the_plugins():
+    with pytest.raises(UsageError, match="ftkit-quickstart"):
+        reference.pages(plugins.collect([]))
+
+
+def test_the_plugin_of_a_stranger_gets_no_page_here():
+    class Stranger:
+        """Another's plugin."""
+
+        @hookimpl
+        def search_spaces(self) -> list[type]:
+            return [OddSpace]
+
+    loaded = plugins.load()
+    mixed = plugins.Plugins(loaded._manager, [*loaded.found, *plugins.collect([], {"odd": Stranger()}).found], ())
+    assert reference.pages(mixed) == reference.pages(loaded)
+
+
+def test_every_command_and_every_option_of_it_is_on_its_page():
+    page = (DOCS / "reference" / "cli.md").read_text()
+    for name, command in commands.commands.items():
+        assert f"\n## ftkit {name}\n" in page
+        for param in command.params:
+            if param.param_type_name == "option":
+                assert param.help, f"{name} {param.name} has no help"
+                assert param.opts[0] in page
+
+
+# ------------------------------------------------------------------------------------------- hooks
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_every_hook_is_documented(hook):
+    assert (getattr(hookspecs, hook).__doc__ or "").strip()
+    assert f"\n## {hook}\n" in (DOCS / "reference" / "hooks.md").read_text()
+    assert f"`{hook}`" in (DOCS / "plugins.md").read_text()
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_every_hook_has_a_conformance_kit_with_tests(hook):
+    name = "observers" if hook == "on_event" else hook
+    wanted = "ObserverSuite" if hook == "on_event" else f"{KINDS[hook].__name__}Suite"
+    suite = getattr(importlib.import_module(f"ftkit.testing.{name}"), wanted)
+    assert suite.__doc__
+    assert hasattr(suite, "component")
+    assert sum(each.startswith("test_") for each in dir(suite)) >= 5
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_verb_of_a_component_is_documented(kind):
+    verbs = {name: verb for name, verb in vars(KINDS[kind]).items() if callable(verb) and not name.startswith("_")}
+    assert verbs
+    assert [name for name, verb in verbs.items() if not verb.__doc__] == []
+
+
+# -------------------------------------------------------------------------------------- components
+
+
+@pytest.mark.parametrize("found", plugins.load().found, ids=lambda each: f"{each.kind}-{each.name}")
+def test_every_option_of_every_component_says_what_it_is_for(found):
+    assert options.summary(found.component)
+    assert [each.name for each in options.options(found.component) if not each.doc] == []
+
+
+@pytest.mark.parametrize("component", [Search, Rollout, *POLICIES], ids=lambda each: each.__name__)
+def test_the_options_of_the_core_say_what_they_are_for(component):
+    assert [each.name for each in options.options(component) if not each.doc] == []
+
+
+@pytest.mark.parametrize("folder", folders(), ids=lambda each: each.name)
+def test_every_bundled_plugin_is_known_and_brings_a_conformance_test(folder):
+    with (folder / "pyproject.toml").open("rb") as file:
+        name = tomllib.load(file)["project"]["name"]
+    distribution(name)
+    offered = {each.name for each in plugins.load().found if each.plugin.split()[0] == name}
+    assert {each for each, owner in BUNDLED.items() if owner == name} == offered
+    tests = "\n".join(path.read_text() for path in (folder / "tests").rglob("*.py"))
+    kinds = {each.kind for each in plugins.load().found if each.plugin.split()[0] == name}
+    assert [kind for kind in sorted(kinds) if f"{KINDS[kind].__name__}Suite)" not in tests] == []
+
+
+# ------------------------------------------------------------------------------------ written pages
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.glob("**/*.md")), ids=lambda page: page.relative_to(DOCS).as_posix())
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text()):
+        if "://" not in target:
+            assert (page.parent / target).exists(), target
+
+
+def test_the_commands_in_written_pages_exist():
+    for page in DOCS.glob("*.md"):
+        for name in re.findall(r"^\s*ftkit (\w+)", page.read_text(), re.MULTILINE):
+            assert name in commands.commands, f"{page.name}: ftkit {name}"
+
+
+def test_the_plugin_of_the_tutorial_works_as_it_stands_there(tmp_path):
+    page = (DOCS / "plugins.md").read_text()
+    for name, code in re.findall(r"^```(?:python|toml)\n# (\S+)\n(.*?)^```", page, re.MULTILINE | re.DOTALL):
+        (tmp_path / name).write_text(code)
+    assert tomllib.loads((tmp_path / "pyproject.toml").read_text())["project"]["entry-points"]["ftkit"] == {
+        "recall": "ftkit_recall"
+    }
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--rootdir",
+        str(tmp_path),
+        "test_recall.py",
+    ]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    result = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert result.returncode == 0, result.stdout
+    assert " passed" in result.stdout
+
+
+def test_the_backbone_of_the_tutorial_is_a_component_of_under_15_lines():
+    page = (DOCS / "plugins.md").read_text()
+    (code,) = re.findall(r"^```python\n# ftkit_modern.py\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    module = types.ModuleType("ftkit_modern")
+    sys.modules["ftkit_modern"] = module
+    try:
+        exec(code, vars(module))
+        (found,) = plugins.collect([], {"modern": module}).found
+    finally:
+        del sys.modules["ftkit_modern"]
+    assert (found.kind, found.name) == ("backbones", "modernbert-base")
+    assert "learning_rate" in [each.name for each in options.options(found.component)]
+    assert len([line for line in code.splitlines() if line.strip()]) < 15
+
+
+def test_the_recipe_of_the_documentation_has_no_mistakes(tmp_path):
+    page = (DOCS / "recipes.md").read_text()
+    (tmp_path / "reviews.toml").write_text(page.partition("```toml\n")[2].partition("```")[0])
+    (tmp_path / "reviews.csv").write_text("text,label\n")
+    assert recipe.load(tmp_path / "reviews.toml").search.trials == 6
+
+
+# ---------------------------------------------------------------------------------------- observers
+
+
+@dataclass(frozen=True, kw_only=True)
+class OddSpace:
+    """A stranger's search space."""
+
+    name: ClassVar[str] = "odd"
+
+    def dimensions(self) -> dict:
+        return {}
+
+
+class Journal:
+    """An observer that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[object] = []
+
+    @hookimpl
+    def on_event(self, event: object) -> None:
+        self.told.append(event)
+
+
+class TestAnObserver(ObserverSuite):
+    @pytest.fixture
+    def component(self):
+        return Journal()
+
+
+def test_the_sample_run_of_the_kit_has_every_kind_of_event():
+    assert {type(each) for each in observers.sample_run()} == set(reference.event_types())
