@@ -23,7 +23,7 @@ from ftkit import files, options
 from ftkit.bundle import Bundle
 from ftkit.contracts import DataReport, Lineage, Registry, Trial, Verdict
 from ftkit.errors import BundleError, RegistryError
-from ftkit.testing.words import make_bundle
+from ftkit.testing.bundles import toy_bundle
 
 
 def make_lineage(bundle: Bundle, run: str = "words-20260101-000000") -> Lineage:
@@ -78,12 +78,12 @@ class RegistrySuite:
     @pytest.fixture
     def bundle(self, tmp_path: Path) -> Bundle:
         """A bundle to register."""
-        return make_bundle(tmp_path / "kit" / "bundle")
+        return toy_bundle(tmp_path / "kit" / "bundle")
 
     @pytest.fixture
     def other(self, tmp_path: Path) -> Bundle:
         """Another bundle."""
-        return make_bundle(tmp_path / "kit" / "other", classes=("negative", "positive"))
+        return toy_bundle(tmp_path / "kit" / "other", classes=("negative", "positive"))
 
     def test_it_is_a_frozen_dataclass_with_a_name(self, component: Registry) -> None:
         assert isinstance(component, Registry)

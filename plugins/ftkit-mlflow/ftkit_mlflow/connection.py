@@ -10,7 +10,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -187,11 +187,16 @@ def _client(tracking_uri: str, registry_uri: str) -> Any:
     import filelock
     from mlflow import MlflowClient
 
-    client = _Patient(MlflowClient(tracking_uri, registry_uri))
-    if file := sqlite_file(tracking_uri):
-        with filelock.FileLock(file.with_name(f".{file.name}.lock"), timeout=BUSY_SECONDS):
+    with ExitStack() as held:
+        # MLflow's own lock does not cover all that makes a new file, so that two runs would break each other.
+        for file in sorted({found for uri in (tracking_uri, registry_uri) if (found := sqlite_file(uri))}):
+            held.enter_context(filelock.FileLock(file.with_name(f".{file.name}.lock"), timeout=BUSY_SECONDS))
+        client = _Patient(MlflowClient(tracking_uri, registry_uri))
+        if urlsplit(tracking_uri).scheme not in ("http", "https", "databricks"):
             client.search_experiments(max_results=1)
-    return client
+        if urlsplit(registry_uri).scheme not in ("http", "https", "databricks"):
+            client.search_registered_models(max_results=1)
+        return client
 
 
 def _reach(uri: str) -> None:
@@ -305,7 +310,7 @@ def _refusal(error: Exception, uri: str) -> RegistryError:
             where=str(file or place),
             mend="Mend the permissions, or set FTKIT_HOME to a folder you can write to.",
         )
-    if "database is locked" in text:
+    if "database is locked" in text or (file and isinstance(error, TimeoutError)):
         return RegistryError(
             f"another process has kept the database locked for more than {BUSY_SECONDS} seconds",
             where=str(file or place),

@@ -1,0 +1,204 @@
+"""What the registry says when MLflow cannot do its part: quickly, and with a remedy."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+from ftkit_mlflow import MLflow, connection
+
+from ftkit.errors import RegistryError
+from ftkit.testing.registries import make_lineage
+
+
+def refusal(uri: str) -> RegistryError:
+    """What asking for the champion raises; it takes seconds at most and prints nothing."""
+    begun = time.monotonic()
+    with pytest.raises(RegistryError) as refused:
+        MLflow(model="reviews", tracking_uri=uri).champion()
+    assert time.monotonic() - begun < 30
+    assert refused.value.mend
+    return refused.value
+
+
+@pytest.fixture
+def database(shared: str, tmp_path: Path) -> Path:
+    """A copy of a working registry, to be damaged."""
+    MLflow(model="reviews", tracking_uri=shared).champion()
+    return Path(shutil.copy(connection.sqlite_file(shared) or "", tmp_path / "copy.db"))
+
+
+def test_a_server_that_does_not_run(capfd):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound and not listening: nobody else can take it, and nobody answers
+        uri = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        found = refusal(uri)
+    assert "cannot be reached: " in found.what
+    assert "refused" in found.what
+    assert found.where == uri
+    assert "mlflow server" in found.mend
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_server_that_never_answers(monkeypatch):
+    monkeypatch.setattr(connection, "REACH_SECONDS", 0.5)
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        assert "cannot be reached: " in refusal(f"http://127.0.0.1:{listener.getsockname()[1]}").what
+
+
+def test_a_name_nobody_knows():
+    assert "cannot be reached" in refusal("http://no-such-host.invalid:5000").what
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "said"),
+    [
+        (401, "text/plain", "does not let you in (HTTP 401)"),
+        (403, "application/json", "does not let you in (HTTP 403)"),
+        (404, "text/html", "is no MLflow server (HTTP 404)"),
+        (200, "text/html", "is no MLflow server (HTTP 200)"),
+    ],
+)
+def test_a_server_that_is_another_or_asks_for_a_password(status, kind, said):
+    with web(status, kind) as uri:
+        assert said in refusal(uri).what
+
+
+def test_a_file_that_is_no_database(tmp_path):
+    (tmp_path / "mlflow.db").write_bytes(b"these are not the tables you are looking for" * 100)
+    found = refusal(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    assert "the database is damaged" in found.what
+    assert str(tmp_path / "mlflow.db") in found.mend
+
+
+def test_a_database_that_lost_its_middle(database):
+    content = database.read_bytes()
+    database.write_bytes(content[:4096] + b"\0" * (len(content) - 4096))
+    assert "the database is damaged" in refusal(f"sqlite:///{database}").what
+
+
+@pytest.mark.parametrize(
+    ("revision", "said", "mend"),
+    [
+        ("ffffffffffff", "made by a newer MLflow", "pip install --upgrade mlflow"),
+        ("451aebb31d03", "made by an older MLflow", "mlflow db upgrade sqlite:///"),
+    ],
+)
+def test_a_database_of_another_mlflow(database, revision, said, mend):
+    with sqlite3.connect(database) as opened:
+        opened.execute("UPDATE alembic_version SET version_num = ?", (revision,))
+    opened.close()
+    found = refusal(f"sqlite:///{database}")
+    assert said in found.what
+    assert mend in found.mend
+
+
+def test_a_folder_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    assert refusal(f"sqlite:///{tmp_path / 'file' / 'mlflow.db'}").where
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write anywhere")
+def test_a_database_that_may_only_be_read(database, shared):
+    database.chmod(0o400)
+    database.parent.chmod(0o500)
+    try:
+        found = refusal(f"sqlite:///{database}")
+    finally:
+        database.parent.chmod(0o700)
+    assert "cannot be opened for writing" in found.what
+
+
+def test_a_database_without_its_driver():
+    found = refusal("postgresql+pg8000://127.0.0.1/mlflow")
+    assert "pg8000" in found.what
+    assert "pip install" in found.mend
+
+
+def test_an_experiment_that_was_deleted(shared, model, bundle):
+    from mlflow import MlflowClient
+
+    client = MlflowClient(shared)
+    number = client.create_experiment(model)
+    client.delete_experiment(number)
+    with pytest.raises(RegistryError, match="was deleted") as refused:
+        MLflow(model=model, tracking_uri=shared).track(make_lineage(bundle))
+    assert f"restore -x {number}" in refused.value.mend
+
+
+def test_a_full_disk_is_said_and_a_later_attempt_succeeds(tmp_path, database, bundle):
+    script = (
+        "import resource, signal, sys; from ftkit import bundle; from ftkit_mlflow import MLflow;"
+        "from ftkit.testing.registries import make_lineage;"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); limit = int(sys.argv[3]);"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit));"
+        "found = bundle.verify(sys.argv[1]);"
+        "MLflow(model='reviews', tracking_uri=sys.argv[2]).register(found.folder, make_lineage(found))"
+    )
+    big = bundle.folder.with_name("big")
+    from ftkit.testing.bundles import toy_bundle
+
+    found = toy_bundle(big, beside={"vocabulary.txt": "word\n" * 1_000_000})
+    uri = f"sqlite:///{database}"
+    ended = subprocess.run(
+        [sys.executable, "-c", script, str(big), uri, "4000000"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert ended.returncode != 0
+    assert "RegistryError" in ended.stderr
+    registry = MLflow(model="reviews", tracking_uri=uri)
+    assert list(registry.versions()) == []
+    assert registry.register(big, make_lineage(found)).version == "1"
+    assert registry.fetch("1", tmp_path / "fetched")
+
+
+@pytest.mark.parametrize("text", ["[Errno 28] No space left on device", "database or disk is full"])
+def test_a_full_disk_is_recognised_wherever_it_is_told(text):
+    found = connection._refusal(OSError(text), "sqlite:////data/mlflow.db")
+    assert "the disk is full" in found.what
+    assert "FTKIT_HOME" in found.mend
+
+
+def test_a_password_is_never_shown():
+    assert connection.shown("postgresql://me:secret@host/db") == "postgresql://me:***@host/db"
+    assert connection.shown("sqlite:////data/mlflow.db") == "sqlite:////data/mlflow.db"
+
+
+@contextmanager
+def web(status: int, kind: str) -> Iterator[str]:
+    """A web server that gives every request the same answer."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", kind)
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()

@@ -1,0 +1,132 @@
+"""A registered bundle served by MLflow's own tools."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+from ftkit_mlflow import MLflow
+
+from ftkit import bundle as bundles
+from ftkit.bundle import Bundle
+from ftkit.contracts import Data, Split
+from ftkit.errors import BundleError
+from ftkit.testing.registries import make_lineage
+from ftkit.testing.toys import ToyReviews
+
+TEXTS = ["sturdy bright perfect quiet happy", "broke cracked useless noisy refund"]
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """A bundle of the quickstart's real encoder, fine-tuned for a moment."""
+    quickstart = pytest.importorskip("ftkit_quickstart", reason="the quickstart plugin is not installed")
+    folder = tmp_path_factory.mktemp("encoder")
+    data: Data = ToyReviews().load(7, lambda _: None)
+    few = dataclasses.replace(data, train=Split(data.train.texts[:16], data.train.labels[:16]), cache=folder)
+    few = dataclasses.replace(few, valid=few.train).without_test()
+    backbone = quickstart.MiniLM(epochs=1, batch_size=8, max_length=32)
+    model = folder / "model"
+    model.mkdir()
+    backbone.fit(few, 7, lambda *_, **__: True).save(model)
+    return bundles.write(
+        folder / "bundle",
+        model=model,
+        classes=data.classes,
+        backbone={"use": "minilm"},
+        recipe='name = "reviews"\n',
+        card="# Reviews\n",
+        sample_texts=TEXTS,
+        about={},
+    )
+
+
+@pytest.fixture(scope="module")
+def champion(shared: str, encoder: Bundle) -> str:
+    """The name of a model whose champion is the encoder."""
+    registry = MLflow(model="encoder-reviews", tracking_uri=shared)
+    registry.promote(registry.register(encoder.folder, make_lineage(encoder)).version)
+    return registry.model
+
+
+@pytest.fixture
+def loaded(shared: str, champion: str) -> Iterator[Any]:
+    """The champion as MLflow loads it."""
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(shared)
+    try:
+        yield mlflow.pyfunc.load_model(f"models:/{champion}@champion")
+    finally:
+        mlflow.set_tracking_uri(before)
+
+
+def test_mlflow_answers_as_the_bundle_does(loaded, encoder):
+    table = pd.DataFrame({"text": TEXTS})
+    assert loaded.predict(table) == bundles.verify(encoder.folder).predict(TEXTS)
+    scored = loaded.predict(table, params={"scores": True})
+    expected = encoder.probabilities(TEXTS)
+    assert [each["label"] for each in scored] == loaded.predict(table)
+    for found, row in zip(scored, expected, strict=True):
+        assert list(found["scores"]) == list(encoder.classes)
+        assert np.allclose(list(found["scores"].values()), row)
+        assert found["score"] == max(found["scores"].values())
+
+
+def test_no_rows_missing_texts_and_empty_texts_are_answered(loaded):
+    assert loaded.predict(pd.DataFrame({"text": pd.Series([], dtype=object)})) == []
+    assert len(loaded.predict(pd.DataFrame({"text": [None, "", "great"]}))) == 3
+
+
+def test_a_request_without_texts_is_refused_by_the_signature(loaded):
+    with pytest.raises(mlflow.exceptions.MlflowException, match="text"):
+        loaded.predict(pd.DataFrame({"review": ["great"]}))
+
+
+def test_the_input_example_fits_the_signature(loaded):
+    example = loaded.metadata.load_input_example()
+    assert list(example["text"]) == TEXTS
+    assert len(loaded.predict(example)) == 2
+
+
+def test_a_bundle_that_was_changed_is_not_served(encoder, tmp_path):
+    import shutil
+
+    from ftkit_mlflow.model import _load_pyfunc
+
+    shutil.copytree(encoder.folder, tmp_path / "bundle")
+    (tmp_path / "bundle" / "README.md").write_text("changed")
+    with pytest.raises(BundleError, match=r"README\.md"):
+        _load_pyfunc(str(tmp_path / "bundle"))
+
+
+def test_mlflow_models_serve_answers_over_http(shared, champion, encoder, tmp_path, helpers):
+    port = helpers.free_port()
+    command = [sys.executable, "-m", "mlflow", "models", "serve", "--model-uri", f"models:/{champion}@champion"]
+    command += ["--env-manager", "local", "--host", "127.0.0.1", "--port", str(port)]
+    # MLflow starts uvicorn by its name, which an activated environment has on its path.
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    with helpers.started(command, tmp_path / "log", MLFLOW_TRACKING_URI=shared, PATH=path) as process:
+        helpers.wait_until_it_answers(f"http://127.0.0.1:{port}/ping", process, tmp_path / "log")
+
+        def ask(body: dict[str, Any]) -> Any:
+            request = urllib.request.Request(
+                f"http://127.0.0.1:{port}/invocations", json.dumps(body).encode(), {"Content-Type": "application/json"}
+            )
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return json.load(answer)["predictions"]
+
+        split = {"columns": ["text"], "data": [[text] for text in TEXTS]}
+        assert ask({"dataframe_split": split}) == encoder.predict(TEXTS)
+        (scored,) = ask({"dataframe_records": [{"text": TEXTS[0]}], "params": {"scores": True}})
+        assert set(scored["scores"]) == set(encoder.classes)
+        assert scored["label"] == encoder.predict(TEXTS[0])[0]
