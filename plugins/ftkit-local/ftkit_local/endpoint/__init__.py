@@ -6,7 +6,8 @@
     front.py       the front process: the public interface and the admin interface in one event loop
     proxy.py       the public interface: checks the key, picks a deployment, passes the request on
     admin.py       the admin interface, on a socket that only the user can reach
-    supervisor.py  starts the deployments' servers, watches them, restarts them, drains them
+    supervisor.py  keeps the deployments' servers alive, restarts them, drains them
+    child.py       one server process as the front sees it
     traffic.py     picks deployments so that the shares come out exactly
     server.py      a deployment's server process
 

@@ -16,7 +16,8 @@ from starlette.responses import Response
 
 from ftkit.serving.interface import interface, json_response, read_body
 from ftkit.serving.request import Limits, Refusal, too_large
-from ftkit_local.endpoint.supervisor import Server, Supervisor
+from ftkit_local.endpoint.child import Child
+from ftkit_local.endpoint.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -99,7 +100,7 @@ class Proxy:
             headers[PIN] = name
             return Response(answer.content, answer.status_code, headers)
 
-    def _any(self, tried: set[str]) -> Server:
+    def _any(self, tried: set[str]) -> Child:
         if server := self._supervisor.choose(tried):
             return server
         live = [each for each in self._supervisor.servers.values() if each.entry.traffic]
@@ -107,7 +108,7 @@ class Proxy:
         what = f"no deployment answers: {reasons}" if live else "no deployment has traffic"
         raise Refusal(503, what, mend="Send the request again in a moment.", headers=_LATER)
 
-    def _pinned(self, name: str, tried: set[str]) -> Server:
+    def _pinned(self, name: str, tried: set[str]) -> Child:
         server = self._supervisor.servers.get(name)
         if not server:
             raise Refusal(

@@ -1,0 +1,130 @@
+"""A deployment's server process as the front sees it: started, looked at, ended, and the requests it has in hand."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Literal
+
+import httpx2
+
+from ftkit.encoders.environment import process_environment
+from ftkit_local.endpoint.folder import Entry, Folder, begin_log
+
+END = 5.0
+"""Seconds a server has to end by itself."""
+
+
+class Child:
+    """The server process of one deployment, and the requests it has in hand."""
+
+    def __init__(self, folder: Folder, entry: Entry) -> None:
+        self.folder = folder
+        self.entry = entry
+        self.state: Literal["starting", "ready", "failed", "leaving"] = "starting"
+        self.reason = "the server process is being started"
+        self.process: asyncio.subprocess.Process | None = None
+        self.restarts = 0
+        self.requests = 0
+        self.errors = 0
+        self.in_flight = 0
+        self.idle = asyncio.Event()
+        self.idle.set()
+        self.leaving: asyncio.Task[None] | None = None
+        self.watching: asyncio.Task[None] | None = None
+        # Of this front's own, so that a server that outlived another front by a moment cannot be in the way.
+        self.socket = f"deployments/{entry.name}/{os.getpid()}.sock"
+        self.client = httpx2.AsyncClient(
+            transport=httpx2.AsyncHTTPTransport(
+                uds=self.socket,
+                verify=False,
+                limits=httpx2.Limits(max_connections=None, max_keepalive_connections=256, keepalive_expiry=3600),
+            ),
+            base_url="http://deployment",
+            timeout=httpx2.Timeout(entry.request_timeout, connect=10),
+        )
+
+    @contextmanager
+    def flight(self) -> Iterator[None]:
+        """A request in hand: the deployment does not go before it is answered."""
+        self.in_flight += 1
+        self.requests += 1
+        self.idle.clear()
+        try:
+            yield
+        finally:
+            self.in_flight -= 1
+            if not self.in_flight:
+                self.idle.set()
+
+    def describe(self) -> dict[str, Any]:
+        """How the deployment is doing, as the admin interface says it."""
+        return {
+            "name": self.entry.name,
+            "traffic": self.entry.traffic,
+            "bundle_hash": self.entry.bundle_hash,
+            "state": self.state,
+            "reason": self.reason,
+            "restarts": self.restarts,
+            "requests": self.requests,
+            "errors": self.errors,
+            "in_flight": self.in_flight,
+            "pid": self.process.pid if self.process and self.process.returncode is None else None,
+        }
+
+    async def start(self) -> asyncio.subprocess.Process:
+        """Start the process: a session of its own, output to the deployment's log, input from this process alone."""
+        self.state, self.reason = "starting", "the server process is being started"
+        begin_log(self.folder.log(self.entry.name))
+        for stale in (self.folder.deployments / self.entry.name).glob("*.sock"):
+            stale.unlink(missing_ok=True)
+        with self.folder.log(self.entry.name).open("ab") as output:
+            self.process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *("-P", "-m", "ftkit_local.endpoint.server"),
+                f"deployments/{self.entry.name}/bundle",
+                self.socket,
+                json.dumps(dict(self.entry.limits)),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                env=_environment(self.entry.threads),
+            )
+        return self.process
+
+    async def look(self) -> None:
+        """Ask the server whether it is ready; one that does not listen yet is still starting."""
+        try:
+            answer = await self.client.get("/readyz", timeout=5)
+            said = answer.json()
+        except (httpx2.TransportError, ValueError):
+            return
+        self.state, self.reason = said["status"], said["reason"]
+
+    async def end(self) -> None:
+        """End the process, gently at first."""
+        if not (process := self.process) or process.returncode is not None:
+            return
+        for kill in (process.terminate, process.kill):
+            with suppress(ProcessLookupError):
+                kill()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(process.wait(), END)
+                return
+
+
+def _environment(threads: int) -> dict[str, str]:
+    """The environment of a server: threads and allocator set, no connection to any hub, every line logged at once."""
+    return {
+        **os.environ,
+        **process_environment(threads),
+        "HF_HUB_OFFLINE": "1",
+        "OMP_NUM_THREADS": str(threads),
+        "PYTHONFAULTHANDLER": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
