@@ -16,6 +16,8 @@ import pytest
 from ftkit import cli, endpoints, ledger, plugins
 from ftkit.commands import Session
 from ftkit.testing import toys
+from ftkit.testing.bundles import BAD, GOOD, toy_bundle
+from ftkit.testing.registries import make_lineage
 
 RECIPE = """\
 name = "toy"
@@ -500,6 +502,34 @@ def test_an_endpoint_is_rolled_out_called_seen_and_stopped(workplace, said):
         for deployer in endpoints.known().values():
             with contextlib.suppress(Exception):
                 deployer.stop()
+
+
+def test_registered_models_are_listed_and_answer_by_name_and_version(workplace, said):
+    address = f"sqlite:///{workplace / 'mlflow.db'}"
+    section = f'[registry]\nuse = "mlflow"\nmodel = "shelf"\ntracking_uri = "{address}"\n'
+    # Of a recipe whose data set is not installed any more: its models are still there.
+    ledger.begin("old", f'[dataset]\nuse = "gone"\n\n{section}')
+    ledger.begin("older", section)
+    registry = plugins.load().find("registries", "mlflow")(model="shelf", tracking_uri=address)
+    code, _, err = said("predict", "shelf", GOOD)
+    assert (code, "has no champion yet" in err) == (2, True)
+    bundle = toy_bundle(workplace / "bundle")
+    version = registry.register(bundle.folder, make_lineage(bundle))
+    registry.promote(version.version)
+
+    (listed,) = json.loads(said("models", "--json")[1])
+    assert (listed["model"], listed["version"], listed["aliases"]) == ("shelf", "1", ["champion"])
+    assert said("models")[1].splitlines()[1].startswith("shelf  1        champion  accuracy 0.8000")
+    assert json.loads(said("models", "--registry", "other", "--json")[1]) == []
+    assert said("predict", "shelf", GOOD, BAD)[:2] == (0, "good\nbad\n")
+    assert said("predict", "shelf:1", BAD)[:2] == (0, "bad\n")
+    code, _, err = said("predict", "shelf:9", BAD)
+    assert (code, "There are versions 1." in err) == (2, True)
+
+    # A copy that was damaged since is fetched again.
+    (kept,) = (workplace / "home" / "models" / "shelf" / "1").rglob("weights.npy")
+    kept.write_bytes(b"")
+    assert said("predict", "shelf", GOOD)[:2] == (0, "good\n")
 
 
 def test_a_command_in_another_thread_works_without_signals(finished, capsys):

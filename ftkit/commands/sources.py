@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
-from ftkit import files, ledger
+from ftkit import files, ledger, options, plugins
 from ftkit import recipe as recipes
 from ftkit.bundle import MANIFEST, Bundle, verify
 from ftkit.contracts import Registry, Version
-from ftkit.errors import BundleError, FtkitError, RegistryError, UsageError
+from ftkit.errors import BundleError, PluginError, RegistryError, UsageError
 
 
 def registries(paths: Sequence[Path] = ()) -> Iterator[Registry]:
@@ -20,19 +20,17 @@ def registries(paths: Sequence[Path] = ()) -> Iterator[Registry]:
         found = [plan.registry for plan in map(recipes.load, paths) if plan.registry is not None]
         yield from (each for index, each in enumerate(found) if each not in found[:index])
         return
-    seen: set[str] = set()
+    seen: list[dict[str, Any]] = []
     for run in ledger.runs():
         try:
-            text = (run.folder / "recipe.toml").read_text(encoding="utf-8")
-            section = json.dumps(tomllib.loads(text).get("registry"), sort_keys=True, default=str)
+            section = dict(tomllib.loads((run.folder / "recipe.toml").read_text(encoding="utf-8"))["registry"])
             if section in seen:
                 continue
-            seen.add(section)
-            registry = recipes.loads(text).registry
-        except (OSError, ValueError, FtkitError):
-            continue  # a run of a recipe that is valid no more, or whose plugins are gone
-        if registry is not None:
-            yield registry
+            seen.append(dict(section))
+            # Of the section alone: the rest of an old recipe may need plugins that are gone.
+            yield options.build(plugins.load().find("registries", section.pop("use")), section)
+        except (OSError, ValueError, LookupError, options.Mistakes, PluginError):
+            continue  # no registry, or one that is not installed any more
 
 
 def bundle(source: str) -> Bundle:
