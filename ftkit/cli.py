@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import click
 
 from ftkit import __version__, files
-from ftkit.commands import Session
+from ftkit.commands import Ending
 from ftkit.commands.completion import completion
 from ftkit.commands.endpoint import endpoint
 from ftkit.commands.installed import options, plugins
@@ -56,7 +56,7 @@ for command in (run, check, plan, schema, plugins, options, runs, models, predic
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out a command line and return its exit code."""
-    session = Session()
+    ending = Ending()
     for stream in (sys.stdout, sys.stderr):
         terminal.forgiving(stream)
     if instruction := os.environ.get("_FTKIT_COMPLETE"):
@@ -64,18 +64,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         return shell_complete(commands, {}, "ftkit", "_FTKIT_COMPLETE", instruction)
     try:
-        code = _carry_out(list(sys.argv[1:] if arguments is None else arguments), session)
+        code = _carry_out(list(sys.argv[1:] if arguments is None else arguments), ending)
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader has what it wanted. Python would complain once more when it flushes at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = session.code
+        code = ending.code
     return code
 
 
-def _carry_out(arguments: list[str], session: Session) -> int:
+def _carry_out(arguments: list[str], ending: Ending) -> int:
     try:
-        with commands.make_context("ftkit", arguments, obj=session) as context:
+        with commands.make_context("ftkit", arguments, obj=ending) as context:
             return int(commands.invoke(context) or 0)
     except click.exceptions.Exit as exit_:
         return exit_.exit_code
@@ -83,20 +83,20 @@ def _carry_out(arguments: list[str], session: Session) -> int:
         error.show()
         return int(ExitCode.RECIPE)
     except FtkitError as error:
-        if session.json:
+        if ending.json:
             terminal.write(terminal.json_line(failures.as_json(error)))
         failures.show(error)
         return int(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
-        terminal.write(f"\nInterrupted. {session.kept()}".rstrip(), sys.stderr)
+        terminal.write(f"\nInterrupted. {ending.kept()}".rstrip(), sys.stderr)
         return int(ExitCode.INTERRUPTED)
     except BrokenPipeError:
         raise
     except Exception as error:
-        return _unexpected(error, session)
+        return _unexpected(error, ending)
 
 
-def _unexpected(error: Exception, session: Session) -> int:
+def _unexpected(error: Exception, ending: Ending) -> int:
     """Say that ftkit or a plugin broke, and keep what a report of it needs. Returns the exit code."""
     if os.environ.get("FTKIT_DEBUG"):
         traceback.print_exception(error)
@@ -110,9 +110,9 @@ def _unexpected(error: Exception, session: Session) -> int:
         where = "The details could not be written down"
     said = FtkitError(
         f"something failed that ftkit has no better words for: {type(error).__name__}: {error}".rstrip(": "),
-        mend=f"{where}; FTKIT_DEBUG=1 shows them here. {session.kept()}".rstrip(),
+        mend=f"{where}; FTKIT_DEBUG=1 shows them here. {ending.kept()}".rstrip(),
     )
-    if session.json:
+    if ending.json:
         terminal.write(terminal.json_line(failures.as_json(said)))
     failures.show(said)
     return int(ExitCode.STAGE)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from ftkit import cli, endpoints, ledger, plugins
-from ftkit.commands import Session
+from ftkit.commands import Ending
 from ftkit.testing import toys
 from ftkit.testing.bundles import BAD, GOOD, toy_bundle
 from ftkit.testing.registries import make_lineage
@@ -443,8 +443,8 @@ def test_an_end_of_file_inside_a_command_is_not_taken_for_an_interruption(workpl
 
 
 def test_nothing_is_said_to_be_kept_of_a_run_that_never_began(workplace):
-    assert Session().kept() == ""
-    assert Session(run="never").kept() == ""
+    assert Ending().kept() == ""
+    assert Ending(run="never").kept() == ""
 
 
 # ------------------------------------------------------------------------------------------- endpoints

@@ -15,7 +15,7 @@ Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]
 
 
 @dataclass
-class Session:
+class Ending:
     """What `main` needs to know about the command when it has to say how it ended."""
 
     json: bool = False

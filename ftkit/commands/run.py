@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ftkit.commands import Session, completer, component_names
+from ftkit.commands import Ending, completer, component_names
 
 if TYPE_CHECKING:
     from ftkit.contracts import Emit, Endpoint, Outcome
@@ -54,7 +54,7 @@ def recipe_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--plain", is_flag=True, help="Print plain lines, on a terminal too.")
 @click.pass_obj
 def run(
-    session: Session,
+    ending: Ending,
     recipe: Path,
     overrides: Sequence[str],
     on: str | None,
@@ -72,11 +72,11 @@ def run(
     from ftkit import display, runner
     from ftkit import recipe as recipes
 
-    session.json = json_
+    ending.json = json_
     plan = recipes.load(recipe, overrides, on=on, deploy=deploy, offline=offline, fresh=fresh)
     with display.printer(plain or None, json=json_) as printer, _terminable():
-        outcome = runner.run(plan, _remembering(session, printer))
-    session.code = outcome.exit_code
+        outcome = runner.run(plan, _remembering(ending, printer))
+    ending.code = outcome.exit_code
     _say(outcome, plan, json_)
     return outcome.exit_code
 
@@ -94,13 +94,13 @@ def _terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _remembering(session: Session, emit: Emit) -> Emit:
+def _remembering(ending: Ending, emit: Emit) -> Emit:
     """The same `emit`, which also notes which run it is, so that an interruption can say what is kept."""
     from ftkit.events import Event, RunStarted
 
     def tell(event: Event) -> None:
         if isinstance(event, RunStarted):
-            session.run = event.run
+            ending.run = event.run
         emit(event)
 
     return tell
