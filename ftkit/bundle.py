@@ -123,7 +123,9 @@ def verify(folder: str | Path) -> Bundle:
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         format_, listed = manifest["format"], dict(manifest["files"])
-        manifest["classes"], manifest["backbone"]["use"]
+        manifest["backbone"]["use"]
+        if not all(isinstance(each, str) for each in manifest["classes"]) or not isinstance(manifest["classes"], list):
+            raise TypeError("classes are a list of names")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BundleError("the manifest cannot be read", where=str(path), mend=_AGAIN) from error
     if format_ != FORMAT:
@@ -135,7 +137,15 @@ def verify(folder: str | Path) -> Bundle:
     present = set(_names(folder))
     missing = sorted(set(listed) - present)
     foreign = sorted(present - set(listed))
-    changed = sorted(name for name in present & set(listed) if files.sha256(folder / name) != listed[name])
+    try:
+        changed = sorted(name for name in present & set(listed) if files.sha256(folder / name) != listed[name])
+        digest = files.sha256(path)
+    except OSError as error:
+        raise BundleError(
+            f"the bundle cannot be read: {error.strerror or error}",
+            where=str(error.filename or folder),
+            mend="Mend the permissions or the disk, or fetch the bundle again from the registry.",
+        ) from error
     for what, names in (
         ("missing", missing),
         ("changed since it was written", changed),
@@ -144,9 +154,10 @@ def verify(folder: str | Path) -> Bundle:
         if names:
             shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
             raise BundleError(f"the bundle is damaged: {what}: {shown}", where=str(folder), mend=_AGAIN)
-    return Bundle(folder, manifest, files.sha256(path))
+    return Bundle(folder, manifest, digest)
 
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 _AGAIN = "Fetch it again from the registry, or run the recipe again; do not edit a bundle by hand."
 
 
@@ -157,7 +168,8 @@ def _names(folder: Path) -> list[str]:
 
 
 def _unwritable(folder: Path, error: OSError) -> BundleError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    # Copying a folder tells the errors of its files as text only.
+    if error.errno in _FULL or any(f"[Errno {each}]" in str(error) for each in _FULL):
         return BundleError(
             "the disk is full; the bundle was not written and nothing half-made was left",
             where=str(folder),

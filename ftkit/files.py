@@ -62,10 +62,25 @@ def whole_folder(path: Path) -> Iterator[Path]:
             if file.is_file():
                 with file.open("rb") as opened:
                     os.fsync(opened.fileno())
-        shutil.rmtree(path, ignore_errors=True)
-        os.replace(partial, path)
+        _take_place(partial, path)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _take_place(new: Path, path: Path) -> None:
+    """Put a folder where another may be, which is removed only when the new one is there."""
+    old = new.with_suffix(".old")
+    try:
+        os.replace(path, old)
+    except FileNotFoundError:
+        os.replace(new, path)
+        return
+    try:
+        os.replace(new, path)
+    except BaseException:
+        os.replace(old, path)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def sha256(path: Path) -> str:

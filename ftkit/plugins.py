@@ -134,19 +134,19 @@ def collect(entries: Iterable[EntryPoint], objects: Mapping[str, object] | None 
     for entry in sorted(entries, key=lambda each: each.name):
         owner = _owner(entry)
         try:
-            loaded[owner] = entry.load()
-        except Exception as error:
+            plugin = entry.load()
+        except (Exception, SystemExit) as error:
             broken.append(Broken(owner, f"{type(error).__name__}: {error}"))
+            continue
+        if not any(plugin is known for known in loaded.values()):
+            loaded[owner if owner not in loaded else f"{owner} ({entry.value})"] = plugin
     for owner, plugin in loaded.items():
-        manager.register(plugin, name=owner)
-    try:
-        manager.check_pending()
-    except pluggy.PluginValidationError as error:
-        near = difflib.get_close_matches(str(error).split("'")[1], [*KINDS, "on_event"], 1)
-        raise PluginError(
-            f"a plugin offers a hook that ftkit does not have: {error}",
-            mend=f"Did you mean {near[0]!r}?" if near else f"The hooks are {', '.join([*KINDS, 'on_event'])}.",
-        ) from error
+        try:
+            manager.register(plugin, name=owner)
+        except pluggy.PluginValidationError as error:
+            manager.unregister(name=owner)
+            broken.append(Broken(owner, " ".join(str(error).split())))
+    _no_misspelt_hook(manager)
 
     found: dict[tuple[str, str], Found] = {}
     for kind, protocol in KINDS.items():
@@ -176,6 +176,19 @@ def kind_noun(kind: str) -> str:
     )
 
 
+def _no_misspelt_hook(manager: pluggy.PluginManager) -> None:
+    """Raises: PluginError for a hook that ftkit does not have, naming the plugin and the nearest hook."""
+    try:
+        manager.check_pending()
+    except pluggy.PluginValidationError as error:
+        name = str(error).split("'")[1]
+        near = difflib.get_close_matches(name, [*KINDS, "on_event"], 1)
+        raise PluginError(
+            f"{manager.get_name(error.plugin)} offers a hook that ftkit does not have: {name}",
+            mend=f"Did you mean {near[0]!r}?" if near else f"The hooks are {', '.join([*KINDS, 'on_event'])}.",
+        ) from error
+
+
 def _owner(entry: EntryPoint) -> str:
     return f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.value
 
@@ -188,19 +201,20 @@ def _conforms(component: Any, kind: str, protocol: type, owner: str) -> None:
             f"{owner} offers {component!r} as a {noun}, which is no dataclass",
             mend="Return classes decorated with @dataclass(frozen=True, kw_only=True).",
         )
-    if not isinstance(getattr(component, "name", None), str):
+    name = getattr(component, "name", None)
+    if not isinstance(name, str):
         raise PluginError(
             f"{owner} offers {component.__name__}, which has no name", mend='Give the class `name = "…"`.'
         )
     if not component.__dataclass_params__.frozen:  # type: ignore[attr-defined]
         raise PluginError(
-            f"{owner} offers the {noun} {component.name!r}, which is not frozen",
+            f"{owner} offers the {noun} {name!r}, which is not frozen",
             mend="Decorate it with @dataclass(frozen=True, kw_only=True): components are values.",
         )
-    verbs = [name for name in vars(protocol) if not name.startswith("_") and callable(getattr(protocol, name))]
+    verbs = [verb for verb in vars(protocol) if not verb.startswith("_") and callable(getattr(protocol, verb))]
     missing = [verb for verb in verbs if not callable(getattr(component, verb, None))]
     if missing:
         raise PluginError(
-            f"{owner} offers the {noun} {component.name!r} without {', '.join(missing)}",
+            f"{owner} offers the {noun} {name!r} without {', '.join(missing)}",
             mend=f"The protocol is ftkit.contracts.{protocol.__name__}.",
         )

@@ -1,0 +1,118 @@
+"""Files and folders are whole or not there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from ftkit import files
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_home_and_cache_are_where_the_environment_says(tmp_path, monkeypatch):
+    monkeypatch.setenv("FTKIT_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("FTKIT_CACHE", "~/cache")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert files.home() == tmp_path / "home"
+    assert files.cache() == tmp_path / "cache"
+
+
+def test_home_and_cache_are_the_users_own_folders_otherwise(monkeypatch):
+    monkeypatch.delenv("FTKIT_HOME", raising=False)
+    monkeypatch.delenv("FTKIT_CACHE", raising=False)
+    assert files.home().is_absolute()
+    assert files.home().name == files.cache().name == "ftkit"
+    assert files.home() != files.cache()
+
+
+def test_a_file_is_written_with_its_folders_and_nothing_beside_it(tmp_path):
+    files.write_text(tmp_path / "a" / "b.txt", "größer\n")
+    assert (tmp_path / "a" / "b.txt").read_bytes() == "größer\n".encode()
+    assert names(tmp_path / "a") == ["b.txt"]
+
+
+def test_a_file_that_cannot_be_written_keeps_its_old_content(tmp_path, monkeypatch):
+    files.write_text(tmp_path / "a", "old")
+
+    def fail(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="No space"):
+        files.write_text(tmp_path / "a", "new")
+    assert (tmp_path / "a").read_text() == "old"
+    assert names(tmp_path) == ["a"]
+
+
+def test_equal_values_give_equal_json(tmp_path):
+    files.write_json(tmp_path / "one", {"b": 1, "a": [1.5, "x"]})
+    files.write_json(tmp_path / "two", {"a": [1.5, "x"], "b": 1})
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+    assert json.loads((tmp_path / "one").read_text()) == {"a": [1.5, "x"], "b": 1}
+
+
+def test_a_folder_appears_when_its_block_ends(tmp_path):
+    target = tmp_path / "deep" / "folder"
+    with files.whole_folder(target) as partial:
+        (partial / "a").write_text("a")
+        assert not target.exists()
+    assert (target / "a").read_text() == "a"
+    assert names(tmp_path / "deep") == ["folder"]
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt()])
+def test_a_block_that_fails_leaves_the_old_folder_and_nothing_else(tmp_path, error):
+    target = tmp_path / "folder"
+    with files.whole_folder(target) as partial:
+        (partial / "old").write_text("old")
+
+    def fill() -> None:
+        with files.whole_folder(target) as partial:
+            (partial / "new").write_text("new")
+            raise error
+
+    with pytest.raises(type(error)):
+        fill()
+    assert names(target) == ["old"]
+    assert names(tmp_path) == ["folder"]
+
+
+def test_a_folder_replaces_an_older_one_with_all_it_held(tmp_path):
+    target = tmp_path / "folder"
+    for name in ("first", "second"):
+        with files.whole_folder(target) as partial:
+            (partial / name).write_text(name)
+    assert names(target) == ["second"]
+    assert names(tmp_path) == ["folder"]
+
+
+def test_the_old_folder_comes_back_when_the_new_one_cannot_take_its_place(tmp_path, monkeypatch):
+    target = tmp_path / "folder"
+    with files.whole_folder(target) as partial:
+        (partial / "old").write_text("old")
+    replace = os.replace
+
+    def refuse(source: Path, destination: Path) -> None:
+        if str(source).endswith(".partial") and destination == target:
+            raise OSError(5, "Input/output error")
+        replace(source, destination)
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(OSError, match="Input/output"), files.whole_folder(target) as partial:
+        (partial / "new").write_text("new")
+    assert names(target) == ["old"]
+    assert names(tmp_path) == ["folder"]
+
+
+def test_sha256_is_that_of_the_content(tmp_path):
+    (tmp_path / "a").write_bytes(b"content" * 100_000)
+    assert files.sha256(tmp_path / "a") == hashlib.sha256(b"content" * 100_000).hexdigest()
+    with pytest.raises(FileNotFoundError):
+        files.sha256(tmp_path / "b")

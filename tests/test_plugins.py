@@ -1,0 +1,249 @@
+"""Plugins: found by their entry points, refused when they clash, set aside when they do not work."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+import pytest
+
+from ftkit import hookimpl, plugins
+from ftkit.errors import PluginError
+from ftkit.events import Noticed
+from ftkit.space import Choice
+
+
+@dataclass(frozen=True, kw_only=True)
+class Space:
+    """A search space that is as it should be."""
+
+    name: ClassVar[str] = "tiny"
+
+    def dimensions(self) -> dict[str, Choice]:
+        return {"epochs": Choice((1, 2))}
+
+
+def offering(*components: Any, hook: str = "search_spaces") -> SimpleNamespace:
+    """A plugin that offers these components by one hook."""
+
+    def offer() -> list[Any]:
+        return list(components)
+
+    offer.__name__ = hook
+    return SimpleNamespace(**{hook: hookimpl(offer)})
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Installs a module as a distribution with an entry point, as pip does, and loads all plugins of the folder."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def install(distribution: str, source: str, *, modules: int = 1) -> plugins.Plugins:
+        info = tmp_path / f"{distribution.replace('-', '_')}-1.2.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.2\n")
+        lines = []
+        for number in range(modules):
+            module = f"{distribution.replace('-', '_')}_{number}_{tmp_path.name.replace('-', '_')}"
+            (tmp_path / f"{module}.py").write_text(source.replace("NUMBER", str(number)))
+            lines.append(f"{module} = {module}")
+        (info / "entry_points.txt").write_text("\n".join(["[ftkit]", *lines, ""]))
+        found = [each for each in entry_points(group="ftkit") if each.value.endswith(tmp_path.name.replace("-", "_"))]
+        return plugins.collect(found)
+
+    return install
+
+
+SPACE = """
+from dataclasses import dataclass
+from typing import ClassVar
+from ftkit import hookimpl
+from ftkit.space import Choice
+
+@dataclass(frozen=True)
+class Space:
+    "A space."
+    name: ClassVar[str] = "space-NUMBER"
+
+    def dimensions(self):
+        return {"epochs": Choice((1, 2))}
+
+@hookimpl
+def search_spaces():
+    return [Space]
+"""
+
+
+def test_a_component_is_found_by_kind_and_name_with_its_plugin(installed):
+    found = installed("ftkit-spaces", SPACE)
+    assert found.names("search_spaces") == ["space-0"]
+    assert found.find("search_spaces", "space-0")().dimensions() == {"epochs": Choice((1, 2))}
+    assert [each.plugin for each in found.found] == ["ftkit-spaces 1.2"]
+    assert found.broken == ()
+
+
+def test_one_distribution_may_hold_several_plugins(installed):
+    assert installed("ftkit-spaces", SPACE, modules=2).names("search_spaces") == ["space-0", "space-1"]
+
+
+def test_two_components_of_one_kind_and_name_name_both_owners():
+    with pytest.raises(PluginError, match=r"search space named 'tiny': one 1\.0 and two 2\.0") as refused:
+        plugins.collect([], {"one 1.0": offering(Space), "two 2.0": offering(Space)})
+    assert "Uninstall one" in refused.value.mend
+    assert refused.value.exit_code == 3
+
+
+def test_the_same_name_in_two_kinds_is_no_clash():
+    @dataclass(frozen=True)
+    class Test:
+        name: ClassVar[str] = "tiny"
+
+        def check(self, candidate: Any, champion: Any) -> Any: ...
+
+    found = plugins.collect([], {"one": offering(Space), "two": offering(Test, hook="promotion_tests")})
+    assert [(each.kind, each.name) for each in found.found] == [("promotion_tests", "tiny"), ("search_spaces", "tiny")]
+
+
+def test_a_misspelt_hook_names_the_plugin_and_the_hook_that_was_meant():
+    with pytest.raises(PluginError, match="ftkit-typo 3 offers a hook that ftkit does not have: backbone\n") as refused:
+        plugins.collect([], {"ftkit-typo 3": offering(hook="backbone")})
+    assert refused.value.mend == "Did you mean 'backbones'?"
+
+
+def test_a_hook_unlike_any_lists_them_all():
+    with pytest.raises(PluginError) as refused:
+        plugins.collect([], {"plugin": offering(hook="zzz")})
+    assert all(kind in refused.value.mend for kind in [*plugins.KINDS, "on_event"])
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("import no_such_package", "ModuleNotFoundError: No module named 'no_such_package'"),
+        ("def broken(:", "SyntaxError"),
+        ("raise SystemExit('this needs a licence')", "SystemExit: this needs a licence"),
+        ("from ftkit import hookimpl\n@hookimpl\ndef backbones(wrong):\n    return []", "wrong"),
+        (
+            "from ftkit import hookimpl\n@hookimpl\ndef backbones():\n    return 1 / 0",
+            "backbones failed: ZeroDivisionError",
+        ),
+        ("from ftkit import hookimpl\n@hookimpl\ndef backbones():\n    pass", "backbones failed: TypeError"),
+    ],
+)
+def test_a_plugin_that_does_not_work_is_named_and_the_others_still_work(installed, source, reason):
+    installed("ftkit-spaces", SPACE)
+    found = installed("ftkit-broken", source)
+    assert found.names("search_spaces") == ["space-0"]
+    (broken,) = found.broken
+    assert broken.plugin == "ftkit-broken 1.2"
+    assert reason in broken.reason
+    with pytest.raises(PluginError, match=r"ftkit-broken 1\.2 was set aside"):
+        found.find("backbones", "missing")
+
+
+def test_a_plugin_given_twice_counts_once():
+    entry = EntryPoint("core", "ftkit.promotion", "ftkit")
+    again = EntryPoint("again", "ftkit.promotion", "ftkit")
+    assert "metric-floor" in plugins.collect([entry, again]).names("promotion_tests")
+
+
+def test_a_component_that_is_not_frozen_is_refused():
+    @dataclass
+    class Loose:
+        name: ClassVar[str] = "loose"
+
+        def dimensions(self) -> Any: ...
+
+    with pytest.raises(PluginError, match="plugin offers the search space 'loose', which is not frozen"):
+        plugins.collect([], {"plugin": offering(Loose)})
+
+
+def test_a_component_without_a_name_is_refused():
+    @dataclass(frozen=True)
+    class Nameless:
+        def dimensions(self) -> Any: ...
+
+    with pytest.raises(PluginError, match="plugin offers Nameless, which has no name"):
+        plugins.collect([], {"plugin": offering(Nameless)})
+
+
+def test_a_component_without_a_verb_is_refused_with_the_protocol_to_follow():
+    @dataclass(frozen=True)
+    class Lazy:
+        name: ClassVar[str] = "lazy"
+
+        def register(self) -> Any: ...
+
+        def champion(self) -> Any: ...
+
+    with pytest.raises(PluginError, match="the registry 'lazy' without track, promote, fetch, versions") as refused:
+        plugins.collect([], {"plugin": offering(Lazy, hook="registries")})
+    assert "ftkit.contracts.Registry" in refused.value.mend
+
+
+@pytest.mark.parametrize("component", [Space(), "tiny", type("Plain", (), {"name": "plain"})])
+def test_what_is_no_dataclass_is_refused(component):
+    with pytest.raises(PluginError, match="which is no dataclass"):
+        plugins.collect([], {"plugin": offering(component)})
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("tinny", "Did you mean 'tiny'?"),
+        ("bert-paper", "It comes with the plugin ftkit-bert: pip install ftkit-bert."),
+        ("unheard-of", "Installed: tiny."),
+    ],
+)
+def test_a_name_that_is_not_installed_comes_with_advice(name, said):
+    found = plugins.collect([], {"plugin": offering(Space)})
+    with pytest.raises(PluginError, match=f"no search space named '{name}'") as refused:
+        found.find("search_spaces", name)
+    assert said in refused.value.mend
+
+
+def test_what_an_observer_raises_is_logged_and_stops_nobody(caplog):
+    heard: list[Any] = []
+
+    class Broken:
+        @hookimpl
+        def on_event(self, event: Any) -> None:
+            raise RuntimeError("telemetry is down")
+
+    class Works:
+        @hookimpl
+        def on_event(self, event: Any) -> None:
+            heard.append(event)
+
+    found = plugins.collect([], {"one": Broken(), "two": Works(), "three": Broken()})
+    event = Noticed("something happened")
+    with caplog.at_level(logging.ERROR, logger="ftkit"):
+        found.tell(event)
+    assert heard == [event]
+    assert [record.getMessage() for record in caplog.records] == [
+        "the observer of one failed",
+        "the observer of three failed",
+    ]
+
+
+def test_every_bundled_component_that_is_installed_comes_from_the_plugin_it_is_said_to_come_from():
+    for each in plugins.load().found:
+        owner = each.plugin.partition(" ")[0]
+        if each.name in plugins.BUNDLED and owner.startswith("ftkit-") and "toys" not in owner:
+            assert plugins.BUNDLED[each.name] == owner
+
+
+def test_finding_plugins_loads_no_heavy_library():
+    import subprocess
+
+    script = (
+        "import sys; from ftkit import plugins; plugins.load();"
+        "print([name for name in ('torch', 'transformers', 'mlflow', 'optuna', 'fastapi', 'pandas') if name in sys.modules])"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert ended.stdout.strip() == "[]"
