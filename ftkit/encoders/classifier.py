@@ -57,7 +57,7 @@ def probabilities(
         for batch in evaluation_batches(list(map(len, rows)), size):
             ids, mask = pad([rows[index] for index in batch], words.padding, limit, words.side)  # (batch, length)
             logits = model(input_ids=ids.to(device), attention_mask=mask.to(device)).logits  # (batch, classes)
-            found[batch] = torch.softmax(logits.double(), dim=-1).cpu().numpy()
+            found[batch] = torch.softmax(logits.cpu().double(), dim=-1).numpy()
     return found
 
 

@@ -15,14 +15,17 @@ if TYPE_CHECKING:
 
 def accelerator(wanted: Precision) -> tuple[Any, str]:
     """The hardware as `accelerate` finds it, and the number format to train in there. Raises: StageError."""
-    from accelerate import Accelerator, PartialState
+    import torch
+    from accelerate import Accelerator
     from accelerate.state import AcceleratorState
+    from accelerate.utils import parse_flag_from_env
 
-    AcceleratorState._reset_state()  # it would hold a second training of one process to the precision of the first
-    device = PartialState().device.type
+    found = None if parse_flag_from_env("ACCELERATE_USE_CPU") else torch.accelerator.current_accelerator(True)
+    device = found.type if found else "cpu"
     number_format = precision.choose(wanted, device)
     # On a CPU the weights themselves are bf16, see `precision.Masters`; elsewhere autocast is the proven way.
     mixed = number_format if device != "cpu" and number_format != "fp32" else "no"
+    AcceleratorState._reset_state()  # it would hold a second training of one process to the precision of the first
     return Accelerator(mixed_precision=mixed, cpu=device == "cpu"), number_format
 
 

@@ -78,6 +78,7 @@ import sys, torch
 torch.set_num_threads(1)
 from dataclasses import dataclass
 from pathlib import Path
+from safetensors.torch import save_file
 from ftkit.contracts import StopTrial
 from ftkit.encoders import Encoder
 from ftkit.testing.backbones import separable_data
@@ -90,7 +91,7 @@ encoder = Tiny(checkpoint={str(tiny)!r}, learning_rate=3e-3, batch_size=8, epoch
 rank = sys.argv[1]
 calls = []
 classifier = encoder.fit(separable_data(rows=45), 1, lambda epoch, found, **numbers: calls.append(found.shape) or True)
-classifier.save(Path({str(tmp_path)!r}) / rank)
+save_file(classifier.model.state_dict(), Path({str(tmp_path)!r}) / f"{{rank}}.safetensors")
 
 def stop(*arguments, **numbers):
     raise StopTrial("enough")
@@ -121,7 +122,7 @@ print(calls)
     said = [process.communicate(timeout=240) for process in processes]
     assert [process.returncode for process in processes] == [0, 0], said
     assert [out.strip() for out, _ in said] == ["[(24, 3), (24, 3), 'enough']", "['enough']"]
-    first, second = (load_file(tmp_path / str(rank) / "model.safetensors") for rank in range(2))
+    first, second = (load_file(tmp_path / f"{rank}.safetensors") for rank in range(2))
     same(first, second, 0)
     same(alone, first, 2e-3)
 
