@@ -41,10 +41,14 @@ def opened(tracking_uri: str, registry_uri: str) -> Iterator[Any]:
     Raises: RegistryError for whatever MLflow, the database or the network refuses.
     """
     with _one_at_a_time, _settings():
-        place = tracking_uri
         try:
             import mlflow.exceptions
-
+        except ImportError as error:
+            raise RegistryError(
+                f"mlflow cannot be imported: {error}", mend="pip install --force-reinstall mlflow"
+            ) from error
+        place = tracking_uri
+        try:
             with _quiet():
                 for place in dict.fromkeys((tracking_uri, registry_uri)):
                     _reach(place)

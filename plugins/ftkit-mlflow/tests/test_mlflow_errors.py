@@ -128,6 +128,12 @@ def test_a_database_without_its_driver():
     assert "pip install" in found.mend
 
 
+def test_an_mlflow_that_does_not_import(monkeypatch, shared):
+    monkeypatch.setitem(sys.modules, "mlflow.exceptions", None)
+    found = refusal(shared)
+    assert "mlflow cannot be imported" in found.what
+
+
 def test_an_experiment_that_was_deleted(shared, model, bundle):
     from mlflow import MlflowClient
 

@@ -177,7 +177,7 @@ def test_registering_goes_on_after_a_crash_at_any_call(shared, model, bundle, mo
     registry = MLflow(model=model, tracking_uri=shared)
     real = connection._client(shared, shared)
     calls = 0
-    for last in range(0, 1000, 4):
+    for last in range(0, 1000, 6):
         run = f"run-{last}"
         broken = _Crashing(real, last)
         with monkeypatch.context() as patched:
@@ -223,7 +223,7 @@ def test_a_file_that_another_process_writes_is_waited_for(shared, model, bundle,
     from mlflow.exceptions import MlflowException
 
     real = connection._client(shared, shared)
-    busy = _Busy(real._client, times=2)
+    busy = _Busy(real._client, times=1)
     monkeypatch.setattr(connection, "_client", lambda *_: connection._Patient(busy))
     assert MLflow(model=model, tracking_uri=shared).register(bundle.folder, make_lineage(bundle)).version == "1"
     assert busy.refused > 10
