@@ -38,12 +38,15 @@ def evaluation_batches(lengths: Sequence[int] | np.ndarray, size: int) -> list[n
 
 
 def pad(rows: Sequence[np.ndarray], padding: int, limit: int, side: str = "right") -> tuple[torch.Tensor, torch.Tensor]:
-    """Token ids and attention mask, (rows, length), the length rounded up but never beyond the model's limit."""
+    """Token ids and attention mask, (rows, length), the length rounded up but never beyond the model's limit.
+
+    A single row stays as it is: a request that comes alone is waited for, and its kernels are quickly built.
+    """
     import numpy as np
     import torch
 
     longest = max(map(len, rows), default=1)
-    length = max(longest, min(-(-longest // ROUND) * ROUND, limit))
+    length = longest if len(rows) == 1 else max(longest, min(-(-longest // ROUND) * ROUND, limit))
     ids = np.full((len(rows), length), padding, dtype=np.int64)
     mask = np.zeros((len(rows), length), dtype=np.int64)
     for index, row in enumerate(rows):

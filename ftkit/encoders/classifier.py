@@ -56,7 +56,8 @@ def probabilities(
     with torch.inference_mode():
         for batch in evaluation_batches(list(map(len, rows)), size):
             ids, mask = pad([rows[index] for index in batch], words.padding, limit, words.side)  # (batch, length)
-            logits = model(input_ids=ids.to(device), attention_mask=mask.to(device)).logits  # (batch, classes)
+            masked = None if bool(mask.all()) else mask.to(device)  # a mask of ones is work without effect
+            logits = model(input_ids=ids.to(device), attention_mask=masked).logits  # (batch, classes)
             found[batch] = torch.softmax(logits.cpu().double(), dim=-1).numpy()
     return found
 

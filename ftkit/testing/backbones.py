@@ -140,10 +140,11 @@ class BackboneSuite:
     def loaded(self, component: Backbone, fitted: SimpleNamespace) -> Classifier:
         return type(component)().load(fitted.folder)
 
-    def test_component_is_a_frozen_value_that_survives_pickling(self, component: Any) -> None:
+    def test_component_is_a_frozen_value_that_survives_pickling(self, component: Backbone) -> None:
         assert isinstance(component, Backbone)
         assert isinstance(component.name, str)
-        assert type(component).__dataclass_params__.frozen
+        kind: Any = type(component)
+        assert kind.__dataclass_params__.frozen
         assert pickle.loads(pickle.dumps(component)) == component  # noqa: S301  # our own bytes
 
     def test_importing_it_loads_neither_torch_nor_transformers(self, component: Any) -> None:

@@ -36,6 +36,12 @@ def test_lengths_are_rounded_up_but_not_beyond_what_the_model_reads():
     assert ids.shape == (2, ROUND + 3)
     assert mask.sum(dim=1).tolist() == [3, ROUND + 1]
     assert ids[0].tolist() == [1, 2, 3, *[0] * ROUND]
-    left, mask = pad([np.arange(1, 4)], 0, 512, "left")
+    left, mask = pad([np.arange(1, 4)] * 2, 0, 512, "left")
     assert left[0].tolist() == [*[0] * (ROUND - 3), 1, 2, 3]
-    assert mask.sum() == 3
+    assert mask.sum() == 6
+
+
+def test_a_row_that_comes_alone_is_not_padded():
+    ids, mask = pad([np.arange(1, 4)], 0, 512)
+    assert ids.tolist() == [[1, 2, 3]]
+    assert bool(mask.all())

@@ -101,6 +101,8 @@ try:
 except StopTrial as stopped:
     calls.append(str(stopped))
 print(calls)
+torch.distributed.barrier()
+torch.distributed.destroy_process_group()
 """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

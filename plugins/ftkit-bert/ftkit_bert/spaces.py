@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from ftkit.space import Choice, Dimension
 
@@ -15,7 +16,7 @@ class Original:
     Source: the accelerator's HyperDrive settings; 5.5e-5 was found good on reviews of the category Automotive.
     """
 
-    name = "original"
+    name: ClassVar[str] = "original"
 
     def dimensions(self) -> Mapping[str, Dimension]:
         """Learning rates from 3.5e-5 to 6.5e-5, with batches of 8, 4 epochs, no warm-up and no weight decay."""
@@ -38,7 +39,7 @@ class BertPaper:
     Source: Devlin et al. 2019, section A.3.
     """
 
-    name = "bert-paper"
+    name: ClassVar[str] = "bert-paper"
 
     def dimensions(self) -> Mapping[str, Dimension]:
         """Batch size, learning rate and number of epochs."""
