@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import functools
 import logging
 import os
@@ -10,12 +9,14 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from ftkit.errors import FtkitError, RegistryError
+from ftkit_mlflow.addresses import shown, sqlite_file
+from ftkit_mlflow.refusals import refusal
 
 REACH_SECONDS = 10
 """How long a server may take to answer the first request of a verb."""
@@ -56,7 +57,7 @@ def opened(tracking_uri: str, registry_uri: str) -> Iterator[Any]:
         except FtkitError:
             raise
         except (mlflow.exceptions.MlflowException, OSError, sqlite3.Error) as error:
-            raise _refusal(error, place) from error
+            raise refusal(error, place) from error
         except Exception as error:
             # Drivers of databases and stores of artifacts raise trees of errors of their own.
             if type(error).__module__.split(".")[0] in (
@@ -68,7 +69,7 @@ def opened(tracking_uri: str, registry_uri: str) -> Iterator[Any]:
                 "azure",
                 "google",
             ):
-                raise _refusal(error, place) from error
+                raise refusal(error, place) from error
             raise
 
 
@@ -141,22 +142,6 @@ def holds(source: str, names: set[str], tracking_uri: str) -> bool:
     except (MlflowException, FileNotFoundError):
         return False
     return names <= {each.path.rstrip("/").rsplit("/", 1)[-1] for each in listed}
-
-
-def shown(uri: str) -> str:
-    """An address as it may be printed: without a password."""
-    parts = urlsplit(uri)
-    if not parts.password:
-        return uri
-    return parts._replace(netloc=parts.netloc.replace(f":{parts.password}@", ":***@")).geturl()
-
-
-def sqlite_file(uri: str) -> Path | None:
-    """The file of a SQLite address, or None for any other."""
-    scheme, _, path = uri.partition(":///")
-    if not scheme.startswith("sqlite") or path in ("", ":memory:"):
-        return None
-    return Path(path.partition("?")[0]).absolute()
 
 
 class _Patient:
@@ -285,91 +270,3 @@ def _quiet() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
-
-
-def _refusal(error: Exception, uri: str) -> RegistryError:
-    """What went wrong, in ftkit's words, and how to mend it."""
-    text = str(error)
-    place = shown(uri)
-    file = sqlite_file(uri)
-    if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or any(
-        each in text for each in ("No space left", "disk is full", "Disk quota exceeded")
-    ):
-        return RegistryError(
-            "the disk is full; no version was registered",
-            where=place,
-            mend="Make room, or set FTKIT_HOME to a larger disk, then give the same command: what is finished is kept.",
-        )
-    if "out-of-date database schema" in text or "Can't locate revision" in text:
-        return _schema(text, uri)
-    if any(each in text for each in ("not a database", "malformed", "file is encrypted")):
-        return RegistryError(
-            f"the database is damaged: {_line(text)}",
-            where=place,
-            mend=f"Restore {file or 'it'} from a backup, or move it away to begin with an empty registry.",
-        )
-    if "unable to open database file" in text or "readonly database" in text or isinstance(error, PermissionError):
-        return RegistryError(
-            "the database or its folder cannot be opened for writing",
-            where=str(file or place),
-            mend="Mend the permissions, or set FTKIT_HOME to a folder you can write to.",
-        )
-    if "database is locked" in text or (file and isinstance(error, TimeoutError)):
-        return RegistryError(
-            f"another process has kept the database locked for more than {BUSY_SECONDS} seconds",
-            where=str(file or place),
-            mend="End that process, or give each run a tracking_uri of its own; a MLflow server takes many at once.",
-        )
-    unreachable = urlsplit(uri).scheme in ("http", "https") and any(
-        each in text
-        for each in ("Connection", "connection", "Max retries", "timed out", "Failed to resolve", "exceptions while")
-    )
-    if unreachable:
-        return RegistryError(
-            f"the MLflow server cannot be reached: {_cause(error)}",
-            where=place,
-            mend="Start it (`mlflow server`), or mend tracking_uri; without tracking_uri a SQLite file on this machine is used.",
-        )
-    return RegistryError(
-        f"MLflow refused: {_line(text)}", where=place, mend="Nothing was lost: mend it, then give the same command."
-    )
-
-
-def _schema(text: str, uri: str) -> RegistryError:
-    """Tell a database of an older MLflow, which can be upgraded, from one of a newer, which cannot be read."""
-    import mlflow
-
-    migrations = Path(mlflow.__file__).parent / "store" / "db_migrations" / "versions"
-    words = text.replace("'", " ").replace(",", " ").split()
-    revision = next((after for before, after in zip(words, words[1:], strict=False) if before in ("version", "by")), "")
-    if revision and not any(migrations.glob(f"{revision}*")):
-        return RegistryError(
-            f"the database was made by a newer MLflow than {mlflow.__version__}",
-            where=shown(uri),
-            mend="pip install --upgrade mlflow",
-        )
-    return RegistryError(
-        f"the database was made by an older MLflow than {mlflow.__version__}",
-        where=shown(uri),
-        mend=f"Make a copy of it, then: mlflow db upgrade {shown(uri)}",
-    )
-
-
-def _line(text: str) -> str:
-    """The first line that says something, cut to a readable length."""
-    line = next((each.strip() for each in text.splitlines() if each.strip()), "it gave no reason")
-    return line if len(line) <= 300 else f"{line[:297]}…"
-
-
-def _cause(error: BaseException) -> str:
-    """The innermost reason of a failed connection: `Connection refused`, `timed out`, …"""
-    seen: list[BaseException] = []
-    found: BaseException | None = error
-    while found is not None and found not in seen:
-        seen.append(found)
-        found = found.__cause__ or found.__context__
-    for each in reversed(seen):
-        with suppress(AttributeError):
-            if each.strerror:  # type: ignore[attr-defined]
-                return str(each.strerror)  # type: ignore[attr-defined]
-    return _line(str(seen[-1]))

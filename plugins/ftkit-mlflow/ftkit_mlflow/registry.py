@@ -24,7 +24,7 @@ from ftkit import files
 from ftkit.bundle import Bundle
 from ftkit.contracts import Lineage, Version
 from ftkit.errors import BundleError, RegistryError
-from ftkit_mlflow import connection, tracking
+from ftkit_mlflow import addresses, connection, tracking
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"
@@ -111,7 +111,7 @@ class MLflow:
         with connection.opened(self._tracking, self._registry) as client:
             found = self._get(client, version)
             wanted = found.tags.get("ftkit.bundle")
-            place = f"{self.model} version {version} in {connection.shown(self._registry)}"
+            place = f"{self.model} version {version} in {addresses.shown(self._registry)}"
             if not wanted:
                 raise RegistryError(
                     "this version was not registered by ftkit, so it holds no bundle",
@@ -151,7 +151,7 @@ class MLflow:
         """The root of all artifacts, or None where a server chooses it."""
         if self.artifacts or urlsplit(self._tracking).scheme in ("http", "https", "databricks"):
             return self.artifacts
-        database = connection.sqlite_file(self._tracking)
+        database = addresses.sqlite_file(self._tracking)
         beside = database.with_name(f"{database.stem}-artifacts") if database else files.home() / "mlflow-artifacts"
         return beside.as_uri()
 
@@ -171,7 +171,7 @@ class MLflow:
             known = ", ".join(sorted((str(each.version) for each in self._all(client)), key=int, reverse=True)[:5])
             raise RegistryError(
                 f"{self.model} has no version {version}",
-                where=connection.shown(self._registry),
+                where=addresses.shown(self._registry),
                 mend=f"The latest are {known}." if known else "It has no version yet: run a recipe first.",
             )
         return found

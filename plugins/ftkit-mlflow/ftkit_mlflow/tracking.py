@@ -18,7 +18,7 @@ from typing import Any
 
 from ftkit.contracts import Lineage, Trial, Verdict
 from ftkit.errors import RegistryError
-from ftkit_mlflow import connection
+from ftkit_mlflow import addresses, connection
 
 _STATUS = {"finished": "FINISHED", "stopped": "KILLED", "failed": "FAILED"}
 
@@ -36,8 +36,8 @@ def experiment(client: Any, name: str, artifacts: str | None, uri: str) -> str:
     if found.lifecycle_stage != "active":
         raise RegistryError(
             f"the experiment {name!r} was deleted",
-            where=connection.shown(uri),
-            mend=f"MLFLOW_TRACKING_URI={connection.shown(uri)} mlflow experiments restore -x {found.experiment_id}, "
+            where=addresses.shown(uri),
+            mend=f"MLFLOW_TRACKING_URI={addresses.shown(uri)} mlflow experiments restore -x {found.experiment_id}, "
             "or give `experiment` another name.",
         )
     return str(found.experiment_id)

@@ -16,7 +16,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
-from ftkit_mlflow import MLflow, connection
+from ftkit_mlflow import MLflow, addresses, connection, refusals
 
 from ftkit.errors import RegistryError
 from ftkit.testing.registries import make_lineage
@@ -36,7 +36,7 @@ def refusal(uri: str) -> RegistryError:
 def database(shared: str, tmp_path: Path) -> Path:
     """A copy of a working registry, to be damaged."""
     MLflow(model="reviews", tracking_uri=shared).champion()
-    return Path(shutil.copy(connection.sqlite_file(shared) or "", tmp_path / "copy.db"))
+    return Path(shutil.copy(addresses.sqlite_file(shared) or "", tmp_path / "copy.db"))
 
 
 def test_a_server_that_does_not_run(capfd):
@@ -176,14 +176,14 @@ def test_a_full_disk_is_said_and_a_later_attempt_succeeds(tmp_path, database, bu
 
 @pytest.mark.parametrize("text", ["[Errno 28] No space left on device", "database or disk is full"])
 def test_a_full_disk_is_recognised_wherever_it_is_told(text):
-    found = connection._refusal(OSError(text), "sqlite:////data/mlflow.db")
+    found = refusals.refusal(OSError(text), "sqlite:////data/mlflow.db")
     assert "the disk is full" in found.what
     assert "FTKIT_HOME" in found.mend
 
 
 def test_a_password_is_never_shown():
-    assert connection.shown("postgresql://me:secret@host/db") == "postgresql://me:***@host/db"
-    assert connection.shown("sqlite:////data/mlflow.db") == "sqlite:////data/mlflow.db"
+    assert addresses.shown("postgresql://me:secret@host/db") == "postgresql://me:***@host/db"
+    assert addresses.shown("sqlite:////data/mlflow.db") == "sqlite:////data/mlflow.db"
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ftkit_mlflow import MLflow, connection
+from ftkit_mlflow import MLflow, addresses, connection
 from mlflow import MlflowClient
 
 from ftkit import bundle as bundles
@@ -58,7 +58,7 @@ def test_artifacts_go_where_the_option_says(tmp_path, shared, model, bundle):
 
 def test_the_model_registry_may_be_another_database(tmp_path, shared, model, bundle):
     MLflow(model=model, tracking_uri=shared).champion()
-    shutil.copy(connection.sqlite_file(shared), tmp_path / "models.db")  # quicker than to make its tables
+    shutil.copy(addresses.sqlite_file(shared), tmp_path / "models.db")  # quicker than to make its tables
     registry = MLflow(model=model, tracking_uri=shared, registry_uri=f"sqlite:///{tmp_path / 'models.db'}")
     version = registry.promote(registry.register(bundle.folder, make_lineage(bundle)).version)
     assert registry.champion() == version
