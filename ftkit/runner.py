@@ -58,6 +58,8 @@ def carry_out(plan: Plan, emit: Emit, search: Search) -> Outcome:
         best, bundle = select(plan, ledger, emit, data, trials)
         tested = test(plan, ledger, emit, bundle)
         lineage = _lineage(plan, ledger, data, trials, best, bundle, tested)
+        if plan.registry is not None:
+            plan.registry.track(lineage)  # once more, now with verdicts and test metrics
         version, endpoint, deployment = None, None, ""
         if tested.promoted:
             version = register(plan, ledger, emit, bundle, lineage)

@@ -47,7 +47,7 @@ def recipe_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @click.command(short_help="Carry out a recipe.")
-@click.argument("recipe", type=click.Path(path_type=Path))
+@click.argument("recipe", type=click.Path(path_type=Path), default="quickstart")
 @recipe_options
 @click.option("--fresh", is_flag=True, help="Begin anew instead of going on with an interrupted run.")
 @click.option("--json", "json_", is_flag=True, help="Print every event as a line of JSON, the outcome last.")
@@ -65,6 +65,8 @@ def run(
     plain: bool,
 ) -> int:
     """Carry out RECIPE: load the data, search, test, register and deploy.
+
+    RECIPE is a TOML file, or the name of a recipe that comes with ftkit; without one it is the quickstart.
 
     Interrupted, it goes on where it was when the same command is given again. The last line it prints is a curl
     command that calls the endpoint as it stands.
