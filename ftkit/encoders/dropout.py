@@ -1,8 +1,8 @@
 """Dropout that a CPU can afford: with torch's own, drawing random numbers takes up to half of a training step.
 
 One block of keep-or-drop factors is drawn now and then, and each use multiplies by a slice of it from a random place.
-Within a use the factors are independent; between uses the chance to meet the same slice at the same place is one in
-millions. Drop probabilities, the scale of what is kept, and repeatability by seed are those of torch's dropout.
+Within a use the factors are independent; two uses take slices from
+places of their own, which may overlap. Drop probabilities, the scale of what is kept, and repeatability by seed are those of torch's dropout.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ SIZE = 2**22
 """Factors in a block: 8 MB in bf16, so that it stays in the cache's reach; a larger use takes several slices."""
 
 RENEWED = 64
-"""Blocks' worth of factors used before the next block is drawn: drawing costs then about 1 % of a use."""
+"""Blocks' worth of factors used before the next block is drawn, so that drawing is shared by many uses."""
 
 
 class Block:
