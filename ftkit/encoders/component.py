@@ -91,12 +91,18 @@ class Encoder:
 
         The same seed gives the same weights on a CPU. Raises: CheckpointError, StageError; StopTrial passes through.
         """
+        from ftkit.encoders.environment import be_patient
+
+        be_patient()
         from ftkit.encoders.training import fit
 
         return fit(self, data, seed, report)
 
     def load(self, folder: Path) -> Classifier:
         """Read back what `save` wrote, from this folder and nowhere else. Raises: BundleError."""
+        from ftkit.encoders.environment import be_patient
+
+        be_patient()
         from ftkit.encoders.classifier import load
 
         return load(folder)

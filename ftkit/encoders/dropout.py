@@ -1,8 +1,8 @@
 """Dropout that a CPU can afford: with torch's own, drawing random numbers takes up to half of a training step.
 
 One block of keep-or-drop factors is drawn now and then, and each use multiplies by a slice of it from a random place.
-Within a use the factors are independent; two uses take slices from
-places of their own, which may overlap. Drop probabilities, the scale of what is kept, and repeatability by seed are those of torch's dropout.
+Within a slice the factors are independent; slices may overlap, so that across uses, and across the slices of one large
+use, they are not quite. Drop probabilities, the scale of what is kept, and repeatability by seed are those of torch's.
 """
 
 from __future__ import annotations
