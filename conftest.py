@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,11 +20,21 @@ def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     monkeypatch.setenv("FTKIT_CACHE", str(home / "cache"))
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, Any, pytest.TestReport]:
+    """With FTKIT_REQUIRE_SHARED, a test that skips for want of the shared data has failed."""
+    report = yield
+    if report.skipped and os.environ.get("FTKIT_REQUIRE_SHARED") and "FTKIT_SHARED" in str(report.longrepr):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} skipped, and FTKIT_REQUIRE_SHARED asks for it: {report.longrepr[-1]}"
+    return report
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """Real data for tests, beside the checkout or where FTKIT_SHARED says; tests that need it skip without it."""
     if not (_SHARED / "data").is_dir():
-        if os.environ.get("FTKIT_REQUIRE_SHARED"):
-            pytest.fail("the shared test data is missing, and FTKIT_REQUIRE_SHARED asks for it")
         pytest.skip("needs the shared test data: set FTKIT_SHARED to its folder")
     return _SHARED

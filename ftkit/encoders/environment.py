@@ -9,7 +9,6 @@ import subprocess
 import sys
 from functools import cache
 
-
 PATIENT = {"OMP_WAIT_POLICY": "passive"}
 """A thread that waits for the others gives its core away instead of spinning.
 

@@ -15,6 +15,7 @@ from ftkit_bert.spaces import BertPaper, Original
 from ftkit import plugins
 from ftkit.space import Choice, grid
 from ftkit.testing.backbones import BackboneSuite, tiny_bert
+from ftkit.testing.search_spaces import SearchSpaceSuite
 
 SHARED = Path(os.environ.get("FTKIT_SHARED", Path(__file__).parents[3].parent / "shared"))
 VOCABULARY = SHARED / "data" / "tokenizers" / "bert-base-cased" / "vocab.txt"
@@ -61,6 +62,26 @@ class TestDistilBertBaseCased(BackboneSuite):
         torch.manual_seed(0)
         DistilBertModel(config).save_pretrained(folder)
         return DistilBertBaseCased(checkpoint=str(folder), epochs=5, batch_size=8, learning_rate=5e-3)
+
+
+class TestOriginal(SearchSpaceSuite):
+    @pytest.fixture
+    def component(self):
+        return Original()
+
+    @pytest.fixture
+    def backbone(self):
+        return BertBaseCased()
+
+
+class TestBertPaper(SearchSpaceSuite):
+    @pytest.fixture
+    def component(self):
+        return BertPaper()
+
+    @pytest.fixture
+    def backbone(self):
+        return BertBaseCased()
 
 
 def test_all_backbones_and_spaces_are_offered():
