@@ -196,6 +196,10 @@ class Reader:
                 dimensions[name] = parse(given)
             except ValueError as error:
                 self._wrong((*key, name), str(error))
+        for name in dimensions:
+            if ("backbone", name) in self.document.given:
+                said = "the field is searched, so this value would never be used"
+                self._wrong(("backbone", name), said, f"Give --set search.space.{name}=[…] instead.")
         if backbone is None:
             return dimensions
         return {name: self._fitting(name, each, backbone, made, use) for name, each in dimensions.items()}

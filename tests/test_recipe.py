@@ -159,7 +159,8 @@ def test_each_mistake_says_what_and_where(write: Any, text: str, expected: str) 
     [
         ("search.space.epochs=[1.5]", "1.5 does not fit: expected whole number"),
         ("search.space.learning_rate=[-1.0]", "-1.0 does not fit"),
-        ("backbone.epochs=x", "expected whole number"),
+        ("backbone.batch_size=x", "expected whole number"),
+        ("backbone.epochs=1", "the field is searched, so this value would never be used"),
         ("promote.5.use=x", "the list has 2 entries"),
         ("name.inner=3", "goes through a value that is no table"),
         ("nonsense", "not of the form KEY=VALUE"),
@@ -179,9 +180,9 @@ def test_a_grid_over_a_continuous_range_is_refused(write: Any) -> None:
 def test_overrides_win_and_words_need_no_quotes(write: Any) -> None:
     plan = recipe.load(
         write(GOOD),
-        ["backbone.epochs=1", "search.space.epochs=[2]", "dataset.label=stars", "promote=[]", "backbone.epochs=3"],
+        ["backbone.batch_size=1", "search.space.epochs=[2]", "dataset.label=stars", "promote=[]", "backbone.batch_size=3"],
     )
-    assert plan.backbone.epochs == 3
+    assert plan.backbone.batch_size == 3
     assert plan.search.space["epochs"] == space.Choice((2,))
     assert plan.dataset.label == "stars"
     assert plan.promote == ()
@@ -255,6 +256,7 @@ def test_the_original_recipe_keeps_the_originals_settings() -> None:
     assert plan.dataset.category == "Automotive"
     assert (plan.search.trials, plan.search.concurrency, plan.search.metric) == (20, 3, "roc_auc")
     assert plan.search.policy == Bandit(slack_factor=0.1, interval=5)
-    original = recipe.load("bert_automotive", {"search.space": {"use": "original"}})
-    assert plan.search.space == original.search.space
+    for name, dimension in recipe.load("bert_automotive", {"search.space.use": "original"}).search.space.items():
+        single = space.Choice((getattr(plan.backbone, name),))
+        assert dimension == plan.search.space.get(name, single), name
     assert plan.registry.model == "sentiment_classifier"
