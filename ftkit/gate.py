@@ -35,6 +35,8 @@ class Tested:
 
 def judge(plan: Plan, ledger: Ledger, bundle: Bundle, emit: Emit) -> Tested:
     """Hear every promotion test of the plan; this is the one place that opens the test split."""
+    import numpy as np
+
     champion = plan.registry.champion() if plan.registry is not None else None
     if kept := _kept(ledger, bundle, champion):
         for verdict in kept.verdicts:
@@ -55,7 +57,7 @@ def judge(plan: Plan, ledger: Ledger, bundle: Bundle, emit: Emit) -> Tested:
         promoted=not failed,
         sentence=_decision(verdicts, failed),
         verdicts=verdicts,
-        metrics=metrics.scores(candidate.probabilities, data.test.labels),
+        metrics=metrics.scores(candidate.probabilities, np.asarray(data.test.labels)),
         champion=champion,
     )
     ledger.append(

@@ -14,12 +14,20 @@ import json
 import textwrap
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, ParamSpec, TypeVar, cast, get_args, get_origin
 
 from ftkit.contracts import FolderOrId
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def once(function: Callable[P, T]) -> Callable[P, T]:
+    """`functools.cache` that keeps the function's types."""
+    return cast("Callable[P, T]", functools.cache(function))
 
 
 @dataclass(frozen=True)
@@ -66,7 +74,7 @@ def options(component: type[Any]) -> list[Option]:
     ]
 
 
-@functools.cache
+@once
 def documents(component: type[Any]) -> Mapping[str, str]:
     """The string literal under each field, by field name; inherited fields included."""
     found: dict[str, str] = {}
@@ -202,12 +210,12 @@ def _default(field: Field[Any]) -> Any:
     return field.default_factory() if field.default_factory is not MISSING else field.default
 
 
-@functools.cache
+@once
 def _hints(component: type[Any]) -> dict[str, Any]:
     return typing.get_type_hints(component, include_extras=True)
 
 
-@functools.cache
+@once
 def _model(component: type[Any], partial: bool) -> Any:
     """A pydantic model with the component's fields: strict types, no unknown key."""
     import pydantic

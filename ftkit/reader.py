@@ -59,7 +59,7 @@ class Reader:
         registry = self._component("registry")
         deploy = self._component("deploy")
         rollout = self._plain("rollout", Rollout)
-        if self.problems:
+        if self.problems or search is None:
             return None
         return Plan(
             name=name,

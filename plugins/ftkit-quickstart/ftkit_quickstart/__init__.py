@@ -1,15 +1,17 @@
 """A pretrained encoder and a real data set that install with pip: ftkit's quickstart."""
 
+from typing import Any
+
 from ftkit import hookimpl
 from ftkit_quickstart.bbc_news import BbcNews
 from ftkit_quickstart.minilm import MiniLM
 
 
 @hookimpl
-def datasets():
+def datasets() -> list[type[Any]]:
     return [BbcNews]
 
 
 @hookimpl
-def backbones():
+def backbones() -> list[type[Any]]:
     return [MiniLM]
