@@ -1,0 +1,35 @@
+"""Promotion tests that look further than one number: for ftkit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ftkit import hookimpl
+from ftkit_strict.agreement import Agreement
+from ftkit_strict.calibration import Calibration
+from ftkit_strict.champion import NoWorseThanChampion
+from ftkit_strict.degenerate import NotDegenerate
+from ftkit_strict.direction import Direction
+from ftkit_strict.examples import Examples
+from ftkit_strict.invariance import Invariance
+from ftkit_strict.label_noise import LabelNoise
+from ftkit_strict.leakage import Leakage
+from ftkit_strict.slices import Slices
+
+
+@hookimpl
+def promotion_tests() -> Sequence[type[Any]]:
+    """Promotion tests of this plugin."""
+    return [
+        NoWorseThanChampion,
+        Agreement,
+        Calibration,
+        Slices,
+        Invariance,
+        Direction,
+        Examples,
+        Leakage,
+        LabelNoise,
+        NotDegenerate,
+    ]

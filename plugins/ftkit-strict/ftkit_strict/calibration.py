@@ -1,0 +1,133 @@
+"""Whether probabilities mean what they say: of the answers given with 80 % certainty, 80 % should be right."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from ftkit.contracts import Contender, Verdict
+from ftkit_strict import figures, scoring
+from ftkit_strict.scoring import figure
+
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.axes import Axes
+
+DRAWS = 500
+"""Simulations of a perfectly calibrated model."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """Passes when the certainty of the answers differs little from the share that is right.
+
+    The expected calibration error is the mean distance between certainty (the probability of the answer) and share of right
+    answers, over bins with equally many rows. Few rows have a positive error even when the model is calibrated perfectly: the
+    sentence says how large that part would be.
+
+    Source: Nixon et al. 2019, "Measuring Calibration in Deep Learning", and Kumar et al. 2019, "Verified Uncertainty
+    Calibration", for bins of equal mass; Brier 1950, "Verification of forecasts expressed in terms of probability";
+    Vaicenavicius et al. 2019, "Evaluating model calibration in classification", for what chance alone brings.
+    """
+
+    name: ClassVar[str] = "calibration"
+    max_error: float = 0.1
+    """The greatest expected calibration error that still passes, from 0 to 1."""
+    max_brier: float | None = None
+    """The greatest Brier score that still passes, from 0 (always sure and right) to 2; not judged when left out."""
+    bins: int = 10
+    """Number of bins, with equally many rows each."""
+
+    def __post_init__(self) -> None:
+        scoring.in_range("max_error", self.max_error, 0, 1)
+        if self.max_brier is not None:
+            scoring.in_range("max_brier", self.max_brier, 0, 2)
+        scoring.at_least("bins", self.bins, 1)
+
+    def check(self, candidate: Contender, champion: Contender | None) -> Verdict:
+        """Judge the certainty of the candidate's answers; the champion's error is told beside it."""
+        import numpy as np
+
+        if reason := scoring.trouble(candidate):
+            return Verdict(self.name, "failed", f"calibration cannot be measured: {reason}")
+        labels = scoring.labels_of(candidate)
+        probabilities = np.asarray(candidate.probabilities, dtype=np.float64)
+        certainty, right = probabilities.max(axis=1), (probabilities.argmax(axis=1) == labels).astype(float)
+        error, squared = calibration_error(certainty, right, self.bins), brier(probabilities, labels)
+        random = np.random.default_rng(candidate.seed)
+        placed = _bins(certainty, self.bins)
+        by_chance = float(
+            np.mean([_error(certainty, random.random(len(labels)) < certainty, placed) for _ in range(DRAWS)])
+        )
+        numbers = {"error": error, "brier": squared, "by_chance": by_chance, "max_error": self.max_error}
+        numbers |= {"certainty": certainty.mean(), "accuracy": right.mean()}
+        lean = "surer than right" if certainty.mean() > right.mean() else "less sure than right"
+        said = (
+            f"expected calibration error {figure(error)} (at most {figure(self.max_error)}; "
+            f"{figure(by_chance)} would be chance on {scoring.count(len(labels), 'row')}), Brier score {figure(squared)}"
+        )
+        good = error <= self.max_error + 1e-12
+        if self.max_brier is not None:
+            numbers["max_brier"] = self.max_brier
+            said += f" (at most {figure(self.max_brier)})"
+            good = good and squared <= self.max_brier + 1e-12
+        said += f"; {lean}: certainty {figure(certainty.mean())}, right {figure(right.mean())}"
+        if champion is not None and not scoring.trouble(champion):
+            theirs = np.asarray(champion.probabilities, dtype=np.float64)
+            hits = (theirs.argmax(axis=1) == labels).astype(float)
+            numbers["champion_error"] = calibration_error(theirs.max(axis=1), hits, self.bins)
+            said += f"; {champion.title} has an error of {figure(numbers['champion_error'])}"
+        drawing = self._figure(certainty, right, placed)
+        return Verdict(self.name, scoring.status(good), said, scoring.finite(numbers), drawing)
+
+    def _figure(self, certainty: np.ndarray, right: np.ndarray, placed: np.ndarray) -> str:
+        """The reliability diagram: one point for each bin."""
+        sizes, sure, hit = _means(certainty, right, placed)
+
+        def draw(axes: Axes) -> None:
+            axes.plot([0, 1], [0, 1], color=figures.INK, linestyle=":", label="as sure as right")
+            spread = (hit * (1 - hit) / sizes) ** 0.5
+            axes.errorbar(sure, hit, yerr=1.96 * spread, fmt="o-", color=figures.CALM, capsize=3, label="the candidate")
+            axes.set_xlim(min(0.45, float(certainty.min()) - 0.02), 1.02)
+            axes.set_ylim(-0.02, 1.05)
+            axes.set_xlabel("certainty")
+            axes.set_ylabel("share that is right")
+            axes.legend(loc="upper left")
+
+        return figures.drawn("Reliability diagram", draw, (5.0, 4.0))
+
+
+def calibration_error(certainty: np.ndarray, right: np.ndarray, bins: int) -> float:
+    """Expected calibration error over bins with equally many rows; `right` is 1 where the answer is."""
+    return _error(certainty, right, _bins(certainty, bins))
+
+
+def brier(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """Mean squared distance between probabilities and truth, summed over the classes: 0 to 2, as Brier defined it."""
+    import numpy as np
+
+    truth = np.eye(probabilities.shape[1])[labels]
+    return float(((probabilities - truth) ** 2).sum(axis=1).mean())
+
+
+def _bins(certainty: np.ndarray, bins: int) -> np.ndarray:
+    """The bin of each row, counted from 0 without gaps."""
+    import numpy as np
+
+    # Rows of one certainty share a bin, or the order of the rows would change the result.
+    first = np.searchsorted(np.sort(certainty), certainty)
+    wanted = first * min(bins, len(certainty)) // len(certainty)
+    return np.unique(wanted, return_inverse=True)[1]
+
+
+def _means(certainty: np.ndarray, right: np.ndarray, placed: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """By bin: rows, mean certainty, share that is right."""
+    import numpy as np
+
+    sizes = np.bincount(placed)
+    return sizes, np.bincount(placed, certainty) / sizes, np.bincount(placed, right) / sizes
+
+
+def _error(certainty: np.ndarray, right: np.ndarray, placed: np.ndarray) -> float:
+    sizes, sure, hit = _means(certainty, right, placed)
+    return float((sizes * abs(sure - hit)).sum() / sizes.sum())

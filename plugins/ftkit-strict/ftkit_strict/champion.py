@@ -1,0 +1,149 @@
+"""The comparison with the model that is live, as a statistical test on the same rows."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from ftkit import metrics
+from ftkit.contracts import Contender, Verdict
+from ftkit.search import Metric
+from ftkit_strict import figures, scoring
+from ftkit_strict.scoring import Paired, figure, percent
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoWorseThanChampion:
+    """Passes when resampling the test rows leaves no doubt that the candidate is no worse than the champion, or is better.
+
+    The interval around the difference must lie above -margin (non-inferior) or above +margin (superior), with the same
+    rows resampled for both. Too few rows give a wide interval, and a wide interval proves nothing: the test fails.
+
+    Source: Piaggio et al. 2012, "Reporting of Noninferiority and Equivalence Randomized Trials", on deciding by the
+    interval's lower end; Efron and Tibshirani 1993, "An Introduction to the Bootstrap", chapters 13 and 16.
+    """
+
+    name: ClassVar[str] = "no-worse-than-champion"
+    metric: Metric | None = None
+    """The metric to judge by; the one of the search when left out."""
+    mode: Literal["non-inferior", "superior"] = "non-inferior"
+    """Whether to show that the candidate is not worse by the margin, or that it is better by more than the margin."""
+    margin: float | None = None
+    """The difference that matters, in the metric's own unit; 0.02 when left out, and 0 in mode superior."""
+    level: float = 0.95
+    """Confidence of the two-sided interval whose lower end decides."""
+    resamples: int = 2000
+    """How often to resample the rows."""
+
+    def __post_init__(self) -> None:
+        if self.margin is not None:
+            scoring.in_range("margin", self.margin, 0, math.inf)
+            if not math.isfinite(self.margin):
+                raise ValueError("margin must be a finite number")
+        scoring.within("level", self.level)
+        scoring.at_least("resamples", self.resamples, 200)
+
+    def check(self, candidate: Contender, champion: Contender | None) -> Verdict:
+        """Compare both on the same resampled rows."""
+        if champion is None:
+            return scoring.no_champion(self.name)
+        if verdict := scoring.foreign(champion, self.name):
+            return verdict
+        metric = self.metric or candidate.metric
+        labels = scoring.labels_of(candidate)
+        if reason := scoring.trouble(candidate):
+            return self._undefined(metric, reason)
+        value = metrics.score(metric, candidate.probabilities, labels)
+        if math.isnan(value):
+            return self._undefined(metric, "the test split holds rows of one class only")
+        if len(labels) < 2:
+            return self._undefined(metric, "one row cannot be resampled")
+        if scoring.trouble(champion):
+            said = f"{scoring.TITLES[metric]} {figure(value)}; {champion.title} gave probabilities that are no numbers"
+            return Verdict(self.name, "passed", said, {"value": value})
+        held = metrics.score(metric, champion.probabilities, labels)
+        pair = scoring.paired(
+            metric,
+            candidate.probabilities,
+            champion.probabilities,
+            labels,
+            seed=candidate.seed,
+            resamples=self.resamples,
+        )
+        if not len(pair.draws):
+            return self._undefined(metric, "no resample of the rows holds two classes")
+        low, high = pair.interval(self.level)
+        bound = self._margin() if self.mode == "superior" else -self._margin()
+        met = low > bound + 1e-12 if self.mode == "superior" else low >= bound - 1e-12
+        numbers = {
+            "value": value,
+            "champion": held,
+            "difference": pair.difference,
+            "low": low,
+            "high": high,
+            "margin": self._margin(),
+            "resamples": float(len(pair.draws)),
+            "share_better": float((pair.draws > 1e-12).mean()),
+            "share_met": 1 - pair.share_below(bound),
+        }
+        said = (
+            f"{scoring.TITLES[metric]} {figure(value)} against {figure(held)} of {champion.title} on the same "
+            f"{scoring.count(len(labels), 'row')}: difference {pair.difference:+.4f} ({100 * self.level:g} % interval "
+            f"{low:+.4f} to {high:+.4f}), better in {percent(numbers['share_better'])} of {len(pair.draws):,} resamples; "
+            f"{self._decision(met)}"
+        )
+        if metric == "accuracy":
+            mine = candidate.probabilities.argmax(axis=1) == labels
+            theirs = champion.probabilities.argmax(axis=1) == labels
+            gained, lost = int((mine & ~theirs).sum()), int((~mine & theirs).sum())
+            chance = mcnemar(gained, lost)
+            numbers |= {"gained": gained, "lost": lost, "mcnemar_p": chance}
+            said += f"; {gained} rows won and {lost} lost, McNemar p = {chance:.3g}"
+        return Verdict(self.name, scoring.status(met), said, scoring.finite(numbers), self._figure(pair, bound, metric))
+
+    def _margin(self) -> float:
+        if self.margin is not None:
+            return self.margin
+        return 0.0 if self.mode == "superior" else 0.02
+
+    def _decision(self, met: bool) -> str:
+        shown = "shown" if met else "not shown"
+        if self.mode == "superior":
+            beyond = f" by more than {figure(self._margin())}" if self._margin() else ""
+            return f"{shown} to be better{beyond}"
+        return f"{shown} to be no worse by more than {figure(self._margin())}"
+
+    def _undefined(self, metric: str, reason: str) -> Verdict:
+        return Verdict(self.name, "failed", f"{scoring.TITLES[metric]} cannot be compared here: {reason}")
+
+    def _figure(self, pair: Paired, bound: float, metric: str) -> str:
+        low, high = pair.interval(self.level)
+
+        def draw(axes: Axes) -> None:
+            spread = float(pair.draws.max() - pair.draws.min())
+            edges: int | list[float] = 40 if spread > 1e-9 else [pair.difference - 0.005, pair.difference + 0.005]
+            axes.hist(pair.draws, bins=edges, color=figures.CALM)
+            axes.axvline(bound, color=figures.BAD, linestyle="--", label=f"must lie right of {bound:+.3g}")
+            axes.axvspan(low, high, color=figures.CALM, alpha=0.2, label=f"{100 * self.level:g} % interval")
+            axes.set_xlabel(f"gain in {scoring.TITLES[metric]} over the champion")
+            axes.set_ylabel("resamples")
+            axes.legend()
+
+        return figures.drawn(f"Resampled differences in {scoring.TITLES[metric]}", draw)
+
+
+def mcnemar(gained: int, lost: int) -> float:
+    """Probability of a split at least as uneven among the rows that only one got right, were both equally good.
+
+    Source: McNemar 1947, "Note on the sampling error of the difference between correlated proportions", in its exact
+    form: a two-sided binomial test.
+    """
+    from scipy.stats import binomtest
+
+    if not gained + lost:
+        return 1.0
+    return float(binomtest(gained, gained + lost, 0.5).pvalue)

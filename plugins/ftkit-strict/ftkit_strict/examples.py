@@ -1,0 +1,161 @@
+"""Whether the model gets a user's own examples right: the cases nobody would accept to see wrong."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from ftkit.contracts import Contender, Verdict
+from ftkit.errors import DataError
+from ftkit_strict import scoring
+from ftkit_strict.asking import answers
+from ftkit_strict.scoring import percent
+
+
+@dataclass(frozen=True)
+class Example:
+    """A text, the class it must get, and the line it begins in."""
+
+    text: str
+    label: str
+    line: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examples:
+    """Passes when the model answers enough of a table of texts as the table says."""
+
+    name: ClassVar[str] = "examples"
+    path: Path
+    """A csv file with a header, or a jsonl file, in UTF-8; a relative path is taken from the recipe's folder."""
+    text: str = "text"
+    """The column with the texts."""
+    label: str = "label"
+    """The column with the class names."""
+    min_share: float = 1.0
+    """The least share of the examples that must be right."""
+    show: int = 3
+    """How many wrong answers to name in the sentence."""
+
+    def __post_init__(self) -> None:
+        if self.path.suffix.lower() not in (".csv", ".jsonl"):
+            raise ValueError(f"path must name a .csv or .jsonl file, not {self.path.name}")
+        if self.text == self.label:
+            raise ValueError(f"label must be another column than text, not {self.label!r}")
+        scoring.in_range("min_share", self.min_share, 0, 1)
+        scoring.at_least("show", self.show, 0)
+
+    def check(self, candidate: Contender, champion: Contender | None) -> Verdict:
+        """Ask the candidate. Raises: DataError for a file that cannot be read, and for a label that is no class."""
+        import numpy as np
+
+        rows = read(self.path, self.text, self.label)
+        classes = candidate.data.classes
+        for row in rows:
+            if row.label not in classes:
+                raise DataError(
+                    f"the label {row.label!r} is no class of the data set",
+                    where=f"{self.path}:{row.line}",
+                    mend=f"The classes are {scoring.listed(classes, 20)}.",
+                )
+        found = answers(candidate, [row.text for row in rows])
+        wanted = np.array([classes.index(row.label) for row in rows])
+        sound = np.isfinite(found).all(axis=1)
+        said = np.where(sound[:, None], found, 0).argmax(axis=1)
+        right = sound & (said == wanted)
+        share = float(right.mean())
+        good = share >= self.min_share - 1e-12
+        sentence = f"{int(right.sum()):,} of {scoring.count(len(rows), 'example')} ({percent(share)}) are right, "
+        sentence += f"{percent(self.min_share)} must be"
+        wrong = [
+            f"line {rows[index].line} {scoring.quoted(rows[index].text)} is {scoring.printable(rows[index].label)}, "
+            + (f"answered {scoring.printable(classes[said[index]])}" if sound[index] else "got no numbers")
+            for index in np.flatnonzero(~right)[: self.show]
+        ]
+        if wrong:
+            sentence += f": {'; '.join(wrong)}"
+        numbers = {"share": share, "right": right.sum(), "examples": len(rows), "min_share": self.min_share}
+        return Verdict(self.name, scoring.status(good), sentence, scoring.finite(numbers))
+
+
+def read(path: Path, text: str, label: str) -> list[Example]:
+    """The examples of a csv or jsonl file. Raises: DataError."""
+    try:
+        content = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise DataError(
+            f"the examples cannot be read: {error.strerror}", where=str(path), mend="Set path to a file that is there."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"byte {error.start:,} is not UTF-8", where=str(path), mend="Save the file in UTF-8."
+        ) from error
+    rows = (_csv if path.suffix.lower() == ".csv" else _jsonl)(path, content, text, label)
+    if not rows:
+        raise DataError("there are no examples", where=str(path), mend="Give at least one row.")
+    return rows
+
+
+def _csv(path: Path, content: str, text: str, label: str) -> list[Example]:
+    reader = csv.reader(io.StringIO(content, newline=""), strict=True)
+    rows: list[Example] = []
+    begins = 1
+    try:
+        names = [name.strip() for name in next(reader, [])]
+        _check_columns(f"{path}:1", (text, label), names)
+        places = names.index(text), names.index(label)
+        begins = reader.line_num + 1
+        for values in reader:
+            if values and len(values) != len(names):
+                raise DataError(
+                    f"this row has {len(values)} columns, the header {len(names)}",
+                    where=f"{path}:{begins}",
+                    mend="Put texts with commas in double quotes.",
+                )
+            if values:
+                rows.append(Example(values[places[0]], values[places[1]], begins))
+            begins = reader.line_num + 1
+    except csv.Error as error:
+        raise DataError(
+            f"this row cannot be read: {error}", where=f"{path}:{begins}", mend='Write a quote inside quotes as "".'
+        ) from error
+    return rows
+
+
+def _jsonl(path: Path, content: str, text: str, label: str) -> list[Example]:
+    rows = []
+    for line, written in enumerate(content.split("\n"), 1):
+        if not written.strip():
+            continue
+        try:
+            row = json.loads(written)
+        except (ValueError, RecursionError) as error:
+            raise DataError(
+                f"this line is no JSON: {error}", where=f"{path}:{line}", mend="Write one JSON object per line."
+            ) from error
+        if not isinstance(row, dict):
+            raise DataError(
+                "this line is no JSON object", where=f"{path}:{line}", mend='Write {"text": "…", "label": "…"}.'
+            )
+        _check_columns(f"{path}:{line}", (text, label), list(row))
+        if not isinstance(row[text], str) or isinstance(row[label], list | dict | float | None):
+            raise DataError(
+                "text and label must be strings", where=f"{path}:{line}", mend='Write {"text": "…", "label": "…"}.'
+            )
+        rows.append(Example(row[text], str(row[label]), line))
+    return rows
+
+
+def _check_columns(where: str, wanted: Sequence[str], there: Sequence[str]) -> None:
+    for name in wanted:
+        if name not in there:
+            raise DataError(
+                f"there is no column {name!r}; the columns are {scoring.listed(there, 20) or 'none'}",
+                where=where,
+                mend="Name the columns by the options text and label.",
+            )

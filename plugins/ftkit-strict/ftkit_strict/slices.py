@@ -1,0 +1,234 @@
+"""Whether a good average hides a part of the rows that the model does badly on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar
+
+from ftkit import metrics
+from ftkit.contracts import Contender, Verdict
+from ftkit.search import Metric
+from ftkit_strict import figures, scoring
+from ftkit_strict.grouping import Group, groups
+from ftkit_strict.scoring import figure
+
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.axes import Axes
+
+
+@dataclass(frozen=True)
+class Slice:
+    """One part of the rows, measured."""
+
+    title: str
+    rows: int
+    metric: str
+    value: float
+    low: float
+    high: float
+    judged: bool
+    """Whether it has rows enough, and a value."""
+    champion: float = math.nan
+    difference: float = math.nan
+    """How much better than the champion; negative when worse."""
+    chance: float = math.nan
+    """Probability of a champion's lead like this one if there were none, corrected for the number of slices."""
+    below: bool = False
+    worse: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slices:
+    """Passes when no part of the test rows falls below a floor, or does significantly worse than with the champion.
+
+    Parts are the rows of each class, bands of text length, and the rows with each value of a further column. The rows of one
+    class are measured by the share that is recognised, by the area under the curve of that class against the rest when the
+    metric is roc_auc, and by their loss when it is log_loss. Looking at many parts finds some that are worse by chance
+    alone: the probabilities of the comparison with the champion are corrected by Holm's method.
+
+    Source: Holm 1979, "A simple sequentially rejective multiple test procedure"; Efron and Tibshirani 1993, "An Introduction
+    to the Bootstrap", chapters 13 and 16.
+    """
+
+    name: ClassVar[str] = "slices"
+    metric: Metric | None = None
+    """The metric to judge by; the one of the search when left out."""
+    floor: float | None = None
+    """The worst value a part may have: the least one, or the greatest one for log_loss; not judged when left out."""
+    margin: float = 0.0
+    """A part may be worse than with the champion by this much, in the metric's own unit."""
+    classes: bool = True
+    """Whether to look at the rows of each class."""
+    lengths: int = 4
+    """Number of bands of text length, in words, with about equally many rows; 0 for none."""
+    columns: tuple[str, ...] | None = None
+    """Further columns whose values make parts; all with at most `max_values` values when left out, () for none."""
+    max_values: int = 12
+    """How many values a column may have to be looked at without being named."""
+    min_support: int = 30
+    """Parts with fewer rows are shown, not judged; for roc_auc, as many rows of the class and of the others."""
+    alpha: float = 0.05
+    """Probability of calling any part worse than with the champion when none is."""
+    resamples: int = 1000
+    """How often to resample the rows of a part."""
+
+    def __post_init__(self) -> None:
+        if self.floor is not None and not math.isfinite(self.floor):
+            raise ValueError("floor must be a finite number")
+        scoring.in_range("margin", self.margin, 0, math.inf)
+        scoring.at_least("lengths", self.lengths, 0)
+        scoring.at_least("max_values", self.max_values, 1)
+        scoring.at_least("min_support", self.min_support, 1)
+        scoring.within("alpha", self.alpha)
+        scoring.at_least("resamples", self.resamples, 200)
+        if not self.classes and not self.lengths and self.columns == ():
+            raise ValueError("classes, lengths and columns are all off: no part is left to look at")
+
+    def check(self, candidate: Contender, champion: Contender | None) -> Verdict:
+        """Measure every part. Raises: DataError for a named column that the data set does not carry."""
+        metric = self.metric or candidate.metric
+        parts = groups(candidate.data, self.classes, self.lengths, self.columns, self.max_values)
+        if reason := scoring.trouble(candidate):
+            return Verdict(self.name, "failed", f"{scoring.TITLES[metric]} is not defined here: {reason}")
+        if champion is not None and (verdict := scoring.foreign(champion, self.name)):
+            return verdict
+        live = champion if champion is not None and not scoring.trouble(champion) else None
+        measured = self._corrected([self._measure(metric, each, candidate, live) for each in parts])
+        judged = [each for each in measured if each.judged]
+        numbers = _numbers(measured)
+        drawing = self._figure(metric, measured) if any(not math.isnan(each.value) for each in measured) else None
+        shown = len(measured) - len(judged)
+        aside = f"; {shown} more shown, not judged" if shown else ""
+        if not judged:
+            said = f"none of {scoring.count(len(measured), 'part')} has the {self.min_support} rows needed to judge it"
+            return Verdict(self.name, "not applicable", said, numbers, drawing)
+        worst = min(judged, key=lambda each: each.value * _sign(each.metric))
+        described = f"worst of {scoring.count(len(judged), 'part')} is {_described(worst)}{aside}"
+        if self.floor is None and live is None:
+            said = f"no floor is asked for and there is no champion yet; {described}"
+            return Verdict(self.name, "not applicable", said, numbers, drawing)
+        faults = [
+            f"{_described(each)} is beyond the floor of {figure(self.floor or 0)}" for each in judged if each.below
+        ]
+        faults += [
+            f"{_described(each)} is worse than {figure(each.champion)} of {live.title} (Holm-corrected p = {each.chance:.2g})"
+            for each in judged
+            if each.worse and live is not None
+        ]
+        if faults:
+            more = f"; and {len(faults) - 4} more" if len(faults) > 4 else ""
+            return Verdict(self.name, "failed", "; ".join(faults[:4]) + more + aside, numbers, drawing)
+        met = [f"all reach the floor of {figure(self.floor)}"] if self.floor is not None else []
+        met += [f"none significantly worse than with {live.title}"] if live is not None else []
+        return Verdict(self.name, "passed", f"{described}: {', '.join(met)}", numbers, drawing)
+
+    def _measure(self, metric: str, group: Group, candidate: Contender, champion: Contender | None) -> Slice:
+        import numpy as np
+
+        mine, labels, used = _view(metric, group, candidate)
+        rows = len(group.rows)
+        # Ranking rows of two classes is as uncertain as the smaller of them.
+        support = int(np.unique(labels, return_counts=True)[1].min()) if used == "roc_auc" else rows
+        value = metrics.score(used, mine, labels)
+        if math.isnan(value):
+            return Slice(group.title, rows, used, value, math.nan, math.nan, judged=False)
+        seed = candidate.seed
+        low, high = metrics.interval(used, mine, labels, seed=seed, resamples=self.resamples)
+        judged = support >= self.min_support
+        below = self.floor is not None and judged and metrics.better(used, self.floor, value)
+        found = Slice(group.title, rows, used, value, low, high, judged, below=below)
+        if champion is None:
+            return found
+        theirs, _, _ = _view(metric, group, champion)
+        pair = scoring.paired(used, mine, theirs, labels, seed=seed, resamples=self.resamples)
+        reached = (pair.draws >= -self.margin - 1e-12).sum()
+        return _with(
+            found,
+            champion=metrics.score(used, theirs, labels),
+            difference=pair.difference,
+            chance=(float(reached) + 1) / (len(pair.draws) + 1),
+        )
+
+    def _corrected(self, found: Sequence[Slice]) -> list[Slice]:
+        """The same with probabilities corrected over all judged slices, and those that are worse marked."""
+        compared = [index for index, each in enumerate(found) if each.judged and not math.isnan(each.chance)]
+        corrected = holm([found[index].chance for index in compared])
+        result = list(found)
+        for index, chance in zip(compared, corrected, strict=True):
+            result[index] = _with(found[index], chance=chance, worse=chance <= self.alpha)
+        return result
+
+    def _figure(self, metric: str, found: Sequence[Slice]) -> str:
+        """A forest plot: value and interval of each part, the champion's value beside it."""
+        shown = [each for each in found if not math.isnan(each.value)][:40]
+
+        def draw(axes: Axes) -> None:
+            for place, each in enumerate(shown):
+                colour = figures.BAD if each.below or each.worse else figures.CALM
+                faint = 1.0 if each.judged else 0.4
+                axes.plot([each.low, each.high], [place, place], color=colour, alpha=faint, linewidth=2)
+                axes.plot(each.value, place, "X" if each.below or each.worse else "o", color=colour, alpha=faint)
+                if not math.isnan(each.champion):
+                    axes.plot(each.champion, place, "|", color=figures.INK, markersize=12, markeredgewidth=1.5)
+            if self.floor is not None:
+                axes.axvline(self.floor, color=figures.INK, linestyle="--", linewidth=1)
+            axes.set_yticks(range(len(shown)), [f"{each.title[:32]} ({each.rows:,})" for each in shown])
+            axes.set_ylim(len(shown) - 0.5, -0.5)
+            axes.set_xlabel(f"{scoring.TITLES[metric]}; faint: too few rows to judge; bar: the champion")
+
+        return figures.drawn(
+            f"{scoring.TITLES[metric]} by part of the rows", draw, (6.4, 1.1 + 0.28 * max(len(shown), 1))
+        )
+
+
+def holm(chances: Sequence[float]) -> list[float]:
+    """Probabilities corrected for their number, by Holm's step-down method; none gets smaller, none exceeds 1."""
+    order = sorted(range(len(chances)), key=chances.__getitem__)
+    result = [1.0] * len(chances)
+    highest = 0.0
+    for place, index in enumerate(order):
+        highest = max(highest, min(1.0, chances[index] * (len(chances) - place)))
+        result[index] = highest
+    return result
+
+
+def _view(metric: str, group: Group, contender: Contender) -> tuple[np.ndarray, np.ndarray, str]:
+    """Probabilities, labels and the metric that measures a group."""
+    import numpy as np
+
+    found, labels = np.asarray(contender.probabilities, dtype=np.float64), scoring.labels_of(contender)
+    if group.label is not None and metric == "roc_auc":
+        own = found[:, group.label]  # a class is told apart from the rest, so the rest is needed too
+        return np.stack([1 - own, own], axis=1), (labels == group.label).astype(np.int64), metric
+    found, labels = found[group.rows], labels[group.rows]
+    if metric in ("macro_f1", "weighted_f1", "mcc") and len(np.unique(labels)) < 2:
+        return found, labels, "accuracy"  # among rows of one class there is nothing else to get wrong
+    return found, labels, metric
+
+
+def _with(found: Slice, **changes: float | bool) -> Slice:
+    return replace(found, **changes)  # type: ignore[arg-type]
+
+
+def _sign(metric: str) -> int:
+    return 1 if metrics.GREATER_IS_BETTER[metric] else -1
+
+
+def _described(found: Slice) -> str:
+    measure = (
+        "recall" if found.metric == "accuracy" and found.title.startswith("class ") else scoring.TITLES[found.metric]
+    )
+    interval = f"95 % interval {figure(found.low)} to {figure(found.high)}"
+    return f"{found.title} with {measure} {figure(found.value)} ({interval}, {scoring.count(found.rows, 'row')})"
+
+
+def _numbers(found: Sequence[Slice]) -> dict[str, float]:
+    numbers: dict[str, float] = {"judged": sum(each.judged for each in found)}
+    for each in found:
+        fields = {"rows": each.rows, "value": each.value, "low": each.low, "high": each.high, "champion": each.champion}
+        fields |= {"difference": each.difference, "p": each.chance}
+        numbers |= {f"{each.title}: {name}": float(value) for name, value in fields.items()}
+    return scoring.finite(numbers)
