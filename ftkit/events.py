@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ftkit.contracts import DataReport, Emit, Trial, Verdict, Version
+from ftkit.errors import FtkitError
+from ftkit.nouns import DataReport, Trial, Verdict, Version
 
 Stage = Literal["data", "search", "select", "test", "register", "deploy"]
 
@@ -16,6 +17,10 @@ Stage = Literal["data", "search", "select", "test", "register", "deploy"]
 @dataclass(frozen=True)
 class Event:
     """The parent of all events."""
+
+
+Emit = Callable[[Event], None]
+"""Where a stage tells what it did; never raises."""
 
 
 @dataclass(frozen=True)
@@ -177,6 +182,7 @@ def stage(name: Stage, emit: Emit, reused: bool = False) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        emit(StageFailed(name, time.monotonic() - begun, str(error) or type(error).__name__))
+        said = error.what if isinstance(error, FtkitError) else str(error) or type(error).__name__
+        emit(StageFailed(name, time.monotonic() - begun, said))
         raise
     emit(StageFinished(name, time.monotonic() - begun, reused))

@@ -2,7 +2,7 @@
 
 HOME/runs/NAME-DATE-TIME/
   recipe.toml      the resolved recipe
-  journal.jsonl    one fact a line: started, data, trial-started, trial, selected, tested, registered, deployed, finished
+  journal.jsonl    one fact a line: started, data, trial-started, trial, selected, tested, registered, deployed, failed, finished
   data/            the three splits as JSON lines, and the data report
   cache/           what backbones derive from the rows, shared by all trials
   trials/000/      a trial's log, and its model while it may still win
@@ -63,6 +63,11 @@ class Ledger:
     def fact(self, fact: str) -> dict[str, Any] | None:
         """The latest entry of one kind, or None."""
         return next(reversed(self.facts(fact)), None)
+
+    @property
+    def failure(self) -> str:
+        """Why the run broke off, if that is the last thing in its journal; empty otherwise."""
+        return self._facts[-1]["error"] if self._facts and self._facts[-1]["fact"] == "failed" else ""
 
     @property
     def finished(self) -> bool:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -17,7 +18,7 @@ from ftkit import ledger as ledgers
 from ftkit.bundle import Bundle
 from ftkit.card import card
 from ftkit.contracts import Data, Emit, Endpoint, Lineage, Outcome, Trial, Version
-from ftkit.errors import SearchError
+from ftkit.errors import FtkitError, SearchError
 from ftkit.events import stage
 from ftkit.ledger import Ledger
 from ftkit.recipe import Plan
@@ -49,7 +50,7 @@ def carry_out(plan: Plan, emit: Emit, search: Search) -> Outcome:
     """
     begun = time.monotonic()
     ledger, resumed = ledgers.begin(plan.name, plan.text, fresh=plan.fresh)
-    with ledger.held():
+    with ledger.held(), _failure_noted(ledger):
         emit(events.RunStarted(ledger.run, str(ledger.folder), str(plan.path or plan.name), resumed))
         if plan.registry is not None:
             plan.registry.champion()  # an unreachable registry is found out before the search, not after it
@@ -85,6 +86,17 @@ def carry_out(plan: Plan, emit: Emit, search: Search) -> Outcome:
         ledger.append("finished", promoted=outcome.promoted, exit_code=outcome.exit_code)
         emit(events.RunFinished(ledger.run, outcome.promoted, outcome.exit_code, time.monotonic() - begun))
         return outcome
+
+
+@contextmanager
+def _failure_noted(ledger: Ledger) -> Iterator[None]:
+    """Write down why a run broke off, so that `ftkit runs` can say it later."""
+    try:
+        yield
+    except FtkitError as error:
+        with suppress(FtkitError):  # a journal that takes no more must not hide the reason
+            ledger.append("failed", error=error.what)
+        raise
 
 
 def load_data(plan: Plan, ledger: Ledger, emit: Emit) -> Data:

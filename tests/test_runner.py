@@ -127,6 +127,7 @@ def test_a_failed_rollout_leaves_the_champion_and_the_same_command_goes_on(toy: 
         run(toy, {"rollout.ready_timeout": 0.001})
     (failed,) = ledger.runs()
     assert not failed.finished
+    assert "not ready after" in failed.failure
     assert failed.fact("registered")
     outcome, _ = run(toy, {"rollout.ready_timeout": 0.001, "deploy.use": "none"})
     assert outcome.run != failed.run, "another plan is another run"

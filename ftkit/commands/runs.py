@@ -39,11 +39,13 @@ def runs(name: str | None, json_: bool) -> None:
 
 
 def state(ledger: Ledger) -> str:
-    """How a run stands: running, interrupted, promoted or not promoted."""
+    """How a run stands: running, interrupted, failed, promoted or not promoted."""
     finished = ledger.fact("finished")
     if finished:
         return "promoted" if finished.get("promoted") else "not promoted"
-    return "running" if _alive(ledger) else "interrupted"
+    if _alive(ledger):
+        return "running"
+    return "failed" if ledger.failure else "interrupted"
 
 
 def _alive(ledger: Ledger) -> bool:
@@ -92,6 +94,8 @@ def _described(ledger: Ledger) -> dict[str, Any]:
 def _detail(ledger: Ledger) -> None:
     said = _described(ledger)
     rows = [("run", said["run"]), ("state", said["state"]), ("began", _when(said["began"]))]
+    if ledger.failure:
+        rows.append(("reason", ledger.failure))
     if said["test_metrics"]:
         rows.append(("test", words.metrics(said["test_metrics"])))
     tested = _tested(ledger)

@@ -78,12 +78,25 @@ class Agreement:
         np.add.at(table, (theirs, mine), 1)
 
         def draw(axes: Axes) -> None:
-            axes.imshow(np.where(np.eye(len(classes)) > 0, 0, table), cmap="Reds", alpha=0.6)
+            most = max(1, int((table - np.diag(np.diag(table))).max()))
             for row, column in np.ndindex(*table.shape):
+                if row != column:  # only what differs is tinted, over whatever colour the page has
+                    strength = 0.6 * table[row, column] / most
+                    axes.axhspan(
+                        row - 0.5,
+                        row + 0.5,
+                        xmin=column / len(classes),
+                        xmax=(column + 1) / len(classes),
+                        color=figures.BAD,
+                        alpha=strength,
+                        linewidth=0,
+                    )
                 axes.text(column, row, f"{table[row, column]:,}", ha="center", va="center")
             names = [scoring.printable(each)[:20] for each in classes]
             axes.set_xticks(range(len(classes)), names, rotation=30, ha="right")
             axes.set_yticks(range(len(classes)), names)
+            axes.set_xlim(-0.5, len(classes) - 0.5)
+            axes.set_ylim(len(classes) - 0.5, -0.5)
             axes.set_xlabel("the candidate's answer")
             axes.set_ylabel("the champion's answer")
 

@@ -35,7 +35,7 @@ class NotDegenerate:
         classes, labels = candidate.data.classes, scoring.labels_of(candidate)
         if not len(labels):
             return Verdict(self.name, "failed", "the test split has no rows")
-        sound: np.ndarray = np.isfinite(found).all(axis=1)
+        sound = np.asarray(np.isfinite(found).all(axis=1))
         known = np.where(sound[:, None], found, 0.0)
         tidy = (abs(known.sum(axis=1) - 1) <= self.tolerance) & (known >= -self.tolerance).all(axis=1)
         answers = np.bincount(found[sound].argmax(axis=1), minlength=len(classes))

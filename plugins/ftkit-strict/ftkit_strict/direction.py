@@ -113,7 +113,7 @@ class Direction:
         elif wrong.mean() > self.max_share + 1e-12:
             worst = int(moved.argmin())
             fault = (
-                f"at most {percent(self.max_share)} is allowed: row {rows[worst] + 1} falls from {before[worst]:.3f} to "
+                f"{what} may move {percent(self.max_share)} the wrong way: row {rows[worst] + 1} falls from {before[worst]:.3f} to "
                 f"{after[worst]:.3f} as {scoring.quoted(changed[worst])}"
             )
         return part, fault, numbers

@@ -99,8 +99,7 @@ class Invariance:
             worst = next((place for place in np.flatnonzero(flipped) if kinds[place] in over or broken[place]), None)
             if worst is not None:
                 _, row, after = tried[worst]
-                text = scoring.quoted(candidate.data.test.texts[row])
-                said += f"; for instance row {row + 1} {text} as {scoring.quoted(after)}"
+                said += f"; for instance row {row + 1} {scoring.change(candidate.data.test.texts[row], after)}"
             if broken.any():
                 said += f"; {scoring.count(int(broken.sum()), 'changed text')} got probabilities that are no numbers"
         else:
@@ -135,6 +134,6 @@ class Invariance:
                 axes.plot([100 * self._limit(kind)] * 2, [place - 0.4, place + 0.4], color=figures.INK, linewidth=1.5)
             axes.set_yticks(range(len(shares)), [f"{kind} ({count:,})" for kind, _, count in shares])
             axes.invert_yaxis()
-            axes.set_xlabel("answers flipped, in percent; bar: the limit; faint: too few rows to judge")
+            axes.set_xlabel("answers flipped, in percent (line: the limit)")
 
         return figures.drawn("Answers flipped by changes that do not matter", draw, (6.0, 1.0 + 0.32 * len(shares)))

@@ -30,15 +30,12 @@ class Paired:
     difference: float
     draws: np.ndarray
     """The difference on each resample of the rows, those left out where it is not defined."""
+    own: np.ndarray
+    """The first contender's metric on each resample of the rows, those left out where it is not defined."""
 
     def interval(self, level: float) -> tuple[float, float]:
-        """A percentile interval; NaN where no resample had a value."""
-        import numpy as np
-
-        if not len(self.draws):
-            return math.nan, math.nan
-        low, high = np.quantile(self.draws, [(1 - level) / 2, (1 + level) / 2])
-        return float(low), float(high)
+        """A percentile interval around the difference; NaN where no resample had a value."""
+        return percentiles(self.draws, level)
 
     def share_below(self, value: float) -> float:
         """Share of the resamples with a smaller difference; what only rounding adds does not count."""
@@ -61,7 +58,17 @@ def paired(metric: str, one: np.ndarray, other: np.ndarray, labels: np.ndarray, 
     theirs = resampled(metric, other, labels, seed=seed, resamples=resamples)
     draws = sign * (mine - theirs)
     difference = sign * (metrics.score(metric, one, labels) - metrics.score(metric, other, labels))
-    return Paired(float(difference), draws[~np.isnan(draws)])
+    return Paired(float(difference), draws[~np.isnan(draws)], mine[~np.isnan(mine)])
+
+
+def percentiles(draws: np.ndarray, level: float) -> tuple[float, float]:
+    """The interval that holds the middle share of the draws; NaN where there are none."""
+    import numpy as np
+
+    if not len(draws):
+        return math.nan, math.nan
+    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
 
 
 def labels_of(contender: Contender) -> np.ndarray:
@@ -133,6 +140,14 @@ def quoted(text: str, longest: int = 60) -> str:
     """A text for a sentence: on one line, short, in quotes, with nothing in it that cannot be written down."""
     shown = printable(text)
     return f"“{shown if len(shown) <= longest else shown[: longest - 1].rstrip() + '…'}”"
+
+
+def change(before: str, after: str) -> str:
+    """Two texts for a sentence, from a little before the place where they begin to differ."""
+    place = next((at for at, (one, other) in enumerate(zip(before, after, strict=False)) if one != other), 0)
+    start = before.rfind(" ", 0, max(0, place - 15)) + 1
+    lead = "…" if start else ""
+    return f"{quoted(lead + before[start:])} as {quoted(lead + after[start:])}"
 
 
 def printable(text: str) -> str:

@@ -136,17 +136,24 @@ class Slices:
         if math.isnan(value):
             return Slice(group.title, rows, used, value, math.nan, math.nan, judged=False)
         seed = candidate.seed
-        low, high = metrics.interval(used, mine, labels, seed=seed, resamples=self.resamples)
         judged = support >= self.min_support
         below = self.floor is not None and judged and metrics.better(used, self.floor, value)
-        found = Slice(group.title, rows, used, value, low, high, judged, below=below)
         if champion is None:
-            return found
+            low, high = metrics.interval(used, mine, labels, seed=seed, resamples=self.resamples)
+            return Slice(group.title, rows, used, value, low, high, judged, below=below)
         theirs, _, _ = _view(metric, group, champion)
         pair = scoring.paired(used, mine, theirs, labels, seed=seed, resamples=self.resamples)
+        low, high = scoring.percentiles(pair.own, 0.95)
         reached = (pair.draws >= -self.margin - 1e-12).sum()
-        return _with(
-            found,
+        return Slice(
+            group.title,
+            rows,
+            used,
+            value,
+            low,
+            high,
+            judged,
+            below=below,
             champion=metrics.score(used, theirs, labels),
             difference=pair.difference,
             chance=(float(reached) + 1) / (len(pair.draws) + 1),
@@ -158,7 +165,7 @@ class Slices:
         corrected = holm([found[index].chance for index in compared])
         result = list(found)
         for index, chance in zip(compared, corrected, strict=True):
-            result[index] = _with(found[index], chance=chance, worse=chance <= self.alpha)
+            result[index] = replace(found[index], chance=chance, worse=chance <= self.alpha)
         return result
 
     def _figure(self, metric: str, found: Sequence[Slice]) -> str:
@@ -177,7 +184,7 @@ class Slices:
                 axes.axvline(self.floor, color=figures.INK, linestyle="--", linewidth=1)
             axes.set_yticks(range(len(shown)), [f"{each.title[:32]} ({each.rows:,})" for each in shown])
             axes.set_ylim(len(shown) - 0.5, -0.5)
-            axes.set_xlabel(f"{scoring.TITLES[metric]}; faint: too few rows to judge; bar: the champion")
+            axes.set_xlabel(f"{scoring.TITLES[metric]} (faint: too few rows to judge; tick: the champion)")
 
         return figures.drawn(
             f"{scoring.TITLES[metric]} by part of the rows", draw, (6.4, 1.1 + 0.28 * max(len(shown), 1))
@@ -207,10 +214,6 @@ def _view(metric: str, group: Group, contender: Contender) -> tuple[np.ndarray, 
     if metric in ("macro_f1", "weighted_f1", "mcc") and len(np.unique(labels)) < 2:
         return found, labels, "accuracy"  # among rows of one class there is nothing else to get wrong
     return found, labels, metric
-
-
-def _with(found: Slice, **changes: float | bool) -> Slice:
-    return replace(found, **changes)  # type: ignore[arg-type]
 
 
 def _sign(metric: str) -> int:

@@ -5,9 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
-from ftkit.contracts import PromotionTest
-from ftkit.testing.promotion_tests import PromotionTestSuite
 from ftkit_strict.agreement import Agreement
 from ftkit_strict.calibration import Calibration
 from ftkit_strict.champion import NoWorseThanChampion
@@ -18,6 +15,9 @@ from ftkit_strict.invariance import Invariance
 from ftkit_strict.label_noise import LabelNoise
 from ftkit_strict.leakage import Leakage
 from ftkit_strict.slices import Slices
+
+from ftkit.contracts import PromotionTest
+from ftkit.testing.promotion_tests import PromotionTestSuite
 
 
 class TestNoWorseThanChampion(PromotionTestSuite):
