@@ -157,7 +157,7 @@ def test_a_misspelt_command_is_answered_with_the_nearest(said):
 
 
 def test_a_missing_argument_is_a_usage_error(said):
-    assert said("run")[0] == 2
+    assert said("plan")[0] == 2
 
 
 def test_a_recipe_that_is_not_there_is_said_so(workplace, said):

