@@ -1,0 +1,160 @@
+"""The comparison with the champion: decided by the interval's lower end, on the same rows, the same way each time."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from ftkit_strict.champion import NoWorseThanChampion, mcnemar
+
+from ftkit import metrics
+
+
+def answers(wrong: set[int], rows: int) -> Any:
+    """Probabilities of class 1 for rows that are all of class row % 2, some of them answered wrongly."""
+    return [0.9 if (row % 2 == 1) != (row in wrong) else 0.1 for row in range(rows)]
+
+
+def pair(bench: Any, mine: set[int], theirs: set[int], rows: int = 400, metric: str = "accuracy") -> tuple[Any, Any]:
+    labels = [row % 2 for row in range(rows)]
+    one = bench.scored(answers(mine, rows), labels, metric)
+    return one, bench.scored(answers(theirs, rows), labels, metric, title="champion version 1")
+
+
+def test_the_same_answers_are_no_worse_and_not_better(bench: Any) -> None:
+    one, other = pair(bench, set(range(40)), set(range(40)))
+    assert NoWorseThanChampion().check(one, other).status == "passed"
+    assert NoWorseThanChampion(margin=0.0).check(one, other).status == "passed"
+    verdict = NoWorseThanChampion(mode="superior").check(one, other)
+    assert verdict.status == "failed"
+    assert verdict.numbers["difference"] == verdict.numbers["low"] == verdict.numbers["high"] == 0
+
+
+def test_a_clearly_worse_candidate_fails_and_a_clearly_better_one_is_superior(bench: Any) -> None:
+    worse, better = pair(bench, set(range(80)), set(range(20)))
+    assert NoWorseThanChampion().check(worse, better).status == "failed"
+    verdict = NoWorseThanChampion(mode="superior", margin=0.05).check(better, worse)
+    assert verdict.status == "passed"
+    assert verdict.numbers["difference"] == pytest.approx(0.15)
+    assert verdict.figure is not None
+
+
+def test_a_slightly_better_value_on_few_rows_is_not_shown_to_be_better(bench: Any) -> None:
+    one, other = pair(bench, {0, 1, 2}, {3, 4, 5, 6}, rows=40)
+    verdict = NoWorseThanChampion(mode="superior").check(one, other)
+    assert verdict.numbers["difference"] > 0
+    assert verdict.status == "failed"
+    assert "not shown to be better" in verdict.sentence
+
+
+@pytest.mark.parametrize(("gained", "lost", "expected"), [(0, 0, 1.0), (5, 5, 1.0), (5, 0, 2 / 32), (1, 9, 22 / 1024)])
+def test_mcnemars_test_is_the_exact_binomial_one(gained: int, lost: int, expected: float) -> None:
+    assert mcnemar(gained, lost) == pytest.approx(expected)
+
+
+def test_accuracy_comes_with_mcnemars_test_and_other_metrics_without(bench: Any) -> None:
+    one, other = pair(bench, {0}, set(range(1, 10)))
+    verdict = NoWorseThanChampion().check(one, other)
+    assert (verdict.numbers["gained"], verdict.numbers["lost"]) == (9, 1)
+    assert verdict.numbers["mcnemar_p"] == pytest.approx(22 / 1024)
+    assert "mcnemar_p" not in NoWorseThanChampion(metric="macro_f1").check(one, other).numbers
+
+
+def test_the_interval_is_the_one_of_scipys_paired_bootstrap(bench: Any) -> None:
+    from scipy.stats import bootstrap
+
+    random = np.random.default_rng(3)
+    mine, theirs = (set(random.choice(400, size, replace=False).tolist()) for size in (50, 60))
+    one, other = pair(bench, mine, theirs)
+    verdict = NoWorseThanChampion(resamples=9999).check(one, other)
+    hits = [np.array([row not in wrong for row in range(400)], dtype=float) for wrong in (mine, theirs)]
+    reference = bootstrap(
+        hits,
+        lambda a, b, axis: a.mean(axis=axis) - b.mean(axis=axis),
+        paired=True,
+        n_resamples=9999,
+        method="percentile",
+        rng=np.random.default_rng(1),
+    ).confidence_interval
+    assert verdict.numbers["low"] == pytest.approx(reference.low, abs=0.004)
+    assert verdict.numbers["high"] == pytest.approx(reference.high, abs=0.004)
+
+
+def test_resampling_row_by_row_gives_the_same_interval(bench: Any) -> None:
+    random = np.random.default_rng(5)
+    labels = random.integers(0, 2, 60)
+    scores = [np.clip(labels * 0.3 + random.random(60) * 0.7, 0, 1) for _ in range(2)]
+    one, other = (bench.scored(each, labels.tolist(), "roc_auc") for each in scores)
+    verdict = NoWorseThanChampion(resamples=300).check(one, other)
+    again = np.random.default_rng(one.seed)
+    drawn = [again.integers(0, 60, 60) for _ in range(300)]
+    differences = [
+        metrics.score("roc_auc", one.probabilities[rows], labels[rows])
+        - metrics.score("roc_auc", other.probabilities[rows], labels[rows])
+        for rows in drawn
+    ]
+    found = [verdict.numbers["low"], verdict.numbers["high"]]
+    assert found == pytest.approx(np.quantile(differences, [0.025, 0.975]).tolist())
+
+
+def test_less_loss_is_better(bench: Any) -> None:
+    labels = [0, 1] * 100
+    sure = bench.scored([0.1, 0.9] * 100, labels, "log_loss")
+    unsure = bench.scored([0.4, 0.6] * 100, labels, "log_loss", title="champion version 1")
+    assert NoWorseThanChampion(mode="superior").check(sure, unsure).status == "passed"
+    assert NoWorseThanChampion().check(unsure, sure).status == "failed"
+
+
+def test_the_runs_seed_decides_the_resamples(bench: Any) -> None:
+    one, other = pair(bench, set(range(30)), set(range(20, 60)))
+    first = NoWorseThanChampion().check(one, other)
+    assert NoWorseThanChampion().check(one, other) == first
+    assert NoWorseThanChampion().check(replace(one, seed=8), other).numbers != first.numbers
+
+
+def test_without_a_champion_it_does_not_apply(bench: Any) -> None:
+    verdict = NoWorseThanChampion().check(pair(bench, set(), set())[0], None)
+    assert (verdict.status, verdict.sentence) == ("not applicable", "there is no champion yet")
+
+
+def test_a_champion_of_other_classes_is_never_waved_through(bench: Any) -> None:
+    one, other = pair(bench, set(), set())
+    other.classifier.classes = ("bad", "good")
+    verdict = NoWorseThanChampion().check(one, other)
+    assert verdict.status == "failed"
+    assert "bad, good" in verdict.sentence
+
+
+def test_a_candidate_with_nan_fails_and_a_champion_with_nan_loses(bench: Any) -> None:
+    one, other = pair(bench, set(), set())
+    broken = replace(one, probabilities=np.where(np.arange(400)[:, None] == 3, math.nan, one.probabilities))
+    assert NoWorseThanChampion().check(broken, other).status == "failed"
+    assert NoWorseThanChampion().check(other, replace(broken, title="champion version 1")).status == "passed"
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "roc_auc", "log_loss"])
+def test_one_row_proves_nothing(bench: Any, metric: str) -> None:
+    one, other = pair(bench, set(), {0}, rows=1, metric=metric)
+    assert NoWorseThanChampion().check(one, other).status == "failed"
+
+
+def test_no_rows_prove_nothing(bench: Any) -> None:
+    one, other = (bench.scored(np.zeros((0, 2)), []) for _ in range(2))
+    assert NoWorseThanChampion().check(one, other).status == "failed"
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        ({"margin": -0.1}, "margin"),
+        ({"margin": math.nan}, "margin"),
+        ({"level": 95.0}, "level"),
+        ({"resamples": 10}, "resamples"),
+    ],
+)
+def test_impossible_options_are_refused(options: dict[str, Any], word: str) -> None:
+    with pytest.raises(ValueError, match=word):
+        NoWorseThanChampion(**options)
