@@ -49,6 +49,16 @@ BUNDLED: dict[str, str] = {
     "deberta-v3-large": "ftkit-deberta",
     "local": "ftkit-local",
     "mlflow": "ftkit-mlflow",
+    "no-worse-than-champion": "ftkit-strict",
+    "agreement": "ftkit-strict",
+    "calibration": "ftkit-strict",
+    "slices": "ftkit-strict",
+    "invariance": "ftkit-strict",
+    "direction": "ftkit-strict",
+    "examples": "ftkit-strict",
+    "leakage": "ftkit-strict",
+    "label-noise": "ftkit-strict",
+    "not-degenerate": "ftkit-strict",
 }
 """Components of the plugins that ftkit ships, so that a missing one can be named."""
 
