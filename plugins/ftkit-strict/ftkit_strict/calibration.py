@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from ftkit.contracts import Contender, Verdict
+from ftkit.contracts import Contender, Status, Verdict
 from ftkit_strict import figures, scoring
 from ftkit_strict.scoring import figure
 
@@ -23,7 +23,7 @@ class Calibration:
 
     The expected calibration error is the mean distance between certainty (the probability of the answer) and share of right
     answers, over bins with equally many rows. Few rows have a positive error even when the model is calibrated perfectly: the
-    sentence says how large that part would be.
+    sentence says how large that part is, and an error that chance brings in one of twenty cases is not judged.
 
     Source: Nixon et al. 2019, "Measuring Calibration in Deep Learning", and Kumar et al. 2019, "Verified Uncertainty
     Calibration", for bins of equal mass; Brier 1950, "Verification of forecasts expressed in terms of probability";
@@ -56,21 +56,30 @@ class Calibration:
         error, squared = calibration_error(certainty, right, self.bins), brier(probabilities, labels)
         random = np.random.default_rng(candidate.seed)
         placed = _bins(certainty, self.bins)
-        by_chance = float(
-            np.mean([_error(certainty, random.random(len(labels)) < certainty, placed) for _ in range(DRAWS)])
-        )
-        numbers = {"error": error, "brier": squared, "by_chance": by_chance, "max_error": self.max_error}
+        simulated = [_error(certainty, random.random(len(labels)) < certainty, placed) for _ in range(DRAWS)]
+        by_chance, most = float(np.mean(simulated)), float(np.quantile(simulated, 0.95))
+        numbers = {
+            "error": error,
+            "brier": squared,
+            "by_chance": by_chance,
+            "by_chance_high": most,
+            "max_error": self.max_error,
+        }
         numbers |= {"certainty": certainty.mean(), "accuracy": right.mean()}
         lean = "surer than right" if certainty.mean() > right.mean() else "less sure than right"
         said = (
             f"expected calibration error {figure(error)} (at most {figure(self.max_error)}; "
-            f"{figure(by_chance)} would be chance on {scoring.count(len(labels), 'row')}), Brier score {figure(squared)}"
+            f"chance alone brings {figure(by_chance)} on {scoring.count(len(labels), 'row')}), Brier score {figure(squared)}"
         )
-        good = error <= self.max_error + 1e-12
+        judged: Status = scoring.status(error <= self.max_error + 1e-12)
+        if judged == "failed" and error <= most:
+            judged = "not applicable"  # too few rows to tell a model that is off from one that is not
         if self.max_brier is not None:
             numbers["max_brier"] = self.max_brier
             said += f" (at most {figure(self.max_brier)})"
-            good = good and squared <= self.max_brier + 1e-12
+            judged = judged if squared <= self.max_brier + 1e-12 else "failed"
+        if judged == "not applicable":
+            said += "; on so few rows the error cannot be told from chance"
         said += f"; {lean}: certainty {figure(certainty.mean())}, right {figure(right.mean())}"
         if champion is not None and not scoring.trouble(champion):
             theirs = np.asarray(champion.probabilities, dtype=np.float64)
@@ -78,7 +87,7 @@ class Calibration:
             numbers["champion_error"] = calibration_error(theirs.max(axis=1), hits, self.bins)
             said += f"; {champion.title} has an error of {figure(numbers['champion_error'])}"
         drawing = self._figure(certainty, right, placed)
-        return Verdict(self.name, scoring.status(good), said, scoring.finite(numbers), drawing)
+        return Verdict(self.name, judged, said, scoring.finite(numbers), drawing)
 
     def _figure(self, certainty: np.ndarray, right: np.ndarray, placed: np.ndarray) -> str:
         """The reliability diagram: one point for each bin."""

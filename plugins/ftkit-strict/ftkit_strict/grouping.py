@@ -77,11 +77,11 @@ def _by_value(name: str, values: Sequence[str]) -> Iterator[Group]:
 
     column = np.array(values, dtype=object)
     for value in sorted(set(values), key=lambda each: (len(each), each) if each.isdigit() else (99, each)):
-        yield Group(f"{name} {value}", np.flatnonzero(column == value))
+        yield Group(f"{name} {value[:40]}", np.flatnonzero(column == value))
 
 
 def _value(value: Any) -> str:
     """A column's value as the name of a group; what is missing makes a group, too."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "missing"
-    return printable(str(value))[:40] or "empty"
+    return printable(str(value)) or "empty"

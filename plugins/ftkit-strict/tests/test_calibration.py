@@ -75,6 +75,16 @@ def test_the_champions_error_is_told_beside_it(bench: Any) -> None:
     assert "champion version 2" in verdict.sentence
 
 
+def test_an_error_that_chance_explains_is_not_judged_and_a_greater_one_is(bench: Any) -> None:
+    doubtful = bench.scored([0.7] * 6, [1] * 3 + [0] * 3)
+    verdict = Calibration(max_error=0.1).check(doubtful, None)
+    assert verdict.numbers["error"] == pytest.approx(0.2)
+    assert verdict.status == "not applicable"
+    assert "chance" in verdict.sentence
+    assert Calibration(max_error=0.1).check(bench.scored([0.99] * 6, [1] * 2 + [0] * 4), None).status == "failed"
+    assert Calibration(max_error=0.1, max_brier=0.1).check(doubtful, None).status == "failed"
+
+
 @pytest.mark.parametrize("rows", [1, 2, 3])
 def test_a_few_rows_get_a_verdict(bench: Any, rows: int) -> None:
     assert Calibration().check(bench.scored([0.9] * rows, [1] * rows), None).numbers["error"] == pytest.approx(0.1)

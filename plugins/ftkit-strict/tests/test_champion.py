@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ftkit_strict import scoring
 from ftkit_strict.champion import NoWorseThanChampion, mcnemar
 
 from ftkit import metrics
@@ -98,6 +99,19 @@ def test_resampling_row_by_row_gives_the_same_interval(bench: Any) -> None:
     ]
     found = [verdict.numbers["low"], verdict.numbers["high"]]
     assert found == pytest.approx(np.quantile(differences, [0.025, 0.975]).tolist())
+
+
+def test_a_candidate_that_is_worse_by_the_margin_is_seldom_passed() -> None:
+    """One of forty is what an interval of 95 % promises; thirteen or more of three hundred would be a sign of more."""
+    random = np.random.default_rng(11)
+    passed = 0
+    for seed in range(300):
+        labels = random.integers(0, 2, 400)
+        right = [random.random(400) < share for share in (0.83, 0.85)]
+        one, other = (np.eye(2)[np.where(each, labels, 1 - labels)] for each in right)
+        low, _ = scoring.paired("accuracy", one, other, labels, seed=seed, resamples=400).interval(0.95)
+        passed += low >= -0.02
+    assert passed / 300 <= 0.0434
 
 
 def test_less_loss_is_better(bench: Any) -> None:

@@ -1,0 +1,96 @@
+"""A recipe with every test of the plugin, run from data to decision."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import ftkit
+from ftkit.errors import DataError
+from ftkit.testing import toys
+
+TESTS = """
+[[promote]]
+use = "not-degenerate"
+
+[[promote]]
+use = "no-worse-than-champion"
+
+[[promote]]
+use = "calibration"
+max_error = 0.5
+
+[[promote]]
+use = "slices"
+floor = 0.1
+min_support = 2
+
+[[promote]]
+use = "invariance"
+max_share = 1.0
+min_rows = 2
+limits = { typos = 1.0 }
+
+[[promote]]
+use = "direction"
+positive = "good"
+negative = "bad"
+praise = ["sturdy bright perfect"]
+blame = ["broke refund useless"]
+max_share = 0.5
+
+[[promote]]
+use = "examples"
+path = "examples.csv"
+
+[[promote]]
+use = "leakage"
+
+[[promote]]
+use = "label-noise"
+
+[[promote]]
+use = "agreement"
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("FTKIT_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("FTKIT_CACHE", str(tmp_path / "cache"))
+    path = tmp_path / "toy.toml"
+    path.write_text(toys.RECIPE.replace("trials = 2", "trials = 1") + TESTS, encoding="utf-8")
+    return path
+
+
+def test_a_good_model_passes_the_strict_gate_and_the_ledger_keeps_every_figure(recipe: Path) -> None:
+    (recipe.parent / "examples.csv").write_text("text,label\nsturdy bright perfect,good\nbroke refund,bad\n")
+    with toys.install(recipe.parent / "plugins"):
+        outcome = ftkit.run(recipe, emit=unheard)
+    found = {verdict.test: verdict.status for verdict in outcome.verdicts}
+    assert found == dict.fromkeys(found, "passed") | {
+        "no-worse-than-champion": "not applicable",
+        "agreement": "not applicable",
+    }
+    assert len(found) == 10
+    assert outcome.promoted
+    figures = {verdict.test for verdict in outcome.verdicts if verdict.figure}
+    assert figures == {"calibration", "slices", "invariance"}
+    assert outcome.folder.is_dir()
+
+
+def test_an_examples_file_with_an_unknown_label_stops_the_run_and_keeps_its_work(recipe: Path) -> None:
+    (recipe.parent / "examples.csv").write_text("text,label\nsturdy,splendid\n")
+    with toys.install(recipe.parent / "plugins"):
+        with pytest.raises(DataError, match="'splendid' is no class") as error:
+            ftkit.run(recipe, emit=unheard)
+        assert error.value.where.endswith("examples.csv:2")
+        (recipe.parent / "examples.csv").write_text("text,label\nsturdy,good\n")
+        outcome = ftkit.run(recipe, emit=unheard)
+    assert outcome.promoted
+    assert len(outcome.trials) == 1
+
+
+def unheard(event: object) -> None:
+    """Nobody listens."""
