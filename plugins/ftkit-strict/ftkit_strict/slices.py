@@ -69,11 +69,11 @@ class Slices:
     max_values: int = 12
     """How many values a column may have to be looked at without being named."""
     min_support: int = 30
-    """Parts with fewer rows are shown, not judged; for roc_auc, as many rows of the class and of the others."""
+    """Parts with fewer rows are shown, not judged; for roc_auc, those with fewer rows outside their largest class."""
     alpha: float = 0.05
     """Probability of calling any part worse than with the champion when none is."""
     resamples: int = 1000
-    """How often to resample the rows of a part."""
+    """How often to resample the rows of a part; it is done oftener where so many parts call for a finer measure."""
 
     def __post_init__(self) -> None:
         if self.floor is not None and not math.isfinite(self.floor):
@@ -96,7 +96,9 @@ class Slices:
         if champion is not None and (verdict := scoring.foreign(champion, self.name)):
             return verdict
         live = champion if champion is not None and not scoring.trouble(champion) else None
-        measured = self._corrected([self._measure(metric, each, candidate, live) for each in parts])
+        # The least probability that resampling can give is one by their number, and Holm multiplies it by that of the parts.
+        resamples = max(self.resamples, math.ceil(2 * len(parts) / self.alpha))
+        measured = self._corrected([self._measure(metric, each, candidate, live, resamples) for each in parts])
         judged = [each for each in measured if each.judged]
         numbers = _numbers(measured)
         drawing = self._figure(metric, measured) if any(not math.isnan(each.value) for each in measured) else None
@@ -108,7 +110,7 @@ class Slices:
         worst = min(judged, key=lambda each: each.value * _sign(each.metric))
         described = f"worst of {scoring.count(len(judged), 'part')} is {_described(worst)}{aside}"
         if self.floor is None and live is None:
-            said = f"no floor is asked for and there is no champion yet; {described}"
+            said = f"no floor is asked for and there is no champion to compare with; {described}"
             return Verdict(self.name, "not applicable", said, numbers, drawing)
         faults = [
             f"{_described(each)} is beyond the floor of {figure(self.floor or 0)}" for each in judged if each.below
@@ -125,13 +127,15 @@ class Slices:
         met += [f"none significantly worse than with {live.title}"] if live is not None else []
         return Verdict(self.name, "passed", f"{described}: {', '.join(met)}", numbers, drawing)
 
-    def _measure(self, metric: str, group: Group, candidate: Contender, champion: Contender | None) -> Slice:
+    def _measure(
+        self, metric: str, group: Group, candidate: Contender, champion: Contender | None, resamples: int
+    ) -> Slice:
         import numpy as np
 
         mine, labels, used = _view(metric, group, candidate)
         rows = len(group.rows)
-        # Ranking rows of two classes is as uncertain as the smaller of them.
-        support = int(np.unique(labels, return_counts=True)[1].min()) if used == "roc_auc" else rows
+        # Ranking rows of one class above those of others is as uncertain as the smaller side.
+        support = len(labels) - int(np.bincount(labels).max()) if used == "roc_auc" else rows
         value = metrics.score(used, mine, labels)
         if math.isnan(value):
             return Slice(group.title, rows, used, value, math.nan, math.nan, judged=False)
@@ -139,10 +143,10 @@ class Slices:
         judged = support >= self.min_support
         below = self.floor is not None and judged and metrics.better(used, self.floor, value)
         if champion is None:
-            low, high = metrics.interval(used, mine, labels, seed=seed, resamples=self.resamples)
+            low, high = metrics.interval(used, mine, labels, seed=seed, resamples=resamples)
             return Slice(group.title, rows, used, value, low, high, judged, below=below)
         theirs, _, _ = _view(metric, group, champion)
-        pair = scoring.paired(used, mine, theirs, labels, seed=seed, resamples=self.resamples)
+        pair = scoring.paired(used, mine, theirs, labels, seed=seed, resamples=resamples)
         low, high = scoring.percentiles(pair.own, 0.95)
         reached = (pair.draws >= -self.margin - 1e-12).sum()
         return Slice(

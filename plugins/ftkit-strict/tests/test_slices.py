@@ -81,6 +81,16 @@ def test_small_differences_in_many_parts_are_no_reason_to_fail(bench: Any) -> No
     assert Slices().check(one, champion).status == "passed"
 
 
+def test_many_parts_do_not_hide_one_that_is_ruined(bench: Any) -> None:
+    columns = {"kind": [row // 5 for row in range(200)]}
+    champion = candidate(bench, lambda row: False, rows=200, columns=columns)
+    one = candidate(bench, lambda row: 100 <= row < 105, rows=200, columns=columns)
+    verdict = Slices(columns=("kind",), min_support=5, classes=False, lengths=0, resamples=200).check(one, champion)
+    assert verdict.numbers["judged"] == 40
+    assert verdict.status == "failed"
+    assert "kind 20 " in verdict.sentence
+
+
 def test_parts_with_few_rows_are_shown_and_not_judged(bench: Any) -> None:
     rare = {"kind": ["rare" if row < 10 else "usual" for row in range(200)]}
     one = candidate(bench, lambda row: row < 10, columns=rare)
