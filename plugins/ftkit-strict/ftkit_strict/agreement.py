@@ -56,11 +56,10 @@ class Agreement:
             said += f"; of {len(differ):,} that differ, {gained} are won, {lost} lost and {neither} wrong either way"
             surest = np.minimum(candidate.probabilities.max(axis=1), champion.probabilities.max(axis=1))
             order = differ[np.argsort(-surest[differ], kind="stable")][: self.show]
-            classes = candidate.data.classes
+            classes, texts = candidate.data.classes, candidate.data.test.texts
             rows = [
-                f"row {row + 1} {quoted} {classes[theirs[row]]} → {classes[mine[row]]}"
+                f"row {row + 1} {scoring.quoted(texts[row])} {classes[theirs[row]]} → {classes[mine[row]]}"
                 for row in order
-                if (quoted := scoring.quoted(candidate.data.test.texts[row]))
             ]
             said += f": {scoring.printable('; '.join(rows))}" if rows else ""
         numbers = {"agreement": share, "differ": len(differ), "gained": gained, "lost": lost, "neither": neither}

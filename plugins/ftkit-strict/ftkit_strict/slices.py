@@ -97,7 +97,8 @@ class Slices:
             return verdict
         live = champion if champion is not None and not scoring.trouble(champion) else None
         # The least probability that resampling can give is one by their number, and Holm multiplies it by that of the parts.
-        resamples = max(self.resamples, math.ceil(2 * len(parts) / self.alpha))
+        compared = sum(len(each.rows) >= self.min_support for each in parts) if live is not None else 0
+        resamples = max(self.resamples, math.ceil(2 * compared / self.alpha))
         measured = self._corrected([self._measure(metric, each, candidate, live, resamples) for each in parts])
         judged = [each for each in measured if each.judged]
         numbers = _numbers(measured)
