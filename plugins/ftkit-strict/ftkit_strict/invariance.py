@@ -53,8 +53,8 @@ class Invariance:
             scoring.in_range(f"limits.{kind}", limit, 0, 1)
         scoring.at_least("rows", self.rows, 1)
         scoring.at_least("min_rows", self.min_rows, 1)
-        if "sentence" in self.kinds and not any(each.strip() for each in self.sentences):
-            raise ValueError("sentences is empty: give at least one, or leave sentence out of kinds")
+        if "added sentence" in self.kinds and not any(each.strip() for each in self.sentences):
+            raise ValueError("sentences is empty: give at least one, or leave 'added sentence' out of kinds")
 
     def check(self, candidate: Contender, champion: Contender | None) -> Verdict:
         """Ask the candidate about changed texts; the answer to the unchanged one is what the gate scored."""

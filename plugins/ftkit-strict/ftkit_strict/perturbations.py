@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Literal, get_args
 
-Kind = Literal["typos", "lower case", "upper case", "punctuation", "contractions", "names", "numbers", "sentence"]
+Kind = Literal["typos", "lower case", "upper case", "punctuation", "contractions", "names", "numbers", "added sentence"]
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
@@ -64,7 +64,7 @@ _PAIRS = {
 def changed(kind: Kind, text: str, seed: str, place: str = "start", sentences: Sequence[str] = SENTENCES) -> str | None:
     """The text changed in one way, or None where that way does not apply; one seed always changes it alike."""
     chance = random.Random(f"{kind} {seed}")
-    if kind == "sentence":
+    if kind == "added sentence":
         return put(chance.choice(list(sentences)), text, place)
     after = _CHANGES[kind](text, chance)
     return after if after != text else None
