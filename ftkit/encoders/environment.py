@@ -12,8 +12,8 @@ from functools import cache
 PATIENT = {"OMP_WAIT_POLICY": "passive"}
 """A thread that waits for the others gives its core away instead of spinning.
 
-With one core of two taken by another process, spinning made training up to seven times slower; with both cores free it saves
-a few hundredths. Source: GNU libgomp manual, OMP_WAIT_POLICY; benchmarks/README.md has the figures.
+With one core of two taken by another process, spinning made training six times slower; with both free, giving the core away
+costs up to a sixth. Source: GNU libgomp manual, OMP_WAIT_POLICY; benchmarks/README.md has the figures.
 """
 
 
