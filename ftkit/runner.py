@@ -67,8 +67,8 @@ def carry_out(plan: Plan, emit: Emit, search: Search) -> Outcome:
             endpoint, deployment = deploy(plan, ledger, emit, bundle, version)
             if plan.registry is not None and version is not None:
                 version = plan.registry.promote(version.version)
-        elif plan.deploy is not None:
-            endpoint = plan.deploy.describe()
+        else:
+            endpoint, deployment = keep_live(plan, ledger, emit, tested.champion)
         outcome = Outcome(
             run=ledger.run,
             folder=ledger.folder,
@@ -187,6 +187,23 @@ def deploy(
         endpoint = roll_out(plan.deploy, bundle, deployment, plan.rollout, emit)
         ledger.append("deployed", endpoint=endpoint.name, deployment=deployment)
     return endpoint, deployment
+
+
+def keep_live(plan: Plan, ledger: Ledger, emit: Emit, champion: Version | None) -> tuple[Endpoint | None, str]:
+    """See that the defended champion answers: an endpoint that was taken down gets it back."""
+    if plan.deploy is None:
+        return None, ""
+    endpoint = plan.deploy.describe()
+    if endpoint is not None and not endpoint.url:
+        endpoint = plan.deploy.prepare()  # it has its deployments, and was stopped with the machine
+    if champion is None or (endpoint is not None and endpoint.traffic):
+        return endpoint, ""
+    emit(
+        events.Noticed(
+            f"Nothing answers at {plan.deploy.endpoint}: the champion, version {champion.version}, goes live."
+        )
+    )
+    return deploy(plan, ledger, emit, bundles.verify(ledger.folder / "champion"), champion)
 
 
 def _write_bundle(plan: Plan, ledger: Ledger, data: Data, trials: Sequence[Trial], best: Trial) -> Bundle:

@@ -94,6 +94,19 @@ def test_a_first_run_is_promoted_registered_and_live_and_a_second_meets_the_cham
     assert len(better.endpoint.deployments) == 1, "the old deployment is retired"
 
 
+def test_a_defended_champion_goes_live_again_where_nothing_answers(toy: Path) -> None:
+    first, _ = run(toy)
+    deployer = recipe.load(toy).deploy
+    deployer.stop()
+    second, told = run(toy)
+    assert not second.promoted
+    assert second.endpoint is not None
+    assert second.endpoint.traffic == {second.deployment: 100}
+    assert second.endpoint.deployments[0].bundle_hash == bundle.verify(first.bundle).hash
+    assert any(isinstance(event, Noticed) and "goes live" in event.text for event in told)
+    assert deployer.invoke({"data": [{"text": "sturdy"}]})
+
+
 def test_no_tests_asked_for_is_said(toy: Path) -> None:
     outcome, told = run(toy, {"promote": [], "deploy.use": "none", "registry.use": "none"})
     assert outcome.promoted
