@@ -180,7 +180,13 @@ def test_a_grid_over_a_continuous_range_is_refused(write: Any) -> None:
 def test_overrides_win_and_words_need_no_quotes(write: Any) -> None:
     plan = recipe.load(
         write(GOOD),
-        ["backbone.batch_size=1", "search.space.epochs=[2]", "dataset.label=stars", "promote=[]", "backbone.batch_size=3"],
+        [
+            "backbone.batch_size=1",
+            "search.space.epochs=[2]",
+            "dataset.label=stars",
+            "promote=[]",
+            "backbone.batch_size=3",
+        ],
     )
     assert plan.backbone.batch_size == 3
     assert plan.search.space["epochs"] == space.Choice((2,))
