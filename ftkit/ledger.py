@@ -97,7 +97,10 @@ class Ledger:
                         for index, (text, label) in enumerate(zip(split.texts, split.labels, strict=True)):
                             row = {key: values[index] for key, values in split.columns.items()}
                             file.write(json.dumps({"text": text, "label": int(label), "columns": row}) + "\n")
-                files.write_json(folder / "report.json", asdict(data.report) | {"classes": data.classes})
+                report = asdict(data.report) | {"classes": data.classes}
+                files.write_text(
+                    folder / "report.json", json.dumps(report, indent=2) + "\n"
+                )  # in the order it is shown in
         except OSError as error:
             raise LedgerError(
                 f"the data of the run cannot be stored: {error.strerror}",

@@ -108,6 +108,11 @@ def test_the_data_comes_back_as_it_was_and_training_gets_no_test_row(book):
     assert len(training.test) == 0
 
 
+def test_the_report_is_read_back_in_the_order_it_is_shown_in(book):
+    book.store_data(DATA)
+    assert list(Ledger(book.folder).data().report.counts) == ["train", "valid", "test"]
+
+
 def test_the_same_recipe_goes_on_with_its_unfinished_run(book):
     again, resumed = ledger.begin("demo", 'name = "demo"')
     assert (again.folder, resumed) == (book.folder, True)
