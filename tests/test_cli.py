@@ -369,7 +369,7 @@ def test_a_stage_that_fails_ends_in_4_and_says_what_is_kept(workplace, said):
     assert code == 4
     assert "error: " in err
     assert json.loads(out.splitlines()[-1])["exit_code"] == 4
-    assert said("runs")[1].splitlines()[1].split()[3] == "interrupted"
+    assert said("runs")[1].splitlines()[1].split()[3] == "failed"
 
 
 def test_an_interruption_ends_in_130_says_what_is_kept_and_the_same_command_goes_on(workplace, said):
