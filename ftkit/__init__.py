@@ -39,7 +39,7 @@ def run(
         from ftkit import display
 
         emit = display.printer()
-    return runner.run(recipes.load(recipe, overrides=overrides), emit, fresh=fresh)
+    return runner.run(recipes.load(recipe, overrides=overrides, fresh=fresh), emit)
 
 
 def load(bundle: str | Path) -> Bundle:

@@ -24,9 +24,12 @@ class Document:
     lines: Mapping[Key, int] = field(default_factory=dict)
     given: dict[Key, str] = field(default_factory=dict)
     """Keys that an override set, and how it reads."""
+    moved: dict[Key, Key] = field(default_factory=dict)
+    """Keys that came from elsewhere in the document, such as a target's own sub-table, and from where."""
 
     def where(self, key: Key) -> str:
         """FILE:LINE of a key, of the nearest key above it where it has none, or the override that set it."""
+        key = self.origin(key)
         for end in range(len(key), -1, -1):
             if key[:end] in self.given:
                 return self.given[key[:end]]
@@ -36,8 +39,14 @@ class Document:
 
     def base_of(self, key: Key) -> Path:
         """Where a relative path of this key starts: the recipe's folder, or for an override the working folder."""
+        key = self.origin(key)
         overridden = any(key[:end] in self.given for end in range(1, len(key) + 1))
         return Path.cwd() if overridden else self.base
+
+    def origin(self, key: Key) -> Key:
+        """Where a key, or one above it, really stands."""
+        ends = range(len(key), 0, -1)
+        return next((self.moved[key[:end]] + key[end:] for end in ends if key[:end] in self.moved), key)
 
     def lay_over(self, overrides: Mapping[str, Any] | Sequence[str], problems: list[Problem]) -> None:
         """Set dotted keys, later ones winning; what cannot be set is added to `problems`."""

@@ -250,22 +250,19 @@ class Reader:
         component = self._find(key, kind, use, use_key)
         own = {each.name for each in options.options(component)} if component else set()
         for name in [name for name, value in values.items() if isinstance(value, dict) and name not in own]:
-            if name in self.plugins.names(kind) or (name in BUNDLED and name not in own):
+            if name == use:
                 table = values.pop(name)
-                if name == use:
-                    for each in table:
-                        self.document.lines = {**self.document.lines, (*key, each): self._line((*key, name, each))}
-                    values.update(table)
-                elif name in self.plugins.names(kind):
-                    self._check_only((*key, name), self.plugins.find(kind, name), table)
+                self.document.moved.update({(*key, each): (*key, name, each) for each in table})
+                values.update(table)
+            elif name in self.plugins.names(kind):
+                self._check_only((*key, name), self.plugins.find(kind, name), values.pop(name))
+            elif name in BUNDLED and name not in {each.name for each in self.plugins.found}:
+                del values[name]  # for a plugin that is not installed here, and so cannot be checked
         if component is None:
             return None
         if "offline" in own and self.offline:
             values.setdefault("offline", True)
         return self._build(key, component, values)
-
-    def _line(self, key: Key) -> int:
-        return self.document.lines.get(key, self.document.lines.get(key[:-1], 1))
 
     def _find(self, key: Key, kind: str, use: Any, use_key: str) -> Any:
         if isinstance(use, str) and use in self.plugins.names(kind):
@@ -303,7 +300,7 @@ class Reader:
                 )
 
     def _wrong(self, key: Key, what: str, mend: str = "") -> None:
-        self.problems.append(Problem(self.document.where(key), _dotted(key), what, mend))
+        self.problems.append(Problem(self.document.where(key), _dotted(self.document.origin(key)), what, mend))
 
 
 def _dotted(key: Key) -> str:

@@ -28,7 +28,7 @@ Search = Callable[[Plan, Ledger, Emit], Sequence[Trial]]
 """Runs the trials of a plan and writes each into the ledger: what a platform brings."""
 
 
-def run(plan: Plan, emit: Emit, *, fresh: bool = False) -> Outcome:
+def run(plan: Plan, emit: Emit) -> Outcome:
     """Carry out a plan where it says, telling `emit` and every installed observer.
 
     Raises: FtkitError; KeyboardInterrupt after everything begun was put back.
@@ -39,7 +39,7 @@ def run(plan: Plan, emit: Emit, *, fresh: bool = False) -> Outcome:
         emit(event)
         observers.tell(event)
 
-    return plan.platform.run(replace(plan, fresh=fresh or plan.fresh), tell)
+    return plan.platform.run(plan, tell)
 
 
 def carry_out(plan: Plan, emit: Emit, search: Search) -> Outcome:
@@ -132,10 +132,9 @@ def select(plan: Plan, ledger: Ledger, emit: Emit, data: Data, trials: Sequence[
             ledger.append("selected", number=best.number, bundle=bundle.hash)
             for trial in trials:
                 shutil.rmtree(ledger.trial_folder(trial.number) / "model", ignore_errors=True)
+            if plan.registry is not None:
+                plan.registry.track(_lineage(plan, ledger, data, trials, best, bundle))
         emit(events.BestSelected(best, plan.search.metric))
-        if plan.registry is not None and not ledger.fact("tracked"):
-            plan.registry.track(_lineage(plan, ledger, data, trials, best, bundle))
-            ledger.append("tracked")
     return best, bundle
 
 

@@ -214,11 +214,30 @@ def test_options_of_another_target_wait_in_a_sub_table_of_its_name(write: Any) -
     plan = recipe.load(write(text))
     assert plan.deploy.port == 4321
     found = problems(write(text.replace("port = 4321", "prt = 4321")))
-    assert "reviews.toml:33: deploy.prt: unknown key" in found[0]
+    assert "reviews.toml:33: deploy.local.prt: unknown key" in found[0]
     found = problems(write(text.replace("[dataset.bbc-news]", "[dataset.bbc-news]\nnope = 1")))
     assert "dataset.bbc-news.nope: unknown key" in found[0]
     found = problems(write(text.replace("[dataset.bbc-news]", "[dataset.bbc-nws]")))
     assert "dataset.bbc-nws: unknown key" in found[0]
+    found = problems(write(text.replace("[dataset.bbc-news]", "[dataset.mlflow]")))
+    assert "dataset.mlflow: unknown key" in found[0], "a component of another kind is not passed over"
+
+
+def test_a_wrong_override_of_a_targets_own_table_is_named_as_it_was_given(write: Any) -> None:
+    (found,) = problems(write(GOOD), "deploy.local.prt=1")
+    assert found.startswith("--set deploy.local.prt=1: deploy.local.prt: unknown key")
+
+
+def test_a_path_in_a_targets_own_table_starts_where_the_table_was_given(
+    write: Any, tmp_path: Path, monkeypatch: Any
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    text = GOOD.replace('path = "data/reviews.csv"\n', "")
+    plan = recipe.load(write(text + '[dataset.table]\npath = "of-the-file.csv"\n'))
+    assert plan.dataset.path == tmp_path / "of-the-file.csv"
+    plan = recipe.load(write(text), ["dataset.table.path=of-the-shell.csv"])
+    assert plan.dataset.path == tmp_path / "here" / "of-the-shell.csv"
 
 
 def test_shorthands_and_offline_reach_the_components(write: Any) -> None:
