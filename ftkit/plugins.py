@@ -111,7 +111,7 @@ class Plugins:
         elif owner and suspects:
             said = f"It comes with the plugin {owner}, which is installed but does not work."
         elif owner:
-            said = f"It comes with the plugin {owner}: pip install {owner}."
+            said = f"It comes with the plugin {owner}: pip install {owner}, or in a checkout pip install -e plugins/{owner}."
         else:
             said = f"Installed: {', '.join(self.names(kind)) or 'none'}. `ftkit plugins` lists all."
         return " ".join([said, *(f"{each.plugin} was set aside: {each.reason}." for each in suspects)])

@@ -196,7 +196,10 @@ def test_what_is_no_dataclass_is_refused(component):
     ("name", "said"),
     [
         ("tinny", "Did you mean 'tiny'?"),
-        ("bert-paper", "It comes with the plugin ftkit-bert: pip install ftkit-bert."),
+        (
+            "bert-paper",
+            "It comes with the plugin ftkit-bert: pip install ftkit-bert, or in a checkout pip install -e plugins/ftkit-bert.",
+        ),
         ("unheard-of", "Installed: tiny."),
     ],
 )
