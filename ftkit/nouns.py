@@ -92,11 +92,14 @@ class Trial:
     """Why it failed, in one line."""
     resources: Mapping[str, float] = field(default_factory=dict)
     """Means and peaks over the trial: `cpu_percent`, `memory_peak_mb`, `gpu_percent`, `gpu_memory_peak_mb`."""
+    repeats: int | None = None
+    """Number of the trial whose values this one trains again with another seed, to tell luck from merit."""
     folder: str = ""
     """The trial's folder, relative to the run's: `trial.log`, and `model/` and `valid.npy` while they are kept."""
 
 
-Status = Literal["passed", "failed", "not applicable"]
+Status = Literal["passed", "failed", "not applicable", "error"]
+"""`error` is a test that broke off: it decided nothing, so nothing is promoted."""
 
 
 @dataclass(frozen=True)
