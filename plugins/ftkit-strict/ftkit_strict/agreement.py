@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from ftkit import figures
 from ftkit.contracts import Contender, Status, Verdict
-from ftkit_strict import figures, scoring
+from ftkit_strict import scoring
 from ftkit_strict.scoring import percent
 
 if TYPE_CHECKING:

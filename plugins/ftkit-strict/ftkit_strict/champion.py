@@ -6,10 +6,10 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from ftkit import metrics
+from ftkit import figures, metrics
 from ftkit.contracts import Contender, Verdict
 from ftkit.search import Metric
-from ftkit_strict import figures, scoring
+from ftkit_strict import scoring
 from ftkit_strict.scoring import Paired, figure, percent
 
 if TYPE_CHECKING:

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from ftkit import figures
 from ftkit.contracts import Contender, Verdict
-from ftkit_strict import figures, scoring
+from ftkit_strict import scoring
 from ftkit_strict.asking import answers, sample
 from ftkit_strict.perturbations import KINDS, SENTENCES, Kind, changed
 from ftkit_strict.scoring import percent

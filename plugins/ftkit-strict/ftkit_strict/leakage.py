@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from ftkit import figures
 from ftkit.contracts import Contender, Verdict
-from ftkit_strict import figures, scoring
+from ftkit_strict import scoring
 from ftkit_strict.minhash import Twin, twins
 from ftkit_strict.scoring import percent
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
-from ftkit import metrics
+from ftkit import figures, metrics
 from ftkit.contracts import Contender, Verdict
 from ftkit.search import Metric
-from ftkit_strict import figures, scoring
+from ftkit_strict import scoring
 from ftkit_strict.grouping import Group, groups
 from ftkit_strict.scoring import figure
 

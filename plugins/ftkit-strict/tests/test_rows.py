@@ -13,12 +13,14 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from ftkit_strict import figures, scoring
+from ftkit_strict import scoring
 from ftkit_strict.agreement import Agreement
 from ftkit_strict.degenerate import NotDegenerate
 from ftkit_strict.label_noise import LabelNoise, suspects
 from ftkit_strict.leakage import Leakage
 from ftkit_strict.minhash import jaccard, normal, twins
+
+from ftkit import figures
 
 
 def prose(rows: int, seed: int, words: int = 30) -> list[str]:
