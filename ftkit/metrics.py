@@ -18,6 +18,16 @@ METRICS: tuple[str, ...] = get_args(Metric)
 
 GREATER_IS_BETTER = {name: name != "log_loss" for name in METRICS}
 
+TITLES = {
+    "accuracy": "accuracy",
+    "macro_f1": "macro F1",
+    "weighted_f1": "weighted F1",
+    "roc_auc": "ROC AUC",
+    "mcc": "MCC",
+    "log_loss": "log loss",
+}
+"""What a sentence calls each metric."""
+
 
 def better(metric: str, one: float, other: float) -> bool:
     """Whether `one` is strictly better than `other`; a number is better than NaN."""

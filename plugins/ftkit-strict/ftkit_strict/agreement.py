@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from ftkit import figures
+from ftkit import figures, wording
 from ftkit.contracts import Contender, Status, Verdict
+from ftkit.wording import percent
 from ftkit_strict import scoring
-from ftkit_strict.scoring import percent
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,7 +50,7 @@ class Agreement:
         gained = int(((mine == labels) & (theirs != labels)).sum())
         lost = int(((mine != labels) & (theirs == labels)).sum())
         neither = len(differ) - gained - lost
-        said = f"{candidate.title} and {champion.title} answer {percent(share)} of {scoring.count(len(labels), 'row')} alike"
+        said = f"{candidate.title} and {champion.title} answer {percent(share)} of {wording.count(len(labels), 'row')} alike"
         if self.at_least is not None:
             said += f", {percent(self.at_least)} are asked for"
         if len(differ):
@@ -59,10 +59,10 @@ class Agreement:
             order = differ[np.argsort(-surest[differ], kind="stable")][: self.show]
             classes, texts = candidate.data.classes, candidate.data.test.texts
             rows = [
-                f"row {row + 1} {scoring.quoted(texts[row])} {classes[theirs[row]]} → {classes[mine[row]]}"
+                f"row {row + 1} {wording.quoted(texts[row])} {classes[theirs[row]]} → {classes[mine[row]]}"
                 for row in order
             ]
-            said += f": {scoring.printable('; '.join(rows))}" if rows else ""
+            said += f": {wording.printable('; '.join(rows))}" if rows else ""
         numbers = {"agreement": share, "differ": len(differ), "gained": gained, "lost": lost, "neither": neither}
         numbers |= {f"differs {place}": float(row + 1) for place, row in enumerate(differ[:20], 1)}
         drawing = self._figure(mine, theirs, candidate.data.classes) if len(differ) else None
@@ -92,7 +92,7 @@ class Agreement:
                         linewidth=0,
                     )
                 axes.text(column, row, f"{table[row, column]:,}", ha="center", va="center")
-            names = [scoring.printable(each)[:20] for each in classes]
+            names = [wording.printable(each)[:20] for each in classes]
             axes.set_xticks(range(len(classes)), names, rotation=30, ha="right")
             axes.set_yticks(range(len(classes)), names)
             axes.set_xlim(-0.5, len(classes) - 0.5)

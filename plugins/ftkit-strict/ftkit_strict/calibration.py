@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from ftkit import figures
+from ftkit import figures, reliability, wording
 from ftkit.contracts import Contender, Status, Verdict
+from ftkit.wording import figure
 from ftkit_strict import scoring
-from ftkit_strict.scoring import figure
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,10 +54,15 @@ class Calibration:
         labels = scoring.labels_of(candidate)
         probabilities = np.asarray(candidate.probabilities, dtype=np.float64)
         certainty, right = probabilities.max(axis=1), (probabilities.argmax(axis=1) == labels).astype(float)
-        error, squared = calibration_error(certainty, right, self.bins), brier(probabilities, labels)
+        error, squared = (
+            reliability.calibration_error(certainty, right, self.bins),
+            reliability.brier(probabilities, labels),
+        )
         random = np.random.default_rng(candidate.seed)
-        placed = _bins(certainty, self.bins)
-        simulated = [_error(certainty, random.random(len(labels)) < certainty, placed) for _ in range(DRAWS)]
+        placed = reliability.binned(certainty, self.bins)
+        simulated = [
+            reliability.weighted(certainty, random.random(len(labels)) < certainty, placed) for _ in range(DRAWS)
+        ]
         by_chance, most = float(np.mean(simulated)), float(np.quantile(simulated, 0.95))
         numbers = {
             "error": error,
@@ -70,7 +75,7 @@ class Calibration:
         lean = "surer than right" if certainty.mean() > right.mean() else "less sure than right"
         said = (
             f"expected calibration error {figure(error)} (at most {figure(self.max_error)}; "
-            f"chance alone brings {figure(by_chance)} on {scoring.count(len(labels), 'row')}), Brier score {figure(squared)}"
+            f"chance alone brings {figure(by_chance)} on {wording.count(len(labels), 'row')}), Brier score {figure(squared)}"
         )
         judged: Status = scoring.status(error <= self.max_error + 1e-12)
         if judged == "failed" and error <= most:
@@ -85,14 +90,14 @@ class Calibration:
         if champion is not None and not scoring.trouble(champion):
             theirs = np.asarray(champion.probabilities, dtype=np.float64)
             hits = (theirs.argmax(axis=1) == labels).astype(float)
-            numbers["champion_error"] = calibration_error(theirs.max(axis=1), hits, self.bins)
+            numbers["champion_error"] = reliability.calibration_error(theirs.max(axis=1), hits, self.bins)
             said += f"; {champion.title} has an error of {figure(numbers['champion_error'])}"
         drawing = self._figure(certainty, right, placed)
         return Verdict(self.name, judged, said, scoring.finite(numbers), drawing)
 
     def _figure(self, certainty: np.ndarray, right: np.ndarray, placed: np.ndarray) -> str:
         """The reliability diagram: one point for each bin."""
-        sizes, sure, hit = _means(certainty, right, placed)
+        sizes, sure, hit = reliability.means(certainty, right, placed)
 
         def draw(axes: Axes) -> None:
             axes.plot([0, 1], [0, 1], color=figures.INK, linestyle=":", label="as sure as right")
@@ -105,39 +110,3 @@ class Calibration:
             axes.legend(loc="upper left")
 
         return figures.drawn("Reliability diagram", draw, (5.0, 4.0))
-
-
-def calibration_error(certainty: np.ndarray, right: np.ndarray, bins: int) -> float:
-    """Expected calibration error over bins with equally many rows; `right` is 1 where the answer is."""
-    return _error(certainty, right, _bins(certainty, bins))
-
-
-def brier(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """Mean squared distance between probabilities and truth, summed over the classes: 0 to 2, as Brier defined it."""
-    import numpy as np
-
-    truth = np.eye(probabilities.shape[1])[labels]
-    return float(((probabilities - truth) ** 2).sum(axis=1).mean())
-
-
-def _bins(certainty: np.ndarray, bins: int) -> np.ndarray:
-    """The bin of each row, counted from 0 without gaps."""
-    import numpy as np
-
-    # Rows of one certainty share a bin, or the order of the rows would change the result.
-    first = np.searchsorted(np.sort(certainty), certainty)
-    wanted = first * min(bins, len(certainty)) // len(certainty)
-    return np.unique(wanted, return_inverse=True)[1]
-
-
-def _means(certainty: np.ndarray, right: np.ndarray, placed: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """By bin: rows, mean certainty, share that is right."""
-    import numpy as np
-
-    sizes = np.bincount(placed)
-    return sizes, np.bincount(placed, certainty) / sizes, np.bincount(placed, right) / sizes
-
-
-def _error(certainty: np.ndarray, right: np.ndarray, placed: np.ndarray) -> float:
-    sizes, sure, hit = _means(certainty, right, placed)
-    return float((sizes * abs(sure - hit)).sum() / sizes.sum())

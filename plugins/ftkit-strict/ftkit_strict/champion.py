@@ -6,11 +6,12 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from ftkit import figures, metrics
+from ftkit import figures, metrics, pairs, wording
 from ftkit.contracts import Contender, Verdict
+from ftkit.pairs import Paired
 from ftkit.search import Metric
+from ftkit.wording import figure, percent
 from ftkit_strict import scoring
-from ftkit_strict.scoring import Paired, figure, percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -63,10 +64,10 @@ class NoWorseThanChampion:
         if len(labels) < 2:
             return self._undefined(metric, "one row cannot be resampled")
         if scoring.trouble(champion):
-            said = f"{scoring.TITLES[metric]} {figure(value)}; {champion.title} gave probabilities that are no numbers"
+            said = f"{metrics.TITLES[metric]} {figure(value)}; {champion.title} gave probabilities that are no numbers"
             return Verdict(self.name, "passed", said, {"value": value})
         held = metrics.score(metric, champion.probabilities, labels)
-        pair = scoring.paired(
+        pair = pairs.paired(
             metric,
             candidate.probabilities,
             champion.probabilities,
@@ -91,8 +92,8 @@ class NoWorseThanChampion:
             "share_met": 1 - pair.share_below(bound),
         }
         said = (
-            f"{scoring.TITLES[metric]} {figure(value)} against {figure(held)} of {champion.title} on the same "
-            f"{scoring.count(len(labels), 'row')}: difference {pair.difference:+.4f} ({100 * self.level:g} % interval "
+            f"{metrics.TITLES[metric]} {figure(value)} against {figure(held)} of {champion.title} on the same "
+            f"{wording.count(len(labels), 'row')}: difference {pair.difference:+.4f} ({100 * self.level:g} % interval "
             f"{low:+.4f} to {high:+.4f}), better in {percent(numbers['share_better'])} of {len(pair.draws):,} resamples; "
             f"{self._decision(met)}"
         )
@@ -100,7 +101,7 @@ class NoWorseThanChampion:
             mine = candidate.probabilities.argmax(axis=1) == labels
             theirs = champion.probabilities.argmax(axis=1) == labels
             gained, lost = int((mine & ~theirs).sum()), int((~mine & theirs).sum())
-            chance = mcnemar(gained, lost)
+            chance = pairs.mcnemar(gained, lost)
             numbers |= {"gained": gained, "lost": lost, "mcnemar_p": chance}
             said += f"; {gained} rows won and {lost} lost, McNemar p = {chance:.3g}"
         return Verdict(self.name, scoring.status(met), said, scoring.finite(numbers), self._figure(pair, bound, metric))
@@ -118,7 +119,7 @@ class NoWorseThanChampion:
         return f"{shown} to be no worse by more than {figure(self._margin())}"
 
     def _undefined(self, metric: str, reason: str) -> Verdict:
-        return Verdict(self.name, "failed", f"{scoring.TITLES[metric]} cannot be compared here: {reason}")
+        return Verdict(self.name, "failed", f"{metrics.TITLES[metric]} cannot be compared here: {reason}")
 
     def _figure(self, pair: Paired, bound: float, metric: str) -> str:
         low, high = pair.interval(self.level)
@@ -129,21 +130,8 @@ class NoWorseThanChampion:
             axes.hist(pair.draws, bins=edges, color=figures.CALM)
             axes.axvline(bound, color=figures.BAD, linestyle="--", label=f"must lie right of {bound:+.3g}")
             axes.axvspan(low, high, color=figures.CALM, alpha=0.2, label=f"{100 * self.level:g} % interval")
-            axes.set_xlabel(f"gain in {scoring.TITLES[metric]} over the champion")
+            axes.set_xlabel(f"gain in {metrics.TITLES[metric]} over the champion")
             axes.set_ylabel("resamples")
             axes.legend()
 
-        return figures.drawn(f"Resampled differences in {scoring.TITLES[metric]}", draw)
-
-
-def mcnemar(gained: int, lost: int) -> float:
-    """Probability of a split at least as uneven among the rows that only one got right, were both equally good.
-
-    Source: McNemar 1947, "Note on the sampling error of the difference between correlated proportions", in its exact
-    form: a two-sided binomial test.
-    """
-    from scipy.stats import binomtest
-
-    if not gained + lost:
-        return 1.0
-    return float(binomtest(gained, gained + lost, 0.5).pvalue)
+        return figures.drawn(f"Resampled differences in {metrics.TITLES[metric]}", draw)

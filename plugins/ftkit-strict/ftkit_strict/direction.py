@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from ftkit import wording
 from ftkit.contracts import Contender, Verdict
 from ftkit.errors import DataError
+from ftkit.wording import percent
 from ftkit_strict import scoring
 from ftkit_strict.asking import answers, sample
 from ftkit_strict.perturbations import put
-from ftkit_strict.scoring import percent
 
 POSITIVE, NEGATIVE = "positive", "negative"
 
@@ -66,7 +67,7 @@ class Direction:
         ]
         asked = [(what, phrases, index) for what, phrases, index in sides if phrases and index is not None]
         if not asked:
-            names = scoring.listed(candidate.data.classes)
+            names = wording.listed(candidate.data.classes)
             said = f"the classes are {names}: name those that praise and blame speak for by positive and negative"
             return Verdict(self.name, "not applicable", said)
         if reason := scoring.trouble(candidate):
@@ -96,7 +97,7 @@ class Direction:
         ]
         found = answers(candidate, [*(texts[row] for row in rows), *changed])[:, index]
         before, after = found[: len(rows)], found[len(rows) :]
-        name = scoring.printable(candidate.data.classes[index])
+        name = wording.printable(candidate.data.classes[index])
         if not np.isfinite(found).all():
             return f"{what} got probabilities that are no numbers", f"{what} cannot be judged", {}
         moved = after - before
@@ -114,7 +115,7 @@ class Direction:
             worst = int(moved.argmin())
             fault = (
                 f"{what} may move {percent(self.max_share)} the wrong way: row {rows[worst] + 1} falls from {before[worst]:.3f} to "
-                f"{after[worst]:.3f} as {scoring.quoted(changed[worst])}"
+                f"{after[worst]:.3f} as {wording.quoted(changed[worst])}"
             )
         return part, fault, numbers
 
@@ -127,6 +128,6 @@ class Direction:
             raise DataError(
                 f"there is no class {asked!r}",
                 where=f"{self.name}.{option}",
-                mend=f"The classes of the data set are {scoring.listed(classes, 20)}.",
+                mend=f"The classes of the data set are {wording.listed(classes, 20)}.",
             )
         return classes.index(asked)

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from ftkit import wording
 from ftkit.contracts import Contender, Verdict
 from ftkit.errors import DataError
+from ftkit.wording import percent
 from ftkit_strict import scoring
 from ftkit_strict.asking import answers
-from ftkit_strict.scoring import percent
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Examples:
                 raise DataError(
                     f"the label {row.label!r} is no class of the data set",
                     where=f"{self.path}:{row.line}",
-                    mend=f"The classes are {scoring.listed(classes, 20)}.",
+                    mend=f"The classes are {wording.listed(classes, 20)}.",
                 )
         found = answers(candidate, [row.text for row in rows])
         wanted = np.array([classes.index(row.label) for row in rows])
@@ -70,11 +71,11 @@ class Examples:
         right = sound & (said == wanted)
         share = float(right.mean())
         good = share >= self.min_share - 1e-12
-        sentence = f"{int(right.sum()):,} of {scoring.count(len(rows), 'example')} ({percent(share)}) are right, "
+        sentence = f"{int(right.sum()):,} of {wording.count(len(rows), 'example')} ({percent(share)}) are right, "
         sentence += f"{percent(self.min_share)} must be"
         wrong = [
-            f"line {rows[index].line} {scoring.quoted(rows[index].text)} is {scoring.printable(rows[index].label)}, "
-            + (f"answered {scoring.printable(classes[said[index]])}" if sound[index] else "got no numbers")
+            f"line {rows[index].line} {wording.quoted(rows[index].text)} is {wording.printable(rows[index].label)}, "
+            + (f"answered {wording.printable(classes[said[index]])}" if sound[index] else "got no numbers")
             for index in np.flatnonzero(~right)[: self.show]
         ]
         if wrong:
@@ -155,7 +156,7 @@ def _check_columns(where: str, wanted: Sequence[str], there: Sequence[str]) -> N
     for name in wanted:
         if name not in there:
             raise DataError(
-                f"there is no column {name!r}; the columns are {scoring.listed(there, 20) or 'none'}",
+                f"there is no column {name!r}; the columns are {wording.listed(there, 20) or 'none'}",
                 where=where,
                 mend="Name the columns by the options text and label.",
             )

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from ftkit import figures
+from ftkit import figures, wording
 from ftkit.contracts import Contender, Verdict
+from ftkit.wording import percent
 from ftkit_strict import scoring
 from ftkit_strict.asking import answers, sample
 from ftkit_strict.perturbations import KINDS, SENTENCES, Kind, changed
-from ftkit_strict.scoring import percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -102,7 +102,7 @@ class Invariance:
                 _, row, after = tried[worst]
                 said += f"; for instance row {row + 1} {scoring.change(candidate.data.test.texts[row], after)}"
             if broken.any():
-                said += f"; {scoring.count(int(broken.sum()), 'changed text')} got probabilities that are no numbers"
+                said += f"; {wording.count(int(broken.sum()), 'changed text')} got probabilities that are no numbers"
         else:
             said += (
                 f"; at most {percent(self.max_share)} is allowed" if not self.limits else "; all within their limits"

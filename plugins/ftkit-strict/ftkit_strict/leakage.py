@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from ftkit import figures
+from ftkit import figures, wording
 from ftkit.contracts import Contender, Verdict
+from ftkit.wording import percent
 from ftkit_strict import scoring
 from ftkit_strict.minhash import Twin, twins
-from ftkit_strict.scoring import percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -55,7 +55,7 @@ class Leakage:
         share = len(found) / len(data.test)
         good = share <= self.max_share + 1e-12
         said = (
-            f"{len(found):,} of {scoring.count(len(data.test), 'test row')} ({percent(share)}) are in the training split too, "
+            f"{len(found):,} of {wording.count(len(data.test), 'test row')} ({percent(share)}) are in the training split too, "
             f"{copies:,} word for word and {len(found) - copies:,} nearly; at most {percent(self.max_share)} is allowed"
         )
         other = sum(data.test.labels[each.row] != data.train.labels[each.other] for each in found)
@@ -73,7 +73,7 @@ class Leakage:
         return Verdict(self.name, scoring.status(good), said, scoring.finite(numbers), drawing)
 
     def _pair(self, twin: Twin, texts: Sequence[str], others: Sequence[str]) -> str:
-        mine, theirs = scoring.quoted(texts[twin.row], 40), scoring.quoted(others[twin.other], 40)
+        mine, theirs = wording.quoted(texts[twin.row], 40), wording.quoted(others[twin.other], 40)
         return f"test row {twin.row + 1} {mine} and training row {twin.other + 1} {theirs} ({twin.similarity:.2f})"
 
     def _figure(self, found: Sequence[Twin]) -> str:

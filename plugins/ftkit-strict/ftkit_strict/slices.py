@@ -7,15 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
-from ftkit import figures, metrics
+from ftkit import figures, metrics, pairs, wording
 from ftkit.contracts import Contender, Verdict
+from ftkit.parts import Group, groups, view
 from ftkit.search import Metric
+from ftkit.wording import figure
 from ftkit_strict import scoring
-from ftkit_strict.grouping import Group, groups
-from ftkit_strict.scoring import figure
 
 if TYPE_CHECKING:
-    import numpy as np
     from matplotlib.axes import Axes
 
 
@@ -92,7 +91,7 @@ class Slices:
         metric = self.metric or candidate.metric
         parts = groups(candidate.data, self.classes, self.lengths, self.columns, self.max_values)
         if reason := scoring.trouble(candidate):
-            return Verdict(self.name, "failed", f"{scoring.TITLES[metric]} is not defined here: {reason}")
+            return Verdict(self.name, "failed", f"{metrics.TITLES[metric]} is not defined here: {reason}")
         if champion is not None and (verdict := scoring.foreign(champion, self.name)):
             return verdict
         live = champion if champion is not None and not scoring.trouble(champion) else None
@@ -106,10 +105,10 @@ class Slices:
         shown = len(measured) - len(judged)
         aside = f"; {shown} more shown, not judged" if shown else ""
         if not judged:
-            said = f"none of {scoring.count(len(measured), 'part')} has the {self.min_support} rows needed to judge it"
+            said = f"none of {wording.count(len(measured), 'part')} has the {self.min_support} rows needed to judge it"
             return Verdict(self.name, "not applicable", said, numbers, drawing)
         worst = min(judged, key=lambda each: each.value * _sign(each.metric))
-        described = f"worst of {scoring.count(len(judged), 'part')} is {_described(worst)}{aside}"
+        described = f"worst of {wording.count(len(judged), 'part')} is {_described(worst)}{aside}"
         if self.floor is None and live is None:
             said = f"no floor is asked for and there is no champion to compare with; {described}"
             return Verdict(self.name, "not applicable", said, numbers, drawing)
@@ -133,7 +132,8 @@ class Slices:
     ) -> Slice:
         import numpy as np
 
-        mine, labels, used = _view(metric, group, candidate)
+        truth = scoring.labels_of(candidate)
+        mine, labels, used = view(metric, group, candidate.probabilities, truth)
         rows = len(group.rows)
         # Ranking rows of one class above those of others is as uncertain as the smaller side.
         support = len(labels) - int(np.bincount(labels).max()) if used == "roc_auc" else rows
@@ -146,9 +146,9 @@ class Slices:
         if champion is None:
             low, high = metrics.interval(used, mine, labels, seed=seed, resamples=resamples)
             return Slice(group.title, rows, used, value, low, high, judged, below=below)
-        theirs, _, _ = _view(metric, group, champion)
-        pair = scoring.paired(used, mine, theirs, labels, seed=seed, resamples=resamples)
-        low, high = scoring.percentiles(pair.own, 0.95)
+        theirs, _, _ = view(metric, group, champion.probabilities, truth)
+        pair = pairs.paired(used, mine, theirs, labels, seed=seed, resamples=resamples)
+        low, high = pairs.percentiles(pair.own, 0.95)
         reached = (pair.draws >= -self.margin - 1e-12).sum()
         return Slice(
             group.title,
@@ -189,10 +189,10 @@ class Slices:
                 axes.axvline(self.floor, color=figures.INK, linestyle="--", linewidth=1)
             axes.set_yticks(range(len(shown)), [f"{each.title[:32]} ({each.rows:,})" for each in shown])
             axes.set_ylim(len(shown) - 0.5, -0.5)
-            axes.set_xlabel(f"{scoring.TITLES[metric]} (faint: too few rows to judge; tick: the champion)")
+            axes.set_xlabel(f"{metrics.TITLES[metric]} (faint: too few rows to judge; tick: the champion)")
 
         return figures.drawn(
-            f"{scoring.TITLES[metric]} by part of the rows", draw, (6.4, 1.1 + 0.28 * max(len(shown), 1))
+            f"{metrics.TITLES[metric]} by part of the rows", draw, (6.4, 1.1 + 0.28 * max(len(shown), 1))
         )
 
 
@@ -207,30 +207,16 @@ def holm(chances: Sequence[float]) -> list[float]:
     return result
 
 
-def _view(metric: str, group: Group, contender: Contender) -> tuple[np.ndarray, np.ndarray, str]:
-    """Probabilities, labels and the metric that measures a group."""
-    import numpy as np
-
-    found, labels = np.asarray(contender.probabilities, dtype=np.float64), scoring.labels_of(contender)
-    if group.label is not None and metric == "roc_auc":
-        own = found[:, group.label]  # a class is told apart from the rest, so the rest is needed too
-        return np.stack([1 - own, own], axis=1), (labels == group.label).astype(np.int64), metric
-    found, labels = found[group.rows], labels[group.rows]
-    if metric in ("macro_f1", "weighted_f1", "mcc") and len(np.unique(labels)) < 2:
-        return found, labels, "accuracy"  # among rows of one class there is nothing else to get wrong
-    return found, labels, metric
-
-
 def _sign(metric: str) -> int:
     return 1 if metrics.GREATER_IS_BETTER[metric] else -1
 
 
 def _described(found: Slice) -> str:
     measure = (
-        "recall" if found.metric == "accuracy" and found.title.startswith("class ") else scoring.TITLES[found.metric]
+        "recall" if found.metric == "accuracy" and found.title.startswith("class ") else metrics.TITLES[found.metric]
     )
     interval = f"95 % interval {figure(found.low)} to {figure(found.high)}"
-    return f"{found.title} with {measure} {figure(found.value)} ({interval}, {scoring.count(found.rows, 'row')})"
+    return f"{found.title} with {measure} {figure(found.value)} ({interval}, {wording.count(found.rows, 'row')})"
 
 
 def _numbers(found: Sequence[Slice]) -> dict[str, float]:

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from ftkit_strict import scoring
-from ftkit_strict.champion import NoWorseThanChampion, mcnemar
+from ftkit_strict.champion import NoWorseThanChampion
 
-from ftkit import metrics
+from ftkit import metrics, pairs
+from ftkit.pairs import mcnemar
 
 
 def answers(wrong: set[int], rows: int) -> Any:
@@ -109,7 +109,7 @@ def test_a_candidate_that_is_worse_by_the_margin_is_seldom_passed() -> None:
         labels = random.integers(0, 2, 400)
         right = [random.random(400) < share for share in (0.83, 0.85)]
         one, other = (np.eye(2)[np.where(each, labels, 1 - labels)] for each in right)
-        low, _ = scoring.paired("accuracy", one, other, labels, seed=seed, resamples=400).interval(0.95)
+        low, _ = pairs.paired("accuracy", one, other, labels, seed=seed, resamples=400).interval(0.95)
         passed += low >= -0.02
     assert passed / 300 <= 0.0434
 

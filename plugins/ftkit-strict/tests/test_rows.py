@@ -13,14 +13,13 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from ftkit_strict import scoring
 from ftkit_strict.agreement import Agreement
 from ftkit_strict.degenerate import NotDegenerate
 from ftkit_strict.label_noise import LabelNoise, suspects
 from ftkit_strict.leakage import Leakage
 from ftkit_strict.minhash import jaccard, normal, twins
 
-from ftkit import figures
+from ftkit import figures, wording
 
 
 def prose(rows: int, seed: int, words: int = 30) -> list[str]:
@@ -240,13 +239,13 @@ def test_texts_in_sentences_can_be_written_down(bench: Any, odd_texts: list[str]
 
 
 def test_quoted_texts_are_short_and_on_one_line() -> None:
-    assert scoring.quoted("a\n b\x00\ud800") == "“a b\\x00\\ud800”"
-    assert len(scoring.quoted("long " * 10**6)) == 62
+    assert wording.quoted("a\n b\x00\ud800") == "“a b\\x00\\ud800”"
+    assert len(wording.quoted("long " * 10**6)) == 62
 
 
 @pytest.mark.parametrize(("share", "said"), [(0, "0.0 %"), (1, "100.0 %"), (0.0123, "1.2 %"), (0.00012, "0.012 %")])
 def test_small_shares_are_not_said_to_be_none(share: float, said: str) -> None:
-    assert scoring.percent(share) == said
+    assert wording.percent(share) == said
 
 
 def test_a_figure_is_the_same_each_time_and_takes_the_colour_of_its_page() -> None:

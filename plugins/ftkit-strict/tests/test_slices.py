@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from ftkit_strict.grouping import groups
 from ftkit_strict.slices import Slices, holm
 
 from ftkit import metrics
 from ftkit.errors import DataError
+from ftkit.parts import groups
 
 
 def candidate(bench: Any, wrong: Any, metric: str = "accuracy", rows: int = 200, **more: Any) -> Any:

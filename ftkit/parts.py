@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ftkit.contracts import Data
 from ftkit.errors import DataError
-from ftkit_strict.scoring import printable
+from ftkit.wording import printable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,7 +28,7 @@ class Group:
 
 
 def groups(data: Data, classes: bool, lengths: int, columns: Sequence[str] | None, max_values: int) -> list[Group]:
-    """All groups of the test rows. Raises: DataError for a named column that is not there."""
+    """All groups of the test rows; columns left out are those with few values. Raises: DataError for a named column that is not there."""
     found = [*_by_class(data)] if classes else []
     if lengths and len(data.test):
         found += _by_length(data, lengths)
@@ -38,7 +38,7 @@ def groups(data: Data, classes: bool, lengths: int, columns: Sequence[str] | Non
             near = difflib.get_close_matches(name, list(there), 1)
             raise DataError(
                 f"the data set carries no column {name!r}",
-                where="slices.columns",
+                where="columns",
                 mend=f"Did you mean {near[0]!r}?"
                 if near
                 else f"It carries {', '.join(map(repr, there)) or 'none'}; data sets that read tables keep more by columns.",
@@ -48,6 +48,26 @@ def groups(data: Data, classes: bool, lengths: int, columns: Sequence[str] | Non
             continue
         found += _by_value(printable(name), values)
     return found
+
+
+def view(
+    metric: str, group: Group, probabilities: np.ndarray, labels: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, str]:
+    """Probabilities, labels and the metric that measures a group, of those of all test rows.
+
+    The rows of one class are measured by the share that is recognised; for roc_auc by how well that class is told apart
+    from the rest, for which the other rows are needed too.
+    """
+    import numpy as np
+
+    found, labels = np.asarray(probabilities, dtype=np.float64), np.asarray(labels, dtype=np.int64)
+    if group.label is not None and metric == "roc_auc":
+        own = found[:, group.label]
+        return np.stack([1 - own, own], axis=1), (labels == group.label).astype(np.int64), metric
+    found, labels = found[group.rows], labels[group.rows]
+    if metric in ("macro_f1", "weighted_f1", "mcc") and len(np.unique(labels)) < 2:
+        return found, labels, "accuracy"  # among rows of one class there is nothing else to get wrong
+    return found, labels, metric
 
 
 def _by_class(data: Data) -> Iterator[Group]:
