@@ -157,7 +157,7 @@ def _limits(classes: Sequence[str], backbone: Mapping[str, Any], data: DataRepor
     limits = [
         "It answers one of its labels for any text, also for one that belongs to none of them.",
         "It is measured on rows like those it was trained on; other sources, languages and times were not looked at.",
-        "Its probabilities were not calibrated.",
+        _calibrated(backbone),
     ]
     if length := backbone.get("max_length"):
         limits.append(f"Of a longer text it reads the first {length} tokens only.")
@@ -176,6 +176,12 @@ def _limits(classes: Sequence[str], backbone: Mapping[str, Any], data: DataRepor
     if data.damaged_lines:
         limits.append("Some lines of the source were damaged and are not part of the data.")
     return limits
+
+
+def _calibrated(backbone: Mapping[str, Any]) -> str:
+    if backbone.get("calibration", "none") == "none":
+        return "Its probabilities were not calibrated."
+    return "Its probabilities were calibrated on the validation rows; on rows unlike them they may mean less than they say."
 
 
 def _versions() -> list[tuple[str, str]]:

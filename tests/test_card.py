@@ -127,6 +127,14 @@ def test_its_limits_come_from_the_facts():
     assert "Some lines of the source were damaged" in text
 
 
+def test_it_says_whether_its_probabilities_were_calibrated():
+    assert "were not calibrated" in make()
+    assert "were not calibrated" in make(backbone={**BACKBONE, "calibration": "none"})
+    text = make(backbone={**BACKBONE, "calibration": "temperature"})
+    assert "not calibrated" not in text
+    assert "calibrated on the validation rows" in text
+
+
 def test_one_trial_needs_no_ranking():
     text = make(trials=TRIALS[1:2])
     assert "won 1 trial:" in text

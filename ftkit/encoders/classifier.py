@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ftkit.encoders import temperature as temperatures
 from ftkit.encoders.batches import evaluation_batches, pad
 from ftkit.encoders.tokens import Words
 from ftkit.errors import BundleError, CheckpointError
@@ -23,31 +24,33 @@ BATCH = 32
 class EncoderClassifier:
     """Texts in, class probabilities out. Threads may share it: nothing in it changes while it answers."""
 
-    def __init__(self, model: Any, words: Words, length: int) -> None:
+    def __init__(self, model: Any, words: Words, length: int, *, temperature: float = 1.0) -> None:
         self.model = model.eval().requires_grad_(False)
         self.words = words
         self.length = length
+        self.temperature = temperature
+        """What the logits are divided by: above 1 the answers are less certain, and the same."""
         self.classes: tuple[str, ...] = tuple(model.config.id2label[index] for index in range(model.config.num_labels))
 
     def probabilities(self, texts: Sequence[str]) -> Probabilities:
         """Class probabilities, (texts, classes), float64; empty, endless and broken texts are answered too."""
         rows = [self.words.row(own, self.length) for own in self.words.own(texts)]
-        return probabilities(self.model, rows, self.words, self.length, len(self.classes), BATCH)
+        found = logits(self.model, rows, self.words, self.length, len(self.classes), BATCH)
+        return softmax(found, self.temperature)
 
     def save(self, folder: Path) -> None:
-        """Write model.safetensors, config.json and the tokenizer's files; nothing else. Raises: OSError."""
+        """Write model.safetensors, config.json, the tokenizer's files and a temperature. Raises: OSError."""
         folder.mkdir(parents=True, exist_ok=True)
         self.model.save_pretrained(folder, max_shard_size="100GB")
         self.words.tokenizer.model_max_length = (
             self.length
         )  # so that whoever loads it reads as much as it was trained on
         self.words.tokenizer.save_pretrained(folder)
+        temperatures.save(self.temperature, folder)
 
 
-def probabilities(
-    model: Any, rows: Sequence[np.ndarray], words: Words, limit: int, classes: int, size: int
-) -> Probabilities:
-    """Class probabilities of tokenised rows, in their order: rows of like length together, softmax in float64."""
+def logits(model: Any, rows: Sequence[np.ndarray], words: Words, limit: int, classes: int, size: int) -> np.ndarray:
+    """Logits of tokenised rows, (rows, classes), float64, in their order: rows of like length are computed together."""
     import numpy as np
     import torch
 
@@ -57,9 +60,17 @@ def probabilities(
         for batch in evaluation_batches(list(map(len, rows)), size):
             ids, mask = pad([rows[index] for index in batch], words.padding, limit, words.side)  # (batch, length)
             masked = None if bool(mask.all()) else mask.to(device)  # a mask of ones is work without effect
-            logits = model(input_ids=ids.to(device), attention_mask=masked).logits  # (batch, classes)
-            found[batch] = torch.softmax(logits.cpu().double(), dim=-1).numpy()
+            computed = model(input_ids=ids.to(device), attention_mask=masked).logits  # (batch, classes)
+            found[batch] = computed.cpu().double().numpy()
     return found
+
+
+def softmax(logits: np.ndarray, temperature: float = 1.0) -> Probabilities:
+    """Class probabilities of logits, (rows, classes), after dividing them by the temperature."""
+    import numpy as np
+
+    raised = np.exp((logits - logits.max(axis=1, keepdims=True)) / temperature)
+    return raised / raised.sum(axis=1, keepdims=True)
 
 
 def load(folder: Path) -> EncoderClassifier:
@@ -75,6 +86,7 @@ def load(folder: Path) -> EncoderClassifier:
         names = saved.config.id2label
         classes = tuple(names[index] for index in range(len(names)))
         model = saved.model(classes, complete=True)
+        temperature = temperatures.load(folder)
     except CheckpointError as error:
         raise BundleError(
             f"the model cannot be loaded: {error.what}",
@@ -84,4 +96,5 @@ def load(folder: Path) -> EncoderClassifier:
     if torch.cuda.is_available():
         model = model.to("cuda")
     logging.getLogger(__name__).debug("loaded %s on %s", folder, model.device)
-    return EncoderClassifier(model, Words(saved.tokenizer, saved.limit), saved.limit)
+    words = Words(saved.tokenizer, saved.limit)
+    return EncoderClassifier(model, words, saved.limit, temperature=temperature)

@@ -61,6 +61,8 @@ class Encoder:
     """Stop after this many epochs in a row without a better evaluation; 0 never stops."""
     evaluation_batch_size: int = 32
     """Rows per step when nothing is learned."""
+    calibration: Literal["none", "temperature"] = "none"
+    """What makes certainty honest: nothing, or a temperature fitted to the validation rows, which changes no answer."""
     precision: Precision = "auto"
     """Number format of training's matrix products; `auto` is bf16 where the processor has units for it, else fp32."""
 

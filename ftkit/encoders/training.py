@@ -9,9 +9,11 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from ftkit.encoders import temperature as temperatures
 from ftkit.encoders.batches import pad, training_batches
 from ftkit.encoders.checkpoint import open_checkpoint
-from ftkit.encoders.classifier import EncoderClassifier, probabilities
+from ftkit.encoders.classifier import EncoderClassifier, softmax
+from ftkit.encoders.classifier import logits as logits_of
 from ftkit.encoders.learner import Learner, accelerator
 from ftkit.encoders.processes import agreed, gathered
 from ftkit.encoders.tokens import Words, tokenised
@@ -67,7 +69,7 @@ def train(encoder: Encoder, data: Data, seed: int, report: Report) -> EncoderCla
         learner = Learner(model, encoder, processes, number_format, seed)
         random = np.random.default_rng(seed)
         batches = -(-len(rows) // encoder.batch_size)
-        step, stale, best = 0, 0, None
+        step, stale, temperature, best = 0, 0, 1.0, None
         log.info("%s: %d rows, %d batches, %s on %s", encoder.name, len(rows), batches, number_format, device)
 
         for epoch in range(1, encoder.epochs + 1):
@@ -99,15 +101,18 @@ def train(encoder: Encoder, data: Data, seed: int, report: Report) -> EncoderCla
 
             model.eval()
             found = gathered(
-                lambda share: probabilities(
+                lambda share: logits_of(
                     model, valid.rows(share), words, words.limit, len(data.classes), encoder.evaluation_batch_size
                 ),
                 len(valid), ranks, rank,
             )  # (valid rows, classes)  # fmt: skip
             log.info("epoch %d: loss %.4f, %.1f rows/s", epoch, mean_loss, speed)
             numbers = {"train_loss": mean_loss, "learning_rate": rate, "rows_per_second": speed}
-            if agreed(lambda: report(epoch, found, **numbers), ranks, rank):  # noqa: B023  # asked at once
-                best, stale = learner.weights(), 0
+            if encoder.calibration == "temperature":
+                temperature = numbers["temperature"] = temperatures.fit(found, np.asarray(data.valid.labels))
+            served = softmax(found, temperature)  # what is reported is what would be served
+            if agreed(lambda: report(epoch, served, **numbers), ranks, rank):  # noqa: B023  # asked at once
+                best, stale = (learner.weights(), temperature), 0
             else:
                 stale += 1
                 if encoder.early_stopping and stale >= encoder.early_stopping:
@@ -115,8 +120,9 @@ def train(encoder: Encoder, data: Data, seed: int, report: Report) -> EncoderCla
                     break
 
         tuned = checkpoint.model(data.classes, encoder.dropout)
-        tuned.load_state_dict(best if best is not None else learner.weights())
-    return EncoderClassifier(tuned.to(device), words, length)
+        state, temperature = best if best is not None else (learner.weights(), temperature)
+        tuned.load_state_dict(state)
+    return EncoderClassifier(tuned.to(device), words, length, temperature=temperature)
 
 
 def schedule(step: int, steps: int, warmup: float) -> float:

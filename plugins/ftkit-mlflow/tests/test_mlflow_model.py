@@ -20,6 +20,7 @@ from ftkit_mlflow import MLflow
 from ftkit import bundle as bundles
 from ftkit.bundle import Bundle
 from ftkit.contracts import Data, Split
+from ftkit.encoders.classifier import EncoderClassifier
 from ftkit.errors import BundleError
 from ftkit.testing.registries import make_lineage
 from ftkit.testing.toys import ToyReviews
@@ -35,7 +36,7 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     data: Data = ToyReviews().load(7, lambda _: None)
     few = dataclasses.replace(data, train=Split(data.train.texts[:16], data.train.labels[:16]), cache=folder)
     few = dataclasses.replace(few, valid=few.train).without_test()
-    backbone = quickstart.MiniLM(epochs=1, batch_size=8, max_length=32)
+    backbone = quickstart.MiniLM(epochs=1, batch_size=8, max_length=32, calibration="temperature")
     model = folder / "model"
     model.mkdir()
     backbone.fit(few, 7, lambda *_, **__: True).save(model)
@@ -43,7 +44,7 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
         folder / "bundle",
         model=model,
         classes=data.classes,
-        backbone={"use": "minilm"},
+        backbone={"use": "minilm", "calibration": "temperature"},
         recipe='name = "reviews"\n',
         card="# Reviews\n",
         sample_texts=TEXTS,
@@ -80,6 +81,18 @@ def test_mlflow_answers_as_the_bundle_does(loaded, encoder):
         assert list(found["scores"]) == list(encoder.classes)
         assert np.allclose(list(found["scores"].values()), row)
         assert found["score"] == max(found["scores"].values())
+
+
+def test_mlflow_answers_with_the_temperature_that_was_fitted(loaded, encoder):
+    model: Any = encoder.classifier
+    assert model.temperature != 1.0
+    raw = EncoderClassifier(model.model, model.words, model.length).probabilities(TEXTS)
+    expected = raw ** (1 / model.temperature)
+    expected /= expected.sum(axis=1, keepdims=True)
+    scored = loaded.predict(pd.DataFrame({"text": TEXTS}), params={"scores": True})
+    found = np.array([list(each["scores"].values()) for each in scored])
+    assert np.allclose(found, expected)
+    assert not np.allclose(found, raw)
 
 
 def test_no_rows_missing_texts_and_empty_texts_are_answered(loaded):

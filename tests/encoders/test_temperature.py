@@ -1,0 +1,237 @@
+"""One number that makes certainty honest: how it is fitted, that it travels with the model, and what it does there."""
+
+from __future__ import annotations
+
+import json
+import random
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ftkit import bundle as bundles
+from ftkit.contracts import Split
+from ftkit.encoders import Encoder, temperature
+from ftkit.encoders.classifier import EncoderClassifier, softmax
+from ftkit.encoders.component import Precision
+from ftkit.errors import BundleError
+from ftkit.serving.engine import Engine
+from ftkit.testing.backbones import CLASSES, BackboneSuite, separable, separable_data
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scaled(Encoder):
+    """The tiny checkpoint, its probabilities calibrated."""
+
+    name = "scaled"
+    learning_rate: float = 3e-3
+    batch_size: int = 8
+    epochs: int = 4
+    precision: Precision = "fp32"
+    calibration: str = "temperature"  # type: ignore[assignment]
+
+
+class TestScaled(BackboneSuite):
+    @pytest.fixture(scope="class")
+    def component(self, tiny):
+        return Scaled(checkpoint=str(tiny))
+
+
+def mislabelled(rows, seed, share=0.3):
+    """Texts of which some have another label: who is nearly certain of all answers is wrong about some of them."""
+    clean, chance = separable(rows, seed), random.Random(seed)
+    return Split(
+        clean.texts,
+        tuple((label + chance.choice((1, 2))) % 3 if chance.random() < share else label for label in clean.labels),
+    )
+
+
+def calibration_error(probabilities, labels, bins=10):
+    """Over bins of equal mass: mean distance between certainty and the share that is right."""
+    certainty, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == np.asarray(labels)
+    parts = np.array_split(np.argsort(certainty), bins)
+    return sum(len(part) * abs(certainty[part].mean() - right[part].mean()) for part in parts) / len(labels)
+
+
+@pytest.fixture(scope="module")
+def overfitted(tiny):
+    """A model that has learned its rows by heart, mistakes included, and so is far too sure; and its best report."""
+    data = replace(separable_data(), train=mislabelled(90, 1), valid=mislabelled(150, 2))
+    reports = []
+
+    def report(epoch, probabilities, **numbers):
+        reports.append((probabilities, numbers))
+        return True
+
+    # Low dropout and many epochs: certainty keeps growing long after the labels of new rows are no better known.
+    encoder = Scaled(checkpoint=str(tiny), epochs=14, dropout=0.0)
+    return encoder.fit(data, 1, report), reports, data
+
+
+def test_a_model_that_is_too_sure_is_calibrated_on_rows_that_no_fit_saw(overfitted):
+    classifier, _, _ = overfitted
+    assert classifier.temperature > 1.3
+    held_out = mislabelled(600, 3)
+    scaled = classifier.probabilities(held_out.texts)
+    as_it_was = EncoderClassifier(classifier.model, classifier.words, classifier.length).probabilities(held_out.texts)
+    before, after = (calibration_error(each, held_out.labels) for each in (as_it_was, scaled))
+    assert after < before / 2, (before, after)
+    np.testing.assert_array_equal(scaled.argmax(axis=1), as_it_was.argmax(axis=1))
+
+
+def test_what_is_reported_is_what_is_served(overfitted):
+    classifier, reports, data = overfitted
+    probabilities, numbers = reports[-1]
+    np.testing.assert_allclose(classifier.probabilities(data.valid.texts), probabilities, atol=1e-5)
+    assert numbers["temperature"] == classifier.temperature
+    assert len({numbers["temperature"] for _, numbers in reports}) > 1, "every evaluation has its own"
+
+
+def test_an_early_evaluation_that_was_the_best_brings_its_own_temperature(tiny):
+    reports = []
+
+    def report(epoch, probabilities, **numbers):
+        reports.append((probabilities, numbers["temperature"]))
+        return epoch == 2
+
+    data = separable_data()
+    classifier = Scaled(checkpoint=str(tiny)).fit(data, 1, report)
+    assert classifier.temperature == reports[1][1] != reports[-1][1]
+    np.testing.assert_allclose(classifier.probabilities(data.valid.texts), reports[1][0], atol=1e-5)
+
+
+def test_without_it_nothing_is_scaled_and_no_file_is_written(tiny, tmp_path):
+    encoder = Scaled(checkpoint=str(tiny), epochs=1, calibration="none")
+    seen = []
+    classifier = encoder.fit(separable_data(rows=24), 1, lambda *_, **numbers: seen.append(numbers) or True)
+    classifier.save(tmp_path)
+    assert classifier.temperature == 1.0
+    assert not (tmp_path / "temperature.json").exists()
+    assert "temperature" not in seen[0]
+    assert encoder.load(tmp_path).temperature == 1.0
+
+
+def test_the_served_answers_carry_it(overfitted, tmp_path):
+    """A bundle written, verified, loaded by its backbone and asked through the engine of the endpoint."""
+    classifier, _, data = overfitted
+    classifier.save(tmp_path / "model")
+    pytest.importorskip("ftkit_bert")
+    bundle = bundles.write(
+        tmp_path / "bundle",
+        model=tmp_path / "model",
+        classes=CLASSES,
+        backbone={"use": "bert-base-cased", "calibration": "temperature"},
+        recipe="",
+        card="",
+        sample_texts=["ship"],
+        about={},
+    )
+    assert "model/temperature.json" in bundle.manifest["files"]
+    texts = list(data.valid.texts[:40])
+    expected = classifier.probabilities(texts)
+    raw = EncoderClassifier(classifier.model, classifier.words, classifier.length).probabilities(texts)
+    assert np.abs(expected - raw).max() > 0.05
+    engine = Engine(bundles.verify(bundle.folder))
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            answers = list(pool.map(lambda text: engine.submit([text]).result(60).probabilities[0], texts))
+    finally:
+        engine.close()
+    np.testing.assert_allclose(answers, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "{}", "[]", "1.5", '{"temperature": 0}', '{"temperature": -1}', '{"temperature": "2"}', '{"temperature": true}',
+     '{"temperature": NaN}', '{"temperature": Infinity}', '{"temperature": null}', '{"temperature": 1' + "0" * 400 + "}",
+     "\udcff"],
+)  # fmt: skip
+def test_a_broken_temperature_is_a_damaged_bundle(overfitted, tmp_path, content):
+    (tmp_path / "temperature.json").write_bytes(content.encode("utf-8", "surrogateescape"))
+    with pytest.raises(BundleError, match="temperature"):
+        temperature.load(tmp_path)
+
+
+def test_a_damaged_temperature_keeps_the_model_from_loading(overfitted, tmp_path):
+    classifier, _, _ = overfitted
+    classifier.save(tmp_path)
+    assert Encoder().load(tmp_path).temperature == classifier.temperature
+    (tmp_path / "temperature.json").write_text('{"temperature": 0.0}')
+    with pytest.raises(BundleError, match="temperature"):
+        Encoder().load(tmp_path)
+
+
+# ---------------------------------------------------------------------------------------------- the fit
+
+
+def drawn(rows, classes, sharpness, seed):
+    """Logits, and labels drawn from the probabilities they would stand for if they were divided by `sharpness`."""
+    chance = np.random.default_rng(seed)
+    honest = chance.normal(0, 2, (rows, classes))
+    labels = [chance.choice(classes, p=each) for each in softmax(honest)]
+    return honest * sharpness, np.asarray(labels)
+
+
+@pytest.mark.parametrize("classes", [2, 5])
+@pytest.mark.parametrize("sharpness", [0.25, 1.0, 3.0, 10.0])
+def test_it_finds_how_much_too_sure_a_model_is(classes, sharpness):
+    logits, labels = drawn(4000, classes, sharpness, 1)
+    assert temperature.fit(logits, labels) == pytest.approx(sharpness, rel=0.08)
+
+
+def test_it_is_the_best_of_all_temperatures_on_many_rows():
+    logits, labels = drawn(3000, 3, 4.0, 2)
+
+    def loss(divisor):
+        return -np.log(softmax(logits, divisor)[np.arange(len(labels)), labels]).mean()
+
+    found = temperature.fit(logits, labels)
+    assert loss(found) <= min(loss(each) for each in np.geomspace(0.05, 50, 400)) + 1e-5
+
+
+@pytest.mark.parametrize("rows", [1, 2, 5, 24, 200, 2000])
+@pytest.mark.parametrize("margin", [0.05, 1.0, 5.0, 40.0])
+def test_rows_all_answered_rightly_do_not_make_it_certain_beyond_what_they_show(rows, margin):
+    labels = np.arange(rows) % 3
+    logits = np.eye(3)[labels] * margin
+    found = temperature.fit(logits, labels)
+    assert temperature.LOWEST <= found <= temperature.HIGHEST
+    certainty = softmax(logits, found).max()
+    assert certainty <= 1 - 1 / (3 * (rows + 1)), "no surer than so many right answers in a row can make anybody"
+
+
+@pytest.mark.parametrize(
+    ("logits", "labels"),
+    [
+        (np.eye(3)[[0, 1, 2]] * 9, [1, 2, 0]),  # all wrong
+        (np.zeros((4, 2)), [0, 1, 0, 1]),  # no opinion
+        (np.tile([5.0, 0.0, 0.0], (30, 1)), [0] * 30),  # one class only
+        (np.tile([5.0, 0.0, 0.0], (30, 1)), [1] * 30),  # one class only, and always wrong
+        (np.full((3, 2), 1e300), [0, 1, 0]),
+        (np.array([[1e30, -1e30], [3.0, 1.0]]), [0, 0]),
+        (np.array([[np.nan, 1.0], [3.0, 1.0]]), [0, 0]),
+        (np.empty((0, 4)), []),
+    ],
+)
+def test_no_rows_make_it_explode(logits, labels):
+    with np.errstate(all="ignore"):
+        found = temperature.fit(logits, np.asarray(labels, dtype=np.int64))
+    assert temperature.LOWEST <= found <= temperature.HIGHEST
+
+
+def test_a_tiny_temperature_still_gives_probabilities():
+    found = softmax(np.array([[1.0, 2.0], [0.0, 0.0]]), 1e-308)
+    np.testing.assert_allclose(found, [[0, 1], [0.5, 0.5]])
+
+
+def test_it_is_the_same_every_time():
+    logits, labels = drawn(300, 4, 2.0, 3)
+    assert temperature.fit(logits, labels) == temperature.fit(logits.copy(), labels.copy())
+
+
+def test_the_file_says_one_number(tmp_path):
+    temperature.save(1.37, Path(tmp_path))
+    assert json.loads((tmp_path / "temperature.json").read_text()) == {"temperature": 1.37}
+    assert temperature.load(tmp_path) == 1.37
