@@ -24,6 +24,7 @@ from ftkit.nouns import (
     Lineage,
     Outcome,
     Split,
+    Spread,
     Status,
     Trial,
     TrialState,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ftkit.plan import Plan
+    from ftkit.serving.process import Serving
     from ftkit.space import Dimension
 
     Probabilities = np.ndarray
@@ -54,15 +56,18 @@ __all__ = [
     "Emit",
     "Endpoint",
     "FolderOrId",
+    "Foreseeing",
     "Health",
     "Lineage",
     "Outcome",
     "Platform",
+    "PromotionPreset",
     "PromotionTest",
     "Registry",
     "Report",
     "SearchSpace",
     "Split",
+    "Spread",
     "Status",
     "StopTrial",
     "Trial",
@@ -123,6 +128,8 @@ class Contender:
     metric: str
     """The recipe's metric, which tests judge by unless told otherwise."""
     seed: int
+    serving: Serving | None = None
+    """A server of the bundle that all tests of a gate share; `ftkit.serving.process.serving` gives it, or one of its own."""
 
 
 # --------------------------------------------------------------------------------- what components do
@@ -178,6 +185,30 @@ class PromotionTest(Component, Protocol):
 
     def check(self, candidate: Contender, champion: Contender | None) -> Verdict:
         """Judge the candidate; both contenders were scored on the same rows. No champion: there is none yet."""
+        ...
+
+
+@runtime_checkable
+class PromotionPreset(Component, Protocol):
+    """A ready-made set of promotion tests."""
+
+    def tests(self) -> Sequence[PromotionTest]:
+        """The tests in the order they are heard, each installed and with its options filled in; never two of one name.
+
+        A recipe has these tests in the place of the preset, except for those it names itself.
+        """
+        ...
+
+
+@runtime_checkable
+class Foreseeing(Protocol):
+    """A promotion test that can tell before any training whether it will be able to judge. Nothing requires it."""
+
+    def foresee(self, data: Data) -> None:
+        """Look at classes, columns, train and valid rows; the test split is closed.
+
+        Raises: DataError for data that `check` could not judge: what, where, and how to mend it.
+        """
         ...
 
 
@@ -260,7 +291,14 @@ class Deployer(Component, Protocol):
 
 @runtime_checkable
 class Platform(Component, Protocol):
-    """Where a run happens."""
+    """Where a run happens.
+
+    A platform that also trains the repeats which `[search] confirm` asks for says so by `confirms: ClassVar[bool] = True`;
+    for any other, a recipe with `confirm` is refused when it is loaded. `ftkit.confirm.planned` says, once the search has
+    ended, which repeats there are: each becomes a `Trial` with its number, values and seed and with `repeats` set. No policy
+    ends one early, no sampler learns from one, a failed one ends nothing, and the models that `ftkit.confirm.needed` names
+    are kept.
+    """
 
     def run(self, plan: Plan, emit: Emit) -> Outcome:
         """Carry out the plan: `ftkit.runner.carry_out` with a search of its own, or the whole plan elsewhere."""

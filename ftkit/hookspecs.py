@@ -43,6 +43,11 @@ def promotion_tests() -> Sequence[type[contracts.PromotionTest]]:  # type: ignor
 
 
 @hookspec
+def promotion_presets() -> Sequence[type[contracts.PromotionPreset]]:  # type: ignore[empty-body]
+    """Ready-made sets of promotion tests, named by `[[promote]] use` as a test is."""
+
+
+@hookspec
 def deployers() -> Sequence[type[contracts.Deployer]]:  # type: ignore[empty-body]
     """Deployment targets, named by `[deploy] use`."""
 

@@ -27,11 +27,15 @@ KINDS: dict[str, type] = {
     "backbones": contracts.Backbone,
     "search_spaces": contracts.SearchSpace,
     "promotion_tests": contracts.PromotionTest,
+    "promotion_presets": contracts.PromotionPreset,
     "deployers": contracts.Deployer,
     "platforms": contracts.Platform,
     "registries": contracts.Registry,
 }
 """Hook name to the protocol its components follow."""
+
+NAMED_ALIKE: dict[str, str] = {"promotion_tests": "promotion_presets", "promotion_presets": "promotion_tests"}
+"""Kinds that a recipe names in one place, so that a name must be of one kind only."""
 
 BUNDLED: dict[str, str] = {
     "bbc-news": "ftkit-quickstart",
@@ -59,6 +63,7 @@ BUNDLED: dict[str, str] = {
     "leakage": "ftkit-strict",
     "label-noise": "ftkit-strict",
     "not-degenerate": "ftkit-strict",
+    "strict": "ftkit-strict",
 }
 """Components of the plugins that ftkit ships, so that a missing one can be named."""
 
@@ -95,6 +100,10 @@ class Plugins:
         """Names of the components of one kind, sorted."""
         return [each.name for each in self.found if each.kind == kind]
 
+    def choices(self, kind: str) -> list[str]:
+        """What a recipe can name where it names a component of this kind."""
+        return self.names(kind) + self.names(NAMED_ALIKE.get(kind, ""))
+
     def find(self, kind: str, name: str) -> type[Any]:
         """A component class by name. Raises: PluginError saying which are there and what is nearest."""
         if found := self._by_name.get((kind, name)):
@@ -105,7 +114,8 @@ class Plugins:
         """How to come by a component that is not there."""
         owner = BUNDLED.get(name)
         suspects = [each for each in self.broken if owner is None or each.plugin.partition(" ")[0] == owner]
-        near = difflib.get_close_matches(name, self.names(kind), 1)
+        names = self.choices(kind)
+        near = difflib.get_close_matches(name, names, 1)
         if near:
             said = f"Did you mean {near[0]!r}?"
         elif owner and suspects:
@@ -113,7 +123,7 @@ class Plugins:
         elif owner:
             said = f"It comes with the plugin {owner}: pip install {owner}, or in a checkout pip install -e plugins/{owner}."
         else:
-            said = f"Installed: {', '.join(self.names(kind)) or 'none'}. `ftkit plugins` lists all."
+            said = f"Installed: {', '.join(names) or 'none'}. `ftkit plugins` lists all."
         return " ".join([said, *(f"{each.plugin} was set aside: {each.reason}." for each in suspects)])
 
     def tell(self, event: Event) -> None:
@@ -169,21 +179,26 @@ def collect(entries: Iterable[EntryPoint], objects: Mapping[str, object] | None 
                 continue
             for component in offered:
                 _conforms(component, kind, protocol, owner)
-                key = (kind, component.name)
-                if key in found:
-                    raise PluginError(
-                        f"two plugins offer a {kind_noun(kind)} named {component.name!r}: {found[key].plugin} and {owner}",
-                        mend="Uninstall one of them, or ask its author to choose another name.",
-                    )
-                found[key] = Found(kind, component.name, component, owner)
+                _no_clash(found, kind, component.name, owner)
+                found[kind, component.name] = Found(kind, component.name, component, owner)
     return Plugins(manager, found.values(), broken)
 
 
 def kind_noun(kind: str) -> str:
     """What a component of this kind is called in a sentence."""
-    return {"search_spaces": "search space", "promotion_tests": "promotion test", "registries": "registry"}.get(
-        kind, kind.removesuffix("s")
-    )
+    return {"registries": "registry"}.get(kind, kind.removesuffix("s").replace("_", " "))
+
+
+def _no_clash(found: Mapping[tuple[str, str], Found], kind: str, name: str, owner: str) -> None:
+    """Raises: PluginError when what a recipe calls by this name is there already."""
+    noun, alike = kind_noun(kind), NAMED_ALIKE.get(kind, "")
+    if other := found.get((kind, name)):
+        what = f"two plugins offer a {noun} named {name!r}: {other.plugin} and {owner}"
+    elif other := found.get((alike, name)):
+        what = f"{other.plugin} offers a {kind_noun(alike)} named {name!r}, and {owner} a {noun} of that name"
+    else:
+        return
+    raise PluginError(what, mend="Uninstall one of them, or ask its author to choose another name.")
 
 
 def _no_misspelt_hook(manager: pluggy.PluginManager) -> None:

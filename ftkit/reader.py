@@ -21,7 +21,7 @@ from ftkit.places import Key
 from ftkit.plan import Plan
 from ftkit.plugins import BUNDLED, Plugins, kind_noun
 from ftkit.rollout import Rollout
-from ftkit.search import POLICIES, Search
+from ftkit.search import POLICIES, Confirm, Search
 from ftkit.space import Choice, Dimension, ends, parse, size
 
 SECTIONS: dict[str, str] = {
@@ -54,7 +54,7 @@ class Reader:
         platform = self._platform()
         dataset = self._component("dataset", required=True)
         backbone = self._component("backbone", required=True)
-        search = self._search(self._class_of("backbone"), backbone)
+        search = self._search(self._class_of("backbone"), backbone, platform)
         promote = self._promote()
         registry = self._component("registry")
         deploy = self._component("deploy")
@@ -119,13 +119,38 @@ class Reader:
         if not isinstance(tests, list):
             self._wrong(("promote",), "must be a list of tables", "Write [[promote]] with two brackets.")
             return ()
-        made = []
+        uses = [each.get("use") for each in tests if isinstance(each, dict)]
+        owners: dict[str, Key] = {use: () for use in uses if isinstance(use, str)}
+        made: list[Any] = []
         for index, _ in enumerate(tests):
-            values = self._section(("promote", index))
-            if values is not None:
-                use = values.pop("use", None)
-                made.append(self._make(("promote", index), "promotion_tests", values, use=use))
+            key: Key = ("promote", index)
+            values = self._section(key)
+            if values is None:
+                continue
+            use = values.pop("use", None)
+            if use in self.plugins.names("promotion_presets"):
+                preset = self._make(key, "promotion_presets", values, use=use)
+                made += self._spread(key, preset, owners) if preset is not None else ()
+            else:
+                made.append(self._make(key, "promotion_tests", values, use=use))
         return tuple(made)
+
+    def _spread(self, key: Key, preset: Any, owners: dict[str, Key]) -> list[Any]:
+        """The tests of a preset without those that the recipe names itself, whose options are the recipe's own."""
+        found = []
+        for test in preset.tests():
+            owner = owners.setdefault(test.name, key)
+            if test.name not in self.plugins.names("promotion_tests"):
+                # The plan travels as the text of its tests: one that nobody can name would be lost on the way.
+                advice = self.plugins.advice("promotion_tests", test.name)
+                self._wrong((*key, "use"), f"{preset.name!r} needs the promotion test {test.name!r}", advice)
+            elif owner and owner != key:
+                mend = f'Say its options in a [[promote]] of its own, with use = "{test.name}": they then count alone.'
+                self._wrong((*key, "use"), f"{preset.name!r} and {_dotted(owner)} both bring {test.name!r}", mend)
+            elif owner:
+                offline = self.offline and any(field.name == "offline" for field in fields(test))
+                found.append(replace(test, offline=True) if offline else test)
+        return found
 
     def _plain(self, section: str, component: type[Any]) -> Any:
         """A section that has only one meaning, and so no `use`."""
@@ -138,13 +163,14 @@ class Reader:
         use = values.get("use") if isinstance(values, dict) else None
         return self.plugins.find(SECTIONS[section], use) if use in self.plugins.names(SECTIONS[section]) else None
 
-    def _search(self, backbone: Any, made: Any) -> Search | None:
+    def _search(self, backbone: Any, made: Any, platform: Any) -> Search | None:
         values = self._section(("search",)) if "search" in self.document.values else {}
         if values is None:
             return None
         policy, space = values.pop("policy", None), values.pop("space", {})
         if policy is not None:
             policy = self._policy(policy)
+        confirm = self._confirm(values.pop("confirm", False), platform)
         dimensions = self._space(space, backbone, made)
         search = self._build(("search",), Search, values)
         if search is None or dimensions is None:
@@ -154,7 +180,19 @@ class Reader:
                 if size(dimension) is None:
                     mend = 'List its values, give the range a step, or use sampler = "random" or "tpe".'
                     self._wrong(("search", "space", name), "a grid cannot hold a continuous range", mend)
-        return replace(search, space=dimensions, **({"policy": policy} if policy is not None else {}))
+        return replace(search, space=dimensions, confirm=confirm, **({"policy": policy} if policy is not None else {}))
+
+    def _confirm(self, value: Any, platform: Any) -> Confirm | None:
+        key: Key = ("search", "confirm")
+        if value is False:
+            return None
+        if value is not True and not isinstance(value, dict):
+            self._wrong(key, f"must be a table, true or false, not {value!r}", "For example { top = 3, seeds = 3 }.")
+            return None
+        if platform is not None and not getattr(platform, "confirms", False):
+            said = f"the platform {platform.name!r} cannot train trials again with other seeds"
+            self._wrong(key, said, "Take it out (--set search.confirm=false), or run on a platform that can.")
+        return self._build(key, Confirm, {} if value is True else value)
 
     def _policy(self, value: Any) -> Any:
         key: Key = ("search", "policy")
@@ -244,7 +282,7 @@ class Reader:
     def _make(self, key: Key, kind: str, values: dict[str, Any], use: Any, use_key: str = "use") -> Any:
         """The component a section names, made of the section and of its own sub-table."""
         if use is None:
-            names = ", ".join(self.plugins.names(kind)) or "none is installed"
+            names = ", ".join(self.plugins.choices(kind)) or "none is installed"
             self._wrong(key, f"`{use_key}` is missing: it names the {kind_noun(kind)}", f"One of: {names}.")
             return None
         component = self._find(key, kind, use, use_key)

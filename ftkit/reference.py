@@ -20,9 +20,9 @@ from ftkit import events, files, hookspecs, options
 from ftkit.commands.installed import described
 from ftkit.display import terminal
 from ftkit.errors import ExitCode, UsageError
-from ftkit.plugins import BUNDLED, KINDS, Found, Plugins, kind_noun, load
+from ftkit.plugins import BUNDLED, KINDS, NAMED_ALIKE, Found, Plugins, kind_noun, load
 from ftkit.rollout import Rollout
-from ftkit.search import POLICIES, Search
+from ftkit.search import POLICIES, Confirm, Search
 
 NOTE = "<!-- Made of the code by `python -m ftkit.reference docs/reference`. Change the code, not this page. -->"
 
@@ -31,6 +31,7 @@ USES = {
     "backbones": '`[backbone] use = "…"`',
     "search_spaces": '`[search] space.use = "…"`',
     "promotion_tests": '`[[promote]] use = "…"`',
+    "promotion_presets": '`[[promote]] use = "…"`',
     "deployers": '`[deploy] use = "…"`, or `--deploy`',
     "platforms": '`[run] on = "…"`, or `--on`',
     "registries": '`[registry] use = "…"`',
@@ -126,7 +127,7 @@ def _recipe() -> str:
             [
                 ("`name`", "What runs are called; the file's name when left out."),
                 ("`seed`", "Fixes splits, proposals of the search and training; 0 when left out."),
-                *((f"`[{section}]`", f"A [{kind_noun(kind)}]({kind}.md).") for section, kind in _sections()),
+                *((f"`[{section}]`", f"A {_choice(kind)}.") for section, kind in _sections()),
                 ("`[search]`", "[How hyperparameters are searched](#search)."),
                 ("`[rollout]`", "[How a new deployment takes over](#rollout)."),
             ],
@@ -134,6 +135,7 @@ def _recipe() -> str:
         f"## [search]\n\n{_doc(Search)}\n\n{_options(Search)}",
         f"### Search space\n\n```toml\n{_space()}\n```\n\nReady-made spaces: [search spaces](search_spaces.md).",
         *(f"### policy: {each.name}\n\n{_doc(each)}\n\n{_options(each)}" for each in POLICIES),
+        f"### confirm\n\n{_doc(Confirm)}\n\n{_options(Confirm)}",
         f"## [rollout]\n\n{_doc(Rollout)}\n\n{_options(Rollout)}",
     ]
     return _page("Recipe", "\n\n".join(parts))
@@ -143,6 +145,12 @@ def _sections() -> list[tuple[str, str]]:
     from ftkit.reader import SECTIONS
 
     return [(f"[{name}]" if name == "promote" else name, kind) for name, kind in SECTIONS.items()]
+
+
+def _choice(kind: str) -> str:
+    """What a section may name, each with its page."""
+    kinds = [kind, *filter(None, [NAMED_ALIKE.get(kind)])]
+    return ", or a ".join(f"[{kind_noun(each)}]({each}.md)" for each in kinds)
 
 
 def _space() -> str:

@@ -6,10 +6,10 @@ from typing import Any
 
 from ftkit import options
 from ftkit import plugins as installed
-from ftkit.plugins import Plugins
+from ftkit.plugins import NAMED_ALIKE, Plugins
 from ftkit.reader import SECTIONS
 from ftkit.rollout import Rollout
-from ftkit.search import POLICIES, Search
+from ftkit.search import POLICIES, Confirm, Search
 
 _NUMBER = {"type": "number"}
 _RANGE = {
@@ -23,6 +23,7 @@ _CHOICES = {"type": "array", "minItems": 1, "uniqueItems": True, "description": 
 
 _SAID = {
     "dataset": "Where the labelled texts come from.",
+    "promote": "A promotion test, or a preset that brings several.",
     "backbone": "The encoder to fine-tune; every option is a hyperparameter that can be searched.",
     "registry": "Where promoted models are kept as versions.",
     "deploy": "Where the promoted model answers requests.",
@@ -73,11 +74,12 @@ def schema(plugins: Plugins | None = None) -> dict[str, Any]:
 def _section(name: str, kind: str, plugins: Plugins, definitions: dict[str, Any]) -> dict[str, Any]:
     """A section whose `use` (for [run]: `on`) decides which options it takes."""
     key = "on" if name == "run" else "use"
-    names = plugins.names(kind)
+    names = plugins.choices(kind)
     absent = ["none"] if name in ("registry", "deploy") else []
     cases = []
     for each in names:
-        body = options.json_schema(plugins.find(kind, each))
+        of = kind if each in plugins.names(kind) else NAMED_ALIKE[kind]
+        body = options.json_schema(plugins.find(of, each))
         definitions.update(body.pop("$defs", {}))
         properties = body.setdefault("properties", {})
         properties[key] = {"const": each, "description": body["description"]}
@@ -90,11 +92,11 @@ def _section(name: str, kind: str, plugins: Plugins, definitions: dict[str, Any]
         for other in names:
             if other not in properties:
                 properties[other] = {"type": "object", "description": f"Options that count when {other} is used."}
-        definitions[f"{kind}.{each}"] = _closed(body)
+        definitions[f"{of}.{each}"] = _closed(body)
         condition: dict[str, Any] = {"properties": {key: {"const": each}}}
         if not (name == "run" and each == "local"):
             condition["required"] = [key]
-        cases.append({"if": condition, "then": {"$ref": f"#/$defs/{kind}.{each}"}})
+        cases.append({"if": condition, "then": {"$ref": f"#/$defs/{of}.{each}"}})
     section: dict[str, Any] = {
         "type": "object",
         "properties": {key: {"enum": [*names, *absent]}},
@@ -120,6 +122,11 @@ def _search(plugins: Plugins) -> dict[str, Any]:
     body["properties"]["policy"] = {
         "description": options.documents(Search)["policy"],
         "oneOf": [{"enum": [policy.name for policy in POLICIES]}, *policies],
+    }
+    body["properties"]["confirm"] = {
+        "description": options.documents(Search)["confirm"],
+        "default": False,
+        "oneOf": [{"type": "boolean"}, _closed(options.json_schema(Confirm))],
     }
     body["properties"]["space"] = {
         "description": options.documents(Search)["space"],

@@ -15,6 +15,7 @@ from ftkit_strict.examples import Examples
 from ftkit_strict.invariance import Invariance
 from ftkit_strict.label_noise import LabelNoise
 from ftkit_strict.leakage import Leakage
+from ftkit_strict.preset import Strict
 from ftkit_strict.slices import Slices
 
 
@@ -33,3 +34,9 @@ def promotion_tests() -> Sequence[type[Any]]:
         LabelNoise,
         NotDegenerate,
     ]
+
+
+@hookimpl
+def promotion_presets() -> Sequence[type[Any]]:
+    """Ready-made sets of them."""
+    return [Strict]

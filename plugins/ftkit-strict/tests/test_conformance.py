@@ -14,9 +14,11 @@ from ftkit_strict.examples import Examples
 from ftkit_strict.invariance import Invariance
 from ftkit_strict.label_noise import LabelNoise
 from ftkit_strict.leakage import Leakage
+from ftkit_strict.preset import Strict
 from ftkit_strict.slices import Slices
 
-from ftkit.contracts import PromotionTest
+from ftkit.contracts import PromotionPreset, PromotionTest
+from ftkit.testing.promotion_presets import PromotionPresetSuite
 from ftkit.testing.promotion_tests import PromotionTestSuite
 
 
@@ -81,3 +83,9 @@ class TestNotDegenerate(PromotionTestSuite):
     @pytest.fixture
     def component(self) -> PromotionTest:
         return NotDegenerate(max_answer_share=0.9)
+
+
+class TestStrict(PromotionPresetSuite):
+    @pytest.fixture(params=["fast", "full"])
+    def component(self, request: pytest.FixtureRequest, tmp_path: Path) -> PromotionPreset:
+        return Strict(depth=request.param, floor=0.7, examples=tmp_path / "examples.csv", without=("direction",))
