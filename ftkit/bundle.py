@@ -6,8 +6,10 @@
       recipe.toml           the resolved recipe
       sample_request.json   a request that must be answered: the smoke test of every deployment
       README.md             the model card
+      promotion.json        the promotion record, once the bundle was tested
 
-The hash of `manifest.json` names the bundle: it covers every byte of it.
+The hash of `manifest.json` names the bundle: it covers every byte of it but the record's, which names the bundle by that
+hash and is told from a changed one by its own digest.
 """
 
 from __future__ import annotations
@@ -22,8 +24,10 @@ from pathlib import Path
 from typing import Any
 
 from ftkit import files
+from ftkit import record as records
 from ftkit.contracts import Classifier
-from ftkit.errors import BundleError
+from ftkit.errors import BundleError, DeployError
+from ftkit.record import Record
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -51,6 +55,11 @@ class Bundle:
     def recipe(self) -> str:
         """The resolved recipe that made the model, as TOML text."""
         return (self.folder / "recipe.toml").read_text(encoding="utf-8")
+
+    @property
+    def record(self) -> Record | None:
+        """The promotion record as it stands, or None while the bundle was not tested. Raises: BundleError."""
+        return records.read(self.folder, self.hash)
 
     @cached_property
     def classifier(self) -> Classifier:
@@ -108,7 +117,7 @@ def write(
 
 
 def verify(folder: str | Path) -> Bundle:
-    """Open a bundle after comparing every file with the manifest.
+    """Open a bundle after comparing every file with the manifest, and its promotion record, if it has one, with itself.
 
     Raises: BundleError naming the first files that are missing, changed or not listed.
     """
@@ -154,7 +163,32 @@ def verify(folder: str | Path) -> Bundle:
         if names:
             shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
             raise BundleError(f"the bundle is damaged: {what}: {shown}", where=str(folder), mend=_AGAIN)
-    return Bundle(folder, manifest, digest)
+    opened = Bundle(folder, manifest, digest)
+    opened.record  # noqa: B018  a record that was changed is found here
+    return opened
+
+
+def cleared(folder: str | Path) -> Bundle:
+    """Open a bundle for deployment: verified, and let through by the promotion tests or by a person's override.
+
+    Every deployer asks this before it takes a bundle.
+    Raises: DeployError saying what is missing; BundleError when bundle or record were changed.
+    """
+    opened = verify(folder)
+    record = opened.record
+    if record is None:
+        raise DeployError(
+            "the bundle has no promotion record, so nobody knows whether it passed its tests",
+            where=str(opened.folder),
+            mend="Deploy what `ftkit run` promoted; a run that broke off before its tests goes on with the same command.",
+        )
+    if not record.passing:
+        raise DeployError(
+            f"the bundle may not be deployed. {record.sentence}",
+            where=str(opened.folder),
+            mend=f'To take it all the same, with your name and reason in its record: ftkit promote {record.run} --override "why".',
+        )
+    return opened
 
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -162,9 +196,9 @@ _AGAIN = "Fetch it again from the registry, or run the recipe again; do not edit
 
 
 def _names(folder: Path) -> list[str]:
-    """Every file below a bundle's folder but the manifest, as relative POSIX paths."""
+    """Every file below a bundle's folder but the manifest and the record, as relative POSIX paths."""
     names = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    return sorted(name for name in names if name != MANIFEST)
+    return sorted(name for name in names if name not in (MANIFEST, records.NAME))
 
 
 def _unwritable(folder: Path, error: OSError) -> BundleError:

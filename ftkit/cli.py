@@ -17,6 +17,7 @@ from ftkit.commands.completion import completion
 from ftkit.commands.endpoint import endpoint
 from ftkit.commands.installed import options, plugins
 from ftkit.commands.models import models, predict
+from ftkit.commands.promote import promote
 from ftkit.commands.recipes import check, plan, schema
 from ftkit.commands.run import run
 from ftkit.commands.runs import runs
@@ -50,7 +51,7 @@ def commands() -> None:
     """Carry a text classifier from raw data to live traffic by one recipe."""
 
 
-for command in (run, check, plan, schema, plugins, options, runs, models, predict, endpoint, completion):
+for command in (run, check, plan, schema, plugins, options, runs, promote, models, predict, endpoint, completion):
     commands.add_command(command)
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import uuid
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,10 +32,13 @@ def cache() -> Path:
     return Path(platformdirs.user_cache_dir("ftkit", appauthor=False))
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a file in one step: readers see the old content or the new, never a part. Raises: OSError."""
+def write_text(path: Path, text: str, by_way_of: Path | None = None) -> None:
+    """Write a file in one step: readers see the old content or the new, never a part. Raises: OSError.
+
+    `by_way_of` is a folder of the same disk for the unfinished file, where a kill must leave nothing beside the file.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.partial")
+    partial = (by_way_of or path.parent) / f".{path.name}.{uuid.uuid4().hex[:8]}.partial"
     try:
         with partial.open("w", encoding="utf-8", newline="\n") as file:
             file.write(text)
@@ -87,3 +91,14 @@ def sha256(path: Path) -> str:
     """SHA-256 of a file's content, in hexadecimal. Raises: OSError."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def tail(path: Path, lines: int) -> str:
+    """The last lines of a file, or nothing when it is not there."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - 400 * max(lines, 1)))
+            last = deque(file.read().decode("utf-8", "replace").splitlines(), maxlen=max(lines, 0))
+    except FileNotFoundError:
+        return ""
+    return "\n".join(last)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, get_args
 
 from ftkit import bundle as bundles
-from ftkit import metrics
+from ftkit import metrics, options
+from ftkit import record as records
 from ftkit.bundle import Bundle
-from ftkit.contracts import Contender, Data, Emit, PromotionTest, Verdict, Version
-from ftkit.errors import FtkitError, StageError
+from ftkit.contracts import Contender, Data, Emit, PromotionTest, Status, Verdict, Version
+from ftkit.errors import FtkitError
 from ftkit.events import Noticed, VerdictReached
 from ftkit.ledger import Ledger
+from ftkit.serving.process import Serving
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,6 +34,15 @@ class Tested:
     """Test metrics of the candidate."""
     champion: Version | None
     """The version the candidate was measured against."""
+    by: str = ""
+    """Who ran the gate."""
+    at: str = ""
+    """When it decided: ISO 8601, UTC."""
+
+    @property
+    def errors(self) -> tuple[str, ...]:
+        """Names of the tests that broke off, and so decided nothing."""
+        return tuple(verdict.test for verdict in self.verdicts if verdict.status == "error")
 
 
 def judge(plan: Plan, ledger: Ledger, bundle: Bundle, emit: Emit) -> Tested:
@@ -38,7 +50,8 @@ def judge(plan: Plan, ledger: Ledger, bundle: Bundle, emit: Emit) -> Tested:
     import numpy as np
 
     champion = plan.registry.champion() if plan.registry is not None else None
-    if kept := _kept(ledger, bundle, champion):
+    tests = [{"use": each.name, **options.to_table(each)} for each in plan.promote]
+    if kept := _kept(ledger, bundle, champion, tests):
         for verdict in kept.verdicts:
             emit(VerdictReached(verdict))
         return kept
@@ -51,29 +64,28 @@ def judge(plan: Plan, ledger: Ledger, bundle: Bundle, emit: Emit) -> Tested:
         if set(fetched.classes) != set(data.classes):
             theirs, ours = ", ".join(fetched.classes), ", ".join(data.classes)
             emit(Noticed(f"The champion knows the classes {theirs}; the data has {ours}.", warning=True))
-    verdicts = _verdicts(plan.promote, candidate, live, emit)
-    failed = [verdict.test for verdict in verdicts if verdict.status == "failed"]
-    tested = Tested(
-        promoted=not failed,
-        sentence=_decision(verdicts, failed),
-        verdicts=verdicts,
-        metrics=metrics.scores(candidate.probabilities, np.asarray(data.test.labels)),
-        champion=champion,
+    ledger.store_predictions(
+        {"candidate": candidate.probabilities, **({"champion": live.probabilities} if live else {})}
     )
+    with Serving(bundle.folder) as shared:
+        verdicts = _verdicts(plan.promote, replace(candidate, serving=shared), live, ledger, emit)
     ledger.append(
         "tested",
         bundle=bundle.hash,
         champion=champion.bundle_hash if champion else None,
-        promoted=tested.promoted,
-        sentence=tested.sentence,
+        champion_version=champion.version if champion else None,
+        tests=tests,
+        promoted=all(verdict.status in ("passed", "not applicable") for verdict in verdicts),
+        sentence=_decision(verdicts),
         verdicts=[asdict(verdict) for verdict in verdicts],
-        metrics=dict(tested.metrics),
+        metrics=metrics.scores(candidate.probabilities, np.asarray(data.test.labels)),
+        by=records.whoever(),
     )
-    return tested
+    return told(ledger, champion)
 
 
 def _verdicts(
-    tests: Sequence[PromotionTest], candidate: Contender, champion: Contender | None, emit: Emit
+    tests: Sequence[PromotionTest], candidate: Contender, champion: Contender | None, ledger: Ledger, emit: Emit
 ) -> tuple[Verdict, ...]:
     if not tests:
         said = "No tests asked for: the recipe has no [[promote]] section, so any result is promoted."
@@ -82,26 +94,41 @@ def _verdicts(
         return (verdict,)
     verdicts = []
     for each in tests:
-        try:
-            verdict = each.check(candidate, champion)
-        except FtkitError:
-            raise
-        except Exception as error:
-            raise StageError(
-                f"the promotion test {each.name!r} broke off: {type(error).__name__}: {error}",
-                mend="Nothing was promoted. Mend the test or take it out of the recipe, then give the same command.",
-            ) from error
+        verdict = _heard(each, candidate, champion, ledger)
         emit(VerdictReached(verdict))
         verdicts.append(verdict)
     return tuple(verdicts)
 
 
-def _decision(verdicts: Sequence[Verdict], failed: Sequence[str]) -> str:
-    if failed:
-        return f"Not promoted: {', '.join(failed)} failed."
+def _heard(test: PromotionTest, candidate: Contender, champion: Contender | None, ledger: Ledger) -> Verdict:
+    """What a test says; one that breaks off is an error, which is no reason to let the others go unheard."""
+    try:
+        verdict = test.check(candidate, champion)
+        if not isinstance(verdict, Verdict) or verdict.status not in get_args(Status):
+            raise TypeError(f"it gave no verdict but {verdict!r:.200}")
+    except FtkitError as error:
+        mend = f" {error.mend}" if error.mend else ""
+        where = f"{error.where}: " if error.where else ""
+        return Verdict(test.name, "error", f"it could not judge: {where}{error.what}.{mend}")
+    except Exception as error:
+        log = ledger.folder / "tests.log"
+        try:
+            with log.open("a", encoding="utf-8") as file:
+                file.write(f"{test.name}\n{''.join(traceback.format_exception(error))}\n")
+            details = f"; the details are in {log}"
+        except OSError:
+            details = ""
+        return Verdict(test.name, "error", f"it broke off: {type(error).__name__}: {error}{details}")
+    return verdict
+
+
+def _decision(verdicts: Sequence[Verdict]) -> str:
+    failed = [verdict.test for verdict in verdicts if verdict.status == "failed"]
+    broken = [verdict.test for verdict in verdicts if verdict.status == "error"]
+    if failed or broken:
+        said = [f"{', '.join(failed)} failed"] * bool(failed) + [f"{', '.join(broken)} gave no verdict"] * bool(broken)
+        return f"Not promoted: {'; '.join(said)}."
     passed = sum(verdict.status == "passed" for verdict in verdicts)
-    if not passed:
-        return "Promoted: no test applied."
     return f"Promoted: {passed} of {len(verdicts)} tests passed, none failed."
 
 
@@ -135,14 +162,26 @@ def aligned(probabilities: np.ndarray, theirs: Sequence[str], ours: Sequence[str
     return np.where(totals > 0, columns / np.where(totals > 0, totals, 1), 1 / len(ours))
 
 
-def _kept(ledger: Ledger, bundle: Bundle, champion: Version | None) -> Tested | None:
-    """What an interrupted run had decided, if it was about this bundle and against the champion of now.
+def _kept(
+    ledger: Ledger, bundle: Bundle, champion: Version | None, tests: Sequence[Mapping[str, Any]]
+) -> Tested | None:
+    """What an interrupted run had decided, if by these tests, about this bundle and against the champion of now.
 
-    A champion that is this very bundle was made by the interrupted run, after its decision.
+    A champion that is this very bundle was made by the interrupted run, after its decision. A test that broke off is heard
+    again: what it needs may be there now.
     """
     fact = ledger.fact("tested")
     live = champion.bundle_hash if champion else None
     if not fact or fact["bundle"] != bundle.hash or live not in (fact["champion"], bundle.hash):
         return None
+    if options.plain(tests) != fact["tests"] or any(each["status"] == "error" for each in fact["verdicts"]):
+        return None
+    return told(ledger, champion)
+
+
+def told(ledger: Ledger, champion: Version | None) -> Tested:
+    """The gate's last decision, as the journal has it."""
+    fact = ledger.fact("tested")
+    assert fact is not None
     verdicts = tuple(Verdict(**each) for each in fact["verdicts"])
-    return Tested(fact["promoted"], fact["sentence"], verdicts, fact["metrics"], champion)
+    return Tested(fact["promoted"], fact["sentence"], verdicts, fact["metrics"], champion, fact["by"], fact["at"])

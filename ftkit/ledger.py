@@ -2,11 +2,14 @@
 
 HOME/runs/NAME-DATE-TIME/
   recipe.toml      the resolved recipe
-  journal.jsonl    one fact a line: started, data, trial-started, trial, selected, tested, registered, deployed, failed, finished
+  journal.jsonl    one fact a line: started, environment, data, trial-started, trial, selected, tested, overridden,
+                   registered, deployed, failed, finished, stage with its seconds, and adopted when the
+                   sections after training were mended before the run went on
   data/            the three splits as JSON lines, and the data report
   cache/           what backbones derive from the rows, shared by all trials
   trials/000/      a trial's log, and its model while it may still win
   bundle/          the winner
+  tested/          the probabilities that candidate and champion gave the test rows
 """
 
 from __future__ import annotations
@@ -14,18 +17,24 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+import time
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import filelock
 
 from ftkit import files
-from ftkit.contracts import SPLITS, Data, DataReport, Split, Trial
+from ftkit.contracts import SPLITS, Data, DataReport, Emit, Split, Trial
 from ftkit.errors import LedgerError
+from ftkit.events import Stage, stage
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class Ledger:
@@ -74,9 +83,43 @@ class Ledger:
         """Whether the run came to a decision; an interrupted or failed one did not."""
         return self.fact("finished") is not None
 
+    def adopt(self, recipe: str) -> None:
+        """Go on by this resolved recipe, which trains as the run's own does. To be called while the run is held."""
+        path = self.folder / "recipe.toml"
+        if _text(path) != recipe.strip():
+            self.append("adopted", recipe=hashlib.sha256(recipe.encode()).hexdigest())
+            try:
+                files.write_text(path, recipe)
+            except OSError as error:
+                raise LedgerError(
+                    f"the run's recipe cannot be written: {error.strerror}", where=str(path), mend="Make room."
+                ) from error
+
     def trial_folder(self, number: int) -> Path:
         """Where trial `number` keeps its log and model."""
         return self.folder / "trials" / f"{number:03d}"
+
+    def store_predictions(self, predictions: Mapping[str, np.ndarray]) -> None:
+        """Keep what each contender said of the test rows, (rows, classes), whole or not at all. Raises: LedgerError."""
+        import numpy as np
+
+        try:
+            with files.whole_folder(self.folder / "tested") as folder:
+                for name, found in predictions.items():
+                    np.save(folder / f"{name}.npy", np.asarray(found, dtype=np.float64), allow_pickle=False)
+        except OSError as error:
+            raise LedgerError(
+                f"the answers to the test rows cannot be stored: {error.strerror}",
+                where=str(self.folder),
+                mend="Make room, then give the same command: the trained models are kept.",
+            ) from error
+
+    def predictions(self) -> dict[str, np.ndarray]:
+        """What the contenders said of the test rows, by `candidate` and `champion`; empty before the tests."""
+        import numpy as np
+
+        found = sorted((self.folder / "tested").glob("*.npy"))
+        return {path.stem: np.load(path, allow_pickle=False) for path in found}
 
     def record_trial(self, trial: Trial) -> None:
         """Write down a trial that came to its end."""
@@ -145,14 +188,30 @@ class Ledger:
             lock.release()
 
 
+@contextmanager
+def staged(ledger: Ledger, name: Stage, emit: Emit, reused: bool = False) -> Iterator[None]:
+    """`events.stage`, which also writes down how long a finished stage took."""
+    begun = time.monotonic()
+    with stage(name, emit, reused):
+        yield
+    if not reused:
+        ledger.append("stage", stage=name, seconds=round(time.monotonic() - begun, 3))
+
+
+AFTER_TRAINING = ("promote", "registry", "deploy", "rollout")
+"""Sections of a recipe that no trained model depends on: they can be mended without training again."""
+
+
 def plan_key(text: str) -> str:
-    """What makes two plans the same: a digest of the resolved recipe."""
-    return hashlib.sha256(text.encode()).hexdigest()
+    """What makes two plans go on with the same run: a digest of all in the resolved recipe that training depends on."""
+    kept = {key: value for key, value in tomllib.loads(text).items() if key not in AFTER_TRAINING}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def begin(name: str, recipe: str, *, fresh: bool = False) -> tuple[Ledger, bool]:
-    """The ledger to go on with: that of the latest unfinished run of this very recipe, or a new one.
+    """The ledger to go on with: that of the latest unfinished run that trains by this recipe, or a new one.
 
+    What comes after training may have been mended since the run broke off: `Ledger.adopt` takes it over.
     Returns the ledger and whether it goes on with an earlier run. Raises: LedgerError.
     """
     key = plan_key(recipe)

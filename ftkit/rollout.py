@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ftkit.bundle import Bundle
+from ftkit.bundle import Bundle, cleared
 from ftkit.contracts import Deployer, Emit, Endpoint
 from ftkit.errors import DeployError, FtkitError
 from ftkit.events import DeploymentChanged, Noticed, TrafficMoved
@@ -53,8 +53,10 @@ def roll_out(deployer: Deployer, bundle: Bundle, deployment: str, settings: Roll
 
     Given again after an interruption, it goes on: a deployment of this name that has all the traffic and is healthy
     is kept, any other leftover of this name is made anew.
-    Raises: DeployError with the deployment's own log, or the interruption itself; traffic is then as it was.
+    Raises: DeployError with the deployment's own log, or for a bundle that was not let through, or the interruption itself;
+    traffic is then as it was. BundleError for one that was changed.
     """
+    cleared(bundle.folder)
     step = _Step(deployer, bundle, deployment, settings, emit)
     before = deployer.prepare()
     if before.traffic == {deployment: 100} and _is_healthy(step, before):

@@ -9,20 +9,20 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 
 from ftkit import bundle as bundles
-from ftkit import endpoints, events, gate, metrics, options, plugins
+from ftkit import events, gate, machine, options, plugins
 from ftkit import ledger as ledgers
 from ftkit.bundle import Bundle
 from ftkit.card import card
-from ftkit.contracts import Data, Emit, Endpoint, Lineage, Outcome, Trial, Version
-from ftkit.errors import FtkitError, SearchError
-from ftkit.events import stage
-from ftkit.ledger import Ledger
+from ftkit.confirm import best_of, planned, spreads
+from ftkit.contracts import Data, Emit, Foreseeing, Outcome, Trial
+from ftkit.errors import FtkitError, SearchError, StageError
+from ftkit.ledger import Ledger, staged
 from ftkit.recipe import Plan
-from ftkit.rollout import roll_out
+from ftkit.release import conclude, keep_live, lineage, record, release
 
 Search = Callable[[Plan, Ledger, Emit], Sequence[Trial]]
 """Runs the trials of a plan and writes each into the ledger: what a platform brings."""
@@ -51,39 +51,24 @@ def carry_out(plan: Plan, emit: Emit, search: Search) -> Outcome:
     begun = time.monotonic()
     ledger, resumed = ledgers.begin(plan.name, plan.text, fresh=plan.fresh)
     with ledger.held(), _failure_noted(ledger):
+        ledger.adopt(plan.text)
         emit(events.RunStarted(ledger.run, str(ledger.folder), str(plan.path or plan.name), resumed))
+        if not resumed:
+            ledger.append("environment", **machine.described())
         if plan.registry is not None:
             plan.registry.champion()  # an unreachable registry is found out before the search, not after it
         data = load_data(plan, ledger, emit)
         trials = run_trials(plan, ledger, emit, search)
         best, bundle = select(plan, ledger, emit, data, trials)
         tested = test(plan, ledger, emit, bundle)
-        lineage = _lineage(plan, ledger, data, trials, best, bundle, tested)
+        kin = lineage(plan, ledger, trials, best, bundle, tested)
         if plan.registry is not None:
-            plan.registry.track(lineage)  # once more, now with verdicts and test metrics
-        version, endpoint, deployment = None, None, ""
+            plan.registry.track(kin)  # once more, now with verdicts and test metrics
         if tested.promoted:
-            version = register(plan, ledger, emit, bundle, lineage)
-            endpoint, deployment = deploy(plan, ledger, emit, bundle, version)
-            if plan.registry is not None and version is not None:
-                version = plan.registry.promote(version.version)
+            version, endpoint, deployment = release(plan, ledger, emit, bundle, kin)
         else:
-            endpoint, deployment = keep_live(plan, ledger, emit, tested.champion)
-        outcome = Outcome(
-            run=ledger.run,
-            folder=ledger.folder,
-            promoted=tested.promoted,
-            best=best,
-            trials=trials,
-            verdicts=tested.verdicts,
-            metrics=tested.metrics,
-            bundle=bundle.folder,
-            version=version,
-            champion=tested.champion,
-            endpoint=endpoint,
-            deployment=deployment,
-        )
-        ledger.append("finished", promoted=outcome.promoted, exit_code=outcome.exit_code)
+            version, (endpoint, deployment) = None, keep_live(plan, ledger, emit, tested.champion)
+        outcome = conclude(ledger, trials, best, bundle, tested, version, endpoint, deployment)
         emit(events.RunFinished(ledger.run, outcome.promoted, outcome.exit_code, time.monotonic() - begun))
         return outcome
 
@@ -102,107 +87,73 @@ def _failure_noted(ledger: Ledger) -> Iterator[None]:
 def load_data(plan: Plan, ledger: Ledger, emit: Emit) -> Data:
     """Load and split the rows, or take them from an interrupted run; the test split stays closed."""
     kept = ledger.fact("data") is not None
-    with stage("data", emit, reused=kept):
+    with staged(ledger, "data", emit, reused=kept):
         if not kept:
             ledger.store_data(plan.dataset.load(plan.seed, emit))
         data = ledger.data(("train", "valid"))
         emit(events.DataLoaded(data.report))
+        _foresee(plan, data)
     return data
 
 
+def _foresee(plan: Plan, data: Data) -> None:
+    """Ask the promotion tests whether they can judge such data, before anything is trained. Raises: FtkitError."""
+    for each in plan.promote:
+        if isinstance(each, Foreseeing):
+            try:
+                each.foresee(data)
+            except FtkitError:
+                raise
+            except Exception as error:
+                raise StageError(
+                    f"the promotion test {each.name!r} cannot judge this data: {type(error).__name__}: {error}",
+                    mend="Mend its options or take it out of the recipe, then give the same command.",
+                ) from error
+
+
 def run_trials(plan: Plan, ledger: Ledger, emit: Emit, search: Search) -> Sequence[Trial]:
-    """Run the trials that are still missing. Raises: SearchError when none came to a result."""
+    """Run the trials and repeats that are still missing. Raises: SearchError when none came to a result."""
     if ledger.fact("selected"):
-        with stage("search", emit, reused=True):
+        with staged(ledger, "search", emit, reused=True):
             return ledger.trials()
-    with stage("search", emit):
-        return search(plan, ledger, emit)
+    with staged(ledger, "search", emit):
+        trials = search(plan, ledger, emit)
+        numbers = {trial.number for trial in trials}
+        if missing := [each for each in planned(plan.search, plan.seed, trials) if each.number not in numbers]:
+            raise SearchError(
+                f"the platform {plan.platform.name!r} ran {len(missing)} repeats too few of its best trials",
+                mend="Its author can mend that; until then take them out: --set search.confirm=false.",
+            )
+        return trials
 
 
 def select(plan: Plan, ledger: Ledger, emit: Emit, data: Data, trials: Sequence[Trial]) -> tuple[Trial, Bundle]:
-    """The finished trial that is best on the validation split, written as a bundle."""
+    """The finished trial that is best on the validation split, repeats considered, written as a bundle."""
     kept = ledger.fact("selected")
-    with stage("select", emit, reused=kept is not None):
+    found = spreads(trials, plan.search.metric)
+    with staged(ledger, "select", emit, reused=kept is not None):
         if kept:
             best = next(trial for trial in trials if trial.number == kept["number"])
             bundle = bundles.verify(ledger.folder / "bundle")
         else:
             best = best_of(trials, plan.search.metric)
             bundle = _write_bundle(plan, ledger, data, trials, best)
-            ledger.append("selected", number=best.number, bundle=bundle.hash)
+            ledger.append("selected", number=best.number, bundle=bundle.hash, spreads=[asdict(each) for each in found])
             for trial in trials:
                 shutil.rmtree(ledger.trial_folder(trial.number) / "model", ignore_errors=True)
             if plan.registry is not None:
-                plan.registry.track(_lineage(plan, ledger, data, trials, best, bundle))
-        emit(events.BestSelected(best, plan.search.metric))
+                plan.registry.track(lineage(plan, ledger, trials, best, bundle))
+        emit(events.BestSelected(best, plan.search.metric, found))
     return best, bundle
-
-
-def best_of(trials: Sequence[Trial], metric: str) -> Trial:
-    """The finished trial with the best validation metric, the earliest of equals. Raises: SearchError."""
-    best: Trial | None = None
-    for trial in sorted(trials, key=lambda each: each.number):
-        if trial.state == "finished" and (
-            best is None or metrics.better(metric, trial.metrics[metric], best.metrics[metric])
-        ):
-            best = trial
-    if best is None:
-        raise SearchError(
-            f"none of the {len(trials)} trials finished, so there is nothing to promote",
-            mend="`ftkit runs` shows why each ended; their logs are in the run's folder.",
-        )
-    return best
 
 
 def test(plan: Plan, ledger: Ledger, emit: Emit, bundle: Bundle) -> gate.Tested:
     """Open the test split, score candidate and champion on it, and hear every promotion test."""
-    with stage("test", emit):
+    with staged(ledger, "test", emit):
         tested = gate.judge(plan, ledger, bundle, emit)
+        record(plan, ledger, bundle)
     emit(events.PromotionDecided(tested.promoted, tested.sentence))
     return tested
-
-
-def register(plan: Plan, ledger: Ledger, emit: Emit, bundle: Bundle, lineage: Lineage) -> Version | None:
-    """Store the bundle as the challenger; it becomes champion when it has taken the traffic."""
-    if plan.registry is None:
-        return None
-    with stage("register", emit):
-        version = plan.registry.register(bundle.folder, lineage)
-        ledger.append("registered", version=version.version)
-        emit(events.ModelRegistered(version))
-    return version
-
-
-def deploy(
-    plan: Plan, ledger: Ledger, emit: Emit, bundle: Bundle, version: Version | None
-) -> tuple[Endpoint | None, str]:
-    """Roll the bundle out blue/green. Raises: DeployError with traffic where it was."""
-    if plan.deploy is None:
-        return None, ""
-    with stage("deploy", emit):
-        stamp = f"{datetime.fromisoformat(ledger.facts('started')[0]['at']):%Y%m%d-%H%M%S}"
-        deployment = f"v{version.version}-{stamp}" if version else f"d-{stamp}"
-        endpoints.remember(plan.deploy)
-        endpoint = roll_out(plan.deploy, bundle, deployment, plan.rollout, emit)
-        ledger.append("deployed", endpoint=endpoint.name, deployment=deployment)
-    return endpoint, deployment
-
-
-def keep_live(plan: Plan, ledger: Ledger, emit: Emit, champion: Version | None) -> tuple[Endpoint | None, str]:
-    """See that the defended champion answers: an endpoint that was taken down gets it back."""
-    if plan.deploy is None:
-        return None, ""
-    endpoint = plan.deploy.describe()
-    if endpoint is not None and not endpoint.url:
-        endpoint = plan.deploy.prepare()  # it has its deployments, and was stopped with the machine
-    if champion is None or (endpoint is not None and endpoint.traffic):
-        return endpoint, ""
-    emit(
-        events.Noticed(
-            f"Nothing answers at {plan.deploy.endpoint}: the champion, version {champion.version}, goes live."
-        )
-    )
-    return deploy(plan, ledger, emit, bundles.verify(ledger.folder / "champion"), champion)
 
 
 def _write_bundle(plan: Plan, ledger: Ledger, data: Data, trials: Sequence[Trial], best: Trial) -> Bundle:
@@ -232,9 +183,15 @@ def _write_bundle(plan: Plan, ledger: Ledger, data: Data, trials: Sequence[Trial
             "name": plan.name,
             "run": ledger.run,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "trial": {"number": best.number, "values": options.plain(best.values), "seed": best.seed},
+            "trial": {
+                "number": best.number,
+                "values": options.plain(best.values),
+                "seed": best.seed,
+                **({"repeats": best.repeats} if best.repeats is not None else {}),
+            },
             "metric": plan.search.metric,
             "validation": dict(best.metrics),
+            **({"confirmed": asdict(found[0])} if (found := spreads(trials, plan.search.metric)) else {}),
             "data": data.report.fingerprint,
         },
     )
@@ -247,26 +204,3 @@ def sample_texts(data: Data, most: int = 3, characters: int = 280) -> list[str]:
         if label not in found and len(found) < most:
             found[label] = " ".join(text[:characters].split()) or text
     return [found[label] for label in sorted(found)]
-
-
-def _lineage(
-    plan: Plan,
-    ledger: Ledger,
-    data: Data,
-    trials: Sequence[Trial],
-    best: Trial,
-    bundle: Bundle,
-    tested: gate.Tested | None = None,
-) -> Lineage:
-    return Lineage(
-        run=ledger.run,
-        recipe=plan.text,
-        data=data.report,
-        metric=plan.search.metric,
-        trials=trials,
-        best=best.number,
-        verdicts=tested.verdicts if tested else (),
-        metrics=tested.metrics if tested else {},
-        bundle_hash=bundle.hash,
-        folder=ledger.folder,
-    )

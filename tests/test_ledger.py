@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from ftkit import ledger
@@ -126,6 +127,28 @@ def test_another_recipe_a_finished_run_and_fresh_begin_a_new_one(book):
     fresh.append("finished", promoted=True, exit_code=0)
     after, resumed = ledger.begin("demo", 'name = "demo"')
     assert (after.folder not in (book.folder, fresh.folder), resumed) == (True, False)
+
+
+def test_a_recipe_mended_after_training_goes_on_with_the_unfinished_run(book):
+    mended = 'name = "demo"\n\n[deploy]\nuse = "local"\nport = 0\n\n[[promote]]\nuse = "metric-floor"\n'
+    again, resumed = ledger.begin("demo", mended)
+    assert (again.folder, resumed) == (book.folder, True)
+    assert (book.folder / "recipe.toml").read_text() == 'name = "demo"', (
+        "it may be in other hands: adopting is a step of its own"
+    )
+    again.adopt(mended)
+    again.adopt(mended)
+    assert (book.folder / "recipe.toml").read_text() == mended
+    assert len(again.facts("adopted")) == 1
+
+
+def test_what_contenders_said_of_the_test_rows_is_kept_as_it_was(book):
+    said = {"candidate": np.array([[0.25, 0.75]]), "champion": np.array([[1.0, 0.0]])}
+    book.store_predictions(said)
+    book.store_predictions({"candidate": said["champion"]})
+    back = Ledger(book.folder).predictions()
+    assert list(back) == ["candidate"], "the last gate counts"
+    assert back["candidate"].tolist() == [[1.0, 0.0]]
 
 
 def test_runs_are_listed_newest_first_and_found_by_name_and_by_folder(book):

@@ -17,9 +17,17 @@ import pytest
 
 import ftkit
 from ftkit import bundle, endpoints, ledger, recipe
-from ftkit.contracts import Outcome
+from ftkit.contracts import Data, Outcome, Verdict
 from ftkit.errors import DataError, ExitCode, LedgerError, StageError
-from ftkit.events import DeploymentChanged, Event, Noticed, PromotionDecided, StageFinished, TrafficMoved
+from ftkit.events import (
+    DeploymentChanged,
+    Event,
+    Noticed,
+    PromotionDecided,
+    StageFinished,
+    TrafficMoved,
+    TrialFinished,
+)
 from ftkit.testing import toys
 
 RECIPE = (
@@ -142,21 +150,57 @@ def test_a_failed_rollout_leaves_the_champion_and_the_same_command_goes_on(toy: 
     assert not failed.finished
     assert "not ready after" in failed.failure
     assert failed.fact("registered")
-    outcome, _ = run(toy, {"rollout.ready_timeout": 0.001, "deploy.use": "none"})
-    assert outcome.run != failed.run, "another plan is another run"
+    outcome, told = run(toy)
+    assert outcome.run == failed.run, "what comes after training was mended: the run goes on"
+    assert (outcome.promoted, outcome.endpoint.traffic) == (True, {outcome.deployment: 100})
+    assert not any(isinstance(event, TrialFinished) for event in told), "nothing is trained again"
+    assert "ready_timeout = 600" in (outcome.folder / "recipe.toml").read_text()
 
 
-def test_a_broken_promotion_test_stops_the_run_and_promotes_nothing(toy: Path, monkeypatch: Any) -> None:
+def test_a_test_that_breaks_off_is_an_error_verdict_and_the_run_goes_on_once_it_is_mended(
+    toy: Path, monkeypatch: Any
+) -> None:
     from ftkit.promotion import MetricFloor
 
     def broken(*_: Any) -> None:
         raise ZeroDivisionError("no rows")
 
-    monkeypatch.setattr(MetricFloor, "check", broken)
-    with pytest.raises(StageError, match="'metric-floor' broke off: ZeroDivisionError"):
-        run(toy, {"deploy.use": "none"})
+    with monkeypatch.context() as patched:
+        patched.setattr(MetricFloor, "check", broken)
+        outcome, told = run(toy, {"deploy.use": "none"})
+    assert (outcome.promoted, outcome.exit_code) == (False, ExitCode.NOT_PROMOTED)
+    assert [verdict.status for verdict in outcome.verdicts] == ["error", "not applicable"], "the others are heard"
+    assert "ZeroDivisionError: no rows" in outcome.verdicts[0].sentence
+    assert "in broken" in (outcome.folder / "tests.log").read_text()
     assert recipe.load(toy).registry.versions() == []
-    monkeypatch.undo()
+    assert "metric-floor gave no verdict" in ledger.find(outcome.run).failure
+    again, told = run(toy, {"deploy.use": "none"})
+    assert (again.run, again.promoted) == (outcome.run, True)
+    assert not any(isinstance(event, TrialFinished) for event in told), "nothing is trained again"
+
+
+@pytest.mark.parametrize("answer", [None, True, Verdict("x", "fine", "")])  # type: ignore[arg-type]
+def test_what_is_no_verdict_promotes_nothing(toy: Path, monkeypatch: Any, answer: Any) -> None:
+    from ftkit.promotion import MetricFloor
+
+    monkeypatch.setattr(MetricFloor, "check", lambda *_: answer)
+    outcome, _ = run(toy, {"deploy.use": "none", "registry.use": "none"})
+    assert (outcome.promoted, outcome.verdicts[0].status) == (False, "error")
+
+
+def test_a_test_that_foresees_that_it_cannot_judge_ends_the_run_before_training(toy: Path, monkeypatch: Any) -> None:
+    from ftkit.promotion import MetricFloor
+
+    def foresee(self: MetricFloor, data: Data) -> None:
+        assert data.train.texts
+        assert not data.test.texts, "the test split is closed"
+        raise DataError("there is no column 'country'", where="metric-floor", mend="The columns are: none.")
+
+    monkeypatch.setattr(MetricFloor, "foresee", foresee, raising=False)
+    with pytest.raises(DataError, match="no column 'country'"):
+        run(toy, {"deploy.use": "none", "registry.use": "none"})
+    (book,) = ledger.runs()
+    assert not book.trials()
 
 
 @pytest.mark.parametrize("moment", ["trial", "selected", "tested", "deployed"])

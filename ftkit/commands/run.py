@@ -76,15 +76,15 @@ def run(
 
     ending.json = json_
     plan = recipes.load(recipe, overrides, on=on, deploy=deploy, offline=offline, fresh=fresh)
-    with display.printer(plain or None, json=json_) as printer, _terminable():
-        outcome = runner.run(plan, _remembering(ending, printer))
+    with display.printer(plain or None, json=json_) as printer, terminable():
+        outcome = runner.run(plan, remembering(ending, printer))
     ending.code = outcome.exit_code
-    _say(outcome, plan, json_)
+    say(outcome, plan, json_)
     return outcome.exit_code
 
 
 @contextmanager
-def _terminable() -> Iterator[None]:
+def terminable() -> Iterator[None]:
     """Take a polite request to end for an interruption, so that what was begun is put back and children end, too."""
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -96,7 +96,7 @@ def _terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _remembering(ending: Ending, emit: Emit) -> Emit:
+def remembering(ending: Ending, emit: Emit) -> Emit:
     """The same `emit`, which also notes which run it is, so that an interruption can say what is kept."""
     from ftkit.events import Event, RunStarted
 
@@ -108,7 +108,8 @@ def _remembering(ending: Ending, emit: Emit) -> Emit:
     return tell
 
 
-def _say(outcome: Outcome, plan: Plan, json_: bool) -> None:
+def say(outcome: Outcome, plan: Plan, json_: bool) -> None:
+    """Print how a run ended, and the line that calls the endpoint."""
     from ftkit.display import summary, terminal
 
     live = outcome.endpoint or _live(plan)

@@ -100,6 +100,8 @@ def _detail(ledger: Ledger) -> None:
         rows.append(("test", words.metrics(said["test_metrics"])))
     tested = _tested(ledger)
     rows += [(each["test"], f"{each['status']}: {each['sentence']}") for each in tested.get("verdicts", [])]
+    if overridden := ledger.fact("overridden"):
+        rows.append(("override", f"by {overridden['by']}, {_when(overridden['at'])}: {overridden['reason']}"))
     rows += [(key, str(said[key])) for key in ("version", "endpoint", "deployment", "bundle", "folder") if said[key]]
     width = max(len(label) for label, _ in rows)
     for label, text in rows:

@@ -20,7 +20,7 @@ from ftkit.display import plain, terminal, words
 from ftkit.display.board import Board, Row, Work
 
 STATES = {"running": "cyan", "retrying": "yellow", "finished": "green", "stopped": "yellow", "failed": "red"}
-MARKS = {"passed": ("✓", "green"), "failed": ("✗", "red"), "not applicable": ("–", "dim")}
+MARKS = {"passed": ("✓", "green"), "failed": ("✗", "red"), "not applicable": ("–", "dim"), "error": ("!", "bold red")}
 WHOLE_TABLE = 40
 """Trials up to which the finished search is shown in full."""
 
@@ -120,6 +120,8 @@ def said(event: events.Event, board: Board) -> Iterator[RenderableType]:
             yield Padding(data(report), (0, 0, 0, 2), expand=False)
         case events.SearchStarted():
             yield _indented(plain.search(event))
+        case events.ConfirmationStarted():
+            yield _indented(plain.confirmation(event))
         case events.TrialRetried(number, reason):
             yield _indented(f"trial {number} starts once more: {words.beginning(reason, 160)}", "yellow", "! ")
         case events.TrialFinished(trial) if trial.state == "failed":
@@ -174,7 +176,10 @@ def trials(board: Board, width: int, room: int) -> RenderableType:
         hidden, rows = len(rows) - len(shown), shown
     names = list(dict.fromkeys(name for row in rows for name in row.values))
     columns = [("trial", [Text(f"{row.number}") for row in rows])]
+    repeated = any(row.repeats is not None for row in rows)
     columns.append((", ".join(names) or "values", [_values(row.values, names) for row in rows]))
+    if repeated and width >= 66:
+        columns.append(("again", [Text("" if row.repeats is None else f"{row.repeats}") for row in rows]))
     columns.append(("epoch", [Text(f"{row.epoch or '–'}") for row in rows]))
     if width >= 66:
         columns.append(("now", [Text(words.score(row.now)) for row in rows]))

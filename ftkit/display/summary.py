@@ -8,8 +8,9 @@ import sys
 from pathlib import Path
 from typing import IO, Any
 
+from ftkit import confirm
 from ftkit.contracts import Endpoint, Outcome, Trial
-from ftkit.display import terminal, words
+from ftkit.display import plain, terminal, words
 from ftkit.display.plain import metrics_of
 
 SAMPLE = "Shares rose after the bank cut its rates."
@@ -34,7 +35,9 @@ def show(outcome: Outcome, metric: str, endpoint: Endpoint | None, stream: IO[st
 
 def verdict(outcome: Outcome) -> str:
     """The decision in a sentence."""
-    failed = [each for each in outcome.verdicts if each.status == "failed"]
+    failed = [each for each in outcome.verdicts if each.status in ("failed", "error")]
+    if outcome.promoted and failed:
+        return f"PROMOTED AGAINST ITS TESTS: {', '.join(each.test for each in failed)} said no"
     if outcome.promoted:
         passed = sum(each.status == "passed" for each in outcome.verdicts)
         if not passed:
@@ -42,7 +45,8 @@ def verdict(outcome: Outcome) -> str:
         rest = len(outcome.verdicts) - passed
         said = f"PROMOTED: {passed} test{'s' * (passed != 1)} passed"
         return f"{said}, {rest} not applicable" if rest else said
-    return f"NOT PROMOTED: {'; '.join(f'{each.test}: {each.sentence}' for each in failed) or 'a test said no'}"
+    said = "; ".join(f"{each.test}: {each.sentence}" for each in failed) or "a test said no"
+    return f"NOT PROMOTED: {said}"
 
 
 def curl(endpoint: Endpoint, text: str) -> str:
@@ -76,10 +80,11 @@ def as_json(outcome: Outcome, endpoint: Endpoint | None) -> dict[str, Any]:
 
 def _rows(outcome: Outcome, metric: str, endpoint: Endpoint | None) -> list[tuple[str, str]]:
     rows = [("best", best(outcome.best, len(outcome.trials), metric))]
+    rows += [("confirmed", plain.spread(each, metric)) for each in confirm.spreads(outcome.trials, metric)[:1]]
     if outcome.metrics:
         rows.append(("test", metrics_of(outcome.metrics, metric)))
     rows += [("verdict", f"{each.test} {each.status}: {each.sentence}") for each in outcome.verdicts]
-    if outcome.champion is not None:
+    if outcome.champion is not None and outcome.champion.version != (outcome.version and outcome.version.version):
         how = "was the champion until now" if outcome.promoted else "stays the champion"
         rows.append(("champion", f"{outcome.champion.model} version {outcome.champion.version} {how}"))
     if outcome.version is not None:
@@ -97,6 +102,8 @@ def best(trial: Trial, count: int, metric: str) -> str:
     """The winning trial in a line."""
     scored = f"{metric} {words.score(trial.metrics.get(metric))} on the validation rows"
     said = f"trial {trial.number} of {count}" if count > 1 else "the only trial"
+    if trial.repeats is not None:
+        said += f", which repeats trial {trial.repeats}"
     values = f": {words.values(trial.values, 60)}" if trial.values else ""
     return f"{said}{values}; {scored}, epoch {trial.epoch}"
 

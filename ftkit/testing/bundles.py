@@ -5,9 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 from ftkit import bundle
+from ftkit import record as records
 from ftkit.bundle import Bundle
+from ftkit.nouns import Verdict
+from ftkit.record import Record
 from ftkit.testing.toys import ToyReviews, ToyWords
 
 GOOD = "sturdy bright perfect quiet happy"
@@ -21,8 +25,11 @@ def toy_bundle(
     classes: tuple[str, str] = ("bad", "good"),
     use: str = "toy-words",
     beside: Mapping[str, str] | None = None,
+    record: Literal["passed", "failed", "overridden", "none"] = "passed",
 ) -> Bundle:
     """A bundle at `folder` that tells bad reviews from good ones, by these names; `beside` are more files of its model.
+
+    `record` is what its promotion record says; with "none" it has no record.
 
     Whoever loads it needs the toys' plugin: `ftkit.testing.toys.install`.
     """
@@ -32,7 +39,7 @@ def toy_bundle(
     ToyWords().fit(data, 7, lambda *_, **__: True).save(model)
     for name, text in (beside or {}).items():
         (model / name).write_text(text, encoding="utf-8")
-    return bundle.write(
+    made = bundle.write(
         folder,
         model=model,
         classes=classes,
@@ -41,4 +48,32 @@ def toy_bundle(
         card="# A toy\n",
         sample_texts=[GOOD, BAD],
         about={"run": "toy"},
+    )
+    if record != "none":
+        records.write(made.folder, toy_record(made.hash, record))
+    return made
+
+
+def toy_record(digest: str, ended: Literal["passed", "failed", "overridden"] = "passed") -> Record:
+    """The promotion record of the bundle with this hash, after one test."""
+    passed = ended == "passed"
+    made = Record(
+        bundle=digest,
+        run="toy",
+        name="toy",
+        recipe=records.sha256('name = "toy"\n'),
+        tests=[{"use": "metric-floor", "floor": 0.9}],
+        data="ab" * 32,
+        rows=40,
+        verdicts=(Verdict("metric-floor", "passed" if passed else "failed", "a toy's verdict", {"value": 0.8}),),
+        metrics={"accuracy": 0.8},
+        champion=None,
+        promoted=passed,
+        sentence="Promoted: 1 of 1 tests passed, none failed." if passed else "Not promoted: metric-floor failed.",
+        by="toy@here",
+        at="2026-01-01T00:00:00.000+00:00",
+        ftkit="0.1.0",
+    )
+    return (
+        made.overridden("it is a toy", "toy@here", "2026-01-02T00:00:00.000+00:00") if ended == "overridden" else made
     )

@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 
 from ftkit import options
+from ftkit import record as records
 from ftkit.bundle import Bundle
 from ftkit.contracts import Deployer, Health
 from ftkit.errors import DeployError, FtkitError
@@ -63,10 +64,8 @@ class DeployerSuite:
 
     @pytest.fixture
     def broken(self, tmp_path: Path) -> Path:
-        """A bundle that was damaged after it was written."""
-        bundle = toy_bundle(tmp_path / "broken-bundle")
-        (bundle.folder / "recipe.toml").write_text("changed", encoding="utf-8")
-        return bundle.folder
+        """A bundle that nobody can load: intact and let through, but of a backbone that is not installed anywhere."""
+        return toy_bundle(tmp_path / "broken-bundle", use="no-such-backbone").folder
 
     def wait(self, deployer: Deployer, deployment: str) -> Health:
         """The deployment's health once it has stopped starting."""
@@ -146,6 +145,33 @@ class DeployerSuite:
         deployer.delete("broken")
         with pytest.raises(DeployError):
             deployer.health("broken")
+
+    @pytest.mark.parametrize("record", ["none", "failed"])
+    def test_a_bundle_that_no_promotion_record_lets_through_is_refused(
+        self, deployer: Deployer, tmp_path: Path, record: Any
+    ) -> None:
+        bundle = toy_bundle(tmp_path / "bundle", record=record)
+        with pytest.raises(DeployError) as refused:
+            deployer.create("refused", bundle.folder)
+        assert refused.value.mend
+        described = deployer.describe()
+        assert described is None or described.deployments == ()
+
+    @pytest.mark.parametrize("name", ["recipe.toml", records.NAME])
+    def test_a_bundle_or_record_with_one_changed_byte_is_refused(
+        self, deployer: Deployer, tmp_path: Path, name: str
+    ) -> None:
+        path = toy_bundle(tmp_path / "bundle").folder / name
+        path.write_bytes(path.read_bytes().replace(b"toy", b"tox", 1))
+        with pytest.raises(FtkitError) as refused:
+            deployer.create("refused", path.parent)
+        assert "changed" in str(refused.value)
+        described = deployer.describe()
+        assert described is None or described.deployments == ()
+
+    def test_a_bundle_that_a_person_let_through_is_taken(self, deployer: Deployer, tmp_path: Path) -> None:
+        self.bring_up(deployer, "overridden", toy_bundle(tmp_path / "bundle", record="overridden"))
+        assert deployer.invoke(GREAT, "overridden") == ["good"]
 
     def test_traffic_moves_whole_or_not_at_all(self, deployer: Deployer, blue: Bundle) -> None:
         self.bring_up(deployer, "blue", blue)

@@ -187,6 +187,14 @@ class RegistrySuite:
         assert bundles.verify(folder).hash == bundle.hash
         assert _contents(folder) == _contents(bundle.folder)
 
+    def test_the_promotion_record_is_kept_beside_the_model(self, component: Registry, tmp_path: Path) -> None:
+        bundle = toy_bundle(tmp_path / "kit" / "bundle", record="overridden")
+        version = component.register(bundle.folder, make_lineage(bundle)).version
+        fetched = bundles.verify(component.fetch(version, tmp_path / "fetched"))
+        assert fetched.record == bundle.record
+        assert fetched.record is not None
+        assert fetched.record.override is not None
+
     def test_each_version_gives_back_its_own_bundle(
         self, component: Registry, bundle: Bundle, other: Bundle, tmp_path: Path
     ) -> None:

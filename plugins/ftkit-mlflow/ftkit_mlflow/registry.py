@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 from ftkit import bundle as bundles
 from ftkit import files
+from ftkit import record as records
 from ftkit.bundle import Bundle
 from ftkit.contracts import Lineage, Version
 from ftkit.errors import BundleError, RegistryError
@@ -28,6 +29,8 @@ from ftkit_mlflow import addresses, connection, tracking
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"
+RECORD = "ftkit.record"
+"""Tag with the digest of a version's promotion record."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +84,7 @@ class MLflow:
                 run = tracking.record(client, self._experiment(client), lineage)
                 source = self._store(client, run, opened, lineage)
                 found = found or self._create(client, run, source, opened, lineage)
+            self._note_record(client, found, opened)
             version = str(found.version)
             aliases = self._aliases(client)
             newest = max((int(each.version) for each in self._all(client)), default=0)
@@ -118,12 +122,13 @@ class MLflow:
                     where=place,
                     mend="Give the alias champion to a version that `ftkit models` lists with a hash, or remove the alias.",
                 )
-            if _is_bundle(folder, wanted):
+            record = found.tags.get(RECORD)
+            if _is_bundle(folder, wanted, record):
                 return folder
             source = client.get_model_version_download_uri(self.model, str(found.version))
             with files.whole_folder(folder) as partial:
                 bundle = connection.download(f"{source}/bundle", partial / "bundle", self._tracking, place)
-                _verified(bundle, wanted, place)
+                _verified(bundle, wanted, record, place)
                 for each in list(bundle.iterdir()):
                     each.rename(partial / each.name)
                 bundle.rmdir()
@@ -199,6 +204,14 @@ class MLflow:
             client.log_artifacts(run, str(folder), place)
         return f"{client.get_run(run).info.artifact_uri.rstrip('/')}/{place}"
 
+    def _note_record(self, client: Any, found: Any, bundle: Bundle) -> None:
+        """See that the version has the bundle's promotion record as it is now: it may have been decided about again."""
+        record = bundle.record
+        if record is None or found.tags.get(RECORD) == record.digest:
+            return
+        client.log_artifact(found.run_id, str(bundle.folder / records.NAME), f"model-{bundle.hash[:12]}/bundle")
+        client.set_model_version_tag(self.model, str(found.version), RECORD, record.digest)
+
     def _create(self, client: Any, run: str, source: str, bundle: Bundle, lineage: Lineage) -> Any:
         connection.unless_there(lambda: client.create_registered_model(self.model))
         return client.create_model_version(
@@ -208,6 +221,7 @@ class MLflow:
             tags={
                 "ftkit.bundle": bundle.hash,
                 "ftkit.run": lineage.run,
+                **({RECORD: bundle.record.digest} if bundle.record else {}),
                 "ftkit.data": lineage.data.fingerprint,
                 "ftkit.classes": json.dumps(list(bundle.classes), ensure_ascii=False),
                 "ftkit.metrics": json.dumps(tracking.finite(lineage.metrics)),
@@ -245,8 +259,8 @@ def _checked(field: str, uri: str | None) -> None:
         )
 
 
-def _is_bundle(folder: Path, wanted: str) -> bool:
-    """Whether the folder is that bundle. Raises: RegistryError when it holds something that is no bundle."""
+def _is_bundle(folder: Path, wanted: str, record: str | None) -> bool:
+    """Whether the folder is that bundle with that record. Raises: RegistryError when it holds something that is no bundle."""
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return False
     if not (folder / bundles.MANIFEST).is_file():
@@ -256,21 +270,24 @@ def _is_bundle(folder: Path, wanted: str) -> bool:
             mend="Name a folder that is new or empty.",
         )
     try:
-        return bundles.verify(folder).hash == wanted
+        opened = bundles.verify(folder)
+        return opened.hash == wanted and record in (None, opened.record and opened.record.digest)
     except BundleError:
         return False
 
 
-def _verified(folder: Path, wanted: str, place: str) -> None:
+def _verified(folder: Path, wanted: str, record: str | None, place: str) -> None:
     """Raises: RegistryError when what came from the registry is not what was registered."""
     mend = "Restore the artifacts, or promote another version; `ftkit models` lists them."
     try:
-        found = bundles.verify(folder).hash
+        opened = bundles.verify(folder)
     except BundleError as error:
         raise RegistryError(f"its artifacts were changed: {error.what}", where=place, mend=mend) from error
-    if found != wanted:
+    if opened.hash != wanted:
         raise RegistryError(
-            f"its bundle was replaced: it has the hash {found[:12]} and was registered with {wanted[:12]}",
+            f"its bundle was replaced: it has the hash {opened.hash[:12]} and was registered with {wanted[:12]}",
             where=place,
             mend=mend,
         )
+    if record not in (None, opened.record and opened.record.digest):
+        raise RegistryError("its promotion record was replaced since it was registered", where=place, mend=mend)

@@ -17,12 +17,12 @@ import os
 import re
 import secrets
 import shutil
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from ftkit import bundle as bundles
 from ftkit import files
 from ftkit.errors import DeployError
 
@@ -42,6 +42,7 @@ class Entry:
     traffic: int = 0
     bundle_hash: str = ""
     threads: int = 1
+    """Of its matrix products; 0 takes as many as there are cores."""
     request_timeout: float = 60.0
     limits: Mapping[str, int] = field(default_factory=dict)
     proven: bool = False
@@ -168,14 +169,14 @@ class Folder:
     def take(self, deployment: str, bundle: Path) -> str:
         """Keep a bundle for a deployment, by hard links where the disk allows it; returns its hash.
 
-        Raises: DeployError, a full disk included.
+        Raises: DeployError for a bundle that was not let through, and for a full disk; BundleError for a damaged one.
         """
         target = self.bundle(deployment)
+        opened = bundles.cleared(bundle)
         try:
             with files.whole_folder(target) as partial:
-                shutil.copytree(bundle, partial, dirs_exist_ok=True, copy_function=_link)
-            manifest = target / "manifest.json"
-            return files.sha256(manifest) if manifest.is_file() else ""
+                shutil.copytree(opened.folder, partial, dirs_exist_ok=True, copy_function=_link)
+            return opened.hash
         except OSError as error:  # shutil.Error is one
             shutil.rmtree(target.parent, ignore_errors=True)
             raise DeployError(
@@ -196,17 +197,6 @@ class Folder:
 def endpoints() -> Path:
     """Where this user's endpoints are."""
     return files.home() / "endpoints"
-
-
-def tail(path: Path, lines: int) -> str:
-    """The last lines of a file, or nothing when it is not there."""
-    try:
-        with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - 400 * max(lines, 1)))
-            last = deque(file.read().decode("utf-8", "replace").splitlines(), maxlen=max(lines, 0))
-    except FileNotFoundError:
-        return ""
-    return "\n".join(last)
 
 
 def begin_log(path: Path) -> None:

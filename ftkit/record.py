@@ -1,0 +1,206 @@
+"""The promotion record: what was tested, on which data, with which verdicts, by whom, and who let it through.
+
+It lies in the bundle's folder as `promotion.json` and travels with it: to the registry, to an endpoint, to another
+machine. It names the bundle by its hash and itself by a digest over every other value of it, and it is written in one
+way only, so that a changed byte is noticed. With `FTKIT_RECORD_KEY` in the environment it is signed besides, and a record
+that does not carry that key's signature is refused: a digest alone tells an accident, not a forger.
+"""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import hmac
+import json
+import math
+import os
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ftkit import files
+from ftkit.errors import BundleError
+from ftkit.nouns import Verdict
+
+FORMAT = 1
+NAME = "promotion.json"
+KEY = "FTKIT_RECORD_KEY"
+"""Environment variable with a secret that signs records, and that they must then be signed with."""
+BY = "FTKIT_USER"
+"""Environment variable that says who acts, where the account's name says too little."""
+
+
+@dataclass(frozen=True)
+class Override:
+    """A person's decision to let a model through that the tests did not."""
+
+    reason: str
+    by: str
+    at: str
+    """ISO 8601, UTC."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What the promotion gate decided about one bundle, and on what."""
+
+    bundle: str
+    """The bundle's hash."""
+    run: str
+    recipe: str
+    """SHA-256 of the resolved recipe in force when the tests were made."""
+    tests: Sequence[Mapping[str, Any]]
+    """The promotion tests with all their options, as the resolved recipe has them."""
+    data: str
+    """The data set's fingerprint."""
+    rows: int
+    """Rows of the test split."""
+    verdicts: tuple[Verdict, ...]
+    """Without their figures."""
+    metrics: Mapping[str, float]
+    """Test metrics of the candidate."""
+    champion: Mapping[str, str] | None
+    """Model, version and bundle hash that the candidate was measured against."""
+    promoted: bool
+    """Whether the tests let it through; an override does not change that."""
+    sentence: str
+    by: str
+    """Who ran the gate."""
+    at: str
+    """When the gate decided: ISO 8601, UTC."""
+    ftkit: str
+    """The version that decided."""
+    override: Override | None = None
+    name: str = field(default="", kw_only=True)
+    """The recipe's name."""
+
+    @property
+    def passing(self) -> bool:
+        """Whether the bundle may be deployed."""
+        return self.promoted or self.override is not None
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over every value of the record."""
+        return hashlib.sha256(_canonical(self._table()).encode()).hexdigest()
+
+    @property
+    def text(self) -> str:
+        """The record's file: the same bytes for the same record."""
+        table = {**self._table(), "digest": self.digest}
+        if secret := os.environ.get(KEY):
+            table["signature"] = _signature(secret, self.digest)
+        return _canonical(table)
+
+    def overridden(self, reason: str, by: str, at: str) -> Record:
+        """The same record with a person's decision in it."""
+        return replace(self, override=Override(reason, by, at))
+
+    def _table(self) -> dict[str, Any]:
+        verdicts = [{key: value for key, value in asdict(each).items() if key != "figure"} for each in self.verdicts]
+        return {"format": FORMAT, **asdict(self), "verdicts": verdicts}
+
+
+def write(folder: Path, record: Record) -> None:
+    """Put a record into its bundle's folder, replacing an older one. Raises: BundleError when the disk does not take it."""
+    try:
+        # A kill in the middle must not leave a foreign file in the bundle.
+        files.write_text(folder / NAME, record.text, by_way_of=folder.parent)
+    except OSError as error:
+        raise BundleError(
+            f"the promotion record cannot be written: {error.strerror or error}",
+            where=str(folder / NAME),
+            mend="Make room or mend the permissions, then give the same command: what was decided is kept.",
+        ) from error
+
+
+def read(folder: Path, bundle: str) -> Record | None:
+    """The record of the bundle with this hash, or None when it has none.
+
+    Raises: BundleError when it was changed, is about another bundle, or lacks the signature that is asked for.
+    """
+    path = folder / NAME
+    try:
+        written = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise BundleError(
+            f"the promotion record cannot be read: {error.strerror or error}", where=str(path), mend="Mend it."
+        ) from error
+    try:
+        table = json.loads(written)
+        signature, digest, format_ = table.pop("signature", None), table.pop("digest"), table.pop("format")
+        if format_ != FORMAT:
+            raise BundleError(
+                f"the promotion record has format {format_}, this ftkit reads format {FORMAT}",
+                where=str(path),
+                mend=f"Use ftkit {table.get('ftkit', 'in the version that wrote it')}.",
+            )
+        override = table.pop("override")
+        record = Record(
+            **{**table, "verdicts": tuple(Verdict(**each) for each in table["verdicts"])},
+            override=Override(**override) if override else None,
+        )
+        said = {"digest": digest, **({"signature": signature} if signature is not None else {})}
+        intact = digest == record.digest and written == _canonical({**record._table(), **said}).encode()
+    except (ValueError, KeyError, TypeError, AttributeError):
+        intact = False
+    if not intact:
+        raise BundleError("the promotion record was changed since it was written", where=str(path), mend=_AGAIN)
+    if record.bundle != bundle:
+        raise BundleError(
+            f"the promotion record is about another bundle: {record.bundle[:12]}, not {bundle[:12]}",
+            where=str(path),
+            mend=_AGAIN,
+        )
+    secret = os.environ.get(KEY)
+    if secret and not (signature and hmac.compare_digest(signature, _signature(secret, digest))):
+        raise BundleError(
+            f"the promotion record is not signed with the key in {KEY}",
+            where=str(path),
+            mend="Run the recipe where that key is set, or let the bundle through there with `ftkit promote`.",
+        )
+    return record
+
+
+def sha256(text: str) -> str:
+    """SHA-256 of a text, in hexadecimal."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def whoever() -> str:
+    """Who acts: FTKIT_USER, or the account and the machine."""
+    if said := os.environ.get(BY, "").strip():
+        return said
+    try:
+        account = getpass.getuser()
+    except (OSError, KeyError, ImportError):  # an account without a name, as containers have them
+        account = f"uid {os.getuid()}" if hasattr(os, "getuid") else "unknown"
+    return f"{account}@{socket.gethostname()}"
+
+
+_AGAIN = "Restore it from the registry or a copy, or run the recipe again: a record is never edited by hand."
+
+
+def _signature(secret: str, digest: str) -> str:
+    return hmac.new(secret.encode(), digest.encode(), hashlib.sha256).hexdigest()
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(_plain(value), indent=2, sort_keys=True) + "\n"
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON can say it: numbers that are none become null."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    if hasattr(value, "item"):  # a number of numpy's
+        value = value.item()
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, str | int) else str(value)

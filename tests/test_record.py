@@ -1,0 +1,105 @@
+"""The promotion record: written one way, told from a changed one, signed where a key asks for it."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ftkit import bundle as bundles
+from ftkit import record as records
+from ftkit.errors import BundleError, DeployError
+from ftkit.nouns import Verdict
+from ftkit.testing.bundles import toy_bundle, toy_record
+
+DIGEST = "cd" * 32
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    records.write(tmp_path, toy_record(DIGEST, "overridden"))
+    return tmp_path
+
+
+def test_a_record_is_read_back_as_it_was_written(folder: Path) -> None:
+    found = records.read(folder, DIGEST)
+    assert found is not None
+    assert found.digest == toy_record(DIGEST, "overridden").digest
+    assert found.override is not None
+    assert found.override.reason == "it is a toy"
+    assert (found.promoted, found.passing) == (False, True)
+
+
+def test_a_bundle_without_a_record_has_none(tmp_path: Path) -> None:
+    assert records.read(tmp_path, DIGEST) is None
+
+
+def test_figures_stay_in_the_journal_and_numbers_that_are_none_are_null(tmp_path: Path) -> None:
+    verdict = Verdict("a", "failed", "said", {"x": math.nan, "n": np.float32(0.5), "k": np.int64(3)}, "<svg/>")  # type: ignore[dict-item]
+    records.write(tmp_path, replace(toy_record(DIGEST), verdicts=(verdict,), metrics={"roc_auc": math.nan}))
+    text = (tmp_path / records.NAME).read_text()
+    assert "svg" not in text
+    assert json.loads(text)["metrics"] == {"roc_auc": None}
+    assert json.loads(text)["verdicts"][0]["numbers"] == {"x": None, "n": 0.5, "k": 3}
+    assert records.read(tmp_path, DIGEST) is not None
+
+
+def test_every_single_changed_byte_is_noticed(folder: Path) -> None:
+    path = folder / records.NAME
+    whole = path.read_bytes()
+    for place in range(len(whole)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with pytest.raises(BundleError):
+            records.read(folder, DIGEST)
+    for torn in (b"", whole[:100], whole + b"\n", b"[]", b"null", b'"x"', b"{}"):
+        path.write_bytes(torn)
+        with pytest.raises(BundleError, match="changed since it was written"):
+            records.read(folder, DIGEST)
+
+
+def test_a_record_of_another_bundle_is_refused(folder: Path) -> None:
+    with pytest.raises(BundleError, match="about another bundle"):
+        records.read(folder, "ef" * 32)
+
+
+def test_a_forged_record_with_a_right_digest_lacks_the_signature(folder: Path, monkeypatch: Any) -> None:
+    monkeypatch.setenv(records.KEY, "the team's secret")
+    with pytest.raises(BundleError, match="not signed with the key in FTKIT_RECORD_KEY"):
+        records.read(folder, DIGEST)
+    records.write(folder, toy_record(DIGEST))
+    assert records.read(folder, DIGEST) == toy_record(DIGEST)
+    monkeypatch.setenv(records.KEY, "another secret")
+    with pytest.raises(BundleError, match="not signed"):
+        records.read(folder, DIGEST)
+    monkeypatch.delenv(records.KEY)
+    assert records.read(folder, DIGEST) == toy_record(DIGEST), "whoever has no key still sees that it is whole"
+
+
+def test_who_acts_is_the_account_or_what_the_environment_says(monkeypatch: Any) -> None:
+    assert "@" in records.whoever()
+    monkeypatch.setenv(records.BY, "release pipeline 12")
+    assert records.whoever() == "release pipeline 12"
+
+
+def test_a_bundle_is_cleared_by_passing_tests_or_by_an_override_only(tmp_path: Path) -> None:
+    for ended in ("passed", "overridden"):
+        assert bundles.cleared(toy_bundle(tmp_path / ended, record=ended).folder).record  # type: ignore[arg-type]
+    with pytest.raises(DeployError, match="Not promoted: metric-floor failed") as failed:
+        bundles.cleared(toy_bundle(tmp_path / "failed", record="failed").folder)
+    assert "ftkit promote toy --override" in failed.value.mend
+    with pytest.raises(DeployError, match="no promotion record"):
+        bundles.cleared(toy_bundle(tmp_path / "none", record="none").folder)
+
+
+def test_the_record_does_not_change_the_bundles_hash(tmp_path: Path) -> None:
+    bundle = toy_bundle(tmp_path / "bundle", record="none")
+    records.write(bundle.folder, toy_record(bundle.hash))
+    assert bundles.verify(bundle.folder).hash == bundle.hash
+    (bundle.folder / records.NAME).write_text("{}")
+    with pytest.raises(BundleError, match="record was changed"):
+        bundles.verify(bundle.folder)

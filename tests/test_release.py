@@ -1,0 +1,167 @@
+"""Releasing a model by hand: against its tests, again, and after being killed half-way."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import ftkit
+from ftkit import bundle as bundles
+from ftkit import cli, endpoints, ledger, recipe, release
+from ftkit import record as records
+from ftkit.contracts import Outcome
+from ftkit.errors import BundleError, DeployError, ExitCode, UsageError
+from ftkit.events import Event, Noticed, PromotionDecided
+from ftkit.testing import toys
+
+RECIPE = (
+    toys.RECIPE.replace("trials = 2", "trials = 1")
+    + """
+[[promote]]
+use = "metric-floor"
+floor = 0.999
+
+[registry]
+use = "mlflow"
+model = "toys"
+
+[deploy]
+use = "local"
+endpoint = "toys"
+
+[rollout]
+bake = 0.0
+"""
+)
+
+
+@pytest.fixture
+def toy(tmp_path: Path) -> Iterator[Path]:
+    path = tmp_path / "toy.toml"
+    path.write_text(RECIPE)
+    with toys.install(tmp_path / "plugins"):
+        yield path
+        for deployer in endpoints.known().values():
+            deployer.stop()
+
+
+def run(path: Path, overrides: dict[str, Any] | None = None) -> Outcome:
+    return ftkit.run(path, overrides, emit=lambda _: None)
+
+
+def quiet(_: Event) -> None:
+    """Nobody listens."""
+
+
+def test_every_run_ends_with_a_record_of_what_was_decided_about_which_bundle(toy: Path, monkeypatch: Any) -> None:
+    monkeypatch.setenv(records.BY, "the release pipeline")
+    outcome = run(toy, {"deploy.use": "none"})
+    assert not outcome.promoted
+    bundle = bundles.verify(outcome.bundle)
+    record = bundle.record
+    assert record is not None
+    assert (record.bundle, record.run, record.name, record.promoted) == (bundle.hash, outcome.run, "toy", False)
+    assert record.data == bundle.manifest["data"]
+    assert record.recipe == records.sha256((outcome.folder / "recipe.toml").read_text())
+    assert list(record.tests) == [{"use": "metric-floor", "floor": 0.999}]
+    assert [verdict.sentence for verdict in record.verdicts] == [verdict.sentence for verdict in outcome.verdicts]
+    assert record.metrics == outcome.metrics
+    assert (record.by, record.override, record.champion) == ("the release pipeline", None, None)
+    assert record.at == (ledger.find(outcome.run).fact("tested") or {})["at"]
+
+
+def test_an_override_puts_the_model_live_and_says_who_and_why(toy: Path, monkeypatch: Any) -> None:
+    failed = run(toy)
+    with pytest.raises(UsageError, match=r"not let through(.|\n)*metric-floor failed") as refused:
+        release.promote(failed.run, quiet)
+    assert "--override" in refused.value.mend
+    with pytest.raises(UsageError, match="needs a reason"):
+        release.promote(failed.run, quiet, "  ")
+    assert recipe.load(toy).registry.versions() == []
+    monkeypatch.setenv(records.BY, "night shift")
+    told: list[Event] = []
+    outcome = release.promote(failed.run, told.append, "the old model is worse on the new products")
+    assert (outcome.promoted, outcome.exit_code) == (True, ExitCode.OK)
+    assert any(isinstance(each, PromotionDecided) and "night shift" in each.sentence for each in told)
+    assert outcome.endpoint is not None
+    assert outcome.endpoint.traffic == {outcome.deployment: 100}
+    champion = recipe.load(toy).registry.champion()
+    assert champion is not None
+    fetched = bundles.verify(recipe.load(toy).registry.fetch(champion.version, toy.parent / "fetched"))
+    assert fetched.record is not None
+    assert fetched.record.override is not None
+    assert (fetched.record.promoted, fetched.record.override.by) == (False, "night shift")
+    assert fetched.record.override.reason == "the old model is worse on the new products"
+    again = release.promote(failed.run, quiet)
+    assert again.version is not None
+    assert again.version.version == champion.version, "given again, it changes nothing"
+    with pytest.raises(UsageError, match="night shift has let this model through already"):
+        release.promote(failed.run, quiet, "another reason")
+
+
+def test_nobody_overrides_tests_that_said_yes(toy: Path) -> None:
+    passed = run(toy, {"promote.0.floor": 0.1, "deploy.use": "none"})
+    with pytest.raises(UsageError, match="nothing to override"):
+        release.promote(passed.run, quiet, "to be sure")
+
+
+def test_an_older_run_is_brought_back_and_the_changed_champion_is_said(toy: Path) -> None:
+    first = run(toy, {"promote.0.floor": 0.1})
+    second = run(toy, {"promote.0.floor": 0.1, "seed": 8})
+    assert first.version and second.version
+    told: list[Event] = []
+    back = release.promote(first.run, told.append)
+    assert back.version is not None
+    assert back.version.version == first.version.version
+    assert recipe.load(toy).registry.champion().bundle_hash == first.version.bundle_hash
+    assert back.endpoint is not None
+    assert [each.bundle_hash for each in back.endpoint.deployments] == [first.version.bundle_hash]
+    assert any(isinstance(each, Noticed) and "champion has changed" in each.text for each in told)
+
+
+def test_a_record_that_was_edited_lets_nothing_through(toy: Path) -> None:
+    outcome = run(toy)
+    path = outcome.bundle / records.NAME
+    path.write_text(path.read_text().replace('"promoted": false', '"promoted": true'))
+    with pytest.raises(BundleError, match="record was changed"):
+        release.promote(outcome.run, quiet)
+    deployer = recipe.load(toy).deploy
+    deployer.prepare()
+    with pytest.raises(BundleError, match="record was changed"):
+        deployer.create("sneaked", outcome.bundle)
+
+
+def test_a_bundle_whose_record_was_taken_away_is_refused_by_the_deployer(toy: Path, tmp_path: Path) -> None:
+    outcome = run(toy)
+    shutil.copytree(outcome.bundle, tmp_path / "copy")
+    (tmp_path / "copy" / records.NAME).unlink()
+    deployer = recipe.load(toy).deploy
+    deployer.prepare()
+    with pytest.raises(DeployError, match="no promotion record"):
+        deployer.create("sneaked", tmp_path / "copy")
+    with pytest.raises(DeployError, match=r"may not be deployed\. Not promoted: metric-floor failed"):
+        deployer.create("sneaked", outcome.bundle)
+
+
+def test_a_run_without_a_decision_has_nothing_to_promote(toy: Path) -> None:
+    plan = recipe.load(toy)
+    book, _ = ledger.begin(plan.name, plan.text)
+    with pytest.raises(UsageError, match="not come to a decision"):
+        release.promote(book.run, quiet, "impatience")
+
+
+def test_the_command_promotes_and_refuses_in_words(toy: Path, capsys: Any) -> None:
+    failed = run(toy, {"deploy.use": "none"})
+    assert cli.main(["promote", failed.run]) == ExitCode.RECIPE
+    assert "--override" in capsys.readouterr().err
+    assert cli.main(["promote", failed.run, "--override", "it is Friday", "--json"]) == ExitCode.OK
+    outcome = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (outcome["event"], outcome["promoted"]) == ("outcome", True)
+    assert cli.main(["runs", failed.run]) == ExitCode.OK
+    assert "it is Friday" in capsys.readouterr().out
+    assert cli.main(["promote", "nope"]) == ExitCode.STAGE
