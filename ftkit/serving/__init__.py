@@ -7,4 +7,6 @@ The local endpoint, a cloud's scoring script and `ftkit predict` all serve throu
     host.py       loads a bundle in the background and says how far it is
     interface.py  the HTTP interface, described once for every server
     app.py        the interface over a host: what a deployment's server runs
+    server.py     that server as a process: the program, its command and its environment
+    process.py    starts one beside this process, asks it, measures it and ends it
 """

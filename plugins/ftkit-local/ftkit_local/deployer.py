@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,9 +11,10 @@ from typing import Any, ClassVar, Literal
 
 from ftkit.contracts import Deployment, Endpoint, Health
 from ftkit.errors import DeployError
+from ftkit.files import tail
 from ftkit_local.endpoint import launch
 from ftkit_local.endpoint.client import NotRunning, ask, not_running
-from ftkit_local.endpoint.folder import Entry, Folder, State, check_name, endpoints, tail
+from ftkit_local.endpoint.folder import Entry, Folder, State, check_name, endpoints
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +87,7 @@ class LocalDeployer:
             entry = Entry(
                 name=deployment,
                 bundle_hash=self.folder.take(deployment, bundle),
-                threads=self.threads or os.cpu_count() or 1,
+                threads=self.threads,
                 request_timeout=self.request_timeout,
                 limits={"rows": self.max_rows, "batch": self.max_batch, "waiting": self.max_waiting},
             )

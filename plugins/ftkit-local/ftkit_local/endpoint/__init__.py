@@ -7,9 +7,8 @@
     proxy.py       the public interface: checks the key, picks a deployment, passes the request on
     admin.py       the admin interface, on a socket that only the user can reach
     supervisor.py  keeps the deployments' servers alive, restarts them, drains them
-    child.py       one server process as the front sees it
+    child.py       one server process, `ftkit.serving.server`, as the front sees it
     traffic.py     picks deployments so that the shares come out exactly
-    server.py      a deployment's server process
 
 The front alone writes which deployments there are while it lives; whoever starts it writes that while it does not.
 """

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Literal
 
 import httpx2
 
-from ftkit.encoders.environment import process_environment
+from ftkit.serving import server
 from ftkit_local.endpoint.folder import Entry, Folder, begin_log
 
 END = 5.0
@@ -84,16 +82,12 @@ class Child:
             stale.unlink(missing_ok=True)
         with self.folder.log(self.entry.name).open("ab") as output:
             self.process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                *("-P", "-m", "ftkit_local.endpoint.server"),
-                f"deployments/{self.entry.name}/bundle",
-                self.socket,
-                json.dumps(dict(self.entry.limits)),
+                *server.command(f"deployments/{self.entry.name}/bundle", self.socket, self.entry.limits),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
-                env=_environment(self.entry.threads),
+                env=server.environment(self.entry.threads),
             )
         return self.process
 
@@ -116,15 +110,3 @@ class Child:
             with suppress(TimeoutError):
                 await asyncio.wait_for(process.wait(), END)
                 return
-
-
-def _environment(threads: int) -> dict[str, str]:
-    """The environment of a server: threads and allocator set, no connection to any hub, every line logged at once."""
-    return {
-        **os.environ,
-        **process_environment(threads),
-        "HF_HUB_OFFLINE": "1",
-        "OMP_NUM_THREADS": str(threads),
-        "PYTHONFAULTHANDLER": "1",
-        "PYTHONUNBUFFERED": "1",
-    }

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ftkit.errors import DeployError
-from ftkit_local.endpoint.folder import Folder, tail
-
-LONGEST_SOCKET = 100
-"""Bytes of a path that a socket's address holds on every system."""
+from ftkit.files import tail
+from ftkit.serving.server import LONGEST_SOCKET, short_folder
+from ftkit_local.endpoint.folder import Folder
 
 REFUSED = 409
 """Status of the front's answer when a verb cannot be carried out; its body says what, where and mend."""
@@ -71,8 +69,7 @@ def _reachable(socket: Path) -> Iterator[str]:
     if len(os.fsencode(socket)) <= LONGEST_SOCKET:
         yield str(socket)
         return
-    short = "/tmp" if len(tempfile.gettempdir()) > LONGEST_SOCKET // 2 else None  # noqa: S108  a folder of its own in it
-    with tempfile.TemporaryDirectory(prefix="ftkit-", dir=short) as folder:
-        link = Path(folder) / "to"
+    with short_folder() as folder:
+        link = folder / "to"
         link.symlink_to(socket.parent)
         yield str(link / socket.name)

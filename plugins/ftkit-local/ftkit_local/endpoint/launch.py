@@ -17,8 +17,9 @@ from typing import Literal
 from filelock import FileLock, Timeout
 
 from ftkit.errors import DeployError
+from ftkit.files import tail
 from ftkit_local.endpoint.client import NotRunning, ask
-from ftkit_local.endpoint.folder import Folder, State, begin_log, tail
+from ftkit_local.endpoint.folder import Folder, State, begin_log
 
 PATIENCE = 60.0
 """Seconds for a front to answer, or to end."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 
 from ftkit.errors import DeployError
+from ftkit.serving.server import death
 from ftkit_local.endpoint.child import Child
 from ftkit_local.endpoint.folder import Entry, Folder, State
 from ftkit_local.endpoint.traffic import RoundRobin
@@ -176,7 +176,7 @@ class Supervisor:
             code = await dead
         finally:
             dead.cancel()
-        server.state, server.reason = "starting", _death(code)
+        server.state, server.reason = "starting", death(code)
 
     def _prove(self, server: Child) -> None:
         """Remember that this deployment has worked, so that it is restarted from now on."""
@@ -186,15 +186,3 @@ class Supervisor:
         entries = (server.entry if each.name == server.entry.name else each for each in self.state.deployments)
         with suppress(DeployError):  # not remembered is no reason to stop serving
             self._keep(replace(self.state, deployments=tuple(entries)))
-
-
-def _death(code: int) -> str:
-    """How a process ended, in words."""
-    if code >= 0:
-        return f"its server process ended with exit code {code}"
-    try:
-        name = signal.Signals(-code).name
-    except ValueError:
-        name = f"signal {-code}"
-    memory = ", as the system does when memory runs out" if -code == signal.SIGKILL else ""
-    return f"its server process was killed by {name}{memory}"

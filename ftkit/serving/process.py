@@ -1,0 +1,289 @@
+"""A bundle served beside this process as an endpoint would serve it: started, asked, measured and ended.
+
+with ServedModel(folder) as served:
+    served.invoke({"data": [{"text": "It broke after a week."}]}).value
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ftkit import files
+from ftkit.errors import DeployError
+from ftkit.serving import server
+from ftkit.serving.request import Limits
+
+if TYPE_CHECKING:
+    from ftkit.contracts import Contender
+
+END = 5.0
+"""Seconds a server has to end by itself."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a server said to one request."""
+
+    status: int
+    value: Any
+    """The decoded body."""
+    bundle: str
+    """The hash of the bundle that the answer is from, where one was asked."""
+    seconds: float
+    """From sending the request to having read the answer."""
+
+    @property
+    def refusal(self) -> str:
+        """Why the request was not answered, in the server's words, or nothing when it was."""
+        if self.status == 200:
+            return ""
+        said = self.value.get("error") if isinstance(self.value, dict) else None
+        return f"{self.status}: {said or http.client.responses.get(self.status, 'no reason given')}"
+
+
+class ServedModel:
+    """The server process of one bundle, ready to answer; it ends with this process, whatever happens to it.
+
+    One caller at a time may use it. Raises: DeployError when it does not become ready, with its own reason; PluginError
+    when `ftkit[serving]` is not installed.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        limits: Limits | None = None,
+        threads: int = 0,
+        *,
+        patience: float = 300.0,
+        timeout: float = 60.0,
+    ) -> None:
+        """Start it and wait until it is ready, for `patience` seconds; each request has `timeout` seconds.
+
+        `limits` and `threads` are by default those of the local endpoint.
+        """
+        self.folder = folder
+        self.limits = limits or Limits()
+        self.timeout = timeout
+        self.started_in: float
+        """Seconds from the start of the process until it was ready."""
+        self._connection: _Connection | None = None
+        with ExitStack() as stack:
+            home = stack.enter_context(server.short_folder())
+            self._log, self._socket = home / "log", home / "socket"
+            begun = time.monotonic()
+            with self._log.open("wb") as output:
+                self._process = subprocess.Popen(
+                    server.command(folder.absolute(), self._socket, asdict(self.limits)),
+                    stdin=subprocess.PIPE,
+                    stdout=output,
+                    stderr=output,
+                    cwd=home,
+                    env=server.environment(threads),
+                    start_new_session=True,  # Ctrl-C reaches this process alone, which then ends the server
+                )
+            stack.callback(self._end)
+            self._wait(begun + patience)
+            self.started_in = time.monotonic() - begun
+            self._stack = stack.pop_all()
+
+    def __enter__(self) -> ServedModel:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def pid(self) -> int:
+        """The process."""
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process lives."""
+        return self._process.poll() is None
+
+    @property
+    def memory(self) -> int | None:
+        """Bytes of memory that the process held at its peak, or None when that cannot be told any more.
+
+        Where the system keeps no peak for others to read, those it holds now. Source: proc(5), VmHWM.
+        """
+        if sys.platform == "linux":
+            with suppress(OSError):
+                for line in Path(f"/proc/{self.pid}/status").read_text(encoding="utf-8").splitlines():
+                    if line.startswith("VmHWM:"):
+                        return int(line.split()[1]) * 1024
+            return None
+        import psutil
+
+        try:
+            return int(psutil.Process(self.pid).memory_info().rss)
+        except psutil.Error:
+            return None
+
+    def log(self, lines: int = 20) -> str:
+        """The last lines of what the process has written; nothing once it is closed."""
+        return files.tail(self._log, lines)
+
+    def invoke(self, request: bytes | Mapping[str, Any]) -> Answer:
+        """Send one request to be scored, of a given body or of this value as JSON.
+
+        Raises: DeployError when the process died or did not answer in time; then it is ended, with what it had in hand.
+        """
+        return self._ask(
+            "POST", "/score", request if isinstance(request, bytes) else json.dumps(dict(request)).encode()
+        )
+
+    def describe(self) -> Mapping[str, Any]:
+        """What the server says that it serves. Raises: DeployError."""
+        answer = self._ask("GET", "/model")
+        if answer.refusal:
+            raise DeployError(f"the server does not say what it serves: {answer.refusal}", str(self.folder))
+        return answer.value
+
+    def close(self) -> None:
+        """End the process, gently at first; the second time changes nothing."""
+        self._stack.close()
+
+    def _ask(self, method: str, path: str, body: bytes | None = None) -> Answer:
+        if not self.alive:
+            raise self._dead()
+        headers = {"Content-Type": "application/json"} if body is not None else {}
+        begun = time.perf_counter()
+        try:
+            if self._connection is None:
+                self._connection = _Connection(self._socket, self.timeout)
+            with suppress(BrokenPipeError, ConnectionResetError):  # who refuses a body need not have read it all
+                self._connection.request(method, path, body, headers)
+            said = self._connection.getresponse()
+            content = said.read()
+        except TimeoutError as error:
+            tail = self._tail()
+            self._end(patience=0)  # it hangs
+            raise DeployError(f"the server did not answer within {self.timeout:g} s{tail}", str(self.folder)) from error
+        except (OSError, http.client.HTTPException) as error:
+            self._connection = None
+            with suppress(subprocess.TimeoutExpired):  # its end is seen on the connection before it is one
+                self._process.wait(END)
+                raise self._dead() from error
+            reason = str(error) or type(error).__name__
+            raise DeployError(f"the server broke the connection: {reason}{self._tail()}", str(self.folder)) from error
+        seconds = time.perf_counter() - begun
+        try:
+            value = json.loads(content)
+        except ValueError:
+            value = content.decode("utf-8", "replace")
+        return Answer(said.status, value, said.headers.get("X-Ftkit-Bundle", ""), seconds)
+
+    def _wait(self, deadline: float) -> None:
+        pause = 0.02
+        reason = "the server process is being started"
+        while True:
+            if self._socket.exists():  # not before it is there does anybody listen
+                with suppress(ConnectionError, http.client.HTTPException):
+                    reason, state = self._state()
+                    if state == "ready":
+                        return
+                    if state == "failed":
+                        raise DeployError(f"the bundle cannot be served: {_line(reason)}", str(self.folder))
+            if not self.alive:
+                raise self._dead()
+            if time.monotonic() > deadline:
+                raise DeployError(f"the server did not become ready in time: {reason}{self._tail()}", str(self.folder))
+            time.sleep(pause)
+            pause = min(pause * 1.3, 0.2)
+
+    def _state(self) -> tuple[str, str]:
+        connection = _Connection(self._socket, 5.0)
+        with suppress(TimeoutError):  # loading keeps the interpreter to itself for moments
+            connection.request("GET", "/readyz")
+            said = json.loads(connection.getresponse().read())
+            return said["reason"], said["status"]
+        return "it does not answer", "starting"
+
+    def _dead(self) -> DeployError:
+        return DeployError(f"{server.death(self._process.wait())}{self._tail()}", str(self.folder))
+
+    def _tail(self) -> str:
+        lines = self.log(10)
+        return f"; its log ends:\n{lines}" if lines else ""
+
+    def _end(self, patience: float = END) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        for kill in (self._process.terminate, self._process.kill):
+            kill()
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(patience)
+                break
+            patience = END
+        if self._process.stdin:
+            with suppress(OSError):
+                self._process.stdin.close()
+
+
+class Serving:
+    """Keeps one server of a bundle for all who ask: started when first asked for, and anew when it is gone."""
+
+    def __init__(self, folder: Path, threads: int = 0) -> None:
+        self.folder = folder
+        self.threads = threads
+        self._running: ServedModel | None = None
+
+    def __enter__(self) -> Serving:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def get(self) -> ServedModel:
+        """A server that lives. Raises: DeployError when the bundle cannot be served; PluginError."""
+        if self._running is None or not self._running.alive:
+            self.close()
+            self._running = ServedModel(self.folder, threads=self.threads)
+        return self._running
+
+    def close(self) -> None:
+        """End the server, if there is one; whoever asks again gets another."""
+        if self._running is not None:
+            self._running.close()
+            self._running = None
+
+
+@contextmanager
+def serving(contender: Contender) -> Iterator[Serving]:
+    """The servers of a contender: those of its gate, or, outside one, those of this block alone."""
+    if contender.serving is not None:
+        yield contender.serving
+        return
+    with Serving(contender.bundle) as own:
+        yield own
+
+
+class _Connection(http.client.HTTPConnection):
+    """A connection to a socket of this machine that stays open from request to request."""
+
+    def __init__(self, path: Path, timeout: float) -> None:
+        super().__init__("server", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
+
+
+def _line(reason: str) -> str:
+    """A reason of several lines on one."""
+    return "; ".join(line.strip() for line in reason.splitlines() if line.strip())

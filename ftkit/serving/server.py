@@ -1,0 +1,118 @@
+"""The server process of a bundle: one bundle on one socket, for as long as whoever started it lives.
+
+python -m ftkit.serving.server FOLDER SOCKET LIMITS
+
+An endpoint's deployments and the promotion tests start this very program, by `command` and in `environment`: what is tested is
+what is served.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import logging
+import os
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from ftkit.encoders.environment import process_environment
+from ftkit.errors import PluginError
+
+GRACE = 10.0
+"""Seconds that requests in progress have when whoever started the server is gone."""
+
+LONGEST_SOCKET = 100
+"""Bytes of a path that a socket's address holds on every system."""
+
+NEEDED = ("fastapi", "fastapi_offline", "uvicorn")
+
+
+def command(folder: str | Path, socket: str | Path, limits: Mapping[str, int]) -> list[str]:
+    """The command that serves a bundle, with these fields of `Limits`. Raises: PluginError when what it needs is not installed."""
+    if missing := [name for name in NEEDED if importlib.util.find_spec(name) is None]:
+        raise PluginError(
+            f"a model cannot be served: {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed",
+            where="ftkit.serving",
+            mend="Install what serving needs: pip install 'ftkit[serving]'",
+        )
+    # -P: what lies in the working directory must not shadow an installed module.
+    program = [sys.executable, "-P", "-m", "ftkit.serving.server"]
+    return [*program, str(folder), str(socket), json.dumps(dict(limits))]
+
+
+def environment(threads: int = 0) -> dict[str, str]:
+    """The environment of a server: threads and allocator set, no connection to any hub, every line logged at once.
+
+    `threads` are those of its matrix products; 0 takes as many as there are cores.
+    """
+    threads = threads or os.cpu_count() or 1
+    return {
+        **os.environ,
+        **process_environment(threads),
+        "HF_HUB_OFFLINE": "1",
+        "OMP_NUM_THREADS": str(threads),
+        "PYTHONFAULTHANDLER": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+@contextmanager
+def short_folder() -> Iterator[Path]:
+    """A folder for a moment whose path is short enough for a socket in it."""
+    short = "/tmp" if len(os.fsencode(tempfile.gettempdir())) > LONGEST_SOCKET // 2 else None  # noqa: S108  its own in it
+    with tempfile.TemporaryDirectory(prefix="ftkit-", dir=short, ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+def death(code: int) -> str:
+    """How a server process ended, in words."""
+    if code >= 0:
+        return f"its server process ended with exit code {code}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    memory = ", as the system does when memory runs out" if -code == signal.SIGKILL else ""
+    return f"its server process was killed by {name}{memory}"
+
+
+def main(folder: str, socket: str, limits: str) -> None:
+    """Serve the bundle until told to stop."""
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
+    import uvicorn
+
+    from ftkit.serving.app import application
+    from ftkit.serving.host import Host
+    from ftkit.serving.request import Limits
+
+    server = uvicorn.Server(
+        uvicorn.Config(
+            application(Host(Path(folder), Limits(**json.loads(limits)))),
+            uds=socket,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=24 * 3600,  # the other side decides when a connection is idle for too long
+            timeout_graceful_shutdown=int(GRACE),
+        )
+    )
+    threading.Thread(target=_follow, args=(server,), daemon=True).start()
+    server.run()
+
+
+def _follow(server: object) -> None:
+    """End with whoever started this: it holds the other end of standard input, which the system closes with it."""
+    sys.stdin.buffer.read()
+    logging.getLogger("ftkit.serving").info("whoever started this server is gone; shutting down")
+    server.should_exit = True  # type: ignore[attr-defined]
+    threading.Event().wait(GRACE)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
