@@ -14,6 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from ftkit import confirm
 from ftkit.contracts import DataReport, Trial
 
 _PACKAGES = ("ftkit", "torch", "transformers", "tokenizers", "safetensors", "accelerate", "numpy")
@@ -50,6 +51,7 @@ def card(
         ),
         _table(("option", "value"), ((key, _said(value)) for key, value in backbone.items() if key != "use")),
         _search(metric, trials, best),
+        _confirmed(metric, trials, best),
         "`recipe.toml` beside this card is the whole recipe; `ftkit run recipe.toml` carries it out again.",
         "## The data",
         _rows(data),
@@ -109,13 +111,18 @@ def _use() -> str:
 
 
 def _search(metric: str, trials: Sequence[Trial], best: Trial) -> str:
-    ended = {state: sum(each.state == state for each in trials) for state in ("finished", "stopped", "failed")}
-    text = (
-        f"Trial {best.number} (seed {best.seed}) won {_count(len(trials), 'trial')}: {ended['finished']} finished, "
-        f"{ended['stopped']} stopped early, {ended['failed']} failed. The best {metric} on the validation split decided: "
-        f"{_number(best.metrics.get(metric, math.nan))}, reached in epoch {best.epoch}."
-    )
-    ranked = [each for each in trials if math.isfinite(each.metrics.get(metric, math.nan))]
+    own = confirm.searched(trials)
+    ended = {state: sum(each.state == state for each in own) for state in ("finished", "stopped", "failed")}
+    ways = f"{ended['finished']} finished, {ended['stopped']} stopped early, {ended['failed']} failed"
+    reached = f"{_number(best.metrics.get(metric, math.nan))}, reached in epoch {best.epoch}"
+    if len(own) < len(trials):
+        text = f"The search ran {_count(len(own), 'trial')}: {ways}. Its best were then trained again with other seeds."
+    else:
+        text = (
+            f"Trial {best.number} (seed {best.seed}) won {_count(len(own), 'trial')}: {ways}. "
+            f"The best {metric} on the validation split decided: {reached}."
+        )
+    ranked = [each for each in own if math.isfinite(each.metrics.get(metric, math.nan))]
     if len(ranked) < 2:
         return text
     ranked.sort(key=lambda each: each.metrics[metric], reverse=metric != "log_loss")
@@ -130,6 +137,33 @@ def _search(metric: str, trials: Sequence[Trial], best: Trial) -> str:
         for each in ranked[:5]
     )
     return f"{text} The best of them:\n\n{_table(('trial', *searched, metric, 'epoch'), rows)}"
+
+
+def _confirmed(metric: str, trials: Sequence[Trial], best: Trial) -> str:
+    """The best configurations over other seeds; empty where none was repeated."""
+    if not (found := confirm.spreads(trials, metric)):
+        return ""
+    rows = (
+        (
+            str(each.number),
+            _number(each.searched),
+            *(_number(math.nan if value is None else value) for value in (each.mean, each.deviation)),
+            f"{_number(each.low)} to {_number(each.high)}" if each.low is not None and each.high is not None else "",
+            f"{each.finished}" + (f" ({each.failed} failed)" if each.failed else ""),
+        )
+        for each in found
+    )
+    table = _table(("trial", "in the search", "mean", "standard deviation", "range", "other seeds"), list(rows))
+    model = f"trial {best.number} (seed {best.seed}"
+    model += f", a repeat of trial {best.repeats})" if best.repeats is not None else ")"
+    model += f", {metric} {_number(best.metrics.get(metric, math.nan))} in epoch {best.epoch}"
+    if found[0].mean is None:
+        return f"No repeat came to a value, so the search alone decided: {model}.\n\n{table}"
+    return (
+        f"The values of trial {found[0].number} have the best mean {metric} over other seeds and won. What the search had "
+        "found is no part of the mean, since it was chosen for being good. Of the models of these values the best one is in "
+        f"this bundle: {model}.\n\n{table}"
+    )
 
 
 def _rows(data: DataReport) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from ftkit.errors import FtkitError
-from ftkit.nouns import DataReport, Trial, Verdict, Version
+from ftkit.nouns import DataReport, Spread, Trial, Verdict, Version
 
 Stage = Literal["data", "search", "select", "test", "register", "deploy"]
 
@@ -87,6 +87,19 @@ class SearchStarted(Event):
 
 
 @dataclass(frozen=True)
+class ConfirmationStarted(Event):
+    """The search has ended, and its best configurations are trained again with other seeds."""
+
+    repeated: Sequence[int]
+    """Numbers of the trials that are repeated, the best first."""
+    seeds: int
+    total: int
+    """Repeats in all."""
+    done: int
+    """Repeats that ended before an interruption."""
+
+
+@dataclass(frozen=True)
 class TrialStarted(Event):
     number: int
     values: Mapping[str, Any]
@@ -94,6 +107,8 @@ class TrialStarted(Event):
     attempt: int
     pid: int
     log: str
+    repeats: int | None = None
+    """Number of the trial that this one repeats with another seed."""
 
 
 @dataclass(frozen=True)
@@ -130,8 +145,12 @@ class TrialRetried(Event):
 
 @dataclass(frozen=True)
 class BestSelected(Event):
+    """The trial whose model becomes the bundle."""
+
     trial: Trial
     metric: str
+    spreads: Sequence[Spread] = ()
+    """What each repeated configuration came to, the winner first; empty where none was repeated."""
 
 
 @dataclass(frozen=True)

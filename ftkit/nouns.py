@@ -98,6 +98,27 @@ class Trial:
     """The trial's folder, relative to the run's: `trial.log`, and `model/` and `valid.npy` while they are kept."""
 
 
+@dataclass(frozen=True)
+class Spread:
+    """What the values of one trial came to when they were trained again with other seeds, by the search's metric."""
+
+    number: int
+    """The trial of the search that was repeated."""
+    values: Mapping[str, Any]
+    searched: float
+    """What that trial itself had reached; it was chosen for it, so it is no part of the mean."""
+    mean: float | None
+    """Over the repeats that finished; None where none did."""
+    deviation: float | None
+    """Standard deviation over them (of a sample: n - 1); None for fewer than two."""
+    low: float | None
+    high: float | None
+    finished: int
+    """Repeats that are part of the mean."""
+    failed: int = 0
+    """Repeats that came to no value."""
+
+
 Status = Literal["passed", "failed", "not applicable", "error"]
 """`error` is a test that broke off: it decided nothing, so nothing is promoted."""
 

@@ -272,6 +272,11 @@ def _own(component: type[Any], message: str) -> Mistake:
     return Mistake((field,) if field else (), message)
 
 
+def _called(component: type[Any]) -> str:
+    """What a recipe calls it; a section without a `use`, such as [search], goes by its own name."""
+    return str(getattr(component, "name", component.__name__.lower()))
+
+
 def _mistake(component: type[Any], error: dict[str, Any]) -> Mistake:
     """One pydantic error in plain words."""
     import difflib
@@ -281,9 +286,9 @@ def _mistake(component: type[Any], error: dict[str, Any]) -> Mistake:
     if kind == "extra_forbidden" and len(path) == 1:
         near = difflib.get_close_matches(str(path[0]), names, 1)
         mend = f"Did you mean {near[0]!r}?" if near else f"The options are {', '.join(names)}."
-        return Mistake(path, f"unknown key; {component.name!r} has no such option", mend)
+        return Mistake(path, f"unknown key; {_called(component)!r} has no such option", mend)
     if kind == "missing":
-        return Mistake(path, f"missing; {component.name!r} needs it", documents(component).get(str(path[0]), ""))
+        return Mistake(path, f"missing; {_called(component)!r} needs it", documents(component).get(str(path[0]), ""))
     hint = _hints(component).get(str(path[0]))
     if kind == "value_error":
         return Mistake(path[:1], str(error["msg"]).removeprefix("Value error, "))

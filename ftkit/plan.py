@@ -58,6 +58,7 @@ def _table(plan: Plan) -> dict[str, Any]:
             "concurrency": search.concurrency,
             "sampler": search.sampler,
             "policy": named(search.policy),
+            **({"confirm": options.to_table(search.confirm)} if search.confirm else {}),
             "space": {name: to_recipe(each) for name, each in search.space.items()},
         },
         "promote": [named(each) for each in plan.promote],

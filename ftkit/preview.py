@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from ftkit import confirm, options
 from ftkit import ledger as ledgers
-from ftkit import options
 from ftkit.contracts import DataReport, Trial
 from ftkit.errors import FtkitError
 from ftkit.plan import Plan
@@ -62,10 +62,10 @@ def preview(plan: Plan) -> Preview:
 
 
 def evaluations(plan: Plan) -> float:
-    """Epochs over all trials, as far as the values tell: the mean of a searched range."""
+    """Epochs over all trials and repeats, as far as the values tell: the mean of a searched range."""
     dimension = plan.search.space.get("epochs")
     epochs = _mean(dimension) if dimension is not None else getattr(plan.backbone, "epochs", 1)
-    return trials(plan) * epochs
+    return (trials(plan) + repeats(plan)) * epochs
 
 
 def trials(plan: Plan) -> int:
@@ -77,6 +77,11 @@ def trials(plan: Plan) -> int:
     for count in counts:
         points *= count or 1
     return min(plan.search.trials, points)
+
+
+def repeats(plan: Plan) -> int:
+    """How many trainings with other seeds there will be after the search, if all of its trials finish."""
+    return confirm.most(plan.search, trials(plan))
 
 
 def _data(plan: Plan) -> DataReport | None:
@@ -163,9 +168,17 @@ def _search_step(plan: Plan, going_on: ledgers.Ledger | None) -> str:
     said = f"{count} trial{'s' * (count != 1)} of {plan.backbone.name} on {plan.platform.name}"
     if search.space:
         said += f", {search.sampler} over {', '.join(search.space)}"
-    said += f", {search.concurrency} at a time, best validation {search.metric} wins"
+    said += f", {search.concurrency} at a time"
     if search.policy.name != "none":
         said += f", stopped early by {search.policy.name}"
+    if search.confirm and (again := repeats(plan)):
+        seeds = search.confirm.seeds
+        count = again // seeds
+        best = f"the {count} best are" if count > 1 else "the best is"
+        said += f"; then {best} trained again with {seeds} other seed{'s' * (seeds != 1)}"
+        said += f" ({again} more), best mean validation {search.metric} wins"
+    else:
+        said += f", best validation {search.metric} wins"
     if going_on:
         said += f"; {len(going_on.trials())} are done already in {going_on.run}"
     return said

@@ -114,6 +114,27 @@ POLICIES: tuple[type[Policy], ...] = (Bandit, Median, Truncation, Halving, NoPol
 
 
 @dataclass(frozen=True, kw_only=True)
+class Confirm:
+    """Train the best trials again with other seeds, and choose by the mean of these repeats.
+
+    Source: Cawley and Talbot 2010, "On Over-fitting in Model Selection and Subsequent Selection Bias in Performance
+    Evaluation"; `ftkit.confirm` says which seeds count and which model becomes the bundle.
+    """
+
+    name: ClassVar[str] = "confirm"
+    top: int = 3
+    """So many different configurations are repeated, the best of the search; all of them where fewer finished."""
+    seeds: int = 3
+    """Trainings of each with a seed of its own, besides that of the search."""
+
+    def __post_init__(self) -> None:
+        if self.top < 1:
+            raise ValueError("top must be at least 1")
+        if self.seeds < 1:
+            raise ValueError("seeds must be at least 1")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Search:
     """How hyperparameters are searched."""
 
@@ -127,6 +148,8 @@ class Search:
     """How values are proposed: at random, every combination in turn, or by a tree-structured Parzen estimator (Bayesian)."""
     policy: Policy = field(default_factory=NoPolicy)
     """When to stop a trial early."""
+    confirm: Confirm | None = None
+    """Train the best configurations again with other seeds, and let the best mean win."""
     space: Mapping[str, Dimension] = field(default_factory=dict)
     """Fields of the backbone to search, and where."""
 

@@ -71,14 +71,18 @@ def options(name: str, json_: bool) -> None:
 
 
 def described(component: type[Any]) -> list[Option]:
-    """A component's options, with the two of the search that are small languages put in words."""
+    """A component's options, with those of the search that are small languages put in words."""
     from ftkit.options import options as options_of
     from ftkit.search import Search
 
     found = options_of(component)
     if component is not Search:
         return found
-    said = {"policy": ("name, or table with `use`", "none"), "space": ("table of values to search", {})}
+    said = {
+        "policy": ("name, or table with `use`", "none"),
+        "confirm": ("table, or true or false", False),
+        "space": ("table of values to search", {}),
+    }
     return [
         dataclasses.replace(each, type=said[each.name][0], default=said[each.name][1]) if each.name in said else each
         for each in found
@@ -96,10 +100,11 @@ def _others(name: str) -> list[Found]:
     """Parts of a recipe that no plugin offers: search policies, and the sections without a `use`."""
     from ftkit.plugins import Found
     from ftkit.rollout import Rollout
-    from ftkit.search import POLICIES, Search
+    from ftkit.search import POLICIES, Confirm, Search
 
     parts: dict[str, tuple[str, type[Any]]] = {"search": ("section", Search), "rollout": ("section", Rollout)}
     parts |= {each.name: ("search policy", each) for each in POLICIES}
+    parts[Confirm.name] = ("option of the search", Confirm)
     if name not in parts:
         return []
     kind, component = parts[name]

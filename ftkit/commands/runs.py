@@ -12,6 +12,7 @@ from ftkit.display import terminal, words
 
 if TYPE_CHECKING:
     from ftkit.ledger import Ledger
+    from ftkit.nouns import Spread
 
 
 @click.command(short_help="List runs, or show one.")
@@ -24,7 +25,8 @@ def runs(name: str | None, json_: bool) -> None:
     if name is not None:
         one = ledger.find(name)
         if json_:
-            print_json(_described(one) | {"trials": one.trials(), "verdicts": _tested(one).get("verdicts", [])})
+            more = {"trials": one.trials(), "spreads": _spreads(one), "verdicts": _tested(one).get("verdicts", [])}
+            print_json(_described(one) | more)
         else:
             _detail(one)
         return
@@ -114,7 +116,7 @@ def _detail(ledger: Ledger) -> None:
     lines: list[tuple[str, ...]] = [
         (
             f"{each.number}{' *' if each.number == said['best_trial'] else ''}",
-            words.values(each.values, 40),
+            words.values(each.values, 40) if each.repeats is None else f"those of {each.repeats}, seed {each.seed}",
             each.state,
             words.score(each.metrics.get(metric)),
             f"{each.epoch or '–'}",
@@ -129,6 +131,29 @@ def _detail(ledger: Ledger) -> None:
     terminal.table(titles, lines)
     if said["best_trial"] is not None:
         terminal.write("* the trial that was selected")
+    if spreads := _spreads(ledger):
+        terminal.write("")
+        terminal.table(
+            ("repeated", f"{metric} searched", "mean", "standard deviation", "range", "other seeds"),
+            [
+                (
+                    f"{each.number}",
+                    words.score(each.searched),
+                    words.score(each.mean),
+                    words.score(each.deviation),
+                    f"{words.score(each.low)} to {words.score(each.high)}" if each.finished else "–",
+                    f"{each.finished}" + (f" ({each.failed} failed)" if each.failed else ""),
+                )
+                for each in spreads
+            ],
+        )
+
+
+def _spreads(ledger: Ledger) -> list[Spread]:
+    """What the repeated configurations came to, as far as the run has got."""
+    from ftkit.confirm import spreads
+
+    return spreads(ledger.trials(), _metric(ledger))
 
 
 def _tested(ledger: Ledger) -> dict[str, Any]:

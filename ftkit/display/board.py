@@ -30,6 +30,8 @@ class Row:
     seconds: float | None = None
     """How long it took; None while it runs."""
     attempt: int = 1
+    repeats: int | None = None
+    """The trial that it repeats with another seed."""
 
 
 @dataclass
@@ -77,8 +79,13 @@ class Board:
                     self.work[label] = Work(done, total, unit)
             case events.SearchStarted(total, done, metric, concurrency):
                 self.total, self.earlier, self.metric, self.concurrency = total, done, metric, concurrency
+            case events.ConfirmationStarted():
+                self.total, self.earlier = self.total + event.total, self.earlier + event.done
             case events.TrialStarted():
-                self.rows[event.number] = Row(event.number, event.values, begun=self.clock(), attempt=event.attempt)
+                begun, repeats = self.clock(), event.repeats
+                self.rows[event.number] = Row(
+                    event.number, event.values, begun=begun, attempt=event.attempt, repeats=repeats
+                )
             case events.TrialReported(number, numbers):
                 self._report(self._row(number), numbers)
             case events.TrialSampled():
@@ -127,6 +134,7 @@ class Board:
 
     def _finish(self, row: Row, trial: Trial) -> None:
         row.values, row.state, row.seconds = trial.values, trial.state, trial.seconds
+        row.repeats = trial.repeats
         row.epoch = len(trial.history) or row.epoch
         row.best = trial.metrics.get(self.metric, row.best)
         row.cpu = trial.resources.get("cpu_percent", row.cpu)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import IO, TypeVar
 
 from ftkit import events
-from ftkit.contracts import SPLITS, DataReport, Trial
+from ftkit.contracts import SPLITS, DataReport, Spread, Trial
 from ftkit.display import terminal, words
 from ftkit.display.board import Board
 
@@ -90,9 +90,12 @@ def sentences(event: events.Event, board: Board) -> Iterator[str]:
             yield from (f"data: {line}" for line in data(report))
         case events.SearchStarted():
             yield f"search: {search(event)}"
-        case events.TrialStarted(number, values, _, attempt):
+        case events.ConfirmationStarted():
+            yield f"search: {confirmation(event)}"
+        case events.TrialStarted(number, values, seed, attempt):
             again = f", attempt {attempt}" if attempt > 1 else ""
-            yield f"search: trial {number} starts{again}: {words.values(values, 60)}"
+            what = words.values(values, 60) if event.repeats is None else f"trial {event.repeats} with seed {seed}"
+            yield f"search: trial {number} starts{again}: {what}"
         case events.TrialReported(number, numbers):
             others = {board.metric: numbers[board.metric]} if board.metric in numbers else dict(numbers)
             others.pop("epoch", None)
@@ -108,9 +111,11 @@ def sentences(event: events.Event, board: Board) -> Iterator[str]:
 def decisions(event: events.Event) -> Iterator[str]:
     """The events of the stages after the search, in words."""
     match event:
-        case events.BestSelected(trial, metric):
+        case events.BestSelected(trial, metric, spreads):
+            yield from (f"select: {spread(each, metric)}" for each in spreads)
+            how = "the best" if not spreads else f"the best model of the values of trial {spreads[0].number}"
             yield (
-                f"select: trial {trial.number} is the best: {metric} {words.score(trial.metrics.get(metric))}"
+                f"select: trial {trial.number} is {how}: {metric} {words.score(trial.metrics.get(metric))}"
                 f" at epoch {trial.epoch}, {words.values(trial.values, 60)}"
             )
         case events.VerdictReached(verdict):
@@ -159,6 +164,26 @@ def search(event: events.SearchStarted) -> str:
         said += f", {min(event.concurrency, event.total)} at a time"
     said += f", judged by {event.metric} on the validation rows"
     return f"{said}; {event.done} done before" if event.done else said
+
+
+def confirmation(event: events.ConfirmationStarted) -> str:
+    """What is trained again, and how often."""
+    several = len(event.repeated) != 1
+    said = f"trial{'s' * several} {words.listing(map(str, event.repeated))} {'are' if several else 'is'} trained again"
+    said += f" with {event.seeds} other seed{'s' * (event.seeds != 1)}{' each' if several else ''}; the best mean wins"
+    return f"{said}; {event.done} of {event.total} done before" if event.done else said
+
+
+def spread(one: Spread, metric: str) -> str:
+    """What a configuration came to over other seeds."""
+    said = f"trial {one.number} reached {metric} {words.score(one.searched)} in the search, "
+    if one.mean is None:
+        return f"{said}and none of its {one.failed} repeats came to a value"
+    seeds = f"{one.finished} other seed{'s' * (one.finished != 1)}"
+    said += f"and over {seeds} a mean of {words.score(one.mean)}"
+    if one.deviation is not None:
+        said += f" (standard deviation {words.score(one.deviation)}, {words.score(one.low)} to {words.score(one.high)})"
+    return f"{said}; {one.failed} failed" if one.failed else said
 
 
 def trial(one: Trial, metric: str) -> str:

@@ -5,7 +5,8 @@
         def component(self):
             return Slurm(partition="short")
 
-The platform is to be installed as a plugin. The runs are over `ftkit.testing.toys`, which processes on this machine find
+The platform is to be installed as a plugin. A platform that trains repeats says `confirms: ClassVar[bool] = True` and is held
+to it; of any other it is tested that a recipe with `[search] confirm` is refused. The runs are over `ftkit.testing.toys`, which processes on this machine find
 through PYTHONPATH; a platform that trains elsewhere has to bring them there.
 """
 
@@ -19,10 +20,10 @@ from typing import Any
 
 import pytest
 
-from ftkit import bundle, metrics, options, runner
+from ftkit import bundle, confirm, metrics, options, runner
 from ftkit.contracts import Outcome, Platform
-from ftkit.errors import SearchError
-from ftkit.events import Event
+from ftkit.errors import RecipeError, SearchError
+from ftkit.events import BestSelected, Event
 from ftkit.testing import toys
 
 
@@ -90,6 +91,58 @@ class PlatformSuite:
         with pytest.raises(SearchError) as caught:
             self.carry_out(component, tmp_path, backbone__fault="error", search__trials=1)
         assert caught.value.mend
+
+    def test_the_best_trials_are_repeated_with_other_seeds_or_the_recipe_is_refused(
+        self, component: Platform, tmp_path: Path
+    ) -> None:
+        """The policy ends what falls behind at all, as it would a repeat."""
+        given = {"search.confirm": {"top": 2, "seeds": 2}, "search.sampler": "grid", "search.trials": 3}
+        given |= {
+            "search.space.learning_rate": [0.5, 0.0001, 1.0],
+            "search.policy": {"use": "bandit", "slack_factor": 0},
+        }
+        if not getattr(component, "confirms", False):
+            with pytest.raises(RecipeError, match="cannot train trials again with other seeds"):
+                toys.plan(tmp_path, given | {"run.on": component.name})
+            return
+        outcome, told = self.carry_out(component, tmp_path, **given)
+        own, repeats = outcome.trials[:3], outcome.trials[3:]
+        assert [trial.repeats for trial in own] == [None] * 3
+        plan = dataclasses.replace(toys.plan(tmp_path, given), platform=component)
+        expected = confirm.planned(plan.search, plan.seed, own)
+        assert expected
+        assert "stopped" in {trial.state for trial in own}
+        said = [(each.number, each.repeats, dict(each.values), each.seed) for each in repeats]
+        assert said == [(each.number, each.repeats, each.values, each.seed) for each in expected]
+        for repeat in repeats:
+            original = own[repeat.repeats or 0]
+            assert (repeat.state, len(repeat.history)) == ("finished", 3), "a policy must not stop a repeat"
+            assert repeat.values == original.values
+            assert repeat.seed != original.seed
+            assert repeat.history != original.history, "it was not trained with its own seed"
+        found = confirm.spreads(outcome.trials, "roc_auc")
+        assert [event.spreads for event in told if isinstance(event, BestSelected)] == [found]
+        assert outcome.best == confirm.best_of(outcome.trials, "roc_auc")
+        assert found[0].number in (outcome.best.number, outcome.best.repeats)
+        manifest = bundle.verify(outcome.bundle).manifest
+        assert manifest["trial"]["seed"] == outcome.best.seed
+        assert manifest["confirmed"]["mean"] == found[0].mean
+
+    def test_repeats_that_fail_sink_nothing(self, component: Platform, tmp_path: Path) -> None:
+        if not getattr(component, "confirms", False):
+            pytest.skip("it trains no repeats, and says so")
+        given = {"search.confirm": {"top": 1, "seeds": 2}, "search.trials": 1, "backbone.epochs": 2}
+        outcome, _ = self.carry_out(
+            component, tmp_path, **given, **{"backbone.fault": "error", "backbone.fault_after": 1}
+        )
+        assert [(trial.state, trial.repeats) for trial in outcome.trials] == [
+            ("finished", None),
+            ("failed", 0),
+            ("failed", 0),
+        ]
+        assert "told to fail" in outcome.trials[1].error
+        assert outcome.best == outcome.trials[0]
+        assert bundle.verify(outcome.bundle).manifest["confirmed"]["failed"] == 2
 
     def test_equal_values_get_other_seeds_and_equal_seeds_the_same_model(
         self, component: Platform, tmp_path: Path

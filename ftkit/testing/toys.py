@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from ftkit import plugins
 from ftkit.contracts import Data, Emit, Report
-from ftkit.errors import BundleError, CheckpointError
+from ftkit.errors import BundleError, CheckpointError, StageError
 from ftkit.hookspecs import hookimpl
 from ftkit.rows import Rows
 from ftkit.space import Choice, Dimension
@@ -74,7 +74,7 @@ class ToyClassifier:
         (folder / "classes.json").write_text(json.dumps(self.classes), encoding="utf-8")
 
 
-Fault = Literal["none", "error", "memory", "crash", "exit", "hang", "diverge", "silent", "disk", "checkpoint"]
+Fault = Literal["none", "error", "memory", "crash", "exit", "hang", "diverge", "silent", "disk", "checkpoint", "stage"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +94,8 @@ class ToyWords:
     """How to fail: by an exception, killed as for want of memory, by a segmentation fault, and so on."""
     fault_epoch: int = 2
     """When to fail."""
+    fault_after: int = 0
+    """How many attempts with these values succeed first."""
     fault_times: int = 99
     """How many attempts with these values fail; later ones succeed."""
 
@@ -143,7 +145,7 @@ class ToyWords:
         counter = data.cache / f"faults-{zlib.crc32(repr(self).encode())}"
         with counter.open("a") as file:
             file.write("x")
-        return counter.stat().st_size <= self.fault_times
+        return self.fault_after < counter.stat().st_size <= self.fault_after + self.fault_times
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -237,6 +239,8 @@ def _fail(fault: Fault) -> None:
             raise OSError(28, os.strerror(28))
         case "checkpoint":
             raise CheckpointError("the hub cannot be reached", where="toy-words", mend="Set checkpoint to a folder.")
+        case "stage":
+            raise StageError("the loss is no number", where="toy-words", mend="Lower the learning rate.")
 
 
 def _features(texts: Sequence[str]) -> np.ndarray:

@@ -17,6 +17,7 @@ class LocalPlatform:
     """Runs everything on this machine, each trial in a process of its own."""
 
     name: ClassVar[str] = "local"
+    confirms: ClassVar[bool] = True
     threads: int | None = None
     """Cores for each trial; by default the machine's cores are shared evenly among the trials that run at a time."""
     devices: tuple[str, ...] | None = None

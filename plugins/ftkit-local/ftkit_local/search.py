@@ -6,21 +6,21 @@ a while to look at what they use.
 
 from __future__ import annotations
 
+import functools
 import math
 import queue
 import shutil
 import signal
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ftkit import errors, events, metrics
+from ftkit import confirm, errors, events, metrics
 from ftkit.contracts import Emit, Trial, TrialState
 from ftkit.encoders.environment import process_environment
 from ftkit.errors import FtkitError, SearchError, StageError
-from ftkit.runner import best_of
 from ftkit_local import policies, study, usage
 from ftkit_local.process import Inbox, Surroundings, TrialProcess, end
 from ftkit_local.worker import clear, disk_full
@@ -48,6 +48,8 @@ class Running:
     process: TrialProcess
     meter: usage.Meter
     history: list[dict[str, float]] = field(default_factory=list)
+    repeats: int | None = None
+    """Number of the trial that this one repeats with another seed."""
     best: int = 0
     """Place of the best evaluation in `history`."""
     ended: dict[str, Any] | None = None
@@ -74,47 +76,77 @@ class Trials:
         self._variables = process_environment(platform.threads or max(1, usage.cores() // self.at_a_time))
 
     def run(self) -> list[Trial]:
-        """Every trial by number, those of an interrupted run included."""
-        search = self.plan.search
-        ended = self.ledger.trials()
-        self.emit(events.SearchStarted(self.total, len(ended), search.metric, self.at_a_time))
+        """Every trial and repeat by number, those of an interrupted run included."""
+        try:
+            self._search()
+            self._check_success(self.ledger.trials())
+            self._confirm()
+        finally:
+            end([running.process for _, running in sorted(self._running.items())])
+        return self.ledger.trials()
+
+    def _search(self) -> None:
+        """Run the trials that the recipe asks for."""
+        ended = self._searched()
+        self.emit(events.SearchStarted(self.total, len(ended), self.plan.search.metric, self.at_a_time))
         self._notice()
         self._keep_best()
         begun = {fact["number"]: fact for fact in self.ledger.facts("trial-started")}
-        interrupted = deque(begun[number] for number in sorted(set(begun) - {trial.number for trial in ended}))
-        fresh = deque(range(max(begun, default=-1) + 1, self.total))
+        interrupted = sorted((begun.keys() & set(range(self.total))) - {trial.number for trial in ended})
+        fresh = range(max(begun, default=-1) + 1, self.total)
+        self._carry_out(
+            [
+                functools.partial(self._start, begun[each]["number"], begun[each]["values"], begun[each]["seed"])
+                for each in interrupted
+            ]
+            + [functools.partial(self._begin, number) for number in fresh]
+        )
+
+    def _confirm(self) -> None:
+        """Train the best configurations again with other seeds, where the recipe asks for it."""
+        if not (planned := confirm.planned(self.plan.search, self.plan.seed, self.ledger.trials())):
+            return
+        ended = {trial.number for trial in self.ledger.trials()}
+        done = sum(each.number in ended for each in planned)
+        repeated = tuple(dict.fromkeys(each.repeats for each in planned))
+        self.emit(events.ConfirmationStarted(repeated, len(planned) // len(repeated), len(planned), done))
+        self._carry_out([functools.partial(self._repeat, each) for each in planned if each.number not in ended])
+
+    def _carry_out(self, starts: Sequence[Callable[[], None]]) -> None:
+        """Start one trial after another, so many at a time, until the last has ended."""
+        waiting = deque(starts)
         next_look = time.monotonic() + self.platform.sample_seconds
-        try:
-            while self._running or interrupted or fresh:
-                while (interrupted or fresh) and len(self._running) < self.at_a_time:
-                    if interrupted:
-                        fact = interrupted.popleft()
-                        self._start(fact["number"], fact["values"], fact["seed"])
-                    else:
-                        self._begin(fresh.popleft())
-                try:
-                    process, message = self._inbox.get(timeout=max(0.0, next_look - time.monotonic()))
-                except queue.Empty:
-                    self._look()
-                    next_look = time.monotonic() + self.platform.sample_seconds
-                else:
-                    self._hear(process, message)
-        finally:
-            end([running.process for _, running in sorted(self._running.items())])
-        trials = self.ledger.trials()
-        self._check_success(trials)
-        return trials
+        while self._running or waiting:
+            while waiting and len(self._running) < self.at_a_time:
+                waiting.popleft()()
+            try:
+                process, message = self._inbox.get(timeout=max(0.0, next_look - time.monotonic()))
+            except queue.Empty:
+                self._look()
+                next_look = time.monotonic() + self.platform.sample_seconds
+            else:
+                self._hear(process, message)
+
+    def _searched(self) -> list[Trial]:
+        """The trials of the search that came to their end: what samplers and policies go by."""
+        return confirm.searched(self.ledger.trials())
 
     # ----------------------------------------------------------------------------------------- beginning
 
     def _begin(self, number: int) -> None:
         """Propose a new trial, write it down, start it."""
         begun = [running.values for _, running in sorted(self._running.items())]
-        values, seed = study.propose(self.plan.search, self.plan.seed, number, self.ledger.trials(), begun)
+        values, seed = study.propose(self.plan.search, self.plan.seed, number, self._searched(), begun)
         self.ledger.append("trial-started", number=number, values=values, seed=seed)
         self._start(number, values, seed)
 
-    def _start(self, number: int, values: Mapping[str, Any], seed: int) -> None:
+    def _repeat(self, repeat: confirm.Repeat) -> None:
+        """Write down a repeat, unless an interrupted run did, and start it."""
+        if all(fact["number"] != repeat.number for fact in self.ledger.facts("trial-started")):
+            self.ledger.append("trial-started", **asdict(repeat))
+        self._start(repeat.number, repeat.values, repeat.seed, repeat.repeats)
+
+    def _start(self, number: int, values: Mapping[str, Any], seed: int, repeats: int | None = None) -> None:
         """Start the process of a trial's next attempt."""
         retries = [fact for fact in self.ledger.facts("trial-retried") if fact["number"] == number]
         attempt = 1 + len(retries)
@@ -140,8 +172,8 @@ class Trials:
                 mend="Free memory or lower search.concurrency, then give the same command: finished trials are kept.",
             ) from error
         meter = usage.Meter(process.pid, self._devices[slot])
-        self._running[number] = Running(number, values, seed, slot, attempt, process, meter)
-        self.emit(events.TrialStarted(number, values, seed, attempt, process.pid, str(log)))
+        self._running[number] = Running(number, values, seed, slot, attempt, process, meter, repeats=repeats)
+        self.emit(events.TrialStarted(number, values, seed, attempt, process.pid, str(log), repeats))
 
     def _notice(self) -> None:
         """Say when the space is smaller than the number of trials asked for."""
@@ -178,7 +210,10 @@ class Trials:
         if metrics.better(metric, numbers[metric], running.history[running.best][metric]):
             running.best = place
         self.emit(events.TrialReported(running.number, numbers))
-        ended = {trial.number: trial.history for trial in self.ledger.trials() if trial.state != "failed"}
+        if running.repeats is not None:  # it measures a whole training, so no policy cuts it short
+            running.process.send({"go": True, "best": running.best == place})
+            return
+        ended = {trial.number: trial.history for trial in self._searched() if trial.state != "failed"}
         under_way = {each.number: each.history for each in self._running.values()}
         others = [
             [entry[metric] for entry in history]
@@ -226,7 +261,7 @@ class Trials:
         elif running.attempt <= self.platform.retries and not said.get("hopeless"):
             self.ledger.append("trial-retried", number=running.number, reason=said["error"])
             self.emit(events.TrialRetried(running.number, said["error"]))
-            self._start(running.number, running.values, running.seed)
+            self._start(running.number, running.values, running.seed, running.repeats)
         else:
             clear(self.ledger.trial_folder(running.number))
             self._end(running, "failed", said["error"])
@@ -248,6 +283,7 @@ class Trials:
             attempts=running.attempt,
             error=error,
             resources=running.meter.resources(**(running.ended or {}).get("usage", {})),
+            repeats=running.repeats,
             folder=str(self.ledger.trial_folder(running.number).relative_to(self.ledger.folder)),
         )
         self.ledger.record_trial(trial)
@@ -256,12 +292,12 @@ class Trials:
 
     def _keep_best(self) -> None:
         """Remove the models of finished trials that cannot win any more; what the journal says is all that counts."""
-        trials = self.ledger.trials()
-        if self.platform.keep_models or not any(trial.state == "finished" for trial in trials):
+        if self.platform.keep_models:
             return
-        best = best_of(trials, self.plan.search.metric).number
+        trials = self.ledger.trials()
+        kept = confirm.needed(self.plan.search, trials)
         for trial in trials:
-            if trial.number != best:
+            if trial.number not in kept:
                 shutil.rmtree(self.ledger.trial_folder(trial.number) / "model", ignore_errors=True)
 
     def _check_alike(self) -> None:

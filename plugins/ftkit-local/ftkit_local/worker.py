@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftkit.contracts import Data, StopTrial
-from ftkit.errors import FtkitError, RecipeError
+from ftkit.errors import FtkitError, RecipeError, StageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -178,6 +178,8 @@ def main() -> None:
         ended = {"kind": "failed", "error": _line(error), "hopeless": isinstance(error, HopelessError)}
         if disk_full(error):
             ended["full"] = True
+        elif type(error) is StageError:  # of these values and this seed, such as a loss that is no number any more
+            ended |= {"error": " ".join(f"{error.what}. {error.mend}".split()), "hopeless": True}
         elif isinstance(error, FtkitError):
             kind = "StageError" if isinstance(error, RecipeError) else type(error).__name__
             what = str(error) if isinstance(error, RecipeError) else error.what

@@ -12,7 +12,7 @@ from ftkit_local.process import Surroundings
 from ftkit_local.usage import Meter, deal, gpus
 from ftkit_local.worker import disk_full
 
-from ftkit import events, ledger, metrics
+from ftkit import confirm, events, ledger, metrics
 from ftkit.errors import BundleError, CheckpointError, SearchError, StageError
 from ftkit.testing import toys
 from ftkit.testing.platforms import PlatformSuite
@@ -98,6 +98,81 @@ def test_a_search_tells_what_it_does_and_keeps_only_the_best_model(begin):
         assert 0 < trial.resources["cpu_percent"] < 100 * (os.cpu_count() or 1) + 50
     saved = toys.ToyWords().load(book.trial_folder(best.number) / "model")
     assert np.allclose(saved.probabilities(data.valid.texts), np.load(book.trial_folder(best.number) / "valid.npy"))
+
+
+def models_of(book):
+    return [number for number in range(20) if (book.trial_folder(number) / "model").is_dir()]
+
+
+def test_the_best_trials_are_repeated_as_trials_are_run_and_their_models_kept_until_one_wins(begin):
+    plan, book, told = begin(
+        search__trials=5,
+        search__concurrency=2,
+        search__sampler="grid",
+        search__space__learning_rate=[0.001, 0.01, 0.1, 0.3, 1.0],
+        search__confirm={"top": 2, "seeds": 2},
+        search__policy={"use": "median"},
+        backbone__epochs=2,
+        run__sample_seconds=0.1,
+    )
+    trials = plan.platform.search(plan, book, told.append)
+    assert [trial.number for trial in trials] == list(range(9))
+    (begun,) = of(events.ConfirmationStarted, told)
+    assert (begun.seeds, begun.total, begun.done) == (2, 4, 0)
+    assert [trial.repeats for trial in trials] == [None] * 5 + [each for each in begun.repeated for _ in range(2)]
+    started = {event.number: event for event in of(events.TrialStarted, told)}
+    finished = [event.trial.number for event in of(events.TrialFinished, told)]
+    assert max(finished.index(number) for number in range(5)) < min(finished.index(number) for number in range(5, 9))
+    assert told.index(begun) < min(told.index(started[number]) for number in range(5, 9))
+    for trial in trials[5:]:
+        assert (trial.state, trial.values) == ("finished", trials[trial.repeats].values)
+        assert started[trial.number].seed == trial.seed
+        assert started[trial.number].repeats == trial.repeats
+        assert trial.folder == f"trials/{trial.number:03d}"
+        assert trial.resources["memory_peak_mb"] > 20
+        kept = np.load(book.trial_folder(trial.number) / "valid.npy")
+        assert metrics.scores(kept, book.data().valid.labels) == pytest.approx(trial.metrics)
+    # One model of each repeated configuration is left: the best of its search trial and its repeats.
+    families = [[trial for trial in trials if each in (trial.number, trial.repeats)] for each in begun.repeated]
+    best = [max(family, key=lambda trial: (trial.metrics["roc_auc"], -trial.number)).number for family in families]
+    assert models_of(book) == sorted(best)
+    assert confirm.best_of(trials, "roc_auc").number in best
+
+
+def test_a_repeat_that_fails_is_tried_again_and_left_out_of_the_mean(begin):
+    plan, book, told = begin(
+        search__trials=1,
+        search__confirm={"seeds": 3},
+        backbone__fault="memory",
+        backbone__fault_after=1,
+        backbone__fault_times=3,
+        backbone__epochs=2,
+    )
+    trials = plan.platform.search(plan, book, told.append)
+    assert [(trial.state, trial.attempts) for trial in trials] == [
+        ("finished", 1), ("failed", 2), ("finished", 2), ("finished", 1),
+    ]  # fmt: skip
+    assert {trial.repeats for trial in trials[1:]} == {0}
+    (found,) = confirm.spreads(trials, "roc_auc")
+    assert (found.finished, found.failed) == (2, 1)
+    assert found.mean == pytest.approx(np.mean([trial.metrics["roc_auc"] for trial in trials[2:]]))
+
+
+def test_without_a_finished_trial_nothing_is_repeated(begin):
+    plan, book, told = begin(search__trials=1, search__confirm=True, backbone__fault="error", run__retries=0)
+    with pytest.raises(SearchError, match="told to fail"):
+        plan.platform.search(plan, book, told.append)
+    assert not of(events.ConfirmationStarted, told)
+
+
+def test_a_loss_that_is_no_number_costs_its_trial_alone(begin):
+    plan, book, told = begin(
+        search__trials=2, search__sampler="grid", search__space__fault=["none", "stage"], backbone__fault_epoch=1
+    )
+    finished, failed = plan.platform.search(plan, book, told.append)
+    assert finished.state == "finished"
+    assert (failed.state, failed.attempts) == ("failed", 1), "the same values and seed would fail again"
+    assert failed.error == "the loss is no number. Lower the learning rate."
 
 
 def test_what_is_finished_is_not_done_again(begin):

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ftkit import ledger, runner
+from ftkit import confirm, ledger, runner
 from ftkit.testing import toys
 
 DRIVER = """
@@ -146,6 +146,58 @@ def test_a_search_killed_again_and_again_ends_with_the_same_trials_and_winner(st
         assert not list(book.folder.glob("trials/*/.*"))
     weights = [book.trial_folder(best) / "model" / "weights.npy" for book in (expected, found)]
     assert weights[0].read_bytes() == weights[1].read_bytes()
+
+
+def test_a_confirmation_killed_again_and_again_ends_with_the_same_repeats_and_winner(start, tmp_path):
+    overrides = {
+        "search__trials": 2,
+        "search__sampler": "grid",
+        "search__space__learning_rate": [0.3, 1.0],
+        "search__confirm": {"top": 2, "seeds": 2},
+        "backbone__epochs": 2,
+    }
+    whole = start("whole", **overrides)
+    assert whole.end() == 0
+    assert whole.started == [0, 1, 2, 3, 4, 5]
+
+    begun = []
+    for wanted in ("TrialFinished 1", "TrialStarted 2", "TrialReported 3", "TrialFinished 4"):
+        run = start("killed", **overrides)
+        run.until(wanted)
+        run.process.kill()
+        run.end()
+        await_end_of(run.workers)
+        begun += run.started
+    last = start("killed", **overrides)
+    assert last.end() == 0
+    assert last.started == [5], "a repeat that is in the journal is not run again"
+    assert sorted({*begun, *last.started}) == [0, 1, 2, 3, 4, 5]
+
+    expected, found = (book_of(tmp_path / name) for name in ("whole", "killed"))
+    assert essence(found.trials()) == essence(expected.trials())
+    assert [trial.repeats for trial in found.trials()] == [trial.repeats for trial in expected.trials()]
+    assert [fact["number"] for fact in found.facts("trial-started")] == [0, 1, 2, 3, 4, 5], "each is begun once"
+    best = confirm.best_of(found.trials(), "roc_auc").number
+    assert best == confirm.best_of(expected.trials(), "roc_auc").number
+    assert confirm.spreads(found.trials(), "roc_auc") == confirm.spreads(expected.trials(), "roc_auc")
+    left = [[n for n in range(6) if (book.trial_folder(n) / "model").is_dir()] for book in (expected, found)]
+    assert left[0] == left[1]
+    weights = [book.trial_folder(best) / "model" / "weights.npy" for book in (expected, found)]
+    assert weights[0].read_bytes() == weights[1].read_bytes()
+
+
+def test_ctrl_c_ends_repeats_too_and_the_same_command_goes_on(start, tmp_path):
+    overrides = {"search__trials": 1, "search__confirm": {"seeds": 2}, "backbone__delay": 0.3}
+    run = start(**overrides)
+    run.until("TrialReported 1")
+    os.killpg(run.process.pid, signal.SIGINT)
+    assert run.end() != 0
+    assert not [pid for pid in run.workers if psutil.pid_exists(pid)]
+    assert [trial.number for trial in book_of(tmp_path / "a").trials()] == [0]
+    again = start(**overrides)
+    assert again.end() == 0
+    assert again.started == [1, 2]
+    assert [(trial.number, trial.repeats) for trial in book_of(tmp_path / "a").trials()] == [(0, None), (1, 0), (2, 0)]
 
 
 def test_trials_under_way_at_the_kill_run_again_with_their_own_values(start, tmp_path):

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from ftkit.confirm import spreads
 from ftkit.contracts import Lineage, Trial, Verdict
 from ftkit.errors import RegistryError
 from ftkit_mlflow import addresses, connection
@@ -80,11 +81,18 @@ def sentence(lineage: Lineage) -> str:
     """What a version is, for whoever looks at it in MLflow."""
     scores = ", ".join(f"{key} {value:.4f}" for key, value in finite(lineage.metrics).items())
     lines = [
-        f"Trial {lineage.best} of ftkit run {lineage.run}, chosen by {lineage.metric} on the validation split.",
+        f"Trial {lineage.best} of ftkit run {lineage.run}, chosen by {_by(lineage)} on the validation split.",
         f"Test split: {scores}." if scores else "",
         *(f"- {verdict.test} {verdict.status}: {verdict.sentence}" for verdict in lineage.verdicts),
     ]
     return "\n\n".join(line for line in lines if line)[:_TAG]
+
+
+def _by(lineage: Lineage) -> str:
+    for spread in spreads(lineage.trials, lineage.metric)[:1]:
+        if spread.mean is not None:
+            return f"the mean {lineage.metric} of its values over {spread.finished} other seeds ({spread.mean:.4f})"
+    return lineage.metric
 
 
 def finite(numbers: Mapping[str, float]) -> dict[str, float]:
@@ -141,6 +149,8 @@ def _write_trial(client: Any, experiment_id: str, parent: str, lineage: Lineage,
     tags = {"ftkit.state": trial.state, "ftkit.attempts": str(trial.attempts)}
     if trial.error:
         tags["ftkit.error"] = trial.error[:_TAG]
+    if trial.repeats is not None:
+        tags["ftkit.repeats"] = str(trial.repeats)
     if trial.number == lineage.best:
         tags["ftkit.best"] = "true"
     _log(
@@ -160,6 +170,9 @@ def _write_run(client: Any, parent: Any, lineage: Lineage, digest: str) -> None:
     best = next((trial for trial in lineage.trials if trial.number == lineage.best), None)
     numbers = {f"best_{key}": value for key, value in (best.metrics if best else {}).items()}
     numbers |= {f"test_{key}": value for key, value in lineage.metrics.items()}
+    for spread in spreads(lineage.trials, lineage.metric)[:1]:
+        found = {"mean": spread.mean, "deviation": spread.deviation, "seeds": spread.finished}
+        numbers |= {f"confirmed_{lineage.metric}_{key}": value for key, value in found.items() if value is not None}
     tags = {
         "mlflow.note.content": sentence(lineage),
         "ftkit.data": lineage.data.fingerprint,
