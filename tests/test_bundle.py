@@ -44,7 +44,7 @@ def write(folder: Path, model: Path) -> Bundle:
 def test_a_bundle_holds_what_its_description_says(made):
     manifest = json.loads((made.folder / "manifest.json").read_text())
     present = {path.relative_to(made.folder).as_posix() for path in made.folder.rglob("*") if path.is_file()}
-    assert present == {"manifest.json", *manifest["files"]}
+    assert present == {"manifest.json", "promotion.json", *manifest["files"]}
     assert {"recipe.toml", "README.md", "sample_request.json"} < present
     assert manifest["classes"] == ["bad", "good"]
     assert made.classes == ("bad", "good")

@@ -17,8 +17,10 @@ from mlflow import MlflowClient
 
 from ftkit import bundle as bundles
 from ftkit import plugins
+from ftkit import record as records
 from ftkit.contracts import Registry
 from ftkit.errors import RegistryError
+from ftkit.testing.bundles import toy_record
 from ftkit.testing.registries import RegistrySuite, make_lineage
 
 
@@ -132,6 +134,28 @@ def test_a_whole_bundle_put_in_the_place_of_another_is_not_handed_out(shared, mo
     toy_bundle(_place(shared, model) / "bundle", classes=("no", "yes"))
     with pytest.raises(RegistryError, match="its bundle was replaced"):
         registry.fetch("1", tmp_path / "fetched")
+
+
+def test_a_promotion_record_put_in_the_place_of_another_is_not_handed_out(shared, model, bundle, tmp_path):
+    registry = MLflow(model=model, tracking_uri=shared)
+    registry.register(bundle.folder, make_lineage(bundle))
+    records.write(_place(shared, model) / "bundle", toy_record(bundle.hash, "overridden"))
+    with pytest.raises(RegistryError, match="its promotion record was replaced"):
+        registry.fetch("1", tmp_path / "fetched")
+    path = _place(shared, model) / "bundle" / records.NAME
+    path.write_bytes(path.read_bytes().replace(b"it is a toy", b"it is a tax"))
+    with pytest.raises(RegistryError, match="record was changed"):
+        registry.fetch("1", tmp_path / "fetched")
+
+
+def test_a_bundle_that_was_decided_about_again_gets_its_new_record(shared, model, bundle, tmp_path):
+    registry = MLflow(model=model, tracking_uri=shared)
+    first = registry.register(bundle.folder, make_lineage(bundle))
+    before = registry.fetch(first.version, tmp_path / "fetched")
+    records.write(bundle.folder, toy_record(bundle.hash, "overridden"))
+    assert registry.register(bundle.folder, make_lineage(bundle)).version == first.version
+    fetched = bundles.verify(registry.fetch(first.version, before))
+    assert fetched.record == toy_record(bundle.hash, "overridden")
 
 
 def test_fetching_into_a_folder_with_something_else_touches_nothing(shared, model, bundle, tmp_path):
