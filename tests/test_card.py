@@ -99,6 +99,31 @@ def test_it_says_how_the_winner_was_found():
     assert "| roc_auc | not defined |" in text
 
 
+def confirmed(*values: float | None, best: int) -> str:
+    repeats = [
+        replace(TRIALS[1], number=4 + at, seed=40 + at, repeats=1, metrics={"accuracy": value}, state="finished")
+        if value is not None
+        else replace(TRIALS[1], number=4 + at, seed=40 + at, repeats=1, metrics={}, state="failed")
+        for at, value in enumerate(values)
+    ]
+    trials = [*TRIALS, *repeats]
+    return make(trials=trials, best=trials[best])
+
+
+def test_it_says_what_the_winner_came_to_over_other_seeds():
+    text = confirmed(0.88, 0.92, None, best=5)
+    assert "The search ran 4 trials: 2 finished, 1 stopped early, 1 failed." in text
+    assert "| 1 | 0.9000 | 0.9000 | 0.0283 | 0.8800 to 0.9200 | 2 (1 failed) |" in text
+    assert "trial 5 (seed 41, a repeat of trial 1), accuracy 0.9200 in epoch 2" in text
+    assert "won 4 trials" not in text
+
+
+def test_it_says_when_no_repeat_came_to_a_value():
+    text = confirmed(None, None, best=1)
+    assert "No repeat came to a value, so the search alone decided: trial 1 (seed 8), accuracy 0.9000" in text
+    assert "| 1 | 0.9000 | not defined | not defined |  | 0 (2 failed) |" in text
+
+
 def test_log_loss_ranks_the_smallest_first():
     trials = [replace(each, metrics={"log_loss": 1 - each.metrics["accuracy"]}) for each in TRIALS[:3]]
     text = make(metric="log_loss", trials=trials, best=trials[1])

@@ -277,7 +277,13 @@ def test_a_name_of_two_kinds_shows_both(said):
 
 
 def test_policies_and_sections_have_options_too(said):
-    for name, option in (("bandit", "slack_factor"), ("rollout", "canary"), ("search", "sampler")):
+    for name, option in (
+        ("bandit", "slack_factor"),
+        ("rollout", "canary"),
+        ("search", "sampler"),
+        ("search", "confirm"),
+        ("confirm", "seeds"),
+    ):
         code, out, _ = said("options", name)
         assert code == 0
         assert option in out
@@ -312,6 +318,26 @@ def test_runs_lists_and_details_them(finished, said):
     detail = json.loads(said("runs", one["run"], "--json")[1])
     assert [trial["number"] for trial in detail["trials"]] == [0, 1]
     assert detail["verdicts"][0]["test"] == "metric-floor"
+
+
+def test_a_confirmed_run_shows_its_repeats_and_their_spread(workplace, said):
+    command = ["run", "toy.toml", "--plain", "--set=search.confirm={top = 1, seeds = 2}", "--set=search.trials=1"]
+    code, out, _ = said(*command)
+    assert code == 0, out
+    assert "search: trial 0 is trained again with 2 other seeds; the best mean wins" in out
+    (one,) = json.loads(said("runs", "--json")[1])
+    detail = json.loads(said("runs", one["run"], "--json")[1])
+    assert [trial["repeats"] for trial in detail["trials"]] == [None, 0, 0]
+    (spread,) = detail["spreads"]
+    again = [trial["metrics"]["roc_auc"] for trial in detail["trials"][1:]]
+    assert spread["mean"] == pytest.approx(sum(again) / 2)
+    _, out, _ = said("runs", one["run"])
+    assert f"those of 0, seed {detail['trials'][1]['seed']}" in out
+    heading, row = out.splitlines()[-2:]
+    assert "standard deviation" in heading
+    assert f"{spread['mean']:.4f}" in row
+    (selected,) = ledger.find(one["run"]).facts("selected")
+    assert selected["spreads"] == [spread]
 
 
 def test_a_run_that_is_not_there_is_answered_with_the_latest(finished, said):

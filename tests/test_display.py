@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from ftkit import display, events
-from ftkit.contracts import Deployment, Endpoint, Outcome, Trial, Verdict, Version
+from ftkit.contracts import Deployment, Endpoint, Outcome, Spread, Trial, Verdict, Version
 from ftkit.display import board, failures, live, plain, summary, terminal, words
 from ftkit.errors import Problem, RecipeError, UsageError
 from ftkit.testing.observers import sample_run
@@ -64,7 +64,10 @@ def test_plain_lines_tell_the_whole_run_without_any_control_character():
         "10 rows dropped: empty text 4, duplicate 6",
         "trial 0, epoch 2: macro_f1 0.8400",
         "trial 1 failed after 3.0 s: out of memory",
-        "trial 0 is the best: macro_f1 0.8400 at epoch 2, learning_rate 3e-05",
+        "trial 0 is trained again with 1 other seed; the best mean wins",
+        "trial 2 starts: trial 0 with seed 4711",
+        "trial 0 reached macro_f1 0.8400 in the search, and over 1 other seed a mean of 0.8100",
+        "trial 0 is the best of the models with the values of trial 0: macro_f1 0.8400 at epoch 2, learning_rate 3e-05",
         "metric-floor: passed: macro F1 0.8300 meets the floor of 0.8000",
         "reviews version 3 (challenger)",
         "warning: The endpoint answers on this machine only.",
@@ -134,6 +137,7 @@ def test_the_live_view_keeps_to_the_width_of_the_window(width):
     moving = console.export_text()
     assert max(map(len, moving.splitlines())) <= width
     assert "2 of 2 done" in moving
+    assert "3 of 3 done" in moving, "with the repeat"
 
 
 @pytest.mark.parametrize("width", [60, 80, 120, 200])
@@ -150,6 +154,45 @@ def test_a_long_value_is_cut_before_any_number_is(width):
     assert len(lines) == 2
     assert "0.9877" in lines[1]
     assert "running" in lines[1]
+
+
+def test_a_repeat_is_told_from_the_trial_it_repeats():
+    picture = board.Board()
+    for event in sample_run()[:22]:
+        picture.see(event)
+    console = Console(file=io.StringIO(), record=True, width=100)
+    console.print(live.trials(picture, 98, 10))
+    heading, *lines = console.export_text().splitlines()
+    assert "again" in heading
+    place = heading.index("again") + len("again")
+    assert [line[:place].split()[0] for line in lines] == ["0", "1", "2"]
+    assert [line[place - 1] for line in lines] == [" ", " ", "0"]
+
+
+def test_a_spread_is_told_with_what_is_missing_from_it():
+    several = Spread(4, {}, searched=0.95, mean=0.9, deviation=0.0123, low=0.89, high=0.91, finished=2, failed=1)
+    assert plain.spread(several, "accuracy") == (
+        "trial 4 reached accuracy 0.9500 in the search, and over 2 other seeds a mean of 0.9000 "
+        "(standard deviation 0.0123, 0.8900 to 0.9100); 1 failed"
+    )
+    none = Spread(4, {}, searched=0.95, mean=None, deviation=None, low=None, high=None, finished=0, failed=3)
+    assert plain.spread(none, "accuracy").endswith("none of its 3 repeats came to a value")
+
+
+def test_the_summary_says_what_the_winner_came_to_over_other_seeds(tmp_path):
+    again = [
+        Trial(4 + seed, BEST.values, 50 + seed, "finished", metrics={"roc_auc": 0.9}, repeats=3) for seed in (0, 1)
+    ]
+    stream = io.StringIO()
+    summary.show(outcome(tmp_path, trials=[BEST, *again]), "roc_auc", None, stream)
+    assert "over 2 other seeds a mean of 0.9000 (standard deviation 0.0000" in stream.getvalue()
+    stream = io.StringIO()
+    summary.show(outcome(tmp_path, best=again[1], trials=[BEST, *again]), "roc_auc", None, stream)
+    assert "trial 5 of 3, which repeats trial 3" not in stream.getvalue()
+    assert "trial 5, which repeats trial 3" in stream.getvalue()
+    stream = io.StringIO()
+    summary.show(outcome(tmp_path), "roc_auc", None, stream)
+    assert "other seeds" not in stream.getvalue()
 
 
 def test_a_table_too_long_for_the_window_keeps_what_runs_and_the_leader():

@@ -67,6 +67,26 @@ def test_data_that_would_be_a_download_are_not_downloaded() -> None:
     assert found.seconds is None
 
 
+def test_repeats_are_said_and_counted(toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    space = {"search.trials": 6, "search.space": {"epochs": [1, 3], "decay": [0.0, 0.1]}}
+    plain, confirmed = (recipe.load(toy, {**space, "search.confirm": each}) for each in (False, {"top": 3, "seeds": 2}))
+    assert (preview.repeats(plain), preview.repeats(confirmed)) == (0, 6)
+    assert (preview.evaluations(plain), preview.evaluations(confirmed)) == (6 * 2, 12 * 2)
+    said = {step.stage: step.says for step in preview.preview(confirmed).steps}["search"]
+    assert "then the 3 best are trained again with 2 other seeds (6 more), best mean validation roc_auc wins" in said
+    assert "best validation roc_auc wins" in preview.preview(plain).steps[1].says
+    fewer = recipe.load(toy, {"search.trials": 6, "search.confirm": {"top": 3, "seeds": 1}})
+    assert preview.repeats(fewer) == 1, "without a space all trials are one configuration"
+    assert "then the best is trained again with 1 other seed (1 more)" in preview.preview(fewer).steps[1].says
+
+
+def test_the_time_of_repeats_is_part_of_the_cost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preview, "_speed", lambda: 1e11)
+    once = preview.preview(recipe.load("quickstart", ["search.confirm=false"]))
+    again = preview.preview(recipe.load("quickstart", ["search.confirm={top = 2, seeds = 3}"]))
+    assert again.seconds == pytest.approx(once.seconds * (3 + 6) / 3)
+
+
 def test_a_grid_counts_its_combinations(toy: Path) -> None:
     space = {"search.sampler": "grid", "search.trials": 50, "search.space": {"epochs": [1, 2], "decay": [0.0, 0.1]}}
     assert preview.trials(recipe.load(toy, space)) == 4

@@ -10,7 +10,7 @@ import pytest
 
 from ftkit import recipe, space
 from ftkit.errors import ExitCode, RecipeError, UsageError
-from ftkit.search import Bandit
+from ftkit.search import Bandit, Confirm
 
 GOOD = """\
 name = "reviews"
@@ -146,6 +146,15 @@ canary = [50, 5]
         ('[run]\noffline = "yes"\n', "reviews.toml:2: run.offline: must be true or false"),
         ('[search]\npolicy = "hope"\n', "reviews.toml:2: search.policy.use: no policy is named 'hope'"),
         ('[search]\nspace = "moon"\n', "no search space named 'moon' is installed"),
+        ("[search]\ntrails = 3\n", "search.trails: unknown key; 'search' has no such option | Did you mean 'trials'?"),
+        ("[search]\nconfirm = 3\n", "reviews.toml:2: search.confirm: must be a table, true or false, not 3"),
+        ('[search]\nconfirm = "yes"\n', "search.confirm: must be a table, true or false, not 'yes'"),
+        ("[search]\nconfirm = { seeds = 0 }\n", "reviews.toml:2: search.confirm.seeds: seeds must be at least 1"),
+        ("[search.confirm]\ntop = 2.5\n", "reviews.toml:2: search.confirm.top: expected whole number, not 2.5"),
+        (
+            "[search.confirm]\nseds = 2\n",
+            "search.confirm.seds: unknown key; 'confirm' has no such option | Did you mean 'seeds'?",
+        ),
         ("[search]\nspace.epochs = []\n", "reviews.toml:2: search.space.epochs: a list of values"),
         ("[search]\nspace.epochs = [1, 1]\n", "names a value twice"),
     ],
@@ -170,6 +179,34 @@ def test_a_wrong_override_is_named_as_it_was_given(write: Any, override: str, ex
     (found,) = problems(write(GOOD), override)
     assert f"--set {override}" in found
     assert expected in found
+
+
+def test_confirmation_is_off_unless_asked_for_and_can_be_taken_out(write: Any) -> None:
+    assert recipe.load(write(GOOD)).search.confirm is None
+    asked = GOOD.replace("[[promote]]", "confirm = { top = 2 }\n\n[[promote]]", 1)
+    assert recipe.load(write(asked)).search.confirm == Confirm(top=2, seeds=3)
+    assert recipe.load(write(asked), ["search.confirm=false"]).search.confirm is None
+    assert recipe.load(write(asked), ["search.confirm.seeds=5"]).search.confirm == Confirm(top=2, seeds=5)
+    assert recipe.load(write(GOOD), ["search.confirm.seeds=5"]).search.confirm == Confirm(top=3, seeds=5)
+    assert recipe.load(write(GOOD), ["search.confirm=true"]).search.confirm == Confirm()
+
+
+def test_the_text_of_a_plan_holds_the_confirmation_and_nothing_of_it_where_there_is_none(write: Any) -> None:
+    plan = recipe.load(write(GOOD), ["search.confirm={top = 2, seeds = 4}"])
+    assert recipe.loads(plan.text) == plan
+    assert recipe.loads(plan.text).search.confirm == Confirm(top=2, seeds=4)
+    # The text identifies a run, so recipes without it must keep theirs.
+    assert "confirm" not in recipe.load(write(GOOD)).text
+
+
+def test_a_platform_that_cannot_repeat_trials_refuses_the_recipe(write: Any, monkeypatch: Any) -> None:
+    from ftkit_local.platform import LocalPlatform
+
+    monkeypatch.delattr(LocalPlatform, "confirms")
+    (found,) = problems(write(GOOD), "search.confirm=true")
+    assert "search.confirm: the platform 'local' cannot train trials again with other seeds" in found
+    assert "--set search.confirm=false" in found
+    assert recipe.load(write(GOOD), ["search.confirm=false"]).search.confirm is None
 
 
 def test_a_grid_over_a_continuous_range_is_refused(write: Any) -> None:

@@ -26,6 +26,13 @@ def test_the_recipes_that_come_with_ftkit_fit_the_schema(name: str, validator: A
 
 def test_a_resolved_plan_fits_the_schema(validator: Any) -> None:
     validator.validate(tomllib.loads(recipe.load("quickstart").text))
+    validator.validate(tomllib.loads(recipe.load("quickstart", ["search.confirm=true"]).text))
+
+
+@pytest.mark.parametrize("confirm", [False, True, {}, {"top": 2}, {"top": 2, "seeds": 5}])
+def test_what_a_recipe_may_say_of_confirmation_fits_the_schema(confirm: Any, validator: Any) -> None:
+    document = tomllib.loads(recipe.bundled()["quickstart"].read_text())
+    validator.validate(document | {"search": {"confirm": confirm}})
 
 
 @pytest.mark.parametrize(
@@ -39,6 +46,9 @@ def test_a_resolved_plan_fits_the_schema(validator: Any) -> None:
         {"search": {"metric": "auc"}},
         {"search": {"policy": {"use": "bandit", "slack": 0.1}}},
         {"search": {"space": {"epochs": []}}},
+        {"search": {"confirm": "yes"}},
+        {"search": {"confirm": {"tops": 3}}},
+        {"search": {"confirm": {"seeds": "3"}}},
         {"promote": {"use": "beats-champion"}},
         {"promote": [{"use": "beats-champion", "margn": 0}]},
         {"rollout": {"canaries": [5]}},

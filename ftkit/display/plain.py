@@ -113,7 +113,7 @@ def decisions(event: events.Event) -> Iterator[str]:
     match event:
         case events.BestSelected(trial, metric, spreads):
             yield from (f"select: {spread(each, metric)}" for each in spreads)
-            how = "the best" if not spreads else f"the best model of the values of trial {spreads[0].number}"
+            how = "the best" if not spreads else f"the best of the models with the values of trial {spreads[0].number}"
             yield (
                 f"select: trial {trial.number} is {how}: {metric} {words.score(trial.metrics.get(metric))}"
                 f" at epoch {trial.epoch}, {words.values(trial.values, 60)}"

@@ -103,7 +103,7 @@ def best(trial: Trial, count: int, metric: str) -> str:
     scored = f"{metric} {words.score(trial.metrics.get(metric))} on the validation rows"
     said = f"trial {trial.number} of {count}" if count > 1 else "the only trial"
     if trial.repeats is not None:
-        said += f", which repeats trial {trial.repeats}"
+        said = f"trial {trial.number}, which repeats trial {trial.repeats}"
     values = f": {words.values(trial.values, 60)}" if trial.values else ""
     return f"{said}{values}; {scored}, epoch {trial.epoch}"
 

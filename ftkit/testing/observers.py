@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from ftkit import events, hookimpl, plugins
-from ftkit.contracts import DataReport, Trial, Verdict, Version
+from ftkit.contracts import DataReport, Spread, Trial, Verdict, Version
 
 SECONDS = 5.0
 """What an observer may take for a whole run's events: the run waits for it."""
@@ -114,6 +114,8 @@ def sample_run() -> list[events.Event]:
         resources={"cpu_percent": 190.0, "memory_peak_mb": 850.0},
     )  # fmt: skip
     failed = Trial(1, {"learning_rate": 5e-5}, 8, "failed", seconds=3.0, attempts=2, error="out of memory")
+    repeat = Trial(2, best.values, 4711, "finished", history[:1], {"macro_f1": 0.81}, 1, 6.0, repeats=0)
+    spread = Spread(0, best.values, searched=0.84, mean=0.81, deviation=None, low=0.81, high=0.81, finished=1)
     return [
         events.RunStarted("sample-20250101-120000", str(Path("runs") / "sample"), "sample.toml", False),
         events.StageStarted("data"),
@@ -130,8 +132,12 @@ def sample_run() -> list[events.Event]:
         events.TrialReported(0, history[1]),
         events.TrialFinished(failed),
         events.TrialFinished(best),
-        events.StageFinished("search", 14.0),
-        events.BestSelected(best, "macro_f1"),
+        events.ConfirmationStarted((0,), 1, 1, 0),
+        events.TrialStarted(2, best.values, 4711, 1, 4003, "trials/002/trial.log", 0),
+        events.TrialReported(2, history[0]),
+        events.TrialFinished(repeat),
+        events.StageFinished("search", 20.0),
+        events.BestSelected(best, "macro_f1", (spread,)),
         events.StageStarted("test"),
         events.VerdictReached(Verdict("metric-floor", "passed", "macro F1 0.8300 meets the floor of 0.8000")),
         events.StageFinished("test", 2.0),

@@ -50,6 +50,26 @@ def test_a_trial_has_its_values_and_seed_its_best_numbers_and_why_it_failed(shar
     assert failed.data.tags["ftkit.error"] == "killed: out of memory"
 
 
+def test_repeats_are_runs_that_say_what_they_repeat(shared, model, lineage):
+    first = lineage.trials[0]
+    again = [
+        dataclasses.replace(first, number=3 + at, seed=100 + at, repeats=0, metrics={"accuracy": value})
+        for at, value in enumerate((0.7, 0.9))
+    ]
+    confirmed = dataclasses.replace(lineage, trials=[*lineage.trials, *again], best=4)
+    MLflow(model=model, tracking_uri=shared).track(confirmed)
+    found = runs(shared, model)
+    assert found["trial 003"].data.tags["ftkit.repeats"] == "0"
+    assert found["trial 003"].data.params["seed"] == "100"
+    assert "ftkit.repeats" not in found["trial 000"].data.tags
+    assert found["trial 004"].data.tags["ftkit.best"] == "true"
+    parent = found[lineage.run]
+    assert parent.data.metrics["confirmed_accuracy_mean"] == pytest.approx(0.8)
+    assert parent.data.metrics["confirmed_accuracy_deviation"] == pytest.approx(0.02**0.5)
+    assert parent.data.metrics["confirmed_accuracy_seeds"] == 2
+    assert "the mean accuracy of its values over 2 other seeds (0.8000)" in parent.data.tags["mlflow.note.content"]
+
+
 def test_a_metric_has_one_point_for_each_epoch(shared, model, lineage):
     MLflow(model=model, tracking_uri=shared).track(lineage)
     found = runs(shared, model)
