@@ -21,6 +21,8 @@ class Paired:
     """The difference on each resample of the rows, those left out where it is not defined."""
     own: np.ndarray
     """The first contender's metric on each resample of the rows, those left out where it is not defined."""
+    other: np.ndarray
+    """The second contender's."""
 
     def interval(self, level: float) -> tuple[float, float]:
         """A percentile interval around the difference; NaN where no resample had a value."""
@@ -47,7 +49,7 @@ def paired(metric: str, one: np.ndarray, other: np.ndarray, labels: np.ndarray, 
     theirs = resampled(metric, other, labels, seed=seed, resamples=resamples)
     draws = sign * (mine - theirs)
     difference = sign * (metrics.score(metric, one, labels) - metrics.score(metric, other, labels))
-    return Paired(float(difference), draws[~np.isnan(draws)], mine[~np.isnan(mine)])
+    return Paired(float(difference), draws[~np.isnan(draws)], mine[~np.isnan(mine)], theirs[~np.isnan(theirs)])
 
 
 def percentiles(draws: np.ndarray, level: float) -> tuple[float, float]:

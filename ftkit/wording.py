@@ -13,9 +13,21 @@ def figure(value: float) -> str:
     return f"{value:.2g}" if value and abs(value) < 5e-5 else f"{value:.4f}"
 
 
+def signed(value: float) -> str:
+    """A difference with its sign."""
+    if math.isnan(value):
+        return "–"
+    return "0.0000" if abs(value) < 0.00005 else f"{value:+.4f}".replace("-", "−")
+
+
 def percent(share: float) -> str:
     """A share for a sentence: one decimal, or two digits where that would show nothing."""
     return f"{100 * share:.2g} %" if 0 < share < 0.0005 else f"{100 * share:.1f} %"
+
+
+def capital(text: str) -> str:
+    """A sentence's beginning."""
+    return text[:1].upper() + text[1:]
 
 
 def count(number: int, noun: str) -> str:
@@ -39,4 +51,13 @@ def printable(text: str) -> str:
     """A text with what no terminal and no file takes, such as half a surrogate pair, written as an escape."""
     # Whoever shows a text shows its beginning: a review of a megabyte need not be gone through.
     joined = " ".join(text[:2000].split()).encode("utf-8", "backslashreplace").decode()
-    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in joined)
+    return "".join(char if char.isprintable() or char in JOINERS else escaped(char) for char in joined)
+
+
+JOINERS = "\u200c\u200d"
+"""Characters without a shape of their own that Persian, Hindi and emoji are not written without."""
+
+
+def escaped(char: str) -> str:
+    """A character as Python's source would write it."""
+    return f"\\x{ord(char):02x}" if ord(char) < 0x100 else f"\\u{ord(char):04x}"

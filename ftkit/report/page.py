@@ -1,0 +1,135 @@
+"""The report as HTML: one file with its own style, script and figures, and every text of others escaped."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from ftkit.display import words
+from ftkit.report import answers, origin, rows, trials, verdict
+from ftkit.report.facts import Facts
+from ftkit.wording import capital, percent, printable, signed
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+LONGEST = 280
+"""Characters of a row's text that are shown."""
+
+
+def page(facts: Facts) -> str:
+    """The whole page; the same facts give the same bytes."""
+    from markupsafe import Markup
+
+    style, script = _file("page.css"), "\n" + _file("page.js")
+    shown = _sections(facts)
+    return _template().render(
+        **shown,
+        contents=_contents(shown),
+        style=Markup(style),  # noqa: S704  our own file
+        script=Markup(script),  # noqa: S704  our own file
+        script_hash=f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}",
+    )
+
+
+def _sections(facts: Facts) -> dict[str, Any]:
+    """What the template shows; nothing where a run has not come so far."""
+    told, judged = facts.answers, verdict.tests(facts)
+    scored = answers.scored(told) if told is not None else []
+    flips = answers.flipped(told) if told is not None else None
+    return {
+        "facts": facts,
+        "recipe": facts.recipe,
+        "marks": verdict.MARKS,
+        "decision": verdict.decision(facts, judged),
+        "glance": verdict.glance(facts, scored),
+        "verdicts": judged,
+        "tally": verdict.tally(facts.verdicts),
+        "scores": rows.scores(facts, scored),
+        "errors": rows.errors(facts, told) if told is not None else None,
+        "flips": rows.changed(facts, told, flips) if told is not None and flips is not None else None,
+        "slices": rows.slices(facts, told) if told is not None else None,
+        "certainty": rows.certainty(facts, told) if told is not None else None,
+        "search": trials.search(facts),
+        **origin.data(facts),
+        "time": origin.time(facts),
+        "environment": origin.environment(facts),
+        "origin": origin.origin(facts),
+    }
+
+
+def _contents(shown: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The sections that are there, in their order."""
+    found = [
+        ("tests", "Promotion tests", shown["verdicts"]),
+        ("metrics", "Test metrics", shown["scores"]),
+        ("mistakes", "Mistakes", shown["errors"]),
+        ("flips", "Flipped rows", shown["flips"]),
+        ("slices", "Parts", shown["errors"]),
+        ("certainty", "Certainty", shown["errors"]),
+        ("trials", "Trials", True),
+        ("data", "Data", shown["facts"].data),
+        ("time", "Time", shown["time"]["stages"] or shown["time"]["trials"]),
+        ("environment", "Environment", shown["environment"]),
+        ("origin", "Origin", True),
+    ]
+    return [{"anchor": anchor, "title": title} for anchor, title, there in found if there]
+
+
+@cache
+def _template() -> Template:
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {
+        "score": words.score,
+        "signed": signed,
+        "percent": percent,
+        "duration": words.duration,
+        "megabytes": words.megabytes,
+        "visible": visible,
+        "label": label,
+        "number": number,
+        "moment": moment,
+        "capital": capital,
+    }
+    return environment.from_string(_file("page.html"))
+
+
+def _file(name: str) -> str:
+    return (resources.files("ftkit.report") / name).read_text(encoding="utf-8")
+
+
+def visible(text: str, longest: int = LONGEST) -> str:
+    """A text of others as a page takes it: cut, on one line, what has no shape of its own written as an escape."""
+    text = str(text)
+    shown = printable(text[: 4 * longest])
+    if len(shown) <= longest and len(text) <= 4 * longest:
+        return shown or "(empty)"
+    return f"{words.beginning(shown, longest).removesuffix('…').rstrip()} … ({len(text):,} characters)"
+
+
+def label(text: str) -> str:
+    """A name of others, short."""
+    return visible(text, 60) if len(str(text)) <= 60 else printable(str(text))[:59].rstrip() + "…"
+
+
+def number(value: Any) -> str:
+    """A measured number: whole ones whole, others with six digits."""
+    if not isinstance(value, int | float):
+        return "–"
+    return f"{int(value):,}" if float(value).is_integer() and abs(value) < 1e15 else f"{value:.6g}"
+
+
+def moment(stamp: str) -> str:
+    """A journal's time for a reader anywhere."""
+    try:
+        at = datetime.fromisoformat(stamp)
+    except ValueError:
+        return stamp
+    return f"{at.day} {at:%B %Y, %H:%M} UTC"

@@ -1,0 +1,53 @@
+"""How a run stands, as far as its folder tells: no plugin of its recipe needs to be installed any more."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from typing import Any
+
+from ftkit.ledger import Ledger
+
+
+def state(ledger: Ledger) -> str:
+    """Running, interrupted, failed, promoted or not promoted."""
+    finished = ledger.fact("finished")
+    if finished:
+        return "promoted" if finished.get("promoted") else "not promoted"
+    if _alive(ledger):
+        return "running"
+    return "failed" if ledger.failure else "interrupted"
+
+
+def recipe(ledger: Ledger) -> dict[str, Any]:
+    """The run's resolved recipe as plain values; empty where it cannot be read."""
+    try:
+        with (ledger.folder / "recipe.toml").open("rb") as file:
+            return tomllib.load(file)
+    except (OSError, ValueError):
+        return {}
+
+
+def metric(ledger: Ledger) -> str:
+    """The metric the run's recipe judges by."""
+    search = recipe(ledger).get("search", {})
+    return str(search.get("metric", "macro_f1")) if isinstance(search, dict) else "macro_f1"
+
+
+def _alive(ledger: Ledger) -> bool:
+    """Whether a process carries out the run right now."""
+    import filelock
+
+    try:
+        os.kill(int((ledger.folder / ".pid").read_text()), 0)
+    except PermissionError:
+        return True
+    except (OSError, ValueError):
+        return False
+    # The process is there, but may be at something else by now. Only then is the lock tried: trying it could
+    # otherwise get in the way of a run that is just beginning.
+    try:
+        with filelock.FileLock(ledger.folder / ".lock", timeout=0):
+            return False
+    except (filelock.Timeout, OSError):
+        return True
