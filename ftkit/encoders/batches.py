@@ -38,12 +38,19 @@ def evaluation_batches(lengths: Sequence[int] | np.ndarray, size: int) -> list[n
 
 
 def pad(rows: Sequence[np.ndarray], padding: int, limit: int, side: str = "right") -> tuple[torch.Tensor, torch.Tensor]:
+    """`padded` as tensors."""
+    import torch
+
+    ids, mask = padded(rows, padding, limit, side)
+    return torch.from_numpy(ids), torch.from_numpy(mask)
+
+
+def padded(rows: Sequence[np.ndarray], padding: int, limit: int, side: str = "right") -> tuple[np.ndarray, np.ndarray]:
     """Token ids and attention mask, (rows, length), the length rounded up but never beyond the model's limit.
 
     A single row stays as it is: a request that comes alone is waited for, and its kernels are quickly built.
     """
     import numpy as np
-    import torch
 
     longest = max(map(len, rows), default=1)
     length = longest if len(rows) == 1 else max(longest, min(-(-longest // ROUND) * ROUND, limit))
@@ -53,4 +60,4 @@ def pad(rows: Sequence[np.ndarray], padding: int, limit: int, side: str = "right
         place = slice(0, len(row)) if side == "right" else slice(length - len(row), length)
         ids[index, place] = row
         mask[index, place] = 1
-    return torch.from_numpy(ids), torch.from_numpy(mask)
+    return ids, mask
