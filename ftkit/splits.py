@@ -1,7 +1,8 @@
 """From rows to `Data`: what every data set does about empty texts, duplicates, classes and splits.
 
 Texts are the same when `folded` says so. Of rows with the same text one is kept; when their labels contradict each
-other none is, because nothing tells which label is right. Only then are rows split, so no text is in two splits.
+other none is, because nothing tells which label is right. Only then are rows split, so no text is in two splits, and texts
+that are nearly the same are in one.
 
 A hash of the text and the seed decides which split a row goes to: the same on every platform and with every version of
 every library, whatever the order of the rows, and nearly the same once the data has grown.
@@ -9,27 +10,42 @@ every library, whatever the order of the rows, and nearly the same once the data
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import math
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
+from ftkit.allotment import Copies, allot, copies
+from ftkit.cleaning import CONTRADICTORY, DUPLICATE, EMPTY, Cleaned, clean, folded
 from ftkit.contracts import SPLITS, Data, DataReport, Split
 from ftkit.errors import DataError
 from ftkit.rows import DAMAGED, NAMED, Rows, named
 
+__all__ = [
+    "CONTRADICTORY",
+    "DUPLICATE",
+    "EMPTY",
+    "RARE",
+    "SAMPLED",
+    "SHARES",
+    "NearCopies",
+    "Rules",
+    "fingerprint",
+    "folded",
+    "join",
+    "split",
+]
+
+NearCopies = Literal["together", "ignored"]
+"""What becomes of texts that share most of their wording: each group of them in one split, or wherever chance puts them."""
+
 SHARES = (0.8, 0.1, 0.1)
 """Shares of train, valid and test, where nothing else is asked for."""
 
-EMPTY = "empty text"
-DUPLICATE = "duplicate"
-CONTRADICTORY = "same text, different labels"
 RARE = "class with too few rows"
 SAMPLED = "not in the sample"
-ALSO_IN = "text is also in {}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +59,8 @@ class Rules:
     """Keep a sample of about this many rows, each class in proportion."""
     min_rows: int = 0
     """Leave out classes with fewer rows."""
+    near_copies: NearCopies = "together"
+    """Whether texts that share most of their wording stay in one split."""
 
     def __post_init__(self) -> None:
         if len(self.shares) != len(SPLITS) or not all(share > 0 for share in self.shares):
@@ -79,13 +97,6 @@ def join(parts: Mapping[str, Rows], classes: Sequence[str], rules: Rules, notes:
     return _assemble(parts, into, classes, rules, notes)
 
 
-def folded(text: str) -> str:
-    """What texts are compared by: composed (Unicode NFC), case folded, every run of white space one space."""
-    if not text.isascii():
-        text = unicodedata.normalize("NFC", text)
-    return " ".join(text.casefold().split())
-
-
 def fingerprint(classes: Sequence[str], splits: Iterable[Split]) -> str:
     """SHA-256 over the classes and, split by split in order, every label and text, each led by its length."""
     digest = hashlib.sha256()
@@ -110,9 +121,9 @@ def _assemble(
     """Clean every part and place its rows in the splits that `into` names for it."""
     dropped: Counter[str] = sum((rows.dropped for rows in parts.values()), Counter())
     seen: dict[bytes, str] = {}
-    cleaned: dict[str, _Part] = {}
+    cleaned: dict[str, Cleaned] = {}
     for name in reversed([*into]):
-        cleaned[name] = _clean(parts[name], seen, dropped)
+        cleaned[name] = clean(parts[name], seen, dropped)
         if len(into) > 1:
             seen = dict.fromkeys(cleaned[name].digests, name) | seen
     groups = {name: cleaned[name].by_class(classes) for name in into}
@@ -126,91 +137,23 @@ def _assemble(
 
     classes, total = tuple(sizes), sum(sizes.values())
     portion = 1.0 if rules.rows is None else min(1.0, rules.rows / total)
-    chosen: dict[str, tuple[_Part, list[int]]] = {}
+    chosen: dict[str, tuple[Cleaned, list[int]]] = {}
     for name, places in into.items():
-        part, taken = cleaned[name], {place: list[int]() for place in places}
+        part, left = cleaned[name], {label: groups[name][label] for label in classes}
         shares = [rules.shares[SPLITS.index(place)] for place in places]
-        for label in classes:
-            group = groups[name][label]
+        for label, group in left.items():
             if (size := max(len(places), int(len(group) * portion))) < len(group):
                 dropped[SAMPLED] += len(group) - size
-                group = part.shuffled(group, f"sample {rules.seed}")[:size]
-            group = part.shuffled(group, f"split {rules.seed}")
-            for place, count in reversed([*zip(places, _counts(len(group), shares), strict=True)]):
-                taken[place] += group[:count]
-                group = group[count:]
-        chosen |= {place: (part, sorted(taken[place])) for place in places}
+                left[label] = part.shuffled(group, f"sample {rules.seed}")[:size]
+        near = Copies()
+        if len(places) > 1 and rules.near_copies == "together":
+            near = copies(part, sorted(row for group in left.values() for row in group))
+        taken, told = allot(part, left, places, shares, rules.seed, near)
+        notes = (*notes, *told)
+        chosen |= {place: (part, rows) for place, rows in taken.items()}
     if len(parts) > 1:
         notes = (*notes, *(_damage(rows) for rows in parts.values() if rows.damaged))
     return _data(parts, chosen, classes, dropped, notes)
-
-
-@dataclass(frozen=True)
-class _Part:
-    """Rows after cleaning: which are kept, and each row's digest of its folded text and number of words."""
-
-    rows: Rows
-    kept: list[int]
-    digests: list[bytes]
-    words: list[int]
-
-    def by_class(self, classes: Sequence[str]) -> dict[str, list[int]]:
-        """Kept rows of each class. Raises: DataError for a label that is no class."""
-        groups: dict[str, list[int]] = {name: [] for name in classes}
-        unknown: Counter[str] = Counter()
-        for index in self.kept:
-            label = self.rows.labels[index]
-            if label in groups:
-                groups[label].append(index)
-            else:
-                unknown[label] += 1
-        if unknown:
-            names = ", ".join(f"{name!r} ({count:,})" for name, count in unknown.most_common(5))
-            near = difflib.get_close_matches(next(iter(unknown)), classes, 1)
-            raise DataError(
-                f"{unknown.total():,} rows have a label that is none of the classes: {names}"
-                + (f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""),
-                where=self.rows.source,
-                mend=(f"Did you mean {near[0]!r}? " if near else "") + f"The classes are {', '.join(classes)}.",
-            )
-        return groups
-
-    def shuffled(self, indices: Iterable[int], salt: str) -> list[int]:
-        """Rows in an order that depends on their texts and the salt alone."""
-        keyed = hashlib.blake2b(salt.encode(), digest_size=16)
-
-        def place(index: int) -> bytes:
-            digest = keyed.copy()
-            digest.update(self.digests[index])
-            return digest.digest()
-
-        return sorted(indices, key=place)
-
-
-def _clean(rows: Rows, seen: Mapping[bytes, str], dropped: Counter[str]) -> _Part:
-    """Keep the first row of every text that is not empty, not seen in a later split, and labelled in one way only."""
-    digests: list[bytes] = []
-    words: list[int] = []
-    first: dict[bytes, int] = {}
-    again: list[int] = []
-    contradictory: set[bytes] = set()
-    for index, text in enumerate(rows.texts):
-        key = folded(text)
-        digest = hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-        digests.append(digest)
-        words.append(key.count(" ") + 1)
-        if not key:
-            dropped[EMPTY] += 1
-        elif digest in seen:
-            dropped[ALSO_IN.format(seen[digest])] += 1
-        elif (other := first.setdefault(digest, index)) != index:
-            again.append(index)
-            if rows.labels[other] != rows.labels[index]:
-                contradictory.add(digest)
-    unclear = sum(digests[index] in contradictory for index in again)
-    dropped[DUPLICATE] += len(again) - unclear
-    dropped[CONTRADICTORY] += unclear + len(contradictory)
-    return _Part(rows, [index for digest, index in first.items() if digest not in contradictory], digests, words)
 
 
 def _check_classes(sizes: Mapping[str, int], parts: Mapping[str, Rows], dropped: Mapping[str, int]) -> None:
@@ -256,20 +199,9 @@ def _check_sizes(
             )
 
 
-def _counts(total: int, shares: Sequence[float]) -> list[int]:
-    """Whole numbers nearest to the shares of a total, none of them 0 (largest remainders)."""
-    exact = [total * share / sum(shares) for share in shares]
-    counts = [max(1, int(each)) for each in exact]
-    while sum(counts) != total:
-        step = 1 if sum(counts) < total else -1
-        movable = [index for index, count in enumerate(counts) if count + step > 0]
-        counts[max(movable, key=lambda index: step * (exact[index] - counts[index]))] += step
-    return counts
-
-
 def _data(
     parts: Mapping[str, Rows],
-    chosen: Mapping[str, tuple[_Part, list[int]]],
+    chosen: Mapping[str, tuple[Cleaned, list[int]]],
     classes: tuple[str, ...],
     dropped: Mapping[str, int],
     notes: Sequence[str],

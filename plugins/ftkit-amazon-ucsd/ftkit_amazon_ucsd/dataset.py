@@ -56,6 +56,8 @@ class AmazonUcsd:
     """Keep a sample of about this many reviews, each class in proportion, for a quick try."""
     shares: tuple[float, float, float] = splits.SHARES
     """Shares of the training, validation and test split."""
+    near_copies: splits.NearCopies = "together"
+    """Whether reviews that share most of their wording stay in one split, or go wherever chance puts them."""
 
     def __post_init__(self) -> None:
         self._rules(0)
@@ -90,7 +92,7 @@ class AmazonUcsd:
         return splits.split(rows, self._classes(), rules)
 
     def _rules(self, seed: int) -> splits.Rules:
-        return splits.Rules(seed=seed, shares=self.shares, rows=self.rows)
+        return splits.Rules(seed=seed, shares=self.shares, rows=self.rows, near_copies=self.near_copies)
 
     def _classes(self) -> tuple[str, ...]:
         return tuple(sorted(self.stars, key=lambda name: min(self.stars[name])))

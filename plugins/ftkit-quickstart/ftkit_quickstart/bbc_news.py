@@ -34,6 +34,8 @@ class BbcNews:
     """Keep a sample of about this many articles, each class in proportion, for a quick try."""
     shares: tuple[float, float, float] = splits.SHARES
     """Shares of the training, validation and test split."""
+    near_copies: splits.NearCopies = "together"
+    """Whether articles that share most of their wording stay in one split, or go wherever chance puts them."""
 
     def __post_init__(self) -> None:
         self._rules(0)
@@ -48,7 +50,7 @@ class BbcNews:
         return splits.split(rows, CLASSES, rules, notes=("Each text is an article with its headline.",))
 
     def _rules(self, seed: int) -> splits.Rules:
-        return splits.Rules(seed=seed, shares=self.shares, rows=self.rows)
+        return splits.Rules(seed=seed, shares=self.shares, rows=self.rows, near_copies=self.near_copies)
 
 
 def _folder() -> Path:

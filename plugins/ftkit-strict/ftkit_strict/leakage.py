@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from ftkit import figures, wording
+from ftkit import figures, minhash, wording
 from ftkit.contracts import Contender, Verdict
+from ftkit.minhash import Twin, twins
 from ftkit.wording import percent
 from ftkit_strict import scoring
-from ftkit_strict.minhash import Twin, twins
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,9 +30,9 @@ class Leakage:
     name: ClassVar[str] = "leakage"
     max_share: float = 0.01
     """The greatest share of test rows that may have a copy or near copy in training."""
-    threshold: float = 0.7
+    threshold: float = minhash.THRESHOLD
     """Jaccard similarity from which a pair counts as near copies; 1 is for copies only."""
-    shingle: int = 3
+    shingle: int = minhash.SHINGLE
     """Length in words of the sequences that texts are compared by."""
     show: int = 2
     """How many pairs to name in the sentence, the most similar first."""

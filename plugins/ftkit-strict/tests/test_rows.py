@@ -17,7 +17,6 @@ from ftkit_strict.agreement import Agreement
 from ftkit_strict.degenerate import NotDegenerate
 from ftkit_strict.label_noise import LabelNoise, suspects
 from ftkit_strict.leakage import Leakage
-from ftkit_strict.minhash import jaccard, normal, twins
 
 from ftkit import figures, wording
 
@@ -48,54 +47,6 @@ def test_a_clean_split_passes_and_a_leaky_one_fails(bench: Any) -> None:
     assert "test row 101" in verdict.sentence
     assert verdict.numbers["other_label"] == 2
     assert Leakage(max_share=0.05).check(split(bench, [*test, copy, near], train), None).status == "passed"
-
-
-def test_the_similarity_is_jaccards_counted_by_hand() -> None:
-    # Runs of two words: {ab, bc, cd} and {ab, bc, ce}: two shared of four.
-    assert [each.similarity for each in twins(["a b c d"], ["a b c e"], 0.5, 2, 0)] == [0.5]
-    assert twins(["a b c d"], ["a b c e"], 0.51, 2, 0) == []
-    assert jaccard(np.array([1, 2, 3]), np.array([2, 3, 4, 5])) == pytest.approx(2 / 5)
-
-
-@pytest.mark.parametrize("threshold", [0.3, 0.5, 0.7, 0.9])
-def test_no_near_copy_is_missed_that_comparing_all_with_all_finds(threshold: float) -> None:
-    drawn = random.Random(3)
-    train = prose(120, 4, 20)
-    test = []
-    for text in train[:80]:
-        words = text.split()
-        for _ in range(drawn.randrange(6)):
-            words[drawn.randrange(len(words))] = "new"
-        test.append(" ".join(words))
-
-    def runs(text: str) -> set[tuple[str, ...]]:
-        words = text.split()
-        return {tuple(words[at : at + 3]) for at in range(len(words) - 2)}
-
-    expected = {}
-    for row, text in enumerate(test):
-        best = max(len(runs(text) & runs(each)) / len(runs(text) | runs(each)) for each in train)
-        if best >= threshold:
-            expected[row] = pytest.approx(best)
-    assert {each.row: each.similarity for each in twins(test, train, threshold, 3, 7)} == expected
-    assert len(expected) >= 10
-
-
-def test_every_repeated_test_row_counts_and_the_first_training_row_is_named() -> None:
-    found = twins(["A lamp.", "a   LAMP", "another lamp"], ["x", "a lamp", "A lamp!"], 0.9, 3, 0)
-    assert [(each.row, each.other) for each in found] == [(0, 1), (1, 1)]
-
-
-def test_texts_without_words_are_compared_as_they_are(odd_texts: list[str]) -> None:
-    assert normal("😀 \n😀") == "😀 😀"
-    assert [each.row for each in twins(odd_texts, odd_texts[2:], 0.7, 3, 0)] == [2, 3, 4, 5, 6, 7]
-    assert [each.row for each in twins([*odd_texts, "!"], ["?", "\udc81"], 0.7, 3, 0)] == []
-
-
-def test_thousands_of_short_texts_of_few_words_take_no_time_to_speak_of() -> None:
-    drawn = random.Random(1)
-    short = [" ".join(drawn.choices(["good", "bad", "lamp", "nice"], k=4)) for _ in range(6000)]
-    assert len(twins(short[:2000], [f"{each} indeed" for each in short[2000:]], 0.6, 2, 0)) > 1000
 
 
 def test_without_training_rows_leakage_does_not_apply(bench: Any) -> None:

@@ -64,6 +64,8 @@ class Table:
     """Leave out classes with fewer rows than this."""
     shares: tuple[float, float, float] = splits.SHARES
     """Shares of the training, validation and test split."""
+    near_copies: splits.NearCopies = "together"
+    """Whether texts that share most of their wording stay in one split, or go wherever chance puts them."""
 
     def __post_init__(self) -> None:
         self._rules(0)
@@ -99,7 +101,9 @@ class Table:
         return splits.join(parts, classes, rules)
 
     def _rules(self, seed: int) -> splits.Rules:
-        return splits.Rules(seed=seed, shares=self.shares, rows=self.rows, min_rows=self.min_rows)
+        return splits.Rules(
+            seed=seed, shares=self.shares, rows=self.rows, min_rows=self.min_rows, near_copies=self.near_copies
+        )
 
     def _files(self) -> dict[str, Path]:
         named = {"path": self.path, **{name: getattr(self, name) for name in SPLITS}}

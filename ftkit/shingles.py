@@ -1,0 +1,155 @@
+"""Texts as sets of numbers, one for each run of a few words, so that how much two texts share can be counted.
+
+All is done on whole blocks of texts at once, because a data set may have a million of them.
+
+Source: Broder 1997, "On the resemblance and containment of documents".
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+
+BITS = 48
+"""Of a shingle's number: a hundred million different shingles have some twenty pairs of one number."""
+BLOCK = 2**17
+"""Characters to look at in one go: what fits a processor's cache is done ten times as fast."""
+
+_ODD = 0x9E3779B97F4A7C15
+"""2**64 over the golden ratio: multiplying by it spreads neighbouring numbers."""
+_WORD = re.compile(r"\w+")
+
+
+def normal(text: str) -> str:
+    """A text without what a copy may differ in: case, punctuation, white space."""
+    folded = text.casefold()
+    return " ".join(_WORD.findall(folded)) or " ".join(folded.split())
+
+
+def shingles(texts: Sequence[str], length: int) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of the shingles of all texts, one text after the other and sorted within it, and how many each text has.
+
+    None repeats within a text, and none is without: a text shorter than `length` words is one shingle.
+    """
+    import numpy as np
+
+    found = [*blocks(texts, length)]
+    if not found:
+        return np.zeros(0, np.uint64), np.zeros(0, np.int64)
+    return np.concatenate([values for values, _ in found]), np.concatenate([sizes for _, sizes in found])
+
+
+def blocks(texts: Sequence[str], length: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The same block by block, each of some of the texts, in order."""
+    return (_shingled(block, length) for block in _blocks(texts))
+
+
+def _blocks(texts: Sequence[str]) -> Iterator[list[str]]:
+    """Texts in blocks of bounded length, so that working memory does not grow with the data."""
+    block: list[str] = []
+    total = 0
+    for text in texts:
+        block.append(text)
+        total += len(text)
+        if total >= BLOCK or len(block) == 2 ** (64 - BITS):
+            yield block
+            block, total = [], 0
+    if block:
+        yield block
+
+
+def _shingled(texts: Sequence[str], length: int) -> tuple[np.ndarray, np.ndarray]:
+    import numpy as np
+
+    words, first = _words(texts)
+    counts = np.diff(first)
+    runs = _runs(words, length)
+    whole = np.maximum(counts - length + 1, 0)
+    owners = [np.repeat(np.arange(len(texts)), whole)]
+    values = [runs[np.repeat(first[:-1], whole) + steps(whole)]]
+    for short in range(length):  # texts of so few words are one shingle
+        rows = np.flatnonzero(counts == short)
+        owners.append(rows)
+        values.append(_runs(words, short)[first[rows]] if short else np.zeros(len(rows), np.uint64))
+    keys = np.concatenate(owners).astype(np.uint64) << np.uint64(BITS)
+    keys |= _spread(np.concatenate(values)) >> np.uint64(64 - BITS)
+    keys.sort()
+    keys = keys[np.append(True, keys[1:] != keys[:-1])]
+    sizes = np.bincount((keys >> np.uint64(BITS)).astype(np.int64), minlength=len(texts))
+    return keys & np.uint64(2**BITS - 1), sizes
+
+
+def _words(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """A number for each word of all texts, and the place of each text's first word, with the end behind the last."""
+    import numpy as np
+
+    folded = [text.casefold() for text in texts]
+    codes = np.frombuffer(f" {' '.join(folded)} ".encode("utf-32-le", "surrogatepass"), np.uint32)
+    starts = np.append(1, 1 + np.cumsum([len(text) + 1 for text in folded]))
+    word, space = _characters()
+    inside = word[codes]
+    # A text without any word is compared by what it has, such as faces.
+    bare = np.flatnonzero(np.diff(np.append(0, np.cumsum(inside))[np.append(starts[:-1], len(codes))]) == 0)
+    for row in bare:
+        part = slice(starts[row], starts[row + 1] - 1)
+        inside[part] = ~space[codes[part]]
+    edges = np.flatnonzero(inside[1:] != inside[:-1]) + 1
+    begins, ends = edges[::2], edges[1::2]
+    powers, inverses = _powers(1 << (len(codes) - 1).bit_length())
+    sums = np.cumsum((codes + np.uint64(1)) * powers[: len(codes)], dtype=np.uint64)
+    hashed = (sums[ends - 1] - sums[begins - 1]) * inverses[begins]
+    return _spread(hashed), np.searchsorted(begins, starts)
+
+
+def _runs(words: np.ndarray, length: int) -> np.ndarray:
+    """A number for the words from each place on; the last ones run over the end and are of no use."""
+    import numpy as np
+
+    found = words.copy()
+    for step in range(1, length):
+        found[: max(0, len(words) - step)] += words[step:] * np.uint64(pow(_ODD, step, 2**64))
+    return found
+
+
+def steps(counts: np.ndarray) -> np.ndarray:
+    """0, 1, … for each count, one after the other."""
+    import numpy as np
+
+    return np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+
+
+def _spread(values: np.ndarray) -> np.ndarray:
+    """Numbers mixed so that every bit depends on all bits of the value. Source: Stafford's variant 13 of MurmurHash3."""
+    import numpy as np
+
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))
+
+
+@functools.cache
+def _characters() -> tuple[np.ndarray, np.ndarray]:
+    """For every code point, whether it belongs to a word, as `\\w` has it, and whether it is white space."""
+    import numpy as np
+
+    letters = [chr(code) for code in range(0x110000)]
+    word = np.fromiter((letter.isalnum() or letter == "_" for letter in letters), bool, len(letters))
+    return word, np.fromiter(map(str.isspace, letters), bool, len(letters))
+
+
+@functools.cache
+def _powers(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """The powers of a number modulo 2**64, and their inverses: they make sums over places into sums over words."""
+    import numpy as np
+
+    made = []
+    for base in (_ODD, pow(_ODD, -1, 2**64)):
+        powers = np.full(count, base, np.uint64)
+        powers[0] = 1
+        made.append(np.cumprod(powers, dtype=np.uint64))
+    return made[0], made[1]
