@@ -7,6 +7,7 @@ from typing import Any
 
 from ftkit import hookimpl
 from ftkit_strict.agreement import Agreement
+from ftkit_strict.budget import Budget
 from ftkit_strict.calibration import Calibration
 from ftkit_strict.champion import NoWorseThanChampion
 from ftkit_strict.degenerate import NotDegenerate
@@ -15,7 +16,10 @@ from ftkit_strict.examples import Examples
 from ftkit_strict.invariance import Invariance
 from ftkit_strict.label_noise import LabelNoise
 from ftkit_strict.leakage import Leakage
+from ftkit_strict.odd_input import OddInput
 from ftkit_strict.preset import Strict
+from ftkit_strict.reload import Reload
+from ftkit_strict.served_parity import ServedParity
 from ftkit_strict.slices import Slices
 
 
@@ -33,6 +37,10 @@ def promotion_tests() -> Sequence[type[Any]]:
         Leakage,
         LabelNoise,
         NotDegenerate,
+        OddInput,
+        ServedParity,
+        Budget,
+        Reload,
     ]
 
 

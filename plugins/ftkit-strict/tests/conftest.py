@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import json
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from ftkit import bundle as bundles
+from ftkit.bundle import Bundle
 from ftkit.contracts import Contender, Data, DataReport, Split
+from ftkit.gate import aligned
+from ftkit.serving.process import Serving
+from ftkit.testing import toys
+from ftkit.testing.bundles import toy_bundle
 
 REPORT = DataReport("made up", 0, {}, {}, {}, "ab" * 32)
 
@@ -81,3 +89,69 @@ ODD_TEXTS = [
 def odd_texts() -> list[str]:
     """What real data holds sooner or later."""
     return list(ODD_TEXTS)
+
+
+class Workshop:
+    """Makes contenders with real bundles, which misbehave as told: see unruly_strict.py."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.data = toys.ToyReviews().load(7, lambda _: None)
+
+    def bundle(self, name: str, **behaviour: object) -> Bundle:
+        """A bundle that nobody has loaded yet."""
+        beside = {"behaviour.json": json.dumps(behaviour)}
+        return toy_bundle(self.folder / name / "bundle", use="unruly-strict", beside=beside)
+
+    def contender(self, name: str, **behaviour: object) -> Contender:
+        """A contender scored on the toy reviews, as the gate would."""
+        bundle = self.bundle(name, **behaviour)
+        found = aligned(bundle.probabilities(self.data.test.texts), bundle.classes, self.data.classes)
+        return Contender("the candidate", bundle.folder, bundle.classifier, found, self.data, "accuracy", 7)
+
+
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
+    """Contenders whose bundles other processes can load and serve."""
+    folder = tmp_path_factory.mktemp("workshop")
+    info = folder / "plugins" / "unruly_strict-1.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: unruly-strict\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[ftkit]\nunruly-strict = unruly_strict\n")
+    shutil.copy(Path(__file__).with_name("unruly_strict.py"), folder / "plugins")
+    with toys.install(folder / "plugins"):
+        yield Workshop(folder)
+
+
+@pytest.fixture(scope="module")
+def sound(workshop: Workshop) -> Iterator[Contender]:
+    """A contender with nothing wrong about it, and a server that the tests of a module share."""
+    contender = workshop.contender("sound")
+    with Serving(contender.bundle, threads=1) as shared:
+        yield replace(contender, serving=shared)
+
+
+@pytest.fixture(scope="session")
+def contender_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Contender]:
+    """Makes contenders of a real encoder with the real tokenizer, trained for a moment, with a bundle in a given folder."""
+    quickstart = pytest.importorskip("ftkit_quickstart", reason="the real encoder comes with ftkit-quickstart")
+    data = toys.ToyReviews(rows=80).load(7, lambda _: None)
+    backbone = quickstart.MiniLM(epochs=1, batch_size=8, max_length=32, learning_rate=3e-4, offline=True)
+    model = tmp_path_factory.mktemp("minilm")
+    backbone.fit(data.without_test(), 7, lambda *_, **__: True).save(model)
+
+    def make(folder: Path) -> Contender:
+        bundle = bundles.write(
+            folder / "bundle",
+            model=model,
+            classes=data.classes,
+            backbone={"use": "minilm"},
+            recipe='name = "toy"\n',
+            card="# An encoder\n",
+            sample_texts=list(data.train.texts[:2]),
+            about={"run": "toy"},
+        )
+        found = bundle.probabilities(data.test.texts)
+        return Contender("the candidate", bundle.folder, bundle.classifier, found, data, "accuracy", 7)
+
+    return make

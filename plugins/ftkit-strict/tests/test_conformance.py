@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from ftkit_strict.agreement import Agreement
+from ftkit_strict.budget import Budget
 from ftkit_strict.calibration import Calibration
 from ftkit_strict.champion import NoWorseThanChampion
 from ftkit_strict.degenerate import NotDegenerate
@@ -14,10 +15,13 @@ from ftkit_strict.examples import Examples
 from ftkit_strict.invariance import Invariance
 from ftkit_strict.label_noise import LabelNoise
 from ftkit_strict.leakage import Leakage
+from ftkit_strict.odd_input import OddInput
 from ftkit_strict.preset import Strict
+from ftkit_strict.reload import Reload
+from ftkit_strict.served_parity import ServedParity
 from ftkit_strict.slices import Slices
 
-from ftkit.contracts import PromotionPreset, PromotionTest
+from ftkit.contracts import Contender, PromotionPreset, PromotionTest
 from ftkit.testing.promotion_presets import PromotionPresetSuite
 from ftkit.testing.promotion_tests import PromotionTestSuite
 
@@ -89,3 +93,37 @@ class TestStrict(PromotionPresetSuite):
     @pytest.fixture(params=["fast", "full"])
     def component(self, request: pytest.FixtureRequest, tmp_path: Path) -> PromotionPreset:
         return Strict(depth=request.param, floor=0.7, examples=tmp_path / "examples.csv", without=("direction",))
+
+
+class Served(PromotionTestSuite):
+    """Tests that look at the bundle get a contender that has one."""
+
+    @pytest.fixture
+    def candidate(self, sound: Contender) -> Contender:
+        return sound
+
+
+class TestOddInput(Served):
+    @pytest.fixture
+    def component(self) -> PromotionTest:
+        return OddInput(texts=("one more",), long=1000)
+
+
+class TestServedParity(Served):
+    @pytest.fixture
+    def component(self) -> PromotionTest:
+        return ServedParity(rows=20, sizes=(1, 4))
+
+
+class TestBudget(Served):
+    measures = True
+
+    @pytest.fixture
+    def component(self) -> PromotionTest:
+        return Budget(requests=20, p95_ms=30_000.0)
+
+
+class TestReload(Served):
+    @pytest.fixture
+    def component(self, tmp_path: Path) -> PromotionTest:
+        return Reload(rows=5, allow=(tmp_path,))

@@ -1,0 +1,78 @@
+"""Texts that hardly any training set has and every endpoint gets one day, and requests that are none."""
+
+from __future__ import annotations
+
+import json
+
+from ftkit.serving.request import Limits
+
+
+def odd_texts(long: int) -> dict[str, str]:
+    """Odd texts by what is odd about them; the long ones have `long` characters."""
+    return {
+        "nothing": "",
+        "one blank": " ",
+        "white space of all kinds": " \t\r\n\v\f\u00a0\u2003\u202f\u3000",
+        "one letter": "a",
+        "digits": "0123456789 3.14 -1e308 ٣٤٥",
+        "punctuation": "?!…,;:-–—()[]{}'\"`´/\\|@#$%^&*_+=<>~",
+        "one endless word": "x" * long,
+        "an endless text": ("of " * (long // 3 + 1))[:long],
+        "endless line breaks": "\n" * min(long, 10_000),
+        "emoji": "😀😂🔥👍💯" * 20,
+        "emoji of several parts": "👩‍👩‍👧‍👦 👍🏽 🏳️‍🌈 🇫🇷🇯🇵 1️⃣ ❤️",
+        "right to left": "هذا المنتج ممتاز ووصل في الوقت المحدد · המוצר הזה נשבר אחרי שבוע",
+        "directions turned round": "good \u202etsrow\u202c \u2067bad\u2069 \u200ffine\u200e",
+        "control characters": "".join(map(chr, range(1, 32))) + "\x7f\x80\x9f",
+        "NUL": "before\x00after\x00",
+        "terminal commands": "\x1b[31mred\x1b[0m \x1b]0;title\x07 \x08\x08\x08",
+        "HTML": "<p onclick=\"alert(1)\">fine &amp; <b>dandy</b></p><script>document.write('!')</script><!-- -->",
+        "JSON and code": '{"text": null, "data": [1, 2]} SELECT * FROM reviews; -- %s %n {0} {{x}} ${HOME} $(true)',
+        "a model's own symbols": "[CLS] [SEP] [MASK] [PAD] [UNK] <s> </s> <pad> <unk> <mask> <|endoftext|> ##ing ▁the",
+        "Chinese": "这个产品质量很好，物流也很快，下次还会再买。",
+        "Japanese": "思ったより小さかったですが、とても使いやすいです。",
+        "Korean": "배송은 빨랐지만 포장이 엉망이었어요.",
+        "Hindi": "यह किताब बहुत अच्छी है, मैंने एक दिन में पढ़ ली।",
+        "Thai": "สินค้าดีมากส่งเร็วไม่ผิดหวังเลย",
+        "Russian and Greek": "Сломался через неделю. Δεν το συνιστώ σε κανέναν.",
+        "German, Turkish and Vietnamese": "Größe fällt groß aus, STRASSE; İstanbul'da ışıl ışıl; rất hài lòng với sản phẩm này",
+        "combining marks": "e" + "\u0301\u0323\u0336" * 200 + " \u0301",
+        "characters in other clothes": "ｆｕｌｌ ｗｉｄｔｈ 𝓼𝓬𝓻𝓲𝓹𝓽 ﬁne ①②③ Ⅷ ½ ﷺ",
+        "half a surrogate pair": "half \ud83d of a pair",
+        "surrogates the wrong way round": "\ude00\ud83d",
+        "byte order mark": "\ufeffmarked\ufeff",
+        "characters of no width": "in\u200bvis\u200cib\u200dle \u2060\u00ad\u180e",
+        "line ends of all kinds": "one\u2028two\u2029three\x85four\r\nfive\rsix",
+        "characters that are none": "\ue000\ufdd0\ufffe\uffff\U000f0000\U0010ffff\ufffd",
+    }
+
+
+def broken_requests(limits: Limits) -> dict[str, bytes]:
+    """Bodies that are no request, by what is wrong with them: each must be refused."""
+    row = {"text": "a text"}
+    values: dict[str, object] = {
+        "null": None,
+        "a number": 42,
+        "a text alone": "a text",
+        "a list alone": [row],
+        "no data": {},
+        "data that is null": {"data": None},
+        "data that is one row": {"data": row},
+        "a text where a row should be": {"data": ["a text"]},
+        "a row without text": {"data": [{"label": "good"}]},
+        "a text that is null": {"data": [{"text": None}]},
+        "a text that is a number": {"data": [row, {"text": 7}]},
+        "a text that is a list": {"data": [{"text": ["a", "text"]}]},
+        "scores that are a word": {"data": [row], "scores": "yes"},
+        "an unknown key": {"data": [row], "threshold": 0.5},
+        "too many rows": {"data": [row] * (limits.rows + 1)},
+    }
+    return {
+        "nothing at all": b"",
+        "no JSON": b"text=fine",
+        "JSON that breaks off": b'{"data": [{"text": "fi',
+        "bytes that are no text": b'{"data": [{"text": "\xff\xfe\x80"}]}',
+        "endless nesting": b"[" * 100_000,
+        **{title: json.dumps(value).encode() for title, value in values.items()},
+        "too large": b'{"data": [{"text": "' + b"x" * limits.size + b'"}]}',
+    }
