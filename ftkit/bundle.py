@@ -17,7 +17,7 @@ from __future__ import annotations
 import errno
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -25,9 +25,9 @@ from typing import Any
 
 from ftkit import files
 from ftkit import record as records
-from ftkit.contracts import Classifier
+from ftkit.contracts import Classifier, Exporting
 from ftkit.errors import BundleError, DeployError
-from ftkit.record import Record
+from ftkit.record import NATIVE, Record
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -61,13 +61,46 @@ class Bundle:
         """The promotion record as it stands, or None while the bundle was not tested. Raises: BundleError."""
         return records.read(self.folder, self.hash)
 
+    @property
+    def engines(self) -> tuple[str, ...]:
+        """The engines that can answer beside the native one; no model is loaded to know them."""
+        return tuple(self.manifest.get("engines", ()))
+
     @cached_property
     def classifier(self) -> Classifier:
         """The model, loaded once. Raises: PluginError when the backbone's plugin is not installed; BundleError."""
+        return self._backbone().load(self.folder / "model")
+
+    def classifier_of(self, engine: str = NATIVE) -> Classifier:
+        """The model as an engine answers with it; nothing is loaded but what that engine needs.
+
+        Raises: PluginError when the backbone's plugin, or what the engine needs, is not installed; BundleError.
+        """
+        if engine == NATIVE:
+            return self.classifier
+        self.require(engine)
+        backbone = self._backbone()
+        if not isinstance(backbone, Exporting):
+            raise BundleError(
+                f"the backbone {self.manifest['backbone']['use']!r} as it is installed has no engines",
+                where=str(self.folder),
+                mend="Install the version of its plugin that made the bundle.",
+            )
+        return backbone.load_engine(self.folder / "model", engine)
+
+    def require(self, engine: str) -> None:
+        """Raises: BundleError when the bundle has no such engine."""
+        if engine not in (NATIVE, *self.engines):
+            raise BundleError(
+                f"the bundle has no engine {engine!r}",
+                where=str(self.folder),
+                mend=f"It has: {', '.join((NATIVE, *self.engines))}. Others come with backbone.engines in the recipe.",
+            )
+
+    def _backbone(self) -> Any:
         from ftkit import plugins
 
-        backbone = plugins.load().find("backbones", self.manifest["backbone"]["use"])
-        return backbone().load(self.folder / "model")
+        return plugins.load().find("backbones", self.manifest["backbone"]["use"])()
 
     def probabilities(self, texts: Sequence[str]) -> Any:
         """Class probabilities, an array of (texts, classes)."""
@@ -89,15 +122,20 @@ def write(
     card: str,
     sample_texts: Sequence[str],
     about: Mapping[str, Any],
+    export: Callable[[Path], None] | None = None,
+    engines: Sequence[str] = (),
 ) -> Bundle:
     """Make a bundle of a folder that `Classifier.save` wrote; it is there whole, or not at all.
 
-    `backbone` is its recipe section with the winning values; `about` is what else the manifest should say.
+    `backbone` is its recipe section with the winning values; `about` is what else the manifest should say; `export`
+    adds these engines to the copy of the model.
     Raises: BundleError, a full disk included, with nothing left behind.
     """
     try:
         with files.whole_folder(folder) as partial:
             shutil.copytree(model, partial / "model")
+            if export is not None:
+                export(partial / "model")
             (partial / "recipe.toml").write_text(recipe, encoding="utf-8")
             (partial / "README.md").write_text(card, encoding="utf-8")
             files.write_json(partial / "sample_request.json", {"data": [{"text": text} for text in sample_texts]})
@@ -108,6 +146,7 @@ def write(
                     "format": FORMAT,
                     "classes": list(classes),
                     "backbone": dict(backbone),
+                    **({"engines": list(engines)} if engines else {}),
                     "files": {name: files.sha256(partial / name) for name in _names(partial)},
                 },
             )
@@ -135,6 +174,9 @@ def verify(folder: str | Path) -> Bundle:
         manifest["backbone"]["use"]
         if not all(isinstance(each, str) for each in manifest["classes"]) or not isinstance(manifest["classes"], list):
             raise TypeError("classes are a list of names")
+        engines = manifest.get("engines", [])
+        if not isinstance(engines, list) or not all(isinstance(each, str) for each in engines):
+            raise TypeError("engines are a list of names")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BundleError("the manifest cannot be read", where=str(path), mend=_AGAIN) from error
     if format_ != FORMAT:
@@ -168,13 +210,14 @@ def verify(folder: str | Path) -> Bundle:
     return opened
 
 
-def cleared(folder: str | Path) -> Bundle:
+def cleared(folder: str | Path, engine: str = NATIVE) -> Bundle:
     """Open a bundle for deployment: verified, and let through by the promotion tests or by a person's override.
 
-    Every deployer asks this before it takes a bundle.
+    Every deployer asks this before it takes a bundle, with the engine that is to answer.
     Raises: DeployError saying what is missing; BundleError when bundle or record were changed.
     """
     opened = verify(folder)
+    opened.require(engine)
     record = opened.record
     if record is None:
         raise DeployError(
@@ -187,6 +230,12 @@ def cleared(folder: str | Path) -> Bundle:
             f"the bundle may not be deployed. {record.sentence}",
             where=str(opened.folder),
             mend=f'To take it all the same, with your name and reason in its record: ftkit promote {record.run} --override "why".',
+        )
+    if not record.allows(engine):
+        raise DeployError(
+            f"no test has passed the answers of the engine {engine!r}, so the bundle may not be deployed on it",
+            where=str(opened.folder),
+            mend='Add [[promote]] use = "served-parity" to the recipe and run it again, or deploy with engine = "native".',
         )
     return opened
 

@@ -55,6 +55,7 @@ __all__ = [
     "Deployment",
     "Emit",
     "Endpoint",
+    "Exporting",
     "FolderOrId",
     "Foreseeing",
     "Health",
@@ -171,6 +172,30 @@ class Backbone(Component, Protocol):
 
 
 @runtime_checkable
+class Exporting(Protocol):
+    """A backbone whose models can be had in other forms, called engines, that answer faster. Nothing requires it.
+
+    Engines lie in the folder that `Classifier.save` wrote, so that the bundle's hash covers them; a bundle names
+    its own in the manifest. An engine answers the same texts with nearly the same probabilities, whatever texts it is
+    asked beside them; how nearly is for the promotion gate to judge.
+    """
+
+    engines: tuple[str, ...]
+    """The engines that the recipe asks for: a field, read-only as all fields of a component."""
+
+    def export(self, folder: Path) -> None:
+        """Add these engines to the folder of a saved model; called once in a run, for the selected model.
+
+        Raises: StageError.
+        """
+        ...
+
+    def load_engine(self, folder: Path, engine: str) -> Classifier:
+        """Open an engine that `export` wrote, without the model it was made of. Raises: BundleError, PluginError."""
+        ...
+
+
+@runtime_checkable
 class SearchSpace(Component, Protocol):
     """A ready-made search space."""
 
@@ -202,12 +227,13 @@ class PromotionPreset(Component, Protocol):
 
 @runtime_checkable
 class Foreseeing(Protocol):
-    """A promotion test that can tell before any training whether it will be able to judge. Nothing requires it."""
+    """A promotion test or backbone that can tell before any training whether it will do. Nothing requires it."""
 
     def foresee(self, data: Data) -> None:
         """Look at classes, columns, train and valid rows; the test split is closed.
 
-        Raises: DataError for data that `check` could not judge: what, where, and how to mend it.
+        Raises: DataError for data that `check` could not judge, PluginError for what is not installed: what, where, and
+        how to mend it.
         """
         ...
 

@@ -28,6 +28,8 @@ FORMAT = 1
 NAME = "promotion.json"
 KEY = "FTKIT_RECORD_KEY"
 """Environment variable with a secret that signs records, and that they must then be signed with."""
+NATIVE = "native"
+"""The engine that every bundle has: the model as its backbone loads it."""
 BY = "FTKIT_USER"
 """Environment variable that says who acts, where the account's name says too little."""
 
@@ -80,6 +82,18 @@ class Record:
     def passing(self) -> bool:
         """Whether the bundle may be deployed."""
         return self.promoted or self.override is not None
+
+    def allows(self, engine: str) -> bool:
+        """Whether the bundle may be deployed on this engine.
+
+        One beside the native one answers otherwise, if only by a little: a test must have judged its answers and found
+        them good, or a person let the bundle through who could read that it did not.
+        """
+        if engine == NATIVE:
+            return self.passing
+        key = judged(engine)
+        found = [each.numbers[key] for each in self.verdicts if key in each.numbers]
+        return self.passing and bool(found) and (all(found) or self.override is not None)
 
     @property
     def digest(self) -> str:
@@ -164,6 +178,11 @@ def read(folder: Path, bundle: str) -> Record | None:
             mend="Run the recipe where that key is set, or let the bundle through there with `ftkit promote`.",
         )
     return record
+
+
+def judged(engine: str) -> str:
+    """The name of the number in a verdict that says, by 1 or 0, whether this engine's answers passed the test."""
+    return f"engine {engine}"
 
 
 def sha256(text: str) -> str:

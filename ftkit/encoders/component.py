@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ftkit.contracts import Classifier, Data, Report
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
+Exported = Literal["onnx", "onnx-int8"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +66,8 @@ class Encoder:
     """What makes certainty honest: nothing, or a temperature fitted to the validation rows, which changes no answer."""
     precision: Precision = "auto"
     """Number format of training's matrix products; `auto` is bf16 where the processor has units for it, else fp32."""
+    engines: tuple[Exported, ...] = ()
+    """Forms of the model for ONNX Runtime to put into the bundle beside torch's: single precision, 8-bit integers."""
 
     def __post_init__(self) -> None:
         for field in ("epochs", "batch_size", "accumulation", "evaluation_batch_size"):
@@ -83,6 +86,8 @@ class Encoder:
             raise ValueError("dropout must be from 0 to below 1")
         if self.max_length < 3:
             raise ValueError("max_length must be at least 3, as two tokens are special")
+        if len(set(self.engines)) < len(self.engines):
+            raise ValueError("engines names one of them twice")
 
     def source(self) -> str | Path:
         """Where `fit` finds the pretrained checkpoint: a hub id or a folder. Raises: CheckpointError."""
@@ -108,3 +113,28 @@ class Encoder:
         from ftkit.encoders.classifier import load
 
         return load(folder)
+
+    def foresee(self, data: Data) -> None:
+        """See before any training that what the engines need is installed. Raises: PluginError."""
+        if self.engines:
+            from ftkit.encoders import engines
+
+            engines.require(engines.EXPORTING)
+
+    def export(self, folder: Path) -> None:
+        """Add the engines asked for to what `save` wrote. Raises: PluginError, BundleError, StageError."""
+        from ftkit.encoders.environment import be_patient
+
+        be_patient()
+        from ftkit.encoders import engines
+
+        engines.export(folder, self.engines)
+
+    def load_engine(self, folder: Path, engine: str) -> Classifier:
+        """An engine that `export` wrote, of whatever model. Raises: PluginError, BundleError."""
+        from ftkit.encoders.environment import be_patient
+
+        be_patient()
+        from ftkit.encoders import engines
+
+        return engines.load(folder, engine)

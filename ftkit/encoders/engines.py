@@ -26,7 +26,6 @@ from ftkit.encoders.tokens import Words
 from ftkit.errors import BundleError, CheckpointError, PluginError, StageError
 
 if TYPE_CHECKING:
-
     from ftkit.contracts import Probabilities
 
 FOLDER = "engines"

@@ -52,7 +52,7 @@ def application(host: Host) -> FastAPI:
     async def model(_: Request) -> Response:
         bundle = host.ready_engine()[1]
         manifest = {key: value for key, value in bundle.manifest.items() if key != "files"}
-        return json_response({**manifest, "hash": bundle.hash})
+        return json_response({**manifest, "hash": bundle.hash, "engine": host.served_by})
 
     async def ready(_: Request) -> Response:
         status = host.status

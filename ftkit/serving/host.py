@@ -13,6 +13,7 @@ from typing import Literal
 from ftkit import bundle
 from ftkit.bundle import Bundle
 from ftkit.errors import FtkitError
+from ftkit.record import NATIVE
 from ftkit.serving.engine import Engine
 from ftkit.serving.request import Limits, Refusal, parse
 
@@ -28,10 +29,14 @@ class Status:
 
 
 class Host:
-    """One bundle being served: nothing at first, an engine once it is loaded and warm, or the reason why not."""
+    """One bundle being served: nothing at first, an engine once it is loaded and warm, or the reason why not.
 
-    def __init__(self, folder: Path, limits: Limits | None = None) -> None:
+    `served_by` names the bundle's own engine that computes: the native one unless told otherwise.
+    """
+
+    def __init__(self, folder: Path, limits: Limits | None = None, served_by: str = NATIVE) -> None:
         self.folder = folder
+        self.served_by = served_by
         self.limits = limits or Limits()
         self.status = Status("starting", "the bundle is being verified")
         self.bundle: Bundle | None = None
@@ -62,13 +67,14 @@ class Host:
             begun = time.monotonic()
             opened = bundle.verify(self.folder)
             self._tell("the model is being loaded")
-            opened.classifier  # noqa: B018  the property loads the model, once
+            classifier = opened.classifier_of(self.served_by)
             self._tell("the model is being warmed up")
-            engine = Engine(opened, self.limits)
+            engine = Engine(classifier, self.limits)
             self._warm_up(engine, opened)
             self.bundle, self.engine = opened, engine
             self.status = Status("ready")
-            log.info("ready after %.1f s: bundle %s", time.monotonic() - begun, opened.hash[:12])
+            spent = time.monotonic() - begun
+            log.info("ready after %.1f s: bundle %s, engine %s", spent, opened.hash[:12], self.served_by)
         except BaseException as error:  # the reason must reach whoever waits for this server, whatever it is
             log.exception("the bundle cannot be served")
             reason = str(error) if isinstance(error, FtkitError) else f"{type(error).__name__}: {error}"

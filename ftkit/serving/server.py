@@ -1,6 +1,6 @@
 """The server process of a bundle: one bundle on one socket, for as long as whoever started it lives.
 
-python -m ftkit.serving.server FOLDER SOCKET LIMITS
+python -m ftkit.serving.server FOLDER SOCKET ENGINE LIMITS
 
 An endpoint's deployments and the promotion tests start this very program, by `command` and in `environment`: what is tested is
 what is served.
@@ -22,6 +22,7 @@ from pathlib import Path
 
 from ftkit.encoders.environment import process_environment
 from ftkit.errors import PluginError
+from ftkit.record import NATIVE
 
 GRACE = 10.0
 """Seconds that requests in progress have when whoever started the server is gone."""
@@ -32,8 +33,11 @@ LONGEST_SOCKET = 100
 NEEDED = ("fastapi", "fastapi_offline", "uvicorn")
 
 
-def command(folder: str | Path, socket: str | Path, limits: Mapping[str, int]) -> list[str]:
-    """The command that serves a bundle, with these fields of `Limits`. Raises: PluginError when what it needs is not installed."""
+def command(folder: str | Path, socket: str | Path, limits: Mapping[str, int], engine: str = NATIVE) -> list[str]:
+    """The command that serves a bundle by one of its engines, with these fields of `Limits`.
+
+    Raises: PluginError when what it needs is not installed.
+    """
     if missing := [name for name in NEEDED if importlib.util.find_spec(name) is None]:
         raise PluginError(
             f"a model cannot be served: {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed",
@@ -42,7 +46,7 @@ def command(folder: str | Path, socket: str | Path, limits: Mapping[str, int]) -
         )
     # -P: what lies in the working directory must not shadow an installed module.
     program = [sys.executable, "-P", "-m", "ftkit.serving.server"]
-    return [*program, str(folder), str(socket), json.dumps(dict(limits))]
+    return [*program, str(folder), str(socket), engine, json.dumps(dict(limits))]
 
 
 def environment(threads: int = 0) -> dict[str, str]:
@@ -81,7 +85,7 @@ def death(code: int) -> str:
     return f"its server process was killed by {name}{memory}"
 
 
-def main(folder: str, socket: str, limits: str) -> None:
+def main(folder: str, socket: str, engine: str, limits: str) -> None:
     """Serve the bundle until told to stop."""
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
     import uvicorn
@@ -92,7 +96,7 @@ def main(folder: str, socket: str, limits: str) -> None:
 
     server = uvicorn.Server(
         uvicorn.Config(
-            application(Host(Path(folder), Limits(**json.loads(limits)))),
+            application(Host(Path(folder), Limits(**json.loads(limits)), engine)),
             uds=socket,
             log_config=None,
             access_log=False,

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal
 from ftkit.contracts import Deployment, Endpoint, Health
 from ftkit.errors import DeployError
 from ftkit.files import tail
+from ftkit.record import NATIVE
 from ftkit_local.endpoint import launch
 from ftkit_local.endpoint.client import NotRunning, ask, not_running
 from ftkit_local.endpoint.folder import Entry, Folder, State, check_name, endpoints
@@ -40,6 +41,8 @@ class LocalDeployer:
     """Texts that are computed together at most, when several requests wait."""
     max_waiting: int = 2048
     """Texts that may wait for the model; requests beyond that get status 503."""
+    engine: str = NATIVE
+    """Which of the bundle's engines answers: `native`, or one that backbone.engines made and the promotion tests passed."""
 
     def __post_init__(self) -> None:
         check_name(self.endpoint, "endpoint")
@@ -86,9 +89,10 @@ class LocalDeployer:
                 )
             entry = Entry(
                 name=deployment,
-                bundle_hash=self.folder.take(deployment, bundle),
+                bundle_hash=self.folder.take(deployment, bundle, self.engine),
                 threads=self.threads,
                 request_timeout=self.request_timeout,
+                engine=self.engine,
                 limits={"rows": self.max_rows, "batch": self.max_batch, "waiting": self.max_waiting},
             )
             ask(self.folder, "POST", "/deployments", asdict(entry))

@@ -82,7 +82,9 @@ class Child:
             stale.unlink(missing_ok=True)
         with self.folder.log(self.entry.name).open("ab") as output:
             self.process = await asyncio.create_subprocess_exec(
-                *server.command(f"deployments/{self.entry.name}/bundle", self.socket, self.entry.limits),
+                *server.command(
+                    f"deployments/{self.entry.name}/bundle", self.socket, self.entry.limits, self.entry.engine
+                ),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=output,
                 stderr=output,

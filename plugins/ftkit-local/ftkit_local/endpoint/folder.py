@@ -25,6 +25,7 @@ from typing import Any, Literal
 from ftkit import bundle as bundles
 from ftkit import files
 from ftkit.errors import DeployError
+from ftkit.record import NATIVE
 
 FORMAT = 1
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
@@ -45,6 +46,8 @@ class Entry:
     """Of its matrix products; 0 takes as many as there are cores."""
     request_timeout: float = 60.0
     limits: Mapping[str, int] = field(default_factory=dict)
+    engine: str = NATIVE
+    """Which of the bundle's engines answers."""
     proven: bool = False
     """It has been ready once: from then on it is restarted when it dies."""
 
@@ -166,13 +169,14 @@ class Folder:
         except FileNotFoundError:
             return ""
 
-    def take(self, deployment: str, bundle: Path) -> str:
+    def take(self, deployment: str, bundle: Path, engine: str = NATIVE) -> str:
         """Keep a bundle for a deployment, by hard links where the disk allows it; returns its hash.
 
-        Raises: DeployError for a bundle that was not let through, and for a full disk; BundleError for a damaged one.
+        Raises: DeployError for a bundle that was not let through on this engine, and for a full disk; BundleError for a
+        damaged one, or one without the engine.
         """
         target = self.bundle(deployment)
-        opened = bundles.cleared(bundle)
+        opened = bundles.cleared(bundle, engine)
         try:
             with files.whole_folder(target) as partial:
                 shutil.copytree(opened.folder, partial, dirs_exist_ok=True, copy_function=_link)
