@@ -10,18 +10,17 @@ import functools
 import math
 import queue
 import shutil
-import signal
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ftkit import confirm, errors, events, metrics
+from ftkit import confirm, events, metrics
 from ftkit.contracts import Emit, Trial, TrialState
 from ftkit.encoders.environment import process_environment
-from ftkit.errors import FtkitError, SearchError, StageError
-from ftkit_local import policies, study, usage
+from ftkit.errors import StageError
+from ftkit_local import failures, policies, study, usage
 from ftkit_local.process import Inbox, Surroundings, TrialProcess, end
 from ftkit_local.worker import clear, disk_full
 
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
 
 _LEAVING_SECONDS = 60
 """How long a worker that has said how its trial ended may take to exit."""
-_ALIKE = 3
-"""So many trials failing in the same way, and none getting further, end the search."""
 
 
 @dataclass
@@ -79,7 +76,7 @@ class Trials:
         """Every trial and repeat by number, those of an interrupted run included."""
         try:
             self._search()
-            self._check_success(self.ledger.trials())
+            failures.check_success(self.ledger)
             self._confirm()
         finally:
             end([running.process for _, running in sorted(self._running.items())])
@@ -165,7 +162,7 @@ class Trials:
             process = TrialProcess(job, log, surroundings, self._inbox)
         except OSError as error:
             if disk_full(error):
-                raise self._full() from error
+                raise failures.full(self.ledger) from error
             raise StageError(
                 f"the process of trial {number} cannot be started: {error.strerror or error}",
                 where=str(log),
@@ -251,11 +248,11 @@ class Trials:
         """A process is gone: the trial is finished, stopped, tried again or failed."""
         del self._running[running.number]
         killed = bool(running.process.killed)
-        said = running.ended or {"kind": "failed", "error": _cause(running.process, code), "hopeless": killed}
+        said = running.ended or {"kind": "failed", "error": failures.cause(running.process, code), "hopeless": killed}
         if said.get("full"):
-            raise self._full()
+            raise failures.full(self.ledger)
         if "raised" in said:
-            raise _rebuilt(*said["raised"])
+            raise failures.rebuilt(*said["raised"])
         if said["kind"] != "failed":
             self._end(running, said["kind"])
         elif running.attempt <= self.platform.retries and not said.get("hopeless"):
@@ -265,7 +262,8 @@ class Trials:
         else:
             clear(self.ledger.trial_folder(running.number))
             self._end(running, "failed", said["error"])
-            self._check_alike()
+            if not any(each.history for each in self._running.values()):
+                failures.check_alike(self.ledger)
 
     def _end(self, running: Running, state: TrialState, error: str = "") -> None:
         """Write a trial down for good, then remove the models it has beaten, or its own."""
@@ -299,55 +297,3 @@ class Trials:
         for trial in trials:
             if trial.number not in kept:
                 shutil.rmtree(self.ledger.trial_folder(trial.number) / "model", ignore_errors=True)
-
-    def _check_alike(self) -> None:
-        """End a search whose every trial fails in the same way; a kill may come of the values. Raises: SearchError."""
-        trials = self.ledger.trials()
-        if (
-            len(trials) >= _ALIKE
-            and all(trial.state == "failed" for trial in trials)
-            and len({trial.error for trial in trials}) == 1
-            and not trials[0].error.startswith("killed")
-            and not any(running.history for running in self._running.values())
-        ):
-            raise self._hopeless(trials, f"the first {len(trials)} trials failed in the same way: {trials[0].error}")
-
-    def _check_success(self, trials: Sequence[Trial]) -> None:
-        if not any(trial.state == "finished" for trial in trials):
-            failed = [trial for trial in trials if trial.state == "failed"]
-            last = f"; the last failure: {failed[-1].error}" if failed else ""
-            raise self._hopeless(trials, f"none of the {len(trials)} trials finished{last}")
-
-    def _hopeless(self, trials: Sequence[Trial], what: str) -> SearchError:
-        logs = [
-            str(self.ledger.trial_folder(trial.number) / "trial.log") for trial in trials if trial.state == "failed"
-        ]
-        more = f" and {len(logs) - 3} more" if len(logs) > 3 else ""
-        mend = f"Their logs: {', '.join(logs[:3])}{more}. " if logs else ""
-        return SearchError(what, where=self.ledger.run, mend=f"{mend}Mend the cause, then run again with --fresh.")
-
-    def _full(self) -> StageError:
-        return StageError(
-            "the disk is full; the search was stopped",
-            where=str(self.ledger.folder),
-            mend="Make room, then give the same command: every trial that came to its end is kept.",
-        )
-
-
-def _cause(process: TrialProcess, code: int) -> str:
-    """Why a process ended without a word, in one line."""
-    if process.killed:
-        return f"killed: {process.killed}"
-    words = process.last_words()[:300]
-    if code == -signal.SIGKILL:
-        return "killed (SIGKILL), probably out of memory"
-    if code < 0:
-        known = [each.name for each in signal.Signals if each == -code]
-        return f"killed by {known[0] if known else f'signal {-code}'}"
-    return f"its process ended with exit code {code}" + (f": {words}" if words else "")
-
-
-def _rebuilt(kind: str, what: str, where: str, mend: str) -> FtkitError:
-    """The error that a worker met and every other trial would meet too."""
-    found = getattr(errors, kind, StageError)
-    return found(what, where, mend)
