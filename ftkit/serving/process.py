@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from ftkit import files
 from ftkit.errors import DeployError
+from ftkit.record import NATIVE
 from ftkit.serving import server
 from ftkit.serving.request import Limits
 
@@ -64,12 +65,13 @@ class ServedModel:
         limits: Limits | None = None,
         threads: int = 0,
         *,
+        engine: str = NATIVE,
         patience: float = 300.0,
         timeout: float = 60.0,
     ) -> None:
         """Start it and wait until it is ready, for `patience` seconds; each request has `timeout` seconds.
 
-        `limits` and `threads` are by default those of the local endpoint.
+        `limits`, `threads` and `engine` are by default those of the local endpoint.
         """
         self.folder = folder
         self.limits = limits or Limits()
@@ -83,7 +85,7 @@ class ServedModel:
             begun = time.monotonic()
             with self._log.open("wb") as output:
                 self._process = subprocess.Popen(
-                    server.command(folder.absolute(), self._socket, asdict(self.limits)),
+                    server.command(folder.absolute(), self._socket, asdict(self.limits), engine),
                     stdin=subprocess.PIPE,
                     stdout=output,
                     stderr=output,
@@ -167,17 +169,19 @@ class ServedModel:
                 self._connection.request(method, path, body, headers)
             said = self._connection.getresponse()
             content = said.read()
+            if said.status != 200:  # a server that failed, or did not read all of a request, closes the connection
+                self._connection.close()
+                self._connection = None
         except TimeoutError as error:
-            tail = self._tail()
-            self._end(patience=0)  # it hangs
-            raise DeployError(f"the server did not answer within {self.timeout:g} s{tail}", str(self.folder)) from error
+            hanging = self._error(f"the server did not answer within {self.timeout:g} s")
+            self._end(patience=0)
+            raise hanging from error
         except (OSError, http.client.HTTPException) as error:
             self._connection = None
             with suppress(subprocess.TimeoutExpired):  # its end is seen on the connection before it is one
                 self._process.wait(END)
                 raise self._dead() from error
-            reason = str(error) or type(error).__name__
-            raise DeployError(f"the server broke the connection: {reason}{self._tail()}", str(self.folder)) from error
+            raise self._error(f"the server broke the connection: {error or type(error).__name__}") from error
         seconds = time.perf_counter() - begun
         try:
             value = json.loads(content)
@@ -199,7 +203,7 @@ class ServedModel:
             if not self.alive:
                 raise self._dead()
             if time.monotonic() > deadline:
-                raise DeployError(f"the server did not become ready in time: {reason}{self._tail()}", str(self.folder))
+                raise self._error(f"the server did not become ready in time: {reason}")
             time.sleep(pause)
             pause = min(pause * 1.3, 0.2)
 
@@ -212,11 +216,11 @@ class ServedModel:
         return "it does not answer", "starting"
 
     def _dead(self) -> DeployError:
-        return DeployError(f"{server.death(self._process.wait())}{self._tail()}", str(self.folder))
+        return self._error(server.death(self._process.wait()))
 
-    def _tail(self) -> str:
+    def _error(self, what: str) -> DeployError:
         lines = self.log(10)
-        return f"; its log ends:\n{lines}" if lines else ""
+        return DeployError(what, str(self.folder), f"The server's log ends:\n{lines}" if lines else "")
 
     def _end(self, patience: float = END) -> None:
         if self._connection is not None:
@@ -236,9 +240,10 @@ class ServedModel:
 class Serving:
     """Keeps one server of a bundle for all who ask: started when first asked for, and anew when it is gone."""
 
-    def __init__(self, folder: Path, threads: int = 0) -> None:
+    def __init__(self, folder: Path, threads: int = 0, engine: str = NATIVE) -> None:
         self.folder = folder
         self.threads = threads
+        self.engine = engine
         self._running: ServedModel | None = None
 
     def __enter__(self) -> Serving:
@@ -251,7 +256,7 @@ class Serving:
         """A server that lives. Raises: DeployError when the bundle cannot be served; PluginError."""
         if self._running is None or not self._running.alive:
             self.close()
-            self._running = ServedModel(self.folder, threads=self.threads)
+            self._running = ServedModel(self.folder, threads=self.threads, engine=self.engine)
         return self._running
 
     def close(self) -> None:
@@ -262,12 +267,12 @@ class Serving:
 
 
 @contextmanager
-def serving(contender: Contender) -> Iterator[Serving]:
-    """The servers of a contender: those of its gate, or, outside one, those of this block alone."""
-    if contender.serving is not None:
+def serving(contender: Contender, engine: str = NATIVE) -> Iterator[Serving]:
+    """The servers of a contender: those of its gate, or, outside one and for other engines, those of this block alone."""
+    if contender.serving is not None and contender.serving.engine == engine:
         yield contender.serving
         return
-    with Serving(contender.bundle) as own:
+    with Serving(contender.bundle, contender.serving.threads if contender.serving else 0, engine) as own:
         yield own
 
 

@@ -40,6 +40,8 @@ class Unruly:
         self.inner, self.classes = inner, inner.classes
 
     def probabilities(self, texts):
+        if "raise" in texts:
+            raise RuntimeError("cannot bear this")
         if "die" in texts:
             os.kill(os.getpid(), signal.SIGKILL)
         if "hang" in texts:
@@ -123,6 +125,8 @@ def test_what_is_refused_is_an_answer_too(served: ServedModel) -> None:
     assert answer.refusal.startswith("400: the body is not JSON")
     too_large = served.invoke(b" " * (Limits().size + 1))
     assert too_large.status == 413
+    failed = served.invoke({"data": [{"text": "raise"}]})
+    assert failed.refusal == "500: the server failed on this request: RuntimeError"
     assert served.invoke({"data": [{"text": GOOD}]}).refusal == ""
 
 
@@ -164,7 +168,7 @@ def test_a_server_that_dies_on_a_request_says_how_and_the_next_who_asks_gets_ano
     with Serving(bundle.folder, threads=1) as shared:
         first = shared.get()
         assert shared.get() is first
-        with pytest.raises(DeployError, match=r"killed by SIGKILL.*its log ends"):
+        with pytest.raises(DeployError, match=r"(?s)killed by SIGKILL.*log ends.*ready after"):
             first.invoke({"data": [{"text": "die"}]})
         assert not first.alive
         second = shared.get()
