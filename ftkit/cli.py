@@ -13,12 +13,14 @@ import click
 
 from ftkit import __version__, files
 from ftkit.commands import Ending
+from ftkit.commands.compare import compare
 from ftkit.commands.completion import completion
 from ftkit.commands.endpoint import endpoint
 from ftkit.commands.installed import options, plugins
 from ftkit.commands.models import models, predict
 from ftkit.commands.promote import promote
 from ftkit.commands.recipes import check, plan, schema
+from ftkit.commands.report import report
 from ftkit.commands.run import run
 from ftkit.commands.runs import runs
 from ftkit.display import failures, terminal
@@ -51,7 +53,22 @@ def commands() -> None:
     """Carry a text classifier from raw data to live traffic by one recipe."""
 
 
-for command in (run, check, plan, schema, plugins, options, runs, promote, models, predict, endpoint, completion):
+for command in (
+    run,
+    check,
+    plan,
+    schema,
+    plugins,
+    options,
+    runs,
+    report,
+    compare,
+    promote,
+    models,
+    predict,
+    endpoint,
+    completion,
+):
     commands.add_command(command)
 
 

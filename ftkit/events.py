@@ -186,6 +186,13 @@ class TrafficMoved(Event):
 
 
 @dataclass(frozen=True)
+class ReportWritten(Event):
+    """The page that shows the run is there."""
+
+    path: str
+
+
+@dataclass(frozen=True)
 class RunFinished(Event):
     run: str
     promoted: bool

@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from ftkit import bundle as bundles
-from ftkit import endpoints, events, gate
+from ftkit import endpoints, events, gate, report
 from ftkit import ledger as ledgers
 from ftkit import record as records
 from ftkit.bundle import Bundle
@@ -151,6 +151,7 @@ def promote(run: str, emit: Emit, override: str | None = None) -> Outcome:
             plan.registry.track(kin)
         version, endpoint, deployment = release(plan, ledger, emit, bundle, kin)
         outcome = conclude(ledger, trials, best, bundle, tested, version, endpoint, deployment)
+        report.tell(ledger, emit)
         emit(events.RunFinished(ledger.run, True, outcome.exit_code, time.monotonic() - begun))
         return outcome
 

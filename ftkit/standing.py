@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import tomllib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ftkit.ledger import Ledger
+if TYPE_CHECKING:
+    from ftkit.ledger import Ledger
 
 
 def state(ledger: Ledger) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from ftkit import report, standing
 from ftkit.commands import as_json, completer, print_json, run_names
 from ftkit.display import terminal, words
 
@@ -40,37 +40,8 @@ def runs(name: str | None, json_: bool) -> None:
         terminal.table(("run", "began", "state", "trials", "best"), rows)
 
 
-def state(ledger: Ledger) -> str:
-    """How a run stands: running, interrupted, failed, promoted or not promoted."""
-    finished = ledger.fact("finished")
-    if finished:
-        return "promoted" if finished.get("promoted") else "not promoted"
-    if _alive(ledger):
-        return "running"
-    return "failed" if ledger.failure else "interrupted"
-
-
-def _alive(ledger: Ledger) -> bool:
-    """Whether a process carries out the run right now."""
-    import filelock
-
-    try:
-        os.kill(int((ledger.folder / ".pid").read_text()), 0)
-    except PermissionError:
-        return True
-    except (OSError, ValueError):
-        return False
-    # The process is there, but may be at something else by now. Only then is the lock tried: trying it could
-    # otherwise get in the way of a run that is just beginning.
-    try:
-        with filelock.FileLock(ledger.folder / ".lock", timeout=0):
-            return False
-    except (filelock.Timeout, OSError):
-        return True
-
-
 def _described(ledger: Ledger) -> dict[str, Any]:
-    trials, metric = ledger.trials(), _metric(ledger)
+    trials, metric = ledger.trials(), standing.metric(ledger)
     selected = ledger.fact("selected") or {}
     best = next((each for each in trials if each.number == selected.get("number")), None)
     tested, deployed = _tested(ledger), ledger.fact("deployed") or {}
@@ -78,7 +49,7 @@ def _described(ledger: Ledger) -> dict[str, Any]:
     return {
         "run": ledger.run,
         "began": (ledger.fact("started") or {}).get("at", ""),
-        "state": state(ledger),
+        "state": standing.state(ledger),
         "trials": len(trials),
         "failed_trials": sum(each.state == "failed" for each in trials),
         "best": f"{metric} {words.score(best.metrics.get(metric))}" if best else "",
@@ -89,6 +60,7 @@ def _described(ledger: Ledger) -> dict[str, Any]:
         "endpoint": deployed.get("endpoint"),
         "deployment": deployed.get("deployment"),
         "bundle": str(bundle) if bundle.is_dir() else None,
+        "report": str(ledger.folder / report.NAME) if (ledger.folder / report.NAME).is_file() else None,
         "folder": str(ledger.folder),
     }
 
@@ -104,7 +76,11 @@ def _detail(ledger: Ledger) -> None:
     rows += [(each["test"], f"{each['status']}: {each['sentence']}") for each in tested.get("verdicts", [])]
     if overridden := ledger.fact("overridden"):
         rows.append(("override", f"by {overridden['by']}, {_when(overridden['at'])}: {overridden['reason']}"))
-    rows += [(key, str(said[key])) for key in ("version", "endpoint", "deployment", "bundle", "folder") if said[key]]
+    rows += [
+        (key, str(said[key]))
+        for key in ("version", "endpoint", "deployment", "bundle", "report", "folder")
+        if said[key]
+    ]
     width = max(len(label) for label, _ in rows)
     for label, text in rows:
         terminal.write(f"{label:<{width}}  {text}")
@@ -153,22 +129,11 @@ def _spreads(ledger: Ledger) -> list[Spread]:
     """What the repeated configurations came to, as far as the run has got."""
     from ftkit.confirm import spreads
 
-    return spreads(ledger.trials(), _metric(ledger))
+    return spreads(ledger.trials(), standing.metric(ledger))
 
 
 def _tested(ledger: Ledger) -> dict[str, Any]:
     return ledger.fact("tested") or {}
-
-
-def _metric(ledger: Ledger) -> str:
-    """The metric the run's recipe judges by, whether or not its plugins are still installed."""
-    import tomllib
-
-    try:
-        with (ledger.folder / "recipe.toml").open("rb") as file:
-            return str(tomllib.load(file).get("search", {}).get("metric", "macro_f1"))
-    except (OSError, ValueError, AttributeError):
-        return "macro_f1"
 
 
 def _when(stamp: str) -> str:

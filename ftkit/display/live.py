@@ -131,6 +131,9 @@ def said(event: events.Event, board: Board) -> Iterator[RenderableType]:
             yield _indented(f"{verdict.test}: {verdict.sentence}", "", f"{mark} ", style)
         case events.PromotionDecided(promoted, sentence):
             yield _indented(sentence, "bold green" if promoted else "bold red")
+        case events.ReportWritten(path):
+            yield _line(("\nreport", "bold cyan"))
+            yield _indented(path)
         case events.RunFinished():
             pass  # the summary says it
         case _:

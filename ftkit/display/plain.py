@@ -129,6 +129,8 @@ def decisions(event: events.Event) -> Iterator[str]:
             yield f"deploy: {deployment} {step}{': ' + words.beginning(detail, 200) if detail else ''}"
         case events.TrafficMoved(endpoint, shares):
             yield f"deploy: traffic of {endpoint}: {words.traffic(shares)}"
+        case events.ReportWritten(path):
+            yield f"report: {path}"
         case events.RunFinished(run, promoted, _, seconds):
             yield f"run {run}: {'promoted' if promoted else 'not promoted'} after {words.duration(seconds)}"
         case _:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import IO, Any
 
-from ftkit import confirm
+from ftkit import confirm, report
 from ftkit.contracts import Endpoint, Outcome, Trial
 from ftkit.display import plain, terminal, words
 from ftkit.display.plain import metrics_of
@@ -74,6 +74,8 @@ def as_json(outcome: Outcome, endpoint: Endpoint | None) -> dict[str, Any]:
     said = {"event": "outcome", **terminal.machine(outcome), "exit_code": outcome.exit_code}
     said["endpoint"] = terminal.machine(endpoint)
     live = endpoint is not None and endpoint.url and endpoint.traffic
+    page = outcome.folder / report.NAME
+    said["report"] = str(page) if page.is_file() else None
     said["curl"] = curl(endpoint, sample(outcome.bundle)) if endpoint is not None and live else None
     return said
 
@@ -94,6 +96,8 @@ def _rows(outcome: Outcome, metric: str, endpoint: Endpoint | None) -> list[tupl
     if endpoint is not None:
         rows.append(("endpoint", f"{endpoint.name} at {endpoint.url or 'no address yet'}"))
         rows.append(("traffic", words.traffic(endpoint.traffic)))
+    if (page := outcome.folder / report.NAME).is_file():
+        rows.append(("report", str(page)))
     rows.append(("details", f"ftkit runs {outcome.run}"))
     return rows
 

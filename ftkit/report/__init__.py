@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ftkit import files
-from ftkit.errors import LedgerError
+from ftkit.errors import FtkitError, LedgerError
+from ftkit.events import Emit, Noticed, ReportWritten
 from ftkit.ledger import Ledger
+
+if TYPE_CHECKING:
+    from ftkit.report.facts import Facts
 
 NAME = "report.html"
 
@@ -31,3 +36,35 @@ def write(ledger: Ledger, path: Path | None = None, state: str | None = None) ->
             mend="Make room or mend the permissions, or name another file with `ftkit report RUN --out PATH`.",
         ) from error
     return path
+
+
+def summary(facts: Facts) -> dict[str, Any]:
+    """The report in a few values, for machines."""
+    winner = facts.winner
+    return {
+        "run": facts.run,
+        "state": facts.state,
+        "metric": facts.metric,
+        "trials": len(facts.trials),
+        "selected": winner.number if winner is not None else None,
+        "validation": dict(winner.metrics) if winner is not None else {},
+        "test": dict(facts.tested.get("metrics") or {}),
+        "verdicts": {each.test: each.status for each in facts.verdicts},
+        "sentence": facts.failure or str(facts.tested.get("sentence", "")),
+        "champion": facts.champion or None,
+        "override": dict(facts.override) or None,
+        "bundle": facts.bundle or None,
+        "record": facts.record.digest if facts.record is not None else None,
+        "seconds": facts.seconds,
+    }
+
+
+def tell(ledger: Ledger, emit: Emit) -> None:
+    """Write the report of a run that has just come to its end; a report that fails does not fail the run."""
+    try:
+        path = write(ledger, state=None if ledger.finished else "failed")
+    except Exception as error:  # whatever it is, the run's own result stands
+        said = error.what if isinstance(error, FtkitError) else f"{type(error).__name__}: {error}"
+        emit(Noticed(f"The report is missing: {said}. `ftkit report {ledger.run}` makes it.", warning=True))
+    else:
+        emit(ReportWritten(str(path)))

@@ -18,6 +18,8 @@ WORK = 5_000_000
 PARTS = 60
 """Parts of the test rows that are shown."""
 BINS = 10
+FEW = 100
+"""Rows below which there are half as many bins."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,12 @@ class Flips:
     agree: int
 
 
-def scored(answers: Answers, resamples: int = 1000) -> list[Row]:
+def resamples(rows: int) -> int:
+    """How often to resample so many rows."""
+    return max(200, min(1000, WORK // max(rows, 1)))
+
+
+def scored(answers: Answers) -> list[Row]:
     """Every metric, with intervals."""
     return [
         _compared(
@@ -93,13 +100,12 @@ def scored(answers: Answers, resamples: int = 1000) -> list[Row]:
             answers.champion,
             answers.labels,
             answers.seed,
-            resamples,
         )
         for metric in metrics.METRICS
     ]
 
 
-def sliced(answers: Answers, metric: str, resamples: int = 1000) -> list[Row]:
+def sliced(answers: Answers, metric: str) -> list[Row]:
     """The metric on each part of the test rows: by class, by text length, by columns with few values."""
     found = parts.groups(answers.data, classes=True, lengths=4, columns=None, max_values=12)[:PARTS]
     rows = []
@@ -108,7 +114,7 @@ def sliced(answers: Answers, metric: str, resamples: int = 1000) -> list[Row]:
         theirs = None
         if answers.champion is not None:
             theirs, _, _ = parts.view(metric, group, answers.champion, answers.labels)
-        rows.append(_compared(group.title, used, mine, theirs, labels, answers.seed, resamples, len(group.rows)))
+        rows.append(_compared(group.title, used, mine, theirs, labels, answers.seed, len(group.rows)))
     return rows
 
 
@@ -119,7 +125,6 @@ def _compared(
     theirs: np.ndarray | None,
     labels: np.ndarray,
     seed: int,
-    resamples: int,
     rows: int | None = None,
 ) -> Row:
     """One metric with its interval, beside the champion's and the paired difference."""
@@ -127,11 +132,11 @@ def _compared(
     value = metrics.score(metric, mine, labels)
     if math.isnan(value):
         return Row(title, metric, rows, Measure(value))
-    resamples = max(200, min(resamples, WORK // max(len(labels), 1)))
+    often = resamples(len(labels))
     if theirs is None:
-        low, high = metrics.interval(metric, mine, labels, seed=seed, resamples=resamples)
+        low, high = metrics.interval(metric, mine, labels, seed=seed, resamples=often)
         return Row(title, metric, rows, Measure(value, low, high))
-    pair = pairs.paired(metric, mine, theirs, labels, seed=seed, resamples=resamples)
+    pair = pairs.paired(metric, mine, theirs, labels, seed=seed, resamples=often)
     return Row(
         title,
         metric,
@@ -166,7 +171,7 @@ class Bins:
 def reliable(probabilities: np.ndarray, labels: np.ndarray) -> Bins:
     """How certain the answers are and how often they are right."""
     certainty, right = probabilities.max(axis=1), (probabilities.argmax(axis=1) == labels).astype(float)
-    placed = reliability.binned(certainty, BINS)
+    placed = reliability.binned(certainty, BINS if len(labels) >= FEW else BINS // 2)
     rows, sure, hit = reliability.means(certainty, right, placed)
     error = reliability.weighted(certainty, right, placed)
     return Bins(rows, sure, hit, error, reliability.brier(probabilities, labels))

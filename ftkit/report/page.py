@@ -87,7 +87,7 @@ def _template() -> Template:
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {
-        "score": words.score,
+        "score": lambda value: words.score(value).replace("-", "−"),
         "signed": signed,
         "percent": percent,
         "duration": words.duration,

@@ -92,8 +92,8 @@ def changed(facts: Facts, answers: Answers, flips: read.Flips) -> dict[str, Any]
     said += f"; {flips.other:,} more are wrong in different ways. " if flips.other else ". "
     if flips.fixed.total + flips.broken.total:
         said += (
-            f"If both were equally good, chance would part the fixed and the broken ones at least so unevenly with "
-            f"probability {flips.p:.2g} (McNemar's exact test)."
+            f"Were both equally good, a split as uneven as this would come about by chance with probability "
+            f"{flips.p:.2g} (McNemar's exact test)."
         )
     return {"said": said, "fixed": flips.fixed, "broken": flips.broken}
 

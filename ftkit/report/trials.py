@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Sequence
 from typing import Any
 
 from ftkit import metrics
+from ftkit.confirm import spreads
 from ftkit.contracts import Trial
 from ftkit.display import words
 from ftkit.report import drawings
@@ -85,29 +85,14 @@ def _trial(trial: Trial, names: Sequence[str], facts: Facts) -> dict[str, Any]:
 
 
 def _repeats(trials: Sequence[Trial], facts: Facts) -> list[dict[str, Any]]:
-    """Trials that were trained again with other seeds: mean and spread over the seeds."""
-    groups: dict[int, list[float]] = {}
-    for each in trials:
-        first = each.number if each.repeats is None else each.repeats
-        value = each.metrics.get(facts.metric)
-        if each.state == "finished" and value is not None and math.isfinite(value):
-            groups.setdefault(first, []).append(float(value))
-    again = {each.repeats for each in trials if each.repeats is not None}
-    by_number = {each.number: each for each in trials}
-    chosen = facts.winner
-    found = [
+    """Trials that were trained again with other seeds, the best mean first."""
+    winner = facts.winner
+    chosen = (winner.number, winner.repeats) if winner is not None else ()
+    return [
         {
-            "number": number,
-            "chosen": chosen is not None and number in (chosen.number, chosen.repeats),
-            "settings": words.values(by_number[number].values, 40) if number in by_number else "",
-            "seeds": len(values),
-            "mean": statistics.fmean(values),
-            "low": min(values),
-            "high": max(values),
-            "deviation": statistics.stdev(values) if len(values) > 1 else math.nan,
+            "spread": each,
+            "chosen": each.number in chosen,
+            "settings": words.values(each.values, 40),
         }
-        for number, values in groups.items()
-        if number in again
+        for each in spreads(trials, facts.metric)
     ]
-    sign = -1 if metrics.GREATER_IS_BETTER.get(facts.metric, True) else 1
-    return sorted(found, key=lambda each: sign * each["mean"])

@@ -55,6 +55,12 @@ def decision(facts: Facts, verdicts: Sequence[Mapping[str, Any]]) -> dict[str, A
         sentences.append("What it had finished is kept and shown here; the same command goes on from there.")
     if facts.state not in ("promoted", "not promoted") and tested:
         sentences.append(f"The promotion tests had decided: {tested}")
+    if (
+        facts.state == "failed"
+        and not facts.tested.get("promoted")
+        and any(each["status"] == "error" for each in against)
+    ):
+        title, sentences = "Not promoted", [capital(printable(facts.failure.removeprefix("Not promoted: ")))]
     if facts.override:
         title, mark, tone = "Promoted by override", "!", "warn"
     return {

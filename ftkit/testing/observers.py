@@ -148,6 +148,7 @@ def sample_run() -> list[events.Event]:
         events.DeploymentChanged("reviews", "v3", "became ready", "after 2.1 s"),
         events.StageFailed("deploy", 3.0, "the smoke test got no answer"),
         events.TrafficMoved("reviews", {"v3": 100}),
+        events.ReportWritten("/runs/sample-20250101-120000/report.html"),
         events.RunFinished("sample-20250101-120000", True, 0, 25.0),
     ]
 

@@ -1,0 +1,238 @@
+"""Two runs side by side: what their recipes, data, winners, test metrics and verdicts have in common, and what not."""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ftkit import metrics, pairs
+from ftkit.report.answers import resamples
+from ftkit.report.facts import Answers, Facts
+from ftkit.wording import capital
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True)
+class Change:
+    """A value that is not the same in both runs; None where one has none."""
+
+    key: str
+    one: Any
+    other: Any
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One metric of both runs; the difference is the second less the first."""
+
+    metric: str
+    one: float | None
+    other: float | None
+    difference: float | None
+    low: float | None = None
+    """The 95 % interval of the difference, by resampling the rows in pairs; None where the rows are not the same."""
+    high: float | None = None
+
+    @property
+    def told(self) -> str:
+        """What the difference comes to: `better`, `worse`, `not told apart`, or nothing where rows differ."""
+        if self.low is None or self.high is None:
+            return ""
+        if self.low <= 0 <= self.high:
+            return "not told apart"
+        return "better" if (self.low > 0) == metrics.GREATER_IS_BETTER[self.metric] else "worse"
+
+
+@dataclass(frozen=True)
+class Flipped:
+    """Test rows whose answers differ between the runs."""
+
+    rows: int
+    agree: int
+    fixed: int
+    """Wrong in the first run, right in the second."""
+    broken: int
+    p: float
+    """McNemar's exact test of fixed against broken."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Everything two runs can be compared by."""
+
+    one: Facts
+    other: Facts
+    recipe: Sequence[Change]
+    data: Sequence[Change]
+    same_data: bool
+    winners: Sequence[Change]
+    validation: Sequence[Scored]
+    test: Sequence[Scored]
+    flipped: Flipped | None
+    verdicts: Sequence[Change]
+    stages: Sequence[Change]
+    notes: Sequence[str]
+    """What cannot be compared, and why, a sentence each."""
+
+
+def compare(one: Facts, other: Facts) -> Comparison:
+    """Put two runs side by side, as far as both came."""
+    apart = _apart(one, other)
+    paired = one.answers is not None and other.answers is not None and not apart
+    return Comparison(
+        one=one,
+        other=other,
+        recipe=_changes(_flat(_table(one.recipe)), _flat(_table(other.recipe))),
+        data=_changes(_data(one), _data(other)),
+        same_data=one.data is not None and other.data is not None and one.data.fingerprint == other.data.fingerprint,
+        winners=_changes(_winner(one), _winner(other), every=True),
+        validation=_scored(_validation(one), _validation(other)),
+        test=_paired(one.answers, other.answers) if paired else _scored(_tested(one), _tested(other)),
+        flipped=_flipped(one.answers, other.answers) if paired else None,
+        verdicts=_changes(_verdicts(one), _verdicts(other), every=True),
+        stages=_changes(dict(one.stages), dict(other.stages), every=True),
+        notes=list(_notes(one, other, apart)),
+    )
+
+
+def _notes(one: Facts, other: Facts, apart: str) -> Iterator[str]:
+    for each in (one, other):
+        if not each.tested:
+            yield f"{each.run} has not come to its promotion tests ({each.state}), so it has no test metrics."
+        elif each.answers is None:
+            yield f"{each.run}: {each.missing}"
+    if apart:
+        yield (
+            f"{capital(apart)}: the test metrics are those of different rows, and a difference between them may be one "
+            f"of the rows. No row can be compared."
+        )
+    if one.metric != other.metric:
+        yield f"The searches looked for different metrics: {one.metric} and {other.metric}."
+
+
+def _apart(one: Facts, other: Facts) -> str:
+    """Why the test rows of both runs cannot be compared one by one; empty when they are the same."""
+    first, second = one.answers, other.answers
+    if first is None or second is None:
+        if one.data is not None and other.data is not None and one.data.fingerprint != other.data.fingerprint:
+            return "the runs have different data"
+        return ""
+    if first.data.classes != second.data.classes:
+        return "the runs have different classes"
+    mine, theirs = first.data.test, second.data.test
+    if list(mine.texts) != list(theirs.texts) or list(mine.labels) != list(theirs.labels):
+        return "the runs have different test rows"
+    return ""
+
+
+def _paired(one: Answers | None, other: Answers | None) -> list[Scored]:
+    assert one is not None and other is not None
+    found = []
+    for metric in metrics.METRICS:
+        first, second = (metrics.score(metric, each.candidate, one.labels) for each in (one, other))
+        if math.isnan(first) or math.isnan(second):
+            found.append(Scored(metric, _value(first), _value(second), None))
+            continue
+        pair = pairs.paired(
+            metric, other.candidate, one.candidate, one.labels, seed=one.seed, resamples=resamples(len(one.labels))
+        )
+        sign = 1 if metrics.GREATER_IS_BETTER[metric] else -1
+        low, high = sorted(sign * each for each in pair.interval(0.95))
+        found.append(Scored(metric, first, second, second - first, _value(low), _value(high)))
+    return found
+
+
+def _flipped(one: Answers | None, other: Answers | None) -> Flipped:
+    assert one is not None and other is not None
+    first, second = _right(one), _right(other)
+    fixed, broken = int((second & ~first).sum()), int((first & ~second).sum())
+    agree = int((one.candidate.argmax(axis=1) == other.candidate.argmax(axis=1)).sum())
+    return Flipped(len(one.labels), agree, fixed, broken, pairs.mcnemar(fixed, broken))
+
+
+def _right(answers: Answers) -> np.ndarray:
+    return answers.candidate.argmax(axis=1) == answers.labels
+
+
+def _scored(one: Mapping[str, float], other: Mapping[str, float]) -> list[Scored]:
+    names = [name for name in metrics.METRICS if name in one or name in other]
+    found = []
+    for name in names:
+        first, second = _value(one.get(name)), _value(other.get(name))
+        difference = second - first if first is not None and second is not None else None
+        found.append(Scored(name, first, second, difference))
+    return found
+
+
+def _value(value: float | None) -> float | None:
+    return None if value is None or math.isnan(value) else float(value)
+
+
+def _validation(facts: Facts) -> Mapping[str, float]:
+    return facts.winner.metrics if facts.winner is not None else {}
+
+
+def _tested(facts: Facts) -> Mapping[str, float]:
+    return facts.tested.get("metrics") or {}
+
+
+def _winner(facts: Facts) -> dict[str, Any]:
+    if facts.winner is None:
+        return {}
+    winner = facts.winner
+    return {"trial": winner.number, **winner.values, "seed": winner.seed, "epoch": winner.epoch}
+
+
+def _verdicts(facts: Facts) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for each in facts.verdicts:
+        name, count = each.test, 2
+        while name in found:  # a recipe may ask for one test twice
+            name, count = f"{each.test} ({count})", count + 1
+        found[name] = each.status
+    return found
+
+
+def _data(facts: Facts) -> dict[str, Any]:
+    report = facts.data
+    if report is None:
+        return {}
+    sizes = {f"{name} rows": sum(counts.values()) for name, counts in report.counts.items()}
+    classes = ", ".join(facts.classes)
+    return {"source": report.source, "classes": classes, **sizes, "fingerprint": report.fingerprint[:16]}
+
+
+def _table(recipe: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(recipe)
+    except ValueError:
+        return {}
+
+
+def _flat(value: Any, key: str = "") -> dict[str, Any]:
+    """A recipe's values by dotted key, as `--set` names them."""
+    inner: Iterator[tuple[Any, Any]] | None = None
+    if isinstance(value, Mapping) and value:
+        inner = iter(value.items())
+    elif isinstance(value, list) and any(isinstance(each, Mapping) for each in value):
+        inner = iter(enumerate(value))
+    if inner is None:
+        return {key: value}
+    found: dict[str, Any] = {}
+    for name, each in inner:
+        found |= _flat(each, f"{key}.{name}" if key else str(name))
+    return found
+
+
+def _changes(one: Mapping[str, Any], other: Mapping[str, Any], every: bool = False) -> list[Change]:
+    """Keys whose values differ, or every key."""
+    return [
+        Change(key, one.get(key), other.get(key))
+        for key in dict.fromkeys([*one, *other])
+        if every or one.get(key) != other.get(key)
+    ]

@@ -1,0 +1,172 @@
+"""Runs to report on: real data, real models, and a journal as a run writes it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ftkit import bundle, ledger, metrics
+from ftkit.contracts import Data, Split, Trial
+from ftkit.ledger import Ledger
+from ftkit.testing.toys import ToyReviews, ToyWords
+
+RECIPE = """\
+name = "toy"
+seed = 7
+
+[search]
+metric = "macro_f1"
+trials = 3
+"""
+
+Make = Callable[..., Ledger]
+
+VERDICTS = (
+    {"test": "metric-floor", "status": "passed", "sentence": "macro F1 0.8 meets the floor", "numbers": {"value": 0.8}},
+    {"test": "beats-champion", "status": "failed", "sentence": "not better", "numbers": {"difference": -0.01}},
+    {"test": "broken", "status": "error", "sentence": "it broke off: ValueError: no rows", "numbers": {}},
+    {"test": "agreement", "status": "not applicable", "sentence": "nothing to compare", "numbers": {}},
+)
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    """Makes runs in this test's own home."""
+    return maker(tmp_path)
+
+
+def maker(folder: Path) -> Make:
+    """A function that makes runs; its `upto` is the last thing that happened to one."""
+
+    def made(
+        upto: str = "finished",
+        *,
+        recipe: str = RECIPE,
+        data: Data | None = None,
+        trials: Sequence[Trial] | None = None,
+        verdicts: Sequence[dict[str, Any]] = VERDICTS,
+        champion: bool = True,
+        weaker: float = 0.05,
+    ) -> Ledger:
+        book, _ = ledger.begin("toy", recipe, fresh=True)
+        data = data or ToyReviews().load(7, lambda _: None)
+        book.append("environment", python="3.11.0", cores=2, memory_mb=24000, versions={"ftkit": "0.1.0"}, gpus=[])
+        book.store_data(data)
+        book.append("stage", stage="data", seconds=0.5)
+        if upto == "data":
+            return book
+        for trial in trials if trials is not None else make_trials():
+            book.append("trial-started", number=trial.number, values=dict(trial.values), seed=trial.seed)
+            book.record_trial(trial)
+        if upto == "trials":
+            return book
+        if upto == "failed":
+            book.append("failed", error="the disk is full")
+            return book
+        book.append("stage", stage="search", seconds=12.0)
+        candidate = fitted(data, 2.0)
+        made = bundle.write(
+            book.folder / "bundle",
+            model=saved(candidate, folder / f"model-{book.run}"),
+            classes=data.classes,
+            backbone={"use": "toy-words"},
+            recipe=recipe,
+            card="# toy\n",
+            sample_texts=[data.valid.texts[0]],
+            about={"run": book.run},
+        )
+        book.append("selected", number=0, bundle=made.hash)
+        if upto == "selected":
+            return book
+        found = {"candidate": candidate.probabilities(data.test.texts)}
+        if champion:
+            found["champion"] = fitted(data, weaker).probabilities(data.test.texts)
+        book.store_predictions(found)
+        book.append(
+            "tested",
+            bundle=made.hash,
+            champion="c0" * 32 if champion else None,
+            champion_version="3" if champion else None,
+            tests=[],
+            promoted=False,
+            sentence="Not promoted: beats-champion failed; broken gave no verdict.",
+            verdicts=[{"figure": None, **each} for each in verdicts],
+            metrics=metrics.scores(found["candidate"], np.asarray(data.test.labels)),
+            by="someone",
+        )
+        if upto == "tested":
+            return book
+        book.append("finished", promoted=False, exit_code=5)
+        return book
+
+    return made
+
+
+def fitted(data: Data, learning_rate: float) -> Any:
+    return ToyWords(learning_rate=learning_rate).fit(data.without_test(), 7, lambda *_, **__: True)
+
+
+def saved(classifier: Any, folder: Path) -> Path:
+    folder.mkdir()
+    classifier.save(folder)
+    return folder
+
+
+def make_trials(count: int = 3, **more: Any) -> list[Trial]:
+    """Trials with curves: the first is the best, and each third one was stopped."""
+    found = []
+    for number in range(count):
+        state = "stopped" if number % 3 == 2 else "finished"
+        epochs = 2 if state == "stopped" else 4
+        curve = [0.9 - 0.4 / epoch - 0.3 * number / count for epoch in range(1, epochs + 1)]
+        history = [{"epoch": epoch, "macro_f1": value} for epoch, value in enumerate(curve, 1)]
+        values = {"learning_rate": 10.0 ** -(number % 5), "decay": 0.01 * (number % 2), "kind": "ab"[number % 2]}
+        found.append(
+            Trial(
+                number,
+                values,
+                7,
+                state,  # type: ignore[arg-type]
+                history,
+                {"macro_f1": curve[-1], "accuracy": curve[-1]},
+                epochs,
+                10.0 + number,
+                resources={"memory_peak_mb": 120.0},
+                folder=f"trials/{number:03d}",
+            )
+        )
+    return [replace(each, **more) for each in found] if more else found
+
+
+def with_texts(data: Data, texts: Sequence[str]) -> Data:
+    """The same data with these texts as the first of its test rows."""
+    test = data.test
+    return replace(data, test=Split((*texts, *test.texts[len(texts) :]), test.labels, test.columns))
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """A headless Chromium; tests that need it skip without one, unless FTKIT_REQUIRE_BROWSER asks for it."""
+    required = bool(os.environ.get("FTKIT_REQUIRE_BROWSER"))
+    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        if required:
+            raise
+        pytest.skip("needs playwright: pip install ftkit[development]")
+    if path is None:
+        if required:
+            pytest.fail("FTKIT_REQUIRE_BROWSER asks for a Chromium, and there is none on the PATH")
+        pytest.skip("needs Chromium on the PATH")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        yield browser
+        browser.close()
