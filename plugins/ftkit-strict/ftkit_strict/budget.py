@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 from ftkit import figures
 from ftkit.contracts import Contender, Verdict
 from ftkit.errors import DeployError
+from ftkit.record import NATIVE
 from ftkit.serving.process import ServedModel, serving
 from ftkit.wording import count
 from ftkit_strict import scoring
@@ -51,6 +52,8 @@ class Budget:
     """A round ends early after this time, with at least 20 requests."""
     attempts: int = 3
     """Rounds to measure before a limit of time counts as missed; the best one counts."""
+    engine: str = NATIVE
+    """Which of the bundle's engines to measure: the one that is to be deployed."""
 
     def __post_init__(self) -> None:
         for option in ("p95_ms", "size_mb", "memory_mb"):
@@ -72,7 +75,7 @@ class Budget:
         texts = [candidate.data.test.texts[row] for row in sample(candidate, self.requests)]
         rounds: list[np.ndarray] = []  # milliseconds
         try:
-            with serving(candidate) as servers:
+            with serving(candidate, self.engine) as servers:
                 server = servers.get()
                 while len(rounds) < self.attempts and (not rounds or self._slow(rounds)):
                     rounds.append(np.array(self._round(server, texts)) * 1e3)

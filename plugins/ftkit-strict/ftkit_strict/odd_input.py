@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from ftkit.contracts import Contender, Verdict
 from ftkit.errors import BundleError, DeployError
+from ftkit.record import NATIVE
 from ftkit.serving.process import Serving, serving
 from ftkit.serving.request import Limits
 from ftkit.wording import count, figure, listed, quoted
@@ -42,6 +43,8 @@ class OddInput:
     """Characters of the endless texts."""
     tolerance: float = 1e-3
     """How much a probability may differ between a text sent alone and the same in company."""
+    engine: str = NATIVE
+    """Which of the bundle's engines to ask: the one that is to be deployed."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.long <= LONGEST:
@@ -54,7 +57,7 @@ class OddInput:
     def check(self, candidate: Contender, champion: Contender | None) -> Verdict:
         """Ask the candidate's server."""
         texts = {**odd_texts(self.long), **{f"the text {quoted(text)}": text for text in self.texts}}
-        with serving(candidate) as servers:
+        with serving(candidate, self.engine) as servers:
             trial = _Trial(servers, candidate.data.classes)
             try:
                 limits = servers.get().limits

@@ -101,7 +101,11 @@ class Workshop:
     def bundle(self, name: str, **behaviour: object) -> Bundle:
         """A bundle that nobody has loaded yet."""
         beside = {"behaviour.json": json.dumps(behaviour)}
-        return toy_bundle(self.folder / name / "bundle", use="unruly-strict", beside=beside)
+        made = toy_bundle(self.folder / name / "bundle", use="unruly-strict", beside=beside, record="none")
+        if engines := behaviour.get("engines"):
+            manifest = {**made.manifest, "engines": list(engines)}  # type: ignore[call-overload]
+            (made.folder / bundles.MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
+        return bundles.verify(made.folder)
 
     def contender(self, name: str, **behaviour: object) -> Contender:
         """A contender scored on the toy reviews, as the gate would."""

@@ -148,7 +148,53 @@ class TestServedParity:
         assert verdict.status == "passed", verdict.sentence
         assert verdict.numbers["flipped"] == 1
 
-    @pytest.mark.parametrize("options", [{"rows": 0}, {"sizes": ()}, {"sizes": (0,)}, {"tolerance": -1.0}])
+    def test_every_engine_of_the_bundle_is_served_and_judged_by_its_own_tolerance(self, workshop: Make) -> None:
+        engines = {"onnx": {"scale": 0.9999}, "rounded": {"scale": 0.97}}
+        contender = workshop.contender("engines", engines=engines)
+        verdict = ServedParity().check(contender, None)
+        assert verdict.status == "passed", verdict.sentence
+        assert verdict.numbers["engine onnx"] == verdict.numbers["engine rounded"] == 1
+        assert 0 < verdict.numbers["onnx: max_difference"] < 1e-3 < verdict.numbers["rounded: max_difference"] < 0.05
+        assert verdict.numbers["max_difference"] < 1e-6
+        assert verdict.figure is not None and "rounded" in verdict.figure
+        strict = ServedParity(engine_tolerances={"onnx": 1e-9}).check(contender, None)
+        assert strict.status == "failed"
+        assert strict.numbers["engine onnx"] == 0
+        assert strict.numbers["engine rounded"] == 1
+
+    def test_an_engine_that_answers_something_else_is_found_out_and_only_told_of_when_it_need_not_pass(
+        self, workshop: Make
+    ) -> None:
+        contender = workshop.contender("inverted", engines={"good": {}, "inverted": {"scale": -1.0}, "gone": "broken"})
+        verdict = ServedParity().check(contender, None)
+        assert verdict.status == "failed"
+        found = {name: value for name, value in verdict.numbers.items() if name.startswith("engine ")}
+        assert found == {"engine good": 1, "engine inverted": 0, "engine gone": 0}
+        assert verdict.numbers["inverted: agreement"] < 0.5
+        assert (
+            "by the engine gone, the served model cannot be compared: the bundle cannot be served" in verdict.sentence
+        )
+        told = ServedParity(engines=("good",)).check(contender, None)
+        assert told.status == "passed", told.sentence
+        assert told.numbers["engine inverted"] == told.numbers["engine gone"] == 0
+        missing = ServedParity(engines=("good", "onnx")).check(contender, None)
+        assert missing.status == "failed"
+        assert "the bundle has no engine 'onnx'" in missing.sentence
+
+    def test_an_engine_with_few_but_other_labels_is_found_out_by_its_agreement(self, workshop: Make) -> None:
+        contender = workshop.contender("wobbly", engines={"wobbly": {"on": {" order ": "tie"}}})
+        verdict = ServedParity(engine_tolerance=1.0).check(contender, None)
+        assert verdict.status == "failed"
+        assert verdict.numbers["wobbly: agreement"] < 0.98
+        assert ServedParity(engine_tolerance=1.0, engine_agreement=0.0).check(contender, None).status == "passed"
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            *({"rows": 0}, {"sizes": ()}, {"sizes": (0,)}, {"tolerance": -1.0}, {"engine_tolerance": 2.0}),
+            *({"engine_tolerances": {"onnx": 7.0}}, {"engine_agreement": 1.5}),
+        ],
+    )
     def test_impossible_options_are_refused(self, options: dict[str, Any]) -> None:
         with pytest.raises(ValueError, match=next(iter(options))):
             ServedParity(**options)
@@ -204,6 +250,16 @@ class TestBudget:
         slow = workshop.contender("slower", delay=0.02)
         verdict = Budget(requests=2000, seconds=0.1).check(slow, None)
         assert verdict.numbers["requests"] == 20
+
+    def test_the_engine_that_is_to_be_deployed_can_be_measured_and_asked(self, workshop: Make) -> None:
+        contender = workshop.contender("quick", delay=0.15, engines={"quick": {"on": {"😀": "nan"}}})
+        slow = Budget(p95_ms=120.0, requests=20, attempts=1).check(contender, None)
+        quick = Budget(p95_ms=120.0, requests=20, engine="quick").check(contender, None)
+        assert (slow.status, quick.status) == ("failed", "passed"), (slow.sentence, quick.sentence)
+        odd = OddInput(long=1000, engine="quick").check(contender, None)
+        assert odd.status == "failed"
+        assert "emoji: probabilities that are no numbers" in odd.sentence
+        assert "has no engine 'other'" in Budget(engine="other").check(contender, None).sentence
 
     def test_texts_that_the_model_cannot_bear_are_said(self, workshop: Make) -> None:
         broken = workshop.contender("broken")

@@ -49,6 +49,8 @@ class Unruly:
                 raise RuntimeError("the model cannot bear this text")
             case "nan":
                 found[rows] = np.nan
+            case "tie":
+                found[rows] = (0.5, 0.5)
             case "double":
                 found[rows] *= 2
             case "remember":
@@ -57,9 +59,11 @@ class Unruly:
 
 @dataclass(frozen=True, kw_only=True)
 class UnrulyBackbone:
-    """Reads behaviour.json: on (what to do at which sign), company, delay, memory, network, reads, native, home."""
+    """Reads behaviour.json: on (what to do at which sign), company, delay, memory, network, reads, native, home, engines."""
 
     name: ClassVar[str] = "unruly-strict"
+    engines: tuple[str, ...] = ()
+    """Written into the bundle by the tests themselves: name and behaviour of each."""
 
     def fit(self, data: Any, seed: int, report: Any) -> Any:
         raise NotImplementedError
@@ -77,6 +81,15 @@ class UnrulyBackbone:
         if how.get("home") and (Path.home() / "scale.json").exists():
             scale = json.loads((Path.home() / "scale.json").read_text())
         return Unruly(ToyWords().load(folder), how, scale)
+
+    def export(self, folder: Path) -> None:
+        raise NotImplementedError
+
+    def load_engine(self, folder: Path, engine: str) -> Unruly:
+        how = json.loads((folder / "behaviour.json").read_text())["engines"][engine]
+        if how == "broken":
+            raise RuntimeError("no such file")
+        return Unruly(ToyWords().load(folder), how, how.get("scale", 1.0))
 
 
 @hookimpl
