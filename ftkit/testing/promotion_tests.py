@@ -15,12 +15,12 @@ import math
 import pickle
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from ftkit import options
-from ftkit.contracts import Contender, Data, DataReport, PromotionTest, Split, Verdict
+from ftkit.contracts import Contender, Data, DataReport, Foreseeing, PromotionTest, Split, Verdict
 
 CLASSES = ("bad", "fair", "good")
 STATUSES = ("passed", "failed", "not applicable")
@@ -76,6 +76,9 @@ def make_contender(
 class PromotionTestSuite:
     """Inherit as a class named `Test…` and override the fixture `component`."""
 
+    measures: ClassVar[bool] = False
+    """Whether it measures time or memory: then the same contenders get the same status, not the same numbers."""
+
     @pytest.fixture
     def component(self) -> PromotionTest:
         """The promotion test under test."""
@@ -120,8 +123,17 @@ class PromotionTestSuite:
     def test_the_same_contenders_get_the_same_verdict(
         self, component: PromotionTest, candidate: Contender, champion: Contender
     ) -> None:
-        assert component.check(candidate, champion) == component.check(candidate, champion)
-        assert component.check(candidate, None) == component.check(candidate, None)
+        for other in (champion, None):
+            once, again = (component.check(candidate, other) for _ in range(2))
+            assert once.status == again.status
+            assert self.measures or once == again
+
+    def test_what_it_can_judge_it_has_nothing_against_beforehand(self, component: PromotionTest, data: Data) -> None:
+        """`foresee` is for tests that have it: it sees no test rows and stops only what `check` could not judge."""
+        if isinstance(component, Foreseeing):
+            before = options.to_table(component)
+            component.foresee(data.without_test())
+            assert options.to_table(component) == before
 
     def test_judging_changes_nothing(self, component: PromotionTest, candidate: Contender, champion: Contender) -> None:
         def state() -> Any:

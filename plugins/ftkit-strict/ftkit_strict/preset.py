@@ -10,6 +10,7 @@ from typing import ClassVar, Literal
 from ftkit.contracts import PromotionTest
 from ftkit.search import Metric
 from ftkit_strict.agreement import Agreement
+from ftkit_strict.budget import Budget
 from ftkit_strict.calibration import Calibration
 from ftkit_strict.champion import NoWorseThanChampion
 from ftkit_strict.degenerate import NotDegenerate
@@ -18,6 +19,9 @@ from ftkit_strict.examples import Examples
 from ftkit_strict.invariance import Invariance
 from ftkit_strict.label_noise import LabelNoise
 from ftkit_strict.leakage import Leakage
+from ftkit_strict.odd_input import OddInput
+from ftkit_strict.reload import Reload
+from ftkit_strict.served_parity import ServedParity
 from ftkit_strict.slices import Slices
 
 
@@ -30,15 +34,18 @@ class Strict:
     candidate at least as good as the champion, and where do they differ (`no-worse-than-champion`, `agreement`)? Does its
     certainty mean what it says (`calibration`)? Is no part of the rows sacrificed for the average (`slices`)? Do answers
     stay when nothing that matters has changed (`invariance`), and move when it has (`direction`, for the classes
-    positive and negative)? Are the cases nobody would accept to see wrong right (`examples`, when a table is given)?
+    positive and negative)? Are the cases nobody would accept to see wrong right (`examples`, when a table is given)? And does
+    what will be deployed do as well as what was judged: does a server of the bundle bear anything (`odd-input`), give the same
+    answers by each of its engines (`served-parity`), fast and small enough (`budget`), and load on another machine (`reload`)?
 
-    The fast set has all that read the scores of the gate, and so take a second or two together, and tries each change of
-    `invariance` on 50 rows in place of 200. A test that the recipe names itself counts in place of the preset's.
+    The fast set has them all and tries less: each change of `invariance` and `direction` on 50 rows in place of 200, odd
+    texts of 20,000 characters in place of 200,000, and 60 requests of `budget` in place of 200. A test that the recipe names
+    itself counts in place of the preset's.
     """
 
     name: ClassVar[str] = "strict"
     depth: Literal["fast", "full"] = "full"
-    """How much to try: `fast` leaves out what asks the model about thousands of changed texts."""
+    """How much to try: `fast` asks the model about fewer texts."""
     metric: Metric | None = None
     """The metric of `no-worse-than-champion` and `slices`; the one of the search when left out."""
     margin: float | None = None
@@ -65,7 +72,8 @@ class Strict:
         return [each for each in self._all() if each.name not in self.without]
 
     def _all(self) -> list[PromotionTest]:
-        rows = 50 if self.depth == "fast" else 200
+        fast = self.depth == "fast"
+        rows = 50 if fast else 200
         found: list[PromotionTest] = [
             NotDegenerate(),
             Leakage(),
@@ -76,6 +84,10 @@ class Strict:
             Slices(metric=self.metric, floor=self.floor, columns=self.columns),
             Invariance(rows=rows),
             Direction(rows=rows),
+            OddInput(long=20_000 if fast else 200_000),
+            ServedParity(),
+            Budget(requests=60 if fast else 200),
+            Reload(),
         ]
         if self.examples is not None:
             try:
