@@ -63,6 +63,10 @@ BUNDLED: dict[str, str] = {
     "leakage": "ftkit-strict",
     "label-noise": "ftkit-strict",
     "not-degenerate": "ftkit-strict",
+    "odd-input": "ftkit-strict",
+    "served-parity": "ftkit-strict",
+    "budget": "ftkit-strict",
+    "reload": "ftkit-strict",
     "strict": "ftkit-strict",
 }
 """Components of the plugins that ftkit ships, so that a missing one can be named."""

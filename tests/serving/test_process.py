@@ -203,15 +203,18 @@ def test_a_server_that_never_becomes_ready_is_not_waited_for_in_vain(folder: Pat
 def test_a_killed_owner_takes_its_server_along(bundle: Bundle) -> None:
     script = (
         "import sys, time; from pathlib import Path; from ftkit.serving.process import ServedModel\n"
-        "served = ServedModel(Path(sys.argv[1]), threads=1); print(served.pid, flush=True); time.sleep(600)"
+        "served = ServedModel(Path(sys.argv[1]), threads=1); print(served.pid, served._socket.parent, flush=True); time.sleep(600)"
     )
     owner = subprocess.Popen([sys.executable, "-c", script, bundle.folder], stdout=subprocess.PIPE, text=True)
     assert owner.stdout is not None
-    pid = int(owner.stdout.readline())
+    pid, left = owner.stdout.readline().split()
     owner.kill()
     owner.wait()
     owner.stdout.close()
-    wait(lambda: gone(pid))
+    try:
+        wait(lambda: gone(int(pid)))
+    finally:
+        shutil.rmtree(left)
 
 
 def test_ctrl_c_while_it_starts_ends_it(bundle: Bundle) -> None:
