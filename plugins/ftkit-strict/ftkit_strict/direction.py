@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from ftkit import wording
-from ftkit.contracts import Contender, Verdict
+from ftkit.contracts import Contender, Data, Verdict
 from ftkit.errors import DataError
 from ftkit.wording import percent
 from ftkit_strict import scoring
@@ -59,11 +59,16 @@ class Direction:
         if self.positive is not None and self.positive == self.negative:
             raise ValueError("positive and negative must be different classes")
 
+    def foresee(self, data: Data) -> None:
+        """Look for the classes. Raises: DataError for a named one that is not there."""
+        self._class(data.classes, "positive", self.positive, POSITIVE)
+        self._class(data.classes, "negative", self.negative, NEGATIVE)
+
     def check(self, candidate: Contender, champion: Contender | None) -> Verdict:
         """Compare probabilities with and without a phrase. Raises: DataError for a named class that is not there."""
         sides = [
-            ("praise", self.praise, self._class(candidate, "positive", self.positive, POSITIVE)),
-            ("blame", self.blame, self._class(candidate, "negative", self.negative, NEGATIVE)),
+            ("praise", self.praise, self._class(candidate.data.classes, "positive", self.positive, POSITIVE)),
+            ("blame", self.blame, self._class(candidate.data.classes, "negative", self.negative, NEGATIVE)),
         ]
         asked = [(what, phrases, index) for what, phrases, index in sides if phrases and index is not None]
         if not asked:
@@ -119,9 +124,8 @@ class Direction:
             )
         return part, fault, numbers
 
-    def _class(self, candidate: Contender, option: str, asked: str | None, usual: str) -> int | None:
+    def _class(self, classes: tuple[str, ...], option: str, asked: str | None, usual: str) -> int | None:
         """Index of the class a side is about; None where it is not named and not there."""
-        classes = candidate.data.classes
         if asked is None:
             return next((index for index, name in enumerate(classes) if name.lower() == usual), None)
         if asked not in classes:

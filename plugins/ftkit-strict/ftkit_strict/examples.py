@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import difflib
 import io
 import json
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from ftkit import wording
-from ftkit.contracts import Contender, Verdict
+from ftkit.contracts import Contender, Data, Verdict
 from ftkit.errors import DataError
 from ftkit.wording import percent
 from ftkit_strict import scoring
@@ -51,19 +52,34 @@ class Examples:
         scoring.in_range("min_share", self.min_share, 0, 1)
         scoring.at_least("show", self.show, 0)
 
-    def check(self, candidate: Contender, champion: Contender | None) -> Verdict:
-        """Ask the candidate. Raises: DataError for a file that cannot be read, and for a label that is no class."""
-        import numpy as np
+    def foresee(self, data: Data) -> None:
+        """Read the table. Raises: DataError for a file that cannot be read, and for labels that are no classes."""
+        self._rows(data.classes)
 
+    def _rows(self, classes: Sequence[str]) -> list[Example]:
         rows = read(self.path, self.text, self.label)
-        classes = candidate.data.classes
+        unknown: dict[str, int] = {}
         for row in rows:
             if row.label not in classes:
-                raise DataError(
-                    f"the label {row.label!r} is no class of the data set",
-                    where=f"{self.path}:{row.line}",
-                    mend=f"The classes are {wording.listed(classes, 20)}.",
-                )
+                unknown.setdefault(row.label, row.line)
+        if unknown:
+            (label, line), *others = unknown.items()
+            more = wording.listed([f"{other!r} in line {place}" for other, place in others], 5)
+            near = difflib.get_close_matches(label, classes, 1)
+            raise DataError(
+                f"the label {label!r} is no class of the data set" + (f"; nor is {more}" if more else ""),
+                where=f"{self.path}:{line}",
+                mend=(f"Did you mean {near[0]!r}? " if near else "")
+                + f"The classes are {wording.listed(classes, 20)}.",
+            )
+        return rows
+
+    def check(self, candidate: Contender, champion: Contender | None) -> Verdict:
+        """Ask the candidate. Raises: DataError as `foresee` does."""
+        import numpy as np
+
+        classes = candidate.data.classes
+        rows = self._rows(classes)
         found = answers(candidate, [row.text for row in rows])
         wanted = np.array([classes.index(row.label) for row in rows])
         sound = np.isfinite(found).all(axis=1)

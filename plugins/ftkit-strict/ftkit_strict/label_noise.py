@@ -22,7 +22,8 @@ class LabelNoise:
     that carry it as a label, is the most probable of such classes, and more probable than the label. The candidate has not
     seen these rows in training.
 
-    Source: Northcutt, Jiang and Chuang 2021, "Confident Learning: Estimating Uncertainty in Dataset Labels", section 3.1.
+    Source: Northcutt, Jiang and Chuang 2021, "Confident Learning: Estimating Uncertainty in Dataset Labels", section 3.1, as
+    the library cleanlab implements it.
     """
 
     name: ClassVar[str] = "label-noise"
@@ -61,16 +62,20 @@ class LabelNoise:
 
 def suspects(probabilities: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Rows whose label is probably wrong, the worst first, and the class each probably has."""
-    import numpy as np
+    import warnings
 
-    found = np.asarray(probabilities, dtype=np.float64)
-    thresholds = np.full(found.shape[1], np.inf)  # a class that labels no row can be no row's true class
-    for index in np.unique(labels):
-        thresholds[index] = found[labels == index, index].mean()
-    confident = np.where(found >= thresholds, found, -1.0)
-    likely = confident.argmax(axis=1)
-    own = found[np.arange(len(labels)), labels]
-    top = confident.max(axis=1)
-    rows = np.flatnonzero((top >= 0) & (likely != labels) & (top > own))
-    order = rows[np.argsort(own[rows] - top[rows], kind="stable")]
-    return order, likely[order]
+    import numpy as np
+    from cleanlab.filter import find_label_issues
+
+    found = np.clip(np.asarray(probabilities, dtype=np.float64), 1e-12, None)
+    found /= found.sum(axis=1, keepdims=True)
+    if len(np.unique(labels)) < 2:
+        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)  # no other class has rows to look like
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about classes with few rows, which the share of all rows takes into account
+        rows = find_label_issues(
+            labels, found, filter_by="confident_learning", return_indices_ranked_by="normalized_margin", n_jobs=1
+        )
+    others = found[rows]
+    others[np.arange(len(rows)), labels[rows]] = 0
+    return rows, others.argmax(axis=1)

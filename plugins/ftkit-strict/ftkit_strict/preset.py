@@ -49,7 +49,7 @@ class Strict:
     metric: Metric | None = None
     """The metric of `no-worse-than-champion` and `slices`; the one of the search when left out."""
     margin: float | None = None
-    """How much worse than the champion is still no worse; 0.02 when left out, which takes some 400 test rows to show."""
+    """How much worse than the champion is still no worse; 0.02 when left out, which takes a thousand test rows to show."""
     floor: float | None = 0.5
     """The worst value of any part of the rows: the least one, or the greatest one for log_loss."""
     columns: tuple[str, ...] | None = None

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from ftkit import figures, metrics, pairs, wording
-from ftkit.contracts import Contender, Verdict
+from ftkit.contracts import Contender, Data, Verdict
+from ftkit.errors import DataError
 from ftkit.parts import Group, groups, view
 from ftkit.search import Metric
 from ftkit.wording import figure
@@ -86,8 +88,26 @@ class Slices:
         if not self.classes and not self.lengths and self.columns == ():
             raise ValueError("classes, lengths and columns are all off: no part is left to look at")
 
+    def foresee(self, data: Data) -> None:
+        """Look for the columns. Raises: DataError for a named one that the data set does not carry."""
+        self._carried(data.train.columns)
+
+    def _carried(self, there: Collection[str]) -> None:
+        for name in self.columns or ():
+            if name not in there:
+                near = difflib.get_close_matches(name, there, 1)
+                carried = wording.listed([repr(each) for each in there], 20)
+                raise DataError(
+                    f"the data set carries no column {name!r}; "
+                    + (f"it carries {carried}" if there else "it carries none besides text and label"),
+                    where=f"{self.name}.columns",
+                    mend=(f"Did you mean {near[0]!r}? " if near else "")
+                    + f'Let the data set keep it (`table` does by columns = ["{name}"]), or take it out of columns.',
+                )
+
     def check(self, candidate: Contender, champion: Contender | None) -> Verdict:
-        """Measure every part. Raises: DataError for a named column that the data set does not carry."""
+        """Measure every part. Raises: DataError as `foresee` does."""
+        self._carried(candidate.data.test.columns)
         metric = self.metric or candidate.metric
         parts = groups(candidate.data, self.classes, self.lengths, self.columns, self.max_values)
         if reason := scoring.trouble(candidate):

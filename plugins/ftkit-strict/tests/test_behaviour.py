@@ -245,6 +245,25 @@ def test_a_table_that_cannot_be_used_says_where(
     assert error.value.mend
 
 
+def test_every_label_that_is_no_class_is_told_before_training(bench: Any, tmp_path: Path) -> None:
+    rows = "good,positive\nbad,negativ\nso so,meh\nbad too,negativ\n"
+    path = examples(tmp_path, "a.csv", f"text,label\n{rows}")
+    with pytest.raises(DataError) as error:
+        Examples(path=path).foresee(bench.data([], []))
+    assert error.value.what == "the label 'negativ' is no class of the data set; nor is 'meh' in line 4"
+    assert error.value.where == f"{path}:3"
+    assert error.value.mend == "Did you mean 'negative'? The classes are negative, positive."
+    Examples(path=examples(tmp_path, "b.csv", "text,label\ngood,positive\n")).foresee(bench.data([], []))
+    with pytest.raises(DataError, match="cannot be read"):
+        Examples(path=tmp_path / "none.csv").foresee(bench.data([], []))
+
+
+def test_a_class_that_is_not_there_is_told_before_training(bench: Any) -> None:
+    Direction().foresee(bench.data([], []))
+    with pytest.raises(DataError, match="no class 'worse'"):
+        Direction(negative="worse").foresee(bench.data([], []))
+
+
 def test_a_table_that_is_not_there_says_so(bench: Any, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot be read"):
         Examples(path=tmp_path / "none.csv").check(bench.ruled(lambda text: 0.9, ["x"]), None)

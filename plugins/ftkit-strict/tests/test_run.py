@@ -8,6 +8,7 @@ import pytest
 
 import ftkit
 from ftkit.errors import DataError
+from ftkit.events import TrialStarted
 from ftkit.testing import toys
 
 TESTS = """
@@ -80,12 +81,23 @@ def test_a_good_model_passes_the_strict_gate_and_the_ledger_keeps_every_figure(r
     assert outcome.folder.is_dir()
 
 
-def test_an_examples_file_with_an_unknown_label_stops_the_run_and_keeps_its_work(recipe: Path) -> None:
-    (recipe.parent / "examples.csv").write_text("text,label\nsturdy,splendid\n")
+@pytest.mark.parametrize(
+    ("table", "options", "said", "where"),
+    [
+        ("text,label\nsturdy,splendid\n", {}, "'splendid' is no class", "examples.csv:2"),
+        ("text,label\nsturdy,good\n", {"promote.3.columns": ["shop"]}, "no column 'shop'", "slices.columns"),
+    ],
+)
+def test_what_a_test_could_not_judge_ends_the_run_before_training_and_mended_it_goes_on(
+    recipe: Path, table: str, options: dict[str, object], said: str, where: str
+) -> None:
+    (recipe.parent / "examples.csv").write_text(table)
+    seen: list[object] = []
     with toys.install(recipe.parent / "plugins"):
-        with pytest.raises(DataError, match="'splendid' is no class") as error:
-            ftkit.run(recipe, emit=unheard)
-        assert error.value.where.endswith("examples.csv:2")
+        with pytest.raises(DataError, match=said) as error:
+            ftkit.run(recipe, overrides=options, emit=seen.append)
+        assert error.value.where.endswith(where)
+        assert [each for each in seen if isinstance(each, TrialStarted)] == []
         (recipe.parent / "examples.csv").write_text("text,label\nsturdy,good\n")
         outcome = ftkit.run(recipe, emit=unheard)
     assert outcome.promoted

@@ -11,6 +11,7 @@ import pytest
 from ftkit_strict.slices import Slices, holm
 
 from ftkit import metrics
+from ftkit.contracts import Split
 from ftkit.errors import DataError
 from ftkit.parts import groups
 
@@ -146,6 +147,20 @@ def test_a_column_that_is_not_there_is_named_with_the_nearest(bench: Any) -> Non
     with pytest.raises(DataError, match="no column 'star'") as error:
         Slices(columns=("star",)).check(candidate(bench, lambda row: False), None)
     assert "'stars'" in error.value.mend
+
+
+def test_a_column_that_is_not_there_is_told_before_training(bench: Any) -> None:
+    rows = Split(["a", "b"], [0, 1], {"stars": [1, 2], "shop": ["x", "y"]})
+    data = replace(bench.data([], []), train=rows, valid=rows)
+    Slices(columns=("stars", "shop")).foresee(data)
+    Slices().foresee(data)
+    with pytest.raises(DataError) as error:
+        Slices(columns=("shop", "star")).foresee(data)
+    assert error.value.what == "the data set carries no column 'star'; it carries 'stars', 'shop'"
+    assert error.value.where == "slices.columns"
+    assert "Did you mean 'stars'?" in error.value.mend
+    with pytest.raises(DataError, match="it carries none besides text and label"):
+        Slices(columns=("shop",)).foresee(bench.data([], []))
 
 
 def test_holms_method_gives_the_published_correction() -> None:

@@ -1,0 +1,183 @@
+"""How often `no-worse-than-champion` lets a candidate pass that is worse by exactly the margin: 2.5 % is what it promises.
+
+    python benchmarks/gate.py [--simulations 1000] [--resamples 1000] [--metrics accuracy macro_f1 roc_auc log_loss]
+
+Each simulation draws test rows and two models' probabilities for them, and asks the promotion test itself. A model sees a
+row's class through noise, s = ±d + e with e normal, and answers with the probability that this makes it; part of the noise
+is the same for both models, as models trained on the same rows err on the same rows. The champion's d gives an accuracy of
+about 0.9; the candidate's is solved for, so that in the population its metric is worse by the margin. In the lines
+called nested, for accuracy only, the candidate repeats every error of the champion and adds its own: the hardest case there is.
+
+The last column is the power: how often a candidate that is exactly as good as the champion is shown to be no worse.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ftkit_strict.champion import NoWorseThanChampion
+from scipy.optimize import brentq
+from scipy.stats import norm
+
+from ftkit.contracts import Contender, Data, DataReport, Split
+
+CHAMPION = 1.28
+"""Distance of a class's mean from the middle, in standard deviations of the noise: 90 % of balanced rows are right."""
+SHARED = {"alike": 0.9, "unlike": 0.5}
+"""Share of the noise that both models have in common."""
+
+
+class Silent(NoWorseThanChampion):
+    """The promotion test without its drawing, which takes longer than all else."""
+
+    def _figure(self, *_: Any) -> str:
+        return ""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One line of the table."""
+
+    metric: str
+    rows: int
+    positive: float
+    """Share of the positive class."""
+    errors: str
+    """How much the models' errors have in common."""
+    margin: float = 0.02
+
+
+def cases(metrics: list[str], sizes: list[int]) -> Iterator[Case]:
+    """All lines: every metric, size and balance; for accuracy also nested errors."""
+    for metric in metrics:
+        for rows in sizes:
+            for positive in (0.5, 0.2):
+                for errors in (*SHARED, *(["nested"] if metric == "accuracy" else [])):
+                    yield Case(metric, rows, positive, errors)
+
+
+def main() -> None:
+    """Simulate and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--simulations", type=int, default=1000, help="candidates for each line")
+    parser.add_argument("--resamples", type=int, default=1000, help="of the promotion test; its default is 2000")
+    parser.add_argument("--metrics", nargs="+", default=["accuracy", "macro_f1", "roc_auc", "log_loss"])
+    parser.add_argument("--sizes", type=int, nargs="+", default=[100, 200, 500, 1500], help="numbers of test rows")
+    asked = parser.parse_args()
+    print("| metric | rows | positive | errors | worse by the margin: passes | as good: passes |")
+    print("|---|---|---|---|---|---|")
+    begun = time.perf_counter()
+    for number, case in enumerate(cases(asked.metrics, asked.sizes)):
+        worse, equal = (
+            passes(case, loss, asked.simulations, asked.resamples, seed=10 * number + place)
+            for place, loss in enumerate((case.margin, 0.0))
+        )
+        low, high = wilson(worse, asked.simulations)
+        said = f"{worse / asked.simulations:.1%} ({low:.1%} to {high:.1%})"
+        print(
+            f"| {case.metric} | {case.rows:,} | {case.positive:.0%} | {case.errors} | {said} "
+            f"| {equal / asked.simulations:.0%} |",
+            flush=True,
+        )
+    print(
+        f"\n{asked.simulations:,} simulations a line, {asked.resamples:,} resamples, margin 0.02, intervals of 95 %; ",
+        end="",
+    )
+    print(f"{time.perf_counter() - begun:,.0f} s.")
+
+
+def passes(case: Case, loss: float, simulations: int, resamples: int, seed: int) -> int:
+    """How many of the simulated candidates the test lets pass."""
+    random = np.random.default_rng(seed)
+    candidate = distance(case.metric, case.positive, loss) if case.errors != "nested" else CHAMPION
+    test = Silent(margin=case.margin, resamples=resamples)
+    found = 0
+    for simulation in range(simulations):
+        labels = (random.random(case.rows) < case.positive).astype(np.int64)
+        if case.errors == "nested":
+            mine, theirs = nested(labels, case.positive, loss, random)
+        else:
+            mine, theirs = apart(labels, case.positive, candidate, SHARED[case.errors], random)
+        found += test.check(*contenders(case.metric, labels, mine, theirs, simulation)).status == "passed"
+    return found
+
+
+def apart(labels: Any, positive: float, candidate: float, shared: float, random: Any) -> tuple[Any, Any]:
+    """Probabilities of the positive class by two models that see a row through partly the same noise."""
+    common = random.normal(size=len(labels)) * math.sqrt(shared)
+    found = []
+    for reach in (candidate, CHAMPION):
+        seen = reach * (2 * labels - 1) + common + random.normal(size=len(labels)) * math.sqrt(1 - shared)
+        found.append(1 / (1 + np.exp(-(2 * reach * seen + math.log(positive / (1 - positive))))))
+    return found[0], found[1]
+
+
+def nested(labels: Any, positive: float, loss: float, random: Any) -> tuple[Any, Any]:
+    """The champion's answers, and the same with a share of all rows wrong that the champion has right."""
+    _, theirs = apart(labels, positive, CHAMPION, 1.0, random)
+    right = (theirs > 0.5) == labels
+    accuracy = population("accuracy", positive, CHAMPION)
+    flipped = right & (random.random(len(labels)) < loss / accuracy)
+    return np.where(flipped, 1 - theirs, theirs + (0.5 - theirs) * 1e-3), theirs
+
+
+def distance(metric: str, positive: float, loss: float) -> float:
+    """The candidate's d, with which its metric is worse than the champion's by the loss, in the population."""
+    sign = -1 if metric == "log_loss" else 1
+    wanted = population(metric, positive, CHAMPION) - sign * loss
+    return CHAMPION if not loss else float(brentq(lambda d: population(metric, positive, d) - wanted, 0.3, CHAMPION))
+
+
+def population(metric: str, positive: float, d: float) -> float:
+    """A metric over infinitely many rows."""
+    prior = math.log(positive / (1 - positive))
+    if metric == "roc_auc":
+        return float(norm.cdf(d * math.sqrt(2)))
+    if metric == "log_loss":
+        noise = np.linspace(-8, 8, 4001)
+        weights = norm.pdf(noise) * (noise[1] - noise[0])
+        sides = [(positive, 1), (1 - positive, -1)]
+        return float(
+            sum(p * (weights * np.log1p(np.exp(-y * (2 * d * (y * d + noise) + prior)))).sum() for p, y in sides)
+        )
+    cut = -prior / (2 * d)
+    caught, spared = norm.sf(cut - d), norm.cdf(cut + d)
+    if metric == "accuracy":
+        return float(positive * caught + (1 - positive) * spared)
+    assert metric == "macro_f1"
+    true, false = positive * caught, (1 - positive) * (1 - spared)
+    other, missed = (1 - positive) * spared, positive * (1 - caught)
+    return float((2 * true / (2 * true + false + missed) + 2 * other / (2 * other + false + missed)) / 2)
+
+
+def contenders(metric: str, labels: Any, mine: Any, theirs: Any, seed: int) -> tuple[Contender, Contender]:
+    """Candidate and champion with these probabilities."""
+    split = Split([""] * len(labels), labels.tolist())
+    data = Data(("no", "yes"), Split((), ()), Split((), ()), split, DataReport("simulated", 0, {}, {}, {}, ""))
+
+    class Named:
+        classes = data.classes
+
+    return tuple(  # type: ignore[return-value]
+        Contender(title, Path(), Named(), np.stack([1 - found, found], axis=1), data, metric, seed)  # type: ignore[arg-type]
+        for title, found in (("the candidate", mine), ("the champion", theirs))
+    )
+
+
+def wilson(hits: int, tries: int) -> tuple[float, float]:
+    """A 95 % interval for a share."""
+    share, z = hits / tries, 1.96
+    centre = (share + z * z / (2 * tries)) / (1 + z * z / tries)
+    spread = z * math.sqrt(share * (1 - share) / tries + z * z / (4 * tries**2)) / (1 + z * z / tries)
+    return centre - spread, centre + spread
+
+
+if __name__ == "__main__":
+    main()
