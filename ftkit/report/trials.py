@@ -69,7 +69,7 @@ def _trial(trial: Trial, names: Sequence[str], facts: Facts) -> dict[str, Any]:
         "repeats": trial.repeats,
         "settings": [
             {
-                "raw": repr(each) if isinstance(each, float | int) else str(each),
+                "raw": repr(each) if isinstance(each, float | int) else printable(str(each)),
                 "said": printable(words.value(each, 32)),
             }
             for each in (trial.values.get(name, "") for name in names)

@@ -85,9 +85,10 @@ def maker(folder: Path) -> Make:
         book.append("selected", number=0, bundle=made.hash)
         if upto == "selected":
             return book
-        found = {"candidate": candidate.probabilities(data.test.texts)}
+        texts = [text.encode("utf-8", "replace").decode() for text in data.test.texts]  # the toy takes no surrogates
+        found = {"candidate": candidate.probabilities(texts)}
         if champion:
-            found["champion"] = fitted(data, weaker).probabilities(data.test.texts)
+            found["champion"] = fitted(data, weaker).probabilities(texts)
         book.store_predictions(found)
         book.append(
             "tested",
