@@ -13,12 +13,12 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 
 from ftkit import bundle as bundles
-from ftkit import events, gate, machine, options, plugins
+from ftkit import events, gate, machine, options, plugins, report
 from ftkit import ledger as ledgers
 from ftkit.bundle import Bundle
 from ftkit.card import card
 from ftkit.confirm import best_of, planned, spreads
-from ftkit.contracts import Data, Emit, Foreseeing, Outcome, Trial
+from ftkit.contracts import Data, Emit, Exporting, Foreseeing, Outcome, Trial
 from ftkit.errors import FtkitError, SearchError, StageError
 from ftkit.ledger import Ledger, staged
 from ftkit.recipe import Plan
@@ -50,7 +50,7 @@ def carry_out(plan: Plan, emit: Emit, search: Search) -> Outcome:
     """
     begun = time.monotonic()
     ledger, resumed = ledgers.begin(plan.name, plan.text, fresh=plan.fresh)
-    with ledger.held(), _failure_noted(ledger):
+    with ledger.held(), _failure_noted(ledger, emit):
         ledger.adopt(plan.text)
         emit(events.RunStarted(ledger.run, str(ledger.folder), str(plan.path or plan.name), resumed))
         if not resumed:
@@ -69,18 +69,21 @@ def carry_out(plan: Plan, emit: Emit, search: Search) -> Outcome:
         else:
             version, (endpoint, deployment) = None, keep_live(plan, ledger, emit, tested.champion)
         outcome = conclude(ledger, trials, best, bundle, tested, version, endpoint, deployment)
+        report.tell(ledger, emit)
         emit(events.RunFinished(ledger.run, outcome.promoted, outcome.exit_code, time.monotonic() - begun))
         return outcome
 
 
 @contextmanager
-def _failure_noted(ledger: Ledger) -> Iterator[None]:
-    """Write down why a run broke off, so that `ftkit runs` can say it later."""
+def _failure_noted(ledger: Ledger, emit: Emit) -> Iterator[None]:
+    """Write down why a run broke off, so that `ftkit runs` can say it later, and show what it had come to."""
     try:
         yield
     except FtkitError as error:
         with suppress(FtkitError):  # a journal that takes no more must not hide the reason
             ledger.append("failed", error=error.what)
+            if ledger.trials():
+                report.tell(ledger, emit)
         raise
 
 
@@ -97,7 +100,9 @@ def load_data(plan: Plan, ledger: Ledger, emit: Emit) -> Data:
 
 
 def _foresee(plan: Plan, data: Data) -> None:
-    """Ask the promotion tests whether they can judge such data, before anything is trained. Raises: FtkitError."""
+    """Ask backbone and promotion tests whether they will do with such data, before anything is trained. Raises: FtkitError."""
+    if isinstance(plan.backbone, Foreseeing):
+        plan.backbone.foresee(data)
     for each in plan.promote:
         if isinstance(each, Foreseeing):
             try:
@@ -162,6 +167,7 @@ def _write_bundle(plan: Plan, ledger: Ledger, data: Data, trials: Sequence[Trial
     values = options.convert(type(plan.backbone), best.values, partial=True)  # the journal keeps them as JSON
     winner = replace(plan.backbone, **values)  # type: ignore[type-var]
     section = {"use": winner.name, **options.to_table(winner)}
+    exporting = winner if isinstance(winner, Exporting) and winner.engines else None
     return bundles.write(
         ledger.folder / "bundle",
         model=ledger.trial_folder(best.number) / "model",
@@ -178,6 +184,8 @@ def _write_bundle(plan: Plan, ledger: Ledger, data: Data, trials: Sequence[Trial
             best=best,
         ),
         sample_texts=sample_texts(data),
+        export=exporting.export if exporting else None,
+        engines=exporting.engines if exporting else (),
         about={
             "ftkit": __version__,
             "name": plan.name,
