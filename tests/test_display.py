@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from ftkit import display, events
+from ftkit import display, events, words
 from ftkit.contracts import Deployment, Endpoint, Outcome, Spread, Trial, Verdict, Version
-from ftkit.display import board, failures, live, plain, summary, terminal, words
+from ftkit.display import board, failures, live, plain, summary, terminal
 from ftkit.errors import Problem, RecipeError, UsageError
 from ftkit.testing.observers import sample_run
 

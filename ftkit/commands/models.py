@@ -10,8 +10,9 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
+from ftkit import words
 from ftkit.commands import as_json, completer, print_json, run_names
-from ftkit.display import terminal, words
+from ftkit.display import terminal
 
 if TYPE_CHECKING:
     from ftkit.bundle import Bundle

@@ -63,7 +63,7 @@ def plan(path: Path, overrides: Sequence[str], on: str | None, deploy: str | Non
     """Say what a run of RECIPE would do and about what it would cost, without doing it."""
     from ftkit import preview as previews
     from ftkit import recipe as recipes
-    from ftkit.display import words
+    from ftkit import words
 
     seen = previews.preview(recipes.load(path, overrides, on=on, deploy=deploy, offline=offline))
     if json_:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ftkit import report, standing
+from ftkit import report, standing, words
 from ftkit.commands import as_json, completer, print_json, run_names
-from ftkit.display import terminal, words
+from ftkit.display import terminal
 
 if TYPE_CHECKING:
     from ftkit.ledger import Ledger

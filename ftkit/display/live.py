@@ -14,9 +14,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from ftkit import events
+from ftkit import events, words
 from ftkit.contracts import DataReport
-from ftkit.display import plain, terminal, words
+from ftkit.display import plain, terminal
 from ftkit.display.board import Board, Row, Work
 
 STATES = {"running": "cyan", "retrying": "yellow", "finished": "green", "stopped": "yellow", "failed": "red"}

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, TypeVar
 
-from ftkit import events
+from ftkit import events, words
 from ftkit.contracts import SPLITS, DataReport, Spread, Trial
-from ftkit.display import terminal, words
+from ftkit.display import terminal
 from ftkit.display.board import Board
 
 V = TypeVar("V")

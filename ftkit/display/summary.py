@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 from typing import IO, Any
 
-from ftkit import confirm, report
+from ftkit import confirm, report, words
 from ftkit.contracts import Endpoint, Outcome, Trial
-from ftkit.display import plain, terminal, words
+from ftkit.display import plain, terminal
 from ftkit.display.plain import metrics_of
 
 SAMPLE = "Shares rose after the bank cut its rates."

@@ -6,9 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ftkit import figures, metrics
+from ftkit import figures, metrics, words
 from ftkit.contracts import Trial
-from ftkit.display import words
 from ftkit.report.answers import Bins, Row
 from ftkit.wording import printable
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import statistics
 from typing import Any
 
+from ftkit import words
 from ftkit.contracts import SPLITS
-from ftkit.display import words
 from ftkit.report import drawings
 from ftkit.report.facts import Facts
 from ftkit.report.svg import inline

@@ -10,7 +10,7 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from ftkit.display import words
+from ftkit import words
 from ftkit.report import answers, origin, rows, trials, verdict
 from ftkit.report.facts import Facts
 from ftkit.wording import capital, percent, printable, signed

@@ -6,8 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ftkit import metrics
-from ftkit.display import words
+from ftkit import metrics, words
 from ftkit.report import answers as read
 from ftkit.report import drawings
 from ftkit.report.facts import Answers, Facts

@@ -6,10 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from ftkit import metrics
+from ftkit import metrics, words
 from ftkit.confirm import spreads
 from ftkit.contracts import Trial
-from ftkit.display import words
 from ftkit.report import drawings
 from ftkit.report.facts import Facts
 from ftkit.report.svg import inline

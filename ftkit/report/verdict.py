@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ftkit import metrics
+from ftkit import metrics, words
 from ftkit.contracts import Verdict
-from ftkit.display import words
 from ftkit.report.answers import Row
 from ftkit.report.facts import Facts
 from ftkit.report.svg import inline

@@ -7,6 +7,7 @@ import re
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ import pytest
 import ftkit
 from ftkit import cli, ledger, plugins, record, report
 from ftkit.contracts import Split, Verdict
+from ftkit.errors import StageError
 from ftkit.events import Event, Noticed, ReportWritten, RunFinished
 from ftkit.testing import toys
 from ftkit.testing.toys import ToyReviews
@@ -312,6 +314,24 @@ def test_a_run_writes_its_report_and_tells_where(tmp_path: Path) -> None:
     page = Outline(Path(written.path).read_text(encoding="utf-8"))
     assert page.headings[1] == "✗Not promoted"
     assert {"Mistakes", "Environment", "Time"} <= set(page.headings)
+
+
+def test_a_run_that_fails_after_its_trials_shows_what_it_had_come_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> None:
+        raise StageError("the tests cannot be heard")
+
+    monkeypatch.setattr("ftkit.gate.judge", broken)
+    events: list[Event] = []
+    path = tmp_path / "toy.toml"
+    path.write_text(toys.RECIPE.replace("trials = 2", "trials = 1"))
+    with toys.install(tmp_path / "plugins"), pytest.raises(StageError):
+        ftkit.run(path, emit=events.append)
+    page = Outline(Path(next(each.path for each in events if isinstance(each, ReportWritten))).read_text())
+    assert page.headings[1] == "✗The run failed"
+    assert "It broke off: the tests cannot be heard." in " ".join(page.text.split())
+    assert "Trials" in page.headings
 
 
 def test_a_report_that_fails_is_said_and_fails_no_run(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
