@@ -168,10 +168,10 @@ class Bins:
     brier: float
 
 
-def reliable(probabilities: np.ndarray, labels: np.ndarray) -> Bins:
-    """How certain the answers are and how often they are right."""
+def reliable(probabilities: np.ndarray, labels: np.ndarray, bins: int | None = None) -> Bins:
+    """How certain the answers are and how often they are right; few rows make fewer bins unless told how many."""
     certainty, right = probabilities.max(axis=1), (probabilities.argmax(axis=1) == labels).astype(float)
-    placed = reliability.binned(certainty, BINS if len(labels) >= FEW else BINS // 2)
+    placed = reliability.binned(certainty, bins or (BINS if len(labels) >= FEW else BINS // 2))
     rows, sure, hit = reliability.means(certainty, right, placed)
     error = reliability.weighted(certainty, right, placed)
     return Bins(rows, sure, hit, error, reliability.brier(probabilities, labels))

@@ -15,6 +15,8 @@ import pytest
 import ftkit
 from ftkit import cli, ledger, plugins, record, report
 from ftkit.contracts import Split, Verdict
+from ftkit.display import plain, summary
+from ftkit.display.board import Board
 from ftkit.errors import StageError
 from ftkit.events import Event, Noticed, ReportWritten, RunFinished
 from ftkit.testing import toys
@@ -300,7 +302,7 @@ def test_trials_trained_again_are_shown_with_mean_and_spread(make: Make) -> None
     assert "3 trial 0 again" in page.text
 
 
-def test_a_run_writes_its_report_and_tells_where(tmp_path: Path) -> None:
+def test_a_run_writes_its_report_and_tells_where(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     events: list[Event] = []
     path = tmp_path / "toy.toml"
     path.write_text(
@@ -314,6 +316,10 @@ def test_a_run_writes_its_report_and_tells_where(tmp_path: Path) -> None:
     page = Outline(Path(written.path).read_text(encoding="utf-8"))
     assert page.headings[1] == "✗Not promoted"
     assert {"Mistakes", "Environment", "Time"} <= set(page.headings)
+    assert list(plain.sentences(ReportWritten(written.path), Board())) == [f"report: {written.path}"]
+    assert summary.as_json(outcome, None)["report"] == written.path
+    summary.show(outcome, "roc_auc", None)
+    assert f"report:    {written.path}\n" in capsys.readouterr().out
 
 
 def test_a_run_that_fails_after_its_trials_shows_what_it_had_come_to(

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
-from ftkit import figures, reliability, wording
+from ftkit import reliability, wording
 from ftkit.contracts import Contender, Status, Verdict
+from ftkit.report import drawings
+from ftkit.report.answers import reliable
 from ftkit.wording import figure
 from ftkit_strict import scoring
-
-if TYPE_CHECKING:
-    import numpy as np
-    from matplotlib.axes import Axes
 
 DRAWS = 500
 """Simulations of a perfectly calibrated model."""
@@ -54,10 +52,8 @@ class Calibration:
         labels = scoring.labels_of(candidate)
         probabilities = np.asarray(candidate.probabilities, dtype=np.float64)
         certainty, right = probabilities.max(axis=1), (probabilities.argmax(axis=1) == labels).astype(float)
-        error, squared = (
-            reliability.calibration_error(certainty, right, self.bins),
-            reliability.brier(probabilities, labels),
-        )
+        mine = reliable(probabilities, labels, self.bins)
+        error, squared = mine.error, mine.brier
         random = np.random.default_rng(candidate.seed)
         placed = reliability.binned(certainty, self.bins)
         simulated = [
@@ -87,26 +83,10 @@ class Calibration:
         if judged == "not applicable":
             said += "; on so few rows the error cannot be told from chance"
         said += f"; {lean}: certainty {figure(certainty.mean())}, right {figure(right.mean())}"
+        other = None
         if champion is not None and not scoring.trouble(champion):
-            theirs = np.asarray(champion.probabilities, dtype=np.float64)
-            hits = (theirs.argmax(axis=1) == labels).astype(float)
-            numbers["champion_error"] = reliability.calibration_error(theirs.max(axis=1), hits, self.bins)
-            said += f"; {champion.title} has an error of {figure(numbers['champion_error'])}"
-        drawing = self._figure(certainty, right, placed)
+            other = reliable(np.asarray(champion.probabilities, dtype=np.float64), labels, self.bins)
+            numbers["champion_error"] = other.error
+            said += f"; {champion.title} has an error of {figure(other.error)}"
+        drawing = drawings.reliability(mine, other)
         return Verdict(self.name, judged, said, scoring.finite(numbers), drawing)
-
-    def _figure(self, certainty: np.ndarray, right: np.ndarray, placed: np.ndarray) -> str:
-        """The reliability diagram: one point for each bin."""
-        sizes, sure, hit = reliability.means(certainty, right, placed)
-
-        def draw(axes: Axes) -> None:
-            axes.plot([0, 1], [0, 1], color=figures.INK, linestyle=":", label="as sure as right")
-            spread = (hit * (1 - hit) / sizes) ** 0.5
-            axes.errorbar(sure, hit, yerr=1.96 * spread, fmt="o-", color=figures.CALM, capsize=3, label="the candidate")
-            axes.set_xlim(min(0.45, float(certainty.min()) - 0.02), 1.02)
-            axes.set_ylim(-0.02, 1.05)
-            axes.set_xlabel("certainty")
-            axes.set_ylabel("share that is right")
-            axes.legend(loc="upper left")
-
-        return figures.drawn("Reliability diagram", draw, (5.0, 4.0))
