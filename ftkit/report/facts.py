@@ -198,7 +198,8 @@ def _answers(ledger: Ledger, tested: Mapping[str, Any], seed: int) -> tuple[Answ
         kept = ledger.predictions()
         data = ledger.data(("test",))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        return None, f"The answers to the test rows cannot be read: {error}."
+        said = error.strerror if isinstance(error, OSError) else error  # a page that is shared names no folders
+        return None, f"The answers to the test rows cannot be read: {said}."
     if "candidate" not in kept:
         return None, "This run has not kept its answers to the test rows."
     shape = (len(data.test), len(data.classes))
