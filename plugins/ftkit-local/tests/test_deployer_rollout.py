@@ -11,12 +11,13 @@ import pytest
 from ftkit_local.deployer import LocalDeployer
 
 from ftkit import bundle as bundles
+from ftkit import record as records
 from ftkit.bundle import Bundle
 from ftkit.contracts import Endpoint
 from ftkit.errors import DeployError
 from ftkit.events import DeploymentChanged, Event, TrafficMoved
 from ftkit.rollout import Rollout, roll_out
-from ftkit.testing.bundles import GOOD, toy_bundle
+from ftkit.testing.bundles import GOOD, toy_bundle, toy_record
 
 Make = Callable[..., LocalDeployer]
 QUICK = Rollout(bake=0.3, poll=0.05)
@@ -130,6 +131,7 @@ def test_a_real_encoder_is_served_as_it_was_tested(endpoint_named: Make, tmp_pat
         sample_texts=["The match ended two to one.", "Shares fell on Monday."],
         about={"run": "real"},
     )
+    records.write(bundle.folder, toy_record(bundle.hash))
     deployer = endpoint_named(max_batch=8)
     endpoint = roll_out(deployer, bundle, "real", QUICK, lambda _: None)
     assert endpoint.deployments[0].bundle_hash == bundle.hash
