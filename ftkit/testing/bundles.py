@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 from ftkit import bundle
@@ -26,10 +27,12 @@ def toy_bundle(
     use: str = "toy-words",
     beside: Mapping[str, str] | None = None,
     record: Literal["passed", "failed", "overridden", "none"] = "passed",
+    engines: Mapping[Literal["half"], bool] = MappingProxyType({}),
 ) -> Bundle:
     """A bundle at `folder` that tells bad reviews from good ones, by these names; `beside` are more files of its model.
 
-    `record` is what its promotion record says; with "none" it has no record.
+    `record` is what its promotion record says; with "none" it has no record. `engines` are those it has besides, and
+    whether the record says that their answers passed.
 
     Whoever loads it needs the toys' plugin: `ftkit.testing.toys.install`.
     """
@@ -48,15 +51,22 @@ def toy_bundle(
         card="# A toy\n",
         sample_texts=[GOOD, BAD],
         about={"run": "toy"},
+        export=ToyWords(engines=tuple(engines)).export if engines else None,
+        engines=tuple(engines),
     )
     if record != "none":
-        records.write(made.folder, toy_record(made.hash, record))
+        records.write(made.folder, toy_record(made.hash, record, engines))
     return made
 
 
-def toy_record(digest: str, ended: Literal["passed", "failed", "overridden"] = "passed") -> Record:
-    """The promotion record of the bundle with this hash, after one test."""
+def toy_record(
+    digest: str,
+    ended: Literal["passed", "failed", "overridden"] = "passed",
+    engines: Mapping[Literal["half"], bool] = MappingProxyType({}),
+) -> Record:
+    """The promotion record of the bundle with this hash, after one test, which judged these engines besides."""
     passed = ended == "passed"
+    numbers = {"value": 0.8, **{records.judged(each): float(good) for each, good in engines.items()}}
     made = Record(
         bundle=digest,
         run="toy",
@@ -65,7 +75,7 @@ def toy_record(digest: str, ended: Literal["passed", "failed", "overridden"] = "
         tests=[{"use": "metric-floor", "floor": 0.9}],
         data="ab" * 32,
         rows=40,
-        verdicts=(Verdict("metric-floor", "passed" if passed else "failed", "a toy's verdict", {"value": 0.8}),),
+        verdicts=(Verdict("metric-floor", "passed" if passed else "failed", "a toy's verdict", numbers),),
         metrics={"accuracy": 0.8},
         champion=None,
         promoted=passed,

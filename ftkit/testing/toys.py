@@ -98,6 +98,8 @@ class ToyWords:
     """How many attempts with these values succeed first."""
     fault_times: int = 99
     """How many attempts with these values fail; later ones succeed."""
+    engines: tuple[Literal["half"], ...] = ()
+    """Forms of the model beside it: `half`, whose weights are rounded to 16 bits."""
 
     def __post_init__(self) -> None:
         if self.learning_rate <= 0:
@@ -138,6 +140,19 @@ class ToyWords:
             return ToyClassifier(tuple(classes), np.load(folder / "weights.npy", allow_pickle=False))
         except (OSError, ValueError) as error:
             raise BundleError("the toy model cannot be read", where=str(folder)) from error
+
+    def export(self, folder: Path) -> None:
+        import numpy as np
+
+        rounded = self.load(folder).weights.astype(np.float16)
+        np.save(folder / "half.npy", rounded, allow_pickle=False)
+
+    def load_engine(self, folder: Path, engine: str) -> ToyClassifier:
+        import numpy as np
+
+        if not (folder / f"{engine}.npy").is_file():
+            raise BundleError(f"the toy model has no engine {engine!r}", where=str(folder))
+        return ToyClassifier(self.load(folder).classes, np.load(folder / f"{engine}.npy", allow_pickle=False))
 
     def _fails(self, data: Data) -> bool:
         """Count this attempt; a file keeps the count, since each attempt is a process of its own."""

@@ -1,0 +1,172 @@
+"""Encoders exported to ONNX Runtime: the same answers, in any shape, and clear words when something is missing."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+pytest.importorskip("onnxruntime")
+pytest.importorskip("onnxscript")
+
+from ftkit.encoders import Encoder, checkpoint, engines
+from ftkit.encoders.classifier import EncoderClassifier
+from ftkit.encoders.tokens import Words
+from ftkit.errors import BundleError, PluginError, StageError
+from ftkit.testing.backbones import CLASSES, ODD_TEXTS, separable, separable_data
+from ftkit.testing.engines import EngineSuite
+
+BOTH = ("onnx", "onnx-int8")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TinyBert(Encoder):
+    name = "tiny-bert"
+
+
+class TestBertEngines(EngineSuite):
+    tolerances: ClassVar = {"onnx": 1e-4}
+
+    @pytest.fixture(scope="class")
+    def component(self, tiny):
+        return TinyBert(checkpoint=str(tiny), epochs=5, batch_size=8, learning_rate=3e-3, engines=BOTH)
+
+
+@pytest.fixture(scope="module")
+def bert(tiny, tmp_path_factory):
+    """An untrained BERT with its engines: what damage and settings are tried out on."""
+    folder = tmp_path_factory.mktemp("bert")
+    read = checkpoint.read(tiny)
+    EncoderClassifier(read.model(("bad", "good")), Words(read.tokenizer, read.limit), 64, temperature=2.5).save(folder)
+    engines.export(folder, BOTH)
+    return folder
+
+
+@pytest.fixture
+def folder(bert, tmp_path):
+    return Path(shutil.copytree(bert, tmp_path / "model"))
+
+
+def test_a_temperature_is_applied_and_no_more_is_read_than_was_trained_on(bert):
+    model, engine = Encoder().load(bert), Encoder().load_engine(bert, "onnx")
+    assert (engine.temperature, engine.length) == (2.5, 64)
+    texts = ["ship wave", "bread " * 300]
+    np.testing.assert_allclose(engine.probabilities(texts), model.probabilities(texts), atol=1e-5)
+
+
+def test_the_network_of_torch_is_not_needed_to_answer(folder):
+    wanted = Encoder().load_engine(folder, "onnx").probabilities(["ship"])
+    (folder / "model.safetensors").write_bytes(b"")
+    np.testing.assert_array_equal(Encoder().load_engine(folder, "onnx").probabilities(["ship"]), wanted)
+
+
+def deberta(size):
+    from transformers import DebertaV2Config, DebertaV2ForSequenceClassification
+
+    config = DebertaV2Config(
+        **size, relative_attention=True, position_buckets=16, norm_rel_ebd="layer_norm", share_att_key=True,
+        pos_att_type=["p2c", "c2p"], position_biased_input=False, type_vocab_size=0, layer_norm_eps=1e-7,
+        pooler_hidden_size=size["hidden_size"], pooler_dropout=0,
+    )  # fmt: skip
+    return DebertaV2ForSequenceClassification(config)
+
+
+def modernbert(size):
+    from transformers import ModernBertConfig, ModernBertForSequenceClassification
+
+    special = {"cls_token_id": 2, "bos_token_id": 2, "sep_token_id": 3, "eos_token_id": 3}
+    return ModernBertForSequenceClassification(ModernBertConfig(**size, **special, local_attention=16))
+
+
+@pytest.mark.parametrize("architecture", [deberta, modernbert])
+def test_other_architectures_answer_alike_in_lengths_the_exporter_has_not_seen(architecture, tiny, tmp_path):
+    import torch
+
+    words = Words(checkpoint.read(tiny).tokenizer, 128)
+    size = {
+        "vocab_size": len(words.tokenizer), "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
+        "num_attention_heads": 4, "max_position_embeddings": 128, "initializer_range": 0.2, "pad_token_id": 0,
+        "id2label": dict(enumerate(CLASSES)), "label2id": {name: index for index, name in enumerate(CLASSES)},
+    }  # fmt: skip
+    torch.manual_seed(1)
+    EncoderClassifier(architecture(size), words, 128).save(tmp_path)
+    engines.export(tmp_path, BOTH)
+    texts = [*separable(40, 3).texts, "ship " * 100, "sail wave " * 30, *ODD_TEXTS]
+    wanted = Encoder().load(tmp_path).probabilities(texts)
+    for name, tolerance in (("onnx", 1e-4), ("onnx-int8", 0.1)):
+        engine = Encoder().load_engine(tmp_path, name)
+        found = engine.probabilities(texts)
+        np.testing.assert_allclose(found, wanted, atol=tolerance, err_msg=name)
+        alone = np.concatenate([engine.probabilities([text]) for text in texts])
+        np.testing.assert_allclose(alone, found, atol=1e-4, err_msg=name)
+
+
+def test_an_export_that_answers_otherwise_than_its_network_is_not_kept(folder):
+    model = engines._network(folder)
+    model.classifier.bias.data += 1.0
+    with pytest.raises(StageError, match="away from the network's") as caught:
+        engines._compare(model, folder / "engines" / "onnx" / "model.onnx")
+    assert "engines = []" in caught.value.mend
+
+
+@pytest.mark.parametrize("content", [b"", b"no network", None])
+def test_a_damaged_engine_is_a_damaged_bundle(folder, content):
+    path = folder / "engines" / "onnx" / "model.onnx"
+    path.write_bytes(path.read_bytes()[:-1000] if content is None else content)
+    with pytest.raises(BundleError, match="engine cannot be loaded") as caught:
+        Encoder().load_engine(folder, "onnx")
+    assert caught.value.where == str(path)
+
+
+def test_the_engine_of_another_model_is_refused(folder):
+    import onnx
+    from onnx import TensorProto, helper
+
+    tensor = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        [helper.make_node("Identity", ["x"], ["logits"])],
+        "other",
+        [tensor("x", TensorProto.FLOAT, ["rows", 2])],
+        [tensor("logits", TensorProto.FLOAT, ["rows", 2])],
+    )
+    other = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.save(other, folder / "engines" / "onnx" / "model.onnx")
+    with pytest.raises(BundleError, match="not of this model"):
+        Encoder().load_engine(folder, "onnx")
+
+
+def test_an_engine_that_was_not_exported_is_named_with_those_there_are(folder):
+    shutil.rmtree(folder / "engines" / "onnx-int8")
+    with pytest.raises(BundleError, match="no engine 'onnx-int8'") as caught:
+        Encoder().load_engine(folder, "onnx-int8")
+    assert "native, onnx." in caught.value.mend
+
+
+def test_a_missing_package_is_named_before_anything_is_trained(monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)  # what Python takes for a package that is not there
+    monkeypatch.delitem(sys.modules, "onnxruntime")
+    monkeypatch.setattr(engines.importlib.util, "find_spec", lambda name: None if name == "onnxruntime" else object())
+    with pytest.raises(PluginError, match="not installed: onnxruntime") as caught:
+        Encoder(engines=("onnx",)).foresee(separable_data())
+    assert "ftkit[engines]" in caught.value.mend
+    Encoder().foresee(separable_data())
+
+
+def test_an_engine_is_named_once():
+    with pytest.raises(ValueError, match="twice"):
+        Encoder(engines=("onnx", "onnx"))
+
+
+@pytest.mark.parametrize(("given", "expected"), [("3", 3), ("0", None), ("many", None)])
+def test_threads_are_those_of_the_process(monkeypatch, given, expected):
+    monkeypatch.delitem(sys.modules, "torch")
+    monkeypatch.setenv("OMP_NUM_THREADS", given)
+    assert engines.threads() == expected if expected else engines.threads() >= 1
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(get_num_threads=lambda: 7))
+    assert engines.threads() == 7
