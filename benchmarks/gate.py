@@ -1,6 +1,8 @@
-"""How often `no-worse-than-champion` lets a candidate pass that is worse by exactly the margin: 2.5 % is what it promises.
+"""How often promotion tests err: `no-worse-than-champion` and `slices` on simulated models whose merits are known.
 
-    python benchmarks/gate.py [--simulations 1000] [--resamples 1000] [--metrics accuracy macro_f1 roc_auc log_loss]
+    python benchmarks/gate.py [--simulations 400] [--resamples 500] [--metrics accuracy macro_f1 roc_auc log_loss]
+
+First table: how often `no-worse-than-champion` lets a candidate pass that is worse by exactly the margin. It promises 2.5 %.
 
 Each simulation draws test rows and two models' probabilities for them, and asks the promotion test itself. A model sees a
 row's class through noise, s = ±d + e with e normal, and answers with the probability that this makes it; part of the noise
@@ -9,6 +11,9 @@ about 0.9; the candidate's is solved for, so that in the population its metric i
 called nested, for accuracy only, the candidate repeats every error of the champion and adds its own: the hardest case there is.
 
 The last column is the power: how often a candidate that is exactly as good as the champion is shown to be no worse.
+
+Second table: how often `slices` calls any part of a candidate worse that is as good as the champion in all of them. It
+promises 5 % at most, however many parts there are.
 """
 
 from __future__ import annotations
@@ -16,13 +21,14 @@ from __future__ import annotations
 import argparse
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from ftkit_strict.champion import NoWorseThanChampion
+from ftkit_strict.slices import Slices
 from scipy.optimize import brentq
 from scipy.stats import norm
 
@@ -36,6 +42,13 @@ SHARED = {"alike": 0.9, "unlike": 0.5}
 
 class Silent(NoWorseThanChampion):
     """The promotion test without its drawing, which takes longer than all else."""
+
+    def _figure(self, *_: Any) -> str:
+        return ""
+
+
+class Undrawn(Slices):
+    """The same for `slices`."""
 
     def _figure(self, *_: Any) -> str:
         return ""
@@ -66,8 +79,8 @@ def cases(metrics: list[str], sizes: list[int]) -> Iterator[Case]:
 def main() -> None:
     """Simulate and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--simulations", type=int, default=1000, help="candidates for each line")
-    parser.add_argument("--resamples", type=int, default=1000, help="of the promotion test; its default is 2000")
+    parser.add_argument("--simulations", type=int, default=400, help="candidates for each line")
+    parser.add_argument("--resamples", type=int, default=500, help="of the first test; its default is 2000")
     parser.add_argument("--metrics", nargs="+", default=["accuracy", "macro_f1", "roc_auc", "log_loss"])
     parser.add_argument("--sizes", type=int, nargs="+", default=[100, 200, 500, 1500], help="numbers of test rows")
     asked = parser.parse_args()
@@ -86,6 +99,13 @@ def main() -> None:
             f"| {equal / asked.simulations:.0%} |",
             flush=True,
         )
+    print("\n| metric | rows | classes | accuracy | columns | parts | as good: some part is called worse |")
+    print("|---|---|---|---|---|---|---|")
+    for number, alarm in enumerate(ALARMS):
+        parts, hits = false_alarms(alarm, asked.simulations, seed=1000 + number)
+        low, high = wilson(hits, asked.simulations)
+        shape = f"{alarm.metric} | {alarm.rows:,} | {alarm.classes} | {alarm.accuracy:.0%} | {alarm.columns} | {parts}"
+        print(f"| {shape} | {hits / asked.simulations:.1%} ({low:.1%} to {high:.1%}) |", flush=True)
     print(
         f"\n{asked.simulations:,} simulations a line, {asked.resamples:,} resamples, margin 0.02, intervals of 95 %; ",
         end="",
@@ -105,7 +125,8 @@ def passes(case: Case, loss: float, simulations: int, resamples: int, seed: int)
             mine, theirs = nested(labels, case.positive, loss, random)
         else:
             mine, theirs = apart(labels, case.positive, candidate, SHARED[case.errors], random)
-        found += test.check(*contenders(case.metric, labels, mine, theirs, simulation)).status == "passed"
+        one, other = (np.stack([1 - each, each], axis=1) for each in (mine, theirs))
+        found += test.check(*contenders(case.metric, labels, one, other, simulation)).status == "passed"
     return found
 
 
@@ -157,18 +178,71 @@ def population(metric: str, positive: float, d: float) -> float:
     return float((2 * true / (2 * true + false + missed) + 2 * other / (2 * other + false + missed)) / 2)
 
 
-def contenders(metric: str, labels: Any, mine: Any, theirs: Any, seed: int) -> tuple[Contender, Contender]:
+def contenders(
+    metric: str,
+    labels: Any,
+    mine: Any,
+    theirs: Any,
+    seed: int,
+    texts: Sequence[str] = (),
+    columns: Mapping[str, Sequence[Any]] | None = None,
+) -> tuple[Contender, Contender]:
     """Candidate and champion with these probabilities."""
-    split = Split([""] * len(labels), labels.tolist())
-    data = Data(("no", "yes"), Split((), ()), Split((), ()), split, DataReport("simulated", 0, {}, {}, {}, ""))
+    split = Split(texts or [""] * len(labels), labels.tolist(), columns or {})
+    classes = tuple(f"class {index}" for index in range(mine.shape[1]))
+    data = Data(classes, Split((), ()), Split((), ()), split, DataReport("simulated", 0, {}, {}, {}, ""))
 
     class Named:
         classes = data.classes
 
     return tuple(  # type: ignore[return-value]
-        Contender(title, Path(), Named(), np.stack([1 - found, found], axis=1), data, metric, seed)  # type: ignore[arg-type]
+        Contender(title, Path(), Named(), found, data, metric, seed)  # type: ignore[arg-type]
         for title, found in (("the candidate", mine), ("the champion", theirs))
     )
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """One line of the second table."""
+
+    metric: str
+    rows: int
+    classes: int
+    accuracy: float
+    columns: int
+    """Further columns of four values each."""
+
+
+ALARMS = [
+    Alarm("accuracy", 212, 5, 0.95, 0),
+    Alarm("macro_f1", 212, 5, 0.95, 0),
+    Alarm("roc_auc", 400, 2, 0.9, 0),
+    Alarm("accuracy", 400, 2, 0.95, 5),
+    Alarm("accuracy", 1500, 2, 0.9, 10),
+    Alarm("macro_f1", 1500, 2, 0.9, 10),
+]
+
+
+def false_alarms(alarm: Alarm, simulations: int, seed: int) -> tuple[int, int]:
+    """How many parts are judged, and how many of the simulated candidates fail by any of them."""
+    random = np.random.default_rng(seed)
+    test, found, parts = Undrawn(), 0, 0
+    for simulation in range(simulations):
+        labels = random.integers(0, alarm.classes, alarm.rows)
+        texts = [" ".join(["word"] * int(words)) for words in random.integers(1, 200, alarm.rows)]
+        columns = {f"column {number}": random.integers(0, 4, alarm.rows).tolist() for number in range(alarm.columns)}
+        common, models = random.random(alarm.rows) < alarm.accuracy, []
+        for _ in range(2):  # half of the errors are both models' own
+            right = np.where(random.random(alarm.rows) < 0.5, common, random.random(alarm.rows) < alarm.accuracy)
+            answers = np.where(right, labels, (labels + random.integers(1, alarm.classes, alarm.rows)) % alarm.classes)
+            scores = random.random((alarm.rows, alarm.classes)) * 0.3 + 0.1
+            scores[np.arange(alarm.rows), answers] += 0.9
+            models.append(scores / scores.sum(axis=1, keepdims=True))
+        one, other = contenders(alarm.metric, labels, models[0], models[1], simulation, texts, columns)
+        verdict = test.check(one, other)
+        found += verdict.status == "failed"
+        parts = int(verdict.numbers["judged"])
+    return parts, found
 
 
 def wilson(hits: int, tries: int) -> tuple[float, float]:
@@ -176,7 +250,7 @@ def wilson(hits: int, tries: int) -> tuple[float, float]:
     share, z = hits / tries, 1.96
     centre = (share + z * z / (2 * tries)) / (1 + z * z / tries)
     spread = z * math.sqrt(share * (1 - share) / tries + z * z / (4 * tries**2)) / (1 + z * z / tries)
-    return centre - spread, centre + spread
+    return max(0.0, centre - spread), min(1.0, centre + spread)
 
 
 if __name__ == "__main__":
