@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from ftkit import options
+from ftkit.contracts import Exporting
 from ftkit.errors import Problem
 from ftkit.overrides import Document
 from ftkit.places import Key
 from ftkit.plan import Plan
 from ftkit.plugins import BUNDLED, Plugins, kind_noun
+from ftkit.record import NATIVE
 from ftkit.rollout import Rollout
 from ftkit.search import POLICIES, Confirm, Search
 from ftkit.space import Choice, Dimension, ends, parse, size
@@ -58,6 +60,7 @@ class Reader:
         promote = self._promote()
         registry = self._component("registry")
         deploy = self._component("deploy")
+        self._engine(backbone, deploy)
         rollout = self._plain("rollout", Rollout)
         if self.problems or search is None:
             return None
@@ -151,6 +154,15 @@ class Reader:
                 offline = self.offline and any(field.name == "offline" for field in fields(test))
                 found.append(replace(test, offline=True) if offline else test)
         return found
+
+    def _engine(self, backbone: Any, deploy: Any) -> None:
+        """What is to answer must be made: that it is missing would show when everything is trained and tested."""
+        wanted = getattr(deploy, "engine", NATIVE)
+        if backbone is None or wanted in (NATIVE, *getattr(backbone, "engines", ())):
+            return
+        said = f"the backbone {backbone.name!r} is not asked for an engine {wanted!r}"
+        can = "Set backbone.engines to make it" if isinstance(backbone, Exporting) else "It has none"
+        self._wrong(("deploy", "engine"), said, f"{can}; or --set deploy.engine={NATIVE}.")
 
     def _plain(self, section: str, component: type[Any]) -> Any:
         """A section that has only one meaning, and so no `use`."""

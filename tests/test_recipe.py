@@ -199,6 +199,14 @@ def test_the_text_of_a_plan_holds_the_confirmation_and_nothing_of_it_where_there
     assert "confirm" not in recipe.load(write(GOOD)).text
 
 
+def test_an_engine_that_is_to_answer_must_be_asked_for(write: Any) -> None:
+    (found,) = problems(write(GOOD), "deploy.engine=onnx")
+    assert "deploy.engine: the backbone 'minilm' is not asked for an engine 'onnx'" in found
+    assert "Set backbone.engines to make it" in found
+    plan = recipe.load(write(GOOD), ["deploy.engine=onnx", "backbone.engines=['onnx']"])
+    assert recipe.loads(plan.text) == plan
+
+
 def test_a_platform_that_cannot_repeat_trials_refuses_the_recipe(write: Any, monkeypatch: Any) -> None:
     from ftkit_local.platform import LocalPlatform
 
