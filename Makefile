@@ -10,8 +10,8 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --con
 
 SOURCES   := pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml)
 QUICKSTART := --editable '.[encoders,serving]' --editable plugins/ftkit-quickstart --editable plugins/ftkit-local \
-              --editable plugins/ftkit-mlflow
-EVERYTHING := --editable '.[encoders,serving,testing,development]' $(foreach plugin,$(wildcard plugins/*),--editable $(plugin))
+              --editable plugins/ftkit-mlflow --editable plugins/ftkit-strict
+EVERYTHING := --editable '.[encoders,engines,serving,testing,development]' $(foreach plugin,$(wildcard plugins/*),--editable $(plugin))
 
 .PHONY: run install test lint docs constraints clean
 
@@ -33,7 +33,7 @@ docs: $(VENV)/.everything
 
 # The newest versions that work together, written down: only after a clean `make install` and green tests.
 constraints: $(VENV)/.everything
-	$(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' > constraints.txt
+	$(BIN)/python -m pip list --format=freeze --exclude-editable --exclude pip --exclude setuptools | sed 's/+cpu$$//' > constraints.txt
 
 clean:
 	rm -rf $(VENV)
