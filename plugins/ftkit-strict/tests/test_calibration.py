@@ -46,6 +46,24 @@ def test_bins_of_equal_mass_agree_with_an_independent_count() -> None:
     assert calibration_error(certainty, right, 10) == pytest.approx(expected)
 
 
+def test_bins_of_equal_mass_agree_with_the_calibration_curve_of_scikit_learn() -> None:
+    from sklearn.calibration import calibration_curve
+
+    random = np.random.default_rng(3)
+    certainty = random.uniform(0.5, 1, 800)
+    right = (random.random(800) < certainty**3).astype(float)
+    hit, sure = calibration_curve(right, certainty, n_bins=8, strategy="quantile")
+    assert calibration_error(certainty, right, 8) == pytest.approx(abs(hit - sure).mean())
+
+
+def test_the_brier_score_of_two_classes_is_twice_that_of_scikit_learn() -> None:
+    from sklearn.metrics import brier_score_loss
+
+    random = np.random.default_rng(4)
+    found, labels = random.random(300), random.integers(0, 2, 300)
+    assert brier(np.stack([1 - found, found], axis=1), labels) == pytest.approx(2 * brier_score_loss(labels, found))
+
+
 def drawn(bench: Any, power: float, rows: int = 2000) -> Any:
     """A candidate that is right with its certainty to this power: 1 is calibrated."""
     random = np.random.default_rng(1)

@@ -81,6 +81,37 @@ def test_a_good_model_passes_the_strict_gate_and_the_ledger_keeps_every_figure(r
     assert outcome.folder.is_dir()
 
 
+PRESET = """
+[[promote]]
+use = "strict"
+depth = "fast"
+examples = "examples.csv"
+
+[[promote]]
+use = "calibration"
+max_error = 0.5
+
+[[promote]]
+use = "invariance"
+max_share = 1.0
+"""
+
+
+def test_the_preset_is_heard_as_a_whole_with_the_tests_that_the_recipe_names_in_place_of_its_own(recipe: Path) -> None:
+    recipe.write_text(toys.RECIPE.replace("trials = 2", "trials = 1") + PRESET, encoding="utf-8")
+    (recipe.parent / "examples.csv").write_text("text,label\nsturdy bright perfect,good\nbroke refund,bad\n")
+    with toys.install(recipe.parent / "plugins"):
+        outcome = ftkit.run(recipe, emit=unheard)
+    found = {verdict.test: verdict.status for verdict in outcome.verdicts}
+    # There is no champion, the classes are no praise and blame, and 24 test rows are too few to make parts of.
+    waiting = ("no-worse-than-champion", "agreement", "direction", "slices")
+    judged = ("not-degenerate", "leakage", "label-noise", "odd-input", "served-parity", "budget", "reload", "examples")
+    own = ("calibration", "invariance")
+    assert found == dict.fromkeys(waiting, "not applicable") | dict.fromkeys(judged + own, "passed")
+    assert list(found)[-2:] == list(own)
+    assert outcome.promoted
+
+
 @pytest.mark.parametrize(
     ("table", "options", "said", "where"),
     [

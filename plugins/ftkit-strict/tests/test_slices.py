@@ -170,6 +170,53 @@ def test_holms_method_gives_the_published_correction() -> None:
     assert holm([]) == []
 
 
+def test_holms_method_is_that_of_statsmodels() -> None:
+    from statsmodels.stats.multitest import multipletests
+
+    chances = np.random.default_rng(0).random(40) ** 3
+    assert holm(chances.tolist()) == pytest.approx(multipletests(chances, method="holm")[1])
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "log_loss"])
+def test_the_interval_of_a_part_is_that_of_scipys_bootstrap(bench: Any, metric: str) -> None:
+    from scipy.stats import bootstrap
+
+    random = np.random.default_rng(2)
+    labels = random.integers(0, 2, 400)
+    scores = np.clip(0.3 * labels + 0.7 * random.random(400), 0.01, 0.99)
+    one = bench.scored(scores, labels.tolist(), metric, columns={"half": [row % 2 for row in range(400)]})
+    numbers = Slices(floor=0.1, classes=False, lengths=0, resamples=9999).check(one, None).numbers
+    truth, found = labels[1::2], one.probabilities[1::2]
+    each = (found.argmax(axis=1) == truth) if metric == "accuracy" else -np.log(found[np.arange(200), truth])
+    reference = bootstrap(
+        [each.astype(float)], np.mean, n_resamples=9999, method="percentile", rng=np.random.default_rng(1)
+    )
+    low, high = reference.confidence_interval
+    assert numbers["half 1: low"] == pytest.approx(low, abs=0.008)
+    assert numbers["half 1: high"] == pytest.approx(high, abs=0.008)
+
+
+def test_a_candidate_as_good_as_the_champion_is_seldom_called_worse_in_any_of_many_parts(bench: Any) -> None:
+    """One of twenty is what is promised for all parts together; six or more of 24 would be a sign of more."""
+    random = np.random.default_rng(6)
+    test = Quick(lengths=0, resamples=200)
+    alarms = 0
+    for seed in range(24):
+        labels = random.integers(0, 2, 300)
+        columns = {name: random.integers(0, 4, 300).tolist() for name in "abcde"}
+        models = [np.where(random.random(300) < 0.9, labels, 1 - labels) * 0.8 + 0.1 for _ in range(2)]
+        pair = [bench.scored(found, labels.tolist(), columns=columns, seed=seed) for found in models]
+        alarms += test.check(*pair).status == "failed"
+    assert alarms < 6
+
+
+class Quick(Slices):
+    """The test without its drawing, which takes longer than all else."""
+
+    def _figure(self, *_: Any) -> str:
+        return ""
+
+
 def test_the_runs_seed_decides(bench: Any) -> None:
     one = candidate(bench, lambda row: row % 7 == 0)
     champion = candidate(bench, lambda row: row % 5 == 0)
