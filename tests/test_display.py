@@ -396,6 +396,24 @@ def test_what_was_not_promoted_says_why_and_still_shows_the_endpoint_that_is_liv
     assert lines[-1].startswith("curl ")
 
 
+def test_the_summary_tells_what_spoke_against_the_model_in_full_and_the_rest_by_name(tmp_path):
+    verdicts = (
+        Verdict("leakage", "failed", "12 rows of 100 are in both"),
+        Verdict("reload", "error", "it broke off"),
+        Verdict("budget", "passed", "fast enough"),
+        Verdict("slices", "passed", "no part is weak"),
+        Verdict("agreement", "not applicable", "there is no champion yet"),
+    )
+    lines = shown(outcome(tmp_path, promoted=False, verdicts=verdicts), None)
+    assert lines[0] == "NOT PROMOTED: leakage, reload said no"
+    told = [line.split(None, 1) for line in lines]
+    assert ["failed:", "leakage: 12 rows of 100 are in both"] in told
+    assert ["error:", "reload: it broke off"] in told
+    assert ["passed:", "budget, slices"] in told
+    assert "not judged: agreement" in lines
+    assert "fast enough" not in "".join(lines)
+
+
 def test_there_is_no_curl_line_without_anybody_to_answer(tmp_path):
     for endpoint in (None, Endpoint("reviews", "http://x/score"), Endpoint("reviews", "")):
         assert not any(line.startswith("curl") for line in shown(outcome(tmp_path), endpoint))

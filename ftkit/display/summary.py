@@ -26,7 +26,7 @@ def show(outcome: Outcome, metric: str, endpoint: Endpoint | None, stream: IO[st
     else:
         terminal.write("\n" + verdict(outcome), stream)
         for label, text in rows:
-            terminal.write(f"{label + ':':<10} {text}", stream)
+            terminal.write(f"{label + ':':<11} {text}", stream)
     if endpoint is not None and endpoint.url and endpoint.traffic:
         terminal.write("", stream)
         # One unbroken line: the terminal may fold it, copying it must not.
@@ -45,8 +45,9 @@ def verdict(outcome: Outcome) -> str:
         rest = len(outcome.verdicts) - passed
         said = f"PROMOTED: {passed} test{'s' * (passed != 1)} passed"
         return f"{said}, {rest} not applicable" if rest else said
-    said = "; ".join(f"{each.test}: {each.sentence}" for each in failed) or "a test said no"
-    return f"NOT PROMOTED: {said}"
+    if len(failed) == 1:
+        return f"NOT PROMOTED: {failed[0].test}: {failed[0].sentence}"
+    return f"NOT PROMOTED: {', '.join(each.test for each in failed) or 'a test'} said no"
 
 
 def curl(endpoint: Endpoint, text: str) -> str:
@@ -85,7 +86,7 @@ def _rows(outcome: Outcome, metric: str, endpoint: Endpoint | None) -> list[tupl
     rows += [("confirmed", plain.spread(each, metric)) for each in confirm.spreads(outcome.trials, metric)[:1]]
     if outcome.metrics:
         rows.append(("test", metrics_of(outcome.metrics, metric)))
-    rows += [("verdict", f"{each.test} {each.status}: {each.sentence}") for each in outcome.verdicts]
+    rows += _verdicts(outcome)
     if outcome.champion is not None and outcome.champion.version != (outcome.version and outcome.version.version):
         how = "was the champion until now" if outcome.promoted else "stays the champion"
         rows.append(("champion", f"{outcome.champion.model} version {outcome.champion.version} {how}"))
@@ -99,6 +100,17 @@ def _rows(outcome: Outcome, metric: str, endpoint: Endpoint | None) -> list[tupl
     if (page := outcome.folder / report.NAME).is_file():
         rows.append(("report", str(page)))
     rows.append(("details", f"ftkit runs {outcome.run}"))
+    return rows
+
+
+def _verdicts(outcome: Outcome) -> list[tuple[str, str]]:
+    """What a test said against the model in full, the others by name: their sentences have been told and are in the report."""
+    against = [each for each in outcome.verdicts if each.status in ("failed", "error")]
+    told = len(against) == 1 and not outcome.promoted  # by the first line
+    rows = [] if told else [(each.status, f"{each.test}: {each.sentence}") for each in against]
+    for status, label in (("passed", "passed"), ("not applicable", "not judged")):
+        if names := [each.test for each in outcome.verdicts if each.status == status]:
+            rows.append((label, ", ".join(names)))
     return rows
 
 
