@@ -107,7 +107,7 @@ def _verdicts(outcome: Outcome) -> list[tuple[str, str]]:
     """What a test said against the model in full, the others by name: their sentences have been told and are in the report."""
     against = [each for each in outcome.verdicts if each.status in ("failed", "error")]
     told = len(against) == 1 and not outcome.promoted  # by the first line
-    rows = [] if told else [(each.status, f"{each.test}: {each.sentence}") for each in against]
+    rows: list[tuple[str, str]] = [] if told else [(each.status, f"{each.test}: {each.sentence}") for each in against]
     for status, label in (("passed", "passed"), ("not applicable", "not judged")):
         if names := [each.test for each in outcome.verdicts if each.status == status]:
             rows.append((label, ", ".join(names)))

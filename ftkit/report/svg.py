@@ -70,6 +70,12 @@ def inlined(drawing: str, name: str, most: int = 400_000) -> str:
     return "".join(_written(root, name))
 
 
+def breadth(drawing: str, widest: float = 34.0) -> str:
+    """How wide a drawing may become on a page, so that letters are equally large in all; 432 units are `widest`."""
+    box = re.search(r'viewBox="[-\d.e]+ [-\d.e]+ ([\d.]+) ', drawing)
+    return f"{min(1.0, float(box[1]) / 432) * widest:.1f}rem" if box else f"{widest:g}rem"
+
+
 def _written(element: ElementTree.Element, name: str) -> Iterator[str]:
     tag = _tag(element)
     if tag not in SHAPES:

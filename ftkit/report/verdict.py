@@ -9,7 +9,7 @@ from ftkit import metrics, words
 from ftkit.contracts import Verdict
 from ftkit.report.answers import Row
 from ftkit.report.facts import Facts
-from ftkit.report.svg import inline
+from ftkit.report.svg import breadth, inline
 from ftkit.wording import capital, count, printable, signed
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ def tests(facts: Facts) -> list[dict[str, Any]]:
                 "sentence": verdict.sentence,
                 "anchor": f"test-{place + 1}",
                 "figure": drawing,
+                "most": breadth(drawing or ""),
                 "trouble": trouble,
                 "numbers": numbers[:NUMBERS],
                 "more": max(0, len(numbers) - NUMBERS),

@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+from ftkit import figures
 from ftkit.report import drawings, svg
 from ftkit.report.answers import Measure, Row
 
@@ -126,3 +127,9 @@ def test_what_runs_loads_or_restyles_is_left_out_of_a_drawing(harm: str) -> None
 def test_what_cannot_be_shown_is_refused_with_the_reason(drawing: str, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         svg.inlined(drawing, "one")
+
+
+def test_a_narrow_drawing_is_shown_narrow_so_that_its_letters_are_as_large_as_those_of_others() -> None:
+    wide = figures.drawn("wide", lambda axes: None, (6.0, 3.2))
+    narrow = figures.drawn("narrow", lambda axes: None, (3.0, 3.2))
+    assert (svg.breadth(wide), svg.breadth(narrow), svg.breadth("<svg/>")) == ("34.0rem", "17.0rem", "34rem")

@@ -319,7 +319,7 @@ def test_a_run_writes_its_report_and_tells_where(tmp_path: Path, capsys: pytest.
     assert list(plain.sentences(ReportWritten(written.path), Board())) == [f"report: {written.path}"]
     assert summary.as_json(outcome, None)["report"] == written.path
     summary.show(outcome, "roc_auc", None)
-    assert f"report:    {written.path}\n" in capsys.readouterr().out
+    assert f"report:     {written.path}\n" in capsys.readouterr().out
 
 
 def test_a_run_that_fails_after_its_trials_shows_what_it_had_come_to(
