@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from ftkit import confirm, options
+from ftkit import confirm, machine, options
 from ftkit import ledger as ledgers
 from ftkit.contracts import DataReport, Trial
 from ftkit.errors import FtkitError
@@ -136,14 +136,20 @@ def _tokens(plan: Plan, report: DataReport) -> float:
 def _speed() -> float:
     """Operations a second in this machine's best single-precision matrix product: what training comes near to."""
     import numpy as np
+    from threadpoolctl import threadpool_limits
 
-    # The best of many short products: on a busy machine most of them wait for a core, and only the luckiest tells.
+    # A thread's own time, on one core: what else the machine does has no part in it, and several threads would wait
+    # for each other.
     matrix = np.ones((384, 384), dtype=np.float32)
     best, ends = float("inf"), time.perf_counter() + 0.5
-    while (begun := time.perf_counter()) < ends:
-        matrix @ matrix
-        best = min(best, time.perf_counter() - begun)
-    return 2 * 384**3 / best
+    with threadpool_limits(1):
+        while True:
+            begun = time.thread_time()
+            matrix @ matrix
+            best = min(best, time.thread_time() - begun)
+            if time.perf_counter() > ends:
+                break
+    return 2 * 384**3 / max(best, 1e-9) * machine.cores()
 
 
 def _unfinished(plan: Plan) -> ledgers.Ledger | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,6 +45,19 @@ def test_it_names_every_stage_of_the_quickstart_and_guesses_its_time(monkeypatch
 
 def test_the_speed_is_read_off_this_machine() -> None:
     assert 1e8 < preview._speed() < 1e16
+
+
+def test_the_speed_is_that_of_the_machine_however_little_of_it_is_left() -> None:
+    """Eight processes that never rest, at the same priority, on however many cores there are."""
+    alone = preview._speed()
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(8)]
+    try:
+        crowded = preview._speed()
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
+    assert 0.2 < crowded / alone < 5
 
 
 def test_after_a_run_the_cost_is_what_was_measured(toy: Path) -> None:

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ftkit import machine
 from ftkit.encoders import temperature as temperatures
 from ftkit.encoders.batches import evaluation_batches, padded
 from ftkit.encoders.classifier import softmax
@@ -155,7 +156,7 @@ def threads() -> int:
     given = os.environ.get("OMP_NUM_THREADS", "")
     if given.isdecimal() and int(given):
         return int(given)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return machine.cores()
 
 
 def _session(path: Path) -> Any:
