@@ -103,14 +103,12 @@ def _verdicts(
 def _heard(test: PromotionTest, candidate: Contender, champion: Contender | None, ledger: Ledger) -> Verdict:
     """What a test says; one that breaks off is an error, which is no reason to let the others go unheard."""
     try:
-        verdict = test.check(candidate, champion)
-        if not isinstance(verdict, Verdict) or verdict.status not in get_args(Status):
-            raise TypeError(f"it gave no verdict but {verdict!r:.200}")
+        return _sound(test.check(candidate, champion))
     except FtkitError as error:
         mend = f" {error.mend}" if error.mend else ""
         where = f"{error.where}: " if error.where else ""
         return Verdict(test.name, "error", f"it could not judge: {where}{error.what}.{mend}")
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         log = ledger.folder / "tests.log"
         try:
             with log.open("a", encoding="utf-8") as file:
@@ -119,7 +117,15 @@ def _heard(test: PromotionTest, candidate: Contender, champion: Contender | None
         except OSError:
             details = ""
         return Verdict(test.name, "error", f"it broke off: {type(error).__name__}: {error}{details}")
-    return verdict
+
+
+def _sound(verdict: Any) -> Verdict:
+    """A verdict as journal and record can keep it. Raises: TypeError, ValueError for what is none."""
+    if not isinstance(verdict, Verdict) or verdict.status not in get_args(Status):
+        raise TypeError(f"it gave no verdict but {verdict!r:.200}")
+    numbers = {str(name): float(value) for name, value in verdict.numbers.items()}
+    figure = None if verdict.figure is None else str(verdict.figure)
+    return replace(verdict, sentence=str(verdict.sentence), numbers=numbers, figure=figure)
 
 
 def _decision(verdicts: Sequence[Verdict]) -> str:

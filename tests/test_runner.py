@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import ftkit
@@ -179,13 +180,38 @@ def test_a_test_that_breaks_off_is_an_error_verdict_and_the_run_goes_on_once_it_
     assert not any(isinstance(event, TrialFinished) for event in told), "nothing is trained again"
 
 
-@pytest.mark.parametrize("answer", [None, True, Verdict("x", "fine", "")])  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    "answer",
+    [
+        None,
+        True,
+        Verdict("x", "fine", ""),  # type: ignore[arg-type]
+        Verdict("x", "passed", "", {"share": "much"}),  # type: ignore[dict-item]
+        Verdict("x", "passed", "", None),  # type: ignore[arg-type]
+    ],
+)
 def test_what_is_no_verdict_promotes_nothing(toy: Path, monkeypatch: Any, answer: Any) -> None:
     from ftkit.promotion import MetricFloor
 
     monkeypatch.setattr(MetricFloor, "check", lambda *_: answer)
     outcome, _ = run(toy, {"deploy.use": "none", "registry.use": "none"})
     assert (outcome.promoted, outcome.verdicts[0].status) == (False, "error")
+
+
+def test_numbers_of_any_kind_are_kept_as_numbers_and_a_test_that_exits_ends_nothing_else(
+    toy: Path, monkeypatch: Any
+) -> None:
+    from ftkit.promotion import BeatsChampion, MetricFloor
+
+    numbers: Any = {"share": np.float32(0.5), "rows": np.int64(3), "met": np.bool_(True), "none": float("nan")}
+    monkeypatch.setattr(MetricFloor, "check", lambda *_: Verdict("metric-floor", "passed", "good", numbers))
+    monkeypatch.setattr(BeatsChampion, "check", lambda *_: sys.exit("no champion"))
+    outcome, _ = run(toy, {"deploy.use": "none"})
+    first, second = outcome.verdicts
+    assert (first.numbers["share"], first.numbers["rows"], first.numbers["met"]) == (0.5, 3.0, 1.0)
+    assert (second.status, outcome.promoted) == ("error", False)
+    assert "SystemExit: no champion" in second.sentence
+    assert (outcome.folder / "report.html").is_file()
 
 
 def test_a_test_that_foresees_that_it_cannot_judge_ends_the_run_before_training(toy: Path, monkeypatch: Any) -> None:

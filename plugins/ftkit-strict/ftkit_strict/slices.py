@@ -125,7 +125,8 @@ class Slices:
         shown = len(measured) - len(judged)
         aside = f"; {shown} more shown, not judged" if shown else ""
         if not judged:
-            said = f"none of {wording.count(len(measured), 'part')} has the {self.min_support} rows needed to judge it"
+            kind = " outside its commonest class" if metric == "roc_auc" else ""
+            said = f"none of {wording.count(len(measured), 'part')} has the {self.min_support} rows{kind} needed to judge it"
             return Verdict(self.name, "not applicable", said, numbers, drawing)
         worst = min(judged, key=lambda each: each.value * _sign(each.metric))
         described = f"worst of {wording.count(len(judged), 'part')} is {_described(worst)}{aside}"
