@@ -286,6 +286,7 @@ def _mistake(component: type[Any], error: dict[str, Any]) -> Mistake:
     if kind == "extra_forbidden" and len(path) == 1:
         near = difflib.get_close_matches(str(path[0]), names, 1)
         mend = f"Did you mean {near[0]!r}?" if near else f"The options are {', '.join(names)}."
+        mend = mend if names else "It has no options: take the key out, or give the whole table another value by --set."
         return Mistake(path, f"unknown key; {_called(component)!r} has no such option", mend)
     if kind == "missing":
         return Mistake(path, f"missing; {_called(component)!r} needs it", documents(component).get(str(path[0]), ""))

@@ -125,3 +125,14 @@ def test_a_value_that_fits_no_part_of_a_union_is_named_once() -> None:
 def test_every_option_of_every_bundled_component_is_documented(found: plugins.Found) -> None:
     assert options.summary(found.component)
     assert [option.name for option in options.options(found.component) if not option.doc] == []
+
+
+def test_an_option_of_what_has_none_is_told_so() -> None:
+    @dataclass(frozen=True)
+    class Bare:
+        name: ClassVar[str] = "bare"
+
+    with pytest.raises(options.Mistakes) as caught:
+        options.build(Bare, {"slack": 1})
+    (mistake,) = caught.value.found
+    assert mistake.mend.startswith("It has no options")
