@@ -219,7 +219,6 @@ ALARMS = [
     Alarm("roc_auc", 400, 2, 0.9, 0),
     Alarm("accuracy", 400, 2, 0.95, 5),
     Alarm("accuracy", 1500, 2, 0.9, 10),
-    Alarm("macro_f1", 1500, 2, 0.9, 10),
 ]
 
 

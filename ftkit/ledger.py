@@ -30,7 +30,7 @@ import filelock
 
 from ftkit import files
 from ftkit.contracts import SPLITS, Data, DataReport, Emit, Split, Trial
-from ftkit.errors import LedgerError
+from ftkit.errors import LedgerError, UsageError
 from ftkit.events import Stage, stage
 
 if TYPE_CHECKING:
@@ -237,12 +237,12 @@ def runs() -> list[Ledger]:
 
 
 def find(run: str) -> Ledger:
-    """One run by its identifier, or by a folder's path. Raises: LedgerError naming the nearest."""
+    """One run by its identifier, or by a folder's path. Raises: UsageError naming the latest."""
     for folder in (files.home() / "runs" / run, Path(run)):
         if (folder / "journal.jsonl").is_file():
             return Ledger(folder.absolute())
     latest = [ledger.run for ledger in runs()[:3]]
-    raise LedgerError(
+    raise UsageError(
         f"there is no run {run!r}",
         where=str(files.home() / "runs"),
         mend=f"The latest are {', '.join(latest)}." if latest else "No run has been made yet: `ftkit run RECIPE`.",

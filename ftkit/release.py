@@ -130,15 +130,14 @@ def promote(run: str, emit: Emit, override: str | None = None) -> Outcome:
                 mend="Give its `ftkit run` command again: it goes on where it was.",
             )
         plan = recipe.loads((ledger.folder / "recipe.toml").read_text(encoding="utf-8"))
-        emit(events.RunStarted(ledger.run, str(ledger.folder), ledger.run, True))
         bundle = bundles.verify(ledger.folder / "bundle")
-        decided = bundle.record or record(plan, ledger, bundle)
+        decided = _let_through(plan, ledger, bundle, bundle.record or record(plan, ledger, bundle), override)
+        emit(events.RunStarted(ledger.run, str(ledger.folder), ledger.run, not ledger.finished))
         champion = plan.registry.champion() if plan.registry is not None else None
         if champion is not None and champion.bundle_hash not in (bundle.hash, (decided.champion or {}).get("bundle")):
             against = f"version {decided.champion['version']}" if decided.champion else "none"
             said = f"The champion has changed since the tests: it is version {champion.version} now and was {against} then."
             emit(events.Noticed(said, warning=True))
-        decided = _let_through(plan, ledger, bundle, decided, override)
         said = decided.sentence
         if decided.override:
             said = f"Promoted against its tests by {decided.override.by}: {decided.override.reason}"

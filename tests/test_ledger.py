@@ -12,7 +12,7 @@ import pytest
 
 from ftkit import ledger
 from ftkit.contracts import Data, DataReport, Split, Trial
-from ftkit.errors import LedgerError
+from ftkit.errors import LedgerError, UsageError
 from ftkit.ledger import Ledger
 
 DATA = Data(
@@ -156,14 +156,14 @@ def test_runs_are_listed_newest_first_and_found_by_name_and_by_folder(book):
     assert [each.run for each in ledger.runs()] == [second.run, book.run]
     assert ledger.find(book.run).folder == book.folder
     assert ledger.find(str(book.folder)).run == book.run
-    with pytest.raises(LedgerError, match="there is no run 'nope'") as caught:
+    with pytest.raises(UsageError, match="there is no run 'nope'") as caught:
         ledger.find("nope")
     assert second.run in caught.value.mend
 
 
 def test_a_folder_without_runs_is_no_error():
     assert ledger.runs() == []
-    with pytest.raises(LedgerError) as caught:
+    with pytest.raises(UsageError) as caught:
         ledger.find("nope")
     assert "No run has been made yet" in caught.value.mend
 

@@ -164,4 +164,4 @@ def test_the_command_promotes_and_refuses_in_words(toy: Path, capsys: Any) -> No
     assert (outcome["event"], outcome["promoted"]) == ("outcome", True)
     assert cli.main(["runs", failed.run]) == ExitCode.OK
     assert "it is Friday" in capsys.readouterr().out
-    assert cli.main(["promote", "nope"]) == ExitCode.STAGE
+    assert cli.main(["promote", "nope"]) == ExitCode.RECIPE

@@ -123,5 +123,5 @@ def test_the_command_prints_a_comparison_or_json(make: Make, capsys: pytest.Capt
 
 
 def test_a_run_that_is_not_there_is_said(make: Make, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["compare", make("data").run, "nonesuch"]) == 4
+    assert cli.main(["compare", make("data").run, "nonesuch"]) == 2
     assert "there is no run 'nonesuch'" in capsys.readouterr().err
