@@ -134,7 +134,9 @@ class Slices:
             said = f"no floor is asked for and there is no champion to compare with; {described}"
             return Verdict(self.name, "not applicable", said, numbers, drawing)
         faults = [
-            f"{_described(each)} is beyond the floor of {figure(self.floor or 0)}" for each in judged if each.below
+            f"{_described(each)} is {'below' if _sign(each.metric) > 0 else 'above'} the floor of {figure(self.floor or 0)}"
+            for each in judged
+            if each.below
         ]
         faults += [
             f"{_described(each)} is worse than {figure(each.champion)} of {live.title} (Holm-corrected p = {each.chance:.2g})"
