@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,11 @@ from typing import Any
 import pytest
 
 _SHARED = Path(os.environ.get("FTKIT_SHARED") or Path(__file__).parent.parent / "shared")
+
+
+def pytest_configure() -> None:
+    """A shell that starts tests in its background has Ctrl-C ignored, by them and by all they start: heed it again."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
