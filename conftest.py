@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+pytest_plugins = ["tests.azure.fixtures"]
+
 _SHARED = Path(os.environ.get("FTKIT_SHARED") or Path(__file__).parent.parent / "shared")
 
 
