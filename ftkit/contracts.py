@@ -48,6 +48,7 @@ __all__ = [
     "Classifier",
     "Component",
     "Contender",
+    "Counting",
     "Data",
     "DataReport",
     "Dataset",
@@ -109,6 +110,15 @@ class Classifier(Protocol):
 
     def save(self, folder: Path) -> None:
         """Write everything `Backbone.load` needs into an empty folder; safetensors and text, never a pickle."""
+        ...
+
+
+@runtime_checkable
+class Counting(Protocol):
+    """A classifier that tells how much of a text it reads. Nothing requires it."""
+
+    def tokens(self, texts: Sequence[str]) -> Sequence[int]:
+        """Tokens that `probabilities` reads of each text, special ones included and padding not."""
         ...
 
 

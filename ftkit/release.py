@@ -21,8 +21,10 @@ from ftkit.errors import UsageError
 from ftkit.gate import Tested
 from ftkit.ledger import Ledger, staged
 from ftkit.plan import Plan
+from ftkit.profile import profile
 from ftkit.record import Record
 from ftkit.rollout import roll_out
+from ftkit.served import deployment_name
 
 
 def record(plan: Plan, ledger: Ledger, bundle: Bundle) -> Record:
@@ -34,7 +36,9 @@ def record(plan: Plan, ledger: Ledger, bundle: Bundle) -> Record:
     champion = None
     if fact["champion"] and plan.registry is not None:
         champion = {"model": plan.registry.model, "version": fact["champion_version"], "bundle": fact["champion"]}
-    report = ledger.data(()).report
+    data = ledger.data(())
+    report = data.report
+    answers = ledger.predictions().get("candidate")
     made = Record(
         bundle=bundle.hash,
         run=ledger.run,
@@ -51,6 +55,7 @@ def record(plan: Plan, ledger: Ledger, bundle: Bundle) -> Record:
         by=fact["by"],
         at=fact["at"],
         ftkit=__version__,
+        profile=profile(answers, data.classes) if answers is not None and len(answers) else None,
     )
     if (said := ledger.fact("overridden")) and said["bundle"] == bundle.hash and not made.promoted:
         made = made.overridden(said["reason"], said["by"], said["at"])
@@ -87,8 +92,8 @@ def deploy(
     if plan.deploy is None:
         return None, ""
     with staged(ledger, "deploy", emit):
-        stamp = f"{datetime.fromisoformat(ledger.facts('started')[0]['at']):%Y%m%d-%H%M%S}"
-        deployment = f"v{version.version}-{stamp}" if version else f"d-{stamp}"
+        began = datetime.fromisoformat(ledger.facts("started")[0]["at"])
+        deployment = deployment_name(version.version if version else None, began)
         endpoints.remember(plan.deploy)
         endpoint = roll_out(plan.deploy, bundle, deployment, plan.rollout, emit)
         ledger.append("deployed", endpoint=endpoint.name, deployment=deployment)

@@ -12,6 +12,7 @@ from ftkit.serving.engine import Busy, Closed
 from ftkit.serving.host import Host
 from ftkit.serving.interface import interface, json_response, read_body
 from ftkit.serving.request import Refusal, answer, parse, too_large
+from ftkit.serving.watch import Note, noted
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -32,13 +33,18 @@ def application(host: Host) -> FastAPI:
         host.close()
 
     async def score(request: Request) -> Response:
+        with noted(host.watch, request.headers) as note:
+            return await answered(request, note)
+
+    async def answered(request: Request, note: Note) -> Response:
         engine, bundle = host.ready_engine()
         asked = parse(await read_body(request, limits.size, partial(too_large, limits)), limits)
         headers = {"X-Ftkit-Bundle": bundle.hash}
         if not asked.data:
             return json_response([], headers=headers)
         try:
-            result = await asyncio.wrap_future(engine.submit([row.text for row in asked.data]))
+            note.texts = [row.text for row in asked.data]
+            note.result = result = await asyncio.wrap_future(engine.submit(note.texts))
         except Busy as busy:
             waiting = f"{limits.waiting} texts wait for the model already"
             raise Refusal(503, waiting, mend="Come back after Retry-After seconds.", headers=_LATER) from busy

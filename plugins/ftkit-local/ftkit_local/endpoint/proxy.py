@@ -14,6 +14,7 @@ import httpx2
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ftkit.served import TRACE
 from ftkit.serving.interface import interface, json_response, read_body
 from ftkit.serving.request import Limits, Refusal, too_large
 from ftkit_local.endpoint.child import Child
@@ -70,15 +71,15 @@ class Proxy:
     async def _pass(self, request: Request, method: str, path: str, body: bytes) -> Response:
         begun = time.monotonic()
         pinned = request.headers.get(PIN)
+        context = {name: request.headers[name] for name in TRACE if name in request.headers}
+        sent = {"content-type": "application/json", **context}
         tried: set[str] = set()
         while True:
             server = self._pinned(pinned, tried) if pinned is not None else self._any(tried)
             name = server.entry.name
             with server.flight():
                 try:
-                    answer = await server.client.request(
-                        method, path, content=body, headers={"content-type": "application/json"}
-                    )
+                    answer = await server.client.request(method, path, content=body, headers=sent)
                 except httpx2.TimeoutException as error:
                     server.errors += 1
                     seconds = server.entry.request_timeout
