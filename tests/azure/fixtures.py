@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,19 +13,25 @@ import pytest
 if TYPE_CHECKING:
     from tests.azure.azure import Azure
 
+REPOSITORY = Path(__file__).parents[2]
+SHARED = Path(os.environ.get("FTKIT_SHARED") or REPOSITORY.parent / "shared")
+SCHEMAS = SHARED / "azure" / "ml-schemas.tar.xz"
+SCORING = Path(os.environ.get("FTKIT_SCORING_PYTHON") or REPOSITORY / ".venv-scoring" / "bin" / "python")
+
 
 @pytest.fixture
 def azure(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Azure]:
     """Azure with sign-in, a workspace, storage and the v2 service, and the variables of a service principal that may come in.
 
-    The test fails at its end when a call went unanswered, a foreign host was asked, or a body broke Microsoft's schema.
+    Bodies are compared with Microsoft's schemas where the shared test data are; `azure_schemas` asks for them. A test that deploys
+    asks for `azure_scoring`. The test fails at its end when a call went unanswered, a foreign host was asked, or a body broke Microsoft's schema.
     """
     pytest.importorskip("cryptography")
     from tests.azure import identity
     from tests.azure.azure import Azure
 
     home = tmp_path_factory.mktemp("azure-home")
-    cloud = Azure(tmp_path_factory.mktemp("azure"))
+    cloud = Azure(tmp_path_factory.mktemp("azure"), SCORING, SCHEMAS if SCHEMAS.is_file() else None)
     for name, value in {**cloud.environment, **identity.ENVIRONMENT, "HOME": str(home)}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(home)
@@ -34,6 +41,28 @@ def azure(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
     finally:
         cloud.close()
     assert not cloud.complaints, "the loopback Azure complains:\n" + "\n".join(cloud.complaints)
+
+
+@pytest.fixture
+def azure_schemas(azure: Azure) -> Azure:
+    """Azure that compares bodies with Microsoft's schemas; without the shared test data the test is skipped."""
+    if azure.schemas is None:
+        pytest.skip("needs Microsoft's schemas from the shared test data: set FTKIT_SHARED to its folder")
+    return azure
+
+
+@pytest.fixture
+def azure_scoring(azure: Azure) -> Azure:
+    """Azure that serves deployments for real; without azureml-inference-server-http the test is skipped."""
+    require_scoring()
+    return azure
+
+
+def require_scoring() -> Path:
+    """The interpreter of an environment with azureml-inference-server-http; skips the test where there is none."""
+    if not SCORING.is_file():
+        pytest.skip("needs azureml-inference-server-http in an environment of its own: set FTKIT_SCORING_PYTHON")
+    return SCORING
 
 
 def guard(monkeypatch: pytest.MonkeyPatch, cloud: Azure) -> None:
