@@ -68,6 +68,13 @@ def release(
 ) -> tuple[Version | None, Endpoint | None, str]:
     """Register a bundle that was let through, give it the traffic, and make it the champion."""
     version = register(plan, ledger, emit, bundle, lineage)
+    return go_live(plan, ledger, emit, bundle, version)
+
+
+def go_live(
+    plan: Plan, ledger: Ledger, emit: Emit, bundle: Bundle, version: Version | None
+) -> tuple[Version | None, Endpoint | None, str]:
+    """Give a registered bundle the traffic, and then make it the champion."""
     endpoint, deployment = deploy(plan, ledger, emit, bundle, version)
     if plan.registry is not None and version is not None:
         version = plan.registry.promote(version.version)
@@ -151,9 +158,7 @@ def promote(run: str, emit: Emit, override: str | None = None) -> Outcome:
         trials = ledger.trials()
         best = next(each for each in trials if each.number == (ledger.fact("selected") or {})["number"])
         tested = replace(gate.told(ledger, champion), promoted=True, sentence=said)
-        kin = lineage(plan, ledger, trials, best, bundle, tested)
-        if plan.registry is not None:
-            plan.registry.track(kin)
+        kin = track(plan, ledger, trials, best, bundle, tested)
         version, endpoint, deployment = release(plan, ledger, emit, bundle, kin)
         outcome = conclude(ledger, trials, best, bundle, tested, version, endpoint, deployment)
         report.tell(ledger, emit)
@@ -189,6 +194,16 @@ def _let_through(plan: Plan, ledger: Ledger, bundle: Bundle, decided: Record, ov
             mend=f"`ftkit promote {ledger.run}` goes on with that.",
         )
     return decided
+
+
+def track(
+    plan: Plan, ledger: Ledger, trials: Sequence[Trial], best: Trial, bundle: Bundle, tested: Tested | None = None
+) -> Lineage:
+    """Tell the registry where the model comes from, as far as it is known; returns that lineage."""
+    kin = lineage(plan, ledger, trials, best, bundle, tested)
+    if plan.registry is not None:
+        plan.registry.track(kin)
+    return kin
 
 
 def lineage(
