@@ -95,7 +95,8 @@ def needed(roots: Iterable[str], provided: Collection[str] = ()) -> Distribution
     left_out = {canonicalize_name(each) for each in provided}
     waiting = [(Requirement(each), "") for each in roots]
     seen: dict[str, set[str]] = {}
-    pins, sources = {}, {}
+    pins: dict[str, str] = {}
+    sources: dict[str, Source] = {}
     while waiting:
         wanted, wanting = waiting.pop()
         name = canonicalize_name(wanted.name)
@@ -111,11 +112,14 @@ def needed(roots: Iterable[str], provided: Collection[str] = ()) -> Distribution
         extras = seen.setdefault(name, set()) | wanted.extras
         seen[name] = extras
         placed = _placed(name, found)
-        (sources if isinstance(placed, Source) else pins)[name] = placed
+        if isinstance(placed, Source):
+            sources[name] = placed
+        else:
+            pins[name] = placed
         waiting += [(each, name) for each in _requirements(found, extras)]
     return Distributions(
-        tuple(str(pins[name]) for name in sorted(pins)),
-        tuple(each for _, each in sorted(sources.items()) if isinstance(each, Source)),
+        tuple(pins[name] for name in sorted(pins)),
+        tuple(sources[name] for name in sorted(sources)),
     )
 
 

@@ -47,7 +47,7 @@ class Host:
 
     def start(self) -> None:
         """Begin to load; returns at once."""
-        threading.Thread(target=self._load, name="ftkit-load", daemon=True).start()
+        threading.Thread(target=self.load, name="ftkit-load", daemon=True).start()
 
     def close(self) -> None:
         """Refuse what still waits for the model; let those who watch end."""
@@ -67,7 +67,8 @@ class Host:
             )
         return self.engine, self.bundle
 
-    def _load(self) -> None:
+    def load(self) -> None:
+        """Load and warm up in this thread; `status` says how it went."""
         try:
             begun = time.monotonic()
             opened = bundle.verify(self.folder)

@@ -159,10 +159,10 @@ class Scoring:
 
 def serve(python: Path, folder: Path, log: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]:
     """Start azureml-inference-server-http on a free port of 127.0.0.1; its own launcher would listen on every address."""
-    program = [str(python), "-m", "gunicorn", "--bind", "127.0.0.1:0", "--timeout", "0", "--graceful-timeout", "10"]
+    program = [str(python), "-m", "gunicorn", "--bind", "127.0.0.1:0"]
     with log.open("wb") as file:
         return subprocess.Popen(
-            [*program, "--threads", "8", "azureml_inference_server_http.server.entry:app"],
+            [*program, "azureml_inference_server_http.server.entry:app"],
             stdout=file,
             stderr=file,
             stdin=subprocess.DEVNULL,
