@@ -35,6 +35,7 @@ from ftkit.nouns import (
 if TYPE_CHECKING:
     import numpy as np
 
+    from ftkit.options import Mistake
     from ftkit.plan import Plan
     from ftkit.serving.process import Serving
     from ftkit.space import Dimension
@@ -65,6 +66,8 @@ __all__ = [
     "Platform",
     "PromotionPreset",
     "PromotionTest",
+    "Publishing",
+    "Refusing",
     "Registry",
     "Report",
     "SearchSpace",
@@ -338,4 +341,29 @@ class Platform(Component, Protocol):
 
     def run(self, plan: Plan, emit: Emit) -> Outcome:
         """Carry out the plan: `ftkit.runner.carry_out` with a search of its own, or the whole plan elsewhere."""
+        ...
+
+
+@runtime_checkable
+class Refusing(Protocol):
+    """A platform that cannot express every recipe. Nothing requires it."""
+
+    def refusals(self, plan: Plan) -> Sequence[Mistake]:
+        """What it cannot carry out of a plan: each with its key in the recipe, why, and what to write instead."""
+        ...
+
+
+@runtime_checkable
+class Publishing(Protocol):
+    """A platform that takes the whole plan to a service. Nothing requires it."""
+
+    def outline(self, plan: Plan) -> Sequence[tuple[str, str]]:
+        """The pipeline it would submit, as titles and sentences; asks no service."""
+        ...
+
+    def publish(self, plan: Plan, emit: Emit) -> Mapping[str, str]:
+        """Put the pipeline there to be started by others, and return what to know of it, such as its address.
+
+        Raises: FtkitError.
+        """
         ...

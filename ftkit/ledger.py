@@ -94,6 +94,11 @@ class Ledger:
         """Whether the run came to a decision; an interrupted or failed one did not."""
         return self.fact("finished") is not None
 
+    @property
+    def recipe(self) -> str:
+        """The run's resolved recipe, as TOML text."""
+        return (self.folder / "recipe.toml").read_text(encoding="utf-8")
+
     def adopt(self, recipe: str) -> None:
         """Go on by this resolved recipe, which trains as the run's own does. To be called while the run is held."""
         path = self.folder / "recipe.toml"

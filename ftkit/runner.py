@@ -189,7 +189,7 @@ def _write_bundle(plan: Plan, ledger: Ledger, data: Data, trials: Sequence[Trial
         model=ledger.trial_folder(best.number) / "model",
         classes=data.classes,
         backbone=section,
-        recipe=plan.text,
+        recipe=ledger.recipe,
         card=card(
             name=plan.name,
             classes=data.classes,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -13,7 +11,7 @@ from typing import Any
 import pytest
 
 import ftkit
-from ftkit import bundle, endpoints, ledger, options, recipe, steps
+from ftkit import bundle, endpoints, ledger, recipe, steps
 from ftkit.contracts import Emit, Outcome
 from ftkit.errors import ExitCode, LedgerError, SearchError, StageError, UsageError
 from ftkit.events import Event, Noticed, StageFinished, TrialFinished, VerdictReached
@@ -92,7 +90,8 @@ class Shop:
             return "the step HyperDrive_Step failed"
         told = self.root / "events.jsonl"
         tell = steps.writer(told)
-        plan = steps.plan((self.root / "queue" / submitted["run"]).read_text())
+        text = (self.root / "queue" / submitted["run"]).read_text()
+        plan = steps.plan(text, steps.travelling(self.plan))
         for number, text in enumerate(["0.0005", "1"][: plan.search.trials]):
             outputs = self.root / f"trial-{number}"
             values, seed = steps.values(plan, {"learning_rate": text}), steps.seed(plan, number)
@@ -106,21 +105,21 @@ class Shop:
                 heard=lambda numbers: None,
                 emit=tell,
             )
-        self.decide(plan, submitted["run"], tell)
-        self.deploy(plan, submitted["run"], tell)
+        self.decide(plan, text, submitted["run"], tell)
+        self.deploy(plan, text, submitted["run"], tell)
         for line in told.read_text().splitlines():
             event = steps.parse(line)
             assert event is not None, line
             emit(event)
         return ""
 
-    def decide(self, plan: Plan, run: str, tell: Emit) -> None:
+    def decide(self, plan: Plan, text: str, run: str, tell: Emit) -> None:
         arrived = []
         for number in range(plan.search.trials):
             found = steps.arrived(self.root / f"trial-{number}")
             assert found is not None
             arrived.append(steps.Arrived(*found))
-        kept = steps.ledger(plan, self.root / "deciding", run)
+        kept = steps.ledger(text, self.root / "deciding", run)
         steps.decide(
             plan,
             kept,
@@ -129,13 +128,14 @@ class Shop:
                 arrived,
                 lambda trial, folder: shutil.copytree(self.root / f"trial-{trial.number}", folder, dirs_exist_ok=True),
             ),
+            steps.left_over(self.plan),
         )
         steps.pack(kept, self.root / "decided")
 
-    def deploy(self, plan: Plan, run: str, tell: Emit) -> None:
-        kept = steps.ledger(plan, self.root / "deploying", run)
+    def deploy(self, plan: Plan, text: str, run: str, tell: Emit) -> None:
+        kept = steps.ledger(text, self.root / "deploying", run)
         steps.take_over(kept, self.root / "decided")
-        steps.deploy(plan, kept, tell)
+        steps.deploy(plan, kept, tell, steps.left_over(self.plan))
         steps.pack(kept, self.root / "deployed")
 
     def fetch(self, submitted: Mapping[str, str], folder: Path) -> Path:
@@ -143,16 +143,6 @@ class Shop:
             self.breaks = ""
             raise Breaking
         return Path(shutil.copytree(self.root / "deployed", folder / "run"))
-
-
-def elsewhere(plan: Plan, **found: bool) -> Plan:
-    """The plan as if its registry and deployer could be reached from anywhere."""
-
-    def reachable(component: Any) -> Any:
-        kind = type(component)
-        return type(kind.__name__, (kind,), {"local": False})(**vars(component))
-
-    return replace(plan, registry=reachable(plan.registry), deploy=reachable(plan.deploy))
 
 
 def attend(shop: Shop, **options: Any) -> tuple[Outcome, list[Event]]:
@@ -168,11 +158,9 @@ def test_what_only_the_machine_of_the_command_has_is_used_there_and_ends_as_a_lo
     assert steps.left_over(plan) == "decide"
     outcome, told = attend(Shop(plan, tmp_path / "shop"))
     assert (outcome.promoted, outcome.exit_code) == (True, ExitCode.OK)
-    assert [trial.metrics for trial in outcome.trials] == [
-        trial.metrics for trial in ftkit.ledger.find(outcome.run).trials()
-    ]
+    assert bundle.verify(outcome.bundle).recipe == plan.text, "what the steps do not need is part of the recipe"
     assert outcome.best.values == {"learning_rate": 1.0}
-    assert outcome.metrics == local.metrics or outcome.best.seed != local.best.seed
+    assert outcome.metrics == local.metrics
     assert outcome.version is not None
     assert outcome.version.aliases == ("champion",)
     assert outcome.endpoint is not None
@@ -180,7 +168,7 @@ def test_what_only_the_machine_of_the_command_has_is_used_there_and_ends_as_a_lo
     assert (outcome.folder / "report.html").is_file()
     stages = [event.stage for event in told if isinstance(event, StageFinished)]
     assert [each for each in stages if each != "data"] == ["search", "select", "test", "register", "deploy"]
-    assert any(isinstance(event, Noticed) and "mlflow" in event.text for event in told)
+    assert any(isinstance(event, Noticed) and "registry" in event.text for event in told)
 
     again, told = attend(Shop(plan, tmp_path / "another"))
     assert (again.promoted, again.exit_code) == (False, ExitCode.NOT_PROMOTED)
@@ -290,10 +278,10 @@ def test_trials_on_other_rows_or_without_the_metric_do_not_win(toy: Path, tmp_pa
     shop = Shop(plan, tmp_path / "shop")
     attend(shop)
     trial, data = steps.arrived(tmp_path / "shop" / "trial-0") or pytest.fail("it left nothing")
-    kept = steps.ledger(plan, tmp_path / "one", "run")
+    kept = steps.ledger(plan.text, tmp_path / "one", "run")
     with pytest.raises(StageError, match="other rows"):
         steps.decide(plan, kept, lambda _: None, steps.gathered([steps.Arrived(trial, "0" * 64)], pytest.fail))
-    kept = steps.ledger(plan, tmp_path / "two", "run")
+    kept = steps.ledger(plan.text, tmp_path / "two", "run")
     bare = replace(trial, metrics={}, history=())
     with pytest.raises(SearchError, match="reported no roc_auc"):
         steps.decide(plan, kept, lambda _: None, steps.gathered([steps.Arrived(bare, data)], pytest.fail))
@@ -358,10 +346,7 @@ def test_every_event_comes_back_as_it_was_told(toy: Path, tmp_path: Path) -> Non
     for event in told:
         tell(event)
     lines = (tmp_path / "events.jsonl").read_text().splitlines()
-    assert [options.plain(json.loads(line)["event"]) for line in lines] == [type(event).__name__ for event in told]
     back = [steps.parse(line) for line in lines]
-    with contextlib.suppress(TypeError):
-        assert [repr(each).replace("(", "[") for each in back if each is None] == []
     assert [type(each) for each in back] == [type(each) for each in told]
     assert steps.parse('{"event": "Unheard", "of": 1}') is None
     assert steps.parse('{"event": "Noticed", "te') is None

@@ -14,20 +14,24 @@ A cloud platform turns a plan into a pipeline of three steps and attends it from
 What a platform writes itself: how its service is told of the pipeline (a `Pipeline`), and two or three short scripts that get
 arguments from it and metrics, folders and events to it. None of this knows a brand.
 
+    # submitting: what the scripts are given
+    overrides = steps.travelling(plan) | {"dataset.path": "where it lies there"}     # and the recipe's text, plan.text
+    left = steps.left_over(plan)
+
     # the script of a trial
-    plan = steps.plan(recipe_text, paths)                    # paths: options that name a folder which lies elsewhere there
+    plan = steps.plan(text, overrides)
     values, seed = steps.values(plan, arguments), steps.seed(plan, number)
     trial = steps.trial(plan, Path("outputs"), work, number=number, values=values, seed=seed, heard=log_metrics, emit=tell)
 
     # the script of the decision; `arrived` is a list of steps.Arrived, one for each trial that the service ran
-    ledger = steps.ledger(plan, work, run)                   # or taken over from an earlier attempt: steps.take_over
-    steps.decide(plan, ledger, tell, steps.gathered(arrived, fetch_model))
+    ledger = steps.ledger(text, work, run)                   # and take_over, if an earlier attempt's was kept
+    steps.decide(plan, ledger, tell, steps.gathered(arrived, fetch_model), left)
     steps.pack(ledger, Path("outputs/run"))                  # what travels on
 
     # the script of the deployment
-    ledger = steps.ledger(plan, work, run)
+    ledger = steps.ledger(text, work, run)
     steps.take_over(ledger, folder_that_decide_left)
-    steps.deploy(plan, ledger, tell)
+    steps.deploy(plan, ledger, tell, left)
     steps.pack(ledger, Path("outputs/run"))
 
     # the platform, a component with `confirms = True`
@@ -43,7 +47,7 @@ registry all that follows the selection, with such a deployer the rollout.
 """
 
 from ftkit.steps.client import Pipeline, attend
-from ftkit.steps.decision import decide, deploy, left_over
+from ftkit.steps.decision import Left, decide, deploy, left_over, travelling
 from ftkit.steps.files import ledger, pack, plan, take_over
 from ftkit.steps.search import Arrived, Fetch, gathered
 from ftkit.steps.telling import parse, writer
@@ -53,6 +57,7 @@ __all__ = [
     "Arrived",
     "Fetch",
     "Heard",
+    "Left",
     "Pipeline",
     "arrived",
     "attend",
@@ -66,6 +71,7 @@ __all__ = [
     "plan",
     "seed",
     "take_over",
+    "travelling",
     "trial",
     "values",
     "writer",

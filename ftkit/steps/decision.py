@@ -14,27 +14,37 @@ from ftkit.gate import Tested
 from ftkit.ledger import Ledger
 from ftkit.plan import Plan
 
+Left = Literal["", "decide", "deploy"]
+"""From where on only the machine of the command can carry out a plan; empty where steps elsewhere can do all of it."""
 
-def left_over(plan: Plan) -> Literal["", "decide", "deploy"]:
-    """From where on only the machine of the command can carry out the plan; empty where steps elsewhere can do all of it."""
+
+def left_over(plan: Plan) -> Left:
+    """What the steps must leave to the client, because a registry or a deployer is on its machine."""
     if _stays(plan.registry):
         return "decide"
     return "deploy" if _stays(plan.deploy) else ""
 
 
-def decide(plan: Plan, ledger: Ledger, emit: Emit, search: runner.Search) -> None:
-    """From the trials to the decision, and into the registry what was promoted. Raises: FtkitError."""
+def travelling(plan: Plan) -> dict[str, str]:
+    """Overrides that take out of a plan what no step can use, so that no step needs its plugin either."""
+    there = {"registry": plan.registry, "deploy": plan.deploy}
+    return {f"{section}.use": "none" for section, component in there.items() if _stays(component)}
+
+
+def decide(plan: Plan, ledger: Ledger, emit: Emit, search: runner.Search, left: Left = "") -> None:
+    """From the trials to the decision, and into the registry what was promoted; `left` is what the client does.
+
+    Raises: FtkitError.
+    """
     if ledger.fact("environment") is None:
         ledger.append("environment", **machine.described())
-    if plan.registry is not None and not _stays(plan.registry):
+    if plan.registry is not None and left != "decide":
         plan.registry.champion()  # an unreachable registry is found out before any repeat is trained
     data = runner.load_data(plan, ledger, emit)
     trials = runner.run_trials(plan, ledger, emit, search)
     best, bundle = runner.select(plan, ledger, emit, data, trials)
-    if left_over(plan) == "decide":
-        assert plan.registry is not None
-        said = f"The registry {plan.registry.name} is on the machine of the command, so the promotion tests are heard there."
-        emit(Noticed(said))
+    if left == "decide":
+        emit(Noticed("The registry is on the machine of the command, so the promotion tests are heard there."))
         return
     release.track(plan, ledger, trials, best, bundle)
     tested = runner.test(plan, ledger, emit, bundle)
@@ -43,9 +53,9 @@ def decide(plan: Plan, ledger: Ledger, emit: Emit, search: runner.Search) -> Non
         release.register(plan, ledger, emit, bundle, kin)
 
 
-def deploy(plan: Plan, ledger: Ledger, emit: Emit) -> None:
+def deploy(plan: Plan, ledger: Ledger, emit: Emit, left: Left = "") -> None:
     """Roll out what was promoted, and write down that the run came to its end. Raises: FtkitError."""
-    if left_over(plan):
+    if left:
         emit(Noticed("What is left of the run is done on the machine of the command."))
         return
     trials, best, tested = decided(plan, ledger)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,14 +20,17 @@ OWN = ("started", "submitting", "submitted", "ended")
 """Facts of a journal that are its own: what a ledger that comes back says of these is not taken over."""
 
 
-def plan(text: str, paths: Mapping[str, str] | None = None) -> Plan:
-    """The plan of a recipe's text, with some options naming where their files lie on this machine. Raises: RecipeError."""
-    return recipe.loads(text, paths)
+def plan(text: str, overrides: Mapping[str, str] | None = None) -> Plan:
+    """The plan of a recipe's text as a step can carry it out; overrides say where files lie there, and what is left to the client.
+
+    Raises: RecipeError.
+    """
+    return recipe.loads(text, overrides)
 
 
-def ledger(plan: Plan, folder: Path, run: str) -> Ledger:
-    """The ledger of a step: that of `run` in a folder, gone on with where there is one."""
-    return ledgers.at(folder / run, plan.name, plan.text)
+def ledger(text: str, folder: Path, run: str) -> Ledger:
+    """The ledger of a step: that of `run` in a folder, gone on with where there is one; `text` is the recipe as the client has it."""
+    return ledgers.at(folder / run, str(tomllib.loads(text)["name"]), text)
 
 
 def pack(ledger: Ledger, folder: Path) -> None:

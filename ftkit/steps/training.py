@@ -160,11 +160,14 @@ def arrived(folder: Path) -> tuple[Trial, str] | None:
 
 def _value(name: str, dimension: Dimension, text: str) -> Any:
     if isinstance(dimension, Choice):
-        for value in dimension.values:
-            plain = options.plain(value)
-            numeric = isinstance(plain, int | float) and not isinstance(plain, bool)
-            if text in (str(plain), json.dumps(plain)) or (numeric and _number(text) == plain):
-                return plain
+        plain = [options.plain(value) for value in dimension.values]
+        ways: tuple[Callable[[Any], bool], ...] = (
+            lambda value: text == json.dumps(value),
+            lambda value: text == str(value),
+            lambda value: type(value) in (int, float) and _number(text) == value,
+        )
+        if found := [value for way in ways for value in plain if way(value)]:
+            return found[0]
         raise UsageError(f"{text!r} is no value of {name} in the search space", mend="Submit the recipe again.")
     number = _number(text)
     if number is None or not math.isfinite(number):
