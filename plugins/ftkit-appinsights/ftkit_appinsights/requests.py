@@ -77,6 +77,7 @@ class Requests:
             **self._about,
             "ftkit.rows": len(request.labels) or len(request.texts),
             "ftkit.tokens": request.tokens,
+            "ftkit.duration_ms": request.seconds * 1e3,  # Application Insights rounds a duration to milliseconds
         }
         if request.labels:
             found |= {
