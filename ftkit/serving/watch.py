@@ -6,6 +6,7 @@ tells the watchers. When they are too slow for the traffic, requests go untold, 
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import queue
@@ -58,7 +59,7 @@ class _Told:
 
 
 class Watch:
-    """Passes the requests of one deployment on to its watchers."""
+    """Passes the requests of one deployment on to its watchers, until it is closed or the process ends."""
 
     def __init__(self, served: Served, watchers: Sequence[Watcher], model: Model | None = None) -> None:
         self.served = served
@@ -71,6 +72,8 @@ class Watch:
         self._counting = threading.Lock()
         self._thread = threading.Thread(target=self._work, name="ftkit-watch", daemon=True)
         self._thread.start()
+        self._closed = False
+        atexit.register(self.close)  # not every server says when it ends
 
     def take(self, told: _Told) -> None:
         """Queue a request, or count it as untold; never waits."""
@@ -92,6 +95,10 @@ class Watch:
 
     def close(self, patience: float = PATIENCE) -> None:
         """Tell what is left and let the watchers end, for a limited time; what then still goes on is left behind."""
+        if self._closed:
+            return
+        self._closed = True
+        atexit.unregister(self.close)
         ends = time.monotonic() + patience
         try:
             self._queue.put(None, timeout=patience)
