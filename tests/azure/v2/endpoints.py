@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from tests.azure.identity import TENANT
@@ -28,6 +29,8 @@ class Endpoints(Managed):
         self.deployments: dict[tuple[str, str], dict[str, Any]] = {}
         self.shares: list[dict[str, int]] = []
         """Every traffic that was asked for, in order."""
+        self.on_removal: Callable[[str, str], None] = lambda endpoint, deployment: None
+        """Called for each deployment that goes with its endpoint."""
 
     def of(self, endpoint: str) -> list[dict[str, Any]]:
         """The deployments of an endpoint."""
@@ -110,8 +113,11 @@ class Endpoints(Managed):
     def _gone(self, name: str) -> None:
         with self.lock:
             self.found.pop(name, None)
-            for key in [key for key in self.deployments if key[0] == name]:
+            gone = [key for key in self.deployments if key[0] == name]
+            for key in gone:
                 del self.deployments[key]
+        for key in gone:
+            self.on_removal(*key)
 
 
 def missing(what: str, name: str) -> Response:

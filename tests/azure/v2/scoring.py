@@ -40,8 +40,10 @@ class Server:
     folder: Path
     log: Path
     port: int = 0
-    answered: list[Request] = field(default_factory=list)
+    asked: list[Request] = field(default_factory=list)
     """The requests it was sent."""
+    in_flight: int = 0
+    """Those it has not answered yet."""
 
 
 class Scoring:
@@ -55,6 +57,7 @@ class Scoring:
         self._python = python
         self._servers: dict[tuple[str, str], Server] = {}
         self._logs: dict[tuple[str, str], Path] = {}
+        endpoints.on_removal = self.stop
         self.mirrored: list[str] = []
         """The deployments that were sent copies of requests."""
 
@@ -95,8 +98,11 @@ class Scoring:
 
     def stop(self, endpoint: str, deployment: str) -> None:
         """End a deployment's server once it has answered what it was asked; its files go with it."""
-        server = self._servers.pop((endpoint, deployment), None)
-        self._logs.pop((endpoint, deployment), None)
+        with self._endpoints.lock:
+            server = self._servers.pop((endpoint, deployment), None)
+            self._logs.pop((endpoint, deployment), None)
+        while server and server.in_flight:
+            time.sleep(0.01)
         if server:
             end(server.process)
             shutil.rmtree(server.folder, ignore_errors=True)
@@ -116,34 +122,47 @@ class Scoring:
             return None
         endpoint = self._endpoints.found.get(request.host.partition(".")[0])
         if endpoint is None:
-            return Response(404, b"no such endpoint")
+            return _plain(404, "no such endpoint")
         about = endpoint["properties"]
         if not _may_ask(request, about["authMode"]):
-            return Response(401, b"key_auth_access_denied", {"Content-Type": "text/plain"})
-        with self._endpoints.lock:
-            shares = {name: share for name, share in about["traffic"].items() if share}
-            copies = dict(about["mirrorTraffic"])
-        chosen = request.headers.get("azureml-model-deployment")
-        if not chosen:
-            if not shares:
-                return Response(404, b"no deployment gets traffic", {"Content-Type": "text/plain"})
-            chosen = random.choices(list(shares), list(shares.values()))[0]
-            for name, share in copies.items():
-                if random.random() * 100 < share:
-                    self.mirrored.append(name)
-                    threading.Thread(target=self._ask, args=(endpoint["name"], name, request), daemon=True).start()
-        return self._ask(endpoint["name"], chosen, request)
+            return _plain(401, "key_auth_access_denied")
+        with self._endpoints.lock:  # a deployment that is chosen is not removed before it has answered
+            chosen = request.headers.get("azureml-model-deployment") or _drawn(about["traffic"])
+            if chosen is None:
+                return _plain(404, "no deployment gets traffic")
+            server = self._chosen(endpoint["name"], chosen, request)
+            if server is None:
+                return _plain(404, f"no deployment {chosen}")
+            copied = [] if "azureml-model-deployment" in request.headers else list(about["mirrorTraffic"].items())
+            copies = [name for name, share in copied if random.random() * 100 < share]
+            servers = [self._chosen(endpoint["name"], name, request) for name in copies]
+        self.mirrored += copies
+        for copy in servers:
+            if copy:
+                threading.Thread(target=self._ask, args=(copy, "", request), daemon=True).start()
+        return self._ask(server, chosen, request)
 
-    def _ask(self, endpoint: str, deployment: str, request: Request) -> Response:
-        """Pass a request on, as the service's own front does: what the model refuses is status 424."""
+    def _chosen(self, endpoint: str, deployment: str, request: Request) -> Server | None:
+        """A deployment's server, which has a request in flight from now on; to be called under the lock."""
         server = self._servers.get((endpoint, deployment))
-        if server is None:
-            return Response(404, f"no deployment {deployment}".encode(), {"Content-Type": "text/plain"})
-        server.answered.append(request)
+        if server:
+            server.asked.append(request)
+            server.in_flight += 1
+        return server
+
+    def _ask(self, server: Server, deployment: str, request: Request) -> Response:
+        """Pass a request on, as the service's own front does: what the model refuses is status 424."""
         names = ("Content-Type", "traceparent", "tracestate", "x-ms-client-request-id")
         headers = {name: request.headers[name] for name in names if name in request.headers}
-        with _direct() as session:
-            answer = session.post(f"http://127.0.0.1:{server.port}/score", request.body, headers=headers, timeout=60)
+        try:
+            with _direct() as session:
+                address = f"http://127.0.0.1:{server.port}/score"
+                answer = session.post(address, request.body, headers=headers, timeout=60)
+        except requests.RequestException as error:
+            return _plain(503, f"the deployment does not answer: {type(error).__name__}")
+        finally:
+            with self._endpoints.lock:
+                server.in_flight -= 1
         kept = {
             "azureml-model-deployment": deployment,
             "Content-Type": answer.headers.get("Content-Type", "text/plain"),
@@ -195,6 +214,16 @@ def end(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+
+
+def _plain(status: int, text: str) -> Response:
+    return Response(status, text.encode(), {"Content-Type": "text/plain"})
+
+
+def _drawn(traffic: dict[str, int]) -> str | None:
+    """One deployment, by the shares of the traffic; None when nobody has any."""
+    shares = {name: share for name, share in traffic.items() if share}
+    return random.choices(list(shares), list(shares.values()))[0] if shares else None
 
 
 def _direct() -> requests.Session:
