@@ -72,6 +72,7 @@ BUNDLED: dict[str, str] = {
     "budget": "ftkit-strict",
     "reload": "ftkit-strict",
     "strict": "ftkit-strict",
+    "hyperdrive": "ftkit-hyperdrive",
 }
 """Components of the plugins that ftkit ships, so that a missing one can be named."""
 

@@ -92,9 +92,9 @@ class Shop:
         tell = steps.writer(told)
         text = (self.root / "queue" / submitted["run"]).read_text()
         plan = steps.plan(text, steps.travelling(self.plan))
-        for number, text in enumerate(["0.0005", "1"][: plan.search.trials]):
+        for number, proposed in enumerate(["0.0005", "1"][: plan.search.trials]):
             outputs = self.root / f"trial-{number}"
-            values, seed = steps.values(plan, {"learning_rate": text}), steps.seed(plan, number)
+            values, seed = steps.values(plan, {"learning_rate": proposed}), steps.seed(plan, number)
             steps.trial(
                 plan,
                 outputs,

@@ -7,6 +7,8 @@ from pathlib import Path
 from tests.azure.cloud import Cloud
 from tests.azure.identity import SECRET, Identity, Machine
 from tests.azure.storage import SIGNATURE, Storage
+from tests.azure.v1.regional import STORE_KEY
+from tests.azure.v1.services import V1
 from tests.azure.v2.assets import Assets
 from tests.azure.v2.deployments import Deployments
 from tests.azure.v2.endpoints import KEY, Endpoints
@@ -17,7 +19,7 @@ from tests.azure.workspace import Subscriptions, Workspace
 
 
 class Azure(Cloud):
-    """Sign-in, one workspace, its storage, and the v2 service; a test can add services of its own.
+    """Sign-in, one workspace, its storage, and the services of both SDKs; a test can add services of its own.
 
     `scoring_python` is the interpreter that serves deployments, `schemas` the archive of Microsoft's schemas, where there is one.
     """
@@ -34,6 +36,7 @@ class Azure(Cloud):
         self.scoring = self.add(Scoring(folder, self.endpoints, scoring_python))
         self.deployments = self.add(Deployments(self.operations, self.assets, self.endpoints, self.scoring))
         self.subscriptions = self.add(Subscriptions())
+        self.v1 = V1(self, self.storage, self.workspace)
         self.schemas = Schemas(schemas) if schemas else None
         if self.schemas:
             self.inspectors.append(self.schemas.inspect)
@@ -41,4 +44,4 @@ class Azure(Cloud):
     @property
     def secrets(self) -> list[str]:
         """What may be in no log, event, record or report."""
-        return [SECRET, SIGNATURE, KEY, KEY[::-1]]
+        return [SECRET, SIGNATURE, STORE_KEY, KEY, KEY[::-1]]

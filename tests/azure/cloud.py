@@ -58,6 +58,8 @@ class Cloud:
         """What a test must not have caused: calls nobody answers, foreign hosts, bodies that no schema allows."""
         self.inspectors: list[Inspector] = []
         self.faults: list[Fault] = []
+        self.closing: list[Callable[[], None]] = []
+        """Called when the cloud goes away."""
         self._services: list[Service] = []
         self._lock = threading.Lock()
         self._proxy = Proxy(self)
@@ -130,6 +132,8 @@ class Cloud:
 
     def close(self) -> None:
         """Stop listening, and whatever services have running."""
+        for end in self.closing:
+            end()
         self._proxy.close()
         for service in self._services:
             if callable(close := getattr(service, "close", None)):
