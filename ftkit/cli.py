@@ -16,6 +16,7 @@ from ftkit.commands import Ending
 from ftkit.commands.compare import compare
 from ftkit.commands.completion import completion
 from ftkit.commands.endpoint import endpoint
+from ftkit.commands.export import export
 from ftkit.commands.installed import options, plugins
 from ftkit.commands.models import models, predict
 from ftkit.commands.promote import promote
@@ -64,6 +65,7 @@ for command in (
     report,
     compare,
     promote,
+    export,
     models,
     predict,
     endpoint,

@@ -35,6 +35,7 @@ from ftkit.nouns import (
 if TYPE_CHECKING:
     import numpy as np
 
+    from ftkit.bundle import Bundle
     from ftkit.options import Mistake
     from ftkit.plan import Plan
     from ftkit.serving.process import Serving
@@ -62,7 +63,10 @@ __all__ = [
     "Foreseeing",
     "Health",
     "Lineage",
+    "Mirroring",
     "Outcome",
+    "Paced",
+    "Packaging",
     "Platform",
     "PromotionPreset",
     "PromotionTest",
@@ -325,6 +329,40 @@ class Deployer(Component, Protocol):
 
     def stop(self) -> None:
         """Take the endpoint down with all its deployments."""
+        ...
+
+
+@runtime_checkable
+class Paced(Protocol):
+    """A deployer whose deployments take longer than a process on this machine. Nothing requires it."""
+
+    ready_timeout: ClassVar[float]
+    """Seconds that a rollout waits for a deployment, where the recipe does not say."""
+    poll: ClassVar[float]
+    """Seconds between two looks at a deployment's health, where the recipe does not say."""
+
+
+@runtime_checkable
+class Mirroring(Protocol):
+    """A deployer that can send a deployment copies of the live traffic, whose answers nobody gets. Nothing requires it."""
+
+    @property
+    def mirror(self) -> int:
+        """Percent of the live traffic that a rollout has copied to a new deployment before it gets any: a field; 0 is none."""
+        ...
+
+    def mirror_to(self, deployment: str | None) -> None:
+        """Begin to send copies, or end it; `set_traffic` and `delete` end it as well. Raises: DeployError."""
+        ...
+
+
+@runtime_checkable
+class Packaging(Protocol):
+    """A deployer whose deployments can also be made by hand, from a folder. Nothing requires it."""
+
+    @classmethod
+    def package(cls, bundle: Bundle, folder: Path, engine: str) -> None:
+        """Write all that a deployment needs into a folder that is new or empty. Raises: PluginError, BundleError."""
         ...
 
 

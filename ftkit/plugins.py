@@ -72,6 +72,8 @@ BUNDLED: dict[str, str] = {
     "budget": "ftkit-strict",
     "reload": "ftkit-strict",
     "strict": "ftkit-strict",
+    "managed-endpoint": "ftkit-azureml",
+    "azureml": "ftkit-azureml",
     "hyperdrive": "ftkit-hyperdrive",
 }
 """Components of the plugins that ftkit ships, so that a missing one can be named."""

@@ -52,6 +52,8 @@ def carry_out(plan: Plan, emit: Emit, search: Search) -> Outcome:
     with under_way(plan, emit) as ledger:
         if plan.registry is not None:
             plan.registry.champion()  # an unreachable registry is found out before the search, not after it
+        if plan.deploy is not None:
+            plan.deploy.describe()  # and so is an endpoint out of reach
         data = load_data(plan, ledger, emit)
         trials = run_trials(plan, ledger, emit, search)
         best, bundle = select(plan, ledger, emit, data, trials)
