@@ -20,6 +20,7 @@ from ftkit.commands.export import export
 from ftkit.commands.installed import options, plugins
 from ftkit.commands.models import models, predict
 from ftkit.commands.promote import promote
+from ftkit.commands.publish import publish
 from ftkit.commands.recipes import check, plan, schema
 from ftkit.commands.report import report
 from ftkit.commands.run import run
@@ -58,6 +59,7 @@ for command in (
     run,
     check,
     plan,
+    publish,
     schema,
     plugins,
     options,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +32,7 @@ def parse(line: str) -> Event | None:
     try:
         said = json.loads(line)
         kind = said.pop("event")
-        return _adapter(kind).validate_python(said) if kind in _kinds() else None
+        return _whole(_adapter(kind).validate_python(said), said) if kind in _kinds() else None
     except (ValueError, KeyError, AttributeError, TypeError, ValidationError):
         return None
 
@@ -39,6 +41,15 @@ def _line(event: Event) -> str:
     from ftkit.display.terminal import json_line, machine
 
     return json_line({"event": type(event).__name__, **machine(event)})
+
+
+def _whole(event: Event, said: Mapping[str, Any]) -> Event:
+    """The event with whole numbers where they were said, which its types would make fractions of: an epoch is no 1.0."""
+    if isinstance(event, events.TrialReported):
+        return replace(event, numbers=said["numbers"])
+    if isinstance(event, events.TrialFinished | events.BestSelected):
+        return replace(event, trial=replace(event.trial, history=said["trial"]["history"]))
+    return event
 
 
 @functools.cache

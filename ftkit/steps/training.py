@@ -38,15 +38,14 @@ def values(plan: Plan, arguments: Mapping[str, str]) -> dict[str, Any]:
 
 
 def seed(plan: Plan, number: int) -> int:
-    """The seed of trial `number`: the recipe's, but one of its own where values must come up again.
+    """The seed of trial `number`: the recipe's, but one of its own where values may come up again.
 
-    Trials elsewhere do not know each other, so where a space holds fewer values than there are trials each has its own seed:
-    equal values then measure what the seed alone changes.
+    Trials elsewhere do not know each other, so where values are drawn from a finite space each has its own seed: equal values
+    then measure what the seed alone changes.
     """
-    sizes = [space.size(each) for each in plan.search.space.values()]
-    different = math.inf if None in sizes else math.prod(size for size in sizes if size is not None)
-    repeated = plan.search.sampler != "grid" and different < plan.search.trials
-    return plan.seed + number if repeated or not sizes else plan.seed
+    finite = all(space.size(each) is not None for each in plan.search.space.values())
+    drawn = plan.search.sampler != "grid" or not plan.search.space
+    return plan.seed + number if finite and drawn else plan.seed
 
 
 def trial(

@@ -61,9 +61,11 @@ def _trial(task: Task, azure: Any, tell: Emit, work: Path) -> None:
     values, seed = trials.proposed(task.plan, task.values, number)
 
     def heard(numbers: Mapping[str, float]) -> None:
-        for name, value in numbers.items():
-            if math.isfinite(value):
-                azure.log(name, value)
+        metric = task.plan.search.metric
+        # The metric comes last: when it has arrived, so has the rest of its evaluation.
+        for name in (*(each for each in numbers if each != metric), metric):
+            if math.isfinite(numbers[name]):
+                azure.log(name, numbers[name])
         azure.flush()
 
     # A trial that its own values brought down ends well for the service: it costs itself, and not the whole search.

@@ -53,15 +53,15 @@ def proposed(plan: Plan, arguments: Mapping[str, Any], number: int) -> tuple[dic
     return steps.values(plan, given), steps.seed(plan, number)
 
 
-def history(run: Any) -> list[dict[str, float]]:
-    """What a trial has reported so far: one mapping for each evaluation, made of the metrics it logged."""
+def history(run: Any, metric: str) -> list[dict[str, float]]:
+    """What a trial has reported so far: one mapping for each evaluation, made of the metrics it logged, `metric` last of all."""
     found = {name: each if isinstance(each, list) else [each] for name, each in run.get_metrics().items()}
-    rows = max((len(each) for each in found.values()), default=0)
+    rows = len(found.get(metric, []))
     curves: list[dict[str, float]] = [{"epoch": row + 1} for row in range(rows)]
     for name, logged in sorted(found.items()):
-        if len(logged) == rows:  # one that is shorter cannot be told which evaluation it belongs to
-            for row, value in zip(curves, logged, strict=True):
-                row[name] = int(value) if name == "epoch" else float(value)
+        # One that is shorter lacks values that were no numbers, and nothing tells which.
+        for row, value in zip(curves, logged if len(logged) >= rows else (), strict=False):
+            row[name] = int(value) if name == "epoch" else float(value)
     return curves
 
 
@@ -75,8 +75,8 @@ def arrived(plan: Plan, search: Any, run: Any) -> steps.Arrived:
             trial = replace(trial, state="failed", error=_why(run))
         return steps.Arrived(replace(trial, number=number(run)), data)
     found, seed = values(plan, search, run)
-    curve = history(run)
     metric = plan.search.metric
+    curve = history(run, metric)
     best: dict[str, float] = {}
     for each in curve:
         if metric in each and (not best or metrics.better(metric, each[metric], best[metric])):

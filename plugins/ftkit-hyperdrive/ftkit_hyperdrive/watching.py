@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +30,8 @@ class Watch:
         self._told: dict[str, int] = {}
         self._status: dict[str, str] = {}
         self._trouble = ""
+        self._data_told = False
+        self._searching_since: float | None = None
 
     def look(self) -> None:
         """Tell what is new. Raises: whatever the SDK raises when the service does not answer."""
@@ -73,15 +78,28 @@ class Watch:
         search = trials.search_run(run)
         if search is None:
             return
-        if not self._begun:
-            wanted = self.plan.search
-            total = wanted.trials
-            self.emit(events.StageStarted("search"))
-            self.emit(events.SearchStarted(total, 0, wanted.metric, min(wanted.concurrency, total)))
-            self._begun.add(search.id)
-        for each in sorted(search.get_children(), key=trials.number):
-            if each.id not in self._ended and each.status in (*trials.RUNNING, *trials.ENDED):
+        begun = [each for each in search.get_children() if each.status in (*trials.RUNNING, *trials.ENDED)]
+        if self._searching_since is None:
+            if not self._begin(begun):
+                return
+            self._searching_since = time.monotonic()
+        for each in sorted(begun, key=trials.number):
+            if each.id not in self._ended:
                 self._look_at_trial(search, each)
+
+    def _begin(self, runs: Sequence[Any]) -> bool:
+        """Tell of the data, as a trial has read them, and that the search begins; False while there is nothing to tell."""
+        found = [event for each in runs for event in self._events(each) if _of_the_data(event)]
+        loaded = [index for index, event in enumerate(found) if isinstance(event, events.StageFinished)]
+        if not loaded and all(each.status in trials.RUNNING for each in runs):
+            return False
+        for event in found[: loaded[0] + 1] if loaded else ():
+            self.emit(event)
+        self._data_told = bool(loaded)
+        search = self.plan.search
+        self.emit(events.StageStarted("search"))
+        self.emit(events.SearchStarted(search.trials, 0, search.metric, min(search.concurrency, search.trials)))
+        return True
 
     def _look_at_trial(self, search: Any, run: Any) -> None:
         number = trials.number(run)
@@ -89,26 +107,41 @@ class Watch:
             values, seed = trials.values(self.plan, search, run)
             self.emit(events.TrialStarted(number, values, seed, 1, 0, run.get_portal_url()))
             self._begun.add(run.id)
-        curve = trials.history(run)
+        curve = trials.history(run, self.plan.search.metric)
         for numbers in curve[self._reported.get(run.id, 0) :]:
-            if self.plan.search.metric in numbers:
-                self.emit(events.TrialReported(number, numbers))
+            self.emit(events.TrialReported(number, numbers))
         self._reported[run.id] = max(len(curve), self._reported.get(run.id, 0))
         if run.status in trials.ENDED:
             self._ended.add(run.id)
             self.emit(events.TrialFinished(trials.arrived(self.plan, search, run).trial))
 
     def _pass_on(self, run: Any) -> None:
-        """Tell what a step has written of its own events."""
+        """Tell what a step has written of its own events, but what the trials have told already."""
         if self._told.get(run.id, 0) < 0:
             return
-        lines = self._file(run, step.EVENTS).split("\n")
-        complete = lines[:-1]  # the last may be half a line
-        for line in complete[self._told.get(run.id, 0) :]:
-            event = steps.parse(line)
-            if event is not None and not _again(event):
+        told = self._events(run)
+        for event in told[self._told.get(run.id, 0) :]:
+            if (
+                isinstance(event, events.StageStarted | events.StageFinished | events.StageFailed)
+                and event.stage == "search"
+            ):
+                self._searched(event)
+            elif not (self._data_told and _of_the_data(event)):
                 self.emit(event)
-        self._told[run.id] = -1 if run.status in trials.ENDED else len(complete)
+        self._told[run.id] = -1 if run.status in trials.ENDED else len(told)
+
+    def _searched(self, event: events.Event) -> None:
+        """Tell of the end of the search, which began with the trials and not where their models were gathered."""
+        since = self._searching_since
+        if isinstance(event, events.StageFinished | events.StageFailed) and since is not None:
+            event = replace(event, seconds=time.monotonic() - since)
+        if since is None or not isinstance(event, events.StageStarted):
+            self.emit(event)
+
+    def _events(self, run: Any) -> list[events.Event]:
+        """What a run has told so far; a line that is not whole yet comes later."""
+        found = (steps.parse(line) for line in self._file(run, step.EVENTS).split("\n")[:-1])
+        return [event for event in found if event is not None]
 
     @staticmethod
     def _file(run: Any, name: str) -> str:
@@ -121,6 +154,7 @@ class Watch:
             return path.read_text(encoding="utf-8")
 
 
-def _again(event: events.Event) -> bool:
-    """Whether the trials have told this already."""
-    return isinstance(event, events.StageStarted) and event.stage == "search"
+def _of_the_data(event: events.Event) -> bool:
+    """Whether this is told while the data are loaded."""
+    stage = isinstance(event, events.StageStarted | events.StageFinished | events.StageFailed) and event.stage == "data"
+    return stage or isinstance(event, events.DataLoaded)
