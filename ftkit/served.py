@@ -26,6 +26,7 @@ class Served:
 
     endpoint: str
     deployment: str
+    """Empty for what an endpoint itself refuses, because no deployment can answer: then the rest is empty, too."""
     bundle: str
     """The hash of the bundle that answers."""
     name: str

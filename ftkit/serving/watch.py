@@ -145,10 +145,10 @@ class Watch:
 
 
 @contextmanager
-def noted(watch: Watch | None, headers: Mapping[str, str]) -> Iterator[Note]:
+def noted(watch: Watch | None, headers: Mapping[str, str], *, refusals_only: bool = False) -> Iterator[Note]:
     """Note what becomes of a request, from its headers to its answer, and queue it for whoever watches.
 
-    `headers` are looked up by lower-case names.
+    `headers` are looked up by lower-case names. With `refusals_only` somebody else tells of requests that are answered.
     """
     note = Note()
     if watch is None:
@@ -160,13 +160,14 @@ def noted(watch: Watch | None, headers: Mapping[str, str]) -> Iterator[Note]:
         yield note
         status = 200
     except Refusal as refusal:
-        status = refusal.status
+        status, refusals_only = refusal.status, False
         raise
     except Exception:
         status = 500
         raise
     finally:
-        watch.take(_Told(note, headers, began, time.perf_counter() - clock, status))
+        if not refusals_only:
+            watch.take(_Told(note, headers, began, time.perf_counter() - clock, status))
 
 
 def watch(opened: Bundle, engine: str, model: Model) -> Watch | None:
@@ -187,6 +188,13 @@ def watch(opened: Bundle, engine: str, model: Model) -> Watch | None:
     )
     watchers = plugins.load().watchers(served)
     return Watch(served, watchers, model) if watchers else None
+
+
+def watch_front(endpoint: str) -> Watch | None:
+    """Ask who wants to be told of requests that no deployment of an endpoint gets to answer; None when nobody does."""
+    served = Served(endpoint, deployment="", bundle="", name="", run="", engine="", classes=(), profile=None)
+    watchers = plugins.load().watchers(served)
+    return Watch(served, watchers) if watchers else None
 
 
 def _guarded(call: Callable[[], None]) -> None:

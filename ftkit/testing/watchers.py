@@ -54,6 +54,12 @@ class WatcherSuite:
             each.tell(replace(sample_requests()[0], served=bare))
             each.close()
 
+    def test_it_bears_what_no_deployment_answers(self, component: Any) -> None:
+        front = Served("reviews", "", "", "", "", "", (), None)
+        for each in component.watchers(served=front):
+            each.tell(replace(sample_requests()[4], served=front))
+            each.close()
+
     def test_it_bears_trace_headers_that_are_none(self, watchers: list[Watcher]) -> None:
         for each in watchers:
             for said in ("", "00", "00-zz-zz-01", "x" * 10_000, "00-" + "0" * 32 + "-" + "0" * 16 + "-01"):

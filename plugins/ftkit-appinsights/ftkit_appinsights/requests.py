@@ -39,14 +39,16 @@ class Requests:
     @classmethod
     def of(cls, served: Served, settings: Settings) -> Requests | None:
         """Begin to watch a deployment; None when that cannot be, which is no reason not to serve."""
-        resource = {"service.name": served.endpoint or "ftkit", "service.version": served.version or served.bundle[:12]}
+        resource = {"service.name": served.endpoint or "ftkit"}
+        if version := served.version or served.bundle[:12]:
+            resource["service.version"] = version
         try:
             pipeline = Pipeline(settings, resource)
         except PluginError as error:
             log.warning("requests are not told to telemetry: %s", error)
             return None
         log.info("requests are told to telemetry%s", ", their texts, too" if settings.texts else "")
-        if served.profile is None:
+        if served.bundle and served.profile is None:
             log.warning(
                 "the bundle's record does not say how its answers to the test split are spread: no drift is measured"
             )

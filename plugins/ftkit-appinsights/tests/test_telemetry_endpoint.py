@@ -180,7 +180,11 @@ def test_a_real_encoder_from_recipe_to_telemetry(
         assert json.loads(about["ftkit.labels"]) == Counter(each["label"] for each in answer)
         assert request["duration"] != "0.00:00:00.000"
         steps = [each["ftkit.step"] for each in telemetry_ingestion.events("ftkit.deployment")]
-        assert steps[:3] == ["created", "became ready", "passed the smoke test"]
+        assert [each for each in steps if each != "is starting"][:3] == [
+            "created",
+            "became ready",
+            "passed the smoke test",
+        ]
         assert GOOD not in telemetry_ingestion.wire
     finally:
         LocalDeployer(endpoint="tiny").stop()
@@ -282,3 +286,20 @@ def test_microsofts_scoring_server_with_its_own_opentelemetry_tells_the_same(
     assert GOOD not in telemetry_ingestion.wire
     key = os.environ[settings.AZURE].split("=")[1].partition(";")[0]
     assert key not in log.read_text()
+
+
+def test_what_no_deployment_answers_arrives_from_the_endpoint_itself(
+    telemetry_ingestion: Any, telemetry_endpoint: Any
+) -> None:
+    live = telemetry_endpoint({BLUE: 100})
+    LocalDeployer(endpoint="reviews", threads=1).set_traffic({})
+    ends = time.monotonic() + 30
+    while not telemetry_ingestion.requests:  # the endpoint answers before it has found out who watches
+        assert time.monotonic() < ends
+        assert ask(live, [GOOD], "a" * 32).status_code == 503
+        time.sleep(0.1)
+    request = telemetry_ingestion.requests[0]
+    assert (request["responseCode"], request["success"]) == ("503", False)
+    assert request["tags"]["ai.operation.id"] == "a" * 32
+    assert request["properties"]["ftkit.endpoint"] == "reviews"
+    assert "ftkit.deployment" not in request["properties"]
