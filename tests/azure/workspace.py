@@ -60,7 +60,10 @@ class Subscriptions(Managed):
 
     @route("GET", "/subscriptions/{subscription}/resourceGroups/{group}/providers/" + PROVIDER + "/workspaces/{name}")
     def other_workspace(self, request: Request, subscription: str, group: str, name: str) -> Response | None:
-        return None if f"{subscription}/{group}/{name}" == f"{SUBSCRIPTION}/{GROUP}/{WORKSPACE}" else _missing(name)
+        if f"{subscription}/{group}/{name}" == f"{SUBSCRIPTION}/{GROUP}/{WORKSPACE}":
+            return None
+        said = f"The Resource '{PROVIDER}/workspaces/{name}' under resource group '{group}' was not found."
+        return refusal(404, "ResourceNotFound", said)
 
     @route(
         "*", "/subscriptions/{subscription}/resourceGroups/{group}/providers/" + PROVIDER + "/workspaces/{name}/{rest*}"

@@ -81,7 +81,9 @@ def is_about_workspace(failure: BaseException) -> bool:
     """Whether what is not there is the workspace itself, or what it is in."""
     code = getattr(getattr(failure, "error", None), "code", None)
     said = _said(failure)
-    return code in ("ResourceGroupNotFound", "SubscriptionNotFound") or bool(re.search(r"workspaces/[^/'\" ]+'", said))
+    return code in ("ResourceGroupNotFound", "SubscriptionNotFound", "ParentResourceNotFound") or bool(
+        re.search(r"workspaces/[^/'\" ]+'", said)
+    )
 
 
 def clean(text: str) -> str:
