@@ -89,6 +89,7 @@ class Pipeline:
 
     def _record(self, now: int, name: str, attributes: dict[str, Any], within: Any) -> Any:
         """An event as OpenTelemetry wanted it before loggers took its parts: 1.33 does."""
+        from opentelemetry._logs import SeverityNumber
         from opentelemetry.sdk._logs import LogRecord  # type: ignore[attr-defined]
         from opentelemetry.trace import get_current_span
 
@@ -99,6 +100,7 @@ class Pipeline:
             trace_id=span.trace_id,
             span_id=span.span_id,
             trace_flags=span.trace_flags,
+            severity_number=SeverityNumber.UNSPECIFIED,  # its OTLP encoder breaks off without one
             body=name,
             resource=self._logs.resource,
             attributes=attributes,

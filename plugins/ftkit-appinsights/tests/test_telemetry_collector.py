@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from typing import Any
 
 import ftkit_appinsights
@@ -59,7 +60,8 @@ def test_events_are_log_records_with_names(telemetry_collector: Any) -> None:
     teller.close()
     names = [each.body.string_value for each in telemetry_collector.records]
     assert {"ftkit.run.started", "ftkit.trial", "ftkit.verdict", "ftkit.promotion", "ftkit.traffic"} <= set(names)
-    assert {each.event_name for each in telemetry_collector.records} == set(names)
+    if tuple(map(int, version("opentelemetry-sdk").split(".")[:2])) >= (1, 36):  # those before know no names of events
+        assert {each.event_name for each in telemetry_collector.records} == set(names)
     trial = next(each for each in telemetry_collector.records if each.body.string_value == "ftkit.trial")
     assert said(trial.attributes)["ftkit.seconds"] == 3.0
     assert any(span.trace_id == trial.trace_id for _, span in telemetry_collector.spans)
