@@ -7,8 +7,9 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import StageError
-from ftkit_hyperdrive import sdk, search, travel
-from ftkit_hyperdrive.travel import Luggage
+from ftkit.steps.luggage import Luggage, python
+from ftkit.steps.watching import Names
+from ftkit_hyperdrive import sdk, search
 
 if TYPE_CHECKING:
     from azureml.core import Environment, Workspace
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 SEARCH, DECIDE, DEPLOY = "HyperDrive_Step", "Register_Best_Model", "Deploy_Latest_Model"
 """Names of the steps, in their order."""
+
+STEPS = Names(SEARCH, DECIDE, DEPLOY)
 
 RUN = "run"
 """The parameter of the pipeline that names the run it belongs to; empty when a published pipeline is started by itself."""
@@ -108,12 +111,12 @@ def _environment(platform: HyperDrive, luggage: Luggage) -> Environment:
     for channel in list(dependencies.conda_channels):
         dependencies.remove_channel(channel)  # the SDK's default channel needs a licence of its own
     dependencies.add_channel("conda-forge")
-    dependencies.set_python_version(travel.python())
+    dependencies.set_python_version(python())
     for package in list(dependencies.pip_packages):
         dependencies.remove_pip_package(package)
     for pin in luggage.pins:
         dependencies.add_pip_package(pin)
-    content = json.dumps([platform.image, travel.python(), luggage.pins])
+    content = json.dumps([platform.image, python(), luggage.pins])
     environment = Environment(f"ftkit-{hashlib.sha256(content.encode()).hexdigest()[:12]}")
     environment.docker.base_image = platform.image
     environment.python.conda_dependencies = dependencies
@@ -151,11 +154,3 @@ def _dataset(workspace: Workspace, name: str, version: str) -> Any:
             mend="Register the files themselves: Dataset.File.from_files(…).register(…).",
         )
     return found
-
-
-def described(luggage: Luggage) -> str:
-    """What is uploaded, in a sentence."""
-    wheels = len(luggage.wheels)
-    size = luggage.size / 2**20
-    with_ = f" with {wheels} wheel{'s' * (wheels != 1)}" if wheels else ""
-    return f"The steps' files are {size:.1f} MB{with_}; {len(luggage.pins)} packages are pinned."

@@ -101,10 +101,10 @@ class HyperDrive:
 
     def refusals(self, plan: Plan) -> Sequence[Mistake]:
         """What HyperDrive cannot express of a recipe."""
+        from ftkit.steps.luggage import missing
         from ftkit_hyperdrive.search import refusals
-        from ftkit_hyperdrive.travel import missing
 
-        return [*refusals(plan), *missing(plan, self)]
+        return [*refusals(plan), *missing(plan, self.data)]
 
     def run(self, plan: Plan, emit: Emit) -> Outcome:
         """Submit the pipeline or attend the one under way, and end as a local run does. Raises: FtkitError."""

@@ -15,8 +15,9 @@ from ftkit.contracts import Emit
 from ftkit.errors import StageError
 from ftkit.events import Noticed
 from ftkit.plan import Plan
-from ftkit_hyperdrive import graph, sdk, step, travel, workspace
-from ftkit_hyperdrive.watching import Watch
+from ftkit.steps.inside import RUN
+from ftkit.steps.watching import Watch
+from ftkit_hyperdrive import graph, sdk, travel, trials, workspace
 
 if TYPE_CHECKING:
     from azureml.core import Workspace
@@ -80,7 +81,7 @@ class Service:
             )
         )
         pipeline = self._pipeline(submitted)
-        watch = Watch(self.plan, pipeline, emit)
+        watch = Watch(self.plan, pipeline, emit, graph.STEPS, trials.search_run)
         since = time.monotonic()
         while True:
             try:
@@ -110,7 +111,7 @@ class Service:
         """Bring what the last step left. Raises: StageError."""
         with sdk.asking("the run cannot be fetched", submitted["where"]):
             last = next(each for each in self._pipeline(submitted).get_children() if each.name == graph.DEPLOY)
-            last.download_files(prefix=f"{step.RUN}/", output_directory=str(folder), append_prefix=False)
+            last.download_files(prefix=f"{RUN}/", output_directory=str(folder), append_prefix=False)
         return folder
 
     def publish(self) -> Mapping[str, str]:
@@ -139,7 +140,7 @@ class Service:
         self.emit(Noticed(sdk.NOTICE, warning=True))
         workspace.require_clusters(self.azure, self.platform, self.emit)
         luggage = travel.pack(self.plan, self.platform, folder)
-        self.emit(Noticed(graph.described(luggage)))
+        self.emit(Noticed(luggage.sentence))
         return graph.build(self.azure, self.plan, self.platform, luggage)
 
     def _pipeline(self, submitted: Mapping[str, str]) -> Any:

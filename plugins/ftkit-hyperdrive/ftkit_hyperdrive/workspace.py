@@ -26,32 +26,31 @@ def connect(platform: HyperDrive) -> Workspace:
     credential = _kind(platform)
     sdk.require()
     from azureml.core import Workspace
-    from azureml.exceptions import AuthenticationException, ProjectSystemException, WorkspaceException
 
     where = f"{place['resource_group']}/{place['workspace_name']}"
     try:
-        return Workspace.get(
-            place["workspace_name"],
-            auth=_authentication(credential),
-            subscription_id=place["subscription_id"],
-            resource_group=place["resource_group"],
-        )
-    except AuthenticationException as error:
-        raise StageError(
-            f"the sign-in to Azure was refused: {sdk.said(error)}",
-            where=f"credential {credential!r}",
-            mend=_MEND[credential],
-        ) from error
-    except (ProjectSystemException, WorkspaceException) as error:
-        raise StageError(
-            f"the workspace cannot be opened: {sdk.said(error)}",
-            where=where,
-            mend="Compare subscription, resource group and name with the portal, and see that the account may read the workspace.",
-        ) from error
-    except Exception as error:
-        raise StageError(
-            f"Azure cannot be reached: {sdk.said(error)}", where=where, mend="Give the same command again."
-        ) from error
+        with sdk.silent():
+            return Workspace.get(
+                place["workspace_name"],
+                auth=_authentication(credential),
+                subscription_id=place["subscription_id"],
+                resource_group=place["resource_group"],
+            )
+    except Exception as error:  # of the SDK, and of the three libraries that it signs in with
+        raise _refusal(error, credential, where) from error
+
+
+def _refusal(error: Exception, credential: str, where: str) -> StageError:
+    """Why the workspace could not be opened: for want of rights, because it is not there, or because Azure does not answer."""
+    from azureml.exceptions import AuthenticationException, ProjectSystemException, WorkspaceException
+
+    said = sdk.said(error)
+    if isinstance(error, AuthenticationException) or "AADSTS" in said or "uthentication" in type(error).__name__:
+        return StageError(f"the sign-in to Azure was refused: {said}", f"credential {credential!r}", _MEND[credential])
+    if isinstance(error, ProjectSystemException | WorkspaceException):
+        mend = "Compare subscription, resource group and name with the portal, and see that the account may read the workspace."
+        return StageError(f"the workspace cannot be opened: {said}", where, mend)
+    return StageError(f"Azure cannot be reached: {said}", where, "Give the same command again.")
 
 
 def require_clusters(workspace: Workspace, platform: HyperDrive, emit: Emit) -> None:

@@ -207,7 +207,8 @@ class Execution:
                     process.wait(0.2)
         self._kill(run)
         del self._processes[run]
-        self._keep(run, folder, (*STREAMED, "outputs"))
+        cut_short = self.runs.runs[run]["status"] == "Canceled"
+        self._keep(run, folder, STREAMED if cut_short else (*STREAMED, "outputs"))
         code = process.returncode
         said = f"Process exited with code {code}." if code else ""
         self.runs.end(run, "Failed" if code else "Completed", said)
