@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 from pathlib import Path
@@ -24,10 +25,8 @@ def listen() -> None:
 
     Writes the process id of each when it begins, and how it ended: its exit code, negative for a signal.
     """
-    import azure.ai.ml.entities
-    import azure.identity
-    import ftkit_azureml
-
+    for module in ("azure.ai.ml.entities", "azure.identity", "ftkit_azureml"):
+        importlib.import_module(module)
     for line in sys.stdin:
         pid = os.fork()
         if pid == 0:

@@ -37,7 +37,7 @@ def _opened(place: Workspace, credential: Any) -> Any:
         place.subscription,
         place.resource_group,
         place.name,
-        show_progress=False,
+        show_progress=True,  # see _hush
         enable_telemetry=False,
         retry_total=RETRIES,
     )
@@ -90,13 +90,17 @@ def _is_principal() -> bool:
 
 
 def _hush() -> None:
-    """Keep the SDK from printing: it writes dots and blank lines to the terminal, which is not its own, whatever it is told."""
+    """Keep the SDK from printing: dots, blank lines and bars on a terminal that is not its own, whatever it is told.
+
+    Told to show no progress it would be worse: then it passes over what fails in an upload, and waits for ever for the rest.
+    """
     from azure.ai.ml._artifacts import _blob_storage_helper
-    from azure.ai.ml._utils import _azureml_polling
+    from azure.ai.ml._utils import _asset_utils, _azureml_polling
 
     logging.getLogger("azure").addHandler(logging.NullHandler())  # or Python prints what nobody handles
     for module in (_blob_storage_helper, _azureml_polling):
         vars(module)["print"] = _nothing
+    vars(_asset_utils)["tqdm"] = functools.partial(_asset_utils.tqdm, disable=True)
 
 
 def _nothing(*_: object, **__: object) -> None:

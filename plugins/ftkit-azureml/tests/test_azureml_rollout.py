@@ -8,10 +8,11 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from ftkit_azureml import ManagedEndpoint
@@ -66,7 +67,7 @@ def test_blue_gives_way_to_green_step_by_step(endpoints: Make, blue: Bundle, gre
     assert azureml.endpoints.shares[-3:] == [{"blue": 80, "green": 20}, {"blue": 40, "green": 60}, {"green": 100}]
     assert [each.name for each in endpoint.deployments] == ["green"]
     steps = [each.step for each in told if isinstance(each, DeploymentChanged)]
-    assert [step for step in dict.fromkeys(steps)] == [
+    assert list(dict.fromkeys(steps)) == [
         "created",
         "is starting",
         "became ready",
@@ -326,38 +327,34 @@ def test_a_client_killed_after_any_call_that_changes_something_finishes_when_run
 ) -> None:
     deployer = endpoints()
     live(deployer, blue)
-    kills = 0
+    kills, ended = 0, -signal.SIGKILL
     with rollouts() as process:
-        assert process.stdin and process.stdout
-        while True:
+        while ended:
+            name, bundle = ("green", green) if kills % 2 == 0 else ("blue", blue)
             running: list[int] = []
-            changes = "(management.azure.com/.*(onlineEndpoints|models|environments|codes)/|blob.core.windows.net/)"
-            fault = azureml.fail(
-                "PUT|DELETE",
-                changes,
-                cut="answer",
-                after=kills,
-                then=lambda running=running: os.kill(running[0], signal.SIGKILL),  # type: ignore[misc]
-            )
-            ended = carried_out(process, deployer.endpoint, green, "green", running)
+            changes = r"management\.azure\.com/.*/(onlineEndpoints|models|environments|codes)/"
+            fault = azureml.fail("PUT|DELETE", changes, cut="answer", after=kills, then=lambda to=running: killed(to))  # type: ignore[misc]
+            ended = carried_out(process, deployer.endpoint, bundle, name, running)
             azureml.faults.remove(fault)
-            if not fault.struck:
-                assert ended == 0
-                break
-            assert ended == -signal.SIGKILL
-            kills += 1
-            azureml.operations.wait()
-            described = deployer.describe()
-            assert described is not None
-            assert sum(described.traffic.values()) == 100, "callers are answered at any time"
-            assert deployer.invoke(GREAT) in (["good"], ["fine"])
-            assert carried_out(process, deployer.endpoint, green, "green", []) == 0
+            assert ended == (-signal.SIGKILL if fault.struck else 0)
+            kills += fault.struck
+            assert deployer.invoke(GREAT) in (["good"], ["fine"]), "callers are answered at any time"
+            if ended:
+                assert carried_out(process, deployer.endpoint, bundle, name, []) == 0
             after = deployer.describe()
             assert after is not None
-            assert [(each.name, each.traffic) for each in after.deployments] == [("green", 100)]
-            assert deployer.invoke(GREAT) == ["fine"]
-            roll_out(deployer, blue, "blue", QUICK, lambda _: None)
-    assert kills >= 5
+            assert [(each.name, each.traffic, each.bundle_hash) for each in after.deployments] == [
+                (name, 100, bundle.hash)
+            ]
+            assert deployer.invoke(GREAT) == [bundle.classes[1]]
+    assert kills >= 4, "code, deployment, traffic and removal at the least"
+
+
+def killed(running: list[int]) -> None:
+    """Kill the rollout that is carried out, as soon as its process id is known."""
+    while not running:
+        time.sleep(0.01)
+    os.kill(running[0], signal.SIGKILL)
 
 
 def carried_out(
