@@ -11,8 +11,15 @@ A cloud platform turns a plan into a pipeline of three steps and attends it from
     client    this machine       `attend`: submit or find again, pass on what the steps tell, take over the ledger that comes back,
                                  do what only this machine can, and end with the Outcome, the report and the exit code of a local run
 
-What a platform writes itself: how its service is told of the pipeline (a `Pipeline`), and two or three short scripts that get
-arguments from it and metrics, folders and events to it. None of this knows a brand.
+What a platform writes itself: how its service is told of the pipeline (a `Pipeline`), and how a step gets arguments from it and
+metrics and folders to it. Modules beside this one are for services that are built alike:
+
+    sampling   `[search]` in the words of a service that samples hyperparameters
+    luggage    the folder that travels: recipe, wheels, local files, and a script for each step
+    inside     the work of those scripts, given what the platform connects them with
+    runs       a service's runs as trials
+    watching   what a pipeline does, as events
+    outline    what `ftkit plan` shows
 
     # submitting: what the scripts are given
     overrides = steps.travelling(plan) | {"dataset.path": "where it lies there"}     # and the recipe's text, plan.text
