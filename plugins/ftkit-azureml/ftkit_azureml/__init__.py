@@ -1,18 +1,25 @@
-"""Azure Machine Learning (SDK v2) for ftkit: managed online endpoints and the model registry."""
+"""Azure Machine Learning (SDK v2) for ftkit: managed online endpoints, the model registry, and recipes as pipelines."""
 
 from __future__ import annotations
 
 from ftkit import hookimpl
 from ftkit_azureml.endpoint import ManagedEndpoint
+from ftkit_azureml.platform import AzurePipelines
 from ftkit_azureml.registry import AzureModels
 
-__all__ = ["AzureModels", "ManagedEndpoint", "deployers", "registries"]
+__all__ = ["AzureModels", "AzurePipelines", "ManagedEndpoint", "deployers", "platforms", "registries"]
 
 
 @hookimpl
 def deployers() -> list[type]:
     """The deployer `managed-endpoint`."""
     return [ManagedEndpoint]
+
+
+@hookimpl
+def platforms() -> list[type]:
+    """The platform `azureml`."""
+    return [AzurePipelines]
 
 
 @hookimpl

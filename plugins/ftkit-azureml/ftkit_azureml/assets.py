@@ -53,21 +53,21 @@ def versions(client: Any, name: str) -> list[Any]:
     return sorted(found, key=lambda each: int(each.version) if each.version.isdigit() else -1, reverse=True)
 
 
-def environment(client: Any, wanted: Environment) -> str:
+def environment(client: Any, wanted: Environment, name: str = ENVIRONMENT) -> str:
     """The environment in the workspace, made unless it is there: its id."""
     from azure.ai.ml import entities
 
-    found = existing(lambda: client.environments.get(ENVIRONMENT, version=wanted.version))
+    found = existing(lambda: client.environments.get(name, version=wanted.version))
     if found is None:
         import yaml
 
         found = client.environments.create_or_update(
             entities.Environment(
-                name=ENVIRONMENT,
+                name=name,
                 version=wanted.version,
                 image=wanted.image,
                 conda_file=yaml.safe_load(wanted.conda),
-                description="What a bundle of ftkit needs to be served, by exact version.",
+                description="What ftkit needs, by exact version.",
             )
         )
     return str(found.id)
