@@ -12,6 +12,8 @@ from tests.azure.v1.services import V1
 from tests.azure.v2.assets import Assets
 from tests.azure.v2.deployments import Deployments
 from tests.azure.v2.endpoints import KEY, Endpoints
+from tests.azure.v2.history import RunHistory, Tracking
+from tests.azure.v2.jobs import Jobs
 from tests.azure.v2.operations import Operations
 from tests.azure.v2.schemas import Schemas
 from tests.azure.v2.scoring import Scoring
@@ -37,6 +39,9 @@ class Azure(Cloud):
         self.deployments = self.add(Deployments(self.operations, self.assets, self.endpoints, self.scoring))
         self.subscriptions = self.add(Subscriptions())
         self.v1 = V1(self, self.storage, self.workspace)
+        self.run_history = self.add(RunHistory(self.v1.runs))
+        self.tracking = self.add(Tracking(self.v1.runs))
+        self.jobs = self.add(Jobs(self.assets, self.workspace, self.v1.execution))
         self.schemas = Schemas(schemas) if schemas else None
         if self.schemas:
             self.inspectors.append(self.schemas.inspect)

@@ -60,7 +60,7 @@ class Execution:
         pipelines.submitted = self._begin
         pipelines.cancelled = self._cancel
         runs.heard.append(self._heard)
-        self._searches: dict[str, dict[str, Any]] = {}
+        self.searches: dict[str, dict[str, Any]] = {}
         """Configuration of HyperDrive by its run."""
 
     def close(self) -> None:
@@ -142,7 +142,7 @@ class Execution:
         properties["primary_metric_config"] = json.dumps(configuration["primary_metric_config"])
         further = {"tags": tags, "properties": properties, "status": "Running", "name": node.run}
         self.runs.begin(search, pipeline.experiment, "hyperdrive", node.run, **further)
-        self._searches[search] = configuration
+        self.searches[search] = configuration
         proposed = proposals(configuration["generator_config"], configuration["max_total_jobs"])
         with ThreadPoolExecutor(configuration["max_concurrent_jobs"]) as pool:
             done = [pool.submit(self._trial, pipeline, node, search, *each) for each in enumerate(proposed)]
@@ -162,7 +162,7 @@ class Execution:
         if number in self.mute:
             self.runs.end(run, "Completed")
             return
-        definition = self._searches[search]["platform_config"]["Definition"]
+        definition = self.searches[search]["platform_config"]["Definition"]
         given = [part for name, value in values.items() for part in (name, str(value))]
         arguments = [*self.datasets.mounted(node.arguments, self.cloud.folder), *given]
         self._process(run, pipeline.experiment, definition["SnapshotId"], definition["Overrides"]["script"], arguments)
@@ -170,9 +170,9 @@ class Execution:
     def _heard(self, run: str) -> None:
         """A run has logged something: the policy decides whether it goes on."""
         search = self.runs.runs.get(run, {}).get("parentRunId")
-        if search not in self._searches or run not in self._processes:
+        if search not in self.searches or run not in self._processes:
             return
-        configuration = self._searches[search]
+        configuration = self.searches[search]
         metric = configuration["primary_metric_config"]
         children = [each["runId"] for each in self.runs.children(search)]
         curves = {each: self.runs.metrics.get(each, {}).get(metric["name"], []) for each in children}
@@ -186,8 +186,11 @@ class Execution:
         """Start a run's script on its snapshot and keep what it leaves."""
         folder = self.cloud.folder / "nodes" / run
         self.snapshots.unpack(snapshot, folder)
-        command = [sys.executable, script, *arguments]
-        self.command_lines[run] = command[1:]
+        self.command_lines[run] = [script, *arguments]
+        self.carry_out(run, experiment, folder, [sys.executable, script, *arguments])
+
+    def carry_out(self, run: str, experiment: str, folder: Path, command: Sequence[str]) -> None:
+        """Start a run's command in a folder, wait for its end and keep what it leaves."""
         self.runs.runs[run]["status"] = "Running"
         (folder / "user_logs").mkdir()
         with (folder / LOG).open("wb") as log:
