@@ -12,7 +12,7 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -68,6 +68,7 @@ class Watch:
         self._watchers = watchers
         self._count = model.tokens if isinstance(model, Counting) else None
         self._queue: queue.Queue[_Told | None] = queue.Queue(REQUESTS)
+        self._said: set[str] = set()
         self._characters = 0
         self._counting = threading.Lock()
         self._thread = threading.Thread(target=self._work, name="ftkit-watch", daemon=True)
@@ -115,12 +116,24 @@ class Watch:
             try:
                 request = self._request(told)
             except Exception:
-                log.exception("a request cannot be told")
+                self._failed("a request cannot be told")
                 continue
             for each in self._watchers:
-                _guarded(lambda each=each, request=request: each.tell(request))  # type: ignore[misc]
+                try:
+                    each.tell(request)
+                except Exception:
+                    self._failed(f"a watcher of this deployment failed: {type(each).__name__}")
         for each in self._watchers:
-            _guarded(each.close)
+            try:
+                each.close()
+            except Exception:
+                self._failed(f"a watcher of this deployment did not end well: {type(each).__name__}")
+
+    def _failed(self, what: str) -> None:
+        """Log an exception the first time only: what fails for one request may fail for all of them."""
+        if what not in self._said:
+            self._said.add(what)
+            log.exception("%s; when it happens again, that is not said", what)
 
     def _request(self, told: _Told) -> ServedRequest:
         result, texts = told.note.result, told.note.texts
@@ -195,10 +208,3 @@ def watch_front(endpoint: str) -> Watch | None:
     served = Served(endpoint, deployment="", bundle="", name="", run="", engine="", classes=(), profile=None)
     watchers = plugins.load().watchers(served)
     return Watch(served, watchers) if watchers else None
-
-
-def _guarded(call: Callable[[], None]) -> None:
-    try:
-        call()
-    except Exception:
-        log.exception("somebody who watches this deployment failed")

@@ -178,7 +178,9 @@ def test_a_server_of_a_promotion_test_is_told_that_it_is_no_deployment(monkeypat
     assert server.environment(1, "reviews", "v4")["FTKIT_ENDPOINT"] == "reviews"
 
 
-def test_one_who_fails_costs_neither_callers_nor_others(serve: Callable[..., TestClient]) -> None:
+def test_one_who_fails_costs_neither_callers_nor_others(
+    serve: Callable[..., TestClient], caplog: pytest.LogCaptureFixture
+) -> None:
     class Broken:
         """A plugin that fails when asked."""
 
@@ -191,6 +193,8 @@ def test_one_who_fails_costs_neither_callers_nor_others(serve: Callable[..., Tes
     assert [ask(client, GOOD) for _ in range(3)] == [200, 200, 200]
     assert len(calm.wait(3)) == 3
     assert len(unruly.wait(3)) == 3
+    client.app_state["host"].watch.close()
+    assert len([each for each in caplog.records if "a watcher of this deployment failed" in each.getMessage()]) == 1
 
 
 def test_one_who_never_listens_holds_up_no_caller(

@@ -48,11 +48,12 @@ class Requests:
             log.warning("requests are not told to telemetry: %s", error)
             return None
         log.info("requests are told to telemetry%s", ", their texts, too" if settings.texts else "")
-        if served.bundle and served.profile is None:
+        known = served.profile is not None and set(served.profile.classes) == set(served.classes)
+        if served.bundle and not known:
             log.warning(
                 "the bundle's record does not say how its answers to the test split are spread: no drift is measured"
             )
-        window = Window(served.profile, settings.window) if served.profile else None
+        window = Window(served.profile, settings.window) if served.profile and known else None
         return cls(served, pipeline, window, settings.texts)
 
     def tell(self, request: ServedRequest) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import ftkit_appinsights
 import pytest
 
+from ftkit.profile import Profile
 from ftkit.served import Watcher
 from ftkit.testing.watchers import WatcherSuite, sample_requests, sample_served
 
@@ -143,10 +144,11 @@ def test_drift_arrives_for_each_signal(telemetry_ingestion: Any, monkeypatch: py
         assert (each["ftkit.version"], each["ftkit.deployment"]) == ("3", "v3-20250101-120000")
 
 
+@pytest.mark.parametrize("profile", [None, Profile({"yes": 5, "no": 5}, (0.7,), (5, 5))])
 def test_a_bundle_without_a_reference_is_watched_without_drift(
-    telemetry_ingestion: Any, caplog: pytest.LogCaptureFixture
+    telemetry_ingestion: Any, caplog: pytest.LogCaptureFixture, profile: Profile | None
 ) -> None:
-    bare = replace(sample_served(), profile=None)
+    bare = replace(sample_served(), profile=profile)
     (watching,) = ftkit_appinsights.watchers(served=bare)
     for _ in range(1000):
         watching.tell(replace(sample_requests()[0], served=bare))
