@@ -42,7 +42,8 @@ def application(host: Host) -> FastAPI:
         asked = ask(ready, await read_body(request, limits.size, partial(too_large, limits)), limits, note)
         try:
             if asked.future is not None:
-                note.result = await asyncio.wrap_future(asked.future)
+                result = await asyncio.wrap_future(asked.future)
+                note.result = result
         except Closed as closed:
             raise shutting_down() from closed
         reply = asked.reply(note.result)

@@ -68,8 +68,8 @@ def policy(plan: Plan) -> Any | None:
 
     match plan.search.policy:
         case Bandit(slack_factor=factor, slack_amount=amount, interval=interval, delay=delay):
-            given = {"slack_factor": factor} if factor is not None else {"slack_amount": amount}
-            return sweep.BanditPolicy(**given, evaluation_interval=interval, delay_evaluation=delay)  # type: ignore[arg-type]
+            given: dict[str, Any] = {"slack_factor": factor} if factor is not None else {"slack_amount": amount}
+            return sweep.BanditPolicy(**given, evaluation_interval=interval, delay_evaluation=delay)
         case Median(interval=interval, delay=delay):
             return sweep.MedianStoppingPolicy(evaluation_interval=interval, delay_evaluation=delay)
         case Truncation(percentage=percentage, interval=interval, delay=delay):

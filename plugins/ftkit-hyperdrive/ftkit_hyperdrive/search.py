@@ -36,7 +36,9 @@ def policy(plan: Plan) -> Mapping[str, Any]:
     """The policy as HyperDrive's class takes it: its name there, and its arguments."""
     match plan.search.policy:
         case Bandit(slack_factor=factor, slack_amount=amount, interval=interval, delay=delay):
-            given = {"slack_factor": factor} if factor is not None else {"slack_amount": amount}
+            given: dict[str, float | None] = (
+                {"slack_factor": factor} if factor is not None else {"slack_amount": amount}
+            )
             return {"class": "BanditPolicy", **given, "evaluation_interval": interval, "delay_evaluation": delay}
         case Median(interval=interval, delay=delay):
             return {"class": "MedianStoppingPolicy", "evaluation_interval": interval, "delay_evaluation": delay}
