@@ -132,6 +132,12 @@ class Workspace(Managed):
     def compute(self, request: Request, name: str) -> Response:
         return answer(self.clusters[name]) if name in self.clusters else _missing(name)
 
+    @route("PUT", "/computes/{name}")
+    def create_compute(self, request: Request, name: str) -> Response:
+        made = self.clusters[name] = {**cluster(name), "identity": request.json.get("identity")}
+        made["properties"]["properties"] |= request.json["properties"]["properties"]
+        return answer(made, 201)
+
 
 def cluster(name: str) -> dict[str, Any]:
     """A cluster that is up."""
