@@ -31,6 +31,7 @@ WHEELS = "wheels"
 """The folder beside a generated script where `PREAMBLE` looks for wheels."""
 
 PREAMBLE = """\
+import json
 import pathlib
 import sys
 import tempfile
@@ -40,9 +41,15 @@ _unpacked = tempfile.mkdtemp(prefix="ftkit-wheels-")
 for _wheel in sorted(pathlib.Path(__file__).resolve().parent.glob("wheels/*.whl")):
     with zipfile.ZipFile(_wheel) as _opened:
         _opened.extractall(_unpacked)
+        _about = next(_name for _name in _opened.namelist() if _name.endswith(".dist-info/METADATA"))
+    _origin = json.dumps({"url": _wheel.as_uri(), "archive_info": {}})
+    pathlib.Path(_unpacked, _about).with_name("direct_url.json").write_text(_origin)
 sys.path.insert(0, _unpacked)
 """
-"""The beginning of a script that takes wheels along: unpacks and prefers them. They are pure Python, which needs no installing."""
+"""The beginning of a script that takes wheels along: unpacks and prefers them. They are pure Python, which needs no installing.
+
+Each is given the origin that an installer would write, so that a script which deploys takes the same wheels along in its turn.
+"""
 
 
 @dataclass(frozen=True)

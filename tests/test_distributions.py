@@ -86,6 +86,15 @@ def test_a_script_prefers_the_wheels_beside_it(tmp_path: Path) -> None:
     assert (done.stdout, done.stderr) == ("42\n", "")
 
 
+def test_a_script_can_take_its_wheels_along_again(tmp_path: Path) -> None:
+    (wheel,) = build([source(tmp_path / "probe")], tmp_path / "code" / WHEELS)
+    asking = "from ftkit.distributions import needed\nprint(*(each.path for each in needed(['ftkit-probe']).sources))\n"
+    script = tmp_path / "code" / "script.py"
+    script.write_text(PREAMBLE + asking, encoding="utf-8")
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert (done.stdout, done.stderr) == (f"{wheel}\n", "")
+
+
 def test_what_cannot_be_built_is_told_with_what_the_build_said(tmp_path: Path) -> None:
     probe = source(tmp_path / "probe")
     (probe.path / "pyproject.toml").write_text(PYPROJECT.format(version="no version"), encoding="utf-8")
