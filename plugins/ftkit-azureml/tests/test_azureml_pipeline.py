@@ -18,8 +18,9 @@ from ftkit_azureml.job import STEPS
 
 from ftkit import bundle, cli, ledger, recipe, runner
 from ftkit.errors import RecipeError, StageError
-from ftkit.events import Event, StageFinished, TrialFinished, TrialReported
+from ftkit.events import Event, StageFinished, TrialReported
 from ftkit.testing import toys
+from ftkit.testing.backbones import tiny_bert
 
 if TYPE_CHECKING:
     from ftkit.contracts import Outcome
@@ -126,6 +127,31 @@ def test_registry_and_endpoint_of_azure_are_served_by_the_steps(
     assert deployer is not None
     served = deployer.invoke({"data": [{"text": each} for each in texts]})
     assert served == bundle.verify(outcome.bundle).predict(texts) == ["good", "bad"]
+    deployed = azureml.endpoints.deployments["toy-endpoint", outcome.deployment]["properties"]
+    code = azureml.assets.find(deployed["codeConfiguration"]["codeId"])
+    assert code is not None
+    names = azureml.assets.files(code["properties"]["codeUri"])[1]
+    assert any("wheels/ftkit-" in each for each in names), "the step took along again what travelled with it"
+
+
+def test_a_tiny_encoder_is_trained_by_the_trials_and_becomes_the_bundle(
+    azureml: Azure, toy: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("transformers")
+    checkpoint = tiny_bert(tmp_path_factory.mktemp("tiny") / "checkpoint")
+    toy.write_text(
+        RECIPE.replace(
+            'use = "toy-words"', f'use = "bert-base-cased"\ncheckpoint = "{checkpoint}"\nepochs = 6\nbatch_size = 8'
+        ).replace("[0.0005, 1.0]", "[0.000001, 0.003]")
+    )
+    outcome, _ = run(toy)
+    assert outcome.best.values == {"learning_rate": 0.003}
+    found = bundle.verify(outcome.bundle)
+    assert found.predict(["sturdy bright easy perfect quiet solid", "broke cheap refund noisy cracked useless"]) == [
+        "good",
+        "bad",
+    ]
 
 
 def test_a_job_that_failed_says_why_and_is_submitted_again_with_the_trials_it_has(azureml: Azure, toy: Path) -> None:
