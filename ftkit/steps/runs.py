@@ -88,21 +88,20 @@ def proposed(plan: Plan, arguments: Mapping[str, Any], number: int) -> tuple[dic
 
 
 def history(run: Run, metric: str) -> list[dict[str, float]]:
-    """What a trial has reported so far: one mapping for each evaluation, made of the metrics it logged, `metric` last of all."""
-    found = _logged(run)
-    rows = len(found.get(metric, []))
-    if any(len(each) < rows for each in found.values()):
-        found = _logged(run)  # metrics are asked for one after another, and more may have come meanwhile
+    """What a trial has reported so far: one mapping for each evaluation, made of the metrics it logged.
+
+    A service is asked for one metric after the other while the trial goes on, so an evaluation counts once all of it is there. When the
+    trial has ended there is nothing to wait for.
+    """
+    found = {name: each if isinstance(each, list) else [each] for name, each in run.get_metrics().items()}
+    whole = min(len(found.get(name, [])) for name in metrics.METRICS)
+    rows = len(found.get(metric, [])) if run.status in ENDED else whole
     curves: list[dict[str, float]] = [{"epoch": row + 1} for row in range(rows)]
     for name, logged in sorted(found.items()):
         # One that is shorter lacks values that were no numbers, and nothing tells which.
         for row, value in zip(curves, logged if len(logged) >= rows else (), strict=False):
             row[name] = int(value) if name == "epoch" else float(value)
     return curves
-
-
-def _logged(run: Run) -> dict[str, list[float]]:
-    return {name: each if isinstance(each, list) else [each] for name, each in run.get_metrics().items()}
 
 
 def as_trial(plan: Plan, search: Run, run: Run) -> Arrived:

@@ -9,11 +9,15 @@ import logging
 import os
 import re
 import sys
+import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from ftkit.errors import FtkitError, PluginError, StageError
+
+T = TypeVar("T")
 
 ENDED = "2026-06-30"
 """When Microsoft's support for the SDK ended."""
@@ -71,6 +75,40 @@ def asking(what: str, where: str = "", mend: str = "") -> Iterator[None]:
         raise
     except Exception as error:
         raise StageError(f"{what}: {said(error)}", where=where, mend=mend or "Give the same command again.") from error
+
+
+PATIENCE = (1.0, 4.0, 15.0)
+"""Seconds before a call is made again that failed for what may pass; the SDK itself tries again only what changes nothing."""
+
+PASSING = (408, 429, 500, 502, 503, 504)
+"""Statuses of answers that may be others the next time."""
+
+
+def persistently(call: Callable[[], T], look: Callable[[], T | None] = lambda: None) -> T:
+    """Make a call again that failed for what may pass, unless `look` finds that it was carried out. Raises: StageError."""
+    for seconds in PATIENCE:
+        try:
+            return call()
+        except StageError as error:
+            if not passing(error):
+                raise
+        time.sleep(seconds)
+        if (found := look()) is not None:
+            return found
+    return call()
+
+
+def passing(error: BaseException | None) -> bool:
+    """Whether an error, or one it came from, is of a kind that may pass: throttling, a server's failure, a cut connection."""
+    while error is not None:
+        answer = getattr(error, "response", None)
+        status = getattr(error, "status_code", None) or getattr(answer, "status_code", None)
+        if status in PASSING or isinstance(error, ConnectionError):
+            return True
+        if type(error).__module__.partition(".")[0] in ("requests", "urllib3") and status is None:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 @contextmanager

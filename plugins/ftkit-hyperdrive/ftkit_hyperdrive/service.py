@@ -49,16 +49,23 @@ class Service:
         """Upload and submit the pipeline. Raises: FtkitError."""
         with tempfile.TemporaryDirectory(prefix="ftkit-hyperdrive-") as folder:
             pipeline = self._built(Path(folder) / "steps")
-            with sdk.asking("the pipeline cannot be submitted", self.azure.name):
-                submitted = pipeline.submit(
-                    self.experiment,
-                    pipeline_parameters={graph.RUN: run},
-                    continue_on_step_failure=False,
-                    regenerate_outputs=self.plan.fresh or not self.platform.reuse,
-                )
-        with sdk.asking("the pipeline cannot be tagged", submitted.id):
-            submitted.set_tags({"ftkit.run": run, "ftkit.recipe": self.plan.name, **self.platform.tags})
-        return self._known(submitted)
+
+            def submit() -> Mapping[str, str]:
+                with sdk.asking("the pipeline cannot be submitted", self.azure.name):
+                    made = pipeline.submit(
+                        self.experiment,
+                        pipeline_parameters={graph.RUN: run},
+                        continue_on_step_failure=False,
+                        regenerate_outputs=self.plan.fresh or not self.platform.reuse,
+                    )
+                return self._known(made)
+
+            # An answer that was lost may have been a yes: what is there is not submitted twice.
+            submitted = sdk.persistently(submit, lambda: self.find(run))
+        with sdk.asking("the pipeline cannot be tagged", submitted["where"]):
+            tags = {"ftkit.run": run, "ftkit.recipe": self.plan.name, **self.platform.tags}
+            self._pipeline(submitted).set_tags(tags)
+        return submitted
 
     def find(self, run: str) -> Mapping[str, str] | None:
         """The pipeline of a run that was submitted by a client which did not live to write it down. Raises: StageError."""
@@ -141,7 +148,7 @@ class Service:
         workspace.require_clusters(self.azure, self.platform, self.emit)
         luggage = travel.pack(self.plan, self.platform, folder)
         self.emit(Noticed(luggage.sentence))
-        return graph.build(self.azure, self.plan, self.platform, luggage)
+        return sdk.persistently(lambda: graph.build(self.azure, self.plan, self.platform, luggage))
 
     def _pipeline(self, submitted: Mapping[str, str]) -> Any:
         from azureml.core import Experiment

@@ -145,7 +145,7 @@ def test_the_steps_decide_and_the_client_does_what_only_its_machine_can(azure: A
         [dict(event.numbers) for event in told if isinstance(event, TrialReported) and event.number == n]
         for n in (0, 1)
     ]
-    assert curves == [list(map(dict, trial.history)) for trial in outcome.trials]
+    assert curves == [[dict(numbers) for numbers in trial.history] for trial in outcome.trials]
     assert [event.trial.number for event in told if isinstance(event, TrialFinished)] == [0, 1]
     said = [event.text for event in told if isinstance(event, Noticed)]
     assert said.count(sdk.NOTICE) == 1
@@ -287,3 +287,86 @@ def test_missing_clusters_are_created_when_asked(azure: Azure, toy: Path) -> Non
     assert made["gpu-cluster"]["vmSize"] == "Standard_NC6s_v3"
     assert made["cpu-cluster"]["scaleSettings"]["maxNodeCount"] == 2
     assert made["cpu-cluster"]["scaleSettings"]["minNodeCount"] == 0
+
+
+ENCODER = """\
+name = "tiny"
+seed = 7
+
+[dataset]
+use = "table"
+path = "reviews.jsonl"
+
+[backbone]
+use = "bert-base-cased"
+checkpoint = "./checkpoint"
+epochs = 2
+batch_size = 16
+max_length = 32
+
+[search]
+metric = "roc_auc"
+trials = 2
+sampler = "grid"
+space.learning_rate = [1e-7, 3e-3]
+confirm = { top = 1, seeds = 1 }
+
+[[promote]]
+use = "metric-floor"
+floor = 0.2
+
+[[promote]]
+use = "served-parity"
+
+[registry]
+use = "mlflow"
+model = "tiny"
+
+[deploy]
+use = "local"
+endpoint = "tiny"
+
+[rollout]
+bake = 0.0
+
+[run.hyperdrive]
+poll = 0.3
+"""
+
+
+def test_an_encoder_is_fine_tuned_in_the_steps_and_answers_here(
+    azure: Azure, azure_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from ftkit.testing.backbones import tiny_bert
+
+    tiny_bert(azure_folder / "checkpoint")
+    texts = [{"text": f"{word} lamp number {n}", "label": label} for n in range(40) for word, label in _WORDS]
+    (azure_folder / "reviews.jsonl").write_text("".join(json.dumps(each) + "\n" for each in texts))
+    (azure_folder / "tiny.toml").write_text(ENCODER)
+    try:
+        code = cli.main(["run", "tiny.toml", "--on", "hyperdrive", "--json"])
+        said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert code == 0, said[-1]
+        outcome = said[-1]
+        assert [trial["state"] for trial in outcome["trials"]] == ["finished"] * 3
+        assert outcome["trials"][2]["repeats"] is not None
+        assert parameters(azure, graph.DECIDE)["Target"] == "gpu-cluster", (
+            "the repeats are trained where the trials are"
+        )
+        found = bundle.verify(Path(outcome["bundle"]))
+        deployer = endpoints.known()["tiny"]
+        request = {"data": [{"text": "good lamp number 3"}, {"text": "bad lamp"}, {"text": ""}]}
+        answers = found.predict([each["text"] for each in request["data"]])
+        assert deployer.invoke(request) == answers
+        tree = azure.v1.snapshots.trees[next(iter(azure.v1.snapshots.trees))]
+        sent = [each["FullName"] for each in tree["FileRevisionList"]["FileNodes"]]
+        assert "files/dataset.path/reviews.jsonl" in sent
+        assert any(each.startswith("files/backbone.checkpoint/checkpoint/") for each in sent)
+        wheels = sorted(each.split("-")[0].removeprefix("wheels/") for each in sent if each.startswith("wheels/"))
+        assert wheels == ["ftkit", "ftkit_bert", "ftkit_hyperdrive", "ftkit_strict", "ftkit_tables"]
+    finally:
+        for deployer in endpoints.known().values():
+            deployer.stop()
+
+
+_WORDS = (("good", "good"), ("bad", "bad"), ("fine", "good"), ("awful", "bad"))

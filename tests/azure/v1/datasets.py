@@ -1,7 +1,8 @@
-"""Registered Datasets: files in the workspace's blob store by name and version, brought to a run's machine as a folder."""
+"""Registered Datasets: files by name and version, brought to a run's machine as a folder."""
 
 from __future__ import annotations
 
+import json
 import re
 import uuid
 from collections.abc import Mapping, Sequence
@@ -21,27 +22,26 @@ class Datasets(Regional):
 
     def __init__(self) -> None:
         self.files: dict[str, Mapping[str, bytes]] = {}
-        """Files of each Dataset by its identifier."""
+        """Files of each Dataset by its name."""
+        self.inputs: dict[str, str] = {}
+        """Name of the Dataset that an input of the steps consumes, by the input's name."""
         self._known: dict[str, dict[str, Any]] = {}
 
-    def add(self, name: str, files: Mapping[str, bytes]) -> str:
-        """Register files under a name; returns the Dataset's identifier."""
-        made = str(uuid.uuid4())
-        self.files[made] = files
-        self._known[name] = {"datasetId": made, "name": name, "createdTime": now()}
-        return made
+    def add(self, name: str, files: Mapping[str, bytes]) -> None:
+        """Register files under a name, as version 1."""
+        self.files[name] = files
+        self._known[name] = _described(name)
 
     def mounted(self, arguments: Sequence[str], folder: Path) -> list[str]:
-        """A command line in which every input that is a Dataset has become a folder with its files."""
+        """A command line in which every input has become a folder with the files of its Dataset."""
         return [self._folder(each, folder) for each in arguments]
 
     def _folder(self, argument: str, folder: Path) -> str:
         found = re.fullmatch(r"<Input (.+)>", argument)
         if not found:
             return argument
-        files = next(iter(self.files.values()))
         place = folder / "mounted" / found[1]
-        for name, content in files.items():
+        for name, content in self.files[self.inputs[found[1]]].items():
             (place / name).parent.mkdir(parents=True, exist_ok=True)
             (place / name).write_bytes(content)
         return str(place)
@@ -50,3 +50,39 @@ class Datasets(Regional):
     def by_name(self, request: Request, name: str) -> Response:
         found = self._known.get(name)
         return answer(found) if found else refusal(404, "UserError", f"no Dataset {name}")
+
+    @route("GET", "/saveddatasets/{name}")
+    def saved(self, request: Request, name: str) -> Response:
+        found = next(each for each in self._known.values() if each["latest"]["savedDatasetId"] == name)
+        return answer(
+            {"id": name, "datasetType": "file", "dataflowJson": found["latest"]["dataflow"], "properties": {}}
+        )
+
+
+def _described(name: str) -> dict[str, Any]:
+    """A Dataset of files as the service tells of one: its latest version with the flow that lists its files."""
+    flow = {
+        "blocks": [
+            {
+                "id": str(uuid.uuid4()),
+                "type": "Microsoft.DPrep.GetDatastoreFilesBlock",
+                "arguments": {"datastores": [{"datastoreName": "workspaceblobstore", "path": f"datasets/{name}"}]},
+                "localData": {},
+                "isEnabled": True,
+                "name": None,
+                "annotation": None,
+            }
+        ],
+        "inspectors": [],
+        "meta": {},
+    }
+    version = {
+        "versionId": "1",
+        "savedDatasetId": str(uuid.uuid4()),
+        "dataflow": json.dumps(flow),
+        "properties": {},
+        "tags": {},
+        "createdTime": now(),
+    }
+    known = {"datasetId": str(uuid.uuid4()), "name": name, "datasetType": "file", "isVisible": True}
+    return {**known, "datasetState": {"state": "active"}, "createdTime": now(), "latest": version}

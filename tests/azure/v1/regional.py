@@ -9,7 +9,7 @@ from tests.azure.identity import signed_in
 from tests.azure.messages import Request, Response, answer, refusal
 from tests.azure.routes import Routed, route
 from tests.azure.storage import CONTAINER, STORE
-from tests.azure.workspace import API, GROUP, ID, SUBSCRIPTION, Workspace, cluster
+from tests.azure.workspace import API, GROUP, ID, MANAGEMENT, SUBSCRIPTION, Managed, Workspace, cluster
 
 STORE_KEY = base64.b64encode(b"key of the loopback's storage").decode()
 """The account key that the datastore service tells; it must show up nowhere else."""
@@ -71,7 +71,7 @@ class Datastores(Regional):
 
 
 class Clusters(Regional):
-    """The workspace's clusters: listed, and created when asked."""
+    """The workspace's clusters."""
 
     prefix = f"/rp/workspaces{ID}"
 
@@ -80,19 +80,33 @@ class Clusters(Regional):
 
     @route("GET", "/computes")
     def all(self, request: Request) -> Response:
-        return answer({"value": [_described(each) for each in self.workspace.clusters.values()]})
+        return answer({"value": [described(each) for each in self.workspace.clusters.values()]})
 
     @route("GET", "/computes/{name}")
     def one(self, request: Request, name: str) -> Response:
         found = self.workspace.clusters.get(name)
-        return answer(_described(found)) if found else refusal(404, "ResourceNotFound", f"no cluster {name}")
+        return answer(described(found)) if found else refusal(404, "ResourceNotFound", f"no cluster {name}")
+
+
+class ManagedClusters(Managed):
+    """Clusters that are created, and their operations."""
+
+    prefix = ID
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
 
     @route("PUT", "/computes/{name}")
     def create(self, request: Request, name: str) -> Response:
         made = cluster(name)
         made["properties"]["properties"] |= request.json["properties"]["properties"]
-        self.workspace.clusters[name] = made
-        return answer(_described(made), 201)
+        self.workspace.clusters[name] = described(made)
+        operation = f"https://{MANAGEMENT}{ID}/computeOperations/{name}?api-version=2020-06-01"
+        return answer(described(made), 201, {"Azure-AsyncOperation": operation})
+
+    @route("GET", "/computeOperations/{name}")
+    def operation(self, request: Request, name: str) -> Response:
+        return answer({"id": name, "status": "Succeeded"})
 
 
 def _store(name: str) -> dict[str, Any]:
@@ -116,7 +130,7 @@ def _store(name: str) -> dict[str, Any]:
     }
 
 
-def _described(found: dict[str, Any]) -> dict[str, Any]:
+def described(found: dict[str, Any]) -> dict[str, Any]:
     """A cluster with all that the older SDK reads of one."""
     properties = found["properties"]
     nodes = dict.fromkeys(("preparing", "running", "idle", "unusable", "leaving", "preempted"), 0)

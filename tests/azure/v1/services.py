@@ -8,7 +8,7 @@ from tests.azure.v1.datasets import Datasets
 from tests.azure.v1.execution import Execution
 from tests.azure.v1.history import Artifacts, History, Metrics, Runs
 from tests.azure.v1.pipelines import Pipelines
-from tests.azure.v1.regional import Clusters, Datastores, Discovery
+from tests.azure.v1.regional import Clusters, Datastores, Discovery, ManagedClusters, described
 from tests.azure.v1.snapshots import Snapshots
 from tests.azure.workspace import Workspace
 
@@ -20,7 +20,9 @@ class V1:
         self.runs = Runs(storage)
         self.discovery = cloud.add(Discovery())
         self.datastores = cloud.add(Datastores())
+        workspace.clusters = {name: described(each) for name, each in workspace.clusters.items()}
         self.clusters = cloud.add(Clusters(workspace))
+        self.managed_clusters = cloud.add(ManagedClusters(workspace))
         self.snapshots = cloud.add(Snapshots(storage))
         self.history = cloud.add(History(self.runs))
         self.metrics = cloud.add(Metrics(self.runs))
