@@ -8,7 +8,7 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -101,11 +101,11 @@ class ManagedEndpoint(InWorkspace):
 
     def prepare(self) -> Endpoint:
         """Make sure the endpoint exists, leaving deployments and traffic as they are."""
-        from azure.ai.ml.entities import ManagedOnlineEndpoint
-
         with self.opened(DeployError, self.endpoint) as client:
+            from azure.ai.ml.entities import ManagedOnlineEndpoint
+
             found = self._settled(client)
-            if found is None:
+            if found is None or found.provisioning_state == "Failed":
                 wanted = ManagedOnlineEndpoint(
                     name=self.endpoint, auth_mode=self.auth.replace("-", "_"), tags={"ftkit": "", **self.tags}
                 )
@@ -129,7 +129,7 @@ class ManagedEndpoint(InWorkspace):
         opened = cleared(bundle, self.engine)
         needed = self._needs(opened)
         with self.opened(DeployError, f"{self.endpoint}/{deployment}") as client:
-            if self._get(client, deployment) is not None:
+            if self._at_rest(client, deployment, _GOING) is not None:
                 raise DeployError(
                     f"there is a deployment {deployment!r} already", self.endpoint, "Delete it, or choose another name."
                 )
@@ -201,10 +201,8 @@ class ManagedEndpoint(InWorkspace):
                 return
             if (found.mirror_traffic or {}).get(deployment):
                 self._route(client, found.traffic or {}, {})
-            while (each := self._get(client, deployment)) is not None:
-                if each.provisioning_state in (*_STARTING, *_GOING):
-                    time.sleep(_PAUSE)  # Azure lets nobody remove what it is still working on
-                    continue
+            # Azure lets nobody remove what it is still working on.
+            if self._at_rest(client, deployment, (*_STARTING, *_GOING)) is not None:
                 client.online_deployments.begin_delete(deployment, self.endpoint).result()
             operations.forget(self._key(deployment))
 
@@ -317,7 +315,18 @@ class ManagedEndpoint(InWorkspace):
 
     def _settled(self, client: Any) -> Any | None:
         """The endpoint once nobody is working on it: an interrupted run may have asked for it, or for its end."""
-        while (found := self._found(client)) is not None and found.provisioning_state in (*_STARTING, *_GOING):
+        return self._waited(lambda: self._found(client), (*_STARTING, *_GOING))
+
+    def _at_rest(self, client: Any, deployment: str, busy: Collection[str]) -> Any | None:
+        """The deployment, or None, once it is in none of these states."""
+        return self._waited(lambda: self._get(client, deployment), busy)
+
+    def _waited(self, look: Callable[[], Any | None], busy: Collection[str]) -> Any | None:
+        ends = time.monotonic() + self.ready_timeout
+        while (found := look()) is not None and found.provisioning_state in busy:
+            if time.monotonic() > ends:
+                said = f"Azure has been {found.provisioning_state.lower()} it for {self.ready_timeout:g} s"
+                raise DeployError(said, found.name, "Look at it in Azure's studio; delete it there if need be.")
             time.sleep(_PAUSE)
         return found
 

@@ -49,8 +49,6 @@ class AzureModels(InWorkspace):
 
     def register(self, bundle: Path, lineage: Lineage) -> Version:
         """Store a bundle with its record as a new version; the same of the same run is stored once."""
-        from azure.ai.ml.entities import Model
-
         opened = bundles.verify(bundle)
         if lineage.bundle_hash not in ("", opened.hash):
             raise RegistryError(
@@ -59,6 +57,8 @@ class AzureModels(InWorkspace):
                 mend="Run the recipe again with --fresh.",
             )
         with self.opened(RegistryError, self.model) as client:
+            from azure.ai.ml.entities import Model
+
             tags = _tags(opened, lineage)
             same = {key: tags[key] for key in (BUNDLE, RUN, RECORD)}
             known = assets.versions(client, self.model)

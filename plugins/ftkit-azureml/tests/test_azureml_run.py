@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from collections.abc import Iterator
@@ -16,12 +17,14 @@ from ftkit_local.deployer import LocalDeployer
 
 from ftkit import bundle as bundles
 from ftkit import cli, events, ledger
+from ftkit import record as records
 from ftkit.errors import DeployError, UsageError
 from ftkit.export import export
 from ftkit.rollout import Rollout, roll_out
 from ftkit.runner import run
 from ftkit.testing import toys
-from ftkit.testing.bundles import BAD, GOOD, toy_bundle
+from ftkit.testing.backbones import tiny_bert
+from ftkit.testing.bundles import BAD, GOOD, toy_bundle, toy_record
 
 if TYPE_CHECKING:
     from tests.azure.azure import Azure
@@ -181,3 +184,56 @@ def served(python: Path, folder: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{scoring.wait(process, folder.with_suffix('.log'))}"
     finally:
         scoring.end(process)
+
+
+# ------------------------------------------------------------------------------------------ a real encoder
+
+
+def test_an_encoder_whose_plugin_is_not_installed_there_answers_the_same_bytes(
+    azureml: Azure, azure_scoring: Azure, local: LocalDeployer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ftkit-bert is no part of the environment that serves: it comes with the code, as a wheel."""
+    from tests.azure.v2.endpoints import KEY
+
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    bundle = encoder(tmp_path)
+    remote = ManagedEndpoint(endpoint="toy-endpoint")
+    for deployer in (local, remote):
+        roll_out(deployer, bundle, "blue", QUICK, lambda _: None)
+    here, there = local.describe(), remote.describe()
+    assert here is not None and there is not None
+    body = json.dumps({"data": [{"text": f"{GOOD} {number}"} for number in range(20)], "scores": True}).encode()
+    with requests.Session() as direct:
+        direct.trust_env = False
+        one = direct.post(here.url, body, headers={"Authorization": f"Bearer {here.key}"}, timeout=30)
+    other = requests.post(there.url, body, headers={"Authorization": f"Bearer {KEY}"}, timeout=30)
+    assert (other.status_code, other.content) == (200, one.content)
+    server = azureml.scoring.server("toy-endpoint", "blue")
+    wheels = sorted(path.name.partition("-")[0] for path in (server.folder / "code" / "wheels").iterdir())
+    assert wheels == ["ftkit", "ftkit_bert"]
+    pins = (server.folder / "environment.yml").read_text()
+    assert "- torch==" in pins and "- transformers==" in pins
+
+
+def encoder(folder: Path) -> bundles.Bundle:
+    """A bundle of a small BERT with random weights, let through by a record."""
+    from ftkit_bert import BertBaseCased
+
+    checkpoint = tiny_bert(folder / "checkpoint")
+    data = toys.ToyReviews(rows=60).load(7, lambda _: None).without_test()
+    backbone = BertBaseCased(checkpoint=str(checkpoint), epochs=1, batch_size=8)
+    model = folder / "model"
+    model.mkdir()
+    backbone.fit(data, 7, lambda *_, **__: True).save(model)
+    made = bundles.write(
+        folder / "bundle",
+        model=model,
+        classes=data.classes,
+        backbone={"use": backbone.name},
+        recipe='name = "toy"\n',
+        card="# A toy\n",
+        sample_texts=[GOOD, BAD],
+        about={"run": "toy"},
+    )
+    records.write(made.folder, toy_record(made.hash))
+    return made

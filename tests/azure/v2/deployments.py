@@ -82,9 +82,13 @@ class Deployments(Managed):
         with self._endpoints.lock:
             if (endpoint, name) not in self._endpoints.deployments:
                 return Response(204)
+            made = self._endpoints.deployments[endpoint, name]["properties"]
+            if made["provisioningState"] not in ("Succeeded", "Failed"):
+                return refusal(409, "Conflict", f"Deployment {name} is being worked on: {made['provisioningState']}.")
             about = self._endpoints.found[endpoint]["properties"]
             if about["traffic"].get(name) or about["mirrorTraffic"].get(name):
                 return refusal(400, "BadRequest", f"Deployment {name} still gets traffic; set it to 0 first.")
+            made["provisioningState"] = "Deleting"
         return self._operations.begin(request, lambda: self._remove(endpoint, name), 202)
 
     @route("POST", "/{name}/getLogs")
