@@ -133,7 +133,9 @@ class Workspace(Managed):
         return answer(self.clusters[name]) if name in self.clusters else _missing(name)
 
     @route("PUT", "/computes/{name}")
-    def create_compute(self, request: Request, name: str) -> Response:
+    def create_compute(self, request: Request, name: str) -> Response | None:
+        if request.query["api-version"] == "2020-02-02":
+            return None  # of the older SDK, whose services are beside this one
         made = self.clusters[name] = {**cluster(name), "identity": request.json.get("identity")}
         made["properties"]["properties"] |= request.json["properties"]["properties"]
         return answer(made, 201)

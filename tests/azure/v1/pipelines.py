@@ -88,7 +88,7 @@ class Pipelines(Regional):
     @route("GET", "/Modules/Hash/{digest}")
     def module_by_hash(self, request: Request, digest: str) -> Response:
         found = [each for each in self.modules.values() if each["IdentifierHash"] == digest]
-        return answer(found[-1]) if found else refusal(404, "UserError", "no such module")
+        return self.module(request, found[-1]["Id"]) if found else refusal(404, "UserError", "no such module")
 
     @route("POST", "/Modules")
     def add_module(self, request: Request) -> Response:
