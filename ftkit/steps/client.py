@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from ftkit import bundle as bundles
 from ftkit import endpoints, runner
 from ftkit.contracts import Emit, Endpoint, Outcome
-from ftkit.errors import FtkitError, StageError
+from ftkit.errors import FtkitError, SearchError, StageError
 from ftkit.events import Event, Noticed, TrialFinished
 from ftkit.ledger import Ledger
 from ftkit.plan import Plan
@@ -94,7 +94,9 @@ def _follow(ledger: Ledger, emit: Emit, pipeline: Pipeline, submitted: Mapping[s
         raise
     if why:
         ledger.append("ended", why=why)
-        raise StageError(
+        trials = ledger.trials()
+        hopeless = bool(trials) and not any(each.state == "finished" for each in trials)
+        raise (SearchError if hopeless else StageError)(
             why,
             where=submitted.get("where", ledger.run),
             mend="Mend the cause, then give the same command: it submits the pipeline again.",

@@ -88,9 +88,8 @@ class Run:
         self.properties: Mapping[str, str] = said.get("properties") or {}
 
     def get_children(self) -> list[Run]:
-        """Its own runs; those of the run whose results stand for it, where it was not carried out."""
-        run = quote(self.properties.get(REUSED) or self.id)
-        found = self._pages("history/v1.0", f"runs/{run}/children")
+        """Its own runs."""
+        found = self._pages("history/v1.0", f"runs/{quote(self.id)}/children")
         return [Run(self._services, each) for each in found]
 
     def get_tags(self) -> Mapping[str, str]:
@@ -158,10 +157,11 @@ def log(services: Services, run: str, numbers: Mapping[str, float], step: int) -
 def search_of(step: runs.Run) -> Run | None:
     """The run whose children are the trials: the step itself, or its own search where the service has put one between."""
     assert isinstance(step, Run)
-    if not step.kind.lower().startswith(("hyperdrive", "sweep")):
-        between = [each for each in step.get_children() if each.kind.lower().startswith(("hyperdrive", "sweep"))]
-        return between[0] if between else None
-    return step._services.run(step.properties[REUSED]) if REUSED in step.properties else step
+    if REUSED in step.properties:
+        step = step._services.run(step.properties[REUSED])
+    if step.kind.lower().startswith(("hyperdrive", "sweep")):
+        return step
+    return next((each for each in step.get_children() if each.kind.lower().startswith(("hyperdrive", "sweep"))), None)
 
 
 def address(place: Workspace, run: str) -> str:
