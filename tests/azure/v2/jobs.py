@@ -160,6 +160,8 @@ class Jobs(Managed):
             "parameter_space": {key: _expression(each) for key, each in node["search_space"].items()},
         }
         policy = dict(node.get("early_termination") or {"policy_type": "Default"})
+        if "slack_amount" not in policy:
+            policy.setdefault("slack_factor", 0)  # the SDK sends no zeros, which are the schema's defaults
         configuration = {
             "primary_metric_config": {"name": objective["primary_metric"], "goal": objective["goal"]},
             "policy_config": {
