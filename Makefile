@@ -5,13 +5,15 @@
 
 PYTHON ?= python3
 VENV   := .venv
+SCORING := .venv-scoring
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 SOURCES   := pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml)
 QUICKSTART := --editable '.[encoders,serving]' --editable plugins/ftkit-quickstart --editable plugins/ftkit-local \
               --editable plugins/ftkit-mlflow --editable plugins/ftkit-strict
-EVERYTHING := --editable '.[encoders,engines,serving,testing,development]' $(foreach plugin,$(wildcard plugins/*),--editable $(plugin))
+EVERYTHING := --editable '.[encoders,engines,serving,testing,development]' 'opentelemetry-exporter-otlp-proto-http' \
+              $(foreach plugin,$(wildcard plugins/*),--editable $(plugin))
 
 .PHONY: run install test lint docs constraints clean
 
@@ -20,7 +22,7 @@ run: $(VENV)/.quickstart
 
 install: $(VENV)/.everything
 
-test: $(VENV)/.everything
+test: $(VENV)/.everything $(SCORING)/.made
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 lint: $(VENV)/.everything
@@ -36,7 +38,7 @@ constraints: $(VENV)/.everything
 	$(BIN)/python -m pip list --format=freeze --exclude-editable --exclude pip --exclude setuptools | sed 's/+cpu$$//' > constraints.txt
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(SCORING)
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -50,3 +52,12 @@ $(VENV)/.everything: $(SOURCES) | $(BIN)/python
 	@echo "Installing ftkit, all its plugins and the test tools into $(VENV): some minutes the first time."
 	@$(PIP) $(EVERYTHING)
 	@touch $@ $(VENV)/.quickstart
+
+# Microsoft's scoring server holds other packages back, so it has an environment of its own.
+$(SCORING)/.made: pyproject.toml constraints-scoring.txt plugins/ftkit-appinsights/pyproject.toml
+	@echo "Installing Microsoft's scoring server for the tests into $(SCORING)."
+	@$(PYTHON) -m venv $(SCORING)
+	@$(SCORING)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints-scoring.txt \
+		azureml-inference-server-http --editable '.[encoders,serving]' --editable plugins/ftkit-quickstart \
+		--editable plugins/ftkit-appinsights
+	@touch $@

@@ -10,6 +10,11 @@ from typing import Any
 
 import pytest
 
+pytest_plugins = ["tests.azure.fixtures"]
+
+_REQUIRED = {"FTKIT_REQUIRE_SHARED": "FTKIT_SHARED", "FTKIT_REQUIRE_SCORING": "FTKIT_SCORING_PYTHON"}
+"""Variables that make a skip a failure, and what a skip's reason then names."""
+
 _SHARED = Path(os.environ.get("FTKIT_SHARED") or Path(__file__).parent.parent / "shared")
 
 
@@ -30,11 +35,12 @@ def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, Any, pytest.TestReport]:
-    """With FTKIT_REQUIRE_SHARED, a test that skips for want of the shared data has failed."""
+    """With FTKIT_REQUIRE_SHARED, a test that skips for want of the shared data has failed; so for all in `_REQUIRED`."""
     report = yield
-    if report.skipped and os.environ.get("FTKIT_REQUIRE_SHARED") and "FTKIT_SHARED" in str(report.longrepr):
-        report.outcome = "failed"
-        report.longrepr = f"{item.nodeid} skipped, and FTKIT_REQUIRE_SHARED asks for it: {report.longrepr[-1]}"
+    for required, reason in _REQUIRED.items():
+        if report.skipped and os.environ.get(required) and reason in str(report.longrepr):
+            report.outcome = "failed"
+            report.longrepr = f"{item.nodeid} skipped, and {required} asks for it: {report.longrepr[-1]}"
     return report
 
 

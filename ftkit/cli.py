@@ -16,9 +16,11 @@ from ftkit.commands import Ending
 from ftkit.commands.compare import compare
 from ftkit.commands.completion import completion
 from ftkit.commands.endpoint import endpoint
+from ftkit.commands.export import export
 from ftkit.commands.installed import options, plugins
 from ftkit.commands.models import models, predict
 from ftkit.commands.promote import promote
+from ftkit.commands.publish import publish
 from ftkit.commands.recipes import check, plan, schema
 from ftkit.commands.report import report
 from ftkit.commands.run import run
@@ -57,6 +59,7 @@ for command in (
     run,
     check,
     plan,
+    publish,
     schema,
     plugins,
     options,
@@ -64,6 +67,7 @@ for command in (
     report,
     compare,
     promote,
+    export,
     models,
     predict,
     endpoint,

@@ -35,6 +35,8 @@ from ftkit.nouns import (
 if TYPE_CHECKING:
     import numpy as np
 
+    from ftkit.bundle import Bundle
+    from ftkit.options import Mistake
     from ftkit.plan import Plan
     from ftkit.serving.process import Serving
     from ftkit.space import Dimension
@@ -48,6 +50,7 @@ __all__ = [
     "Classifier",
     "Component",
     "Contender",
+    "Counting",
     "Data",
     "DataReport",
     "Dataset",
@@ -60,10 +63,15 @@ __all__ = [
     "Foreseeing",
     "Health",
     "Lineage",
+    "Mirroring",
     "Outcome",
+    "Paced",
+    "Packaging",
     "Platform",
     "PromotionPreset",
     "PromotionTest",
+    "Publishing",
+    "Refusing",
     "Registry",
     "Report",
     "SearchSpace",
@@ -109,6 +117,15 @@ class Classifier(Protocol):
 
     def save(self, folder: Path) -> None:
         """Write everything `Backbone.load` needs into an empty folder; safetensors and text, never a pickle."""
+        ...
+
+
+@runtime_checkable
+class Counting(Protocol):
+    """A classifier that tells how much of a text it reads. Nothing requires it."""
+
+    def tokens(self, texts: Sequence[str]) -> Sequence[int]:
+        """Tokens that `probabilities` reads of each text, special ones included and padding not."""
         ...
 
 
@@ -316,6 +333,40 @@ class Deployer(Component, Protocol):
 
 
 @runtime_checkable
+class Paced(Protocol):
+    """A deployer whose deployments take longer than a process on this machine. Nothing requires it."""
+
+    ready_timeout: ClassVar[float]
+    """Seconds that a rollout waits for a deployment, where the recipe does not say."""
+    poll: ClassVar[float]
+    """Seconds between two looks at a deployment's health, where the recipe does not say."""
+
+
+@runtime_checkable
+class Mirroring(Protocol):
+    """A deployer that can send a deployment copies of the live traffic, whose answers nobody gets. Nothing requires it."""
+
+    @property
+    def mirror(self) -> int:
+        """Percent of the live traffic that a rollout has copied to a new deployment before it gets any: a field; 0 is none."""
+        ...
+
+    def mirror_to(self, deployment: str | None) -> None:
+        """Begin to send copies, or end it; `set_traffic` and `delete` end it as well. Raises: DeployError."""
+        ...
+
+
+@runtime_checkable
+class Packaging(Protocol):
+    """A deployer whose deployments can also be made by hand, from a folder. Nothing requires it."""
+
+    @classmethod
+    def package(cls, bundle: Bundle, folder: Path, engine: str) -> None:
+        """Write all that a deployment needs into a folder that is new or empty. Raises: PluginError, BundleError."""
+        ...
+
+
+@runtime_checkable
 class Platform(Component, Protocol):
     """Where a run happens.
 
@@ -328,4 +379,29 @@ class Platform(Component, Protocol):
 
     def run(self, plan: Plan, emit: Emit) -> Outcome:
         """Carry out the plan: `ftkit.runner.carry_out` with a search of its own, or the whole plan elsewhere."""
+        ...
+
+
+@runtime_checkable
+class Refusing(Protocol):
+    """A platform that cannot express every recipe. Nothing requires it."""
+
+    def refusals(self, plan: Plan) -> Sequence[Mistake]:
+        """What it cannot carry out of a plan: each with its key in the recipe, why, and what to write instead."""
+        ...
+
+
+@runtime_checkable
+class Publishing(Protocol):
+    """A platform that takes the whole plan to a service. Nothing requires it."""
+
+    def outline(self, plan: Plan) -> Sequence[tuple[str, str]]:
+        """The pipeline it would submit, as titles and sentences; asks no service."""
+        ...
+
+    def publish(self, plan: Plan, emit: Emit) -> Mapping[str, str]:
+        """Put the pipeline there to be started by others, and return what to know of it, such as its address.
+
+        Raises: FtkitError.
+        """
         ...

@@ -1,4 +1,4 @@
-"""The hook points. Each returns classes and has no side effect; `on_event` is the one verb.
+"""The hook points. Each returns classes and has no side effect, but for the last two: `on_event` and `watchers`.
 
 A plugin is a module (or any object) registered under the entry-point group `ftkit`:
 
@@ -17,6 +17,7 @@ import pluggy
 
 from ftkit import contracts
 from ftkit.events import Event
+from ftkit.served import Served, Watcher
 
 hookspec = pluggy.HookspecMarker("ftkit")
 hookimpl = pluggy.HookimplMarker("ftkit")
@@ -65,3 +66,8 @@ def registries() -> Sequence[type[contracts.Registry]]:  # type: ignore[empty-bo
 @hookspec
 def on_event(event: Event) -> None:
     """Something happened in a run. What an observer raises is logged and never stops the run."""
+
+
+@hookspec
+def watchers(served: Served) -> Sequence[Watcher]:  # type: ignore[empty-body]
+    """Who wants to be told of this deployment's requests, asked once in its server process; nobody, and it costs nothing."""

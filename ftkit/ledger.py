@@ -19,7 +19,7 @@ import json
 import os
 import time
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -47,9 +47,20 @@ class Ledger:
 
     def append(self, fact: str, **values: Any) -> None:
         """Write down one finished piece of work. Raises: LedgerError when the disk does not take it."""
-        entry = {"fact": fact, "at": datetime.now(UTC).isoformat(timespec="milliseconds"), **values}
+        self._write([{"fact": fact, "at": datetime.now(UTC).isoformat(timespec="milliseconds"), **values}])
+
+    def extend(self, entries: Iterable[Mapping[str, Any]]) -> None:
+        """Write down facts of the same run that another ledger holds, those excepted that are here already. Raises: LedgerError."""
+        self._write([dict(entry) for entry in entries if entry not in self._facts])
+
+    @property
+    def entries(self) -> Sequence[Mapping[str, Any]]:
+        """Every fact, oldest first."""
+        return tuple(self._facts)
+
+    def _write(self, entries: Sequence[Mapping[str, Any]]) -> None:
         path = self.folder / "journal.jsonl"
-        line = (text := json.dumps(entry) + "\n").encode()
+        line = (text := "".join(json.dumps(entry) + "\n" for entry in entries)).encode()
         try:
             with path.open("ab") as file:
                 if file.tell() and not _ends_with_newline(path):
@@ -63,7 +74,7 @@ class Ledger:
                 where=str(path),
                 mend="Make room or mend the permissions, then give the same command: what is in the journal is kept.",
             ) from error
-        self._facts.append(json.loads(text))  # as a later reader gets it: lists for tuples
+        self._facts += map(json.loads, text.splitlines())  # as a later reader gets it: lists for tuples
 
     def facts(self, fact: str) -> list[dict[str, Any]]:
         """Every entry of one kind, oldest first."""
@@ -82,6 +93,11 @@ class Ledger:
     def finished(self) -> bool:
         """Whether the run came to a decision; an interrupted or failed one did not."""
         return self.fact("finished") is not None
+
+    @property
+    def recipe(self) -> str:
+        """The run's resolved recipe, as TOML text."""
+        return (self.folder / "recipe.toml").read_text(encoding="utf-8")
 
     def adopt(self, recipe: str) -> None:
         """Go on by this resolved recipe, which trains as the run's own does. To be called while the run is held."""
@@ -222,11 +238,16 @@ def begin(name: str, recipe: str, *, fresh: bool = False) -> tuple[Ledger, bool]
                 if not ledger.finished:
                     return ledger, True
                 break
-    folder = _new_folder(files.home() / "runs", name)
-    files.write_text(folder / "recipe.toml", recipe)
+    return at(_new_folder(files.home() / "runs", name), name, recipe), False
+
+
+def at(folder: Path, name: str, recipe: str) -> Ledger:
+    """The ledger in this folder, begun there where none is: of a run whose place is chosen elsewhere."""
     ledger = Ledger(folder)
-    ledger.append("started", key=key, name=name)
-    return ledger, False
+    if ledger.fact("started") is None:
+        files.write_text(folder / "recipe.toml", recipe)
+        ledger.append("started", key=plan_key(recipe), name=name)
+    return ledger
 
 
 def runs() -> list[Ledger]:

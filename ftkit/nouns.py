@@ -201,6 +201,8 @@ class Endpoint:
     key: str = ""
     """Sent as `Authorization: Bearer KEY`; empty where the endpoint asks for none."""
     deployments: tuple[Deployment, ...] = ()
+    key_command: str = ""
+    """A shell command that prints the key, where the key itself is not for a terminal."""
 
     @property
     def traffic(self) -> dict[str, int]:

@@ -19,6 +19,7 @@ import pluggy
 from ftkit import contracts, hookspecs
 from ftkit.errors import PluginError
 from ftkit.events import Event
+from ftkit.served import Served, Watcher
 
 GROUP = "ftkit"
 
@@ -33,6 +34,9 @@ KINDS: dict[str, type] = {
     "registries": contracts.Registry,
 }
 """Hook name to the protocol its components follow."""
+
+VERBS = ("on_event", "watchers")
+"""Hooks that offer no components."""
 
 NAMED_ALIKE: dict[str, str] = {"promotion_tests": "promotion_presets", "promotion_presets": "promotion_tests"}
 """Kinds that a recipe names in one place, so that a name must be of one kind only."""
@@ -68,6 +72,9 @@ BUNDLED: dict[str, str] = {
     "budget": "ftkit-strict",
     "reload": "ftkit-strict",
     "strict": "ftkit-strict",
+    "managed-endpoint": "ftkit-azureml",
+    "azureml": "ftkit-azureml",
+    "hyperdrive": "ftkit-hyperdrive",
 }
 """Components of the plugins that ftkit ships, so that a missing one can be named."""
 
@@ -92,7 +99,7 @@ class Broken:
 
 
 class Plugins:
-    """What is installed: components by kind and name, observers, and plugins that were set aside."""
+    """What is installed: components by kind and name, observers, watchers, and plugins that were set aside."""
 
     def __init__(self, manager: pluggy.PluginManager, found: Iterable[Found], broken: Iterable[Broken]) -> None:
         self._manager = manager
@@ -137,6 +144,16 @@ class Plugins:
                 implementation.function(event)
             except Exception:
                 logging.getLogger("ftkit").exception("the observer of %s failed", implementation.plugin_name)
+
+    def watchers(self, served: Served) -> list[Watcher]:
+        """Everybody who wants to be told of a deployment's requests; a plugin that fails to say so is logged and left out."""
+        found: list[Watcher] = []
+        for implementation in self._manager.hook.watchers.get_hookimpls():
+            try:
+                found.extend(implementation.function(served))  # type: ignore[arg-type]  # pluggy types it as an object
+            except Exception:
+                logging.getLogger("ftkit").exception("the watchers of %s failed", implementation.plugin_name)
+        return found
 
 
 @functools.cache
@@ -211,10 +228,10 @@ def _no_misspelt_hook(manager: pluggy.PluginManager) -> None:
         manager.check_pending()
     except pluggy.PluginValidationError as error:
         name = str(error).split("'")[1]
-        near = difflib.get_close_matches(name, [*KINDS, "on_event"], 1)
+        near = difflib.get_close_matches(name, [*KINDS, *VERBS], 1)
         raise PluginError(
             f"{manager.get_name(error.plugin)} offers a hook that ftkit does not have: {name}",
-            mend=f"Did you mean {near[0]!r}?" if near else f"The hooks are {', '.join([*KINDS, 'on_event'])}.",
+            mend=f"Did you mean {near[0]!r}?" if near else f"The hooks are {', '.join([*KINDS, *VERBS])}.",
         ) from error
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from ftkit import confirm, machine, options
 from ftkit import ledger as ledgers
-from ftkit.contracts import DataReport, Trial
+from ftkit.contracts import DataReport, Publishing, Trial
 from ftkit.errors import FtkitError
 from ftkit.plan import Plan
 from ftkit.space import Dimension, ends, size
@@ -39,6 +39,8 @@ class Preview:
     """What the estimate rests on."""
     resumes: str = ""
     """The interrupted run that would go on, if there is one."""
+    pipeline: tuple[tuple[str, str], ...] = ()
+    """What a platform elsewhere would be asked to do, as titles and sentences."""
 
 
 def preview(plan: Plan) -> Preview:
@@ -58,6 +60,7 @@ def preview(plan: Plan) -> Preview:
         seconds=seconds,
         basis=basis,
         resumes=going_on.run if going_on else "",
+        pipeline=tuple(plan.platform.outline(plan)) if isinstance(plan.platform, Publishing) else (),
     )
 
 
@@ -100,6 +103,8 @@ def _data(plan: Plan) -> DataReport | None:
 
 def _cost(plan: Plan, report: DataReport | None) -> tuple[float | None, str]:
     """Seconds for the search: measured by an earlier run where there is one, guessed from the machine's speed else."""
+    if isinstance(plan.platform, Publishing):
+        return None, "unknown: the machines that train are elsewhere"
     if report is None:
         return None, "unknown until the data has been read once"
     rows = (

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ftkit import options
-from ftkit.contracts import Exporting
+from ftkit.contracts import Exporting, Refusing
 from ftkit.errors import Problem
 from ftkit.overrides import Document
 from ftkit.places import Key
@@ -64,7 +64,7 @@ class Reader:
         rollout = self._plain("rollout", Rollout)
         if self.problems or search is None:
             return None
-        return Plan(
+        plan = Plan(
             name=name,
             seed=seed,
             dataset=dataset,
@@ -77,6 +77,9 @@ class Reader:
             platform=platform,
             offline=self.offline,
         )
+        for each in platform.refusals(plan) if isinstance(platform, Refusing) else ():
+            self._wrong(each.path, each.what, each.mend)
+        return plan
 
     # ------------------------------------------------------------------------------------------ sections
 

@@ -41,9 +41,9 @@ def load(
     return replace(plan, path=path.absolute(), fresh=fresh)
 
 
-def loads(text: str) -> Plan:
+def loads(text: str, overrides: Mapping[str, Any] | Sequence[str] | None = None) -> Plan:
     """Make a plan of a recipe's text, such as `Plan.text`. Raises: RecipeError; PluginError."""
-    return _read(text, "recipe", Path.cwd(), (), ())
+    return _read(text, "recipe", Path.cwd(), overrides or (), ())
 
 
 def bundled() -> dict[str, Path]:

@@ -21,8 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from ftkit import files
+from ftkit import profile as profiles
 from ftkit.errors import BundleError
 from ftkit.nouns import Verdict
+from ftkit.profile import Profile
 
 FORMAT = 1
 NAME = "promotion.json"
@@ -77,6 +79,8 @@ class Record:
     override: Override | None = None
     name: str = field(default="", kw_only=True)
     """The recipe's name."""
+    profile: Profile | None = field(default=None, kw_only=True)
+    """How the candidate's answers to the test split are spread: what live answers are compared with. Older records have none."""
 
     @property
     def passing(self) -> bool:
@@ -114,7 +118,10 @@ class Record:
 
     def _table(self) -> dict[str, Any]:
         verdicts = [{key: value for key, value in asdict(each).items() if key != "figure"} for each in self.verdicts]
-        return {"format": FORMAT, **asdict(self), "verdicts": verdicts}
+        table = {"format": FORMAT, **asdict(self), "verdicts": verdicts}
+        if self.profile is None:
+            del table["profile"]  # so that a record without one is still written in the one way it was
+        return table
 
 
 def write(folder: Path, record: Record) -> None:
@@ -153,10 +160,11 @@ def read(folder: Path, bundle: str) -> Record | None:
                 where=str(path),
                 mend=f"Use ftkit {table.get('ftkit', 'in the version that wrote it')}.",
             )
-        override = table.pop("override")
+        override, profile = table.pop("override"), table.pop("profile", None)
         record = Record(
             **{**table, "verdicts": tuple(Verdict(**each) for each in table["verdicts"])},
             override=Override(**override) if override else None,
+            profile=profiles.read(profile) if profile else None,
         )
         said = {"digest": digest, **({"signature": signature} if signature is not None else {})}
         intact = digest == record.digest and written == _canonical({**record._table(), **said}).encode()

@@ -16,7 +16,7 @@ from typing import Any
 
 import click
 
-from ftkit import events, files, hookspecs, options
+from ftkit import events, files, hookspecs, options, served
 from ftkit.commands.installed import described
 from ftkit.display import terminal
 from ftkit.errors import ExitCode, UsageError
@@ -183,6 +183,11 @@ def _hooks() -> str:
     parts.append(
         f"## on_event\n\n{_doc(hookspecs.on_event)} [All events](events.md). "
         "Conformance kit: `ftkit.testing.observers.ObserverSuite`."
+    )
+    parts.append(
+        f"## watchers\n\n{_doc(hookspecs.watchers)} Returns a list of objects that follow "
+        f"`ftkit.served.Watcher`. Conformance kit: `ftkit.testing.watchers.WatcherSuite`.\n\n"
+        f"- `tell(request)`: {_doc(served.Watcher.tell)}\n- `close()`: {_doc(served.Watcher.close)}"
     )
     return _page("Hooks", "\n\n".join(parts))
 

@@ -21,8 +21,10 @@ from ftkit.errors import UsageError
 from ftkit.gate import Tested
 from ftkit.ledger import Ledger, staged
 from ftkit.plan import Plan
+from ftkit.profile import profile
 from ftkit.record import Record
 from ftkit.rollout import roll_out
+from ftkit.served import deployment_name
 
 
 def record(plan: Plan, ledger: Ledger, bundle: Bundle) -> Record:
@@ -34,7 +36,9 @@ def record(plan: Plan, ledger: Ledger, bundle: Bundle) -> Record:
     champion = None
     if fact["champion"] and plan.registry is not None:
         champion = {"model": plan.registry.model, "version": fact["champion_version"], "bundle": fact["champion"]}
-    report = ledger.data(()).report
+    data = ledger.data(())
+    report = data.report
+    answers = ledger.predictions().get("candidate")
     made = Record(
         bundle=bundle.hash,
         run=ledger.run,
@@ -51,6 +55,7 @@ def record(plan: Plan, ledger: Ledger, bundle: Bundle) -> Record:
         by=fact["by"],
         at=fact["at"],
         ftkit=__version__,
+        profile=profile(answers, data.classes) if answers is not None and len(answers) else None,
     )
     if (said := ledger.fact("overridden")) and said["bundle"] == bundle.hash and not made.promoted:
         made = made.overridden(said["reason"], said["by"], said["at"])
@@ -63,6 +68,13 @@ def release(
 ) -> tuple[Version | None, Endpoint | None, str]:
     """Register a bundle that was let through, give it the traffic, and make it the champion."""
     version = register(plan, ledger, emit, bundle, lineage)
+    return go_live(plan, ledger, emit, bundle, version)
+
+
+def go_live(
+    plan: Plan, ledger: Ledger, emit: Emit, bundle: Bundle, version: Version | None
+) -> tuple[Version | None, Endpoint | None, str]:
+    """Give a registered bundle the traffic, and then make it the champion."""
     endpoint, deployment = deploy(plan, ledger, emit, bundle, version)
     if plan.registry is not None and version is not None:
         version = plan.registry.promote(version.version)
@@ -87,8 +99,8 @@ def deploy(
     if plan.deploy is None:
         return None, ""
     with staged(ledger, "deploy", emit):
-        stamp = f"{datetime.fromisoformat(ledger.facts('started')[0]['at']):%Y%m%d-%H%M%S}"
-        deployment = f"v{version.version}-{stamp}" if version else f"d-{stamp}"
+        began = datetime.fromisoformat(ledger.facts("started")[0]["at"])
+        deployment = deployment_name(version.version if version else None, began)
         endpoints.remember(plan.deploy)
         endpoint = roll_out(plan.deploy, bundle, deployment, plan.rollout, emit)
         ledger.append("deployed", endpoint=endpoint.name, deployment=deployment)
@@ -145,9 +157,7 @@ def promote(run: str, emit: Emit, override: str | None = None) -> Outcome:
         trials = ledger.trials()
         best = next(each for each in trials if each.number == (ledger.fact("selected") or {})["number"])
         tested = replace(gate.told(ledger, champion), promoted=True, sentence=said)
-        kin = lineage(plan, ledger, trials, best, bundle, tested)
-        if plan.registry is not None:
-            plan.registry.track(kin)
+        kin = track(plan, ledger, trials, best, bundle, tested)
         version, endpoint, deployment = release(plan, ledger, emit, bundle, kin)
         outcome = conclude(ledger, trials, best, bundle, tested, version, endpoint, deployment)
         report.tell(ledger, emit)
@@ -183,6 +193,16 @@ def _let_through(plan: Plan, ledger: Ledger, bundle: Bundle, decided: Record, ov
             mend=f"`ftkit promote {ledger.run}` goes on with that.",
         )
     return decided
+
+
+def track(
+    plan: Plan, ledger: Ledger, trials: Sequence[Trial], best: Trial, bundle: Bundle, tested: Tested | None = None
+) -> Lineage:
+    """Tell the registry where the model comes from, as far as it is known; returns that lineage."""
+    kin = lineage(plan, ledger, trials, best, bundle, tested)
+    if plan.registry is not None:
+        plan.registry.track(kin)
+    return kin
 
 
 def lineage(

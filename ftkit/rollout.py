@@ -1,6 +1,6 @@
 """Blue/green as one state machine over the six verbs of a deployer; it knows no cloud and no process.
 
-    prepare → create at 0 % → wait until ready → smoke test → (canary step → bake)* → 100 % → bake → retire the old
+    prepare → create at 0 % → wait until ready → smoke test → (copies → bake) → (canary step → bake)* → 100 % → bake → retire the old
 
 Whatever goes wrong before the last bake ends, an interruption included, traffic is put back as it was and the new
 deployment is removed. Once it has carried all traffic through its bake, the rollout has succeeded.
@@ -15,11 +15,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from ftkit.bundle import Bundle, cleared
-from ftkit.contracts import Deployer, Emit, Endpoint
+from ftkit.contracts import Deployer, Emit, Endpoint, Mirroring, Paced
 from ftkit.errors import DeployError, FtkitError
 from ftkit.events import DeploymentChanged, Noticed, TrafficMoved
 
 LOG_LINES = 30
+READY_TIMEOUT = 600.0
+POLL = 0.2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,10 +32,11 @@ class Rollout:
     """Percent of the traffic that the new deployment gets step by step, before it gets all."""
     bake: float = 3.0
     """Seconds that the new deployment must stay healthy after each step, and after the last."""
-    ready_timeout: float = 600.0
-    """Seconds within which a new deployment must become ready."""
-    poll: float = 0.2
-    """Seconds between two looks at a deployment's health."""
+    ready_timeout: float | None = None
+    """Seconds within which a new deployment must become ready; left out, as long as its target usually takes at most: 600 on this
+    machine."""
+    poll: float | None = None
+    """Seconds between two looks at a deployment's health; left out, what suits its target: 0.2 on this machine."""
 
     def __post_init__(self) -> None:
         if any(not 0 < step < 100 for step in self.canary):
@@ -42,9 +45,9 @@ class Rollout:
             raise ValueError("canary steps must rise, as in [5, 25, 50]")
         if self.bake < 0:
             raise ValueError("bake must not be negative")
-        if self.ready_timeout <= 0:
+        if self.ready_timeout is not None and self.ready_timeout <= 0:
             raise ValueError("ready_timeout must be positive")
-        if self.poll <= 0:
+        if self.poll is not None and self.poll <= 0:
             raise ValueError("poll must be positive")
 
 
@@ -67,6 +70,8 @@ def roll_out(deployer: Deployer, bundle: Bundle, deployment: str, settings: Roll
             step.create()
             step.wait_until_ready()
             step.smoke()
+            if before.traffic and isinstance(deployer, Mirroring) and deployer.mirror:
+                step.mirror(deployer)
             for percent in settings.canary if before.traffic else ():
                 step.move(_shares(before.traffic, deployment, percent))
                 step.bake()
@@ -90,6 +95,9 @@ class _Step:
         self.deployment = deployment
         self.settings = settings
         self.emit = emit
+        paced = (deployer.ready_timeout, deployer.poll) if isinstance(deployer, Paced) else (READY_TIMEOUT, POLL)
+        self.ready_timeout = settings.ready_timeout or paced[0]
+        self.poll = settings.poll or paced[1]
         self.made = False
         self.moved = False
 
@@ -106,18 +114,20 @@ class _Step:
         self.tell("created")
 
     def wait_until_ready(self) -> None:
-        begun = time.monotonic()
+        begun, told = time.monotonic(), ""
         while (health := self.deployer.health(self.deployment)).state != "ready":
             if health.state == "failed":
                 raise DeployError(f"the deployment failed to start: {health.reason}{_tail(health.log)}", self.where)
-            if time.monotonic() - begun > self.settings.ready_timeout:
+            if time.monotonic() - begun > self.ready_timeout:
                 raise DeployError(
-                    f"not ready after {self.settings.ready_timeout:g} s: {health.reason or 'no reason given'}"
+                    f"not ready after {self.ready_timeout:g} s: {health.reason or 'no reason given'}"
                     f"{_tail(self.deployer.logs(self.deployment, LOG_LINES))}",
                     self.where,
                     "Raise ready_timeout of the rollout if the model needs longer to load.",
                 )
-            time.sleep(self.settings.poll)
+            if health.reason != told:
+                self.tell("is starting", told := health.reason)
+            time.sleep(self.poll)
         self.tell("became ready", f"after {time.monotonic() - begun:.1f} s")
 
     def smoke(self, public: bool = False) -> None:
@@ -135,6 +145,14 @@ class _Step:
         self.deployer.set_traffic(shares)
         self.emit(TrafficMoved(self.deployer.endpoint, dict(shares)))
 
+    def mirror(self, deployer: Mirroring) -> None:
+        """Let the deployment answer copies of the live traffic for a while, and nobody see it."""
+        self.moved = True  # a rollback that puts the traffic back ends the copies as well
+        deployer.mirror_to(self.deployment)
+        self.tell("gets copies", f"of {deployer.mirror} % of the traffic")
+        self.bake()
+        deployer.mirror_to(None)
+
     def bake(self, public: bool = False) -> None:
         """Watch the deployment under its share of the traffic, then ask it once more."""
         ends = time.monotonic() + self.settings.bake
@@ -146,7 +164,7 @@ class _Step:
             left = ends - time.monotonic()
             if left <= 0:
                 break
-            time.sleep(min(self.settings.poll, left))
+            time.sleep(min(self.poll, left))
         self.smoke(public)
 
 

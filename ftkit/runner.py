@@ -22,7 +22,7 @@ from ftkit.contracts import Data, Emit, Exporting, Foreseeing, Outcome, Trial
 from ftkit.errors import FtkitError, SearchError, StageError
 from ftkit.ledger import Ledger, staged
 from ftkit.recipe import Plan
-from ftkit.release import conclude, keep_live, lineage, record, release
+from ftkit.release import conclude, keep_live, record, release, track
 
 Search = Callable[[Plan, Ledger, Emit], Sequence[Trial]]
 """Runs the trials of a plan and writes each into the ledger: what a platform brings."""
@@ -49,29 +49,49 @@ def carry_out(plan: Plan, emit: Emit, search: Search) -> Outcome:
     interrupted run had finished.
     """
     begun = time.monotonic()
+    with under_way(plan, emit) as ledger:
+        if plan.registry is not None:
+            plan.registry.champion()  # an unreachable registry is found out before the search, not after it
+        if plan.deploy is not None:
+            plan.deploy.describe()  # and so is an endpoint out of reach
+        data = load_data(plan, ledger, emit)
+        trials = run_trials(plan, ledger, emit, search)
+        best, bundle = select(plan, ledger, emit, data, trials)
+        outcome = decide_and_release(plan, ledger, emit, trials, best, bundle)
+        finish(ledger, emit, outcome, begun)
+        return outcome
+
+
+def decide_and_release(
+    plan: Plan, ledger: Ledger, emit: Emit, trials: Sequence[Trial], best: Trial, bundle: Bundle
+) -> Outcome:
+    """Hear the promotion tests; then register and roll out what they let through, or see that the champion answers."""
+    track(plan, ledger, trials, best, bundle)
+    tested = test(plan, ledger, emit, bundle)
+    kin = track(plan, ledger, trials, best, bundle, tested)  # once more, now with verdicts and test metrics
+    if tested.promoted:
+        version, endpoint, deployment = release(plan, ledger, emit, bundle, kin)
+    else:
+        version, (endpoint, deployment) = None, keep_live(plan, ledger, emit, tested.champion)
+    return conclude(ledger, trials, best, bundle, tested, version, endpoint, deployment)
+
+
+@contextmanager
+def under_way(plan: Plan, emit: Emit) -> Iterator[Ledger]:
+    """The ledger of the run that goes on, or of a new one, held for this process; a failure is written down."""
     ledger, resumed = ledgers.begin(plan.name, plan.text, fresh=plan.fresh)
     with ledger.held(), _failure_noted(ledger, emit):
         ledger.adopt(plan.text)
         emit(events.RunStarted(ledger.run, str(ledger.folder), str(plan.path or plan.name), resumed))
         if not resumed:
             ledger.append("environment", **machine.described())
-        if plan.registry is not None:
-            plan.registry.champion()  # an unreachable registry is found out before the search, not after it
-        data = load_data(plan, ledger, emit)
-        trials = run_trials(plan, ledger, emit, search)
-        best, bundle = select(plan, ledger, emit, data, trials)
-        tested = test(plan, ledger, emit, bundle)
-        kin = lineage(plan, ledger, trials, best, bundle, tested)
-        if plan.registry is not None:
-            plan.registry.track(kin)  # once more, now with verdicts and test metrics
-        if tested.promoted:
-            version, endpoint, deployment = release(plan, ledger, emit, bundle, kin)
-        else:
-            version, (endpoint, deployment) = None, keep_live(plan, ledger, emit, tested.champion)
-        outcome = conclude(ledger, trials, best, bundle, tested, version, endpoint, deployment)
-        report.tell(ledger, emit)
-        emit(events.RunFinished(ledger.run, outcome.promoted, outcome.exit_code, time.monotonic() - begun))
-        return outcome
+        yield ledger
+
+
+def finish(ledger: Ledger, emit: Emit, outcome: Outcome, begun: float) -> None:
+    """Write the report and tell that the run is over; `begun` is when it began, by the monotonic clock."""
+    report.tell(ledger, emit)
+    emit(events.RunFinished(ledger.run, outcome.promoted, outcome.exit_code, time.monotonic() - begun))
 
 
 @contextmanager
@@ -146,8 +166,6 @@ def select(plan: Plan, ledger: Ledger, emit: Emit, data: Data, trials: Sequence[
             ledger.append("selected", number=best.number, bundle=bundle.hash, spreads=[asdict(each) for each in found])
             for trial in trials:
                 shutil.rmtree(ledger.trial_folder(trial.number) / "model", ignore_errors=True)
-            if plan.registry is not None:
-                plan.registry.track(lineage(plan, ledger, trials, best, bundle))
         emit(events.BestSelected(best, plan.search.metric, found))
     return best, bundle
 
@@ -173,7 +191,7 @@ def _write_bundle(plan: Plan, ledger: Ledger, data: Data, trials: Sequence[Trial
         model=ledger.trial_folder(best.number) / "model",
         classes=data.classes,
         backbone=section,
-        recipe=plan.text,
+        recipe=ledger.recipe,
         card=card(
             name=plan.name,
             classes=data.classes,

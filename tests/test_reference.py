@@ -111,7 +111,8 @@ def test_every_hook_is_documented(hook):
 @pytest.mark.parametrize("hook", HOOKS)
 def test_every_hook_has_a_conformance_kit_with_tests(hook):
     name = "observers" if hook == "on_event" else hook
-    wanted = "ObserverSuite" if hook == "on_event" else f"{KINDS[hook].__name__}Suite"
+    suites = {"on_event": "ObserverSuite", "watchers": "WatcherSuite"}
+    wanted = suites.get(hook) or f"{KINDS[hook].__name__}Suite"
     suite = getattr(importlib.import_module(f"ftkit.testing.{name}"), wanted)
     assert suite.__doc__
     assert hasattr(suite, "component")

@@ -297,3 +297,55 @@ def test_a_deployment_that_sickens_while_it_bakes_is_rolled_back(bundle: Bundle)
 def test_settings_that_make_no_sense_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(options)).partition("_")[0]):
         Rollout(**options)
+
+
+@dataclass
+class Slow(Memory):
+    """A deployer that says how long its deployments take, and can copy the traffic."""
+
+    ready_timeout: ClassVar[float] = 0.05
+    poll: ClassVar[float] = 0.001
+    mirror: int = 10
+    copied: list[str | None] = field(default_factory=list)
+
+    def mirror_to(self, deployment: str | None) -> None:
+        self._do("mirror_to", lambda: self.copied.append(deployment))
+
+
+def test_a_deployer_sets_the_pace_where_the_recipe_says_nothing(bundle: Bundle) -> None:
+    starting = [Health("starting", "it is being made")] * 10_000
+    with pytest.raises(DeployError, match=r"not ready after 0\.05 s"):
+        roll_out(Slow(healths=list(starting)), bundle, "new", Rollout(bake=0.0), lambda _: None)
+    with pytest.raises(DeployError, match=r"not ready after 0\.02 s"):
+        roll_out(Slow(healths=list(starting)), bundle, "new", Rollout(bake=0.0, ready_timeout=0.02), lambda _: None)
+
+
+def test_what_a_deployment_does_while_it_starts_is_told_once_for_each_change(bundle: Bundle) -> None:
+    healths = [Health("starting", reason) for reason in ("one", "one", "two")]
+    told: list[Event] = []
+    roll_out(Memory(healths=healths), bundle, "new", QUICK, told.append)
+    assert [each.detail for each in told if isinstance(each, DeploymentChanged) and each.step == "is starting"] == [
+        "one",
+        "two",
+    ]
+
+
+def test_copies_go_to_the_new_deployment_before_it_gets_any_traffic(bundle: Bundle) -> None:
+    deployer = Slow(traffic={"old": 100}, hashes={"old": "0" * 64})
+    roll_out(deployer, bundle, "new", Rollout(bake=0.0), lambda _: None)
+    assert deployer.copied == ["new", None]
+    assert deployer.calls.index("mirror_to") < deployer.calls.index("set_traffic")
+    first = Slow()
+    roll_out(first, bundle, "new", Rollout(bake=0.0), lambda _: None)
+    assert first.copied == [], "where there is no traffic there is nothing to copy"
+
+
+def test_a_deployment_that_does_not_bear_its_copies_is_rolled_back(bundle: Bundle) -> None:
+    def before(number: int, verb: str) -> None:
+        if verb == "mirror_to":
+            deployer.healths = [Health("failed", "it broke")]
+
+    deployer = Slow(traffic={"old": 100}, hashes={"old": "0" * 64}, before=before)
+    with pytest.raises(DeployError, match="did not stay healthy"):
+        roll_out(deployer, bundle, "new", Rollout(bake=0.0), lambda _: None)
+    assert (deployer.traffic, set(deployer.hashes)) == ({"old": 100}, {"old"})

@@ -74,6 +74,8 @@ def plan(path: Path, overrides: Sequence[str], on: str | None, deploy: str | Non
         terminal.write(f"goes on with {seen.resumes}, which was interrupted; --fresh would begin anew")
     for step in seen.steps:
         terminal.write(f"{step.stage + ':':<10} {step.says}")
+    for title, says in seen.pipeline:
+        terminal.write(f"{title + ':':<10} {says}")
     cost = f"about {words.duration(seen.seconds)} for the search; " if seen.seconds is not None else ""
     terminal.write(f"{'cost:':<10} {cost}{seen.basis}")
 

@@ -47,20 +47,26 @@ def recipe_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @click.command(short_help="Carry out a recipe.")
-@click.argument("recipe", type=click.Path(path_type=Path), default="quickstart")
+@click.argument("recipe", type=click.Path(path_type=Path), required=False)
 @recipe_options
 @click.option("--fresh", is_flag=True, help="Begin anew instead of going on with an interrupted run.")
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Only go on: with the interrupted run of RECIPE, or the run RECIPE, or without one the latest.",
+)
 @click.option("--json", "json_", is_flag=True, help="Print every event as a line of JSON, the outcome last.")
 @click.option("--plain", is_flag=True, help="Print plain lines, on a terminal too.")
 @click.pass_obj
 def run(
     ending: Ending,
-    recipe: Path,
+    recipe: Path | None,
     overrides: Sequence[str],
     on: str | None,
     deploy: str | None,
     offline: bool,
     fresh: bool,
+    resume: bool,
     json_: bool,
     plain: bool,
 ) -> int:
@@ -68,14 +74,20 @@ def run(
 
     RECIPE is a TOML file, or the name of a recipe that comes with ftkit; without one it is the quickstart.
 
-    Interrupted, it goes on where it was when the same command is given again. The last line it prints is a curl
-    command that calls the endpoint as it stands.
+    Interrupted, it goes on where it was when the same command is given again. A pipeline that a platform elsewhere carries
+    out goes on by itself: the same command, or --resume, attends it again. The last line it prints is a curl command that
+    calls the endpoint as it stands.
     """
     from ftkit import display, runner
     from ftkit import recipe as recipes
+    from ftkit.commands.resuming import interrupted
 
     ending.json = json_
-    plan = recipes.load(recipe, overrides, on=on, deploy=deploy, offline=offline, fresh=fresh)
+    further: dict[str, Any] = {"on": on, "deploy": deploy, "offline": offline}
+    if resume:
+        plan = interrupted(recipe, overrides, fresh=fresh, **further)
+    else:
+        plan = recipes.load(recipe or "quickstart", overrides, fresh=fresh, **further)
     with display.printer(plain or None, json=json_) as printer, terminable():
         outcome = runner.run(plan, remembering(ending, printer))
     ending.code = outcome.exit_code

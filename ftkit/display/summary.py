@@ -53,10 +53,12 @@ def verdict(outcome: Outcome) -> str:
 def curl(endpoint: Endpoint, text: str) -> str:
     """A command that calls the endpoint as it stands, key and all: to be pasted into a shell."""
     body = json.dumps({"data": [{"text": text}]})
-    words_ = ["curl", "-sS", "-X", "POST", endpoint.url]
+    begun = shlex.join(["curl", "-sS", "-X", "POST", endpoint.url])
     if endpoint.key:
-        words_ += ["-H", f"Authorization: Bearer {endpoint.key}"]
-    return shlex.join([*words_, "-H", "Content-Type: application/json", "-d", body])
+        begun += " " + shlex.join(["-H", f"Authorization: Bearer {endpoint.key}"])
+    elif endpoint.key_command:
+        begun += f' -H "Authorization: Bearer $({endpoint.key_command})"'
+    return f"{begun} {shlex.join(['-H', 'Content-Type: application/json', '-d', body])}"
 
 
 def sample(bundle: Path) -> str:

@@ -38,6 +38,10 @@ class EncoderClassifier:
         found = logits(self.model, rows, self.words, self.length, len(self.classes), BATCH)
         return softmax(found, self.temperature)
 
+    def tokens(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text that the model reads, special ones included."""
+        return self.words.lengths(texts, self.length)
+
     def save(self, folder: Path) -> None:
         """Write model.safetensors, config.json, the tokenizer's files and a temperature. Raises: OSError."""
         folder.mkdir(parents=True, exist_ok=True)

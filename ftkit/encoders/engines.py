@@ -105,6 +105,10 @@ class ExportedClassifier:
             logits[batch] = self.session.run(["logits"], dict(zip(INPUTS, given, strict=True)))[0]
         return softmax(logits, self.temperature)
 
+    def tokens(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text that the model reads, special ones included."""
+        return self.words.lengths(texts, self.length)
+
     def save(self, folder: Path) -> None:
         """Write the whole model it belongs to, its engines included. Raises: OSError."""
         shutil.copytree(self.folder, folder, dirs_exist_ok=True)

@@ -61,6 +61,11 @@ class Words:
 
         return np.concatenate((self._before, own[: self.room(length)], self._after)).astype(np.int64)
 
+    def lengths(self, texts: Sequence[str], length: int) -> list[int]:
+        """How long each text's row is when at most `length` tokens are read."""
+        around = len(self._before) + len(self._after)
+        return [min(len(own), self.room(length)) + around for own in self.own(texts)]
+
     @property
     def fingerprint(self) -> str:
         """A digest of all that decides which ids a text gets."""

@@ -4,7 +4,9 @@ The local endpoint, a cloud's scoring script and `ftkit predict` all serve throu
 
     request.py    the format of requests and answers
     engine.py     merges requests that wait into one call of the model
+    answering.py  from the bytes of a request to those of its answer, whatever server they come through
     host.py       loads a bundle in the background and says how far it is
+    watch.py      tells those who watch a deployment what becomes of its requests
     interface.py  the HTTP interface, described once for every server
     app.py        the interface over a host: what a deployment's server runs
     server.py     that server as a process: the program, its command and its environment

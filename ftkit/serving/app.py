@@ -8,21 +8,23 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ftkit.serving.engine import Busy, Closed
+from ftkit.serving.answering import ask, shutting_down
+from ftkit.serving.engine import Closed
 from ftkit.serving.host import Host
 from ftkit.serving.interface import interface, json_response, read_body
-from ftkit.serving.request import Refusal, answer, parse, too_large
+from ftkit.serving.request import too_large
+from ftkit.serving.watch import Note, noted
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
     from starlette.requests import Request
     from starlette.responses import Response
 
-_LATER = {"Retry-After": "1"}
-
 
 def application(host: Host) -> FastAPI:
     """An ASGI application that serves a host's bundle; the bundle begins to load when the server starts."""
+    from starlette.responses import Response as StarletteResponse
+
     limits = host.limits
 
     @asynccontextmanager
@@ -32,22 +34,20 @@ def application(host: Host) -> FastAPI:
         host.close()
 
     async def score(request: Request) -> Response:
-        engine, bundle = host.ready_engine()
-        asked = parse(await read_body(request, limits.size, partial(too_large, limits)), limits)
-        headers = {"X-Ftkit-Bundle": bundle.hash}
-        if not asked.data:
-            return json_response([], headers=headers)
+        with noted(host.watch, request.headers) as note:
+            return await answered(request, note)
+
+    async def answered(request: Request, note: Note) -> Response:
+        ready = host.ready_engine()
+        asked = ask(ready, await read_body(request, limits.size, partial(too_large, limits)), limits, note)
         try:
-            result = await asyncio.wrap_future(engine.submit([row.text for row in asked.data]))
-        except Busy as busy:
-            waiting = f"{limits.waiting} texts wait for the model already"
-            raise Refusal(503, waiting, mend="Come back after Retry-After seconds.", headers=_LATER) from busy
+            if asked.future is not None:
+                result = await asyncio.wrap_future(asked.future)
+                note.result = result
         except Closed as closed:
-            raise Refusal(
-                503, "the server is shutting down", mend="Send the request again.", headers=_LATER
-            ) from closed
-        headers["Server-Timing"] = f"queue;dur={result.waited * 1e3:.1f}, model;dur={result.computed * 1e3:.1f}"
-        return json_response(answer(result.probabilities, bundle.classes, asked.scores), headers=headers)
+            raise shutting_down() from closed
+        reply = asked.reply(note.result)
+        return StarletteResponse(reply.body, reply.status, dict(reply.headers), media_type="application/json")
 
     async def model(_: Request) -> Response:
         bundle = host.ready_engine()[1]

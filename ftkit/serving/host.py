@@ -16,6 +16,7 @@ from ftkit.errors import FtkitError
 from ftkit.record import NATIVE
 from ftkit.serving.engine import Engine
 from ftkit.serving.request import Limits, Refusal, parse
+from ftkit.serving.watch import Watch, watch
 
 log = logging.getLogger("ftkit.serving")
 
@@ -41,15 +42,19 @@ class Host:
         self.status = Status("starting", "the bundle is being verified")
         self.bundle: Bundle | None = None
         self.engine: Engine | None = None
+        self.watch: Watch | None = None
+        """Whom to tell of requests: nobody, but in a deployment that somebody watches."""
 
     def start(self) -> None:
         """Begin to load; returns at once."""
-        threading.Thread(target=self._load, name="ftkit-load", daemon=True).start()
+        threading.Thread(target=self.load, name="ftkit-load", daemon=True).start()
 
     def close(self) -> None:
-        """Refuse what still waits for the model."""
+        """Refuse what still waits for the model; let those who watch end."""
         if self.engine:
             self.engine.close()
+        if self.watch:
+            self.watch.close()
 
     def ready_engine(self) -> tuple[Engine, Bundle]:
         """The engine and its bundle. Raises: Refusal while there is none."""
@@ -62,7 +67,8 @@ class Host:
             )
         return self.engine, self.bundle
 
-    def _load(self) -> None:
+    def load(self) -> None:
+        """Load and warm up in this thread; `status` says how it went."""
         try:
             begun = time.monotonic()
             opened = bundle.verify(self.folder)
@@ -71,6 +77,7 @@ class Host:
             self._tell("the model is being warmed up")
             engine = Engine(classifier, self.limits)
             self._warm_up(engine, opened)
+            self.watch = watch(opened, self.served_by, classifier)
             self.bundle, self.engine = opened, engine
             self.status = Status("ready")
             spent = time.monotonic() - begun

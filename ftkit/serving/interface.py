@@ -9,11 +9,11 @@ GET  /openapi.json
 """
 
 # Without `from __future__ import annotations`: FastAPI reads the handlers' types, and they are local to `interface`.
-import json
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ftkit.serving.answering import encoded, failure
 from ftkit.serving.request import Failure, Refusal, Scored, ScoreRequest
 
 if TYPE_CHECKING:
@@ -129,8 +129,7 @@ def interface(
     @app.exception_handler(Exception)
     async def broken(request: Request, error: Exception) -> Response:
         log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-        what = f"the server failed on this request: {type(error).__name__}"
-        return json_response({"error": what, "where": request.url.path, "mend": "See the server's log."}, 500)
+        return json_response(failure(error, request.url.path), 500)
 
     described = app.openapi
 
@@ -148,10 +147,10 @@ _REFERENCE = "#/components/schemas/{model}"
 
 
 def json_response(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> "Response":
-    """A JSON answer; characters beyond ASCII are escaped, so that any text survives any client."""
+    """A JSON answer."""
     from starlette.responses import Response
 
-    return Response(json.dumps(value).encode(), status, headers, media_type="application/json")
+    return Response(encoded(value), status, headers, media_type="application/json")
 
 
 async def read_body(request: "Request", limit: int, refusal: Callable[[], Refusal]) -> bytes:

@@ -23,6 +23,7 @@ from pathlib import Path
 from ftkit.encoders.environment import process_environment
 from ftkit.errors import PluginError
 from ftkit.record import NATIVE
+from ftkit.served import DEPLOYMENT, ENDPOINT
 
 GRACE = 10.0
 """Seconds that requests in progress have when whoever started the server is gone."""
@@ -49,15 +50,18 @@ def command(folder: str | Path, socket: str | Path, limits: Mapping[str, int], e
     return [*program, str(folder), str(socket), engine, json.dumps(dict(limits))]
 
 
-def environment(threads: int = 0) -> dict[str, str]:
+def environment(threads: int = 0, endpoint: str = "", deployment: str = "") -> dict[str, str]:
     """The environment of a server: threads and allocator set, no connection to any hub, every line logged at once.
 
-    `threads` are those of its matrix products; 0 takes as many as there are cores.
+    `threads` are those of its matrix products; 0 takes as many as there are cores. A server that is a deployment of an
+    endpoint is told so: its requests are live traffic, which somebody may watch.
     """
     threads = threads or os.cpu_count() or 1
     return {
         **os.environ,
         **process_environment(threads),
+        DEPLOYMENT: deployment,
+        ENDPOINT: endpoint,
         "HF_HUB_OFFLINE": "1",
         "OMP_NUM_THREADS": str(threads),
         "PYTHONFAULTHANDLER": "1",

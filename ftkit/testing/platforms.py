@@ -133,7 +133,7 @@ class PlatformSuite:
             pytest.skip("it trains no repeats, and says so")
         given = {"search.confirm": {"top": 1, "seeds": 2}, "search.trials": 1, "backbone.epochs": 2}
         outcome, _ = self.carry_out(
-            component, tmp_path, **given, **{"backbone.fault": "error", "backbone.fault_after": 1}
+            component, tmp_path, **given, **{"backbone.fault": "error", "backbone.fault_above": 1000}
         )
         assert [(trial.state, trial.repeats) for trial in outcome.trials] == [
             ("finished", None),

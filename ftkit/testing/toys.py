@@ -98,6 +98,8 @@ class ToyWords:
     """How many attempts with these values succeed first."""
     fault_times: int = 99
     """How many attempts with these values fail; later ones succeed."""
+    fault_above: int = -1
+    """Fail only with seeds above this one."""
     engines: tuple[Literal["half"], ...] = ()
     """Forms of the model beside it: `half`, whose weights are rounded to 16 bits."""
 
@@ -116,7 +118,7 @@ class ToyWords:
         kept = weights
         for epoch in range(1, self.epochs + 1):
             time.sleep(self.delay)
-            if self.fault != "none" and epoch == self.fault_epoch and self._fails(data):
+            if self.fault != "none" and epoch == self.fault_epoch and seed > self.fault_above and self._fails(data):
                 _fail(self.fault)
                 if self.fault == "silent":
                     return ToyClassifier(data.classes, weights)

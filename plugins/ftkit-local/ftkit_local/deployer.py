@@ -23,6 +23,7 @@ class LocalDeployer:
     """An HTTP endpoint on this machine that outlives the run: one server process per deployment behind one front."""
 
     name: ClassVar[str] = "local"
+    local: ClassVar[bool] = True
     endpoint: str
     """Name of the endpoint: all runs that deploy to it share its address, key and traffic."""
     host: str = "127.0.0.1"

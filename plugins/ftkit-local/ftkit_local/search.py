@@ -20,9 +20,10 @@ from ftkit import confirm, events, metrics
 from ftkit.contracts import Emit, Trial, TrialState
 from ftkit.encoders.environment import process_environment
 from ftkit.errors import StageError
+from ftkit.trial import clear
 from ftkit_local import failures, policies, study, usage
 from ftkit_local.process import Inbox, Surroundings, TrialProcess, end
-from ftkit_local.worker import clear, disk_full
+from ftkit_local.worker import disk_full
 
 if TYPE_CHECKING:
     from ftkit.ledger import Ledger

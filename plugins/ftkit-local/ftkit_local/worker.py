@@ -19,7 +19,6 @@ import logging
 import os
 import queue
 import resource
-import shutil
 import signal
 import socket
 import sys
@@ -27,19 +26,12 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ftkit.contracts import Data, StopTrial
+from ftkit import trial
+from ftkit.contracts import StopTrial
 from ftkit.errors import FtkitError, RecipeError, StageError
-
-if TYPE_CHECKING:
-    import numpy as np
-
-
-class HopelessError(Exception):
-    """A failure that a second attempt with the same values would repeat."""
 
 
 class Wire:
@@ -64,80 +56,19 @@ class Wire:
         os.killpg(os.getpgrp(), signal.SIGKILL)
 
 
-class Reporter:
-    """What `fit` calls after each evaluation: scores it, tells the parent, and keeps the best probabilities."""
-
-    def __init__(self, wire: Wire, data: Data, folder: Path) -> None:
-        self.evaluations = 0
-        self.stopped = False
-        self._wire = wire
-        self._labels = data.valid.labels
-        self._shape = (len(data.valid), len(data.classes))
-        self._folder = folder
-        self._epoch = 0
-
-    def __call__(self, epoch: int, probabilities: np.ndarray, **numbers: float) -> bool:
-        import numpy as np
-
-        from ftkit import metrics
-
-        probabilities = np.asarray(probabilities)
-        if probabilities.shape != self._shape:
-            raise HopelessError(
-                f"the backbone reported probabilities of shape {probabilities.shape}, not {self._shape}"
-            )
-        if not np.isfinite(probabilities).all():
-            raise HopelessError(f"the training diverged: by epoch {epoch} the probabilities are no numbers any more")
-        if epoch <= self._epoch:
-            raise HopelessError(f"the backbone reported epoch {epoch} after epoch {self._epoch}")
-        self._epoch = epoch
-        self.evaluations += 1
-        scores = metrics.scores(probabilities, np.asarray(self._labels))
-        extra = {name: float(value) for name, value in numbers.items()}
-        self._wire.send(kind="report", numbers={"epoch": epoch, **extra, **scores})
-        answer = self._wire.receive()
-        if answer["best"]:
-            partial = self._folder / ".valid.partial.npy"
-            np.save(partial, probabilities, allow_pickle=False)
-            os.replace(partial, self._folder / "valid.npy")
-        if not answer["go"]:
-            self.stopped = True
-            raise StopTrial
-        return bool(answer["best"])
-
-
 def fit(job: Mapping[str, Any], wire: Wire) -> None:
     """Train the trial's model and save it whole. Raises: StopTrial; whatever the backbone raises."""
-    from ftkit import files, options, recipe
+    from ftkit import recipe
     from ftkit.ledger import Ledger
 
-    plan = recipe.loads(job["recipe"])
+    def hear(numbers: dict[str, float]) -> tuple[bool, bool]:
+        wire.send(kind="report", numbers=numbers)
+        answer = wire.receive()
+        return bool(answer["go"]), bool(answer["best"])
+
     ledger = Ledger(Path(job["run"]))
     folder = ledger.trial_folder(job["number"])
-    clear(folder)
-    try:
-        values = options.convert(type(plan.backbone), job["values"], partial=True)
-        backbone = replace(plan.backbone, **values)  # type: ignore[type-var]
-    except (options.Mistakes, ValueError) as error:
-        raise HopelessError(f"the values do not fit the backbone: {error}") from error
-    data = ledger.data(("train", "valid"))
-    report = Reporter(wire, data, folder)
-    classifier = backbone.fit(data, job["seed"], report)
-    if report.stopped:
-        raise StopTrial
-    if not report.evaluations:
-        raise HopelessError("the backbone ended its training without reporting an evaluation")
-    with files.whole_folder(folder / "model") as partial:
-        classifier.save(partial)
-
-
-def clear(folder: Path) -> None:
-    """Remove what an earlier attempt left, its log excepted."""
-    for path in folder.iterdir() if folder.is_dir() else ():
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        elif path.name != "trial.log":
-            path.unlink(missing_ok=True)
+    trial.fit(recipe.loads(job["recipe"]), ledger.data(("train", "valid")), job["values"], job["seed"], folder, hear)
 
 
 def volunteer() -> None:
@@ -175,7 +106,7 @@ def main() -> None:
         ended["kind"] = "stopped"
     except BaseException as error:  # whatever a backbone raises is this trial's end, and is told to the parent
         traceback.print_exc()
-        ended = {"kind": "failed", "error": _line(error), "hopeless": isinstance(error, HopelessError)}
+        ended = {"kind": "failed", "error": trial.line(error), "hopeless": isinstance(error, trial.HopelessError)}
         if disk_full(error):
             ended["full"] = True
         elif type(error) is StageError:  # of these values and this seed, such as a loss that is no number any more
@@ -185,13 +116,6 @@ def main() -> None:
             what = str(error) if isinstance(error, RecipeError) else error.what
             ended["raised"] = [kind, what, error.where, error.mend]
     wire.send(**ended, usage=_usage(time.monotonic() - begun))
-
-
-def _line(error: BaseException) -> str:
-    if isinstance(error, HopelessError):
-        return str(error)
-    said = str(error).strip().partition("\n")[0]
-    return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
 def _usage(seconds: float) -> dict[str, float]:

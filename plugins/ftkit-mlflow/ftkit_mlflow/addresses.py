@@ -20,3 +20,13 @@ def sqlite_file(uri: str) -> Path | None:
     if not scheme.startswith("sqlite") or path in ("", ":memory:"):
         return None
     return Path(path.partition("?")[0]).absolute()
+
+
+def local(uri: str) -> bool:
+    """Whether an address means something else on every machine: a file, or a server on the machine itself."""
+    parts = urlsplit(uri)
+    return (
+        parts.scheme in ("", "file")
+        or parts.scheme.startswith("sqlite")
+        or parts.hostname in ("localhost", "127.0.0.1", "::1")
+    )

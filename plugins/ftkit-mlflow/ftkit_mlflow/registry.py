@@ -142,6 +142,11 @@ class MLflow:
             return [self._version(each, aliases) for each in found]
 
     @property
+    def local(self) -> bool:
+        """Whether only this machine has it: a file, or a server of its own, which no step elsewhere can reach."""
+        return any(addresses.local(uri) for uri in (self._tracking, self._registry))
+
+    @property
     def _tracking(self) -> str:
         return self.tracking_uri or f"sqlite:///{files.home() / 'mlflow.db'}"
 

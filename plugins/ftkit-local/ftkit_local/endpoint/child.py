@@ -89,7 +89,7 @@ class Child:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
-                env=server.environment(self.entry.threads),
+                env=server.environment(self.entry.threads, self.folder.root.name, self.entry.name),
             )
         return self.process
 

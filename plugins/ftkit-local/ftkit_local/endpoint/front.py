@@ -22,9 +22,10 @@ from typing import Any
 import uvicorn
 from filelock import FileLock
 
+from ftkit.serving.watch import watch_front
 from ftkit_local.endpoint.admin import admin
 from ftkit_local.endpoint.folder import Folder
-from ftkit_local.endpoint.proxy import public
+from ftkit_local.endpoint.proxy import Proxy, public
 from ftkit_local.endpoint.supervisor import Supervisor
 
 log = logging.getLogger("ftkit.front")
@@ -75,13 +76,15 @@ async def serve(folder: Folder, listening: socket.socket, private: socket.socket
     key = folder.read_key() if state.auth == "key" else ""
     if state.auth == "key" and not key:
         raise SystemExit("the endpoint's key is missing")
+    proxy = Proxy(supervisor, key)
     listeners = {
-        Listener(_config(public(supervisor, folder.root.name, key), grace=10)): listening,
+        Listener(_config(public(proxy, folder.root.name, guarded=bool(key)), grace=10)): listening,
         Listener(_config(admin(supervisor, stopped.set), grace=1)): private,
     }
     supervisor.start()
     serving = [asyncio.create_task(server.serve(sockets=[socket])) for server, socket in listeners.items()]
     log.info("answering on %s:%d", state.host, state.port)
+    watching = asyncio.create_task(_watch(proxy, folder.root.name))
     waiting = asyncio.create_task(stopped.wait())
     await asyncio.wait([waiting, *serving], return_when=asyncio.FIRST_COMPLETED)
     log.info("stopping")
@@ -89,7 +92,18 @@ async def serve(folder: Folder, listening: socket.socket, private: socket.socket
         server.should_exit = True
     await asyncio.gather(*serving, return_exceptions=True)
     await supervisor.close()
+    watching.cancel()
+    if proxy.watch:
+        await asyncio.to_thread(proxy.watch.close)
     log.info("stopped")
+
+
+async def _watch(proxy: Proxy, endpoint: str) -> None:
+    """Find out who watches; what they load may take its time, and callers do not wait for it."""
+    try:
+        proxy.watch = await asyncio.to_thread(watch_front, endpoint)
+    except Exception:
+        log.exception("nobody is told of requests that no deployment answers")
 
 
 def _config(app: Any, grace: int) -> uvicorn.Config:

@@ -14,8 +14,10 @@ import httpx2
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ftkit.served import TRACE
 from ftkit.serving.interface import interface, json_response, read_body
 from ftkit.serving.request import Limits, Refusal, too_large
+from ftkit.serving.watch import Watch, noted
 from ftkit_local.endpoint.child import Child
 from ftkit_local.endpoint.supervisor import Supervisor
 
@@ -37,6 +39,8 @@ class Proxy:
     def __init__(self, supervisor: Supervisor, key: str) -> None:
         self._supervisor = supervisor
         self._key = key.encode()
+        self.watch: Watch | None = None
+        """Whom to tell of requests that no deployment answers; of the others, the deployments' own servers tell."""
 
     def guard(self, request: Request) -> None:
         """Raises: Refusal for a request without the endpoint's key."""
@@ -52,8 +56,9 @@ class Proxy:
 
     async def score(self, request: Request) -> Response:
         """Texts in, labels out, by whichever deployment's turn it is."""
-        body = await read_body(request, _LIMITS.size, lambda: too_large(_LIMITS))
-        return await self._pass(request, "POST", "/score", body)
+        with noted(self.watch, request.headers, refusals_only=True):
+            body = await read_body(request, _LIMITS.size, lambda: too_large(_LIMITS))
+            return await self._pass(request, "POST", "/score", body)
 
     async def model(self, request: Request) -> Response:
         """What is served, by whichever deployment's turn it is."""
@@ -70,15 +75,15 @@ class Proxy:
     async def _pass(self, request: Request, method: str, path: str, body: bytes) -> Response:
         begun = time.monotonic()
         pinned = request.headers.get(PIN)
+        context = {name: request.headers[name] for name in TRACE if name in request.headers}
+        sent = {"content-type": "application/json", **context}
         tried: set[str] = set()
         while True:
             server = self._pinned(pinned, tried) if pinned is not None else self._any(tried)
             name = server.entry.name
             with server.flight():
                 try:
-                    answer = await server.client.request(
-                        method, path, content=body, headers={"content-type": "application/json"}
-                    )
+                    answer = await server.client.request(method, path, content=body, headers=sent)
                 except httpx2.TimeoutException as error:
                     server.errors += 1
                     seconds = server.entry.request_timeout
@@ -120,14 +125,13 @@ class Proxy:
         return server
 
 
-def public(supervisor: Supervisor, title: str, key: str) -> FastAPI:
-    """The ASGI application of an endpoint; no key, no check."""
-    proxy = Proxy(supervisor, key)
+def public(proxy: Proxy, title: str, *, guarded: bool) -> FastAPI:
+    """The ASGI application of an endpoint."""
     return interface(
         title,
         score=proxy.score,
         model=proxy.model,
         ready=proxy.ready,
-        guard=proxy.guard if key else None,
+        guard=proxy.guard if guarded else None,
         refusals={404: "There is no deployment of the name sent.", 504: "The model did not answer in time."},
     )

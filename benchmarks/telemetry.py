@@ -1,0 +1,119 @@
+"""What watching costs a request: one local endpoint that nobody watches, one that sends telemetry, one whose ingestion is dead.
+
+    python benchmarks/telemetry.py [--seconds 4] [--rounds 5] [--clients 1 8]
+
+The requests are those of benchmarks/serving.py: one text of about 60 tokens, an encoder of the quickstart. All endpoints are up
+all the time and measured in turn, round by round; ingestion is a process of this machine that takes everything, so that
+what it costs is in the figures, too. Medians over the rounds. CPU is the time that the model's server process used for a
+request, on all its threads: it says what watching costs where neighbours make the other figures noisy. Read the ratios.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+
+import psutil
+from ftkit_local.deployer import LocalDeployer
+from ftkit_local.endpoint.client import ask
+from serving import make_bundle, make_texts, measure, over_http
+
+from ftkit.rollout import Rollout, roll_out
+
+KEY = "00000000-0000-0000-0000-000000000000"
+OFF, ON, DEAD = "nobody watches", "telemetry is sent", "ingestion is dead"
+
+INGESTION = """
+import http.server, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def log_message(self, *_): pass
+    def do_POST(self):
+        count = self.rfile.read(int(self.headers["Content-Length"])).count(b'"iKey"')
+        body = b'{"itemsReceived": %d, "itemsAccepted": %d, "errors": []}' % (count, count)
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+print(server.server_address[1], flush=True)
+server.serve_forever()
+"""
+
+
+def main() -> None:
+    """Measure and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=4.0, help="how long to measure each line in each round")
+    parser.add_argument("--rounds", type=int, default=5, help="how often to measure each line")
+    parser.add_argument("--clients", type=int, nargs="+", default=[1, 8], help="concurrent clients")
+    asked = parser.parse_args()
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        os.environ["FTKIT_HOME"] = str(folder / "home")
+        os.environ.pop("APPLICATIONINSIGHTS_CONNECTION_STRING", None)
+        bundle, texts = make_bundle(folder), make_texts()
+        live, deployers = {}, {}
+        ports = {OFF: None, ON: stack.enter_context(ingestion()), DEAD: unused()}
+        for number, (way, port) in enumerate(ports.items()):
+            if port:
+                where = f"InstrumentationKey={KEY};IngestionEndpoint=http://127.0.0.1:{port}/"
+                os.environ["APPLICATIONINSIGHTS_CONNECTION_STRING"] = where
+            deployer = deployers[way] = LocalDeployer(endpoint=f"benchmark-{number}")
+            stack.callback(deployer.stop)
+            live[way] = roll_out(deployer, bundle, "v1-20250101-000000", Rollout(bake=0), lambda _: None)
+        found: dict[tuple[str, int], list[list[float]]] = {(way, c): [] for c in asked.clients for way in live}
+        for _ in range(asked.rounds):
+            for way, clients in found:
+                call = partial(over_http, live[way].url, live[way].key, texts)
+                before = used(deployers[way])
+                figures = measure(call, clients, asked.seconds)
+                seconds, requests = (after - first for after, first in zip(used(deployers[way]), before, strict=True))
+                found[way, clients].append([*figures, seconds / requests * 1e3])
+    print(
+        "| clients | way | requests/s | median ms | p95 ms | CPU ms a request | requests/s, × nobody | CPU, × nobody |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
+    for (way, clients), rounds in found.items():
+        rate, median, late, cpu = (statistics.median(each) for each in zip(*rounds, strict=True))
+        bare = [statistics.median(each) for each in zip(*found[OFF, clients], strict=True)]
+        times = f"{rate / bare[0]:.2f} | {cpu / bare[3]:.3f}"
+        print(f"| {clients} | {way} | {rate:.1f} | {median:.1f} | {late:.1f} | {cpu:.2f} | {times} |")
+
+
+def used(deployer: LocalDeployer) -> tuple[float, int]:
+    """CPU seconds that the model's server has used so far, and the requests it was sent."""
+    (server,) = ask(deployer.folder, "GET", "/status")["deployments"]
+    times = psutil.Process(server["pid"]).cpu_times()
+    return times.user + times.system, server["requests"]
+
+
+@contextmanager
+def ingestion() -> Iterator[int]:
+    """The port of a process that takes all telemetry."""
+    with subprocess.Popen([sys.executable, "-c", INGESTION], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        try:
+            yield int(process.stdout.readline())
+        finally:
+            process.terminate()
+
+
+def unused() -> int:
+    """A port on which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return int(listening.getsockname()[1])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""`ftkit publish`: put a recipe's pipeline where others can start it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from ftkit.commands import as_json, print_json
+from ftkit.commands.run import recipe_options, terminable
+from ftkit.display import terminal
+
+
+@click.command(short_help="Publish a recipe's pipeline.")
+@click.argument("path", metavar="RECIPE", type=click.Path(path_type=Path))
+@recipe_options
+@as_json
+def publish(
+    path: Path, overrides: Sequence[str], on: str | None, deploy: str | None, offline: bool, json_: bool
+) -> None:
+    """Publish RECIPE as a pipeline of its platform, to be started there by others or by a schedule.
+
+    Nothing is run. It prints what the service calls the pipeline, and the address that starts it.
+    """
+    from ftkit import display
+    from ftkit import recipe as recipes
+    from ftkit.contracts import Publishing
+    from ftkit.errors import UsageError
+
+    plan = recipes.load(path, overrides, on=on, deploy=deploy, offline=offline)
+    if not isinstance(plan.platform, Publishing):
+        raise UsageError(
+            f"the platform {plan.platform.name!r} publishes no pipelines",
+            where=str(path),
+            mend="Name one that does: --on hyperdrive.",
+        )
+    with display.printer(True, sys.stderr) as printer, terminable():
+        published = plan.platform.publish(plan, printer)
+    if json_:
+        print_json(dict(published))
+        return
+    for name, value in published.items():
+        terminal.write(f"{name + ':':<10} {value}")

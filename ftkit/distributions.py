@@ -1,0 +1,221 @@
+"""What must be installed elsewhere so that components work there as they do here: exact pins, and wheels of what no index has.
+
+A cloud's environment is made of the pins; distributions that are installed from a folder of this machine (ftkit while it is
+developed, a plugin of your own) have no release to pin and travel as wheels. A generated script begins with `PREAMBLE`, which makes
+the wheels beside it importable before anything else is imported.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from ftkit.errors import PluginError
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
+
+WHEELS = "wheels"
+"""The folder beside a generated script where `PREAMBLE` looks for wheels."""
+
+PREAMBLE = """\
+import json
+import pathlib
+import sys
+import tempfile
+import zipfile
+
+_unpacked = tempfile.mkdtemp(prefix="ftkit-wheels-")
+for _wheel in sorted(pathlib.Path(__file__).resolve().parent.glob("wheels/*.whl")):
+    with zipfile.ZipFile(_wheel) as _opened:
+        _opened.extractall(_unpacked)
+        _about = next(_name for _name in _opened.namelist() if _name.endswith(".dist-info/METADATA"))
+    _origin = json.dumps({"url": _wheel.as_uri(), "archive_info": {}})
+    pathlib.Path(_unpacked, _about).with_name("direct_url.json").write_text(_origin)
+sys.path.insert(0, _unpacked)
+"""
+"""The beginning of a script that takes wheels along: unpacks and prefers them. They are pure Python, which needs no installing.
+
+Each is given the origin that an installer would write, so that a script which deploys takes the same wheels along in its turn.
+"""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A distribution that is installed from this machine: the folder it is built from, or its wheel."""
+
+    name: str
+    version: str
+    path: Path
+
+
+@dataclass(frozen=True)
+class Distributions:
+    """Everything some components need, without what they do not."""
+
+    pins: tuple[str, ...]
+    """Requirements that an index can fill, each of exactly one version, by name."""
+    sources: tuple[Source, ...] = ()
+    """Those that no index has, by name."""
+
+
+def owners(components: Iterable[Any]) -> list[str]:
+    """The distributions that offer these components, by name. Raises: PluginError for one that no distribution offers."""
+    from ftkit import plugins
+
+    by_class = {each.component: each.plugin for each in plugins.load().found}
+    found = set()
+    for component in components:
+        kind = component if isinstance(component, type) else type(component)
+        name = by_class.get(kind, "").partition(" ")[0]
+        if not name or not _installed(name):
+            raise PluginError(
+                f"{getattr(kind, 'name', kind.__name__)!r} comes from no installed distribution, so it cannot be taken along",
+                mend="Give its plugin a pyproject.toml and install it: pip install -e FOLDER.",
+            )
+        found.add(name)
+    return sorted(found)
+
+
+def needed(roots: Iterable[str], provided: Collection[str] = ()) -> Distributions:
+    """The distributions that these requirements (`ftkit[serving]`, `ftkit-bert`) come to, in the versions installed here.
+
+    `provided` are names that the other side has in versions of its own, or must choose itself; they and what only they need are
+    left out.
+    Raises: PluginError when something is not installed here, or can neither be pinned nor built.
+    """
+    from packaging.requirements import Requirement
+    from packaging.utils import canonicalize_name
+
+    left_out = {canonicalize_name(each) for each in provided}
+    waiting = [(Requirement(each), "") for each in roots]
+    seen: dict[str, set[str]] = {}
+    pins: dict[str, str] = {}
+    sources: dict[str, Source] = {}
+    while waiting:
+        wanted, wanting = waiting.pop()
+        name = canonicalize_name(wanted.name)
+        if name in left_out or (name in seen and wanted.extras <= seen[name]):
+            continue
+        try:
+            found = metadata.distribution(name)
+        except metadata.PackageNotFoundError:
+            raise PluginError(
+                f"{wanted.name} is not installed" + (f", and {wanting} needs it" if wanting else ""),
+                mend=f"pip install '{wanted}'",
+            ) from None
+        extras = seen.setdefault(name, set()) | wanted.extras
+        seen[name] = extras
+        placed = _placed(name, found)
+        if isinstance(placed, Source):
+            sources[name] = placed
+        else:
+            pins[name] = placed
+        waiting += [(each, name) for each in _requirements(found, extras)]
+    return Distributions(
+        tuple(pins[name] for name in sorted(pins)),
+        tuple(sources[name] for name in sorted(sources)),
+    )
+
+
+def build(sources: Sequence[Source], folder: Path) -> list[Path]:
+    """Build wheels into a folder; the same files give the same wheels. Raises: PluginError with what the build said."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return [_copied(each, folder) if each.path.suffix == ".whl" else _built(each, folder) for each in sources]
+
+
+def _placed(name: str, found: metadata.Distribution) -> str | Source:
+    """A distribution as a pin, or as something to build when it comes from this machine."""
+    origin = json.loads(found.read_text("direct_url.json") or "{}")
+    if not origin:
+        # A local label such as +cpu names no release that every index has.
+        return f"{name}=={found.version.partition('+')[0]}"
+    if "vcs_info" in origin:
+        return f"{name} @ {origin['vcs_info']['vcs']}+{origin['url']}@{origin['vcs_info']['commit_id']}"
+    if not origin["url"].startswith("file:"):
+        return f"{name} @ {origin['url']}"
+    path = Path(url2pathname(urlsplit(origin["url"]).path))
+    if path.suffix != ".whl" and not (path / "pyproject.toml").is_file():
+        path = path / "pyproject.toml"  # so that the error names what is missing
+    if not path.exists():
+        raise PluginError(
+            f"{name} was installed from this machine and cannot be built again: {path} is not there",
+            mend="Install it from an index, or from a folder or wheel that stays.",
+        )
+    return Source(name, found.version, path)
+
+
+def _requirements(found: metadata.Distribution, extras: Collection[str]) -> list[Requirement]:
+    from packaging.requirements import Requirement
+
+    wanted = [Requirement(each) for each in found.requires or ()]
+    return [
+        each
+        for each in wanted
+        if each.marker is None or any(each.marker.evaluate({"extra": extra}) for extra in ("", *extras))
+    ]
+
+
+def _built(source: Source, folder: Path) -> Path:
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    if _can_build_here(source.path):
+        command.append("--no-build-isolation")  # what builds it is here, so that no index has to be asked
+    with tempfile.TemporaryDirectory(prefix="ftkit-wheel-") as made:
+        done = subprocess.run(
+            [*command, "--wheel-dir", made, str(source.path)],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "SOURCE_DATE_EPOCH": "1577836800"},  # a fixed time in the archive
+            check=False,
+        )
+        found = list(Path(made).glob("*.whl"))
+        if done.returncode or len(found) != 1:
+            raise PluginError(
+                f"no wheel of {source.name} could be built:\n{(done.stderr or done.stdout).strip()[-2000:]}",
+                where=str(source.path),
+                mend="Mend its pyproject.toml: `pip wheel --no-deps` must work there.",
+            )
+        return _pure(source, Path(shutil.move(found[0], folder / found[0].name)))
+
+
+def _copied(source: Source, folder: Path) -> Path:
+    return _pure(source, Path(shutil.copy(source.path, folder / source.path.name)))
+
+
+def _pure(source: Source, wheel: Path) -> Path:
+    """Raises: PluginError for a wheel with compiled parts, which are for this machine and need installing."""
+    if not wheel.name.endswith("-none-any.whl"):
+        raise PluginError(
+            f"{source.name} holds compiled parts, so it cannot travel as files",
+            where=str(source.path),
+            mend="Install a release of it from an index, which can then be pinned.",
+        )
+    return wheel
+
+
+def _can_build_here(folder: Path) -> bool:
+    from packaging.requirements import Requirement
+
+    table = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
+    wanted = table.get("build-system", {}).get("requires", ["setuptools"])
+    return all(_installed(Requirement(each).name) for each in wanted)
+
+
+def _installed(name: str) -> bool:
+    try:
+        metadata.distribution(name)
+    except metadata.PackageNotFoundError:
+        return False
+    return True

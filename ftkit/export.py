@@ -1,0 +1,62 @@
+"""A run's model as a folder that can be deployed by hand, written by a deployer that knows how."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ftkit import ledger as ledgers
+from ftkit import plugins, recipe
+from ftkit.bundle import cleared
+from ftkit.contracts import Packaging
+from ftkit.errors import PluginError, UsageError
+from ftkit.files import whole_folder
+from ftkit.record import NATIVE
+
+
+def export(run: str, out: Path | None = None, target: str | None = None) -> Path:
+    """Write the folder for a run's model, whole or not at all, and return its path; by default `RUN-TARGET`.
+
+    `target` names the deployer to write it for: the recipe's own, or the first installed one that can.
+    Raises: UsageError when the folder is taken or the run has no model; DeployError for a model that was not let through;
+    PluginError when no installed deployer can do it.
+    """
+    ledger = ledgers.find(run)
+    if not (ledger.folder / "bundle").is_dir():
+        raise UsageError(
+            "this run has no model yet",
+            where=str(ledger.folder),
+            mend="Give its `ftkit run` command again: it goes on where it was.",
+        )
+    plan = recipe.loads((ledger.folder / "recipe.toml").read_text(encoding="utf-8"))
+    deployer = _deployer(target, plan.deploy.name if plan.deploy else None)
+    engine = getattr(plan.deploy, "engine", NATIVE)
+    bundle = cleared(ledger.folder / "bundle", engine)
+    folder = (out or Path(f"{ledger.run}-{deployer.name}")).expanduser().absolute()  # type: ignore[attr-defined]
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(
+            "the folder is there already and is not replaced", where=str(folder), mend="Name another one: --out DIR."
+        )
+    with whole_folder(folder) as partial:
+        deployer.package(bundle, partial, engine)
+    return folder
+
+
+def _deployer(target: str | None, own: str | None) -> type[Packaging]:
+    found = plugins.load()
+    able = {
+        name: each for name in found.names("deployers") if hasattr(each := found.find("deployers", name), "package")
+    }
+    if target is not None:
+        chosen = found.find("deployers", target)
+        if target not in able:
+            raise UsageError(
+                f"the deployer {target!r} writes no folder to deploy by hand",
+                mend=f"These do: {', '.join(able) or 'none that is installed'}.",
+            )
+        return chosen
+    if not able:
+        raise PluginError(
+            "no installed deployer writes a folder to deploy by hand",
+            mend="pip install ftkit-azureml, or in a checkout pip install -e plugins/ftkit-azureml.",
+        )
+    return able.get(own or "") or next(iter(able.values()))

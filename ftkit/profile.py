@@ -1,0 +1,68 @@
+"""How a model's answers are spread: how often it says each class, and how sure it is; what later answers are compared with.
+
+The promotion gate takes it from the test split and keeps it in the promotion record, so that it lies in the bundle that
+is deployed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ftkit.contracts import Probabilities
+
+BINS = 10
+"""Bins of the confidence: deciles, as scorecards are watched. Source: Siddiqi, Credit Risk Scorecards, 2006, chapter 10."""
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Rows by predicted class, and by confidence: the probability of the predicted class."""
+
+    classes: Mapping[str, int]
+    """Rows by the class that was predicted, those never predicted included."""
+    edges: tuple[float, ...]
+    """Where a bin of confidence ends and the next begins, ascending; a row on an edge is in the upper bin."""
+    confidence: tuple[int, ...]
+    """Rows of each bin, one more than there are edges."""
+
+    @property
+    def rows(self) -> int:
+        """How many rows it was taken from."""
+        return sum(self.confidence)
+
+
+def profile(probabilities: Probabilities, classes: Sequence[str]) -> Profile:
+    """The profile of the answers to at least one row; bins that ties would leave empty are joined with their neighbours."""
+    import numpy as np
+
+    predicted, confidence = judged(probabilities)
+    edges = np.unique(np.quantile(confidence, np.arange(1, BINS) / BINS))
+    counts = np.bincount(predicted, minlength=len(classes))
+    return Profile(
+        {name: int(count) for name, count in zip(classes, counts, strict=True)},
+        tuple(float(edge) for edge in edges),
+        tuple(binned(confidence, edges)),
+    )
+
+
+def judged(probabilities: Probabilities) -> tuple[np.ndarray, np.ndarray]:
+    """The predicted class's index and its probability, row by row."""
+    return probabilities.argmax(axis=1), probabilities.max(axis=1)
+
+
+def binned(confidence: Sequence[float] | np.ndarray, edges: Sequence[float] | np.ndarray) -> list[int]:
+    """How many values fall into each bin."""
+    import numpy as np
+
+    found = np.bincount(np.searchsorted(edges, confidence, side="right"), minlength=len(edges) + 1)
+    return [int(count) for count in found]
+
+
+def read(table: Mapping[str, Any]) -> Profile:
+    """A profile as JSON has it."""
+    return Profile(dict(table["classes"]), tuple(table["edges"]), tuple(table["confidence"]))

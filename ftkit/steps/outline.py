@@ -1,0 +1,52 @@
+"""A pipeline as `ftkit plan` shows it, made without an SDK and without asking a service."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from ftkit.errors import FtkitError
+from ftkit.plan import Plan
+from ftkit.steps import luggage
+from ftkit.steps.decision import left_over
+
+
+def here(plan: Plan) -> str:
+    """What is left for the machine of the command."""
+    return {
+        "decide": "the promotion tests, the registry and the rollout: this machine has the registry",
+        "deploy": "the rollout: the endpoint is on this machine",
+        "": "nothing: the steps do all of it",
+    }[left_over(plan)]
+
+
+def decision(plan: Plan) -> str:
+    """What the step that decides does."""
+    said = (
+        "the best trials again with other seeds, the best mean becomes the bundle"
+        if plan.search.confirm
+        else "the best trial becomes the bundle"
+    )
+    if left_over(plan) == "decide":
+        return said
+    tests = ", ".join(each.name for each in plan.promote) or "none"
+    registry = f", then {plan.registry.name} as {plan.registry.model}" if plan.registry else ""
+    return f"{said}; promotion tests: {tests}{registry}"
+
+
+def rollout(plan: Plan) -> str:
+    """What the step that deploys does."""
+    if left_over(plan):
+        return "nothing is left to it"
+    return f"to {plan.deploy.endpoint} by {plan.deploy.name}" if plan.deploy else "nowhere"
+
+
+def environment(plan: Plan, image: str, left_out: Collection[str] = ()) -> str:
+    """What is installed for the steps, and what travels as wheels."""
+    try:
+        needed = luggage.needs(plan, left_out)
+    except FtkitError as error:
+        return error.what
+    wheels = ", ".join(f"{each.name} {each.version}" for each in needed.sources)
+    return f"Python {luggage.python()} on {image}, {len(needed.pins)} packages pinned as they are installed here" + (
+        f"; as wheels in the snapshot: {wheels}" if wheels else ""
+    )

@@ -1,0 +1,133 @@
+"""`[search]` of a recipe as services that sample hyperparameters understand it, and what they have no words for.
+
+Source: Microsoft, "Tune hyperparameters for your model": the same service behind both of its SDKs.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING, Any
+
+from ftkit import options, space
+from ftkit.metrics import GREATER_IS_BETTER
+from ftkit.options import Mistake
+from ftkit.search import Bandit, Median, NoPolicy, Truncation
+from ftkit.space import Choice, Dimension, Int, LogUniform, Uniform
+
+if TYPE_CHECKING:
+    from ftkit.plan import Plan
+
+SEED = "trial_seed"
+"""The parameter that stands for the search space of a recipe that searches nothing: each trial has a seed of its own."""
+
+MOST_LISTED = 1000
+"""A range of more steps than this is sent as its ends and its step."""
+
+
+def refusals(plan: Plan, service: str, trials: int, concurrency: int) -> list[Mistake]:
+    """What of a plan's search a service cannot express that runs so many trials at most, and so many at a time."""
+    search, found = plan.search, []
+
+    def refuse(path: tuple[str, ...], what: str, mend: str) -> None:
+        found.append(Mistake(path, what, mend))
+
+    if plan.offline:
+        refuse(
+            ("run", "offline"), "a pipeline on Azure needs connections", "Run offline on another platform: --on local."
+        )
+    if not isinstance(search.policy, Bandit | Median | Truncation | NoPolicy):
+        refuse(
+            ("search", "policy", "use"),
+            f"{service} has no policy {search.policy.name!r}",
+            "Its policies are bandit, median, truncation and none.",
+        )
+    if search.sampler == "tpe" and not isinstance(search.policy, NoPolicy):
+        refuse(
+            ("search", "policy", "use"),
+            f"{service} stops no trial early when it samples by Bayesian optimisation",
+            'Use policy = "none", or sampler = "random".',
+        )
+    if search.trials > trials:
+        refuse(("search", "trials"), f"{service} runs at most {trials} trials", "Lower search.trials.")
+    if search.concurrency > concurrency:
+        refuse(
+            ("search", "concurrency"),
+            f"{service} runs at most {concurrency} trials at a time",
+            "Lower search.concurrency.",
+        )
+    for name, dimension in search.space.items():
+        key = ("search", "space", name)
+        if search.sampler == "tpe" and (
+            isinstance(dimension, LogUniform) or (isinstance(dimension, Int) and dimension.log)
+        ):
+            refuse(
+                key,
+                f"{service}'s Bayesian sampling has no logarithmic scale",
+                'List the values, take log away, or use sampler = "random".',
+            )
+        count = space.size(dimension)
+        if count is not None and count > MOST_LISTED and not _regular(dimension):
+            refuse(
+                key,
+                f"{service} counts steps from 0, which does not meet the {count} values from low",
+                "Let low be a multiple of the step, take the step away, or list the values.",
+            )
+    return found
+
+
+def parameters(plan: Plan) -> dict[str, list[Any]]:
+    """The search space as the service's expressions: `{"learning_rate": ["choice", [[3e-5, 5e-5]]]}`."""
+    if not plan.search.space:
+        return {SEED: ["choice", [[plan.seed + number for number in range(plan.search.trials)]]]}
+    return {name: expression(each) for name, each in plan.search.space.items()}
+
+
+def expression(dimension: Dimension) -> list[Any]:
+    """One dimension as the service writes it; what is finite is listed, so that no sampler rounds it."""
+    count = space.size(dimension)
+    match dimension:
+        case LogUniform(low, high):
+            return ["loguniform", [math.log(low), math.log(high)]]
+        case Int(low, high, _, True):
+            return ["qloguniform", [math.log(low), math.log(high), 1]]
+        case Uniform(low, high, None):
+            return ["uniform", [low, high]]
+        case _ if count is not None and count <= MOST_LISTED:
+            return ["choice", [_listed([options.plain(each) for each in space.grid(dimension)])]]
+        case Int(low, high, step) | Uniform(low, high, step):
+            return ["quniform", [low, high, step]]
+        case Choice(values):
+            return ["choice", [_listed([options.plain(each) for each in values])]]
+
+
+def sampler(plan: Plan) -> str:
+    """How trials are proposed: random, grid or tpe; a recipe that searches nothing goes through its seeds."""
+    return plan.search.sampler if plan.search.space else "grid"
+
+
+def maximised(plan: Plan) -> bool:
+    """Whether more of the recipe's metric is better."""
+    return GREATER_IS_BETTER[plan.search.metric]
+
+
+def shown(kind: str, values: Any) -> str:
+    """An expression as a reader knows it: `choice(3e-05, 5e-05)`."""
+    given = values[0] if kind == "choice" else values
+    return f"{kind}({', '.join(f'{each:g}' if isinstance(each, float) else str(each) for each in given)})"
+
+
+def _listed(values: list[Any]) -> list[Any]:
+    """Values as a choice can hold them: all texts or all numbers; anything else travels as its JSON."""
+    if all(isinstance(each, str) for each in values) or all(type(each) in (int, float) for each in values):
+        return values
+    return [json.dumps(each) for each in values]
+
+
+def _regular(dimension: Dimension) -> bool:
+    """Whether a stepped range is one that the service's `quniform` draws: multiples of its step."""
+    if isinstance(dimension, Int):
+        return dimension.log or dimension.low % dimension.step == 0
+    if isinstance(dimension, Uniform) and dimension.step:
+        return math.isclose(dimension.low / dimension.step, round(dimension.low / dimension.step))
+    return True

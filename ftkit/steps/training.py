@@ -1,0 +1,201 @@
+"""One trial elsewhere: values as the service passes them, a training like any other, and a folder that says how it went."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ftkit import events, files, metrics, options, runner, space
+from ftkit import ledger as ledgers
+from ftkit import trial as trials
+from ftkit.contracts import Data, Emit, StopTrial, Trial
+from ftkit.errors import FtkitError, StageError, UsageError
+from ftkit.plan import Plan
+from ftkit.space import Choice, Dimension, Int, Uniform
+
+TRIAL = "trial.json"
+
+Heard = Callable[[Mapping[str, float]], None]
+"""Is told every evaluation of a trial: what a platform logs as metrics."""
+
+
+def values(plan: Plan, arguments: Mapping[str, str]) -> dict[str, Any]:
+    """The values of the searched fields, from the texts in which a service passes them.
+
+    A choice is the recipe's own value, not a parsed copy of it; a number of a range lies on its steps.
+    Raises: UsageError for what the search space does not hold.
+    """
+    missing = sorted(set(plan.search.space) - set(arguments))
+    if missing:
+        raise UsageError(f"the service passed no value for {', '.join(missing)}", mend="Submit the recipe again.")
+    return {name: _value(name, each, arguments[name]) for name, each in plan.search.space.items()}
+
+
+def seed(plan: Plan, number: int) -> int:
+    """The seed of trial `number`: the recipe's, but one of its own where values may come up again.
+
+    Trials elsewhere do not know each other, so where values are drawn from a finite space each has its own seed: equal values
+    then measure what the seed alone changes.
+    """
+    finite = all(space.size(each) is not None for each in plan.search.space.values())
+    drawn = plan.search.sampler != "grid" or not plan.search.space
+    return plan.seed + number if finite and drawn else plan.seed
+
+
+def trial(
+    plan: Plan,
+    folder: Path,
+    work: Path,
+    *,
+    number: int,
+    values: Mapping[str, Any],
+    seed: int,
+    heard: Heard,
+    emit: Emit,
+) -> Trial:
+    """Train one trial and leave in `folder` what `decide` needs: trial.json, model/ and valid.npy.
+
+    trial.json is written anew after every evaluation, so that a trial which the service ends early has left its curve. What
+    only these values and this seed bring about is a failed trial; what every trial would meet is raised.
+    Raises: FtkitError.
+    """
+    kept = ledgers.at(work / "run", plan.name, plan.text)
+    data = runner.load_data(plan, kept, emit)
+
+    def write(trial: Trial) -> None:
+        files.write_json(folder / TRIAL, {"trial": asdict(trial), "data": data.report.fingerprint})
+
+    found = train(plan, data, folder, number=number, values=values, seed=seed, heard=heard, emit=emit, keep=write)
+    write(found)
+    return found
+
+
+def train(
+    plan: Plan,
+    data: Data,
+    folder: Path,
+    *,
+    number: int,
+    values: Mapping[str, Any],
+    seed: int,
+    emit: Emit,
+    heard: Heard = lambda numbers: None,
+    keep: Callable[[Trial], None] = lambda trial: None,
+    repeats: int | None = None,
+    place: str = "",
+) -> Trial:
+    """Train in this process and return how it ended; `keep` is given the trial as it stands after every evaluation."""
+    import os
+
+    begun = time.monotonic()
+    metric = plan.search.metric
+    history: list[dict[str, float]] = []
+    best = 0
+
+    def ended(state: Any, error: str = "") -> Trial:
+        top = history[best] if history and state != "failed" else {}
+        return Trial(
+            number=number,
+            values=options.plain(values),
+            seed=seed,
+            state=state,
+            history=tuple(history),
+            metrics={name: top[name] for name in metrics.METRICS if name in top},
+            epoch=int(top.get("epoch", 0)),
+            seconds=round(time.monotonic() - begun, 3),
+            error=error,
+            repeats=repeats,
+            resources=_resources(time.monotonic() - begun),
+            folder=place,
+        )
+
+    def hear(numbers: dict[str, float]) -> tuple[bool, bool]:
+        nonlocal best
+        history.append(numbers)
+        better = len(history) == 1 or metrics.better(metric, numbers[metric], history[best][metric])
+        best = len(history) - 1 if better else best
+        emit(events.TrialReported(number, numbers))
+        keep(ended("stopped"))  # what it is, should the service end it before it comes to its own end
+        heard(numbers)
+        return True, better
+
+    emit(events.TrialStarted(number, options.plain(values), seed, 1, os.getpid(), "", repeats))
+    try:
+        trials.fit(plan, data, values, seed, folder, hear)
+        found = ended("finished")
+    except StopTrial:
+        found = ended("stopped")
+    except (trials.HopelessError, StageError) as error:
+        if isinstance(error, FtkitError) and type(error) is not StageError:
+            raise  # such as a checkpoint that cannot be had: every other trial would meet it, too
+        said = f"{error.what}. {error.mend}" if isinstance(error, StageError) else str(error)
+        traceback.print_exc()
+        found = ended("failed", " ".join(said.split()))
+    except FtkitError:
+        raise
+    except Exception as error:  # whatever a backbone raises is the end of this trial alone
+        traceback.print_exc()
+        found = ended("failed", trials.line(error))
+    if found.state == "failed":
+        trials.clear(folder)
+    emit(events.TrialFinished(found))
+    return found
+
+
+def arrived(folder: Path) -> tuple[Trial, str] | None:
+    """The trial that left this folder and the fingerprint of its data, or None where it left nothing that can be read."""
+    try:
+        said = json.loads((folder / TRIAL).read_text(encoding="utf-8"))
+        return Trial(**said["trial"]), str(said["data"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def _value(name: str, dimension: Dimension, text: str) -> Any:
+    if isinstance(dimension, Choice):
+        plain = [options.plain(value) for value in dimension.values]
+        ways: tuple[Callable[[Any], bool], ...] = (
+            lambda value: text == json.dumps(value),
+            lambda value: text == str(value),
+            lambda value: type(value) in (int, float) and _number(text) == value,
+        )
+        if found := [value for way in ways for value in plain if way(value)]:
+            return found[0]
+        raise UsageError(f"{text!r} is no value of {name} in the search space", mend="Submit the recipe again.")
+    number = _number(text)
+    if number is None or not math.isfinite(number):
+        raise UsageError(f"{text!r} is no number for {name}", mend="Submit the recipe again.")
+    number = min(max(number, dimension.low), dimension.high)
+    if isinstance(dimension, Int) or (isinstance(dimension, Uniform) and dimension.step):
+        if isinstance(dimension, Int) and dimension.log:
+            return round(number)
+        steps = space.grid(dimension)
+        return min(steps, key=lambda each: abs(each - number))
+    return number
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _resources(seconds: float) -> dict[str, float]:
+    """What this process and its children used, as the system counted it."""
+    import resource
+    import sys
+
+    own, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    unit = 1 if sys.platform == "darwin" else 1024
+    used = own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+    return {
+        "cpu_percent": round(100 * used / max(seconds, 1e-9), 1),
+        "memory_peak_mb": round(own.ru_maxrss * unit / 2**20, 1),
+    }

@@ -1,0 +1,126 @@
+"""What every plugin that watches deployments must bear, as tests to inherit.
+
+class TestTelemetry(WatcherSuite):
+    @pytest.fixture
+    def component(self):
+        return ftkit_telemetry          # the module, or any object with a hook `watchers`
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ftkit import plugins
+from ftkit.profile import Profile
+from ftkit.served import Served, ServedRequest, Watcher
+
+SECONDS = 5.0
+"""What closing a watcher may take at most: a server that ends does not wait for longer."""
+
+
+class WatcherSuite:
+    """Inherit as a class named `Test…` and override the fixture `component`."""
+
+    @pytest.fixture
+    def component(self) -> Any:
+        """The plugin under test, set up so that it wants to watch: a module or object with a hook `watchers`."""
+        raise NotImplementedError("override the fixture `component`")
+
+    @pytest.fixture
+    def watchers(self, component: Any) -> list[Watcher]:
+        """Those of the plugin who want to watch a deployment."""
+        found = list(component.watchers(served=sample_served()))
+        assert found, "it watches nothing; set it up in the fixture `component`"
+        return found
+
+    def test_it_is_a_plugin_with_the_hook(self, component: Any) -> None:
+        loaded = plugins.collect([], {"watcher": component})
+        assert not loaded.broken
+        assert callable(component.watchers)
+
+    def test_it_bears_every_kind_of_request(self, watchers: list[Watcher]) -> None:
+        for each in watchers:
+            for request in sample_requests():
+                each.tell(request)
+            each.close()
+
+    def test_it_bears_a_deployment_that_tells_little_of_itself(self, component: Any) -> None:
+        bare = replace(sample_served(), endpoint="", deployment="d", name="", run="", profile=None)
+        for each in component.watchers(served=bare):
+            each.tell(replace(sample_requests()[0], served=bare))
+            each.close()
+
+    def test_it_bears_what_no_deployment_answers(self, component: Any) -> None:
+        front = Served("reviews", "", "", "", "", "", (), None)
+        for each in component.watchers(served=front):
+            each.tell(replace(sample_requests()[4], served=front))
+            each.close()
+
+    def test_it_bears_trace_headers_that_are_none(self, watchers: list[Watcher]) -> None:
+        for each in watchers:
+            for said in ("", "00", "00-zz-zz-01", "x" * 10_000, "00-" + "0" * 32 + "-" + "0" * 16 + "-01"):
+                each.tell(replace(sample_requests()[0], trace={"traceparent": said, "tracestate": said}))
+            each.close()
+
+    def test_it_leaves_standard_output_alone(self, watchers: list[Watcher], capfd: pytest.CaptureFixture[str]) -> None:
+        for each in watchers:
+            for request in sample_requests():
+                each.tell(request)
+            each.close()
+        assert capfd.readouterr().out == ""
+
+    def test_closing_it_holds_up_nobody(self, watchers: list[Watcher]) -> None:
+        begun = time.monotonic()
+        for each in watchers:
+            each.tell(sample_requests()[0])
+            each.close()
+        assert time.monotonic() - begun < SECONDS
+
+    def test_closed_without_a_request_it_is_content(self, watchers: list[Watcher]) -> None:
+        for each in watchers:
+            each.close()
+
+
+def sample_served() -> Served:
+    """A deployment that says all it can of itself."""
+    return Served(
+        endpoint="reviews",
+        deployment="v3-20250101-120000",
+        bundle="ab" * 32,
+        name="sample",
+        run="sample-20250101-120000",
+        engine="native",
+        classes=("negative", "positive"),
+        profile=Profile({"negative": 20, "positive": 60}, (0.6, 0.8), (20, 30, 30)),
+    )
+
+
+def sample_requests() -> list[ServedRequest]:
+    """One request of each kind: one text, several, none, refused, failed, and one whose caller left."""
+    one = ServedRequest(
+        served=sample_served(),
+        began=1_735_732_800_000_000_000,
+        seconds=0.0123,
+        status=200,
+        labels=("positive",),
+        confidences=(0.93,),
+        tokens=7,
+        waited=0.001,
+        computed=0.010,
+        trace={"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "tracestate": "shop=1"},
+        texts=("It broke after a week.",),
+    )
+    bare = replace(one, labels=(), confidences=(), tokens=None, waited=0.0, computed=0.0, trace={})
+    return [
+        one,
+        replace(one, labels=("positive", "negative"), confidences=(0.7, 0.6), tokens=15, texts=("Fits.", "Broke.")),
+        replace(bare, texts=()),
+        replace(bare, status=422, texts=()),
+        replace(bare, status=503),
+        replace(bare, status=500),
+        replace(bare, status=499),
+    ]

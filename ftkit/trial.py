@@ -1,0 +1,112 @@
+"""One trial: the backbone with the trial's values is fitted, every evaluation is scored, and its best model kept.
+
+A worker process of this machine and a step on a cluster train by the same `fit`; they differ in who hears of an evaluation.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ftkit import files, options
+from ftkit.contracts import Data, StopTrial
+from ftkit.plan import Plan
+
+if TYPE_CHECKING:
+    import numpy as np
+
+LOG = "trial.log"
+"""What a trial said, in its folder; kept whatever becomes of the rest."""
+
+
+class HopelessError(Exception):
+    """A failure that a second attempt with the same values would repeat."""
+
+
+Hear = Callable[[dict[str, float]], tuple[bool, bool]]
+"""Is told an evaluation: its epoch, every validation metric, and what the backbone adds. Answers whether the trial goes on, and
+whether this is its best evaluation."""
+
+
+class Reporter:
+    """What `Backbone.fit` calls after each evaluation: scores it, has it heard, and keeps the best probabilities."""
+
+    def __init__(self, hear: Hear, data: Data, folder: Path) -> None:
+        self.evaluations = 0
+        self.stopped = False
+        self._hear = hear
+        self._labels = data.valid.labels
+        self._shape = (len(data.valid), len(data.classes))
+        self._folder = folder
+        self._epoch = 0
+
+    def __call__(self, epoch: int, probabilities: np.ndarray, **numbers: float) -> bool:
+        import numpy as np
+
+        from ftkit import metrics
+
+        probabilities = np.asarray(probabilities)
+        if probabilities.shape != self._shape:
+            raise HopelessError(
+                f"the backbone reported probabilities of shape {probabilities.shape}, not {self._shape}"
+            )
+        if not np.isfinite(probabilities).all():
+            raise HopelessError(f"the training diverged: by epoch {epoch} the probabilities are no numbers any more")
+        if epoch <= self._epoch:
+            raise HopelessError(f"the backbone reported epoch {epoch} after epoch {self._epoch}")
+        self._epoch = epoch
+        self.evaluations += 1
+        scores = metrics.scores(probabilities, np.asarray(self._labels))
+        extra = {name: float(value) for name, value in numbers.items()}
+        goes_on, best = self._hear({"epoch": epoch, **extra, **scores})
+        if best:
+            partial = self._folder / ".valid.partial.npy"
+            np.save(partial, probabilities, allow_pickle=False)
+            os.replace(partial, self._folder / "valid.npy")
+        if not goes_on:
+            self.stopped = True
+            raise StopTrial
+        return best
+
+
+def fit(plan: Plan, data: Data, values: Mapping[str, Any], seed: int, folder: Path, hear: Hear) -> None:
+    """Train on the training rows and save the best model whole, as `model` in the trial's folder.
+
+    Raises: HopelessError; StopTrial; whatever the backbone raises.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    clear(folder)
+    try:
+        converted = options.convert(type(plan.backbone), values, partial=True)
+        backbone = replace(plan.backbone, **converted)  # type: ignore[type-var]
+    except (options.Mistakes, ValueError) as error:
+        raise HopelessError(f"the values do not fit the backbone: {error}") from error
+    report = Reporter(hear, data, folder)
+    classifier = backbone.fit(data, seed, report)
+    if report.stopped:
+        raise StopTrial
+    if not report.evaluations:
+        raise HopelessError("the backbone ended its training without reporting an evaluation")
+    with files.whole_folder(folder / "model") as partial:
+        classifier.save(partial)
+
+
+def clear(folder: Path) -> None:
+    """Remove what an earlier attempt left, its log excepted."""
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.name != LOG:
+            path.unlink(missing_ok=True)
+
+
+def line(error: BaseException) -> str:
+    """What a failed trial says of its error, in one line."""
+    if isinstance(error, HopelessError):
+        return str(error)
+    said = str(error).strip().partition("\n")[0]
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__

@@ -1,0 +1,120 @@
+"""Drift against independent references: scipy's relative entropy, and what chance does to samples that have not moved."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from ftkit_appinsights.drift import CHANCE, SMOOTHING, Window, limit, psi
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import entropy
+
+from ftkit.profile import Profile, binned, profile
+
+COUNTS = st.lists(st.tuples(st.integers(0, 500), st.integers(0, 500)), min_size=2, max_size=12)
+CLASSES = ("bad", "fair", "good")
+
+
+def draw(rng: np.random.Generator, rows: int, tilt: float = 0.0) -> np.ndarray:
+    """Probabilities of three classes, tilted towards the last."""
+    logits = rng.normal(size=(rows, 3)) * 2 + np.array([0, 0, tilt])
+    raised = np.exp(logits)
+    return raised / raised.sum(axis=1, keepdims=True)
+
+
+def rows_of(probabilities: np.ndarray) -> tuple[list[str], list[float]]:
+    return [CLASSES[index] for index in probabilities.argmax(axis=1)], list(map(float, probabilities.max(axis=1)))
+
+
+@given(COUNTS)
+def test_the_index_is_the_sum_of_both_relative_entropies(pairs: list[tuple[int, int]]) -> None:
+    expected, found = (np.array(side, float) + SMOOTHING for side in zip(*pairs, strict=True))
+    by_scipy = entropy(found, expected) + entropy(expected, found)  # scipy brings them to sum to 1
+    assert psi(*map(list, zip(*pairs, strict=True))) == pytest.approx(by_scipy, abs=1e-12)
+
+
+@given(COUNTS)
+def test_the_index_is_the_same_both_ways_and_never_negative(pairs: list[tuple[int, int]]) -> None:
+    expected, found = map(list, zip(*pairs, strict=True))
+    assert psi(expected, found) == pytest.approx(psi(found, expected))
+    assert psi(expected, found) >= 0
+
+
+def test_equal_distributions_have_an_index_of_nothing() -> None:
+    assert psi([10, 20, 30], [10, 20, 30]) == 0
+    assert psi([500, 500], [5_000_000, 5_000_000]) == pytest.approx(0, abs=1e-9)
+
+
+def test_a_book_example_has_the_index_of_the_book() -> None:
+    # Shares of 0.25 each against 0.1, 0.4, 0.3, 0.2, by hand: 0.2435.
+    expected, found = [250_000] * 4, [100_000, 400_000, 300_000, 200_000]
+    by_hand = sum((there - 0.25) * np.log(there / 0.25) for there in (0.1, 0.4, 0.3, 0.2))
+    assert psi(expected, found) == pytest.approx(by_hand, abs=1e-4)
+
+
+def test_without_change_the_limit_is_exceeded_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(7)
+    shares, rows, reference, times = np.array([0.1, 0.2, 0.3, 0.4]), 1000, 800, 4000
+    exceeded = sum(
+        psi(list(rng.multinomial(reference, shares)), list(rng.multinomial(rows, shares))) > limit(4, rows, reference)
+        for _ in range(times)
+    )
+    spread = 4 * np.sqrt(CHANCE * (1 - CHANCE) / times)
+    assert abs(exceeded / times - CHANCE) < spread
+
+
+def test_one_class_alone_cannot_drift() -> None:
+    assert limit(1, 100, 100) == 0
+    assert psi([80], [100]) == 0
+
+
+def test_the_window_holds_the_latest_rows_and_no_others() -> None:
+    rng = np.random.default_rng(1)
+    reference = profile(draw(rng, 400), CLASSES)
+    window = Window(reference, 300)
+    live = draw(rng, 1234, tilt=1.5)
+    labels, confidences = rows_of(live)
+    for start in range(0, len(labels), 7):
+        window.add(labels[start : start + 7], confidences[start : start + 7])
+    by_class, by_confidence = window.measure()
+    latest = live[-300:]
+    counts = [int((latest.argmax(axis=1) == index).sum()) for index in range(3)]
+    assert by_class.counts == dict(zip(CLASSES, counts, strict=True))
+    assert by_class.psi == pytest.approx(psi(list(reference.classes.values()), counts))
+    wanted = binned(latest.max(axis=1), reference.edges)
+    assert list(by_confidence.counts.values()) == wanted
+    assert by_confidence.psi == pytest.approx(psi(reference.confidence, wanted))
+    assert (by_class.rows, by_class.reference) == (300, 400)
+
+
+def test_a_shift_is_seen_in_the_window_and_none_is_not() -> None:
+    rng = np.random.default_rng(3)
+    reference = profile(draw(rng, 1000), CLASSES)
+    same, moved = Window(reference, 1000), Window(reference, 1000)
+    same.add(*rows_of(draw(rng, 1000)))
+    moved.add(*rows_of(draw(rng, 1000, tilt=2.0)))
+    assert all(each.psi < each.limit for each in same.measure())
+    assert moved.measure()[0].psi > 0.25
+    assert moved.measure()[0].psi > moved.measure()[0].limit
+
+
+def test_it_is_measured_for_each_tenth_of_a_window_from_a_fifth_on() -> None:
+    window = Window(Profile({"bad": 5, "good": 5}, (0.7,), (5, 5)), 100)
+    measured = [bool(window.add(["good"], [0.9])) for _ in range(150)]
+    assert [number for number, each in enumerate(measured, 1) if each] == list(range(20, 151, 10))
+
+
+def test_one_request_larger_than_the_window_counts_by_its_last_rows() -> None:
+    window = Window(Profile({"bad": 5, "good": 5}, (0.7,), (5, 5)), 100)
+    (by_class, _) = window.add(["bad"] * 500 + ["good"] * 100, [0.9] * 600)
+    assert by_class.counts == {"bad": 0, "good": 100}
+
+
+def test_a_profile_of_ties_has_a_bin_for_each_value() -> None:
+    sure = np.array([[0.0, 1.0]] * 90 + [[0.4, 0.6]] * 10)
+    found = profile(sure, ("a", "b"))
+    assert found.rows == 100
+    assert sum(found.confidence) == 100
+    window = Window(found, 100)
+    window.add(["b"] * 100, [1.0] * 100)
+    assert window.measure()[1].psi == pytest.approx(psi(found.confidence, binned([1.0] * 100, found.edges)))

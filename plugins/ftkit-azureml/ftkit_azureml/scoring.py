@@ -1,0 +1,151 @@
+"""What a deployment is made of beside its bundle: the scoring script with the wheels it needs, and the environment it runs in."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ftkit import distributions
+from ftkit.bundle import Bundle
+from ftkit.record import NATIVE
+
+SERVER = "azureml-inference-server-http==1.5.1"
+"""Microsoft's server, which runs the scoring script."""
+
+OF_THE_SERVER = (
+    "azure-monitor-opentelemetry-exporter",
+    "certifi",
+    "flask",
+    "gunicorn",
+    "opentelemetry-api",
+    "opentelemetry-sdk",
+    "opentelemetry-semantic-conventions",
+    "pydantic",
+    "pydantic-core",
+    "werkzeug",
+)
+"""What the server holds to versions of its own, so that it chooses them. Source: its requirements."""
+
+SCRIPT = "score.py"
+
+IMAGE = "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu22.04:latest"
+"""The image that the environment is built upon: any with conda will do, since Python and all packages come from the pins."""
+
+_SCORE = '''\
+"""Answers the requests of a deployment; written by ftkit, for azureml-inference-server-http.
+
+The bundle lies in AZUREML_MODEL_DIR, or beside this folder. Requests and answers are those of ftkit's own server.
+"""
+
+{preamble}
+import json
+import logging
+import os
+
+from azureml_inference_server_http.api.aml_request import rawhttp
+from azureml_inference_server_http.api.aml_response import AMLResponse
+
+import ftkit
+from ftkit.serving.answering import respond
+from ftkit.serving.host import Host
+from ftkit.serving.request import Limits
+
+host = None
+
+
+def init():
+    """Load the bundle; the server ends with the reason in its log when that fails."""
+    global host
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("ftkit").setLevel(logging.INFO)
+    logging.getLogger("ftkit").info("ftkit %s from %s", ftkit.__version__, pathlib.Path(ftkit.__file__).parent)
+    limits = Limits(**json.loads(os.environ.get("FTKIT_LIMITS", "{{}}")))
+    host = Host(_bundle(), limits, os.environ.get("FTKIT_ENGINE", "native"))
+    host.load()
+    if host.status.state != "ready":
+        raise SystemExit(f"the bundle cannot be served: {{host.status.reason}}")
+
+
+@rawhttp
+def run(request):
+    """Answer one request."""
+    if request.method != "POST":
+        return AMLResponse('{{"error": "send a POST request"}}', 405, {{"Content-Type": "application/json"}})
+    reply = respond(host, request.get_data(), request.headers)
+    return AMLResponse(reply.body, reply.status, {{**reply.headers, "Content-Type": "application/json"}})
+
+
+def _bundle():
+    beside = pathlib.Path(__file__).resolve().parent.parent / "model"
+    given = pathlib.Path(os.environ.get("AZUREML_MODEL_DIR") or beside)
+    for folder in (given, *sorted(each for each in given.iterdir() if each.is_dir())):
+        if (folder / "manifest.json").is_file():
+            return folder
+    raise SystemExit(f"there is no bundle in {{given}}")
+'''
+
+
+@dataclass(frozen=True)
+class Environment:
+    """The environment of a deployment: an image, and a conda file that pins everything to one version."""
+
+    image: str
+    conda: str
+
+    @property
+    def version(self) -> str:
+        """Names this very environment: the same pins give the same version."""
+        return hashlib.sha256(f"{self.image}\n{self.conda}".encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a bundle needs, to be served elsewhere as it is served here."""
+
+    found: distributions.Distributions
+    image: str
+    indexes: tuple[str, ...] = ()
+
+    @property
+    def environment(self) -> Environment:
+        """The image and the pins."""
+        import yaml
+
+        pip = [*(f"--extra-index-url {each}" for each in self.indexes), SERVER, *self.found.pins]
+        conda = {
+            "name": "ftkit",
+            "channels": ["conda-forge"],
+            "dependencies": [f"python={platform.python_version()}", "pip", {"pip": pip}],
+        }
+        return Environment(self.image, yaml.safe_dump(conda, sort_keys=False))
+
+    def write_code(self, folder: Path) -> None:
+        """Write the scoring script, and the wheels of what no index has, into a folder; the same needs give the same files."""
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / SCRIPT).write_text(_SCORE.format(preamble=distributions.PREAMBLE), encoding="utf-8")
+        if self.found.sources:
+            distributions.build(self.found.sources, folder / distributions.WHEELS)
+
+
+def needs(
+    bundle: Bundle, image: str, indexes: Sequence[str] = (), engine: str = NATIVE, others: Sequence[str] = ()
+) -> Needs:
+    """What a bundle needs; `others` are requirements beside those of its backbone.
+
+    Raises: PluginError when the backbone's plugin is not installed, or cannot be taken along.
+    """
+    from ftkit import plugins
+
+    backbone = plugins.load().find("backbones", bundle.manifest["backbone"]["use"])
+    own = ["ftkit"] if engine == NATIVE else ["ftkit", "ftkit[engines]"]
+    found = distributions.needed([*own, *distributions.owners([backbone]), *others], provided=OF_THE_SERVER)
+    return Needs(found, image, tuple(indexes))
+
+
+def limits(rows: int, batch: int, waiting: int) -> str:
+    """The limits of a server as the scoring script reads them."""
+    return json.dumps({"rows": rows, "batch": batch, "waiting": waiting})

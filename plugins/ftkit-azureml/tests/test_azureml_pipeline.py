@@ -1,0 +1,321 @@
+"""A recipe as a pipeline with a sweep against the loopback Azure: the real SDK, and steps that really run."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from ftkit_azureml import sweep
+from ftkit_azureml.job import STEPS
+
+from ftkit import bundle, cli, ledger, recipe, runner
+from ftkit.errors import RecipeError, StageError
+from ftkit.events import Event, StageFinished, TrialReported
+from ftkit.testing import toys
+from ftkit.testing.backbones import tiny_bert
+
+if TYPE_CHECKING:
+    from ftkit.contracts import Outcome
+    from tests.azure.azure import Azure
+
+RECIPE = (
+    toys.RECIPE.replace('on = "local"', 'on = "azureml"\npoll = 0.2')
+    + """
+[search.space]
+learning_rate = [0.0005, 1.0]
+
+[[promote]]
+use = "metric-floor"
+floor = 0.6
+
+[[promote]]
+use = "beats-champion"
+
+[rollout]
+bake = 0.0
+poll = 0.05
+"""
+)
+
+
+@pytest.fixture
+def toy(azureml: Azure, tmp_path: Path) -> Path:
+    """A recipe over the toys in a folder with the workspace's config.json; the clusters have a managed identity."""
+    azureml.machine.has_identity = True
+    path = tmp_path / "toy.toml"
+    path.write_text(RECIPE)
+    return path
+
+
+def run(path: Path, overrides: dict[str, Any] | None = None, **options: Any) -> tuple[Outcome, list[Event]]:
+    told: list[Event] = []
+    return runner.run(recipe.load(path, {"search.sampler": "grid", **(overrides or {})}, **options), told.append), told
+
+
+def test_the_steps_search_decide_and_end_as_a_local_run(azureml: Azure, toy: Path) -> None:
+    outcome, told = run(toy, {"search.policy": {"use": "bandit", "slack_factor": 0.1, "interval": 5}})
+    assert (outcome.promoted, outcome.exit_code) == (True, 0)
+    assert [trial.values for trial in outcome.trials] == [{"learning_rate": 0.0005}, {"learning_rate": 1.0}]
+    assert outcome.best.number == 1
+    found = bundle.verify(outcome.bundle)
+    assert found.predict(["the lamp is sturdy and bright", "it broke, a cheap refund"]) == ["good", "bad"]
+
+    # What was submitted: three steps in their order, the recipe's search space, sampling, policy, limits, metric and goal.
+    (submitted,) = azureml.jobs.submitted.values()
+    assert list(submitted["jobs"]) == list(STEPS)
+    search, decide, deploy = submitted["jobs"].values()
+    assert search["type"] == "sweep"
+    assert search["search_space"] == {"learning_rate": {"type": "choice", "values": [0.0005, 1.0]}}
+    assert search["sampling_algorithm"] == "grid"
+    assert search["early_termination"] == {
+        "policy_type": "Bandit",
+        "slack_factor": 0.1,
+        "evaluation_interval": 5,
+        "delay_evaluation": 0,
+    }
+    assert search["objective"] == {"goal": "maximize", "primary_metric": "roc_auc"}
+    limits = {"max_total_trials": 2, "max_concurrent_trials": 1, "timeout": 604800, "trial_timeout": 86400}
+    assert search["limits"] == limits
+    assert decide["inputs"]["after"]["value"] == f"${{{{parent.jobs.{STEPS.search}.outputs.done}}}}"
+    assert deploy["inputs"]["after"]["value"] == f"${{{{parent.jobs.{STEPS.decide}.outputs.done}}}}"
+    clusters = [each["computeId"].rpartition("/")[2] for each in submitted["jobs"].values()]
+    assert clusters == ["gpu-cluster", "cpu-cluster", "cpu-cluster"]
+    assert submitted["inputs"]["run"]["value"] == outcome.run
+    assert submitted["tags"]["ftkit.run"] == outcome.run
+
+    # The events are those of a run on this machine, in their order.
+    stages = [event.stage for event in told if isinstance(event, StageFinished)]
+    assert stages[:4] == ["data", "search", "select", "test"]
+    curves = [
+        [dict(event.numbers) for event in told if isinstance(event, TrialReported) and event.number == n]
+        for n in (0, 1)
+    ]
+    assert curves == [list(map(dict, trial.history)) for trial in outcome.trials]
+
+    # No secret is in the journal, the report, the events, or what the steps left.
+    kept = [path.read_bytes() for path in outcome.folder.rglob("*") if path.is_file()]
+    kept += [repr(told).encode(), *(blob.data for blob in azureml.storage.blobs.values())]
+    for secret in azureml.secrets:
+        assert not any(secret.encode() in each for each in kept)
+
+
+def test_registry_and_endpoint_of_azure_are_served_by_the_steps(
+    azureml: Azure, azure_scoring: Azure, toy: Path
+) -> None:
+    given = {
+        "registry": {"use": "azureml", "model": "toys"},
+        "deploy": {"use": "managed-endpoint", "endpoint": "toy-endpoint"},
+    }
+    outcome, told = run(toy, given)
+    assert outcome.promoted
+    assert outcome.version is not None
+    assert outcome.version.aliases == ("champion",)
+    assert outcome.endpoint is not None
+    assert outcome.endpoint.traffic == {outcome.deployment: 100}
+    stages = [event.stage for event in told if isinstance(event, StageFinished)]
+    assert stages == ["data", "search", "select", "test", "register", "deploy"]
+    texts = ["the lamp is sturdy and bright", "it broke, a cheap refund"]
+    deployer = recipe.load(toy, given).deploy
+    assert deployer is not None
+    served = deployer.invoke({"data": [{"text": each} for each in texts]})
+    assert served == bundle.verify(outcome.bundle).predict(texts) == ["good", "bad"]
+    deployed = azureml.endpoints.deployments["toy-endpoint", outcome.deployment]["properties"]
+    code = azureml.assets.find(deployed["codeConfiguration"]["codeId"])
+    assert code is not None
+    names = azureml.assets.files(code["properties"]["codeUri"])[1]
+    assert any("wheels/ftkit-" in each for each in names), "the step took along again what travelled with it"
+
+
+def test_a_tiny_encoder_is_trained_by_the_trials_and_becomes_the_bundle(
+    azureml: Azure, toy: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("transformers")
+    checkpoint = tiny_bert(tmp_path_factory.mktemp("tiny") / "checkpoint")
+    toy.write_text(
+        RECIPE.replace(
+            'use = "toy-words"', f'use = "bert-base-cased"\ncheckpoint = "{checkpoint}"\nepochs = 6\nbatch_size = 8'
+        ).replace("[0.0005, 1.0]", "[0.000001, 0.003]")
+    )
+    outcome, _ = run(toy)
+    assert outcome.best.values == {"learning_rate": 0.003}
+    found = bundle.verify(outcome.bundle)
+    assert found.predict(["sturdy bright easy perfect quiet solid", "broke cheap refund noisy cracked useless"]) == [
+        "good",
+        "bad",
+    ]
+
+
+def test_a_job_that_failed_says_why_and_is_submitted_again_with_the_trials_it_has(azureml: Azure, toy: Path) -> None:
+    azureml.v1.execution.failing[STEPS.decide] = "The image could not be built: no space left."
+    with pytest.raises(StageError, match=rf"{STEPS.decide} ended as Failed: The image could not be built") as caught:
+        run(toy)
+    assert "submits the pipeline again" in caught.value.mend
+    kept = ledger.runs()[0]
+    assert len(kept.trials()) == 2, "what the trials came to is kept"
+    azureml.v1.execution.failing.clear()
+    outcome, _ = run(toy)
+    assert outcome.promoted
+    assert outcome.run == kept.run
+    assert len(azureml.jobs.submitted) == 2
+    trained = [each for each in azureml.jobs.commands.values() if "trial.py" in each]
+    assert len(trained) == 2, "no trial was trained twice"
+
+
+def test_trials_without_metrics_do_not_win(azureml: Azure, toy: Path) -> None:
+    azureml.v1.execution.mute = {1}
+    outcome, _ = run(toy)
+    assert [trial.state for trial in outcome.trials] == ["finished", "failed"]
+    assert outcome.trials[1].values == {"learning_rate": 1.0}
+    assert "reported no metric" in outcome.trials[1].error
+    assert outcome.best.number == 0
+
+
+def test_nothing_is_decided_where_no_trial_left_a_metric(azureml: Azure, toy: Path) -> None:
+    azureml.v1.execution.mute = {0, 1}
+    with pytest.raises(StageError, match="none of the 2 trials finished"):
+        run(toy)
+
+
+def test_a_client_that_was_killed_attends_the_pipeline_again(azureml: Azure, toy: Path) -> None:
+    gate = azureml.v1.execution.before[STEPS.decide] = threading.Event()
+    client = subprocess.Popen(
+        [sys.executable, "-m", "ftkit.cli", "run", str(toy), "--set", "search.sampler=grid", "--json"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ},
+    )
+    assert client.stdout is not None
+    for line in client.stdout:
+        if json.loads(line)["event"] == "trial-finished":
+            break
+    client.send_signal(signal.SIGKILL)
+    client.wait()
+    gate.set()
+    assert cli.main(["run", "--resume", "--plain"]) == 0
+    assert len(azureml.jobs.submitted) == 1
+    assert len(ledger.runs()) == 1
+    assert ledger.runs()[0].finished
+
+
+def test_a_client_that_was_killed_while_it_submitted_finds_its_pipeline(azureml: Azure, toy: Path) -> None:
+    told: dict[str, int] = {}
+    azureml.fail("PUT", "/jobs/", cut="answer", times=9, then=lambda: os.kill(told["pid"], signal.SIGKILL))
+    command = [sys.executable, "-m", "ftkit.cli", "run", str(toy), "--set", "search.sampler=grid", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as client:
+        told["pid"] = client.pid
+    assert client.returncode == -signal.SIGKILL
+    azureml.faults.clear()
+    outcome, _ = run(toy)
+    assert outcome.promoted
+    assert len(azureml.jobs.submitted) == 1
+
+
+def test_the_pipeline_is_published_as_a_component(
+    azureml: Azure, toy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["publish", str(toy), "--set", "search.sampler=grid", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["name"], said["version"]) == ("ftkit_toy", "1")
+    made = azureml.assets.versions["components", "ftkit_toy", "1"]["properties"]["componentSpec"]
+    assert made["type"] == "pipeline"
+    assert list(made["jobs"]) == list(STEPS)
+    assert made["jobs"][STEPS.search]["search_space"] == {"learning_rate": {"type": "choice", "values": [0.0005, 1.0]}}
+    assert not azureml.jobs.submitted
+    assert not ledger.runs()
+
+
+def test_a_plan_shows_the_pipeline_and_asks_no_service(
+    azureml: Azure, toy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["plan", str(toy)]) == 0
+    said = capsys.readouterr().out
+    order = [said.index(name) for name in STEPS]
+    assert order == sorted(order)
+    assert "random over learning_rate choice(0.0005, 1); maximize roc_auc" in said
+    assert not azureml.exchanges
+
+
+def test_a_cluster_that_is_not_there(azureml: Azure, toy: Path) -> None:
+    with pytest.raises(StageError, match="the workspace has no cluster 'a100s'") as caught:
+        run(toy, {"run.gpu_cluster": "a100s"})
+    assert "cpu-cluster" in caught.value.mend
+    assert not azureml.jobs.submitted
+    assert not azureml.assets.versions
+
+
+def test_missing_clusters_are_created_when_asked(azureml: Azure, toy: Path) -> None:
+    azureml.workspace.clusters.clear()
+    given = {"run.create_clusters": True, "run.gpu_size": "Standard_NC6s_v3", "run.max_nodes": 2}
+    assert cli.main(["publish", str(toy), *(f"--set={key}={json.dumps(value)}" for key, value in given.items())]) == 0
+    made = {name: each["properties"]["properties"] for name, each in azureml.workspace.clusters.items()}
+    assert made["gpu-cluster"]["vmSize"] == "Standard_NC6s_v3"
+    assert made["cpu-cluster"]["scaleSettings"]["maxNodeCount"] == 2
+    assert azureml.workspace.clusters["cpu-cluster"]["identity"]["type"] == "SystemAssigned"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        ({"search.policy": "halving"}, "A sweep has no policy 'halving'"),
+        ({"search.sampler": "tpe", "search.policy": "median"}, "stops no trial early"),
+        (
+            {"search.sampler": "tpe", "search.space.learning_rate": {"low": 1e-5, "high": 1e-4, "log": True}},
+            "no logarithmic scale",
+        ),
+        ({"search.trials": 1001}, "at most 1000 trials"),
+        ({"search.space.fault": ["it's"]}, "fault"),
+        ({"run.offline": True}, "needs connections"),
+        ({"run.data": {"dataset.files": "reviews"}}, "has no option 'files'"),
+        ({"run.gpu_cluster": "g"}, "2 to 24"),
+        ({"run.workspace": "alone"}, "together"),
+        ({"run.snapshot_mb": 301}, "at most 300"),
+    ],
+)
+def test_what_a_sweep_cannot_express_is_refused_when_the_recipe_is_loaded(
+    toy: Path, overrides: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(RecipeError, match=said):
+        recipe.load(toy, overrides)
+
+
+@pytest.mark.parametrize(
+    ("written", "sent"),
+    [
+        ([3.5e-5, 1], {"type": "choice", "values": [3.5e-5, 1]}),
+        (
+            {"low": 1e-5, "high": 1e-4, "log": True},
+            {"type": "loguniform", "min_value": math.log(1e-5), "max_value": math.log(1e-4)},
+        ),
+        ({"low": 0.1, "high": 0.3}, {"type": "uniform", "min_value": 0.1, "max_value": 0.3}),
+        (
+            {"low": 2.0, "high": 5000.0, "step": 2.0},
+            {"type": "quniform", "min_value": 2.0, "max_value": 5000.0, "q": 2.0},
+        ),
+    ],
+)
+def test_a_searched_number_is_translated_one_to_one(toy: Path, written: Any, sent: dict[str, Any]) -> None:
+    (made,) = sweep.space(recipe.load(toy, {"search.space.learning_rate": written})).values()
+    assert {key: value for key, value in vars(made).items() if value is not None} == sent
+
+
+@pytest.mark.parametrize(
+    ("written", "sent"),
+    [
+        ({"use": "bandit", "slack_amount": 0.2, "delay": 2}, {"slack_amount": 0.2, "delay_evaluation": 2}),
+        ({"use": "median", "interval": 2}, {"evaluation_interval": 2, "delay_evaluation": 0}),
+        ({"use": "truncation", "percentage": 30}, {"truncation_percentage": 30, "evaluation_interval": 1}),
+    ],
+)
+def test_a_policy_is_translated_one_to_one(toy: Path, written: Any, sent: dict[str, Any]) -> None:
+    made = sweep.policy(recipe.load(toy, {"search.policy": written}))
+    assert sent.items() <= vars(made).items()
+    assert sweep.policy(recipe.load(toy, {"search.policy": "none"})) is None

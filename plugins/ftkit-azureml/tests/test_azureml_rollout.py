@@ -1,0 +1,397 @@
+"""Rollouts to a managed endpoint: what goes wrong on the wire or in Azure leaves the traffic as it was, and nothing behind."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from ftkit_azureml import ManagedEndpoint
+
+from ftkit.bundle import Bundle
+from ftkit.errors import DeployError, PluginError
+from ftkit.events import DeploymentChanged, Event
+from ftkit.rollout import Rollout, roll_out
+from ftkit.testing.bundles import BAD, GOOD, toy_bundle
+
+if TYPE_CHECKING:
+    from tests.azure.azure import Azure
+
+QUICK = Rollout(bake=0.0, poll=0.05)
+GREAT = {"data": [{"text": GOOD}]}
+ROOT = Path(__file__).parents[3]
+
+Make = Callable[..., ManagedEndpoint]
+
+
+@pytest.fixture
+def blue(tmp_path: Path) -> Bundle:
+    return toy_bundle(tmp_path / "blue", ("bad", "good"))
+
+
+@pytest.fixture
+def green(tmp_path: Path) -> Bundle:
+    return toy_bundle(tmp_path / "green", ("poor", "fine"))
+
+
+def live(deployer: ManagedEndpoint, bundle: Bundle, name: str = "blue") -> None:
+    """Put a bundle live, and see that it is."""
+    assert roll_out(deployer, bundle, name, QUICK, lambda _: None).traffic == {name: 100}
+
+
+def as_it_was(deployer: ManagedEndpoint) -> None:
+    """Blue has all the traffic and answers; nobody else is there."""
+    described = deployer.describe()
+    assert described is not None
+    assert [(each.name, each.traffic, each.state) for each in described.deployments] == [("blue", 100, "ready")]
+    assert deployer.invoke(GREAT) == ["good"]
+
+
+# ------------------------------------------------------------------------------------------- as it should
+
+
+def test_blue_gives_way_to_green_step_by_step(endpoints: Make, blue: Bundle, green: Bundle, azureml: Azure) -> None:
+    deployer = endpoints(mirror=50, tags={"team": "reviews"})
+    told: list[Event] = []
+    live(deployer, blue)
+    endpoint = roll_out(deployer, green, "green", dataclasses.replace(QUICK, canary=(20, 60)), told.append)
+    assert azureml.endpoints.shares[-3:] == [{"blue": 80, "green": 20}, {"blue": 40, "green": 60}, {"green": 100}]
+    assert [each.name for each in endpoint.deployments] == ["green"]
+    steps = [each.step for each in told if isinstance(each, DeploymentChanged)]
+    assert list(dict.fromkeys(steps)) == [
+        "created",
+        "is starting",
+        "became ready",
+        "passed the smoke test",
+        "gets copies",
+        "retired",
+    ]
+    assert any("Azure is creating it" in each.detail for each in told if isinstance(each, DeploymentChanged))
+    assert azureml.endpoints.found[deployer.endpoint]["tags"]["team"] == "reviews"
+
+
+def test_copies_of_the_traffic_reach_a_deployment_that_nobody_asks(
+    endpoints: Make, blue: Bundle, green: Bundle, azureml: Azure
+) -> None:
+    deployer = endpoints(mirror=50)
+    live(deployer, blue)
+    deployer.create("green", green.folder)
+    azureml.operations.wait()
+    deployer.mirror_to("green")
+    assert {deployer.invoke(GREAT)[0] for _ in range(40)} == {"good"}
+    assert azureml.scoring.mirrored.count("green") >= 5
+    deployer.delete("green")
+    as_it_was(deployer)
+
+
+def test_every_body_is_what_microsofts_schemas_allow(
+    endpoints: Make, blue: Bundle, green: Bundle, azure_schemas: Azure
+) -> None:
+    deployer = endpoints(tags={"team": "reviews"}, mirror=10)
+    live(deployer, blue)
+    live(deployer, green, "green")
+    assert azure_schemas.schemas is not None
+    assert azure_schemas.schemas.checked >= 10
+    assert not azure_schemas.complaints
+
+
+def test_what_azure_is_told_of_a_deployment(endpoints: Make, blue: Bundle, azureml: Azure) -> None:
+    deployer = endpoints(
+        instance_type="Standard_F4s_v2", instance_count=2, request_timeout=30, startup_timeout=600, concurrency=4
+    )
+    deployer.prepare()
+    deployer.create("blue", blue.folder)
+    azureml.operations.wait()
+    made = azureml.endpoints.deployments[deployer.endpoint, "blue"]
+    about = made["properties"]
+    assert (about["instanceType"], made["sku"]["capacity"]) == ("Standard_F4s_v2", 2)
+    assert about["requestSettings"] == {
+        "maxConcurrentRequestsPerInstance": 4,
+        "maxQueueWait": "PT30S",
+        "requestTimeout": "PT30S",
+    }
+    assert about["livenessProbe"] == about["readinessProbe"]
+    assert about["livenessProbe"]["failureThreshold"] == 60
+    assert about["livenessProbe"]["timeout"] == "PT30S"
+    assert made["tags"]["ftkit.bundle"] == blue.hash
+    assert blue.record is not None
+    assert made["tags"]["ftkit.record"] == blue.record.digest
+
+
+def test_the_environment_pins_what_the_bundle_needs_and_wheels_travel_with_the_code(
+    endpoints: Make, blue: Bundle, azureml: Azure
+) -> None:
+    import yaml
+
+    deployer = endpoints()
+    deployer.prepare()
+    deployer.create("blue", blue.folder)
+    azureml.operations.wait()
+    ((_, _, version), environment) = next(
+        item for item in azureml.assets.versions.items() if item[0][0] == "environments"
+    )
+    conda = yaml.safe_load(environment["properties"]["condaFile"])
+    pins = conda["dependencies"][2]["pip"]
+    assert pins[0].startswith("azureml-inference-server-http==")
+    assert all("==" in each for each in pins)
+    names = {each.partition("==")[0] for each in pins}
+    assert {"numpy", "ftkit-toys"} <= names
+    assert not names & {"torch", "azure-ai-ml", "mlflow", "fastapi", "ftkit", "pydantic"}
+    server = azureml.scoring.server(deployer.endpoint, "blue")
+    assert [path.name for path in (server.folder / "code" / "wheels").iterdir()] == ["ftkit-0.1.0-py3-none-any.whl"]
+    assert "from /" in (said := server.log.read_text()) and "ftkit-wheels-" in said, "ftkit comes from its wheel"
+    deployer.create("again", blue.folder)
+    azureml.operations.wait()
+    made = [key for key in azureml.assets.versions if key[0] in ("environments", "models")]
+    assert len(made) == 2, f"the same needs are the same environment {version}, the same bundle the same model"
+
+
+def test_an_endpoint_that_takes_tokens_is_asked_with_one(endpoints: Make, blue: Bundle, azureml: Azure) -> None:
+    deployer = endpoints(auth="aad-token")
+    live(deployer, blue)
+    assert deployer.invoke(GREAT) == ["good"]
+    assert not azureml.asked("POST", "listKeys")
+    described = deployer.describe()
+    assert described is not None
+    assert described.key_command.startswith("az account get-access-token")
+    with pytest.raises(DeployError, match="aad_token"):
+        dataclasses.replace(deployer, auth="key").prepare()
+
+
+def test_the_promotion_record_is_asked_for_before_anything_is_uploaded(
+    endpoints: Make, tmp_path: Path, azureml: Azure
+) -> None:
+    deployer = endpoints()
+    deployer.prepare()
+    with pytest.raises(DeployError, match="promotion record"):
+        deployer.create("blue", toy_bundle(tmp_path / "bundle", record="none").folder)
+    assert not azureml.asked("PUT", "blob.core")
+
+
+def test_a_backbone_that_is_not_installed_is_said_before_anything_is_uploaded(
+    endpoints: Make, tmp_path: Path, azureml: Azure
+) -> None:
+    deployer = endpoints()
+    deployer.prepare()
+    with pytest.raises(PluginError, match="no-such-backbone"):
+        deployer.create("blue", toy_bundle(tmp_path / "bundle", use="no-such-backbone").folder)
+    assert not azureml.asked("PUT", "blob.core")
+
+
+def test_what_the_endpoint_refuses_is_told_as_the_server_says_it(endpoints: Make, blue: Bundle) -> None:
+    deployer = endpoints(max_rows=2)
+    live(deployer, blue)
+    with pytest.raises(DeployError, match=r"422: data\[0\].text is missing"):
+        deployer.invoke({"data": [{"txt": GOOD}]})
+    with pytest.raises(DeployError, match="413"):
+        deployer.invoke({"data": [{"text": GOOD}] * 3})
+    assert deployer.invoke({"data": [{"text": BAD}], "scores": True})[0]["label"] == "bad"
+
+
+# ------------------------------------------------------------------------------------- what goes wrong
+
+
+def test_a_deployment_that_fails_to_start_shows_its_log_and_leaves_nothing(
+    endpoints: Make, blue: Bundle, tmp_path: Path, azureml: Azure
+) -> None:
+    deployer = endpoints()
+    live(deployer, blue)
+    broken = toy_bundle(tmp_path / "broken", beside={"weights.npy": "no weights"})
+    with pytest.raises(DeployError) as failed:
+        roll_out(deployer, broken, "green", QUICK, lambda _: None)
+    assert "failed to start" in str(failed.value)
+    assert "the toy model cannot be read" in str(failed.value), "the container's own log"
+    as_it_was(deployer)
+
+
+def test_a_failed_smoke_test_leaves_nothing(endpoints: Make, blue: Bundle, green: Bundle, azureml: Azure) -> None:
+    from tests.azure.messages import answer
+
+    deployer = endpoints()
+    live(deployer, blue)
+    azureml.fail("POST", "inference.ml.azure.com/score", answer(["nonsense", "fine"]))
+    with pytest.raises(DeployError, match="'nonsense' is no class"):
+        roll_out(deployer, green, "green", QUICK, lambda _: None)
+    as_it_was(deployer)
+
+
+@pytest.mark.parametrize("when", ["asked", "made"])
+def test_a_quota_that_is_used_up_says_what_to_do_and_leaves_nothing(
+    endpoints: Make, blue: Bundle, green: Bundle, azureml: Azure, when: str
+) -> None:
+    from tests.azure.faults import quota_exceeded
+
+    deployer = endpoints()
+    live(deployer, blue)
+    if when == "asked":
+        azureml.fail("PUT", "/deployments/green", quota_exceeded())
+    else:
+        azureml.deployments.failing.append(("OutOfQuota", "Not enough quota available for Standard DSv2 Family vCPUs."))
+    with pytest.raises(DeployError) as failed:
+        roll_out(deployer, green, "green", QUICK, lambda _: None)
+    assert "quota" in str(failed.value)
+    assert "instance_type" in str(failed.value)
+    as_it_was(deployer)
+
+
+def test_a_deletion_that_fails_is_a_warning_and_green_is_live(
+    endpoints: Make, blue: Bundle, green: Bundle, azureml: Azure
+) -> None:
+    from tests.azure.messages import refusal
+
+    deployer = endpoints()
+    live(deployer, blue)
+    azureml.fail("DELETE", "/deployments/blue", refusal(400, "Conflict", "There is a lock on this resource."), times=9)
+    told: list[Event] = []
+    endpoint = roll_out(deployer, green, "green", QUICK, told.append)
+    assert endpoint.traffic == {"green": 100}
+    assert any("blue could not be removed" in str(each) and "lock" in str(each) for each in told)
+
+
+@pytest.mark.parametrize("fault", ["throttled", "failing", "lost"])
+def test_what_passes_by_itself_stops_no_rollout(endpoints: Make, blue: Bundle, azureml: Azure, fault: str) -> None:
+    from tests.azure.faults import server_error, too_many_requests
+
+    responses = {"throttled": too_many_requests(1), "failing": server_error(), "lost": None}
+    struck = [
+        azureml.fail("PUT", place, responses[fault], cut="answer" if fault == "lost" else "")
+        for place in ("onlineEndpoints/kit-endpoint$", "/deployments/blue$", "/models/")
+    ]
+    live(endpoints(), blue)
+    assert [each.struck for each in struck] == [1, 1, 1]
+
+
+def test_an_upload_that_is_cut_off_is_made_again(
+    endpoints: Make, blue: Bundle, azureml: Azure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    impatient(monkeypatch)
+    fault = azureml.fail("PUT", "blob.core.windows.net/.*weights", cut="upload")
+    live(endpoints(), blue)
+    assert fault.struck == 1
+
+
+def test_a_network_that_stays_cut_leaves_the_traffic_and_the_next_run_goes_on(
+    endpoints: Make, blue: Bundle, green: Bundle, azureml: Azure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    impatient(monkeypatch)
+    deployer = endpoints()
+    live(deployer, blue)
+    fault = azureml.fail("PUT", "blob.core.windows.net/.*weights", cut="upload", times=99)
+    with pytest.raises(DeployError) as failed:
+        roll_out(deployer, green, "green", QUICK, lambda _: None)
+    assert not [each for each in azureml.secrets if each in str(failed.value)]
+    as_it_was(deployer)
+    azureml.faults.remove(fault)
+    live(deployer, green, "green")
+
+
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The storage SDK waits a quarter of a minute before it tries again; here it need not."""
+    from azure.storage.blob._shared import policies
+
+    monkeypatch.setattr(policies.StorageRetryPolicy, "sleep", lambda *_, **__: None)
+
+
+# -------------------------------------------------------------------------------------------- killed
+
+
+@contextmanager
+def rollouts() -> Iterator[subprocess.Popen[str]]:
+    """A process that carries out rollouts, each in a process of its own: see tests.azure.killed."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.azure.killed"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"},
+    )
+    try:
+        yield process
+    finally:
+        assert process.stdin
+        process.stdin.close()
+        process.wait(60)
+
+
+def test_a_client_killed_after_any_call_that_changes_something_finishes_when_run_again(
+    endpoints: Make, blue: Bundle, green: Bundle, azureml: Azure
+) -> None:
+    deployer = endpoints()
+    live(deployer, blue)
+    kills, ended = 0, -signal.SIGKILL
+    with rollouts() as process:
+        while ended:
+            name, bundle = ("green", green) if kills % 2 == 0 else ("blue", blue)
+            running: list[int] = []
+            changes = r"management\.azure\.com/.*/(onlineEndpoints|models|environments|codes)/"
+            fault = azureml.fail("PUT|DELETE", changes, cut="answer", after=kills, then=lambda to=running: killed(to))  # type: ignore[misc]
+            ended = carried_out(process, deployer.endpoint, bundle, name, running)
+            azureml.faults.remove(fault)
+            assert ended == (-signal.SIGKILL if fault.struck else 0)
+            kills += fault.struck
+            assert deployer.invoke(GREAT) in (["good"], ["fine"]), "callers are answered at any time"
+            if ended:
+                assert carried_out(process, deployer.endpoint, bundle, name, []) == 0
+            after = deployer.describe()
+            assert after is not None
+            assert [(each.name, each.traffic, each.bundle_hash) for each in after.deployments] == [
+                (name, 100, bundle.hash)
+            ]
+            assert deployer.invoke(GREAT) == [bundle.classes[1]]
+    assert kills >= 4, "code, deployment, traffic and removal at the least"
+
+
+def killed(running: list[int]) -> None:
+    """Kill the rollout that is carried out, as soon as its process id is known."""
+    while not running:
+        time.sleep(0.01)
+    os.kill(running[0], signal.SIGKILL)
+
+
+def carried_out(
+    process: subprocess.Popen[str], endpoint: str, bundle: Bundle, deployment: str, running: list[int]
+) -> int:
+    """The exit code of a rollout, whose process id is put into `running` when it begins."""
+    assert process.stdin and process.stdout
+    process.stdin.write(f"{endpoint}\t{bundle.folder}\t{deployment}\n")
+    process.stdin.flush()
+    running.append(int(process.stdout.readline()))
+    return int(process.stdout.readline())
+
+
+# -------------------------------------------------------------------------------------------- secrets
+
+
+def test_no_secret_is_in_events_errors_or_what_is_printed(
+    endpoints: Make,
+    blue: Bundle,
+    green: Bundle,
+    azureml: Azure,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG, "ftkit")
+    deployer = endpoints()
+    told: list[Event] = []
+    roll_out(deployer, blue, "blue", QUICK, told.append)
+    azureml.deployments.failing.append(
+        ("BadArgument", f"cannot read {next(iter(azureml.storage.blobs))}?sig={azureml.secrets[1]}")
+    )
+    with pytest.raises(DeployError) as failed:
+        roll_out(deployer, green, "green", QUICK, told.append)
+    printed = "".join(capfd.readouterr())
+    assert printed == ""
+    ours = "\n".join(record.getMessage() for record in caplog.records if record.name.startswith("ftkit"))
+    everything = [*map(str, told), str(failed.value), ours, str(deployer.describe())]
+    for text in everything:
+        assert not [each for each in azureml.secrets if each in text], text
+    assert any("failed to start" in text for text in everything)

@@ -1,0 +1,54 @@
+"""`[search]` of a recipe in the words of HyperDrive, one to one, and what it has no words for.
+
+Source: Microsoft, "Tune hyperparameters for your model (v1)"; the checks of azureml-train-core, which are repeated here so that a
+recipe is refused when it is loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ftkit.search import Bandit, Median, Truncation
+from ftkit.steps import sampling
+
+if TYPE_CHECKING:
+    from ftkit.options import Mistake
+    from ftkit.plan import Plan
+
+
+def refusals(plan: Plan) -> list[Mistake]:
+    """What of a plan's search HyperDrive cannot express."""
+    return sampling.refusals(plan, "HyperDrive", trials=1000, concurrency=100)
+
+
+def space_of(plan: Plan) -> dict[str, list[Any]]:
+    """The search space as HyperDrive's expressions: `{"--learning_rate": ["choice", [[3e-5, 5e-5]]]}`."""
+    return {f"--{name}": each for name, each in sampling.parameters(plan).items()}
+
+
+def sampler(plan: Plan) -> str:
+    """HyperDrive's name of the sampler."""
+    return {"random": "RANDOM", "grid": "GRID", "tpe": "BayesianOptimization"}[sampling.sampler(plan)]
+
+
+def policy(plan: Plan) -> Mapping[str, Any]:
+    """The policy as HyperDrive's class takes it: its name there, and its arguments."""
+    match plan.search.policy:
+        case Bandit(slack_factor=factor, slack_amount=amount, interval=interval, delay=delay):
+            given: dict[str, float | None] = (
+                {"slack_factor": factor} if factor is not None else {"slack_amount": amount}
+            )
+            return {"class": "BanditPolicy", **given, "evaluation_interval": interval, "delay_evaluation": delay}
+        case Median(interval=interval, delay=delay):
+            return {"class": "MedianStoppingPolicy", "evaluation_interval": interval, "delay_evaluation": delay}
+        case Truncation(percentage=percentage, interval=interval, delay=delay):
+            said = {"truncation_percentage": percentage, "evaluation_interval": interval, "delay_evaluation": delay}
+            return {"class": "TruncationSelectionPolicy", **said}
+        case _:
+            return {"class": "NoTerminationPolicy"}
+
+
+def goal(plan: Plan) -> str:
+    """MAXIMIZE or MINIMIZE."""
+    return "MAXIMIZE" if sampling.maximised(plan) else "MINIMIZE"

@@ -1,0 +1,134 @@
+"""What goes wrong before anything is created: each is an error that says how to go on."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ftkit_hyperdrive import sdk
+
+from ftkit import ledger, recipe, runner
+from ftkit.errors import FtkitError, PluginError, StageError, UsageError
+from ftkit.testing import toys
+from tests.azure.azure import Azure
+
+
+@pytest.fixture
+def toy(tmp_path: Path, azure_folder: Path) -> Iterator[Path]:
+    path = tmp_path / "toy.toml"
+    path.write_text(toys.RECIPE)
+    with toys.install(tmp_path / "plugins"):
+        yield path
+
+
+def refused(path: Path, kind: type[FtkitError], **options: Any) -> FtkitError:
+    """The error with which a run ends."""
+    overrides = {f"run.{name}": value for name, value in options.items()}
+    with pytest.raises(kind) as caught:
+        runner.run(recipe.load(path, overrides, on="hyperdrive"), lambda event: None)
+    assert caught.value.mend
+    return caught.value
+
+
+def nothing_was_created(azure: Azure) -> bool:
+    made = [each for each in azure.exchanges if each.request.method in ("PUT", "PATCH", "DELETE")]
+    posted = [each for each in azure.exchanges if each.request.method == "POST" and "/token" not in each.request.path]
+    return not made and not posted and not azure.v1.runs.runs
+
+
+def test_a_refused_sign_in(azure: Azure, toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AZURE_CLIENT_SECRET", "a-wrong-secret-that-nobody-may-read")
+    error = refused(toy, StageError)
+    assert "sign-in to Azure was refused" in error.what
+    assert "AADSTS7000215" in error.what
+    assert "a-wrong-secret-that-nobody-may-read" not in str(error)
+    assert "AZURE_CLIENT_SECRET" in error.mend
+    assert nothing_was_created(azure)
+    assert not ledger.runs()
+
+
+def test_no_credential_at_all(azure: Azure, toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AZURE_CLIENT_SECRET")
+    assert "there is no credential" in refused(toy, UsageError).what
+    error = refused(toy, UsageError, credential="service-principal")
+    assert "AZURE_CLIENT_SECRET not set" in error.what
+    assert not azure.exchanges
+
+
+def test_another_workspace(azure: Azure, toy: Path) -> None:
+    (toy.parent / "config.json").write_text(
+        json.dumps(
+            {"subscription_id": "00000000-0000-0000-0000-00000000aaaa", "resource_group": "g", "workspace_name": "w"}
+        )
+    )
+    error = refused(toy, StageError)
+    assert "the workspace cannot be opened" in error.what
+    assert error.where == "g/w"
+    assert nothing_was_created(azure)
+
+
+@pytest.mark.parametrize("content", [None, "{", '{"subscription_id": "x"}'])
+def test_no_workspace_or_a_broken_config(azure: Azure, toy: Path, content: str | None) -> None:
+    config = toy.parent / "config.json"
+    if content is None:
+        config.unlink()
+    else:
+        config.write_text(content)
+    error = refused(toy, UsageError)
+    assert "config.json" in error.mend
+    assert not azure.exchanges
+
+
+def test_a_cluster_that_is_not_there(azure: Azure, toy: Path) -> None:
+    error = refused(toy, StageError, gpu_cluster="a100s")
+    assert error.what == "the workspace has no cluster 'a100s'"
+    assert "cpu-cluster, gpu-cluster" in error.mend
+    assert "create_clusters" in error.mend
+    assert nothing_was_created(azure)
+
+
+def test_a_snapshot_that_is_too_large(azure: Azure, toy: Path) -> None:
+    error = refused(toy, StageError, snapshot_mb=0.01)
+    assert "more than snapshot_mb = 0.01" in error.what
+    assert "wheels/ftkit-" in error.where
+    assert nothing_was_created(azure)
+
+
+def test_python_3_12(azure: Azure, toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "version_info", type("Version", (tuple,), {"major": 3, "minor": 12})((3, 12, 4)))
+    with pytest.raises(PluginError, match=r"this is 3\.12") as caught:
+        sdk.require()
+    assert "azureml" in caught.value.mend
+
+
+def test_the_sdk_is_not_installed(azure: Azure, toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sdk, "_there", lambda module: module == "azureml.core")
+    error = refused(toy, PluginError)
+    assert error.mend == "pip install azureml-pipeline-steps azureml-train-core"
+    assert not azure.exchanges
+
+
+def test_what_is_said_of_an_error_holds_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AZURE_CLIENT_SECRET", "s3cret")
+    said = sdk.redacted(
+        "PUT https://x.blob/y?sv=1&sig=abc%3D&sp=r failed: Bearer ey.J0.eX for s3cret AccountKey=Zm9v=="
+    )
+    for secret in ("abc", "ey.J0", "s3cret", "Zm9v"):
+        assert secret not in said
+
+
+def test_checking_a_recipe_loads_no_sdk() -> None:
+    import subprocess
+
+    script = (
+        "import sys; from ftkit.cli import main; code = main(['check', 'recipes/bert_automotive.toml', '--on', 'hyperdrive']);"
+        "found = [name for name in sys.modules if name.partition('.')[0] in ('azureml', 'torch', 'azure')];"
+        "assert not found, found; sys.exit(code)"
+    )
+    root = Path(__file__).parents[3]
+    done = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,256 @@
+"""Carries out pipelines: every step, and every trial of HyperDrive, is a process on the unpacked snapshot, as on a cluster.
+
+The image is this environment: what the snapshot's scripts put before it on their path comes first, as on Azure.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from tests.azure.cloud import Cloud
+from tests.azure.identity import ENVIRONMENT, token
+from tests.azure.v1.datasets import Datasets
+from tests.azure.v1.history import Runs
+from tests.azure.v1.pipelines import Node, Pipelines, Submitted
+from tests.azure.v1.proposals import proposals, stops
+from tests.azure.v1.snapshots import Snapshots
+from tests.azure.workspace import API, GROUP, SUBSCRIPTION, WORKSPACE, WORKSPACE_ID, now
+
+LOG = "user_logs/std_log.txt"
+STREAMED = ("logs", "user_logs")
+"""Folders whose files can be read while the run is on its way."""
+
+
+class Execution:
+    """The clusters of the loopback."""
+
+    def __init__(
+        self, cloud: Cloud, runs: Runs, snapshots: Snapshots, pipelines: Pipelines, datasets: Datasets
+    ) -> None:
+        self.cloud = cloud
+        self.runs = runs
+        self.snapshots = snapshots
+        self.datasets = datasets
+        self.failing: dict[str, str] = {}
+        """Steps that end as Failed without being run, and what the service then says."""
+        self.mute: set[int] = set()
+        """Numbers of trials that end as Completed without having done anything."""
+        self.before: dict[str, threading.Event] = {}
+        """Steps that wait for a test before they begin."""
+        self.command_lines: dict[str, list[str]] = {}
+        """What was started, by run."""
+        self.variables: dict[str, str] = {}
+        """Given to every process, as an image brings them."""
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._cancelled: set[str] = set()
+        self._pipelines = pipelines
+        self._closing = False
+        pipelines.submitted = self._begin
+        pipelines.cancelled = self._cancel
+        runs.heard.append(self._heard)
+        self.searches: dict[str, dict[str, Any]] = {}
+        """Configuration of HyperDrive by its run."""
+
+    def close(self) -> None:
+        """End every process."""
+        self._closing = True
+        for event in self.before.values():
+            event.set()
+        for run in list(self._processes):
+            self._kill(run)
+
+    # -------------------------------------------------------------------------------------- a pipeline
+
+    def _begin(self, pipeline: Submitted) -> None:
+        threading.Thread(target=self._carry_out, args=(pipeline,), daemon=True).start()
+
+    def _carry_out(self, pipeline: Submitted) -> None:
+        """Run the steps, each after those it waits for; when one fails, the rest does not begin."""
+        waiting = list(pipeline.nodes)
+        status = "Completed"
+        try:
+            while waiting and status == "Completed" and not self._closing:
+                ids = {node.id for node in waiting}
+                node = next(each for each in waiting if not ids & set(each.after))
+                waiting.remove(node)
+                if event := self.before.get(node.name):
+                    event.wait()
+                if pipeline.id in self._cancelled:
+                    self.runs.end(node.run, "Canceled")
+                else:
+                    self._step(pipeline, node)
+                status = self.runs.runs[node.run]["status"]
+        except Exception as error:
+            if not self._closing:
+                self.cloud.complain(f"the pipeline could not be carried out: {error!r}")
+            status = "Failed"
+        self.runs.end(pipeline.id, status)
+
+    def _step(self, pipeline: Submitted, node: Node) -> None:
+        self.runs.runs[node.run]["status"] = "Running"
+        if node.name in self.failing:
+            self.runs.end(node.run, "Failed", self.failing[node.name])
+        elif reused := self._earlier(pipeline, node):
+            self.runs.runs[node.run]["properties"] |= {"azureml.isreused": "true", "azureml.reusedrunid": reused}
+            self.runs.end(node.run, "Completed")
+        elif "HyperDriveRunConfig" in node.parameters:
+            self._search(pipeline, node)
+        else:
+            arguments = self.datasets.mounted(node.arguments, self.cloud.folder)
+            self._process(node.run, pipeline.experiment, node.module["StorageId"], node.parameters["Script"], arguments)
+
+    def _earlier(self, pipeline: Submitted, node: Node) -> str:
+        """The run of an earlier pipeline whose result stands for this step, as its module allows it."""
+        if pipeline.regenerate or not node.module.get("IsDeterministic"):
+            return ""
+        for other in self._pipelines.submissions:
+            for each in other.nodes:
+                same = (each.module["Id"], each.arguments) == (node.module["Id"], node.arguments)
+                if other is not pipeline and same and self.runs.runs[each.run]["status"] == "Completed":
+                    return str(self.runs.runs[each.run]["properties"].get("azureml.reusedrunid") or each.run)
+        return ""
+
+    def _cancel(self, pipeline: str) -> None:
+        self._cancelled.add(pipeline)
+        for run in list(self._processes):
+            if self.runs.runs[run]["rootRunId"] == pipeline:
+                self.runs.end(run, "Canceled")
+                self._kill(run)
+
+    # -------------------------------------------------------------------------------------- HyperDrive
+
+    def _search(self, pipeline: Submitted, node: Node) -> None:
+        configuration = json.loads(node.parameters["HyperDriveRunConfig"])
+        search = f"HD_{uuid.uuid4()}"
+        shown = ("generator_config", "primary_metric_config", "policy_config", "platform_config")
+        tags = {f"_aml_system_{key}": json.dumps(configuration[key]) for key in shown}
+        counts = ("max_total_jobs", "max_concurrent_jobs", "max_duration_minutes")
+        tags |= {f"_aml_system_{key}": str(configuration[key]) for key in counts}
+        properties = {"azureml.runsource": "hyperdrive", "platform": "AML", "runTemplate": "HyperDrive"}
+        properties["primary_metric_config"] = json.dumps(configuration["primary_metric_config"])
+        further = {"tags": tags, "properties": properties, "status": "Running", "name": node.run}
+        self.runs.begin(search, pipeline.experiment, "hyperdrive", node.run, **further)
+        self.searches[search] = configuration
+        proposed = proposals(configuration["generator_config"], configuration["max_total_jobs"])
+        with ThreadPoolExecutor(configuration["max_concurrent_jobs"]) as pool:
+            done = [pool.submit(self._trial, pipeline, node, search, *each) for each in enumerate(proposed)]
+        for each in done:
+            each.result()
+        ended = {each["status"] for each in self.runs.children(search)}
+        status = "Completed" if ended - {"Failed"} else "Failed"
+        self.runs.end(search, status, "" if status == "Completed" else "All child runs failed.")
+        self.runs.end(node.run, status)
+
+    def _trial(self, pipeline: Submitted, node: Node, search: str, number: int, values: Mapping[str, Any]) -> None:
+        run = f"{search}_{number}"
+        with self.runs.lock:
+            self.runs.runs[search]["tags"] |= {run: json.dumps(values)}
+            further = {"properties": {"azureml.runsource": "azureml.scriptrun"}, "status": "Running"}
+            self.runs.begin(run, pipeline.experiment, "azureml.scriptrun", search, **further)
+        if number in self.mute:
+            self.runs.end(run, "Completed")
+            return
+        definition = self.searches[search]["platform_config"]["Definition"]
+        given = [part for name, value in values.items() for part in (name, str(value))]
+        arguments = [*self.datasets.mounted(node.arguments, self.cloud.folder), *given]
+        self._process(run, pipeline.experiment, definition["SnapshotId"], definition["Overrides"]["script"], arguments)
+
+    def _heard(self, run: str) -> None:
+        """A run has logged something: the policy decides whether it goes on."""
+        search = self.runs.runs.get(run, {}).get("parentRunId")
+        if search not in self.searches or run not in self._processes:
+            return
+        configuration = self.searches[search]
+        metric = configuration["primary_metric_config"]
+        children = [each["runId"] for each in self.runs.children(search)]
+        curves = {each: self.runs.metrics.get(each, {}).get(metric["name"], []) for each in children}
+        if curves.get(run) and stops(configuration["policy_config"], metric["goal"] == "maximize", curves, run):
+            self.runs.end(run, "Canceled")
+            self._kill(run)
+
+    # -------------------------------------------------------------------------------------- a process
+
+    def _process(self, run: str, experiment: str, snapshot: str, script: str, arguments: Sequence[str]) -> None:
+        """Start a run's script on its snapshot and keep what it leaves."""
+        folder = self.cloud.folder / "nodes" / run
+        self.snapshots.unpack(snapshot, folder)
+        self.command_lines[run] = [script, *arguments]
+        self.carry_out(run, experiment, folder, [sys.executable, script, *arguments])
+
+    def carry_out(self, run: str, experiment: str, folder: Path, command: Sequence[str]) -> None:
+        """Start a run's command in a folder, wait for its end and keep what it leaves."""
+        self.runs.runs[run]["status"] = "Running"
+        (folder / "user_logs").mkdir()
+        with (folder / LOG).open("wb") as log:
+            process = subprocess.Popen(
+                command,
+                cwd=folder,
+                env=self._environment(run, experiment, folder),
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+            self._processes[run] = process
+            while process.poll() is None:
+                self._keep(run, folder, STREAMED)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(0.2)
+        self._kill(run)
+        del self._processes[run]
+        cut_short = self.runs.runs[run]["status"] == "Canceled"
+        self._keep(run, folder, STREAMED if cut_short else (*STREAMED, "outputs"))
+        code = process.returncode
+        said = f"Process exited with code {code}." if code else ""
+        self.runs.end(run, "Failed" if code else "Completed", said)
+
+    def _keep(self, run: str, folder: Path, names: Sequence[str]) -> None:
+        for name in names:
+            for path in sorted((folder / name).rglob("*")):
+                if path.is_file() and not path.name.endswith(".partial"):
+                    self.runs.keep(run, path.relative_to(folder).as_posix(), path.read_bytes())
+
+    def _kill(self, run: str) -> None:
+        with contextlib.suppress(ProcessLookupError, KeyError):
+            os.killpg(self._processes[run].pid, signal.SIGKILL)
+
+    def _environment(self, run: str, experiment: str, folder: Path) -> dict[str, str]:
+        """The variables of a run on a cluster; none of the client's credentials are among them."""
+        kept = {name: value for name, value in os.environ.items() if name not in ENVIRONMENT}
+        home = folder.parent / f"{run}-home"
+        home.mkdir(parents=True, exist_ok=True)
+        root = self.runs.runs[run]["rootRunId"]
+        return {
+            **kept,
+            **self.cloud.environment,
+            **self.variables,
+            "HOME": str(home),
+            "FTKIT_HOME": str(home / "ftkit"),
+            "FTKIT_CACHE": str(home / "cache"),
+            "AZUREML_RUN_ID": run,
+            "AZUREML_ROOT_RUN_ID": root,
+            "AZUREML_ARM_SUBSCRIPTION": SUBSCRIPTION,
+            "AZUREML_ARM_RESOURCEGROUP": GROUP,
+            "AZUREML_ARM_WORKSPACE_NAME": WORKSPACE,
+            "AZUREML_ARM_PROJECT_NAME": experiment,
+            "AZUREML_EXPERIMENT_ID": self.runs.experiment(experiment)["experimentId"],
+            "AZUREML_WORKSPACE_ID": WORKSPACE_ID,
+            "AZUREML_SERVICE_ENDPOINT": f"https://{API}",
+            "AZUREML_DISCOVERY_SERVICE_ENDPOINT": f"https://{API}/discovery",
+            "AZUREML_RUN_TOKEN": token("aml"),
+            "AZUREML_RUN_TOKEN_EXPIRY": str(int(time.time()) + 28800),
+            "AZUREML_CURRENT_CLOUD": "AzureCloud",
+            "AZUREML_RUN_CREATED": now(),
+        }

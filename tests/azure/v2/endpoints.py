@@ -1,0 +1,125 @@
+"""Online endpoints: who takes which share of the traffic, and the keys that open them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from tests.azure.identity import TENANT
+from tests.azure.messages import Request, Response, answer, refusal
+from tests.azure.routes import route
+from tests.azure.v2.operations import Operations
+from tests.azure.workspace import ID, REGION, Managed, resource
+
+KEY = "k3y-of-the-endpoint-" + "0" * 12
+"""The endpoint's primary key; it must show up in no log, event or record."""
+
+
+class Endpoints(Managed):
+    """Endpoints by name; `deployments` are kept by endpoint and name, for `Deployments` to manage."""
+
+    prefix = f"{ID}/onlineEndpoints"
+
+    def __init__(self, operations: Operations) -> None:
+        self._operations = operations
+        self.lock = threading.RLock()
+        self.found: dict[str, dict[str, Any]] = {}
+        self.deployments: dict[tuple[str, str], dict[str, Any]] = {}
+        self.shares: list[dict[str, int]] = []
+        """Every traffic that was asked for, in order."""
+        self.on_removal: Callable[[str, str], None] = lambda endpoint, deployment: None
+        """Called for each deployment that goes with its endpoint."""
+
+    def of(self, endpoint: str) -> list[dict[str, Any]]:
+        """The deployments of an endpoint."""
+        with self.lock:
+            return [each for (owner, _), each in self.deployments.items() if owner == endpoint]
+
+    @route("GET", "")
+    def all(self, request: Request) -> Response:
+        return answer({"value": [*self.found.values()]})
+
+    @route("GET", "/{name}")
+    def get(self, request: Request, name: str) -> Response:
+        return answer(self.found[name]) if name in self.found else missing("endpoint", name)
+
+    @route("PUT", "/{name}")
+    def put(self, request: Request, name: str) -> Response:
+        given = request.json["properties"]
+        traffic, mirror = given.get("traffic") or {}, given.get("mirrorTraffic") or {}
+        with self.lock:
+            old = self.found.get(name)
+            known = {each["name"] for each in self.of(name)}
+            if unknown := sorted(({*traffic} | {*mirror}) - known):
+                return refusal(400, "BadRequest", f"The traffic names deployments that do not exist: {unknown}.")
+            if sum(traffic.values()) not in (0, 100) or any(share < 0 for share in traffic.values()):
+                return refusal(400, "BadRequest", "The sum of traffic has to be either 0 or 100.")
+            if any(share > 50 or traffic.get(each) for each, share in mirror.items()) or len(mirror) > 1:
+                return refusal(
+                    400, "BadRequest", "Mirror traffic goes to one deployment without live traffic, up to 50."
+                )
+            if old and old["properties"]["authMode"].lower() != given["authMode"].lower():
+                return refusal(400, "BadRequest", "The authentication mode of an endpoint cannot be changed.")
+            self.shares.append(dict(traffic))
+            place = f"https://{name}.{REGION}.inference.ml.azure.com"
+            about: dict[str, Any] = {
+                "authMode": given["authMode"],
+                "description": given.get("description"),
+                "properties": given.get("properties") or {},
+                "traffic": traffic,
+                "mirrorTraffic": mirror,
+                "publicNetworkAccess": given.get("publicNetworkAccess") or "Enabled",
+                "scoringUri": old["properties"]["scoringUri"] if old else None,
+                "swaggerUri": old["properties"]["swaggerUri"] if old else None,
+                "provisioningState": "Updating" if old else "Creating",
+            }
+            made = self.found[name] = {
+                **resource("onlineEndpoints", name),
+                "location": request.json["location"],
+                "kind": request.json.get("kind") or "Managed",
+                "tags": request.json.get("tags") or {},
+                "identity": {"type": "SystemAssigned", "principalId": TENANT, "tenantId": TENANT},
+                "properties": about,
+            }
+            return self._operations.begin(request, lambda: self._made(about, place), 200 if old else 201, made)
+
+    @route("DELETE", "/{name}")
+    def delete(self, request: Request, name: str) -> Response:
+        if name not in self.found:
+            return Response(204)
+        return self._operations.begin(request, lambda: self._gone(name), 202)
+
+    @route("POST", "/{name}/listKeys")
+    def keys(self, request: Request, name: str) -> Response:
+        if name not in self.found:
+            return missing("endpoint", name)
+        if self.found[name]["properties"]["authMode"].lower() != "key":
+            return refusal(400, "BadRequest", "The endpoint has no keys.")
+        return answer({"primaryKey": KEY, "secondaryKey": KEY[::-1]})
+
+    @route("POST", "/{name}/token")
+    def token(self, request: Request, name: str) -> Response:
+        later = int(time.time()) + 3600
+        times = {"expiryTimeUtc": later, "refreshAfterTimeUtc": later - 1800}
+        return answer({"accessToken": KEY, "tokenType": "Bearer", **times})
+
+    def _made(self, about: dict[str, Any], place: str) -> None:
+        with self.lock:
+            addresses = {"scoringUri": f"{place}/score", "swaggerUri": f"{place}/swagger.json"}
+            about.update(provisioningState="Succeeded", **addresses)
+
+    def _gone(self, name: str) -> None:
+        with self.lock:
+            self.found.pop(name, None)
+            gone = [key for key in self.deployments if key[0] == name]
+            for key in gone:
+                del self.deployments[key]
+        for key in gone:
+            self.on_removal(*key)
+
+
+def missing(what: str, name: str) -> Response:
+    """What the service says of something that is not there."""
+    return refusal(404, "ResourceNotFound", f"The online {what} '{name}' was not found.")

@@ -1,0 +1,106 @@
+"""The loopback Azure itself: its core does what tests of the plugins rely on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.azure.azure import Azure
+
+requests = pytest.importorskip("requests")
+pytest.importorskip("azure.identity")
+pytest.importorskip("azure.storage.blob")
+
+
+@pytest.fixture
+def container(azure: Azure) -> Any:
+    """A container of the workspace's store, through the real SDK."""
+    from azure.storage.blob import ContainerClient
+
+    from tests.azure.storage import CONTAINER, HOST, sas
+
+    return ContainerClient(
+        f"https://{HOST}", CONTAINER, credential=sas(), retry_total=1, retry_backoff_factor=0, initial_backoff=0
+    )
+
+
+def sign_in() -> str:
+    from azure.identity import EnvironmentCredential
+
+    return EnvironmentCredential(retry_total=0).get_token("https://management.azure.com/.default").token
+
+
+def test_a_service_principal_signs_in_and_sees_its_subscription(azure: Azure) -> None:
+    from tests.azure.workspace import SUBSCRIPTION
+
+    address = "https://management.azure.com/subscriptions?api-version=2022-12-01"
+    found = requests.get(address, headers={"Authorization": f"Bearer {sign_in()}"}, timeout=10)
+    assert [each["subscriptionId"] for each in found.json()["value"]] == [SUBSCRIPTION]
+    assert requests.get(address, timeout=10).status_code == 401
+
+
+def test_a_refused_sign_in_gives_no_token(azure: Azure) -> None:
+    from azure.core.exceptions import ClientAuthenticationError
+
+    azure.identity.refusing = True
+    with pytest.raises(ClientAuthenticationError, match="AADSTS7000215"):
+        sign_in()
+
+
+def test_blobs_come_back_as_they_were_stored(container: Any, azure: Azure) -> None:
+    container.upload_blob("folder/small", b"little", metadata={"by": "test"})
+    container.upload_blob("folder/large", b"x" * 9_000_000, max_concurrency=2)
+    assert container.download_blob("folder/small").readall() == b"little"
+    assert len(container.download_blob("folder/large").readall()) == 9_000_000
+    assert [each.name for each in container.list_blobs(name_starts_with="folder/")] == ["folder/large", "folder/small"]
+    assert sorted(azure.storage.below("ftkitstore/azureml-blobstore/folder")) == ["large", "small"]
+
+
+def test_a_connection_cut_in_the_middle_of_an_upload_leaves_no_blob(container: Any, azure: Azure) -> None:
+    from azure.core.exceptions import ServiceRequestError, ServiceResponseError
+
+    fault = azure.fail("PUT", "blob", cut="upload", times=9)
+    with pytest.raises((ServiceRequestError, ServiceResponseError)):
+        container.upload_blob("folder/blob", b"x" * 500_000)
+    assert fault.struck >= 1
+    assert not azure.storage.blobs
+
+
+def test_an_answer_is_lost_once_the_work_is_done(container: Any, azure: Azure) -> None:
+    azure.fail("PUT", "blob", cut="answer")
+    container.upload_blob("folder/blob", b"x", overwrite=True)  # the second attempt
+    assert len(azure.asked("PUT", "folder/blob")) == 2
+
+
+def test_throttling_is_told_with_the_time_to_come_back(azure: Azure) -> None:
+    from tests.azure.faults import too_many_requests
+
+    azure.fail("GET", "/subscriptions", too_many_requests(3))
+    address = "https://management.azure.com/subscriptions?api-version=2022-12-01"
+    found = requests.get(address, timeout=10)
+    assert (found.status_code, found.headers["Retry-After"]) == (429, "3")
+
+
+def test_calls_that_nobody_answers_and_foreign_hosts_are_complained_about(azure: Azure) -> None:
+    token = {"Authorization": f"Bearer {sign_in()}"}
+    assert (
+        requests.get("https://management.azure.com/nothing?api-version=1", headers=token, timeout=10).status_code == 404
+    )
+    assert requests.get("https://pypi.org/simple/", timeout=10).status_code == 502
+    with pytest.raises(requests.ConnectionError):
+        _around()
+    assert [said.partition(":")[0] for said in azure.complaints] == [
+        "nobody answers",
+        "a foreign host was asked",
+        "the proxy was gone round",
+    ]
+    azure.complaints.clear()
+
+
+def _around() -> None:
+    """Ask a host without the proxy."""
+    with requests.Session() as session:
+        session.trust_env = False
+        session.get("http://example.org/", timeout=10)
