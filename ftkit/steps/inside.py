@@ -36,8 +36,11 @@ class Inside(Protocol):
 
     run: str
     """Identifier of this run."""
-    pipeline: str
-    """Identifier of the pipeline that it is a step of."""
+
+    @property
+    def pipeline(self) -> str:
+        """Identifier of the pipeline that it is a step of."""
+        ...
 
     def log(self, numbers: Mapping[str, float]) -> None:
         """Log an evaluation of a trial, in the order of the numbers; what has been returned from has arrived."""

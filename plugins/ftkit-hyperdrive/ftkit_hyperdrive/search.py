@@ -22,6 +22,10 @@ def refusals(plan: Plan) -> list[Mistake]:
     return sampling.refusals(plan, "HyperDrive", trials=1000, concurrency=100)
 
 
+LEAST_SLACK = 1e-9
+"""What stands for no slack at all: the SDK leaves a slack of 0 out of what it sends, and then fails on reading it back."""
+
+
 def space_of(plan: Plan) -> dict[str, list[Any]]:
     """The search space as HyperDrive's expressions: `{"--learning_rate": ["choice", [[3e-5, 5e-5]]]}`."""
     return {f"--{name}": each for name, each in sampling.parameters(plan).items()}
@@ -36,9 +40,8 @@ def policy(plan: Plan) -> Mapping[str, Any]:
     """The policy as HyperDrive's class takes it: its name there, and its arguments."""
     match plan.search.policy:
         case Bandit(slack_factor=factor, slack_amount=amount, interval=interval, delay=delay):
-            given: dict[str, float | None] = (
-                {"slack_factor": factor} if factor is not None else {"slack_amount": amount}
-            )
+            name, slack = ("slack_factor", factor) if factor is not None else ("slack_amount", amount)
+            given = {name: slack or LEAST_SLACK}
             return {"class": "BanditPolicy", **given, "evaluation_interval": interval, "delay_evaluation": delay}
         case Median(interval=interval, delay=delay):
             return {"class": "MedianStoppingPolicy", "evaluation_interval": interval, "delay_evaluation": delay}

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from ftkit_hyperdrive.platform import HyperDrive
 
 WELL, BADLY = ("Finished", "Completed"), ("Failed", "Canceled")
+STRANGE = 5
+"""So many looks in a row may fail for what is not known to pass."""
 LOOKED_AT = 200
 """How many of an experiment's latest runs are searched for one whose submission was interrupted."""
 
@@ -89,14 +91,21 @@ class Service:
         )
         pipeline = self._pipeline(submitted)
         watch = Watch(self.plan, pipeline, emit, graph.STEPS, trials.search_run)
-        since = time.monotonic()
+        since, strange = time.monotonic(), 0
         while True:
             try:
                 status = self._status(pipeline, watch)
                 if status in (*WELL, *BADLY):
                     return "" if status in WELL else watch.why(status)
-                since = time.monotonic()
+                since, strange = time.monotonic(), 0
             except Exception as error:
+                strange += not sdk.passing(error)
+                if strange > STRANGE:
+                    raise StageError(
+                        f"the pipeline cannot be watched: {sdk.said(error)}",
+                        where=submitted["where"],
+                        mend="The pipeline goes on; its page shows how it does. The same command attends it again.",
+                    ) from error
                 if time.monotonic() - since > 60 * self.platform.patience_minutes:
                     raise StageError(
                         f"the service has not answered for {self.platform.patience_minutes:g} minutes: {sdk.said(error)}",

@@ -25,7 +25,11 @@ class Inside:
     def __init__(self, azure: Any) -> None:
         self.azure = azure
         self.run: str = azure.id
-        self.pipeline: str = azure.parent.id if azure.parent is not None else azure.id
+
+    @property
+    def pipeline(self) -> str:
+        """The pipeline's run; asked only by its steps, since a trial would have to read all of HyperDrive's run for it."""
+        return str(self.azure.parent.id if self.azure.parent is not None else self.azure.id)
 
     def log(self, numbers: Mapping[str, float]) -> None:
         """Log an evaluation of a trial."""

@@ -86,6 +86,10 @@ def test_a_recipe_that_searches_nothing_goes_through_seeds(load: Any) -> None:
             {"name": "Bandit", "properties": {"slack_amount": 0.2, "evaluation_interval": 1, "delay_evaluation": 2}},
         ),
         (
+            {"use": "bandit", "slack_factor": 0.0},
+            {"name": "Bandit", "properties": {"slack_factor": 1e-9, "evaluation_interval": 1, "delay_evaluation": 0}},
+        ),
+        (
             {"use": "median", "interval": 2, "delay": 1},
             {"name": "MedianStopping", "properties": {"evaluation_interval": 2, "delay_evaluation": 1}},
         ),
