@@ -154,7 +154,7 @@ def test_what_only_the_machine_of_the_command_has_is_used_there_and_ends_as_a_lo
     toy: Path, tmp_path: Path
 ) -> None:
     local = ftkit.run(toy, {"search.sampler": "grid", "registry.model": "others", "deploy.endpoint": "others"})
-    plan = recipe.load(toy)
+    plan = recipe.load(toy, {"search.sampler": "grid"})
     assert steps.left_over(plan) == "decide"
     outcome, told = attend(Shop(plan, tmp_path / "shop"))
     assert (outcome.promoted, outcome.exit_code) == (True, ExitCode.OK)
