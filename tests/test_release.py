@@ -46,7 +46,7 @@ def toy(tmp_path: Path) -> Iterator[Path]:
     path.write_text(RECIPE)
     with toys.install(tmp_path / "plugins"):
         yield path
-        for deployer in endpoints.known().values():
+        for deployer in (recipe.load(path).deploy, *endpoints.known().values()):
             deployer.stop()
 
 

@@ -59,6 +59,7 @@ def export(folder: Path, engines: Sequence[str]) -> None:
     exported.
     """
     require(EXPORTING)
+    unobserved()
     import onnx
 
     from ftkit.encoders.quantise import quantise
@@ -163,7 +164,16 @@ def threads() -> int:
     return machine.cores()
 
 
+def unobserved() -> None:
+    """Keep ONNX Runtime from telling its makers of every model it opens, as it does since 1.29 unless asked not to.
+
+    To be called before it is imported; its own `disable_telemetry_events` is too late for what it sends first.
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+
 def _session(path: Path) -> Any:
+    unobserved()
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

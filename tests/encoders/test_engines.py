@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from dataclasses import dataclass
@@ -170,3 +171,24 @@ def test_threads_are_those_of_the_process(monkeypatch, given, expected):
     assert engines.threads() == expected if expected else engines.threads() >= 1
     monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(get_num_threads=lambda: 7))
     assert engines.threads() == 7
+
+
+def test_onnx_runtime_is_kept_from_telling_of_the_models_it_opens(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What keeps it is a variable, so its library must know that name; whoever sets it keeps their value."""
+    import onnxruntime
+
+    libraries = Path(onnxruntime.__file__).parent.rglob("*.so*")
+    assert any(b"ORT_DISABLE_TELEMETRY" in each.read_bytes() for each in libraries)
+    monkeypatch.delenv("ORT_DISABLE_TELEMETRY", raising=False)
+    engines.unobserved()
+    assert os.environ["ORT_DISABLE_TELEMETRY"] == "1"
+    monkeypatch.setenv("ORT_DISABLE_TELEMETRY", "0")
+    engines.unobserved()
+    assert os.environ["ORT_DISABLE_TELEMETRY"] == "0"
+
+
+def test_an_engine_is_opened_with_that_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ORT_DISABLE_TELEMETRY", raising=False)
+    with pytest.raises(Exception, match=r"none\.onnx"):
+        engines._session(tmp_path / "none.onnx")
+    assert os.environ["ORT_DISABLE_TELEMETRY"] == "1"
