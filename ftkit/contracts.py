@@ -74,6 +74,7 @@ __all__ = [
     "Refusing",
     "Registry",
     "Report",
+    "Requiring",
     "SearchSpace",
     "Split",
     "Spread",
@@ -244,7 +245,7 @@ class PromotionPreset(Component, Protocol):
 
 @runtime_checkable
 class Foreseeing(Protocol):
-    """A promotion test or backbone that can tell before any training whether it will do. Nothing requires it."""
+    """A promotion test, backbone or deployer that can tell before any training whether it will do. Nothing requires it."""
 
     def foresee(self, data: Data) -> None:
         """Look at classes, columns, train and valid rows; the test split is closed.
@@ -252,6 +253,16 @@ class Foreseeing(Protocol):
         Raises: DataError for data that `check` could not judge, PluginError for what is not installed: what, where, and
         how to mend it.
         """
+        ...
+
+
+@runtime_checkable
+class Requiring(Protocol):
+    """A component that, by its options, needs more than its own distribution does. Nothing requires it."""
+
+    @property
+    def requires(self) -> Sequence[str]:
+        """Requirements as pip takes them, such as `ftkit[engines]`: they go wherever the component goes."""
         ...
 
 

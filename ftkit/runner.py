@@ -120,9 +120,10 @@ def load_data(plan: Plan, ledger: Ledger, emit: Emit) -> Data:
 
 
 def _foresee(plan: Plan, data: Data) -> None:
-    """Ask backbone and promotion tests whether they will do with such data, before anything is trained. Raises: FtkitError."""
-    if isinstance(plan.backbone, Foreseeing):
-        plan.backbone.foresee(data)
+    """Ask all that come later whether they will do with such data, before anything is trained. Raises: FtkitError."""
+    for component in (plan.backbone, plan.deploy):
+        if isinstance(component, Foreseeing):
+            component.foresee(data)
     for each in plan.promote:
         if isinstance(each, Foreseeing):
             try:

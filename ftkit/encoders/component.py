@@ -114,6 +114,11 @@ class Encoder:
 
         return load(folder)
 
+    @property
+    def requires(self) -> tuple[str, ...]:
+        """What the engines asked for are made with."""
+        return ("ftkit[engines]",) if self.engines else ()
+
     def foresee(self, data: Data) -> None:
         """See before any training that what the engines need is installed. Raises: PluginError."""
         if self.engines:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ftkit import distributions, files
+from ftkit.contracts import Requiring
 from ftkit.errors import StageError
 from ftkit.options import Mistake
 from ftkit.plan import Plan
@@ -61,7 +62,8 @@ def needs(plan: Plan, left_out: Collection[str] = ()) -> distributions.Distribut
     out = travelling(plan)
     there += [] if plan.registry is None or "registry.use" in out else [plan.registry]
     there += [] if plan.deploy is None or "deploy.use" in out else [plan.deploy]
-    return distributions.needed([*distributions.owners(there), "ftkit[serving]"], provided=left_out)
+    further = [each for component in there if isinstance(component, Requiring) for each in component.requires]
+    return distributions.needed([*distributions.owners(there), "ftkit[serving]", *further], provided=left_out)
 
 
 def local_files(plan: Plan, replaced: Collection[str]) -> dict[str, Path]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,25 +33,54 @@ NOISY = (
 )
 
 
+class Destination:
+    """Where telemetry goes, and whether it arrives there."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._lost = 0
+        self._sending = 0
+        self._left = False
+        self._lock = threading.Lock()
+
+    def begun(self) -> None:
+        """Something is being sent."""
+        with self._lock:
+            self._sending += 1
+
+    def ended(self, items: int, *, arrived: bool) -> None:
+        """It arrived, or it did not."""
+        with self._lock:
+            self._sending -= 1
+            before, self._lost = self._lost, 0 if arrived else self._lost + items
+            if self._left:
+                return
+        if arrived and before:
+            log.warning("telemetry arrives at %s again; %d items were lost", self._name, before)
+        elif not arrived and not before:
+            log.warning("telemetry does not arrive at %s; requests and runs go on without it", self._name)
+
+    def leave(self) -> None:
+        """Wait no longer: what is still being sent is told of now, and not when it ends in some later moment."""
+        with self._lock:
+            unsaid = self._sending and not self._lost and not self._left
+            self._left = True
+        if unsaid:
+            log.warning("telemetry does not arrive at %s in time; the last of it is lost", self._name)
+
+
 class Watched:
     """An exporter whose failures are counted and said once. It stands in for a span exporter and for a log exporter."""
 
-    def __init__(self, exporter: Any, to: str) -> None:
+    def __init__(self, exporter: Any, destination: Destination) -> None:
         self._exporter = exporter
-        self._to = to
-        self._lost = 0
+        self.destination = destination
 
     def export(self, batch: Sequence[Any]) -> Any:
         """Send a batch, and remember whether it arrived."""
+        self.destination.begun()
         result = self._exporter.export(batch)
-        if getattr(result, "name", "") == "SUCCESS":
-            if self._lost:
-                log.warning("telemetry arrives at %s again; %d items were lost", self._to, self._lost)
-            self._lost = 0
-        else:
-            if not self._lost:
-                log.warning("telemetry does not arrive at %s; requests and runs go on without it", self._to)
-            self._lost += len(batch)
+        self.destination.ended(len(batch), arrived=getattr(result, "name", "") == "SUCCESS")
         return result
 
     def shutdown(self) -> None:
@@ -62,24 +92,23 @@ class Watched:
         return True
 
 
-def span_exporters(settings: Settings) -> list[Watched]:
-    """Where spans go. Raises: PluginError."""
-    found = []
+def opened(settings: Settings) -> tuple[list[Watched], list[Watched]]:
+    """Where spans go, and where events go. Raises: PluginError."""
+    spans, logs = [], []
     if settings.azure:
-        found.append(Watched(_azure("AzureMonitorTraceExporter"), "Application Insights"))
+        both = Destination("Application Insights")
+        spans.append(Watched(_azure("AzureMonitorTraceExporter"), both))
+        logs.append(Watched(_azure("AzureMonitorLogExporter"), both))
+    # Collectors of spans and of events can be two.
     if settings.otlp_traces:
-        found.append(Watched(_otlp("trace_exporter", "OTLPSpanExporter", "TRACES"), "the OTLP collector"))
-    return found
-
-
-def log_exporters(settings: Settings) -> list[Watched]:
-    """Where events go. Raises: PluginError."""
-    found = []
-    if settings.azure:
-        found.append(Watched(_azure("AzureMonitorLogExporter"), "Application Insights"))
+        spans.append(
+            Watched(_otlp("trace_exporter", "OTLPSpanExporter", "TRACES"), Destination("the OTLP collector of spans"))
+        )
     if settings.otlp_logs:
-        found.append(Watched(_otlp("_log_exporter", "OTLPLogExporter", "LOGS"), "the OTLP collector"))
-    return found
+        logs.append(
+            Watched(_otlp("_log_exporter", "OTLPLogExporter", "LOGS"), Destination("the OTLP collector of events"))
+        )
+    return spans, logs
 
 
 def hush() -> None:

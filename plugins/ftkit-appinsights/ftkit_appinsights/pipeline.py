@@ -50,10 +50,12 @@ class Pipeline:
         # A caller who does not sample would else be missing from error rates and quantiles.
         sampler = None if os.environ.get("OTEL_TRACES_SAMPLER") else ALWAYS_ON
         self._spans = TracerProvider(resource=about, sampler=sampler, shutdown_on_exit=False)
-        for each in exporters.span_exporters(settings):
+        spans, logs = exporters.opened(settings)
+        self._destinations = {each.destination for each in (*spans, *logs)}
+        for each in spans:
             self._spans.add_span_processor(BatchSpanProcessor(each))  # type: ignore[arg-type]
         self._logs = LoggerProvider(resource=about, shutdown_on_exit=False)
-        for each in exporters.log_exporters(settings):
+        for each in logs:
             self._logs.add_log_record_processor(BatchLogRecordProcessor(each))  # type: ignore[arg-type]
         self._tracer = self._spans.get_tracer("ftkit", __version__)
         self._logger: Any = self._logs.get_logger("ftkit", __version__)
@@ -113,6 +115,8 @@ class Pipeline:
     def close(self, seconds: float) -> None:
         """Send what is queued and end, for as long as this at most: what then still goes on is left behind."""
         _within(seconds, self._spans.shutdown, self._logs.shutdown)
+        for destination in self._destinations:
+            destination.leave()
 
 
 def context_of(span: Any) -> Any:

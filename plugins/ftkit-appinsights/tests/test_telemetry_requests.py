@@ -174,6 +174,9 @@ def test_an_ingestion_that_does_not_take_anything_holds_up_nobody(
         begun = time.monotonic()
         watching.close()
     assert time.monotonic() - begun < 5
+    said = [record.getMessage() for record in caplog.records if record.name == "ftkit.telemetry"]
+    assert len(said) == 1
+    assert "telemetry does not arrive at Application Insights" in said[0]
     assert "0f8fad5b" not in caplog.text
     noise = [record for record in caplog.records if record.name.startswith(("azure", "opentelemetry"))]
     assert noise == []

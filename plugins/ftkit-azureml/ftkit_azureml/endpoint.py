@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from ftkit.bundle import Bundle, cleared
-from ftkit.contracts import Deployment, Endpoint, Health
+from ftkit.contracts import Data, Deployment, Endpoint, Health
 from ftkit.errors import DeployError, PluginError
 from ftkit.record import NATIVE
 from ftkit.served import DEPLOYMENT, ENDPOINT
@@ -24,7 +24,10 @@ from ftkit_azureml.workspace import InWorkspace
 
 BUNDLE = "ftkit.bundle"
 """Tag of a deployment with the hash of its bundle."""
-TELEMETRY = "APPLICATIONINSIGHTS_CONNECTION_STRING"
+TELEMETRY = re.compile(
+    r"APPLICATIONINSIGHTS_CONNECTION_STRING|OTEL_(SDK_DISABLED|(TRACES|LOGS)_EXPORTER|EXPORTER_OTLP_\w+)"
+)
+"""Variables that say where telemetry goes."""
 AUDIENCE = "https://ml.azure.com"
 """Whom a caller's token must be for, where an endpoint takes tokens."""
 
@@ -79,8 +82,10 @@ class ManagedEndpoint(InWorkspace):
     tags: Mapping[str, str] = field(default_factory=dict)
     """Tags of the endpoint and of each deployment."""
     telemetry: bool = False
-    """Send telemetry of requests to where APPLICATIONINSIGHTS_CONNECTION_STRING says in the environment that deploys; needs
-    ftkit-appinsights."""
+    """Send telemetry of requests to where APPLICATIONINSIGHTS_CONNECTION_STRING, or OTEL_EXPORTER_OTLP_ENDPOINT, says in the
+    environment that deploys; needs ftkit-appinsights."""
+    environment_variables: Mapping[str, str] = field(default_factory=dict)
+    """Further variables of a deployment's process, such as FTKIT_DRIFT_WINDOW. No place for secrets: a recipe goes into every bundle."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -256,12 +261,34 @@ class ManagedEndpoint(InWorkspace):
 
     # ------------------------------------------------------------------------------------ what they share
 
+    @property
+    def local(self) -> bool:
+        """With telemetry only the machine of the command can deploy: its environment alone says where telemetry goes."""
+        return self.telemetry
+
+    def foresee(self, data: Data) -> None:
+        """See before any training that telemetry has somewhere to go. Raises: PluginError."""
+        if self.telemetry:
+            self._telemetry()
+
     def _needs(self, bundle: Bundle) -> Needs:
         if not self.telemetry:
             return needs(bundle, self.image, self.indexes, self.engine)
-        if not os.environ.get(TELEMETRY):
-            raise PluginError(f"telemetry is asked for, but {TELEMETRY} is not set", mend="Set it where you deploy.")
-        return needs(bundle, self.image, self.indexes, self.engine, ["ftkit-appinsights"])
+        sent_by = (
+            "ftkit-appinsights[otlp]" if any("OTLP" in name for name in self._telemetry()) else "ftkit-appinsights"
+        )
+        return needs(bundle, self.image, self.indexes, self.engine, [sent_by])
+
+    def _telemetry(self) -> dict[str, str]:
+        """Where telemetry goes, as the environment of this process says. Raises: PluginError when it does not."""
+        found = {name: value for name, value in os.environ.items() if value and TELEMETRY.fullmatch(name)}
+        if not any("CONNECTION" in name or "ENDPOINT" in name for name in found):
+            raise PluginError(
+                "telemetry is asked for, but nothing says where it goes",
+                where="deploy.telemetry",
+                mend="Set APPLICATIONINSIGHTS_CONNECTION_STRING, or OTEL_EXPORTER_OTLP_ENDPOINT, where you deploy.",
+            )
+        return found
 
     def _wanted(self, deployment: str, bundle: Bundle, model: str, environment: str, code: Path) -> Any:
         from azure.ai.ml.entities import (
@@ -295,13 +322,14 @@ class ManagedEndpoint(InWorkspace):
             liveness_probe=probe,
             readiness_probe=probe,
             environment_variables={
+                **self.environment_variables,
+                **(self._telemetry() if self.telemetry else {}),
                 ENDPOINT: self.endpoint,
                 DEPLOYMENT: deployment,
                 "FTKIT_ENGINE": self.engine,
                 "FTKIT_LIMITS": limits(self.max_rows, self.max_batch, self.max_waiting),
                 "GUNICORN_CMD_ARGS": f"--threads {self.concurrency}",
                 "HF_HUB_OFFLINE": "1",
-                **({TELEMETRY: os.environ[TELEMETRY]} if self.telemetry else {}),
             },
             tags={**self.tags, BUNDLE: bundle.hash, "ftkit.record": record.digest if record else ""},
         )

@@ -31,6 +31,9 @@ from tests.azure.workspace import REGION
 AUDIENCE = "https://ml.azure.com"
 """Whom a caller's token must be for, where an endpoint takes tokens."""
 
+_OF_THE_CLIENT = re.compile("(?i).*proxy|AZURE_|APPLICATIONINSIGHTS_|OTEL_|FTKIT_")
+"""Variables of this process that no container of the service has."""
+
 
 @dataclass
 class Server:
@@ -80,7 +83,7 @@ class Scoring:
         script = folder / "code" / properties["codeConfiguration"]["scoringScript"]
         log = self._logs[endpoint, deployment] = folder / "log"
         about = {
-            **{name: value for name, value in os.environ.items() if "proxy" not in name.lower()},
+            **{name: value for name, value in os.environ.items() if not _OF_THE_CLIENT.match(name)},
             "AZUREML_ENTRY_SCRIPT": script.name,
             "AML_APP_ROOT": str(script.parent),
             "AZUREML_MODEL_DIR": str(folder / "model"),
