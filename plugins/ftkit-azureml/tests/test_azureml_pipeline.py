@@ -13,14 +13,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import requests
 from ftkit_azureml import sweep
 from ftkit_azureml.job import STEPS
+from ftkit_local.deployer import LocalDeployer
 
 from ftkit import bundle, cli, ledger, recipe, runner
 from ftkit.errors import RecipeError, StageError
-from ftkit.events import Event, StageFinished, TrialReported
+from ftkit.events import Event, StageFinished, TrialFinished, TrialReported
+from ftkit.rollout import Rollout, roll_out
 from ftkit.testing import toys
 from ftkit.testing.backbones import tiny_bert
+from tests.azure.faults import server_error, too_many_requests
 
 if TYPE_CHECKING:
     from ftkit.contracts import Outcome
@@ -107,36 +111,11 @@ def test_the_steps_search_decide_and_end_as_a_local_run(azureml: Azure, toy: Pat
         assert not any(secret.encode() in each for each in kept)
 
 
-def test_registry_and_endpoint_of_azure_are_served_by_the_steps(
-    azureml: Azure, azure_scoring: Azure, toy: Path
+def test_an_encoder_goes_from_rows_to_live_traffic_by_the_steps_and_answers_as_the_local_endpoint_does(
+    azureml: Azure, azure_scoring: Azure, toy: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    given = {
-        "registry": {"use": "azureml", "model": "toys"},
-        "deploy": {"use": "managed-endpoint", "endpoint": "toy-endpoint"},
-    }
-    outcome, told = run(toy, given)
-    assert outcome.promoted
-    assert outcome.version is not None
-    assert outcome.version.aliases == ("champion",)
-    assert outcome.endpoint is not None
-    assert outcome.endpoint.traffic == {outcome.deployment: 100}
-    stages = [event.stage for event in told if isinstance(event, StageFinished)]
-    assert stages == ["data", "search", "select", "test", "register", "deploy"]
-    texts = ["the lamp is sturdy and bright", "it broke, a cheap refund"]
-    deployer = recipe.load(toy, given).deploy
-    assert deployer is not None
-    served = deployer.invoke({"data": [{"text": each} for each in texts]})
-    assert served == bundle.verify(outcome.bundle).predict(texts) == ["good", "bad"]
-    deployed = azureml.endpoints.deployments["toy-endpoint", outcome.deployment]["properties"]
-    code = azureml.assets.find(deployed["codeConfiguration"]["codeId"])
-    assert code is not None
-    names = azureml.assets.files(code["properties"]["codeUri"])[1]
-    assert any("wheels/ftkit-" in each for each in names), "the step took along again what travelled with it"
+    from tests.azure.v2.endpoints import KEY
 
-
-def test_a_tiny_encoder_is_trained_by_the_trials_and_becomes_the_bundle(
-    azureml: Azure, toy: Path, tmp_path_factory: pytest.TempPathFactory
-) -> None:
     pytest.importorskip("torch")
     pytest.importorskip("transformers")
     checkpoint = tiny_bert(tmp_path_factory.mktemp("tiny") / "checkpoint")
@@ -145,13 +124,54 @@ def test_a_tiny_encoder_is_trained_by_the_trials_and_becomes_the_bundle(
             'use = "toy-words"', f'use = "bert-base-cased"\ncheckpoint = "{checkpoint}"\nepochs = 6\nbatch_size = 8'
         ).replace("[0.0005, 1.0]", "[0.000001, 0.003]")
     )
-    outcome, _ = run(toy)
+    given = {
+        "registry": {"use": "azureml", "model": "toys"},
+        "deploy": {"use": "managed-endpoint", "endpoint": "toy-endpoint"},
+    }
+    outcome, told = run(toy, given)
+    assert outcome.promoted
     assert outcome.best.values == {"learning_rate": 0.003}
-    found = bundle.verify(outcome.bundle)
-    assert found.predict(["sturdy bright easy perfect quiet solid", "broke cheap refund noisy cracked useless"]) == [
-        "good",
-        "bad",
-    ]
+    assert outcome.version is not None
+    assert outcome.version.aliases == ("champion",)
+    assert outcome.endpoint is not None
+    assert outcome.endpoint.traffic == {outcome.deployment: 100}
+    stages = [event.stage for event in told if isinstance(event, StageFinished)]
+    assert stages == ["data", "search", "select", "test", "register", "deploy"]
+
+    texts = ["sturdy bright easy perfect quiet solid", "broke cheap refund noisy cracked useless"]
+    asked = {"data": [{"text": each} for each in texts], "scores": True}
+    local = LocalDeployer(endpoint="toy-endpoint", threads=1)
+    try:
+        roll_out(local, bundle.verify(outcome.bundle), "blue", Rollout(bake=0.0, poll=0.05), lambda _: None)
+        here = local.describe()
+        assert here is not None
+        with requests.Session() as direct:
+            direct.trust_env = False
+            one = direct.post(here.url, json=asked, headers={"Authorization": f"Bearer {here.key}"}, timeout=60)
+    finally:
+        local.stop()
+    other = requests.post(outcome.endpoint.url, json=asked, headers={"Authorization": f"Bearer {KEY}"}, timeout=60)
+    assert [each["label"] for each in one.json()] == ["good", "bad"]
+    assert other.content == one.content
+
+    deployed = azureml.endpoints.deployments["toy-endpoint", outcome.deployment]["properties"]
+    code = azureml.assets.find(deployed["codeConfiguration"]["codeId"])
+    assert code is not None
+    names = azureml.assets.files(code["properties"]["codeUri"])[1]
+    assert any("wheels/ftkit-" in each for each in names), "the step took along again what travelled with it"
+
+
+def test_what_goes_wrong_on_the_wire_is_got_over(azureml: Azure, toy: Path) -> None:
+    azureml.fail("PUT", "/jobs/", too_many_requests())
+    azureml.fail("PUT", "/environments/", server_error())
+    azureml.fail("PUT", r"blob\.core\.windows\.net/.*whl", cut="upload")
+    azureml.fail("GET", r"/jobs/", server_error())
+    azureml.fail("GET|POST", r"/history/", too_many_requests(), after=2)
+    outcome, told = run(toy)
+    assert outcome.promoted
+    assert all(each.struck for each in azureml.faults), azureml.faults
+    assert len(azureml.jobs.submitted) == 1
+    assert [event.trial.state for event in told if isinstance(event, TrialFinished)] == ["finished", "finished"]
 
 
 def test_a_job_that_failed_says_why_and_is_submitted_again_with_the_trials_it_has(azureml: Azure, toy: Path) -> None:
