@@ -17,7 +17,7 @@ from tests.azure.v2.jobs import Jobs
 from tests.azure.v2.operations import Operations
 from tests.azure.v2.schemas import Schemas
 from tests.azure.v2.scoring import Scoring
-from tests.azure.workspace import Subscriptions, Workspace
+from tests.azure.workspace import Clouds, Subscriptions, Workspace
 
 
 class Azure(Cloud):
@@ -38,6 +38,7 @@ class Azure(Cloud):
         self.scoring = self.add(Scoring(folder, self.endpoints, scoring_python))
         self.deployments = self.add(Deployments(self.operations, self.assets, self.endpoints, self.scoring))
         self.subscriptions = self.add(Subscriptions())
+        self.clouds = self.add(Clouds())
         self.v1 = V1(self, self.storage, self.workspace)
         self.run_history = self.add(RunHistory(self.v1.runs))
         self.tracking = self.add(Tracking(self.v1.runs))

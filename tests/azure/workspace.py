@@ -39,6 +39,29 @@ class Managed(Routed):
         return None
 
 
+class Clouds(Routed):
+    """Which clouds there are: what anybody may ask Resource Manager."""
+
+    hosts = (MANAGEMENT,)
+
+    @route("GET", "/metadata/endpoints")
+    def endpoints(self, request: Request) -> Response:
+        """Source: Azure REST API, "Metadata endpoints", version 2019-05-01."""
+        login = {"loginEndpoint": "https://login.microsoftonline.com/", "tenant": "common", "identityProvider": "AAD"}
+        return answer(
+            [
+                {
+                    "name": "AzureCloud",
+                    "authentication": {**login, "audiences": ["https://management.core.windows.net/"]},
+                    "resourceManager": f"https://{MANAGEMENT}/",
+                    "graphAudience": "https://graph.windows.net/",
+                    "portal": "https://portal.azure.com",
+                    "suffixes": {"storage": "core.windows.net", "keyVaultDns": "vault.azure.net"},
+                }
+            ]
+        )
+
+
 class Subscriptions(Managed):
     """The subscription and its resource group."""
 

@@ -28,6 +28,7 @@ NOTICE = (
 )
 
 PACKAGES = {
+    "azure.identity": "azure-identity",
     "azureml.core": "azureml-core",
     "azureml.pipeline.steps": "azureml-pipeline-steps",
     "azureml.train.hyperdrive": "azureml-train-core",

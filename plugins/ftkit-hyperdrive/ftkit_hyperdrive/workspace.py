@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +47,13 @@ def _refusal(error: Exception, credential: str, where: str) -> StageError:
     from azureml.exceptions import AuthenticationException, ProjectSystemException, WorkspaceException
 
     said = sdk.said(error)
-    if isinstance(error, AuthenticationException) or "AADSTS" in said or "uthentication" in type(error).__name__:
+    kind = type(error).__name__
+    if (
+        isinstance(error, AuthenticationException)
+        or "AADSTS" in said
+        or "uthentication" in kind
+        or "Credential" in kind
+    ):
         return StageError(f"the sign-in to Azure was refused: {said}", f"credential {credential!r}", _MEND[credential])
     if isinstance(error, ProjectSystemException | WorkspaceException):
         mend = "Compare subscription, resource group and name with the portal, and see that the account may read the workspace."
@@ -146,5 +154,24 @@ def _authentication(kind: str) -> Any:
     if kind == "managed-identity":
         return authentication.MsiAuthentication()
     if kind == "cli":
-        return authentication.AzureCliAuthentication()
+        return authentication.TokenAuthentication(_tokens_of_cli())
     return authentication.InteractiveLoginAuthentication()
+
+
+def _tokens_of_cli() -> Callable[[str], str]:
+    """Tokens of the `az` command, by audience, each asked for again shortly before it ends.
+
+    The SDK's own way needs the whole package azure-cli in the same environment.
+    """
+    from azure.identity import AzureCliCredential
+
+    credential = AzureCliCredential()
+    kept: dict[str, Any] = {}
+
+    def token(audience: str) -> str:
+        found = kept.get(audience)
+        if found is None or found.expires_on < time.time() + 300:
+            found = kept[audience] = credential.get_token(f"{audience.rstrip('/')}/.default")
+        return str(found.token)
+
+    return token

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ftkit_hyperdrive import sdk
+from ftkit_hyperdrive import sdk, workspace
 
 from ftkit import ledger, recipe, runner
 from ftkit.errors import FtkitError, PluginError, StageError, UsageError
 from ftkit.testing import toys
 from tests.azure.azure import Azure
+from tests.azure.workspace import WORKSPACE
 
 
 @pytest.fixture
@@ -108,7 +110,7 @@ def test_python_3_12(azure: Azure, toy: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_the_sdk_is_not_installed(azure: Azure, toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sdk, "_there", lambda module: module == "azureml.core")
     error = refused(toy, PluginError)
-    assert error.mend == "pip install azureml-pipeline-steps azureml-train-core"
+    assert error.mend == "pip install azure-identity azureml-pipeline-steps azureml-train-core"
     assert not azure.exchanges
 
 
@@ -132,3 +134,39 @@ def test_checking_a_recipe_loads_no_sdk() -> None:
     root = Path(__file__).parents[3]
     done = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_managed_identity_of_a_machine_may_come_in(
+    azure: Azure, toy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in workspace.PRINCIPAL:
+        monkeypatch.delenv(name)
+    azure.machine.has_identity = True
+    platform = recipe.load(toy, {"run.credential": "managed-identity"}, on="hyperdrive").platform
+    assert workspace.connect(platform).name == WORKSPACE
+    assert azure.asked("GET", "169.254.169.254/metadata/identity")
+    assert not azure.asked("POST", "login.microsoftonline.com")
+
+
+def test_whoever_is_signed_in_to_the_cli_may_come_in(
+    azure: Azure, toy: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from tests.azure.identity import token
+
+    for name in workspace.PRINCIPAL:
+        monkeypatch.delenv(name)
+    said = {
+        "accessToken": token("https://management.azure.com"),
+        "expiresOn": "2099-01-01 00:00:00.000000",
+        "expires_on": 4070908800,
+        "tenant": "00000000-0000-0000-0000-000000000001",
+        "tokenType": "Bearer",
+    }
+    command = tmp_path / "bin" / "az"
+    command.parent.mkdir()
+    command.write_text(f"#!/bin/sh\ncat <<'END'\n{json.dumps(said)}\nEND\n", encoding="utf-8")
+    command.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{command.parent}{os.pathsep}{os.environ['PATH']}")
+    platform = recipe.load(toy, {"run.credential": "cli"}, on="hyperdrive").platform
+    assert workspace.connect(platform).name == WORKSPACE
+    assert not azure.asked("POST", "login.microsoftonline.com")
