@@ -21,6 +21,8 @@ _SHARED = Path(os.environ.get("FTKIT_SHARED") or Path(__file__).parent.parent / 
 def pytest_configure() -> None:
     """A shell that starts tests in its background has Ctrl-C ignored, by them and by all they start: heed it again."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Tests may import ONNX Runtime before ftkit does: the hosts that it would tell of itself are foreign to every test.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 
 @pytest.fixture(autouse=True)

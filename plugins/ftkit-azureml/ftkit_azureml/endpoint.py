@@ -157,12 +157,15 @@ class ManagedEndpoint(InWorkspace):
                 if operations.is_running(self._key(deployment)):
                     return Health("starting", "Azure has been asked for it")
                 raise self._unknown(client, deployment)
-            state = found.provisioning_state if found is not None else "Failed"
+            state = str(getattr(found.provisioning_state, "value", found.provisioning_state)) if found else "Failed"
             if state in _STARTING and not failed:
                 last = self._log(client, deployment, 1)
                 return Health("starting", f"Azure is {state.lower()} it" + (f"; its log: {last}" if last else ""))
             if state == "Succeeded" and not failed:
                 return Health("ready")
+            if not failed and operations.is_running(self._key(deployment)):
+                # Whoever began it is told the reason a moment after everybody can see the state.
+                return Health("starting", f"Azure says {state.lower()}, and has yet to say why")
             log = self._log(client, deployment, 100) if found is not None else ""
             return Health("failed", failed or f"Azure says {state}", log)
 

@@ -224,14 +224,18 @@ def test_a_failed_smoke_test_leaves_nothing(endpoints: Make, blue: Bundle, green
     as_it_was(deployer)
 
 
-@pytest.mark.parametrize("when", ["asked", "made"])
+@pytest.mark.parametrize("when", ["asked", "made", "made, and told later"])
 def test_a_quota_that_is_used_up_says_what_to_do_and_leaves_nothing(
     endpoints: Make, blue: Bundle, green: Bundle, azureml: Azure, when: str
 ) -> None:
     from tests.azure.faults import quota_exceeded
+    from tests.azure.messages import answer
+    from tests.azure.v2.operations import PACE
 
     deployer = endpoints()
     live(deployer, blue)
+    if when == "made, and told later":
+        azureml.fail("GET", "/mfeOperationsStatus/", answer({"status": "InProgress"}, headers=PACE), times=20)
     if when == "asked":
         azureml.fail("PUT", "/deployments/green", quota_exceeded())
     else:
