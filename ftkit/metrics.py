@@ -6,7 +6,6 @@ All take probabilities, (rows, classes), and labels, (rows,) of class indices. D
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import TYPE_CHECKING, get_args
 
 from ftkit.search import Metric
@@ -44,8 +43,9 @@ def score(metric: str, probabilities: np.ndarray, labels: np.ndarray) -> float:
     """
     import numpy as np
 
-    probabilities = np.asarray(probabilities, dtype=np.float64)
-    return float(_SCORES[metric](probabilities, np.asarray(labels, dtype=np.int64)))
+    from ftkit.measures import measure
+
+    return float(measure(metric, probabilities, labels)(np.ones((1, len(labels))))[0])
 
 
 def scores(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
@@ -75,56 +75,3 @@ def interval(
         return math.nan, math.nan
     low, high = np.nanquantile(draws, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
-
-
-def _accuracy(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    return (probabilities.argmax(axis=1) == labels).mean()
-
-
-def _macro_f1(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    from sklearn.metrics import f1_score
-
-    return f1_score(labels, probabilities.argmax(axis=1), average="macro", zero_division=0.0)
-
-
-def _weighted_f1(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    from sklearn.metrics import f1_score
-
-    return f1_score(labels, probabilities.argmax(axis=1), average="weighted", zero_division=0.0)
-
-
-def _mcc(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    from sklearn.metrics import matthews_corrcoef
-
-    return matthews_corrcoef(labels, probabilities.argmax(axis=1))
-
-
-def _log_loss(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    from sklearn.metrics import log_loss
-
-    # Rows computed in single precision add up to one only nearly, which scikit-learn warns about.
-    probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)
-    return log_loss(labels, probabilities, labels=range(probabilities.shape[1]))
-
-
-def _roc_auc(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    import numpy as np
-    from sklearn.metrics import roc_auc_score
-
-    present, counts = np.unique(labels, return_counts=True)
-    if len(present) < 2:
-        return math.nan
-    if probabilities.shape[1] == 2:
-        return roc_auc_score(labels, probabilities[:, 1])
-    each = [roc_auc_score(labels == index, probabilities[:, index]) for index in present]
-    return np.average(each, weights=counts)
-
-
-_SCORES: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
-    "accuracy": _accuracy,
-    "macro_f1": _macro_f1,
-    "weighted_f1": _weighted_f1,
-    "roc_auc": _roc_auc,
-    "mcc": _mcc,
-    "log_loss": _log_loss,
-}

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import f1_score, log_loss, matthews_corrcoef, roc_auc_score
 
 from ftkit import metrics
 
@@ -23,6 +23,42 @@ def test_two_classes_score_as_by_hand():
     assert found["roc_auc"] == 0.75
     assert found["mcc"] == pytest.approx((1 * 2 - 0 * 1) / math.sqrt(1 * 2 * 2 * 3))
     assert found["log_loss"] == pytest.approx(-(math.log(0.9) + math.log(0.6) + math.log(0.3) + math.log(0.8)) / 4)
+
+
+def reference(metric, probabilities, labels):
+    said, classes = probabilities.argmax(axis=1), probabilities.shape[1]
+    match metric:
+        case "accuracy":
+            return np.mean(said == labels)
+        case "macro_f1" | "weighted_f1":
+            return f1_score(labels, said, average=metric.removesuffix("_f1"), zero_division=0.0)
+        case "mcc":
+            return matthews_corrcoef(labels, said)
+        case "log_loss":
+            return log_loss(labels, probabilities, labels=range(classes))
+    single = probabilities[:, 1] if classes == 2 else probabilities
+    return roc_auc_score(labels, single, multi_class="ovr", average="weighted", labels=range(classes))
+
+
+@pytest.mark.parametrize("metric", metrics.METRICS)
+@pytest.mark.parametrize("classes", [2, 3, 6])
+@pytest.mark.parametrize("decimals", [1, 9], ids=["with ties", "without"])
+@pytest.mark.parametrize("skill", [0.0, 3.0])
+def test_every_metric_is_scikit_learns(metric, classes, decimals, skill):
+    random = np.random.default_rng(classes)
+    labels = np.concatenate([np.arange(classes), random.integers(0, classes, 90)])
+    raised = np.exp(random.normal(size=(len(labels), classes)) + skill * np.eye(classes)[labels])
+    probabilities = np.round(raised / raised.sum(axis=1, keepdims=True), decimals) + 1e-4
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    assert metrics.score(metric, probabilities, labels) == pytest.approx(reference(metric, probabilities, labels))
+
+
+@pytest.mark.parametrize("metric", ["macro_f1", "weighted_f1", "mcc"])
+def test_a_class_that_nobody_answers_or_has_counts_as_in_scikit_learn(metric):
+    for labels, said in (([0, 0, 1, 1], [0, 0, 0, 0]), ([0, 0, 0, 0], [0, 1, 1, 0]), ([0, 1, 0, 1], [2, 2, 2, 2])):
+        probabilities = np.eye(3)[said]
+        expected = reference(metric, probabilities, np.array(labels))
+        assert metrics.score(metric, probabilities, np.array(labels)) == pytest.approx(expected)
 
 
 def test_roc_auc_uses_scores_and_not_hard_labels():
