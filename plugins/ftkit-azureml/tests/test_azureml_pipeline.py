@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tests.azure.azure import Azure
 
 RECIPE = (
-    toys.RECIPE.replace('on = "local"', 'on = "azureml"\npoll = 0.2')
+    toys.RECIPE.replace('on = "local"', 'on = "azureml"\npoll = 0.5')
     + """
 [search.space]
 learning_rate = [0.0005, 1.0]

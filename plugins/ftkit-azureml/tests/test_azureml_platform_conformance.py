@@ -18,4 +18,4 @@ class TestAzurePipelines(PlatformSuite):
     def component(self, azureml: Azure) -> AzurePipelines:
         from tests.azure.workspace import GROUP, SUBSCRIPTION, WORKSPACE
 
-        return AzurePipelines(subscription=SUBSCRIPTION, resource_group=GROUP, workspace=WORKSPACE, poll=0.2)
+        return AzurePipelines(subscription=SUBSCRIPTION, resource_group=GROUP, workspace=WORKSPACE, poll=0.5)

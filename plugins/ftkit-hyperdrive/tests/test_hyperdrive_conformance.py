@@ -13,4 +13,4 @@ from tests.azure.workspace import GROUP, SUBSCRIPTION, WORKSPACE
 class TestHyperDrive(PlatformSuite):
     @pytest.fixture
     def component(self, azure: Azure) -> HyperDrive:
-        return HyperDrive(subscription=SUBSCRIPTION, resource_group=GROUP, workspace=WORKSPACE, poll=0.2)
+        return HyperDrive(subscription=SUBSCRIPTION, resource_group=GROUP, workspace=WORKSPACE, poll=0.5)

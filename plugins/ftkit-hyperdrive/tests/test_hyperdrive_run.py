@@ -33,7 +33,7 @@ from tests.azure.azure import Azure
 from tests.azure.faults import server_error, too_many_requests
 
 RECIPE = (
-    toys.RECIPE.replace('on = "local"', 'on = "hyperdrive"\npoll = 0.2')
+    toys.RECIPE.replace('on = "local"', 'on = "hyperdrive"\npoll = 0.5')
     + """
 [search.space]
 learning_rate = [0.0005, 1.0]
