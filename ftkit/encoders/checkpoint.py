@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ftkit.encoders import position
 from ftkit.errors import CheckpointError
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ class Checkpoint:
                 where=str(self.folder),
                 mend="config.json and model.safetensors must be of the same model; fetch both again.",
             )
+        position.spare_the_rest(model)
         return model
 
 

@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from ftkit.encoders.position import MARK
+
 SIZE = 2**22
 """Factors in a block: 8 MB in bf16, so that it stays in the cache's reach; a larger use takes several slices."""
 
@@ -112,6 +114,10 @@ def attention(
     **_: Any,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Attention step by step, as torch's fused one has a slow backward pass on CPUs: 46 % of a bf16 step at 64 tokens."""
+    length = query.shape[2]
+    if getattr(module, MARK, False):
+        query = query[:, :, :1]
+        attention_mask = attention_mask[:, :, :1] if attention_mask is not None else None
     if key.shape[1] != query.shape[1]:  # heads that share keys and values
         key, value = (each.repeat_interleave(query.shape[1] // each.shape[1], 1) for each in (key, value))
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
@@ -122,7 +128,8 @@ def attention(
     blocks: Blocks | None = getattr(module, "ftkit_blocks", None)
     if dropout and module.training:
         weights = blocks.drop(weights, dropout) if blocks else nn.functional.dropout(weights, dropout)
-    return torch.matmul(weights, value).transpose(1, 2).contiguous(), weights
+    found = torch.matmul(weights, value).transpose(1, 2)  # (batch, length, heads, width)
+    return (found if found.shape[1] == length else found.expand(-1, length, -1, -1)).contiguous(), weights
 
 
 NAME = "ftkit-cpu"
