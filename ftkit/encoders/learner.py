@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from ftkit.encoders import precision
+from ftkit.encoders import precision, vocabulary
 
 if TYPE_CHECKING:
     import torch
@@ -41,6 +41,7 @@ class Learner:
         self.device = accelerator.device
         self._norm = encoder.max_grad_norm
         self._masters: precision.Masters | None = None
+        self._vocabulary: vocabulary.Vocabulary | None = None
         if self.device.type == "cpu" and number_format == "bf16":
             precision.to_bfloat16(model)
         # Dropout differs between processes, while the weights they start from are the same.
@@ -49,14 +50,17 @@ class Learner:
         if self.device.type == "cpu":
             dropout.replace(model, own_seed)
         self.model = model.to(self.device)
-        groups = precision.groups(model, encoder.weight_decay)
+        betas = (encoder.adam_beta1, encoder.adam_beta2)
+        if self.device.type == "cpu" and accelerator.num_processes == 1:
+            self._vocabulary = vocabulary.of(model, encoder.weight_decay, betas, encoder.adam_epsilon)
+        groups = precision.groups(model, encoder.weight_decay, self._vocabulary and self._vocabulary.weight)
         if self.device.type == "cpu":
             self._masters = precision.Masters(groups)
             groups = self._masters.groups
         optimizer = torch.optim.AdamW(
             groups,
             lr=encoder.learning_rate,
-            betas=(encoder.adam_beta1, encoder.adam_beta2),
+            betas=betas,
             eps=encoder.adam_epsilon,
             fused=self.device.type in ("cpu", "cuda"),
         )
@@ -69,6 +73,8 @@ class Learner:
 
     def logits(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Of a batch of token ids, (rows, length): (rows, classes), fp32."""
+        if self._vocabulary:
+            self._vocabulary.catch_up(ids)
         return self._model(input_ids=ids.to(self.device), attention_mask=mask.to(self.device)).logits.float()
 
     def exchange(self, last: bool) -> Any:
@@ -83,9 +89,13 @@ class Learner:
         """One step of AdamW along the gradients, clipped by their global norm; forgets them."""
         for group in self._optimizer.param_groups:
             group["lr"] = rate
+        gradients = [each.grad for each in self._trained]
         if self._masters:
             self._masters.collect()
-        if self._norm:
+        if self._vocabulary:
+            clip([*gradients, self._vocabulary.collect()], self._norm)
+            self._vocabulary.update(rate)
+        elif self._norm:
             self._accelerator.clip_grad_norm_(self._trained, self._norm)
         self._optimizer.step()
         if self._masters:
@@ -93,15 +103,36 @@ class Learner:
         else:
             self._optimizer.zero_grad()
 
+    def settle(self) -> None:
+        """Bring the model up to date as a whole, so that it may be read in any way: evaluated, or kept."""
+        if self._vocabulary:
+            self._vocabulary.catch_up()
+
     def weights(self) -> dict[str, torch.Tensor]:
         """A copy of the model's weights as they are now, on the CPU, in the precision they are trained in."""
         import torch
 
+        self.settle()
         found = {name: value.detach().to("cpu", copy=True) for name, value in self.model.state_dict().items()}
         if self._masters:
             names = {id(parameter): name for name, parameter in self.model.named_parameters()}
             found |= {names[id(leaf)]: value.clone() for leaf, value in self._masters.values() if id(leaf) in names}
+            if self._vocabulary:
+                found[names[id(self._vocabulary.weight)]] = self._vocabulary.values.clone()
         return {
             name: value.float() if value.dtype in (torch.bfloat16, torch.float16) else value
             for name, value in found.items()
         }
+
+
+def clip(gradients: list[torch.Tensor], most: float) -> None:
+    """Scale gradients down to a global norm, as torch's `clip_grad_norm_` does for those of parameters; 0 leaves them."""
+    import torch
+
+    if not most:
+        return
+    norm = torch.stack([torch.linalg.vector_norm(each) for each in gradients]).norm()
+    factor = most / (norm + 1e-6)
+    if factor < 1:
+        for each in gradients:
+            each.mul_(factor)

@@ -54,12 +54,12 @@ def to_bfloat16(model: Any) -> None:
             child.register_forward_pre_hook(upcast)
 
 
-def groups(model: Any, weight_decay: float) -> list[dict[str, Any]]:
-    """The parameters with weight decay, and those without: biases and normalisation weights.
+def groups(model: Any, weight_decay: float, without: torch.Tensor | None = None) -> list[dict[str, Any]]:
+    """The parameters with weight decay, and those without: biases and normalisation weights; one may be left out.
 
     Source: Devlin et al. 2019, released code, `optimization.py`.
     """
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    trained = [each for each in model.parameters() if each.requires_grad and each is not without]
     return [
         {"params": [each for each in trained if each.ndim > 1], "weight_decay": weight_decay},
         {"params": [each for each in trained if each.ndim <= 1], "weight_decay": 0.0},

@@ -99,6 +99,7 @@ def train(encoder: Encoder, data: Data, seed: int, report: Report) -> EncoderCla
                     mend="Lower backbone.learning_rate, or set backbone.precision to fp32.",
                 )
 
+            learner.settle()
             model.eval()
             found = gathered(
                 lambda share: logits_of(
