@@ -12,8 +12,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from ftkit.encoders.position import MARK
-
 SIZE = 2**22
 """Factors in a block: 8 MB in bf16, so that it stays in the cache's reach; a larger use takes several slices."""
 
@@ -40,7 +38,7 @@ class Block:
             self._factors = kept.to(self._dtype) / (1 - self._probability)
         return int(torch.randint(SIZE - count + 1, (1,), generator=self._random))
 
-    def slices(self, count: int) -> list[torch.Tensor]:
+    def factors(self, count: int) -> Factors:
         """Factors for `count` values, in slices of at most half a block."""
         largest = SIZE // 2
         found = []
@@ -48,14 +46,32 @@ class Block:
             size = min(largest, count - start)
             place = self._place(size)
             found.append(self._factors[place : place + size])
-        return found
+        return Factors(found)
+
+
+class Factors:
+    """What one use of dropout multiplies by: views of a block, end to end."""
+
+    def __init__(self, parts: list[torch.Tensor]) -> None:
+        self._parts = parts
+
+    def times(self, values: torch.Tensor, out: torch.Tensor, start: int = 0) -> None:
+        """Multiply contiguous values, of which the first is number `start` of the use, into `out`."""
+        source, target, ends = values.view(-1), out.view(-1), start + values.numel()
+        first = 0
+        for part in self._parts:
+            low, high = max(start, first), min(ends, first + len(part))
+            if low < high:
+                here = slice(low - start, high - start)
+                torch.mul(source[here], part[low - first : high - first], out=target[here])
+            first += len(part)
 
 
 class _Multiply(torch.autograd.Function):
     """Values times factors; the backward pass is the same product, and keeps views of the block in place of a mask."""
 
     @staticmethod
-    def forward(context: Any, values: torch.Tensor, factors: list[torch.Tensor]) -> torch.Tensor:
+    def forward(context: Any, values: torch.Tensor, factors: Factors) -> torch.Tensor:
         context.factors = factors
         return _product(values, factors)
 
@@ -64,15 +80,10 @@ class _Multiply(torch.autograd.Function):
         return _product(gradients[0], context.factors), None
 
 
-def _product(values: torch.Tensor, factors: list[torch.Tensor]) -> torch.Tensor:
-    if len(factors) == 1:
-        return values * factors[0].view(values.shape)
-    result = torch.empty_like(values, memory_format=torch.contiguous_format)
-    flat, source, start = result.view(-1), values.reshape(-1), 0
-    for part in factors:
-        end = start + len(part)
-        torch.mul(source[start:end], part, out=flat[start:end])
-        start = end
+def _product(values: torch.Tensor, factors: Factors) -> torch.Tensor:
+    values = values.contiguous()
+    result = torch.empty_like(values)
+    factors.times(values, result)
     return result
 
 
@@ -85,10 +96,14 @@ class Blocks:
 
     def drop(self, values: torch.Tensor, probability: float) -> torch.Tensor:
         """Dropout of values in training."""
-        key = (probability, values.dtype)
+        return _Multiply.apply(values, self.factors(values.numel(), probability, values.dtype))
+
+    def factors(self, count: int, probability: float, dtype: torch.dtype) -> Factors:
+        """What to multiply so many values by."""
+        key = (probability, dtype)
         if key not in self._blocks:
-            self._blocks[key] = Block(probability, values.dtype, self._seed + len(self._blocks))
-        return _Multiply.apply(values, self._blocks[key].slices(values.numel()))
+            self._blocks[key] = Block(probability, dtype, self._seed + len(self._blocks))
+        return self._blocks[key].factors(count)
 
 
 class Dropout(nn.Module):
@@ -101,48 +116,6 @@ class Dropout(nn.Module):
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
         return self.blocks.drop(values, self.p) if self.training and self.p else values
-
-
-def attention(
-    module: nn.Module,
-    query: torch.Tensor,  # (batch, heads, length, width)
-    key: torch.Tensor,
-    value: torch.Tensor,
-    attention_mask: torch.Tensor | None,
-    dropout: float = 0.0,
-    scaling: float | None = None,
-    **_: Any,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Attention step by step, as torch's fused one has a slow backward pass on CPUs: 46 % of a bf16 step at 64 tokens."""
-    length = query.shape[2]
-    if getattr(module, MARK, False):
-        query = query[:, :, :1]
-        attention_mask = attention_mask[:, :, :1] if attention_mask is not None else None
-    if key.shape[1] != query.shape[1]:  # heads that share keys and values
-        key, value = (each.repeat_interleave(query.shape[1] // each.shape[1], 1) for each in (key, value))
-    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    scores = torch.matmul(query * scale, key.transpose(2, 3))  # (batch, heads, length, length)
-    if attention_mask is not None:
-        scores += attention_mask[..., : scores.shape[-1]]
-    weights = torch.softmax(scores, dim=-1)
-    blocks: Blocks | None = getattr(module, "ftkit_blocks", None)
-    if dropout and module.training:
-        weights = blocks.drop(weights, dropout) if blocks else nn.functional.dropout(weights, dropout)
-    found = torch.matmul(weights, value).transpose(1, 2)  # (batch, length, heads, width)
-    return (found if found.shape[1] == length else found.expand(-1, length, -1, -1)).contiguous(), weights
-
-
-NAME = "ftkit-cpu"
-"""What `attention` is called among transformers' attention implementations."""
-
-
-def register() -> None:
-    """Make `attention` known to transformers. Source: transformers' documentation, "Attention backends"."""
-    from transformers import AttentionInterface, AttentionMaskInterface
-    from transformers.masking_utils import eager_mask
-
-    AttentionInterface.register(NAME, attention)
-    AttentionMaskInterface.register(NAME, eager_mask)
 
 
 def replace(model: nn.Module, seed: int) -> None:

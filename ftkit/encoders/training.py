@@ -168,10 +168,10 @@ def fastest_attention(device: Any) -> str | None:
     """Which of transformers' attention implementations trains fastest on a device; None is transformers' own choice."""
     if device.type != "cpu":
         return None
-    from ftkit.encoders import dropout
+    from ftkit.encoders import attention
 
-    dropout.register()
-    return dropout.NAME
+    attention.register()
+    return attention.NAME
 
 
 @contextlib.contextmanager

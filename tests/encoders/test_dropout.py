@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import nn
 
-from ftkit.encoders import dropout
 from ftkit.encoders.dropout import SIZE, Blocks, Dropout
 
 
@@ -47,18 +45,3 @@ def test_uses_are_as_good_as_independent():
 def test_no_value_is_dropped_when_nothing_is_learned():
     layer = Dropout(0.5, Blocks(1)).eval()
     assert torch.equal(layer(torch.ones(100)), torch.ones(100))
-
-
-def test_attention_is_what_torch_computes():
-    torch.manual_seed(0)
-    query, key, value = (torch.randn(2, 4, 6, 8) for _ in range(3))
-    mask = torch.zeros(2, 1, 6, 6)
-    mask[1, :, :, 4:] = torch.finfo(torch.float32).min
-    module = nn.Module().eval()
-    found, _ = dropout.attention(module, query, key, value, mask)
-    expected = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=mask).transpose(1, 2)
-    torch.testing.assert_close(found, expected)
-    shared, _ = dropout.attention(module, query, key[:, :2], value[:, :2], mask)
-    repeated = (each[:, :2].repeat_interleave(2, 1) for each in (key, value))
-    expected = nn.functional.scaled_dot_product_attention(query, *repeated, attn_mask=mask).transpose(1, 2)
-    torch.testing.assert_close(shared, expected)
