@@ -80,7 +80,8 @@ class _Attention(torch.autograd.Function):
     ) -> torch.Tensor:
         rows, heads, length, width = query.shape
         others = key.shape[2]
-        query, key, value = (query * scale).flatten(0, 1), key.flatten(0, 1), value.flatten(0, 1)
+        scaled = torch.empty(query.shape, dtype=query.dtype)
+        query, key, value = torch.mul(query, scale, out=scaled).flatten(0, 1), key.flatten(0, 1), value.flatten(0, 1)
         weights = query.new_empty(rows * heads, length, others)
         found = query.new_empty(rows * heads, length, width)
         pieces = list(_pieces(rows, heads, length * others))

@@ -9,19 +9,19 @@ import subprocess
 import sys
 from functools import cache
 
-PATIENT = {"OMP_WAIT_POLICY": "passive"}
-"""A thread that waits for the others gives its core away instead of spinning.
+PATIENT = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "1000"}
+"""A thread that waits for the others spins for some twenty microseconds and then gives its core away.
 
-With one core of two taken by another process, spinning made training six times slower; with both free, giving the core away
-costs up to a sixth. Source: GNU libgomp manual, OMP_WAIT_POLICY; benchmarks/README.md has the figures.
+A training step has thousands of short products, after each of which threads wait for a moment: woken anew each time, they make a
+step a third longer. Spinning as long as the default does made training six times slower where another process had one of two
+cores. Source: GNU libgomp manual, OMP_WAIT_POLICY and GOMP_SPINCOUNT; benchmarks/README.md has the figures.
 """
 
 
 def be_patient() -> None:
     """The same for this process, if torch is not loaded yet; a choice of the user's is left alone."""
     if "torch" not in sys.modules:
-        for key, value in PATIENT.items():
-            os.environ.setdefault(key, value)
+        os.environ.update(_patient())
 
 
 def process_environment(threads: int) -> dict[str, str]:
@@ -38,7 +38,7 @@ def process_environment(threads: int) -> dict[str, str]:
     wanted = {
         "OMP_NUM_THREADS": str(threads),
         "MKL_NUM_THREADS": str(threads),
-        **PATIENT,
+        **_patient(),
         # The tokenizer's own threads would be a second pool on the same cores, and warn in every forked process.
         "TOKENIZERS_PARALLELISM": "true" if threads > 1 else "false",
     }
@@ -55,6 +55,11 @@ def process_environment(threads: int) -> dict[str, str]:
                 "MALLOC_TOP_PAD_": str(64 * 2**20),
             }
     return {key: value for key, value in wanted.items() if key == "LD_PRELOAD" or key not in os.environ}
+
+
+def _patient() -> dict[str, str]:
+    """`PATIENT`, unless the user has said how threads are to wait."""
+    return {} if PATIENT.keys() & os.environ.keys() else PATIENT
 
 
 @cache

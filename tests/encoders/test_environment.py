@@ -32,6 +32,14 @@ def test_what_the_user_has_set_stays(monkeypatch):
     assert wanted["MKL_NUM_THREADS"] == "2"
 
 
+def test_threads_wait_as_the_user_says_or_for_a_moment_only(monkeypatch):
+    for name in environment.PATIENT:
+        monkeypatch.delenv(name, raising=False)
+    assert process_environment(2).items() >= environment.PATIENT.items()
+    monkeypatch.setenv("OMP_WAIT_POLICY", "active")
+    assert not process_environment(2).keys() & environment.PATIENT.keys()
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc's and tcmalloc's variables are for Linux")
 def test_the_allocator_keeps_its_pages(monkeypatch):
     for name in ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_TOP_PAD_", "LD_PRELOAD"):
