@@ -29,7 +29,8 @@ REFUSALS = {
     400: "The body is not JSON.",
     413: "The request is too large.",
     422: "The request has another form; the answer names the place.",
-    503: "The model is not ready, or too many requests wait; come back after `Retry-After` seconds.",
+    429: "Too many requests wait for the model; come back after `Retry-After` seconds.",
+    503: "The model is not ready, or the server is shutting down; come back after `Retry-After` seconds.",
 }
 
 

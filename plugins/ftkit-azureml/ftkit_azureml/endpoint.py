@@ -70,7 +70,7 @@ class ManagedEndpoint(InWorkspace):
     max_batch: int = 32
     """Texts that are computed together at most, when several requests wait."""
     max_waiting: int = 2048
-    """Texts that may wait for the model; requests beyond that get status 503."""
+    """Texts that may wait for the model; requests beyond that get status 429."""
     engine: str = NATIVE
     """Which of the bundle's engines answers: `native`, or one that backbone.engines made and the promotion tests passed."""
     mirror: int = 0
