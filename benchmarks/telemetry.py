@@ -25,7 +25,7 @@ from pathlib import Path
 import psutil
 from ftkit_local.deployer import LocalDeployer
 from ftkit_local.endpoint.client import ask
-from serving import make_bundle, make_texts, measure, over_http
+from serve import make_bundle, make_texts, measure, over_http
 
 from ftkit.rollout import Rollout, roll_out
 
