@@ -1,0 +1,54 @@
+"""A bundle to serve: the quickstart's encoder with an untrained head, which costs the same as a trained one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+from ftkit import bundle, record
+from ftkit.contracts import Verdict
+
+CLASSES = ("negative", "positive")
+SENTENCE = "The strings sound bright and hold their tune, but the box came late and its corner was bent."
+
+
+def make(folder: Path, engines: tuple[str, ...] | None = None) -> Any:
+    """A bundle with these engines beside torch's, or with all that there are; free to be deployed on any of them."""
+    from ftkit_quickstart.minilm import MiniLM, packaged
+
+    from ftkit.encoders import checkpoint
+    from ftkit.encoders.classifier import EncoderClassifier
+    from ftkit.encoders.component import Exported
+    from ftkit.encoders.tokens import Words
+
+    saved = checkpoint.read(packaged())
+    EncoderClassifier(saved.model(CLASSES), Words(saved.tokenizer, saved.limit), 512).save(folder / "model")
+    component = MiniLM(engines=get_args(Exported) if engines is None else engines)
+    made = bundle.write(
+        folder / "bundle",
+        model=folder / "model",
+        classes=CLASSES,
+        backbone={"use": "minilm"},
+        recipe='name = "benchmark"\n',
+        card="# Benchmark\n",
+        sample_texts=[SENTENCE],
+        about={"run": "benchmark"},
+        export=component.export if component.engines else None,
+        engines=component.engines,
+    )
+    _let_through(made, {record.judged(engine): 0.0 for engine in component.engines})
+    return made
+
+
+def _let_through(made: Any, numbers: Mapping[str, float]) -> None:
+    """Write the promotion record that an endpoint asks for, which says that nobody has judged this model."""
+    why = record.Override("its head is untrained; what it costs is measured", "python -m benchmarks", "now")
+    record.write(
+        made.folder,
+        record.Record(
+            bundle=made.hash, run="benchmark", recipe="", tests=[], data="", rows=0, metrics={}, champion=None,
+            verdicts=(Verdict("none", "failed", "nobody has judged this model", numbers),), promoted=False,
+            sentence="Not promoted: nobody has judged this model.", by=why.by, at=why.at, ftkit="", override=why,
+        ),
+    )  # fmt: skip
