@@ -13,7 +13,7 @@ CLASSES = ("negative", "positive")
 SENTENCE = "The strings sound bright and hold their tune, but the box came late and its corner was bent."
 
 
-def make(folder: Path, engines: tuple[str, ...] | None = None) -> Any:
+def make(folder: Path, engines: tuple[Any, ...] | None = None) -> Any:
     """A bundle with these engines beside torch's, or with all that there are; free to be deployed on any of them."""
     from ftkit_quickstart.minilm import MiniLM, packaged
 

@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -91,12 +91,13 @@ def _by_threads(url: str, headers: Mapping[str, str], bodies: Sequence[str], cli
 
     def client() -> None:
         try:
-            call = _calls(url, headers)
-            next(call)
+            caller = Caller(url, headers)
             while time.perf_counter() < ends:
                 with lock:
                     body = next(drawn)
-                spent.append(call.send(body))
+                called = time.perf_counter()
+                caller.ask(body)
+                spent.append(time.perf_counter() - called)
         except Exception as error:  # told to whoever started the threads
             failures.append(error)
 
@@ -119,25 +120,25 @@ def percentiles(seconds: Sequence[float]) -> Numbers:
 
 
 def once(url: str, headers: Mapping[str, str], text: str) -> object:
-    """The answer to one request. Raises: OSError, RuntimeError."""
-    call = _calls(url, {"Content-Type": "application/json", **headers}, answers := [])
-    next(call)
-    call.send(json.dumps({"data": [{"text": text}]}))
-    return answers[0]
+    """The answer to one request. Raises: OSError; RuntimeError."""
+    caller = Caller(url, {"Content-Type": "application/json", **headers})
+    return json.loads(caller.ask(json.dumps({"data": [{"text": text}]})))
 
 
-def _calls(url: str, headers: Mapping[str, str], answers: list[object] | None = None) -> Iterator[float]:
-    """A client with a connection of its own: is sent bodies, and gives the seconds that each answer took."""
-    address = urlsplit(url)
-    connection = http.client.HTTPConnection(address.netloc, timeout=PATIENCE)
-    body = yield 0.0
-    while True:
-        begun = time.perf_counter()
-        connection.request("POST", address.path, body, dict(headers))
-        answer = connection.getresponse()
+class Caller:
+    """A client with a connection of its own, which stays open where the server lets it."""
+
+    def __init__(self, url: str, headers: Mapping[str, str]) -> None:
+        address = urlsplit(url)
+        self._path = address.path
+        self._headers = dict(headers)
+        self._connection = http.client.HTTPConnection(address.netloc, timeout=PATIENCE)
+
+    def ask(self, body: str) -> bytes:
+        """The body of an answer. Raises: OSError; RuntimeError when the request is refused."""
+        self._connection.request("POST", self._path, body, self._headers)
+        answer = self._connection.getresponse()
         said = answer.read()
         if answer.status != 200:
             raise RuntimeError(f"status {answer.status}: {said[:300]!r}")
-        if answers is not None:
-            answers.append(json.loads(said))
-        body = yield time.perf_counter() - begun
+        return said

@@ -72,9 +72,9 @@ class Results:
         """One object per contender, and beside them what it all was measured on and asked for."""
         if path is None:
             return
-        about = machine.described()
-        versions = {**about.pop("versions"), **_versions(BESIDE)}
-        said = {
+        about: dict[str, Any] = machine.described()
+        versions: dict[str, str] = {**about.pop("versions"), **_versions(BESIDE)}
+        said: dict[str, Any] = {
             **self.contenders,
             "benchmark": self.benchmark,
             "settings": dict(self.settings),

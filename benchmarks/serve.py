@@ -70,13 +70,12 @@ def main(arguments: Sequence[str]) -> None:
         except servers.Unavailable as why:
             found.notes.append(str(why))
         ways["pipeline"] = serving(partial(servers.pipeline, model, first))
-        ways["ftkit"] = serving(partial(servers.ftkit, bundle, None, first))
-        for engine in made["engines"]:
-            ways[f"ftkit_{name(engine)}"] = serving(partial(servers.ftkit, bundle, engine, first))
-            ways[f"limit_{name(engine)}"] = looping(engine)
         default = servers.default_engine()
-        if default in made["engines"]:  # it is measured once, as `ftkit`
-            del ways[f"ftkit_{name(default)}"]
+        ways["ftkit"] = serving(partial(servers.ftkit, bundle, default, first))
+        for engine in made["engines"]:
+            if engine != default:
+                ways[f"ftkit_{name(engine)}"] = serving(partial(servers.ftkit, bundle, engine, first))
+            ways[f"limit_{name(engine)}"] = looping(engine)
         runs = rounds(ways, asked.rounds)
     found.contenders = {each: results.summary(some) for each, some in runs.items()}
     judge(found)

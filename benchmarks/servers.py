@@ -73,15 +73,15 @@ def pipeline(model: Path, text: str) -> Iterator[Live]:
 
 
 @contextmanager
-def ftkit(bundle: Path, engine: str | None, text: str) -> Iterator[Live]:
-    """The local endpoint, rolled out as a run does it, by one of the bundle's engines or by the default."""
+def ftkit(bundle: Path, engine: str, text: str) -> Iterator[Live]:
+    """The local endpoint, rolled out as a run does it, by one of the bundle's engines."""
     from ftkit_local.deployer import LocalDeployer
 
     from ftkit import bundle as opened
     from ftkit.rollout import Rollout, roll_out
 
     begun = time.perf_counter()
-    deployer = LocalDeployer(endpoint=f"benchmark-{time.monotonic_ns()}", **({"engine": engine} if engine else {}))
+    deployer = LocalDeployer(endpoint=f"benchmark-{time.monotonic_ns()}", engine=engine)
     try:
         endpoint = roll_out(deployer, opened.verify(bundle), "v1", Rollout(bake=0, poll=0.02), lambda _: None)
         headers = {"Authorization": f"Bearer {endpoint.key}"}
@@ -145,7 +145,8 @@ def raw(bundle: str, engine: str, texts: str, seconds: float, begun: float) -> N
 
 def _looped(call: Callable[[Sequence[str]], object], texts: Sequence[str], size: int, seconds: float) -> list[float]:
     """The seconds of every call with so many texts."""
-    drawn, spent = itertools.cycle(texts), []
+    drawn = itertools.cycle(texts)
+    spent: list[float] = []
     ends = time.perf_counter() + seconds
     while time.perf_counter() < ends or not spent:
         given = list(itertools.islice(drawn, size))
@@ -187,4 +188,4 @@ def _answers(process: subprocess.Popen[bytes], log: Path, ends: float, text: str
         except ConnectionError:
             pass
         time.sleep(0.02)
-    raise RuntimeError(f"{process.args} did not answer:\n{log.read_text(errors='replace')[-2000:]}")
+    raise RuntimeError(f"{process.args!r} did not answer:\n{log.read_text(errors='replace')[-2000:]}")

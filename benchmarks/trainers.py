@@ -72,6 +72,7 @@ def tuned(seed: int, **task: Any) -> Numbers:
 
 def by_ftkit(seed: int, options: dict[str, Any] | None = None, **task: Any) -> Numbers:
     """`fit` of the backbone, and its model saved, as a trial does."""
+    import numpy as np
     import torch
     import transformers
 
@@ -79,7 +80,7 @@ def by_ftkit(seed: int, options: dict[str, Any] | None = None, **task: Any) -> N
 
     job = Task(**task)
     _quiet(transformers)
-    assert transformers.AutoModelForSequenceClassification
+    _ = transformers.AutoModelForSequenceClassification  # loaded when first named
     steps = _steps(training)
     spent: list[float] = []
     found: list[dict[str, float]] = []
@@ -88,7 +89,7 @@ def by_ftkit(seed: int, options: dict[str, Any] | None = None, **task: Any) -> N
 
         def report(_epoch: int, probabilities: Any, **numbers: float) -> bool:
             spent.append(len(data.train) / numbers["rows_per_second"])
-            found.append(metrics.scores(probabilities, data.valid.labels))
+            found.append(metrics.scores(probabilities, np.asarray(data.valid.labels)))
             return found[-1]["roc_auc"] >= max(each["roc_auc"] for each in found)
 
         begun = time.perf_counter()
@@ -205,7 +206,7 @@ def _steps(training: Any) -> list[None]:
     """A list that gets longer with every step of the loop's learner."""
     found: list[None] = []
 
-    class Counting(training.Learner):  # type: ignore[misc, name-defined]
+    class Counting(training.Learner):
         def update(self, *given: Any, **named: Any) -> Any:
             found.append(None)
             return super().update(*given, **named)
