@@ -60,7 +60,7 @@ def main(arguments: Sequence[str]) -> None:
     with tempfile.TemporaryDirectory() as home:
         os.environ["FTKIT_HOME"] = home
         for each in commands.values():
-            given(each)  # what the first call compiles or reads from the disk is not the command's
+            given(each)  # what the first call compiles and reads from the disk is not the command's
         runs = rounds({name: lambda _, each=each: given(each) for name, each in commands.items()}, asked.repeats)  # type: ignore[misc]
     section = {"use": "toy-reviews", "rows": asked.rows} if asked.data is None else rows.section(asked.data, asked.rows)
     nothing = rounds({"run": lambda _: nothing_learned(section, asked.trials)}, asked.rounds)["run"]
@@ -82,8 +82,9 @@ def main(arguments: Sequence[str]) -> None:
 
 def given(command: Sequence[str]) -> Numbers:
     """Milliseconds that a command took, by the clock and of the processor."""
+    keeping = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, check=True)
+    subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, env=keeping, check=True)
     seconds, after = time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_CHILDREN)
     spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return {"p50_ms": seconds * 1e3, "cpu_ms": spent * 1e3}

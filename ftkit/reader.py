@@ -239,7 +239,7 @@ class Reader:
             component = self._find(key, "search_spaces", use, "use")
             if component is None:
                 return None
-            own = {each.name for each in options.options(component)}
+            own = options.names(component)
             space = self._build(key, component, {name: values.pop(name) for name in list(values) if name in own})
             if space is None:
                 return None
@@ -301,7 +301,7 @@ class Reader:
             self._wrong(key, f"`{use_key}` is missing: it names the {kind_noun(kind)}", f"One of: {names}.")
             return None
         component = self._find(key, kind, use, use_key)
-        own = {each.name for each in options.options(component)} if component else set()
+        own = options.names(component) if component else set()
         for name in [name for name, value in values.items() if isinstance(value, dict) and name not in own]:
             if name == use:
                 table = values.pop(name)
