@@ -63,7 +63,7 @@ def main(arguments: Sequence[str]) -> None:
             given(each)  # what the first call compiles and reads from the disk is not the command's
         runs = rounds({name: lambda _, each=each: given(each) for name, each in commands.items()}, asked.repeats)  # type: ignore[misc]
     section = {"use": "toy-reviews", "rows": asked.rows} if asked.data is None else rows.section(asked.data, asked.rows)
-    nothing = rounds({"run": lambda _: nothing_learned(section, asked.trials)}, asked.rounds)["run"]
+    nothing = rounds({"run": lambda _: nothing_learned(section, asked.trials)}, max(1, asked.rounds))["run"]
     found.contenders = {name: results.summary(some) for name, some in runs.items()}
     base = found.contenders["python"]
     for name, most in (("ftkit_help", 8), ("ftkit_check", 25), ("ftkit_plan", None)):

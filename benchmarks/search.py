@@ -40,7 +40,7 @@ def main(arguments: Sequence[str]) -> None:
     parser = command.parser("search", __doc__, 500, "rows of the data set, validation rows included")
     parser.add_argument("--trials", type=int, default=20)
     parser.add_argument("--epochs", type=int, default=4)
-    parser.add_argument("--length", type=int, default=48, help="tokens of a text that are read")
+    parser.add_argument("--length", type=int, default=32, help="tokens of a text that are read")
     parser.add_argument("--metric", default="macro_f1", help="what trials are judged by")
     parser.add_argument("--rounds", type=int, default=1)
     asked = parser.parse_args(arguments)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import http.server
 import json
+import shutil
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from benchmarks import results
+from benchmarks import load, results
 from benchmarks.__main__ import NAMES
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -57,3 +61,43 @@ def test_a_bar_is_missed_by_what_is_no_number() -> None:
     assert results.Bar("speed", "ftkit", 15.0, least=15).met
     assert not results.Bar("speed", "ftkit", 14.9, least=15).met
     assert not results.Bar("speed", "ftkit", float("nan"), most=15).met
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    """A server that takes a text and refuses another."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+        def do_POST(self) -> None:
+            (row,) = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["data"]
+            allowed = self.headers["Authorization"] == "Bearer key" and row["text"] == "Größe\n"
+            self.send_response(200 if allowed else 503)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"[]")
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/score"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("program", ["wrk", None])
+def test_every_load_generator_sends_whole_texts_and_fails_when_one_is_refused(
+    url: str, program: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if program and not shutil.which(program):
+        pytest.skip("wrk is not installed")
+    monkeypatch.setattr(load.shutil, "which", lambda _: program)
+    found = load.ask(url, {"Authorization": "Bearer key"}, ["Größe\n"], clients=2, seconds=0.2)
+    assert found["requests_per_s"] > 0
+    assert 0 < found["p50_ms"] <= found["p95_ms"] <= found["p99_ms"]
+    with pytest.raises(RuntimeError, match="not every request was answered"):
+        load.ask(url, {"Authorization": "Bearer key"}, ["Größe\n", "refused"], clients=2, seconds=0.2)
