@@ -14,27 +14,33 @@ import logging
 import os
 import shutil
 import sys
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftkit import machine
 from ftkit.encoders import temperature as temperatures
-from ftkit.encoders.batches import evaluation_batches, padded
+from ftkit.encoders.batches import padded
 from ftkit.encoders.classifier import softmax
+from ftkit.encoders.portions import portions, together
 from ftkit.encoders.tokens import Words
 from ftkit.errors import BundleError, CheckpointError, PluginError, StageError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from ftkit.contracts import Probabilities
 
 FOLDER = "engines"
 FILE = "model.onnx"
 EXPORTING = ("onnx", "onnxscript", "onnxruntime")
 ANSWERING = ("onnxruntime",)
-BATCH = 8
-"""Texts computed at once: more made no processor faster, and took more memory."""
+BUDGET = 256
+"""Tokens computed at once, padding included: more made no processor faster, and took more memory."""
 INPUTS = ("input_ids", "attention_mask")
 TOLERANCE = 1e-3
 """How far a fresh export may be from the network it was made of, in a logit: far above rounding, far below a mistake."""
@@ -83,12 +89,28 @@ def export(folder: Path, engines: Sequence[str]) -> None:
 
 
 class ExportedClassifier:
-    """A model that answers through ONNX Runtime. Threads may share it: nothing in it changes while it answers."""
+    """A model that answers through ONNX Runtime. Threads may share it.
+
+    A call that is alone is spread over all threads of the session `wide`. Calls that go on side by side have a thread each, by the
+    session `narrow`: none then waits for another between two products, and each keeps to its own core's cache.
+    """
 
     def __init__(
-        self, session: Any, folder: Path, words: Words, length: int, classes: tuple[str, ...], temperature: float
+        self,
+        wide: Any,
+        narrow: Any,
+        calls: int,
+        folder: Path,
+        words: Words,
+        length: int,
+        classes: tuple[str, ...],
+        temperature: float,
     ) -> None:
-        self.session = session
+        self._wide, self._narrow = wide, narrow
+        self._going = 0
+        self._counting = threading.Lock()
+        self.calls = calls
+        """Calls that may go on side by side: one for each thread."""
         self.folder = folder
         self.words = words
         self.length = length
@@ -99,12 +121,46 @@ class ExportedClassifier:
         """Class probabilities, (texts, classes), float64; empty, endless and broken texts are answered too."""
         import numpy as np
 
-        rows = [self.words.row(own, self.length) for own in self.words.own(texts)]
-        logits = np.empty((len(rows), len(self.classes)))
-        for batch in evaluation_batches(list(map(len, rows)), BATCH):
-            given = padded([rows[index] for index in batch], self.words.padding, self.length, self.words.side)
-            logits[batch] = self.session.run(["logits"], dict(zip(INPUTS, given, strict=True)))[0]
-        return softmax(logits, self.temperature)
+        rows = self.read(texts)
+        found = np.empty((len(rows), len(self.classes)))
+        parts = portions(list(map(len, rows)), BUDGET)
+        given = [[rows[index] for index in part] for part in parts]
+        if len(parts) < max(self.calls, 2):
+            computed = iter([self.computed(rows) for rows in given])
+        else:
+            with ThreadPoolExecutor(self.calls) as threads:
+                computed = threads.map(partial(self._run, self._narrow), given)
+        for part, probabilities in zip(parts, computed, strict=True):
+            found[part] = probabilities
+        return found
+
+    def read(self, texts: Sequence[str]) -> list[np.ndarray]:
+        """The ids of each text's tokens."""
+        return [self.words.row(own, self.length) for own in self.words.own(texts)]
+
+    def together(self, lengths: Sequence[int]) -> list[int]:
+        """Rows of like length."""
+        return together(lengths, BUDGET)
+
+    def computed(self, rows: Sequence[np.ndarray]) -> Probabilities:
+        """Class probabilities of tokenised texts, (rows, classes), in one call of the engine."""
+        with self._counting:
+            session = self._narrow if self._going else self._wide
+            self._going += 1
+        try:
+            return self._run(session, rows)
+        finally:
+            with self._counting:
+                self._going -= 1
+
+    def _run(self, session: Any, rows: Sequence[np.ndarray]) -> Probabilities:
+        import numpy as np
+
+        if not rows:
+            return np.empty((0, len(self.classes)))
+        given = padded(rows, self.words.padding, self.length, self.words.side, 1)  # any shape is as good as another
+        logits = session.run(["logits"], dict(zip(INPUTS, given, strict=True)))[0]
+        return softmax(logits.astype(np.float64), self.temperature)
 
     def tokens(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text that the model reads, special ones included."""
@@ -138,7 +194,9 @@ def load(folder: Path, engine: str) -> ExportedClassifier:
     names = saved.config.id2label
     classes = tuple(names[index] for index in range(len(names)))
     try:
-        session = _session(path)
+        wide = session = _session(path)
+        if (count := threads()) > 1:
+            session = _session(path, 1)
         inputs = {each.name for each in session.get_inputs()}
         outputs = {each.name: each.shape for each in session.get_outputs()}
     except Exception as error:  # the file's content decides which one
@@ -149,7 +207,8 @@ def load(folder: Path, engine: str) -> ExportedClassifier:
             where=str(path),
             mend=_AGAIN,
         )
-    return ExportedClassifier(session, folder, Words(saved.tokenizer, saved.limit), saved.limit, classes, temperature)
+    words = Words(saved.tokenizer, saved.limit)
+    return ExportedClassifier(wide, session, count, folder, words, saved.limit, classes, temperature)
 
 
 def threads() -> int:
@@ -172,12 +231,13 @@ def unobserved() -> None:
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 
-def _session(path: Path) -> Any:
+def _session(path: Path, count: int = 0) -> Any:
+    """An engine that computes with so many threads; 0 takes all of this process."""
     unobserved()
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads()
+    options.intra_op_num_threads = count or threads()
     options.inter_op_num_threads = 1
     options.enable_mem_pattern = False  # one would be kept for every shape that comes
     options.log_severity_level = 3
