@@ -20,6 +20,7 @@ from ftkit.encoders import Encoder, checkpoint, engines
 from ftkit.encoders.classifier import EncoderClassifier
 from ftkit.encoders.tokens import Words
 from ftkit.errors import BundleError, PluginError, StageError
+from ftkit.serving.engine import Engine
 from ftkit.testing.backbones import CLASSES, ODD_TEXTS, separable, separable_data
 from ftkit.testing.engines import EngineSuite
 
@@ -37,6 +38,23 @@ class TestBertEngines(EngineSuite):
     @pytest.fixture(scope="class")
     def component(self, tiny):
         return TinyBert(checkpoint=str(tiny), epochs=5, batch_size=8, learning_rate=3e-3, engines=BOTH)
+
+    @pytest.mark.parametrize("name", ["native", *BOTH])
+    def test_an_endpoint_answers_a_text_alike_in_whatever_company_it_comes(self, exported, texts, name):
+        """What docs/endpoint.md promises, of every engine."""
+        model = exported.model if name == "native" else exported.engines[name]
+        wanted = np.concatenate([model.probabilities([text]) for text in texts])
+        engine = Engine(model)
+        try:
+            for seed in range(3):
+                order = np.random.default_rng(seed).permutation(len(texts))
+                asked = [order[at : at + 3] for at in range(0, len(order), 3)] + [order]
+                given = [engine.submit([texts[index] for index in each]) for each in asked]
+                for indices, future in zip(asked, given, strict=True):
+                    found = future.result(60).probabilities
+                    np.testing.assert_allclose(found, wanted[indices], atol=1e-5 if name != "onnx-int8" else 1e-3)
+        finally:
+            engine.close()
 
 
 @pytest.fixture(scope="module")
