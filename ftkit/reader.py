@@ -21,7 +21,7 @@ from ftkit.overrides import Document
 from ftkit.places import Key
 from ftkit.plan import Plan
 from ftkit.plugins import BUNDLED, Plugins, kind_noun
-from ftkit.record import NATIVE
+from ftkit.record import AUTO, NATIVE
 from ftkit.rollout import Rollout
 from ftkit.search import POLICIES, Confirm, Search
 from ftkit.space import Choice, Dimension, ends, parse, size
@@ -161,7 +161,7 @@ class Reader:
     def _engine(self, backbone: Any, deploy: Any) -> None:
         """What is to answer must be made: that it is missing would show when everything is trained and tested."""
         wanted = getattr(deploy, "engine", NATIVE)
-        if backbone is None or wanted in (NATIVE, *getattr(backbone, "engines", ())):
+        if backbone is None or wanted in (NATIVE, AUTO, *getattr(backbone, "engines", ())):
             return
         said = f"the backbone {backbone.name!r} is not asked for an engine {wanted!r}"
         can = "Set backbone.engines to make it" if isinstance(backbone, Exporting) else "It has none"

@@ -25,6 +25,8 @@ class Child:
         self.entry = entry
         self.state: Literal["starting", "ready", "failed", "leaving"] = "starting"
         self.reason = "the server process is being started"
+        self.engine = entry.engine
+        """What computes; `auto` until the server has chosen."""
         self.process: asyncio.subprocess.Process | None = None
         self.restarts = 0
         self.requests = 0
@@ -57,6 +59,7 @@ class Child:
             "name": self.entry.name,
             "traffic": self.entry.traffic,
             "bundle_hash": self.entry.bundle_hash,
+            "engine": self.engine,
             "state": self.state,
             "reason": self.reason,
             "restarts": self.restarts,
@@ -91,7 +94,7 @@ class Child:
             said = json.loads((await self.wire.ask("GET", "/readyz", timeout=5)).content)
         except (OSError, ValueError):  # TimeoutError and ConnectionError are OSErrors
             return
-        self.state, self.reason = said["status"], said["reason"]
+        self.state, self.reason, self.engine = said["status"], said["reason"], said.get("engine", "")
 
     async def end(self) -> None:
         """End the process, gently at first."""
