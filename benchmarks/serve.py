@@ -3,11 +3,11 @@
     python -m benchmarks serve [--data PATH] [--rows N] [--seconds S] [--rounds N] [--json FILE]
 
 Each request carries one text. One client asks about texts of some 60 tokens, for the latency; 32 clients ask about texts
-as long as they come in the data, for the throughput. Clients and server share the machine. `limit` is the engine that
-`ftkit` answers by, in a loop without any server; other engines have their names after both. The encoder is
-the quickstart's with an untrained head, which costs the same as a trained one. The contenders take turns, and each starts anew for each
-measurement; its cold start is the time from the command to the first answer, its memory the sum of the peaks of its
-processes. Where wrk is installed it asks, else threads of Python.
+as long as they come in the data, for the throughput. Clients and server share the machine. `ftkit` answers by the engine that
+its endpoint finds to be the fastest here; `limit` is that engine in a loop without any server; `ftkit_NAME` and `limit_NAME`
+are the other engines. The encoder is the quickstart's with an untrained head, which costs the same as a trained one. The
+contenders take turns, and each starts anew for each measurement; its cold start is the time from the command to the first
+answer, its memory the sum of the peaks of its processes. Where wrk is installed it asks, else threads of Python.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from benchmarks.turns import Numbers, measured, rounds
 CLIENTS = 32
 
 COLUMNS = {
+    "engine": "engine",
     "p50_ms": "p50 ms",
     "p95_ms": "p95 ms",
     "p99_ms": "p99 ms",
@@ -50,7 +51,7 @@ def main(arguments: Sequence[str]) -> None:
     asked = parser.parse_args(arguments)
     found = results.Results("serve", command.settings(asked))
     with tempfile.TemporaryDirectory() as folder:
-        os.environ["FTKIT_HOME"] = f"{folder}/home"
+        os.environ |= {"FTKIT_HOME": f"{folder}/home", "FTKIT_CACHE": f"{folder}/cache"}
         data = str(asked.data.resolve()) if asked.data else None
         made = measured("benchmarks.servers:prepare", folder=folder, data=data, count=asked.rows)
         texts = Path(folder) / "texts.json"

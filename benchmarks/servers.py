@@ -96,7 +96,7 @@ def ftkit(bundle: Path, engine: str, text: str) -> Iterator[Live]:
 
 
 def default_engine() -> str:
-    """The engine that the local endpoint answers by when a recipe says nothing."""
+    """What the local endpoint takes for its engine when a recipe says nothing: the name of one, or of a way to choose."""
     from ftkit_local.deployer import LocalDeployer
 
     return LocalDeployer(endpoint="benchmark").engine
