@@ -1,6 +1,6 @@
 """How often promotion tests err: `no-worse-than-champion` and `slices` on simulated models whose merits are known.
 
-    python benchmarks/gate.py [--simulations 400] [--resamples 500] [--metrics accuracy macro_f1 roc_auc log_loss]
+    python -m benchmarks gate [--simulations 400] [--resamples 500] [--metrics accuracy macro_f1 roc_auc log_loss]
 
 First table: how often `no-worse-than-champion` lets a candidate pass that is worse by exactly the margin. It promises 2.5 %.
 
@@ -18,7 +18,6 @@ promises 5 % at most, however many parts there are.
 
 from __future__ import annotations
 
-import argparse
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,6 +31,7 @@ from ftkit_strict.slices import Slices
 from scipy.optimize import brentq
 from scipy.stats import norm
 
+from benchmarks import command
 from ftkit.contracts import Contender, Data, DataReport, Split
 
 CHAMPION = 1.28
@@ -76,14 +76,14 @@ def cases(metrics: list[str], sizes: list[int]) -> Iterator[Case]:
                     yield Case(metric, rows, positive, errors)
 
 
-def main() -> None:
+def main(arguments: Sequence[str]) -> None:
     """Simulate and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command.plain("gate", __doc__)
     parser.add_argument("--simulations", type=int, default=400, help="candidates for each line")
     parser.add_argument("--resamples", type=int, default=500, help="of the first test; its default is 2000")
     parser.add_argument("--metrics", nargs="+", default=["accuracy", "macro_f1", "roc_auc", "log_loss"])
     parser.add_argument("--sizes", type=int, nargs="+", default=[100, 200, 500, 1500], help="numbers of test rows")
-    asked = parser.parse_args()
+    asked = parser.parse_args(arguments)
     print("| metric | rows | positive | errors | worse by the margin: passes | as good: passes |")
     print("|---|---|---|---|---|---|")
     begun = time.perf_counter()
@@ -250,7 +250,3 @@ def wilson(hits: int, tries: int) -> tuple[float, float]:
     centre = (share + z * z / (2 * tries)) / (1 + z * z / tries)
     spread = z * math.sqrt(share * (1 - share) / tries + z * z / (4 * tries**2)) / (1 + z * z / tries)
     return max(0.0, centre - spread), min(1.0, centre + spread)
-
-
-if __name__ == "__main__":
-    main()

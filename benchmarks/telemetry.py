@@ -1,8 +1,8 @@
 """What watching costs a request: one local endpoint that nobody watches, one that sends telemetry, one whose ingestion is dead.
 
-    python benchmarks/telemetry.py [--seconds 4] [--rounds 5] [--clients 1 8]
+    python -m benchmarks telemetry [--seconds 4] [--rounds 5] [--clients 1 8]
 
-The requests are those of benchmarks/serving.py: one text of about 60 tokens, an encoder of the quickstart. All endpoints are up
+Each request carries one text of some 60 tokens, from BBC News; the encoder is the quickstart's. All endpoints are up
 all the time and measured in turn, round by round; ingestion is a process of this machine that takes everything, so that
 what it costs is in the figures, too. Medians over the rounds. CPU is the time that the model's server process used for a
 request, on all its threads: it says what watching costs where neighbours make the other figures noisy. Read the ratios.
@@ -10,23 +10,21 @@ request, on all its threads: it says what watching costs where neighbours make t
 
 from __future__ import annotations
 
-import argparse
 import os
 import socket
 import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from pathlib import Path
 
 import psutil
 from ftkit_local.deployer import LocalDeployer
 from ftkit_local.endpoint.client import ask
-from serving import make_bundle, make_texts, measure, over_http
 
+from benchmarks import bundles, command, load, results, rows
 from ftkit.rollout import Rollout, roll_out
 
 KEY = "00000000-0000-0000-0000-000000000000"
@@ -51,18 +49,19 @@ server.serve_forever()
 """
 
 
-def main() -> None:
+def main(arguments: Sequence[str]) -> None:
     """Measure and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command.plain("telemetry", __doc__)
     parser.add_argument("--seconds", type=float, default=4.0, help="how long to measure each line in each round")
     parser.add_argument("--rounds", type=int, default=5, help="how often to measure each line")
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 8], help="concurrent clients")
-    asked = parser.parse_args()
+    asked = parser.parse_args(arguments)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         os.environ["FTKIT_HOME"] = str(folder / "home")
         os.environ.pop("APPLICATIONINSIGHTS_CONNECTION_STRING", None)
-        bundle, texts = make_bundle(folder), make_texts()
+        bundle = bundles.make(folder, engines=())
+        texts, _ = rows.texts(None, 500, bundle.classifier.tokens)
         live, deployers = {}, {}
         ports = {OFF: None, ON: stack.enter_context(ingestion()), DEAD: unused()}
         for number, (way, port) in enumerate(ports.items()):
@@ -75,20 +74,30 @@ def main() -> None:
         found: dict[tuple[str, int], list[list[float]]] = {(way, c): [] for c in asked.clients for way in live}
         for _ in range(asked.rounds):
             for way, clients in found:
-                call = partial(over_http, live[way].url, live[way].key, texts)
                 before = used(deployers[way])
-                figures = measure(call, clients, asked.seconds)
+                headers = {"Authorization": f"Bearer {live[way].key}"}
+                asking = load.ask(live[way].url, headers, texts, clients, asked.seconds)
                 seconds, requests = (after - first for after, first in zip(used(deployers[way]), before, strict=True))
+                figures = [asking[name] for name in ("requests_per_s", "p50_ms", "p95_ms")]
                 found[way, clients].append([*figures, seconds / requests * 1e3])
-    print(
-        "| clients | way | requests/s | median ms | p95 ms | CPU ms a request | requests/s, × nobody | CPU, × nobody |"
-    )
-    print("|---|---|---|---|---|---|---|---|")
-    for (way, clients), rounds in found.items():
-        rate, median, late, cpu = (statistics.median(each) for each in zip(*rounds, strict=True))
+    titles = [
+        "clients",
+        "way",
+        "requests/s",
+        "median ms",
+        "p95 ms",
+        "CPU ms a request",
+        "requests/s, × nobody",
+        "CPU, × nobody",
+    ]
+    lines = []
+    for (way, clients), some in found.items():
+        rate, median, late, cpu = (statistics.median(each) for each in zip(*some, strict=True))
         bare = [statistics.median(each) for each in zip(*found[OFF, clients], strict=True)]
-        times = f"{rate / bare[0]:.2f} | {cpu / bare[3]:.3f}"
-        print(f"| {clients} | {way} | {rate:.1f} | {median:.1f} | {late:.1f} | {cpu:.2f} | {times} |")
+        figures = [f"{rate:.1f}", f"{median:.1f}", f"{late:.1f}", f"{cpu:.2f}"]
+        lines.append([str(clients), way, *figures, f"{rate / bare[0]:.2f}", f"{cpu / bare[3]:.3f}"])
+    print(results.table(titles, lines))
+    print(f"\nAsked by {load.generator()}.")
 
 
 def used(deployer: LocalDeployer) -> tuple[float, int]:
@@ -113,7 +122,3 @@ def unused() -> int:
     """A port on which nobody listens."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         return int(listening.getsockname()[1])
-
-
-if __name__ == "__main__":
-    main()

@@ -27,7 +27,7 @@ from ftkit import files
 from ftkit import record as records
 from ftkit.contracts import Classifier, Exporting
 from ftkit.errors import BundleError, DeployError
-from ftkit.record import NATIVE, Record
+from ftkit.record import AUTO, NATIVE, Record
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -66,6 +66,12 @@ class Bundle:
         """The engines that can answer beside the native one; no model is loaded to know them."""
         return tuple(self.manifest.get("engines", ()))
 
+    @property
+    def passed(self) -> tuple[str, ...]:
+        """The engines whose answers the promotion tests passed, the native one first: `auto` chooses from these."""
+        record = self.record
+        return (NATIVE, *(engine for engine in self.engines if record is not None and record.passed(engine)))
+
     @cached_property
     def classifier(self) -> Classifier:
         """The model, loaded once. Raises: PluginError when the backbone's plugin is not installed; BundleError."""
@@ -76,8 +82,12 @@ class Bundle:
 
         Raises: PluginError when the backbone's plugin, or what the engine needs, is not installed; BundleError.
         """
+        return self.classifier if engine == NATIVE else self.loaded(engine)
+
+    def loaded(self, engine: str) -> Classifier:
+        """The same, read anew and not kept. Raises: as `classifier_of`."""
         if engine == NATIVE:
-            return self.classifier
+            return self._backbone().load(self.folder / "model")
         self.require(engine)
         backbone = self._backbone()
         if not isinstance(backbone, Exporting):
@@ -217,7 +227,8 @@ def cleared(folder: str | Path, engine: str = NATIVE) -> Bundle:
     Raises: DeployError saying what is missing; BundleError when bundle or record were changed.
     """
     opened = verify(folder)
-    opened.require(engine)
+    if engine != AUTO:
+        opened.require(engine)
     record = opened.record
     if record is None:
         raise DeployError(

@@ -7,7 +7,7 @@ to be imported from here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
@@ -71,6 +71,7 @@ __all__ = [
     "PromotionPreset",
     "PromotionTest",
     "Publishing",
+    "Reading",
     "Refusing",
     "Registry",
     "Report",
@@ -127,6 +128,31 @@ class Counting(Protocol):
 
     def tokens(self, texts: Sequence[str]) -> Sequence[int]:
         """Tokens that `probabilities` reads of each text, special ones included and padding not."""
+        ...
+
+
+@runtime_checkable
+class Reading(Protocol):
+    """A classifier that reads texts and computes in two steps: a server does them side by side. Nothing requires it.
+
+    For any texts, `computed(read(texts))` is `probabilities(texts)` but for rounding, whatever rows are computed together.
+    """
+
+    @property
+    def calls(self) -> int:
+        """Calls of `computed` that may go on at the same time, and are faster so than one after another."""
+        ...
+
+    def read(self, texts: Sequence[str]) -> Sequence[Sized]:
+        """What the model is given of each text; the `len` of one is what it costs, in tokens or what the model counts."""
+        ...
+
+    def together(self, lengths: Sequence[int]) -> Sequence[int]:
+        """Of rows that wait, by their lengths, the indices of those for the next call; the first waits longest and is one."""
+        ...
+
+    def computed(self, rows: Sequence[Any]) -> Probabilities:
+        """Class probabilities of rows that were read, (rows, classes), in one call; more than `calls` at a time only wait."""
         ...
 
 

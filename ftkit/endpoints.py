@@ -7,8 +7,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import filelock
-
 from ftkit import files, options, plugins
 from ftkit.contracts import Deployer
 from ftkit.errors import PluginError, UsageError
@@ -66,6 +64,8 @@ def _read() -> dict[str, dict[str, Any]]:
 
 
 def _change(endpoint: str, section: dict[str, Any] | None) -> None:
+    import filelock
+
     files.home().mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(_path().with_suffix(".lock")):
         notes = _read()

@@ -26,8 +26,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import filelock
-
 from ftkit import files
 from ftkit.contracts import SPLITS, Data, DataReport, Emit, Split, Trial
 from ftkit.errors import LedgerError, UsageError
@@ -187,6 +185,8 @@ class Ledger:
     @contextmanager
     def held(self) -> Iterator[None]:
         """Hold the run for this process. Raises: LedgerError when another process carries it out."""
+        import filelock
+
         lock = filelock.FileLock(self.folder / ".lock")
         try:
             lock.acquire(timeout=0)

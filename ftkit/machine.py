@@ -25,6 +25,11 @@ def described() -> dict[str, Any]:
     }
 
 
+def hardware() -> dict[str, Any]:
+    """What computes here: results do not depend on it, how long they take does."""
+    return {"processor": _processor(), "cores": cores(), "gpus": _gpus()}
+
+
 def cores() -> int:
     """Cores that this process may use."""
     try:

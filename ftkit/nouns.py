@@ -189,6 +189,8 @@ class Deployment:
     """Share of the endpoint's requests, in percent."""
     state: str
     bundle_hash: str = ""
+    engine: str = ""
+    """What computes its answers, where that is known."""
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from ftkit.overrides import Document
 from ftkit.places import Key
 from ftkit.plan import Plan
 from ftkit.plugins import BUNDLED, Plugins, kind_noun
-from ftkit.record import NATIVE
+from ftkit.record import AUTO, NATIVE
 from ftkit.rollout import Rollout
 from ftkit.search import POLICIES, Confirm, Search
 from ftkit.space import Choice, Dimension, ends, parse, size
@@ -161,7 +161,7 @@ class Reader:
     def _engine(self, backbone: Any, deploy: Any) -> None:
         """What is to answer must be made: that it is missing would show when everything is trained and tested."""
         wanted = getattr(deploy, "engine", NATIVE)
-        if backbone is None or wanted in (NATIVE, *getattr(backbone, "engines", ())):
+        if backbone is None or wanted in (NATIVE, AUTO, *getattr(backbone, "engines", ())):
             return
         said = f"the backbone {backbone.name!r} is not asked for an engine {wanted!r}"
         can = "Set backbone.engines to make it" if isinstance(backbone, Exporting) else "It has none"
@@ -239,7 +239,7 @@ class Reader:
             component = self._find(key, "search_spaces", use, "use")
             if component is None:
                 return None
-            own = {each.name for each in options.options(component)}
+            own = options.names(component)
             space = self._build(key, component, {name: values.pop(name) for name in list(values) if name in own})
             if space is None:
                 return None
@@ -301,7 +301,7 @@ class Reader:
             self._wrong(key, f"`{use_key}` is missing: it names the {kind_noun(kind)}", f"One of: {names}.")
             return None
         component = self._find(key, kind, use, use_key)
-        own = {each.name for each in options.options(component)} if component else set()
+        own = options.names(component) if component else set()
         for name in [name for name, value in values.items() if isinstance(value, dict) and name not in own]:
             if name == use:
                 table = values.pop(name)

@@ -32,6 +32,8 @@ KEY = "FTKIT_RECORD_KEY"
 """Environment variable with a secret that signs records, and that they must then be signed with."""
 NATIVE = "native"
 """The engine that every bundle has: the model as its backbone loads it."""
+AUTO = "auto"
+"""In place of an engine: whichever is the fastest, on the machine that serves, of those that the tests passed."""
 BY = "FTKIT_USER"
 """Environment variable that says who acts, where the account's name says too little."""
 
@@ -93,11 +95,15 @@ class Record:
         One beside the native one answers otherwise, if only by a little: a test must have judged its answers and found
         them good, or a person let the bundle through who could read that it did not.
         """
-        if engine == NATIVE:
+        if engine in (NATIVE, AUTO):
             return self.passing
-        key = judged(engine)
-        found = [each.numbers[key] for each in self.verdicts if key in each.numbers]
+        found = self._judgements(engine)
         return self.passing and bool(found) and (all(found) or self.override is not None)
+
+    def passed(self, engine: str) -> bool:
+        """Whether tests have judged the engine's answers and found them good; an override does not make them so."""
+        found = self._judgements(engine)
+        return engine == NATIVE or (self.passing and bool(found) and all(found))
 
     @property
     def digest(self) -> str:
@@ -111,6 +117,10 @@ class Record:
         if secret := os.environ.get(KEY):
             table["signature"] = _signature(secret, self.digest)
         return _canonical(table)
+
+    def _judgements(self, engine: str) -> list[float]:
+        key = judged(engine)
+        return [each.numbers[key] for each in self.verdicts if key in each.numbers]
 
     def overridden(self, reason: str, by: str, at: str) -> Record:
         """The same record with a person's decision in it."""

@@ -36,9 +36,9 @@ def status(name: str | None, all_: bool, json_: bool) -> None:
         terminal.write("No endpoint is up: `ftkit run RECIPE` with a [deploy] section makes one.")
     for index, each in enumerate(() if json_ else found):
         terminal.write(("\n" if index else "") + f"{each.name} at {each.url or 'no address yet'}")
-        rows = [(one.name, f"{one.traffic} %", one.state, one.bundle_hash[:12]) for one in each.deployments]
+        rows = [(one.name, f"{one.traffic} %", one.state, one.bundle_hash[:12], one.engine) for one in each.deployments]
         if rows:
-            terminal.table(("deployment", "traffic", "state", "bundle"), rows)
+            terminal.table(("deployment", "traffic", "state", "bundle", "engine"), rows)
         else:
             terminal.write("nothing is deployed")
         if line := _curl(each):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ftkit import report, standing, words
+from ftkit import standing, words
 from ftkit.commands import as_json, completer, print_json, run_names
 from ftkit.display import terminal
 
@@ -41,6 +41,8 @@ def runs(name: str | None, json_: bool) -> None:
 
 
 def _described(ledger: Ledger) -> dict[str, Any]:
+    from ftkit import report
+
     trials, metric = ledger.trials(), standing.metric(ledger)
     selected = ledger.fact("selected") or {}
     best = next((each for each in trials if each.number == selected.get("number")), None)

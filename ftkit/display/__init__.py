@@ -7,10 +7,12 @@ import sys
 import threading
 import weakref
 from types import TracebackType
-from typing import IO, Protocol
+from typing import IO, TYPE_CHECKING, Protocol
 
 from ftkit.display import terminal
-from ftkit.events import Event, RunFinished
+
+if TYPE_CHECKING:
+    from ftkit.events import Event
 
 
 class Display(Protocol):
@@ -31,6 +33,8 @@ class Printer:
         weakref.finalize(self, _close, display)
 
     def __call__(self, event: Event) -> None:
+        from ftkit.events import RunFinished
+
         with self._lock:
             if self._display is None:
                 return

@@ -45,7 +45,9 @@ def pad(rows: Sequence[np.ndarray], padding: int, limit: int, side: str = "right
     return torch.from_numpy(ids), torch.from_numpy(mask)
 
 
-def padded(rows: Sequence[np.ndarray], padding: int, limit: int, side: str = "right") -> tuple[np.ndarray, np.ndarray]:
+def padded(
+    rows: Sequence[np.ndarray], padding: int, limit: int, side: str = "right", multiple: int = ROUND
+) -> tuple[np.ndarray, np.ndarray]:
     """Token ids and attention mask, (rows, length), the length rounded up but never beyond the model's limit.
 
     A single row stays as it is: a request that comes alone is waited for, and its kernels are quickly built.
@@ -53,7 +55,7 @@ def padded(rows: Sequence[np.ndarray], padding: int, limit: int, side: str = "ri
     import numpy as np
 
     longest = max(map(len, rows), default=1)
-    length = longest if len(rows) == 1 else max(longest, min(-(-longest // ROUND) * ROUND, limit))
+    length = longest if len(rows) == 1 else max(longest, min(-(-longest // multiple) * multiple, limit))
     ids = np.full((len(rows), length), padding, dtype=np.int64)
     mask = np.zeros((len(rows), length), dtype=np.int64)
     for index, row in enumerate(rows):

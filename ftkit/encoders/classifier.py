@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ftkit.encoders import temperature as temperatures
 from ftkit.encoders.batches import evaluation_batches, pad
+from ftkit.encoders.portions import WASTE, portions, together
 from ftkit.encoders.tokens import Words
 from ftkit.errors import BundleError, CheckpointError
 
@@ -17,8 +18,10 @@ if TYPE_CHECKING:
 
     from ftkit.contracts import Probabilities
 
-BATCH = 32
-"""Texts computed at once: more does not make a CPU faster."""
+BUDGET = 512
+"""Tokens computed at once, padding included: more make a processor slower."""
+DEVICE_BUDGET = 16 * 1024
+"""The same for an accelerator, which is idle unless it has much to do."""
 
 
 class EncoderClassifier:
@@ -34,9 +37,35 @@ class EncoderClassifier:
 
     def probabilities(self, texts: Sequence[str]) -> Probabilities:
         """Class probabilities, (texts, classes), float64; empty, endless and broken texts are answered too."""
-        rows = [self.words.row(own, self.length) for own in self.words.own(texts)]
-        found = logits(self.model, rows, self.words, self.length, len(self.classes), BATCH)
+        import numpy as np
+
+        rows = self.read(texts)
+        found = np.empty((len(rows), len(self.classes)))
+        for portion in portions(list(map(len, rows)), self._budget):
+            found[portion] = self.computed([rows[index] for index in portion])
+        return found
+
+    @property
+    def calls(self) -> int:
+        """One at a time: torch spreads a call over all threads that it has."""
+        return 1
+
+    def read(self, texts: Sequence[str]) -> list[np.ndarray]:
+        """The ids of each text's tokens."""
+        return [self.words.row(own, self.length) for own in self.words.own(texts)]
+
+    def together(self, lengths: Sequence[int]) -> list[int]:
+        """Rows of like length; an accelerator takes what there is."""
+        return together(lengths, self._budget, WASTE if self._budget == BUDGET else 1.0)
+
+    def computed(self, rows: Sequence[np.ndarray]) -> Probabilities:
+        """Class probabilities of tokenised texts, (rows, classes), in one call of the model."""
+        found = logits(self.model, rows, self.words, self.length, len(self.classes), max(len(rows), 1))
         return softmax(found, self.temperature)
+
+    @property
+    def _budget(self) -> int:
+        return BUDGET if self.model.device.type == "cpu" else DEVICE_BUDGET
 
     def tokens(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text that the model reads, special ones included."""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ftkit.contracts import Classifier, Data, Report
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
-Exported = Literal["onnx", "onnx-int8"]
+Exported = Literal["onnx", "onnx-int8", "openvino"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +67,7 @@ class Encoder:
     precision: Precision = "auto"
     """Number format of training's matrix products; `auto` is bf16 where the processor has units for it, else fp32."""
     engines: tuple[Exported, ...] = ()
-    """Forms of the model for ONNX Runtime to put into the bundle beside torch's: single precision, 8-bit integers."""
+    """Forms of the model to put into the bundle beside torch's: for ONNX Runtime in single precision or 8-bit integers, for OpenVINO."""
 
     def __post_init__(self) -> None:
         for field in ("epochs", "batch_size", "accumulation", "evaluation_batch_size"):
@@ -124,7 +124,7 @@ class Encoder:
         if self.engines:
             from ftkit.encoders import engines
 
-            engines.require(engines.EXPORTING)
+            engines.require_all(self.engines)
 
     def export(self, folder: Path) -> None:
         """Add the engines asked for to what `save` wrote. Raises: PluginError, BundleError, StageError."""

@@ -1,6 +1,6 @@
-"""Fine-tuned encoders in ONNX Runtime, in single precision or 8-bit integers: exported into the bundle, and answering.
+"""Fine-tuned encoders in other forms: exported into the bundle, and opened to answer.
 
-    model/engines/onnx/model.onnx        the network in single precision
+    model/engines/onnx/model.onnx        the network in single precision, for the engines `onnx` and `openvino`
     model/engines/onnx-int8/model.onnx   its matrix products in 8 bits, see `quantise`
 
 Everything else an engine needs is the model's own: tokenizer, class names, temperature.
@@ -11,38 +11,44 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import logging
-import os
-import shutil
-import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ftkit import machine
+from ftkit.encoders import runtimes
 from ftkit.encoders import temperature as temperatures
-from ftkit.encoders.batches import evaluation_batches, padded
-from ftkit.encoders.classifier import softmax
+from ftkit.encoders.exported import ExportedClassifier
+from ftkit.encoders.runtimes import INPUTS, Network
 from ftkit.encoders.tokens import Words
 from ftkit.errors import BundleError, CheckpointError, PluginError, StageError
 
-if TYPE_CHECKING:
-    from ftkit.contracts import Probabilities
-
-FOLDER = "engines"
-FILE = "model.onnx"
 EXPORTING = ("onnx", "onnxscript", "onnxruntime")
-ANSWERING = ("onnxruntime",)
-BATCH = 8
-"""Texts computed at once: more made no processor faster, and took more memory."""
-INPUTS = ("input_ids", "attention_mask")
 TOLERANCE = 1e-3
 """How far a fresh export may be from the network it was made of, in a logit: far above rounding, far below a mistake."""
 
 _AGAIN = "Fetch the bundle again from the registry, or run the recipe again."
 
 
-def require(packages: Sequence[str]) -> None:
+@dataclass(frozen=True)
+class Form:
+    """What an engine's network lies in, and what opens it."""
+
+    file: str
+    """In the folder of the model."""
+    package: str
+    open: Callable[[Path, bool], Network]
+
+
+FORMS: Mapping[str, Form] = {
+    "onnx": Form("engines/onnx/model.onnx", "onnxruntime", runtimes.onnx_runtime),
+    "onnx-int8": Form("engines/onnx-int8/model.onnx", "onnxruntime", runtimes.onnx_runtime),
+    "openvino": Form("engines/onnx/model.onnx", "openvino", runtimes.openvino),
+}
+
+
+def require(packages: Iterable[str]) -> None:
     """Raises: PluginError naming the packages that are not installed, and the extra that brings them."""
     if missing := [name for name in packages if importlib.util.find_spec(name) is None]:
         raise PluginError(
@@ -52,82 +58,55 @@ def require(packages: Sequence[str]) -> None:
         )
 
 
+def require_all(engines: Sequence[str]) -> None:
+    """Raises: PluginError unless all is installed that makes these engines, and that answers by them."""
+    require(dict.fromkeys((*EXPORTING, *(FORMS[engine].package for engine in engines))))
+
+
 def export(folder: Path, engines: Sequence[str]) -> None:
     """Write these engines into the folder of a saved model.
 
     Raises: PluginError without the packages; BundleError when the model cannot be read; StageError when its network cannot be
     exported.
     """
-    require(EXPORTING)
-    unobserved()
+    require_all(engines)
+    runtimes.unobserved()
     import onnx
 
     from ftkit.encoders.quantise import quantise
 
     model = _network(folder)
     found = _onnx(model)
-    for engine in engines:
+    for file in dict.fromkeys(FORMS[engine].file for engine in engines):
         made = found
-        if engine == "onnx-int8":
+        if file == FORMS["onnx-int8"].file:
             made = onnx.ModelProto()
             made.CopyFrom(found)
             quantise(made)
-        path = folder / FOLDER / engine / FILE
+        path = folder / file
         path.parent.mkdir(parents=True)
         try:
             onnx.save(made, path)
         except ValueError as error:  # what protobuf says of more than 2 GiB
             raise _failed(error) from error
-    if "onnx" in engines:
-        _compare(model, folder / FOLDER / "onnx" / FILE)
-
-
-class ExportedClassifier:
-    """A model that answers through ONNX Runtime. Threads may share it: nothing in it changes while it answers."""
-
-    def __init__(
-        self, session: Any, folder: Path, words: Words, length: int, classes: tuple[str, ...], temperature: float
-    ) -> None:
-        self.session = session
-        self.folder = folder
-        self.words = words
-        self.length = length
-        self.classes = classes
-        self.temperature = temperature
-
-    def probabilities(self, texts: Sequence[str]) -> Probabilities:
-        """Class probabilities, (texts, classes), float64; empty, endless and broken texts are answered too."""
-        import numpy as np
-
-        rows = [self.words.row(own, self.length) for own in self.words.own(texts)]
-        logits = np.empty((len(rows), len(self.classes)))
-        for batch in evaluation_batches(list(map(len, rows)), BATCH):
-            given = padded([rows[index] for index in batch], self.words.padding, self.length, self.words.side)
-            logits[batch] = self.session.run(["logits"], dict(zip(INPUTS, given, strict=True)))[0]
-        return softmax(logits, self.temperature)
-
-    def tokens(self, texts: Sequence[str]) -> list[int]:
-        """Tokens of each text that the model reads, special ones included."""
-        return self.words.lengths(texts, self.length)
-
-    def save(self, folder: Path) -> None:
-        """Write the whole model it belongs to, its engines included. Raises: OSError."""
-        shutil.copytree(self.folder, folder, dirs_exist_ok=True)
+    if (folder / FORMS["onnx"].file).exists():
+        _compare(model, folder / FORMS["onnx"].file)
 
 
 def load(folder: Path, engine: str) -> ExportedClassifier:
     """An engine of a saved model; the network itself stays on the disk. Raises: BundleError; PluginError."""
-    require(ANSWERING)
     from ftkit.encoders import checkpoint
 
-    path = folder / FOLDER / engine / FILE
-    if not path.is_file():
-        there = sorted(each.parent.name for each in (folder / FOLDER).glob(f"*/{FILE}"))
+    form = FORMS.get(engine)
+    if form is None or not (folder / form.file).is_file():
+        there = [name for name, each in FORMS.items() if (folder / each.file).is_file()]
         raise BundleError(
             f"the model has no engine {engine!r}",
             where=str(folder),
             mend=f"It has: {', '.join(['native', *there])}. Others come with backbone.engines in the recipe.",
         )
+    require([form.package])
+    path = folder / form.file
     try:
         saved = checkpoint.read(folder)
         temperature = temperatures.load(folder)
@@ -138,52 +117,19 @@ def load(folder: Path, engine: str) -> ExportedClassifier:
     names = saved.config.id2label
     classes = tuple(names[index] for index in range(len(names)))
     try:
-        session = _session(path)
-        inputs = {each.name for each in session.get_inputs()}
-        outputs = {each.name: each.shape for each in session.get_outputs()}
+        wide = narrow = form.open(path, True)
+        if (count := runtimes.threads()) > 1:
+            narrow = form.open(path, False)
     except Exception as error:  # the file's content decides which one
         raise BundleError(f"the engine cannot be loaded: {_line(error)}", where=str(path), mend=_AGAIN) from error
-    if inputs != set(INPUTS) or outputs.get("logits", [0])[-1] != len(classes):
+    if wide.inputs != set(INPUTS) or wide.classes != len(classes):
         raise BundleError(
-            f"the engine is not of this model: it takes {', '.join(sorted(inputs))} and gives {outputs}",
+            f"the engine is not of this model: it takes {', '.join(sorted(wide.inputs))} and gives {wide.classes} logits",
             where=str(path),
             mend=_AGAIN,
         )
-    return ExportedClassifier(session, folder, Words(saved.tokenizer, saved.limit), saved.limit, classes, temperature)
-
-
-def threads() -> int:
-    """Threads of this process's matrix products: torch's where it is loaded, else those the environment gives."""
-    if "torch" in sys.modules:
-        import torch
-
-        return torch.get_num_threads()
-    given = os.environ.get("OMP_NUM_THREADS", "")
-    if given.isdecimal() and int(given):
-        return int(given)
-    return machine.cores()
-
-
-def unobserved() -> None:
-    """Keep ONNX Runtime from telling its makers of every model it opens, as it does since 1.29 unless asked not to.
-
-    To be called before it is imported; its own `disable_telemetry_events` is too late for what it sends first.
-    """
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-
-
-def _session(path: Path) -> Any:
-    unobserved()
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads()
-    options.inter_op_num_threads = 1
-    options.enable_mem_pattern = False  # one would be kept for every shape that comes
-    options.log_severity_level = 3
-    # A thread that waits for the others gives its core away, as torch's do: see `environment.PATIENT`.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    words = Words(saved.tokenizer, saved.limit)
+    return ExportedClassifier(wide, narrow, count, folder, words, saved.limit, classes, temperature)
 
 
 def _network(folder: Path) -> Any:
@@ -250,13 +196,12 @@ def _compare(model: Any, path: Path) -> None:
     """Raises: StageError when an export answers otherwise than its network, in shapes that the exporter has not seen."""
     import torch
 
-    session = _session(path)
+    network = runtimes.onnx_runtime(path)
     for rows, length in ((1, 5), (3, 41)):
         example = _example(model, rows, length)
         with torch.inference_mode():
             wanted = model(input_ids=example[0], attention_mask=example[1]).logits
-        given = {name: each.numpy() for name, each in zip(INPUTS, example, strict=True)}
-        apart = float((torch.from_numpy(session.run(["logits"], given)[0]) - wanted).abs().max())
+        apart = float((torch.from_numpy(network.run(*(each.numpy() for each in example))) - wanted).abs().max())
         if not apart <= TOLERANCE:
             raise _failed(f"its logits are {apart:.3g} away from the network's")
 

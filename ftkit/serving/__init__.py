@@ -3,7 +3,8 @@
 The local endpoint, a cloud's scoring script and `ftkit predict` all serve through this package.
 
     request.py    the format of requests and answers
-    engine.py     merges requests that wait into one call of the model
+    engine.py     merges requests that wait into calls of the model
+    turns.py      the requests that wait, and whose turn it is
     answering.py  from the bytes of a request to those of its answer, whatever server they come through
     host.py       loads a bundle in the background and says how far it is
     watch.py      tells those who watch a deployment what becomes of its requests

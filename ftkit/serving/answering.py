@@ -59,7 +59,7 @@ def ask(ready: tuple[Engine, Bundle], body: bytes, limits: Limits, note: Note) -
         return Asked(request, bundle, engine.submit(note.texts))
     except Busy as busy:
         waiting = f"{limits.waiting} texts wait for the model already"
-        raise Refusal(503, waiting, mend="Come back after Retry-After seconds.", headers=_LATER) from busy
+        raise Refusal(429, waiting, mend="Come back after Retry-After seconds.", headers=_LATER) from busy
     except Closed as closed:
         raise shutting_down() from closed
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -52,11 +53,13 @@ def application(host: Host) -> FastAPI:
     async def model(_: Request) -> Response:
         bundle = host.ready_engine()[1]
         manifest = {key: value for key, value in bundle.manifest.items() if key != "files"}
-        return json_response({**manifest, "hash": bundle.hash, "engine": host.served_by})
+        measured = {engine: asdict(timing) for engine, timing in host.timings.items()}
+        said = {"engine": host.served_by, **({"engines_measured_ms": measured} if measured else {})}
+        return json_response({**manifest, "hash": bundle.hash, **said})
 
     async def ready(_: Request) -> Response:
         status = host.status
-        body = {"status": status.state, "reason": status.reason}
+        body = {"status": status.state, "reason": status.reason, "engine": host.served_by}
         return json_response(body, 200 if status.state == "ready" else 503)
 
     return interface("ftkit model server", score=score, model=model, ready=ready, lifespan=lifespan)

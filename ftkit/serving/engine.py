@@ -1,25 +1,28 @@
-"""Merges the requests that wait into one call of the model, in a thread of its own.
+"""Merges the requests that wait into calls of the model, in threads of their own.
 
-An idle engine computes a request at once. What arrives while the model is busy goes into its next call together, so
-nobody ever waits for a batch to fill. A request larger than a batch takes turns with the others.
+An idle engine computes a request at once. What arrives while the model is busy goes into its next calls, so nobody ever
+waits for a batch to fill. Whose turn it is goes by arrival; what goes with it, the model says by the lengths of what waits (see
+`ftkit.contracts.Reading`). One thread reads texts while others compute.
 """
 
 from __future__ import annotations
 
-import itertools
 import logging
 import threading
 import time
-from collections import deque
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from ftkit.contracts import Reading
 from ftkit.serving.request import Limits
+from ftkit.serving.turns import Batch, Busy, Closed, Result, Turns
 
 if TYPE_CHECKING:
     from ftkit.contracts import Probabilities
+
+__all__ = ["Busy", "Closed", "Engine", "Model", "Result"]
 
 log = logging.getLogger("ftkit.serving")
 
@@ -30,143 +33,94 @@ class Model(Protocol):
     def probabilities(self, texts: Sequence[str]) -> Probabilities: ...
 
 
-class Busy(Exception):
-    """Too many texts wait already."""
-
-
-class Closed(Exception):
-    """The engine was closed before the request was computed."""
-
-
 @dataclass(frozen=True)
-class Result:
-    """What the model said about one request, and how long it took, in seconds."""
+class Whole:
+    """Any model as one that reads and computes in two steps: a text is read as it is, and all go together."""
 
-    probabilities: Probabilities
-    waited: float
-    computed: float
+    model: Model
+    calls: int = 1
 
+    def read(self, texts: Sequence[str]) -> Sequence[str]:
+        """The texts."""
+        return texts
 
-@dataclass(eq=False)
-class _Job:
-    """One request on its way through: rows up to `taken` have been handed to the model."""
+    def together(self, lengths: Sequence[int]) -> Sequence[int]:
+        """All of them."""
+        return range(len(lengths))
 
-    texts: Sequence[str]
-    future: Future[Result] = field(default_factory=Future)
-    arrived: float = field(default_factory=time.monotonic)
-    begun: float = 0.0
-    taken: int = 0
-    computed: float = 0.0
-    parts: list[Probabilities] = field(default_factory=list)
-
-    @property
-    def left(self) -> int:
-        """Rows that the model has not been given yet."""
-        return len(self.texts) - self.taken
+    def computed(self, rows: Sequence[str]) -> Probabilities:
+        """The model's own answer."""
+        return self.model.probabilities(rows)
 
 
 class Engine:
     """Answers many callers with one model; safe to call from any thread."""
 
     def __init__(self, model: Model, limits: Limits | None = None) -> None:
-        self._model = model
-        self._limits = limits or Limits()
-        self._jobs: deque[_Job] = deque()
-        self._waiting = 0
-        self._changed = threading.Condition()
-        self._closed = False
-        self._thread = threading.Thread(target=self._work, name="ftkit-engine", daemon=True)
-        self._thread.start()
+        self._model: Reading = model if isinstance(model, Reading) else Whole(model)
+        limits = limits or Limits()
+        self._turns = Turns(limits.batch, limits.waiting)
+        tasks = [self._read, *[self._work] * max(self._model.calls, 1)]
+        self._threads = [threading.Thread(target=each, name="ftkit-engine", daemon=True) for each in tasks]
+        for thread in self._threads:
+            thread.start()
 
     def submit(self, texts: Sequence[str]) -> Future[Result]:
-        """Ask for the class probabilities of at least one text. Raises: Busy; Closed."""
-        job = _Job(texts)
-        with self._changed:
-            if self._closed:
-                raise Closed
-            if self._waiting and self._waiting + len(texts) > self._limits.waiting:
-                raise Busy
-            self._jobs.append(job)
-            self._waiting += len(texts)
-            self._changed.notify()
-        return job.future
+        """Ask for the class probabilities of at least one text; returns at once. Raises: Busy; Closed."""
+        return self._turns.add(texts).future
 
     def close(self) -> None:
-        """Finish the call in progress and refuse what still waits."""
-        with self._changed:
-            self._closed = True
-            left, self._jobs = list(self._jobs), deque()
-            self._changed.notify()
-        for job in left:
-            if not job.future.cancel() and not job.future.done():
-                job.future.set_exception(Closed())
-        self._thread.join()
+        """Finish the calls in progress and refuse what still waits."""
+        self._turns.close()
+        for thread in self._threads:
+            thread.join()
+
+    def _read(self) -> None:
+        while taken := self._turns.unread():
+            try:
+                rows = self._rows([text for job, place in taken for text in job.texts[place]])
+            except Exception:
+                log.exception("the texts of %d requests cannot be read together", len(taken))
+                rows = None
+            first = 0
+            for job, place in taken:
+                size = place.stop - place.start
+                try:  # texts of one request that cannot be read must not fail its neighbours
+                    own = self._rows(job.texts[place]) if rows is None else rows[first : first + size]
+                except Exception as error:
+                    job.fail(error)
+                    own = []
+                first += size
+                self._turns.read(job, own)
+
+    def _rows(self, texts: Sequence[str]) -> Sequence[Sized]:
+        rows = self._model.read(texts)
+        if len(rows) != len(texts):
+            raise ValueError(f"the model has read {len(rows)} of {len(texts)} texts")
+        return rows
 
     def _work(self) -> None:
-        while batch := self._next():
+        while batch := self._turns.next(self._model.together):
             try:
                 self._compute(batch)
             except BaseException as error:  # whatever it was, callers must not wait for ever
                 for job, _ in batch:
-                    if not job.future.done():
-                        job.future.set_exception(error)
+                    job.fail(error)
 
-    def _next(self) -> list[tuple[_Job, Sequence[str]]]:
-        """The slices of jobs that go into the next call; nothing when the engine is closed."""
-        with self._changed:
-            while True:
-                while self._jobs:
-                    if batch := self._share():
-                        return batch
-                if self._closed:
-                    return []
-                self._changed.wait()
-
-    def _share(self) -> list[tuple[_Job, Sequence[str]]]:
-        """One batch of rows: every job in turn gets as many as the others, and what is left over goes to the first."""
-        jobs = list(itertools.islice(self._jobs, self._limits.batch))
-        fair = self._limits.batch // len(jobs)
-        spare = self._limits.batch - sum(min(fair, job.left) for job in jobs)
-        batch = []
-        for job in jobs:
-            if job.future.done() or not (job.begun or job.future.set_running_or_notify_cancel()):
-                self._waiting -= job.left  # its caller has left, or an earlier part of it failed
-                job.taken = len(job.texts)
-                continue
-            extra = min(spare, max(0, job.left - fair))
-            spare -= extra
-            rows = job.texts[job.taken : job.taken + fair + extra]
-            job.begun = job.begun or time.monotonic()
-            job.taken += len(rows)
-            self._waiting -= len(rows)
-            batch.append((job, rows))
-        self._jobs = deque(job for job in self._jobs if job.left)
-        return batch
-
-    def _compute(self, batch: list[tuple[_Job, Sequence[str]]]) -> None:
+    def _compute(self, batch: Batch) -> None:
         begun = time.monotonic()
+        jobs = list({id(job): job for job, _ in batch}.values())
         try:
-            probabilities = self._model.probabilities([text for _, rows in batch for text in rows])
+            probabilities = self._model.computed([job.rows[index] for job, index in batch])
+            if len(probabilities) != len(batch):
+                raise ValueError(f"the model has answered {len(probabilities)} of {len(batch)} texts")
         except Exception as error:
-            log.exception("the model failed on a call with %d requests", len(batch))
-            if len(batch) == 1:
-                batch[0][0].future.set_exception(error)
+            log.exception("the model failed on a call with %d requests", len(jobs))
+            if len(jobs) == 1:
+                jobs[0].fail(error)
                 return
-            for alone in batch:  # one request that the model cannot bear must not fail its neighbours
-                if not alone[0].future.done():
-                    self._compute([alone])
+            for alone in jobs:  # one request that the model cannot bear must not fail its neighbours
+                if not alone.future.done():
+                    self._compute([each for each in batch if each[0] is alone])
             return
-        seconds = time.monotonic() - begun
-        first = 0
-        for job, rows in batch:
-            self._deliver(job, probabilities[first : first + len(rows)], seconds)
-            first += len(rows)
-
-    def _deliver(self, job: _Job, part: Probabilities, seconds: float) -> None:
-        import numpy as np
-
-        job.parts.append(part)
-        job.computed += seconds
-        if job.taken == len(job.texts) and not job.future.done():
-            whole = job.parts[0] if len(job.parts) == 1 else np.concatenate(job.parts)
-            job.future.set_result(Result(whole, job.begun - job.arrived, job.computed))
+        self._turns.answered(batch, probabilities, time.monotonic() - begun)

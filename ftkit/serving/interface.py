@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
     from starlette.requests import Request
     from starlette.responses import Response
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 log = logging.getLogger("ftkit.serving")
 
@@ -29,7 +30,8 @@ REFUSALS = {
     400: "The body is not JSON.",
     413: "The request is too large.",
     422: "The request has another form; the answer names the place.",
-    503: "The model is not ready, or too many requests wait; come back after `Retry-After` seconds.",
+    429: "Too many requests wait for the model; come back after `Retry-After` seconds.",
+    503: "The model is not ready, or the server is shutting down; come back after `Retry-After` seconds.",
 }
 
 
@@ -55,6 +57,29 @@ def interface(
 
     from ftkit import __version__
 
+    async def answered(request: Request) -> Response:
+        try:
+            if guard:
+                guard(request)
+            return await score(request)
+        except Refusal as refusal:
+            return json_response(refusal.body, refusal.status, refusal.headers)
+        except Exception as error:
+            log.error("POST /score failed", exc_info=error)
+            return json_response(failure(error, "/score"), 500)
+
+    def directly(rest: "ASGIApp") -> "ASGIApp":
+        """Answer what is asked all the time before it is routed: that would cost more than the answer's way through HTTP."""
+
+        async def asked(scope: "Scope", receive: "Receive", send: "Send") -> None:
+            if scope["type"] == "http" and scope["method"] == "POST" and scope["path"] == "/score":
+                response = await answered(Request(scope, receive))
+                await response(scope, receive, send)
+            else:
+                await rest(scope, receive, send)
+
+        return asked
+
     app = FastAPIOffline(
         title=title,
         version=__version__,
@@ -64,7 +89,9 @@ def interface(
         swagger_ui_parameters={"tryItOutEnabled": True, "persistAuthorization": True},
     )
 
-    def guarded(request: Request) -> None:
+    app.add_middleware(directly)
+
+    async def guarded(request: Request) -> None:
         if guard:
             guard(request)
 
@@ -93,7 +120,7 @@ def interface(
     )
     async def post_score(request: Request) -> Any:
         """One label name per text; with `"scores": true`, the score of every class."""
-        return await score(request)
+        return await answered(request)
 
     @app.get("/model", summary="What is served", tags=["model"], dependencies=keys, response_model=dict[str, Any])
     async def get_model(request: Request) -> Any:

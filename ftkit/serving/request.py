@@ -67,14 +67,20 @@ def whole_text(text: Any) -> Any:
     return text
 
 
-class Row(BaseModel):
+class Message(BaseModel):
+    """The parent of the models below, which are built when first used: commands that serve nothing load this module, too."""
+
+    model_config = ConfigDict(defer_build=True)
+
+
+class Row(Message):
     """One text to classify; further keys are ignored, so that whole records can be sent."""
 
     model_config = ConfigDict(strict=True, extra="ignore")
     text: Annotated[str, BeforeValidator(whole_text)]
 
 
-class ScoreRequest(BaseModel):
+class ScoreRequest(Message):
     """Texts to classify."""
 
     model_config = ConfigDict(
@@ -84,7 +90,7 @@ class ScoreRequest(BaseModel):
     scores: bool = Field(default=False, description="Answer with the score of every class, not the label alone.")
 
 
-class Scored(BaseModel):
+class Scored(Message):
     """The answer to one text when scores were asked for."""
 
     label: str
@@ -92,7 +98,7 @@ class Scored(BaseModel):
     scores: dict[str, float]
 
 
-class Failure(BaseModel):
+class Failure(Message):
     """Why a request was not answered."""
 
     error: str

@@ -121,6 +121,7 @@ def sample_requests() -> list[ServedRequest]:
         replace(bare, texts=()),
         replace(bare, status=422, texts=()),
         replace(bare, status=503),
+        replace(bare, status=429),
         replace(bare, status=500),
         replace(bare, status=499),
     ]

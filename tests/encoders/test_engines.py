@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,14 +17,15 @@ import pytest
 pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
 
-from ftkit.encoders import Encoder, checkpoint, engines
+from ftkit.encoders import Encoder, checkpoint, engines, runtimes
 from ftkit.encoders.classifier import EncoderClassifier
 from ftkit.encoders.tokens import Words
 from ftkit.errors import BundleError, PluginError, StageError
+from ftkit.serving.engine import Engine
 from ftkit.testing.backbones import CLASSES, ODD_TEXTS, separable, separable_data
 from ftkit.testing.engines import EngineSuite
 
-BOTH = ("onnx", "onnx-int8")
+ALL = ("onnx", "onnx-int8", "openvino")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +38,24 @@ class TestBertEngines(EngineSuite):
 
     @pytest.fixture(scope="class")
     def component(self, tiny):
-        return TinyBert(checkpoint=str(tiny), epochs=5, batch_size=8, learning_rate=3e-3, engines=BOTH)
+        return TinyBert(checkpoint=str(tiny), epochs=5, batch_size=8, learning_rate=3e-3, engines=ALL)
+
+    @pytest.mark.parametrize("name", ["native", *ALL])
+    def test_an_endpoint_answers_a_text_alike_in_whatever_company_it_comes(self, exported, texts, name):
+        """What docs/endpoint.md promises, of every engine."""
+        model = exported.model if name == "native" else exported.engines[name]
+        wanted = np.concatenate([model.probabilities([text]) for text in texts])
+        engine = Engine(model)
+        try:
+            for seed in range(3):
+                order = np.random.default_rng(seed).permutation(len(texts))
+                asked = [order[at : at + 3] for at in range(0, len(order), 3)] + [order]
+                given = [engine.submit([texts[index] for index in each]) for each in asked]
+                for indices, future in zip(asked, given, strict=True):
+                    found = future.result(60).probabilities
+                    np.testing.assert_allclose(found, wanted[indices], atol=1e-5 if name != "onnx-int8" else 1e-3)
+        finally:
+            engine.close()
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +64,7 @@ def bert(tiny, tmp_path_factory):
     folder = tmp_path_factory.mktemp("bert")
     read = checkpoint.read(tiny)
     EncoderClassifier(read.model(("bad", "good")), Words(read.tokenizer, read.limit), 64, temperature=2.5).save(folder)
-    engines.export(folder, BOTH)
+    engines.export(folder, ALL)
     return folder
 
 
@@ -97,10 +116,10 @@ def test_other_architectures_answer_alike_in_lengths_the_exporter_has_not_seen(a
     }  # fmt: skip
     torch.manual_seed(1)
     EncoderClassifier(architecture(size), words, 128).save(tmp_path)
-    engines.export(tmp_path, BOTH)
+    engines.export(tmp_path, ALL)
     texts = [*separable(40, 3).texts, "ship " * 100, "sail wave " * 30, *ODD_TEXTS]
     wanted = Encoder().load(tmp_path).probabilities(texts)
-    for name, tolerance in (("onnx", 1e-4), ("onnx-int8", 0.1)):
+    for name, tolerance in (("onnx", 1e-4), ("onnx-int8", 0.1), ("openvino", 0.1)):
         engine = Encoder().load_engine(tmp_path, name)
         found = engine.probabilities(texts)
         np.testing.assert_allclose(found, wanted, atol=tolerance, err_msg=name)
@@ -146,7 +165,7 @@ def test_an_engine_that_was_not_exported_is_named_with_those_there_are(folder):
     shutil.rmtree(folder / "engines" / "onnx-int8")
     with pytest.raises(BundleError, match="no engine 'onnx-int8'") as caught:
         Encoder().load_engine(folder, "onnx-int8")
-    assert "native, onnx." in caught.value.mend
+    assert "native, onnx, openvino." in caught.value.mend
 
 
 def test_a_missing_package_is_named_before_anything_is_trained(monkeypatch):
@@ -168,9 +187,9 @@ def test_an_engine_is_named_once():
 def test_threads_are_those_of_the_process(monkeypatch, given, expected):
     monkeypatch.delitem(sys.modules, "torch")
     monkeypatch.setenv("OMP_NUM_THREADS", given)
-    assert engines.threads() == expected if expected else engines.threads() >= 1
+    assert runtimes.threads() == expected if expected else runtimes.threads() >= 1
     monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(get_num_threads=lambda: 7))
-    assert engines.threads() == 7
+    assert runtimes.threads() == 7
 
 
 def test_onnx_runtime_is_kept_from_telling_of_the_models_it_opens(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,15 +199,54 @@ def test_onnx_runtime_is_kept_from_telling_of_the_models_it_opens(monkeypatch: p
     libraries = Path(onnxruntime.__file__).parent.rglob("*.so*")
     assert any(b"ORT_DISABLE_TELEMETRY" in each.read_bytes() for each in libraries)
     monkeypatch.delenv("ORT_DISABLE_TELEMETRY", raising=False)
-    engines.unobserved()
+    runtimes.unobserved()
     assert os.environ["ORT_DISABLE_TELEMETRY"] == "1"
     monkeypatch.setenv("ORT_DISABLE_TELEMETRY", "0")
-    engines.unobserved()
+    runtimes.unobserved()
     assert os.environ["ORT_DISABLE_TELEMETRY"] == "0"
+
+
+def test_openvino_is_opened_without_the_package_that_tells_of_it(bert: Path, tmp_path: Path) -> None:
+    """What sends is a package beside it, which makes an identity in the home of the user as soon as it is imported with it."""
+    import importlib.util
+
+    found = importlib.util.find_spec("openvino")
+    assert found
+    assert found.origin
+    assert (Path(found.origin).parent / "tools" / "ovc" / "telemetry_stub.py").is_file(), "how it goes without it"
+    code = """
+import sys
+from pathlib import Path
+from ftkit.encoders import runtimes
+runtimes.openvino(Path(sys.argv[1]))
+print([name for name, module in sys.modules.items() if name.startswith("openvino_telemetry") and module is not None])
+"""
+    home = tmp_path / "home"
+    home.mkdir()
+    path = bert / "engines" / "onnx" / "model.onnx"
+    environment = {**os.environ, "HOME": str(home), "USERPROFILE": str(home)}
+    said = subprocess.run(
+        [sys.executable, "-c", code, str(path)], env=environment, capture_output=True, text=True, check=True
+    )
+    assert said.stdout.split() == ["[]"]
+    assert list(home.iterdir()) == []
+
+
+def test_a_runtime_that_is_not_installed_is_named_and_the_others_do_without(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = engines.importlib.util.find_spec
+    monkeypatch.setattr(engines.importlib.util, "find_spec", lambda name: None if name == "openvino" else there(name))
+    with pytest.raises(PluginError, match="not installed: openvino"):
+        Encoder().load_engine(folder, "openvino")
+    with pytest.raises(PluginError, match="not installed: openvino"):
+        Encoder(engines=("openvino",)).foresee(separable_data())
+    Encoder(engines=("onnx",)).foresee(separable_data())
+    assert Encoder().load_engine(folder, "onnx").probabilities(["ship"]).shape == (1, 2)
 
 
 def test_an_engine_is_opened_with_that_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ORT_DISABLE_TELEMETRY", raising=False)
     with pytest.raises(Exception, match=r"none\.onnx"):
-        engines._session(tmp_path / "none.onnx")
+        runtimes.onnx_runtime(tmp_path / "none.onnx")
     assert os.environ["ORT_DISABLE_TELEMETRY"] == "1"

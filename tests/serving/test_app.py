@@ -128,7 +128,7 @@ def test_the_interface_is_described_with_what_is_sent_and_refused(client: TestCl
     schema = operation["requestBody"]["content"]["application/json"]["schema"]
     assert schema["properties"]["data"]["items"] == {"$ref": "#/components/schemas/Row"}
     assert document["components"]["schemas"]["Row"]["properties"]["text"]["type"] == "string"
-    assert {"200", "400", "413", "422", "503"} <= set(operation["responses"])
+    assert {"200", "400", "413", "422", "429", "503"} <= set(operation["responses"])
     references = json.dumps(document).split('"$ref": "#/components/schemas/')[1:]
     assert {each.split('"')[0] for each in references} <= set(document["components"]["schemas"])
 
@@ -203,7 +203,7 @@ def test_too_many_waiting_requests_are_told_to_come_back(bundle: Bundle, monkeyp
         engine = host.ready_engine()[0]
         queued = engine.submit([GOOD, GOOD])
         refused = client.post("/score", json={"data": [{"text": GOOD}]})
-        assert refused.status_code == 503
+        assert refused.status_code == 429
         assert refused.headers["retry-after"]
         go.set()
         assert held.result(10).status_code == 200

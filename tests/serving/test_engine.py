@@ -136,3 +136,85 @@ def test_many_callers_get_their_own_answers() -> None:
     with ThreadPoolExecutor(16) as callers:
         assert all(callers.map(ask, range(400)))
     engine.close()
+
+
+class Reader:
+    """Reads and computes in two steps; rows of like length go together, and every call waits until it is let go."""
+
+    calls = 2
+
+    def __init__(self) -> None:
+        self.computing: list[list[int]] = []
+        self.going = self.most = 0
+        self.counting = threading.Lock()
+        self.begun = threading.Semaphore(0)
+        self.go = threading.Semaphore(0)
+
+    def read(self, texts: Sequence[str]) -> list[str]:
+        if "unreadable" in texts:
+            raise ValueError("no such letters")
+        return [text * 2 for text in texts]
+
+    def together(self, lengths: Sequence[int]) -> list[int]:
+        return [index for index, length in enumerate(lengths) if length == lengths[0]]
+
+    def computed(self, rows: Sequence[str]) -> np.ndarray:
+        self.computing.append([len(row) for row in rows])
+        with self.counting:
+            self.going += 1
+            self.most = max(self.most, self.going)
+        self.begun.release()
+        assert self.go.acquire(timeout=10)
+        with self.counting:
+            self.going -= 1
+        return np.array([[float(len(row))] for row in rows])
+
+    def probabilities(self, texts: Sequence[str]) -> np.ndarray:
+        raise AssertionError("it is asked in two steps")
+
+
+@pytest.fixture
+def reader() -> Iterator[tuple[Reader, Engine]]:
+    model = Reader()
+    engine = Engine(model, Limits(batch=4, waiting=100))
+    yield model, engine
+    for _ in range(100):
+        model.go.release()
+    engine.close()
+
+
+def test_a_model_that_bears_two_calls_gets_two_and_the_third_waits(reader: tuple[Reader, Engine]) -> None:
+    model, engine = reader
+    asked = [engine.submit(["a"]), engine.submit(["bb"])]
+    for _ in range(2):
+        assert model.begun.acquire(timeout=10)
+    asked += [engine.submit(["c" * number]) for number in range(3, 12)]
+    model.go.release(20)
+    assert [rows(each.result(10)) for each in asked] == [[2.0 * number] for number in range(1, 12)]
+    assert model.most == 2
+
+
+def test_what_is_alike_is_computed_together_and_parts_of_a_request_find_their_places(
+    reader: tuple[Reader, Engine],
+) -> None:
+    model, engine = reader
+    held = [engine.submit(["x" * 9]), engine.submit(["y" * 9])]
+    for _ in range(2):
+        assert model.begun.acquire(timeout=10)
+    mixed = engine.submit(["a", "bb", "a", "bb", "a"])
+    more = engine.submit(["bb"])
+    model.go.release(20)
+    assert rows(mixed.result(10)) == [2, 4, 2, 4, 2]
+    assert rows(more.result(10)) == [4]
+    assert [rows(each.result(10)) for each in held] == [[18], [18]]
+    assert all(len(set(lengths)) == 1 for lengths in model.computing)
+
+
+def test_texts_that_cannot_be_read_fail_their_own_request_only(reader: tuple[Reader, Engine]) -> None:
+    model, engine = reader
+    model.go.release(100)
+    asked = [engine.submit(["a", "unreadable"]), engine.submit(["a"])]
+    with pytest.raises(ValueError, match="no such letters"):
+        asked[0].result(10)
+    assert rows(asked[1].result(10)) == [2]
+    assert rows(engine.submit(["a"] * 100).result(10)) == [2] * 100, "it holds no place in the queue"

@@ -79,7 +79,7 @@ def test_refusals_and_failures_arrive_as_what_they_are(telemetry_ingestion: Any)
         watching.tell(request)
     watching.close()
     found = [(each["responseCode"], each["success"]) for each in telemetry_ingestion.requests]
-    wanted = [("200", True)] * 3 + [("422", False), ("503", False), ("500", False), ("499", False)]
+    wanted = [("200", True)] * 3 + [("422", False), ("503", False), ("429", False), ("500", False), ("499", False)]
     assert found == wanted
 
 

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Literal
 from ftkit.bundle import Bundle, cleared
 from ftkit.contracts import Data, Deployment, Endpoint, Health
 from ftkit.errors import DeployError, PluginError
-from ftkit.record import NATIVE
+from ftkit.record import AUTO, NATIVE
 from ftkit.served import DEPLOYMENT, ENDPOINT
 from ftkit_azureml import assets, operations, refusals
 from ftkit_azureml.scoring import IMAGE, SCRIPT, Needs, limits, needs
@@ -70,9 +70,10 @@ class ManagedEndpoint(InWorkspace):
     max_batch: int = 32
     """Texts that are computed together at most, when several requests wait."""
     max_waiting: int = 2048
-    """Texts that may wait for the model; requests beyond that get status 503."""
-    engine: str = NATIVE
-    """Which of the bundle's engines answers: `native`, or one that backbone.engines made and the promotion tests passed."""
+    """Texts that may wait for the model; requests beyond that get status 429."""
+    engine: str = AUTO
+    """Which of the bundle's engines answers: the fastest, where it serves, of those that the promotion tests passed (`auto`);
+    `native`; or one that backbone.engines made and the promotion tests passed."""
     mirror: int = 0
     """Percent of the live traffic, up to 50, that a new deployment is sent copies of before it gets any; nobody waits for its answers."""
     image: str = IMAGE

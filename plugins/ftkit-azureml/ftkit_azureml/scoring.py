@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ftkit import distributions
 from ftkit.bundle import Bundle
-from ftkit.record import NATIVE
+from ftkit.record import AUTO, NATIVE
 
 SERVER = "azureml-inference-server-http==1.5.1"
 """Microsoft's server, which runs the scoring script."""
@@ -141,7 +141,8 @@ def needs(
     from ftkit import plugins
 
     backbone = plugins.load().find("backbones", bundle.manifest["backbone"]["use"])
-    own = ["ftkit"] if engine == NATIVE else ["ftkit", "ftkit[engines]"]
+    engines = bundle.passed if engine == AUTO else (engine,)
+    own = ["ftkit"] if engines == (NATIVE,) else ["ftkit", "ftkit[engines]"]
     found = distributions.needed([*own, *distributions.owners([backbone]), *others], provided=OF_THE_SERVER)
     return Needs(found, image, tuple(indexes))
 

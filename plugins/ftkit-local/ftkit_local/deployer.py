@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 from ftkit.contracts import Deployment, Endpoint, Health
 from ftkit.errors import DeployError
 from ftkit.files import tail
-from ftkit.record import NATIVE
+from ftkit.record import AUTO
 from ftkit_local.endpoint import launch
 from ftkit_local.endpoint.client import NotRunning, ask, not_running
 from ftkit_local.endpoint.folder import Entry, Folder, State, check_name, endpoints
@@ -41,9 +41,10 @@ class LocalDeployer:
     max_batch: int = 32
     """Texts that are computed together at most, when several requests wait."""
     max_waiting: int = 2048
-    """Texts that may wait for the model; requests beyond that get status 503."""
-    engine: str = NATIVE
-    """Which of the bundle's engines answers: `native`, or one that backbone.engines made and the promotion tests passed."""
+    """Texts that may wait for the model; requests beyond that get status 429."""
+    engine: str = AUTO
+    """Which of the bundle's engines answers: the fastest, where it serves, of those that the promotion tests passed (`auto`);
+    `native`; or one that backbone.engines made and the promotion tests passed."""
 
     def __post_init__(self) -> None:
         check_name(self.endpoint, "endpoint")
@@ -162,14 +163,17 @@ class LocalDeployer:
         except NotRunning:
             if not state.deployments:
                 return None
-            stopped = (Deployment(each.name, each.traffic, "stopped", each.bundle_hash) for each in state.deployments)
+            stopped = (
+                Deployment(each.name, each.traffic, "stopped", each.bundle_hash, each.engine)
+                for each in state.deployments
+            )
             return Endpoint(self.endpoint, "", self._key(state.auth), tuple(stopped))
         return Endpoint(
             self.endpoint,
             f"http://{_address(status['host'])}:{status['port']}/score",
             self._key(status["auth"]),
             tuple(
-                Deployment(each["name"], each["traffic"], each["state"], each["bundle_hash"])
+                Deployment(each["name"], each["traffic"], each["state"], each["bundle_hash"], each["engine"])
                 for each in status["deployments"]
             ),
         )

@@ -27,6 +27,25 @@ def test_a_deployment_answers_by_its_engine(endpoint_named: Callable[..., LocalD
     assert [each.engine for each in state.deployments] == ["half"], "it is remembered for when the machine starts again"
 
 
+@pytest.mark.parametrize("passed", [True, False])
+def test_by_default_each_machine_chooses_among_the_engines_that_passed(
+    endpoint_named: Callable[..., LocalDeployer], tmp_path: Path, passed: bool
+) -> None:
+    bundle = toy_bundle(tmp_path / "bundle", engines={"half": passed})
+    deployer = endpoint_named()
+    roll_out(deployer, bundle, "one", Rollout(bake=0), lambda _: None)
+    described = deployer.describe()
+    assert described
+    (one,) = described.deployments
+    assert one.engine in ({"native", "half"} if passed else {"native"}), "it says which one"
+    request = {"data": [{"text": GOOD}], "scores": True}
+    assert deployer.invoke(request)[0]["score"] == bundle.classifier_of(one.engine).probabilities([GOOD]).max()
+    assert ("takes for a text" in deployer.logs("one")) is passed
+    state = deployer.folder.read()
+    assert state
+    assert [each.engine for each in state.deployments] == ["auto"], "another machine may choose another"
+
+
 def test_an_engine_that_no_test_passed_is_refused_and_leaves_nothing(
     endpoint_named: Callable[..., LocalDeployer], tmp_path: Path
 ) -> None:

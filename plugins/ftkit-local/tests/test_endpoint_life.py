@@ -10,6 +10,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent import futures
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -204,3 +206,32 @@ def test_a_deployment_that_hangs_while_it_loads_says_where_and_can_be_removed(
     deployer.delete("stuck")
     assert not psutil.pid_exists(pid)
     assert deployer.prepare().deployments == ()
+
+
+def test_a_full_queue_reaches_the_caller_as_429_and_is_no_error_of_the_server(
+    endpoint_named: Make, endpoint_ready: Any, endpoint_unruly: Any, tmp_path: Path
+) -> None:
+    hold = tmp_path / "hold"
+    hold.touch()
+    deployer = endpoint_named(max_batch=1, max_waiting=1)
+    endpoint = deployer.prepare()
+    deployer.create("busy", endpoint_unruly("model", hold=str(hold)).folder)
+    endpoint_ready(deployer, "busy")
+    deployer.set_traffic({"busy": 100})
+    headers = {"Authorization": f"Bearer {endpoint.key}"}
+    post = partial(httpx2.post, endpoint.url, json={"data": [{"text": "hold"}]}, headers=headers, timeout=60)
+    with futures.ThreadPoolExecutor(3) as callers:  # one is computed, one waits, and for one there is no room
+        asked = [callers.submit(post) for _ in range(3)]
+        try:
+            done, _ = futures.wait(asked, 30, futures.FIRST_COMPLETED)
+            refused = [each.result() for each in done]
+        finally:
+            hold.unlink()
+        answers = [each.result(30) for each in asked]
+    assert {each.status_code for each in refused} == {429}
+    for answer in (each for each in answers if each.status_code == 429):
+        assert answer.headers["retry-after"]
+        assert answer.headers["x-ftkit-deployment"] == "busy"
+        assert "wait for the model already" in answer.json()["error"]
+    assert 200 in {each.status_code for each in answers}
+    assert server(deployer, "busy")["errors"] == 0

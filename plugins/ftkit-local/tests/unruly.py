@@ -18,14 +18,16 @@ from ftkit.testing.toys import ToyClassifier, ToyWords
 class Unruly:
     """A toy classifier that waits, fails or dies on certain texts."""
 
-    def __init__(self, inner: ToyClassifier, delay: float, answers: int | None) -> None:
-        self.inner, self.delay, self.answers = inner, delay, answers
+    def __init__(self, inner: ToyClassifier, delay: float, answers: int | None, hold: Path) -> None:
+        self.inner, self.delay, self.answers, self.hold = inner, delay, answers, hold
         self.classes = inner.classes
 
     def probabilities(self, texts: list[str]) -> Any:
         time.sleep(self.delay)
         if "die" in texts:
             os.kill(os.getpid(), signal.SIGKILL)
+        while "hold" in texts and self.hold.exists():
+            time.sleep(0.01)
         if "raise" in texts:
             raise RuntimeError("the model cannot bear this text")
         found = self.inner.probabilities(texts)
@@ -34,7 +36,8 @@ class Unruly:
 
 @dataclass(frozen=True, kw_only=True)
 class UnrulyBackbone:
-    """Reads behaviour.json: load (die, raise, exit), delay, and answers (how many rows come out at most)."""
+    """Reads behaviour.json: load (die, raise, exit), delay, answers (how many rows come out at most), and hold (a file:
+    while it is there, the text `hold` is not answered)."""
 
     name: ClassVar[str] = "unruly"
 
@@ -53,7 +56,8 @@ class UnrulyBackbone:
                 raise RuntimeError("no such weights")
             case "hang":
                 time.sleep(3600)
-        return Unruly(ToyWords().load(folder), how.get("delay", 0.0), how.get("answers"))
+        hold = Path(how.get("hold", folder / "hold"))
+        return Unruly(ToyWords().load(folder), how.get("delay", 0.0), how.get("answers"), hold)
 
 
 @hookimpl

@@ -7,8 +7,6 @@ from typing import ClassVar
 
 from ftkit import reliability, wording
 from ftkit.contracts import Contender, Status, Verdict
-from ftkit.report import drawings
-from ftkit.report.answers import reliable
 from ftkit.wording import figure
 from ftkit_strict import scoring
 
@@ -46,6 +44,9 @@ class Calibration:
     def check(self, candidate: Contender, champion: Contender | None) -> Verdict:
         """Judge the certainty of the candidate's answers; the champion's error is told beside it."""
         import numpy as np
+
+        from ftkit.report import drawings
+        from ftkit.report.answers import reliable
 
         if reason := scoring.trouble(candidate):
             return Verdict(self.name, "failed", f"calibration cannot be measured: {reason}")

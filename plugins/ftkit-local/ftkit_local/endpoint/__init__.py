@@ -7,6 +7,7 @@
     proxy.py       the public interface: checks the key, picks a deployment, passes the request on
     admin.py       the admin interface, on a socket that only the user can reach
     supervisor.py  keeps the deployments' servers alive, restarts them, drains them
+    wire.py        the connections to a server process
     child.py       one server process, `ftkit.serving.server`, as the front sees it
     traffic.py     picks deployments so that the shares come out exactly
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Literal
 
-import httpx2
-
 from ftkit.serving import server
 from ftkit_local.endpoint.folder import Entry, Folder, begin_log
+from ftkit_local.endpoint.wire import Wire
 
 END = 5.0
 """Seconds a server has to end by itself."""
@@ -25,6 +25,8 @@ class Child:
         self.entry = entry
         self.state: Literal["starting", "ready", "failed", "leaving"] = "starting"
         self.reason = "the server process is being started"
+        self.engine = entry.engine
+        """What computes; `auto` until the server has chosen."""
         self.process: asyncio.subprocess.Process | None = None
         self.restarts = 0
         self.requests = 0
@@ -36,15 +38,7 @@ class Child:
         self.watching: asyncio.Task[None] | None = None
         # Of this front's own, so that a server that outlived another front by a moment cannot be in the way.
         self.socket = f"deployments/{entry.name}/{os.getpid()}.sock"
-        self.client = httpx2.AsyncClient(
-            transport=httpx2.AsyncHTTPTransport(
-                uds=self.socket,
-                verify=False,
-                limits=httpx2.Limits(max_connections=None, max_keepalive_connections=256, keepalive_expiry=3600),
-            ),
-            base_url="http://deployment",
-            timeout=httpx2.Timeout(entry.request_timeout, connect=10),
-        )
+        self.wire = Wire(self.socket, entry.request_timeout)
 
     @contextmanager
     def flight(self) -> Iterator[None]:
@@ -65,6 +59,7 @@ class Child:
             "name": self.entry.name,
             "traffic": self.entry.traffic,
             "bundle_hash": self.entry.bundle_hash,
+            "engine": self.engine,
             "state": self.state,
             "reason": self.reason,
             "restarts": self.restarts,
@@ -96,11 +91,10 @@ class Child:
     async def look(self) -> None:
         """Ask the server whether it is ready; one that does not listen yet is still starting."""
         try:
-            answer = await self.client.get("/readyz", timeout=5)
-            said = answer.json()
-        except (httpx2.TransportError, ValueError):
+            said = json.loads((await self.wire.ask("GET", "/readyz", timeout=5)).content)
+        except (OSError, ValueError):  # TimeoutError and ConnectionError are OSErrors
             return
-        self.state, self.reason = said["status"], said["reason"]
+        self.state, self.reason, self.engine = said["status"], said["reason"], said.get("engine", "")
 
     async def end(self) -> None:
         """End the process, gently at first."""

@@ -14,8 +14,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Literal
 
-from filelock import FileLock, Timeout
-
 from ftkit.errors import DeployError
 from ftkit.files import tail
 from ftkit_local.endpoint.client import NotRunning, ask
@@ -28,6 +26,8 @@ PATIENCE = 60.0
 @contextmanager
 def alone(folder: Folder, patience: float = 300.0) -> Iterator[None]:
     """Hold the endpoint while it is started, stopped or added to. Raises: DeployError when somebody else does."""
+    from filelock import FileLock, Timeout
+
     folder.make()
     try:
         with FileLock(folder.lock, timeout=patience):
@@ -42,6 +42,8 @@ def alone(folder: Folder, patience: float = 300.0) -> Iterator[None]:
 
 def is_running(folder: Folder) -> bool:
     """Whether a front lives: it holds a lock that the system releases when it dies."""
+    from filelock import FileLock, Timeout
+
     if not folder.alive.exists():
         return False
     try:

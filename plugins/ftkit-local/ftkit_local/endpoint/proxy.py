@@ -10,7 +10,6 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-import httpx2
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -83,27 +82,27 @@ class Proxy:
             name = server.entry.name
             with server.flight():
                 try:
-                    answer = await server.client.request(method, path, content=body, headers=sent)
-                except httpx2.TimeoutException as error:
+                    answer = await server.wire.ask(method, path, body, sent)
+                except TimeoutError as error:
                     server.errors += 1
                     seconds = server.entry.request_timeout
                     log.error("%s: no answer within %g s", name, seconds)
                     raise Refusal(
                         504, f"no answer within {seconds:g} s", name, "Send fewer texts at a time."
                     ) from error
-                except (httpx2.TransportError, RuntimeError) as error:  # RuntimeError: its client was closed just now
+                except OSError as error:
                     server.errors += 1
                     log.warning("%s: %s: %s", name, type(error).__name__, error)
                     tried.add(name)
                     continue
-            if answer.is_server_error:
+            if answer.status >= 500:
                 server.errors += 1
-                log.warning("%s: answered %d: %.300s", name, answer.status_code, answer.text)
+                log.warning("%s: answered %d: %.300s", name, answer.status, answer.content.decode("utf-8", "replace"))
             headers = {key: answer.headers[key] for key in _PASSED if key in answer.headers}
             spent = f"front;dur={(time.monotonic() - begun) * 1e3:.1f}"
             headers["server-timing"] = ", ".join(filter(None, [answer.headers.get("server-timing"), spent]))
             headers[PIN] = name
-            return Response(answer.content, answer.status_code, headers)
+            return Response(answer.content, answer.status, headers)
 
     def _any(self, tried: set[str]) -> Child:
         if server := self._supervisor.choose(tried):

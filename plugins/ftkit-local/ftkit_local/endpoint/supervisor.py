@@ -128,7 +128,7 @@ class Supervisor:
     async def _stop(self, server: Child) -> None:
         await self._unwatch(server)
         await server.end()
-        await server.client.aclose()
+        server.wire.close()
 
     async def _unwatch(self, server: Child) -> None:
         if server.watching:

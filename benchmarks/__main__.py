@@ -1,0 +1,30 @@
+"""`python -m benchmarks NAME`: runs the measurement of that name; only its own module is loaded."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+NAMES = {
+    "train": "fine-tuning against the original's loop, a tuned Trainer and the machine's peak",
+    "serve": "requests against the original's scoring script, a plain pipeline and the raw engine",
+    "search": "twenty trials with and without the bandit policy",
+    "overhead": "commands, and a run in which nothing is learned",
+    "gate": "how often promotion tests err, on simulated models",
+    "telemetry": "what watching costs a request",
+}
+
+
+def main() -> None:
+    """Run what the command line names."""
+    name, arguments = (sys.argv[1] if len(sys.argv) > 1 else ""), sys.argv[2:]
+    if name not in NAMES:
+        print(f"usage: python -m benchmarks {'|'.join(NAMES)} [options]\n")
+        print("\n".join(f"    {each:10} {says}" for each, says in NAMES.items()))
+        print("\nOptions of each: python -m benchmarks NAME --help")
+        sys.exit(0 if name in ("-h", "--help") else 2)
+    importlib.import_module(f"benchmarks.{name}").main(arguments)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""A bundle to serve: the quickstart's encoder with an untrained head, which costs the same as a trained one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+from ftkit import bundle, record
+from ftkit.contracts import Data, DataReport, Split, Verdict
+from ftkit.errors import PluginError
+
+CLASSES = ("negative", "positive")
+SENTENCE = "The strings sound bright and hold their tune, but the box came late and its corner was bent."
+
+
+def make(folder: Path, engines: tuple[Any, ...] | None = None) -> Any:
+    """A bundle with these engines beside torch's, or with all that can be made here; free to be deployed on any of them."""
+    from ftkit_quickstart.minilm import MiniLM, packaged
+
+    from ftkit.encoders import checkpoint
+    from ftkit.encoders.classifier import EncoderClassifier
+    from ftkit.encoders.tokens import Words
+
+    saved = checkpoint.read(packaged())
+    EncoderClassifier(saved.model(CLASSES), Words(saved.tokenizer, saved.limit), 512).save(folder / "model")
+    component = MiniLM(engines=available() if engines is None else engines)
+    made = bundle.write(
+        folder / "bundle",
+        model=folder / "model",
+        classes=CLASSES,
+        backbone={"use": "minilm"},
+        recipe='name = "benchmark"\n',
+        card="# Benchmark\n",
+        sample_texts=[SENTENCE],
+        about={"run": "benchmark"},
+        export=component.export if component.engines else None,
+        engines=component.engines,
+    )
+    # An endpoint chooses the fastest engine of those that tests passed: here all count as passed, since none is to be trusted.
+    _let_through(made, {record.judged(engine): 1.0 for engine in component.engines})
+    return made
+
+
+def available() -> tuple[Any, ...]:
+    """The engines whose packages are installed."""
+    from ftkit_quickstart.minilm import MiniLM
+
+    from ftkit.encoders.component import Exported
+
+    nothing = DataReport("nothing", 0, {}, {}, {}, "")
+    data = Data(CLASSES, Split((), ()), Split((), ()), Split((), ()), nothing)
+    found = []
+    for engine in get_args(Exported):
+        try:
+            MiniLM(engines=(engine,)).foresee(data)
+            found.append(engine)
+        except PluginError:
+            continue
+    return tuple(found)
+
+
+def _let_through(made: Any, numbers: Mapping[str, float]) -> None:
+    """Write the promotion record that an endpoint asks for, which says that nobody has judged this model."""
+    why = record.Override("its head is untrained; what it costs is measured", "python -m benchmarks", "now")
+    record.write(
+        made.folder,
+        record.Record(
+            bundle=made.hash, run="benchmark", recipe="", tests=[], data="", rows=0, metrics={}, champion=None,
+            verdicts=(Verdict("none", "failed", "nobody has judged this model", numbers),), promoted=False,
+            sentence="Not promoted: nobody has judged this model.", by=why.by, at=why.at, ftkit="", override=why,
+        ),
+    )  # fmt: skip

@@ -1,0 +1,145 @@
+"""The bandit policy: what it saves on twenty trials, and whether the same trial wins.
+
+    python -m benchmarks search [--data PATH] [--rows N] [--trials N] [--rounds N] [--json FILE]
+
+The same twenty trials, values and seeds alike, are run twice by ftkit's own search on this machine, one after another: to their
+end, and stopped early by the bandit policy (slack factor 0.1, asked after every epoch). Learning rates are drawn between
+values that learn next to nothing and values that diverge, and batches are of three sizes. Compute is told as epochs trained,
+which is what long trials come to, and as seconds of the trials' processes, in which short trials mostly start. Each search is a
+process of its own, and each round has another seed.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks import command, results, rows
+from benchmarks.turns import Numbers, measured, rounds
+
+POLICIES = {"without_policy": {"use": "none"}, "bandit": {"use": "bandit", "slack_factor": 0.1, "interval": 1}}
+
+COLUMNS = {
+    "epochs_trained": "epochs trained",
+    "trial_seconds": "s of trials",
+    "seconds": "s in all",
+    "seconds_to_winner": "s to the winner",
+    "stopped": "stopped",
+    "best": "winner's value",
+    "winner": "winner",
+    "same_winner": "same winner",
+}
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Search twice a round, judge by the bars, show and write."""
+    parser = command.parser("search", __doc__, 500, "rows of the data set, validation rows included")
+    parser.add_argument("--trials", type=int, default=20)
+    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--length", type=int, default=32, help="tokens of a text that are read")
+    parser.add_argument("--metric", default="macro_f1", help="what trials are judged by")
+    parser.add_argument("--rounds", type=int, default=1)
+    asked = parser.parse_args(arguments)
+    found = results.Results("search", command.settings(asked))
+
+    def recipe(policy: dict[str, Any], seed: int) -> dict[str, Any]:
+        return {
+            "name": "search",
+            "seed": seed,
+            "dataset": rows.section(asked.data, asked.rows),
+            "backbone": {"use": "minilm", "epochs": asked.epochs, "max_length": asked.length},
+            "search": {
+                "metric": asked.metric,
+                "trials": asked.trials,
+                "concurrency": 1,
+                "confirm": False,
+                "policy": policy,
+                "space": {
+                    "learning_rate": {"low": 1e-5, "high": 3e-3, "log": True},
+                    "batch_size": [8, 16, 32],
+                },
+            },
+            "run": {"on": "local"},
+        }
+
+    runs = rounds(
+        {
+            name: lambda number, policy=policy: measured(  # type: ignore[misc]
+                "benchmarks.search:searched", recipe=recipe(policy, rows.SEED + number)
+            )
+            for name, policy in POLICIES.items()
+        },
+        asked.rounds,
+    )
+    judge(found, runs)
+    found.notes.append(
+        f"{asked.trials} trials of {asked.epochs} epochs on {asked.rows} rows of up to {asked.length} tokens, one at a time; "
+        f"judged by {asked.metric}; {asked.rounds} rounds."
+    )
+    found.show(COLUMNS)
+    found.write(asked.json)
+
+
+def searched(recipe: dict[str, Any]) -> Numbers:
+    """Run a recipe's search and say what it spent; in a process of its own, since FTKIT_HOME is set."""
+    import tomli_w
+
+    from ftkit import events, runner
+    from ftkit import recipe as recipes
+
+    ended: dict[int, float] = {}
+    seconds: dict[str, float] = {}
+    begun = [0.0]
+
+    def hear(event: events.Event) -> None:
+        match event:
+            case events.SearchStarted():
+                begun[0] = time.perf_counter()
+            case events.TrialFinished(trial):
+                ended[trial.number] = time.perf_counter() - begun[0]
+            case events.StageFinished(stage, spent):
+                seconds[stage] = spent
+
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["FTKIT_HOME"] = folder
+        path = Path(folder) / "search.toml"
+        path.write_text(tomli_w.dumps(recipe), encoding="utf-8")
+        outcome = runner.run(recipes.load(path), hear)
+    metric = recipe["search"]["metric"]
+    return {
+        "epochs_trained": sum(len(trial.history) for trial in outcome.trials),
+        "trial_seconds": sum(trial.seconds for trial in outcome.trials),
+        "cpu_seconds": sum(trial.seconds * trial.resources.get("cpu_percent", 0) / 100 for trial in outcome.trials),
+        "seconds": seconds["search"],
+        "seconds_to_winner": ended[outcome.best.number],
+        "stopped": sum(trial.state == "stopped" for trial in outcome.trials),
+        "best": outcome.best.metrics[metric],
+        "winner": outcome.best.number,
+        "values": [
+            {"number": each.number, "state": each.state, **each.values, metric: each.metrics.get(metric)}
+            for each in outcome.trials
+        ],
+    }
+
+
+def judge(found: results.Results, runs: dict[str, list[Numbers]]) -> None:
+    """Compare the searches of each round, then the bars."""
+    whole, bandit = (runs[name] for name in POLICIES)
+    for one, other in zip(bandit, whole, strict=True):
+        one["same_winner"] = int(one["winner"] == other["winner"])
+        one["winner_behind"] = other["best"] - one["best"]
+    found.contenders = {name: results.summary(some) for name, some in runs.items()}
+    base, mine = (found.contenders[name] for name in POLICIES)
+    for name, what in (("epochs_trained", "epochs"), ("trial_seconds", "seconds of trials")):
+        found.bars.append(
+            results.Bar(
+                f"compute, {what}, of the search without policy", "bandit", results.ratio(mine, base, name), most=0.5
+            )
+        )
+    found.bars.append(
+        results.Bar("winner's distance", "bandit", max(abs(each["winner_behind"]) for each in bandit), most=0.005)
+    )

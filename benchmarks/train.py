@@ -1,0 +1,140 @@
+"""Fine-tuning: the original's loop, the same Trainer tuned, and ftkit, on the same rows in one run.
+
+    python -m benchmarks train [--data PATH] [--rows N] [--epochs N] [--seeds N] [--json FILE]
+
+Everybody trains the same encoder on the same rows with the same batch size, learning rate and number of optimizer steps, and
+evaluates and saves after each epoch. Every training is a process of its own, and the contenders take turns: one round for each
+seed. `limit` is the measured peak of a bf16 matrix product, as tokens a second. Real tokens a second leave out padding,
+evaluation and saving; seconds per epoch leave out nothing but loading libraries. ftkit's processes get the
+environment that ftkit gives its trials; the Trainers' are as a shell would start them.
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from benchmarks import command, results, rows
+from benchmarks.product import FLOP
+from benchmarks.turns import Numbers, measured, rounds
+from ftkit.encoders.environment import process_environment
+
+COLUMNS = {
+    "tokens_per_s": "real tokens/s",
+    "times_original": "× original",
+    "times_tuned": "× tuned",
+    "share_of_peak": "share of peak",
+    "seconds_per_epoch": "s per epoch, all in",
+    "epoch_times_original": "× original",
+    "peak_memory_mb": "peak MB",
+    "macro_f1": "macro F1",
+    "auc": "AUC",
+    "optimizer_steps": "steps",
+}
+
+CONTENDERS = ("limit", "original", "tuned_trainer", "ftkit", "ftkit_fp32")
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Measure, judge by the bars, show and write."""
+    parser = command.parser("train", __doc__, 640, "training rows, with validation rows in proportion; 0 takes all")
+    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--seeds", type=int, default=3, help="how often each trains, with another seed each time")
+    parser.add_argument("--batch-size", type=int, default=8)
+    parser.add_argument("--length", type=int, default=512, help="tokens of a text that are read")
+    parser.add_argument("--learning-rate", type=float, default=5.5e-5)
+    parser.add_argument("--backbone", default="minilm", help="a backbone by its name in a recipe")
+    parser.add_argument("--checkpoint", default="", help="a folder to take its weights from")
+    parser.add_argument("--threads", type=int, default=0, help="of ftkit's processes; 0 takes one for each core")
+    parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=list(CONTENDERS))
+    asked = parser.parse_args(arguments)
+    found = results.Results("train", command.settings(asked))
+    threads = asked.threads or results.machine.cores()
+    with tempfile.TemporaryDirectory() as folder:
+        kept = Path(folder) / "rows.json"
+        data = rows.load(asked.data, asked.rows)
+        rows.write(data, kept)
+        task = {
+            "rows": str(kept),
+            "backbone": asked.backbone,
+            "checkpoint": asked.checkpoint or str(_source(asked.backbone)),
+            "epochs": asked.epochs,
+            "batch_size": asked.batch_size,
+            "length": asked.length,
+            "learning_rate": asked.learning_rate,
+        }
+        size = measured("benchmarks.trainers:parameters", **task)["parameters"]
+        ours = process_environment(threads)
+        ways = {
+            "limit": lambda _: measured("benchmarks.product:peak", parameters=size),
+            "original": lambda seed: measured("benchmarks.trainers:original", seed=seed, **task),
+            "tuned_trainer": lambda seed: measured("benchmarks.trainers:tuned", seed=seed, **task),
+            "ftkit": lambda seed: measured("benchmarks.trainers:by_ftkit", ours, seed=seed, **task),
+            "ftkit_fp32": lambda seed: measured(
+                "benchmarks.trainers:by_ftkit", ours, seed=seed, options={"precision": "fp32"}, **task
+            ),
+        }
+        runs = rounds({name: ways[name] for name in asked.contenders}, asked.seeds)
+    agree(runs)
+    judge(found, runs, size)
+    found.notes.append(
+        f"{len(data.train):,} training and {len(data.valid):,} validation rows, {size / 1e6:.1f} million parameters "
+        f"outside the embeddings, {asked.seeds} seeds: medians with their spread, of macro F1 and AUC means."
+    )
+    found.show(COLUMNS)
+    found.write(asked.json)
+
+
+def agree(runs: dict[str, list[Numbers]]) -> None:
+    """Raises: AssertionError when somebody took fewer steps, or read fewer tokens, than the others."""
+    taken = {(run["optimizer_steps"], run["tokens"]) for some in runs.values() for run in some if "tokens" in run}
+    assert len(taken) <= 1, f"steps and tokens differ: {taken}"
+
+
+def judge(found: results.Results, runs: dict[str, list[Numbers]], size: int) -> None:
+    """Add ratios within each round, then the bars."""
+    for number, limit in enumerate(runs.get("limit", ())):
+        for name, some in runs.items():
+            if name != "limit":
+                spent = some[number]["tokens_per_s"] * FLOP * size
+                some[number]["share_of_peak"] = spent / (limit["bf16_tflops"] * 1e12)
+    found.contenders = {name: results.summary(some) for name, some in runs.items()}
+    of = partial(results.ratio)
+    for name, mine in found.contenders.items():
+        if name != "limit":
+            for other, short in (("original", "times_original"), ("tuned_trainer", "times_tuned")):
+                if other in found.contenders and name != other:
+                    mine[short] = of(mine, found.contenders[other], "tokens_per_s")
+            if "original" in found.contenders and name != "original":
+                mine["epoch_times_original"] = 1 / of(mine, found.contenders["original"], "seconds_per_epoch")
+    ours, plain = found.contenders.get("ftkit"), found.contenders.get("ftkit_fp32")
+    if ours:
+        for short, what, least in (
+            ("times_original", "real tokens/s against the original", 15),
+            ("epoch_times_original", "a whole epoch against the original", 15),
+            ("times_tuned", "real tokens/s against the tuned Trainer", 4),
+            ("share_of_peak", "share of the measured bf16 peak", 0.15),
+        ):
+            if short in ours:
+                found.bars.append(results.Bar(what, "ftkit", ours[short], least=least))
+        if base := found.contenders.get("original"):
+            memory = of(ours, base, "peak_memory_mb")
+            found.bars.append(results.Bar("peak memory against the original", "ftkit", memory, most=1))
+            for name in ("macro_f1", "auc"):
+                apart = statistics.fmean(run[name] for run in ours["runs"]) - statistics.fmean(
+                    run[name] for run in base["runs"]
+                )
+                found.bars.append(results.Bar(f"{name} less that of the original", "ftkit", apart, least=-0.01))
+    if plain and "times_original" in plain:
+        what = "real tokens/s against the original, fp32"
+        found.bars.append(results.Bar(what, "ftkit_fp32", plain["times_original"], least=3))
+
+
+def _source(backbone: str) -> str | Path:
+    from ftkit import plugins
+
+    source: str | Path = plugins.load().find("backbones", backbone)().source()
+    return source

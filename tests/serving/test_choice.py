@@ -1,0 +1,128 @@
+"""`auto`: every machine takes the fastest of the engines that the tests passed, and no other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ftkit.bundle import Bundle, cleared
+from ftkit.errors import DeployError, PluginError
+from ftkit.record import AUTO
+from ftkit.serving import choice
+from ftkit.serving.choice import Timing, choose
+from ftkit.serving.host import Host
+from ftkit.testing import toys
+from ftkit.testing.bundles import GOOD, toy_bundle
+
+
+@pytest.fixture(autouse=True)
+def plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("FTKIT_CACHE", str(tmp_path / "cache"))
+    with toys.install(tmp_path / "plugins"):
+        yield
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Bundle:
+    return toy_bundle(tmp_path / "bundle", engines={"half": True})
+
+
+def timed(monkeypatch: pytest.MonkeyPatch, *costs: float) -> list[Any]:
+    """Let engines cost this much, in the order in which they are measured; the list tells which classifiers were."""
+    seen: list[Any] = []
+
+    def measured(classifier: Any, words: Any) -> Timing:
+        seen.append(classifier)
+        return Timing(*[costs[len(seen) - 1]] * 3)
+
+    monkeypatch.setattr(choice, "measured", measured)
+    return seen
+
+
+@pytest.mark.parametrize(("costs", "engine"), [((2.0, 1.0), "half"), ((1.0, 2.0), "native")])
+def test_the_fastest_answers(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch, costs: tuple[float, ...], engine: str
+) -> None:
+    seen = timed(monkeypatch, *costs)
+    found = choose(bundle)
+    assert found.engine == engine
+    assert found.classifier is seen[costs.index(1.0)]
+    assert list(found.timings) == ["native", "half"]
+
+
+def test_real_engines_are_measured_with_texts_alone_and_among_others(bundle: Bundle) -> None:
+    found = choose(bundle)
+    assert found.engine in ("native", "half")
+    for timing in found.timings.values():
+        assert 0 < timing.cost < 1000
+        assert min(timing.short, timing.long, timing.many) <= timing.cost <= max(timing.short, timing.long, timing.many)
+
+
+@pytest.mark.parametrize(
+    "made", [{}, {"engines": {"half": False}}, {"engines": {"half": False}, "record": "overridden"}, {"record": "none"}]
+)
+def test_what_no_test_passed_is_not_chosen_and_nothing_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: dict[str, Any]
+) -> None:
+    seen = timed(monkeypatch)
+    found = choose(toy_bundle(tmp_path / "bundle", **made))
+    assert (found.engine, found.timings, seen) == ("native", {}, [])
+
+
+def test_an_engine_that_is_not_installed_here_is_left_out(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def absent(*_: object) -> None:
+        raise PluginError("engines need packages that are not installed: onnxruntime")
+
+    monkeypatch.setattr(toys.ToyWords, "load_engine", absent)
+    assert choose(bundle).engine == "native"
+    assert "onnxruntime" in caplog.text
+
+
+def test_what_took_long_to_measure_is_remembered_for_this_bundle(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timed(monkeypatch, 2.0, 1.0)
+    choose(bundle)
+    assert not (tmp_path / "cache").exists(), "it was quick"
+    monkeypatch.setattr(choice, "LONG_TIME", 0.0)
+    timed(monkeypatch, 2.0, 1.0)
+    first = choose(bundle)
+    seen = timed(monkeypatch)
+    again = choose(bundle)
+    assert (again.engine, again.timings, seen) == ("half", first.timings, [])
+    other = timed(monkeypatch, 1.0, 2.0)
+    assert choose(toy_bundle(tmp_path / "other", ("good", "bad"), engines={"half": True})).engine == "native"
+    assert len(other) == 2
+    for kept in (tmp_path / "cache" / "engines").iterdir():
+        kept.write_text("{}")
+    assert len(timed(monkeypatch, 1.0, 2.0)) == 0
+    assert choose(bundle).engine == "native", "what cannot be read is measured again"
+
+
+def test_a_host_says_what_was_chosen_and_what_was_measured(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("fastapi")
+    from starlette.testclient import TestClient
+
+    from ftkit.serving.app import application
+
+    timed(monkeypatch, 2.0, 1.0)
+    host = Host(bundle.folder, served_by=AUTO)
+    host.load()
+    client = TestClient(application(host))
+    assert client.get("/readyz").json()["engine"] == "half"
+    said = client.get("/model").json()
+    assert said["engine"] == "half"
+    assert said["engines_measured_ms"]["half"] == {"short": 1.0, "long": 1.0, "many": 1.0}
+    answer = client.post("/score", json={"data": [{"text": GOOD}], "scores": True}).json()
+    assert answer[0]["score"] == bundle.classifier_of("half").probabilities([GOOD]).max()
+    host.close()
+
+
+def test_a_bundle_that_did_not_pass_is_refused_for_auto_too(tmp_path: Path) -> None:
+    with pytest.raises(DeployError, match="may not be deployed"):
+        cleared(toy_bundle(tmp_path / "bundle", record="failed", engines={"half": True}).folder, AUTO)

@@ -1,0 +1,103 @@
+"""The benchmarks' commands: that they run and write what is documented; what they measure is nobody's to pin."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from benchmarks import load, results
+from benchmarks.__main__ import NAMES
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def benchmark(*arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_benchmark_tells_its_options(name: str) -> None:
+    said = benchmark(name, "--help")
+    assert f"python -m benchmarks {name}" in said
+    if name not in ("gate", "telemetry"):
+        assert all(option in said for option in ("--data", "--rows", "--json"))
+
+
+def test_overhead_writes_one_object_for_each_contender_with_machine_and_versions_beside_them(tmp_path: Path) -> None:
+    shown = benchmark("overhead", "--repeats=1", "--rounds=1", "--trials=1", f"--json={tmp_path / 'found.json'}")
+    found = json.loads((tmp_path / "found.json").read_text())
+    for name in ("python", "ftkit_help", "ftkit_check", "ftkit_plan"):
+        assert found[name]["p50_ms"] > 0
+        assert found[name]["spread"]["p50_ms"] == [found[name]["p50_ms"]] * 2
+        assert f"| {name} |" in shown
+    assert {"data_ms", "search_ms", "select_ms", "test_ms"} <= found["run"].keys()
+    assert {bar["contender"] for bar in found["bars"]} == {"ftkit_help", "ftkit_check"}
+    assert found["machine"]["cores"] and found["versions"]["ftkit"]
+
+
+def test_ratios_are_taken_within_each_round() -> None:
+    fast, slow = ({"runs": [{"speed": one}, {"speed": other}]} for one, other in ((8.0, 30.0), (2.0, 10.0)))
+    assert results.ratio(fast, slow, "speed") == 3.5
+
+
+def test_quality_is_told_as_the_mean_over_seeds_and_speed_as_the_median() -> None:
+    found = results.summary([{"macro_f1": value, "p50_ms": value} for value in (1.0, 2.0, 6.0)])
+    assert (found["macro_f1"], found["p50_ms"], found["spread"]["p50_ms"]) == (3.0, 2.0, [1.0, 6.0])
+
+
+def test_a_bar_is_missed_by_what_is_no_number() -> None:
+    assert results.Bar("speed", "ftkit", 15.0, least=15).met
+    assert not results.Bar("speed", "ftkit", 14.9, least=15).met
+    assert not results.Bar("speed", "ftkit", float("nan"), most=15).met
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    """A server that takes a text and refuses another."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+        def do_POST(self) -> None:
+            (row,) = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["data"]
+            allowed = self.headers["Authorization"] == "Bearer key" and row["text"] == "Größe\n"
+            self.send_response(200 if allowed else 503)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"[]")
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/score"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("program", ["wrk", None])
+def test_every_load_generator_sends_whole_texts_and_fails_when_one_is_refused(
+    url: str, program: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if program and not shutil.which(program):
+        pytest.skip("wrk is not installed")
+    monkeypatch.setattr(load.shutil, "which", lambda _: program)
+    found = load.ask(url, {"Authorization": "Bearer key"}, ["Größe\n"], clients=2, seconds=0.2)
+    assert found["requests_per_s"] > 0
+    assert 0 < found["p50_ms"] <= found["p95_ms"] <= found["p99_ms"]
+    with pytest.raises(RuntimeError, match="not every request was answered"):
+        load.ask(url, {"Authorization": "Bearer key"}, ["Größe\n", "refused"], clients=2, seconds=0.2)
