@@ -8,6 +8,7 @@ import sys
 NAMES = {
     "train": "fine-tuning against the original's loop, a tuned Trainer and the machine's peak",
     "serve": "requests against the original's scoring script, a plain pipeline and the raw engine",
+    "quality": "test accuracy on SST-2 sentences and TREC questions",
     "search": "twenty trials with and without the bandit policy",
     "overhead": "commands, and a run in which nothing is learned",
     "gate": "how often promotion tests err, on simulated models",

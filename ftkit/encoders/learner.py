@@ -53,7 +53,8 @@ class Learner:
         betas = (encoder.adam_beta1, encoder.adam_beta2)
         if self.device.type == "cpu" and accelerator.num_processes == 1:
             self._vocabulary = vocabulary.of(model, encoder.weight_decay, betas, encoder.adam_epsilon)
-        groups = precision.groups(model, encoder.weight_decay, self._vocabulary and self._vocabulary.weight)
+        table = self._vocabulary.weight if self._vocabulary else None
+        groups = precision.groups(model, encoder.weight_decay, without=table)
         if self.device.type == "cpu":
             self._masters = precision.Masters(groups)
             groups = self._masters.groups
