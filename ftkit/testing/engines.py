@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 
 from ftkit import files
-from ftkit.contracts import Backbone, Classifier, Exporting
+from ftkit.contracts import Backbone, Classifier, Exporting, Reading
 from ftkit.errors import BundleError
 from ftkit.testing.backbones import CLASSES, ODD_TEXTS, separable, separable_data
 
@@ -93,6 +93,24 @@ class EngineSuite:
             backwards = engine.probabilities(texts[::-1])[::-1]
             np.testing.assert_allclose(alone, together, atol=1e-4, err_msg=name)
             np.testing.assert_allclose(backwards, together, atol=1e-4, err_msg=name)
+
+    def test_reading_and_computing_are_two_steps_to_the_same_answers(
+        self, exported: SimpleNamespace, texts: list[str]
+    ) -> None:
+        for name, engine in {"native": exported.model, **exported.engines}.items():
+            if not isinstance(engine, Reading):
+                continue
+            assert engine.calls >= 1
+            rows = list(engine.read(texts))
+            wanted = engine.probabilities(texts)
+            waiting = list(range(len(texts)))
+            while waiting:
+                chosen = engine.together([len(rows[index]) for index in waiting])
+                assert 0 in chosen, "who waits longest has its turn"
+                indices = [waiting[place] for place in chosen]
+                found = engine.computed([rows[index] for index in indices])
+                np.testing.assert_allclose(found, wanted[indices], atol=1e-4, err_msg=name)
+                waiting = [index for index in waiting if index not in indices]
 
     def test_no_text_gives_no_row(self, exported: SimpleNamespace) -> None:
         for engine in exported.engines.values():

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from ftkit_azureml import ManagedEndpoint
+from ftkit_azureml.scoring import IMAGE, needs
 
 from ftkit.bundle import Bundle
 from ftkit.errors import DeployError, PluginError
@@ -153,6 +154,14 @@ def test_the_environment_pins_what_the_bundle_needs_and_wheels_travel_with_the_c
     azureml.operations.wait()
     made = [key for key in azureml.assets.versions if key[0] in ("environments", "models")]
     assert len(made) == 2, f"the same needs are the same environment {version}, the same bundle the same model"
+
+
+@pytest.mark.parametrize(("passed", "engine"), [(True, "auto"), (False, "auto"), (True, "half"), (True, "native")])
+def test_what_may_answer_is_installed(tmp_path: Path, azureml: Azure, passed: bool, engine: str) -> None:
+    bundle = toy_bundle(tmp_path / "bundle", engines={"half": passed})
+    pins = needs(bundle, IMAGE, engine=engine).found.pins
+    wanted = passed and engine != "native"
+    assert ("onnxruntime" in {each.partition("==")[0] for each in pins}) is wanted
 
 
 def test_an_endpoint_that_takes_tokens_is_asked_with_one(endpoints: Make, blue: Bundle, azureml: Azure) -> None:
