@@ -19,8 +19,8 @@ from benchmarks.results import Bar, Results, summary
 from benchmarks.turns import Numbers
 
 OPTIONS: dict[str, dict[str, Any]] = {
-    "sst2": {"learning_rate": 1e-4, "epochs": 4, "batch_size": 16, "max_length": 96},
-    "trec": {"learning_rate": 2e-4, "epochs": 8, "batch_size": 16, "max_length": 64},
+    "sst2": {"learning_rate": 1e-4, "epochs": 3, "batch_size": 16, "max_length": 96},
+    "trec": {"learning_rate": 2e-4, "epochs": 6, "batch_size": 16, "max_length": 64},
 }
 """What each is trained with."""
 

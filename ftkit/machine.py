@@ -8,7 +8,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-MATTER = ("torch", "transformers", "tokenizers", "accelerate", "safetensors", "numpy", "scikit-learn", "pandas")
+MATTER = ("torch", "transformers", "tokenizers", "accelerate", "safetensors", "numpy", "scipy", "pandas")
 """Distributions that results depend on, beside ftkit's own and those that bring plugins."""
 
 
@@ -18,6 +18,7 @@ def described() -> dict[str, Any]:
         "python": platform.python_version(),
         "system": platform.platform(),
         "processor": _processor(),
+        "bf16_units": _bf16_units(),
         "cores": cores(),
         "memory_mb": _memory(),
         "gpus": _gpus(),
@@ -43,6 +44,12 @@ def _processor() -> str:
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
+
+
+def _bf16_units() -> list[str]:
+    """What the processor multiplies bf16 with, as Linux names it: training takes that format where there is any."""
+    flags = next((line for line in _lines(Path("/proc/cpuinfo")) if line.startswith(("flags", "Features"))), "")
+    return sorted({"amx_bf16", "avx512_bf16", "bf16"} & set(flags.partition(":")[2].split()))
 
 
 def _memory() -> int | None:

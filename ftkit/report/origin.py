@@ -78,6 +78,7 @@ def environment(facts: Facts) -> list[tuple[str, str]]:
         "system": "System",
         "processor": "Processor",
         "cores": "Cores",
+        "bf16_units": "Units for bf16",
         "gpus": "Graphics cards",
     }
     found: list[tuple[str, str]] = []
