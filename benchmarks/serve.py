@@ -48,12 +48,13 @@ def main(arguments: Sequence[str]) -> None:
     parser = command.parser("serve", __doc__, 500, "different texts to ask about")
     parser.add_argument("--seconds", type=float, default=10.0, help="how long each contender is asked in each round")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--engines", nargs="*", help="engines beside torch's; all that can be made here when not given")
     asked = parser.parse_args(arguments)
     found = results.Results("serve", command.settings(asked))
     with tempfile.TemporaryDirectory() as folder:
         os.environ |= {"FTKIT_HOME": f"{folder}/home", "FTKIT_CACHE": f"{folder}/cache"}
         data = str(asked.data.resolve()) if asked.data else None
-        made = measured("benchmarks.servers:prepare", folder=folder, data=data, count=asked.rows)
+        made = measured("benchmarks.servers:prepare", folder=folder, data=data, count=asked.rows, engines=asked.engines)
         texts = Path(folder) / "texts.json"
         texts.write_text(json.dumps(made), encoding="utf-8")
         bundle, model, first = Path(made["bundle"]), Path(made["model"]), made["short"][0]
