@@ -98,11 +98,11 @@ class EngineSuite:
         self, exported: SimpleNamespace, texts: list[str]
     ) -> None:
         for name, engine in {"native": exported.model, **exported.engines}.items():
+            wanted = engine.probabilities(texts)
             if not isinstance(engine, Reading):
                 continue
             assert engine.calls >= 1
             rows = list(engine.read(texts))
-            wanted = engine.probabilities(texts)
             waiting = list(range(len(texts)))
             while waiting:
                 chosen = engine.together([len(rows[index]) for index in waiting])
