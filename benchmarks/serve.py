@@ -48,12 +48,16 @@ def main(arguments: Sequence[str]) -> None:
     parser = command.parser("serve", __doc__, 500, "different texts to ask about")
     parser.add_argument("--seconds", type=float, default=10.0, help="how long each contender is asked in each round")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--engines", nargs="*", help="engines beside torch's; all that can be made here when not given")
+    parser.add_argument(
+        "--contenders", nargs="+", help="only these, by their names in the table; `limit` is a `limit_NAME`"
+    )
     asked = parser.parse_args(arguments)
     found = results.Results("serve", command.settings(asked))
     with tempfile.TemporaryDirectory() as folder:
         os.environ |= {"FTKIT_HOME": f"{folder}/home", "FTKIT_CACHE": f"{folder}/cache"}
         data = str(asked.data.resolve()) if asked.data else None
-        made = measured("benchmarks.servers:prepare", folder=folder, data=data, count=asked.rows)
+        made = measured("benchmarks.servers:prepare", folder=folder, data=data, count=asked.rows, engines=asked.engines)
         texts = Path(folder) / "texts.json"
         texts.write_text(json.dumps(made), encoding="utf-8")
         bundle, model, first = Path(made["bundle"]), Path(made["model"]), made["short"][0]
@@ -77,7 +81,9 @@ def main(arguments: Sequence[str]) -> None:
             if engine != default:
                 ways[f"ftkit_{name(engine)}"] = serving(partial(servers.ftkit, bundle, engine, first))
             ways[f"limit_{name(engine)}"] = looping(engine)
-        runs = rounds(ways, asked.rounds)
+        if unknown := set(asked.contenders or ways) - set(ways):
+            parser.error(f"no such contenders: {', '.join(sorted(unknown))}; there are {', '.join(ways)}")
+        runs = rounds({each: ways[each] for each in asked.contenders or ways}, asked.rounds)
     found.contenders = {each: results.summary(some) for each, some in runs.items()}
     judge(found)
     found.notes.append(
@@ -115,7 +121,7 @@ def judge(found: results.Results) -> None:
     """Name the limit of what ftkit does by itself, add ratios within each round, then the bars."""
     contenders = found.contenders
     limits = {each["engine"]: each for title, each in contenders.items() if title.startswith("limit_")}
-    default = contenders["ftkit"]["engine"]
+    default = contenders.get("ftkit", {}).get("engine")
     if default in limits:
         del contenders[f"limit_{name(default)}"]
         contenders["limit"] = limits[default]
@@ -125,16 +131,16 @@ def judge(found: results.Results) -> None:
             mine["p50_of_original"] = results.ratio(mine, base, "p50_ms")
             mine["times_original"] = results.ratio(mine, base, "requests_per_s")
         if title.startswith("ftkit"):
-            limit = limits.get(mine["engine"], {})
-            mine["share_of_limit"] = results.ratio(mine, limit, "requests_per_s")
+            limit = limits.get(mine["engine"])
             if base:
                 found.bars += [
                     results.Bar("p50 of one client, of the original's", title, mine["p50_of_original"], most=1 / 25),
                     results.Bar("throughput against the original", title, mine["times_original"], least=12),
                 ]
-            found.bars.append(
-                results.Bar(f"throughput, of raw {mine['engine']}", title, mine["share_of_limit"], least=0.85)
-            )
+            if limit:
+                mine["share_of_limit"] = results.ratio(mine, limit, "requests_per_s")
+                what = f"throughput, of raw {mine['engine']}"
+                found.bars.append(results.Bar(what, title, mine["share_of_limit"], least=0.85))
 
 
 def name(engine: str) -> str:

@@ -102,11 +102,11 @@ def default_engine() -> str:
     return LocalDeployer(endpoint="benchmark").engine
 
 
-def prepare(folder: str, data: str | None, count: int) -> Numbers:
+def prepare(folder: str, data: str | None, count: int, engines: Sequence[str] | None) -> Numbers:
     """Make the bundle and the texts to ask about, in a process of their own."""
     from benchmarks import rows
 
-    made = bundles.make(Path(folder))
+    made = bundles.make(Path(folder), None if engines is None else tuple(engines))
     short, drawn = rows.texts(Path(data) if data else None, count, made.classifier.tokens)
     return {
         "bundle": str(made.folder),

@@ -120,6 +120,8 @@ def load(folder: Path, engine: str) -> ExportedClassifier:
         wide = narrow = form.open(path, True)
         if (count := runtimes.threads()) > 1:
             narrow = form.open(path, False)
+    except PluginError:
+        raise
     except Exception as error:  # the file's content decides which one
         raise BundleError(f"the engine cannot be loaded: {_line(error)}", where=str(path), mend=_AGAIN) from error
     if wide.inputs != set(INPUTS) or wide.classes != len(classes):

@@ -24,12 +24,13 @@ def be_patient() -> None:
         os.environ.update(_patient())
 
 
-def process_environment(threads: int) -> dict[str, str]:
+def process_environment(threads: int, *, preload: bool = True) -> dict[str, str]:
     """What to add to the environment of a process that may use `threads` cores for its matrix products.
 
     An activation of a training step is larger than glibc's threshold for memory of its own, so that each step maps
     its pages anew, has them zeroed, and gives them back: raising the thresholds made training up to 1.4 times as fast at
-    no change of meaning, tcmalloc (where it is installed) more. Variables the user has set are left alone.
+    no change of meaning, tcmalloc (where it is installed) more. Variables the user has set are left alone. A server goes without
+    tcmalloc (`preload`): it gains nothing by it, and OpenVINO crashes beside it.
 
     Source: glibc's manual, "Memory Allocation Tunables"; PyTorch's performance tuning guide, on memory allocators.
     """
@@ -43,7 +44,7 @@ def process_environment(threads: int) -> dict[str, str]:
         "TOKENIZERS_PARALLELISM": "true" if threads > 1 else "false",
     }
     if sys.platform == "linux":
-        if library := _tcmalloc():
+        if preload and (library := _tcmalloc()):
             preloaded = os.environ.get("LD_PRELOAD", "")
             if library not in preloaded.split(":"):
                 wanted["LD_PRELOAD"] = f"{preloaded}:{library}".lstrip(":")

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftkit import machine
+from ftkit.errors import PluginError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -80,7 +81,13 @@ def onnx_runtime(path: Path, wide: bool = True) -> Network:
 
 
 def openvino(path: Path, wide: bool = True) -> Network:
-    """The network in OpenVINO, in bf16 where the processor has units for it. Raises: as `onnx_runtime`."""
+    """The network in OpenVINO, in bf16 where the processor has units for it. Raises: as `onnx_runtime`; PluginError."""
+    if "tcmalloc" in _libraries():
+        raise PluginError(
+            "OpenVINO crashes in a process that tcmalloc was loaded into",
+            where="LD_PRELOAD",
+            mend="Unset LD_PRELOAD, or choose another engine.",
+        )
     unobserved()
     import openvino as runtime
 
@@ -105,6 +112,14 @@ def openvino(path: Path, wide: bool = True) -> Network:
     inputs = frozenset(name for each in model.inputs for name in each.names)
     last = shapes[OUTPUT][-1] if OUTPUT in shapes else None
     return Network(run, inputs, last.get_length() if last is not None and last.is_static else 0)
+
+
+def _libraries() -> str:
+    """What is loaded into this process, where the system tells. Source: proc(5), /proc/pid/maps."""
+    try:
+        return Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return os.environ.get("LD_PRELOAD", "")
 
 
 def _last(shape: Sequence[Any] | None) -> int:

@@ -59,7 +59,7 @@ def environment(threads: int = 0, endpoint: str = "", deployment: str = "") -> d
     threads = threads or os.cpu_count() or 1
     return {
         **os.environ,
-        **process_environment(threads),
+        **process_environment(threads, preload=False),
         DEPLOYMENT: deployment,
         ENDPOINT: endpoint,
         "HF_HUB_OFFLINE": "1",

@@ -245,6 +245,14 @@ def test_a_runtime_that_is_not_installed_is_named_and_the_others_do_without(
     assert Encoder().load_engine(folder, "onnx").probabilities(["ship"]).shape == (1, 2)
 
 
+def test_openvino_is_refused_where_it_would_crash(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtimes, "_libraries", lambda: "7f00-7f01 r-xp /lib/libtcmalloc_minimal.so.4")
+    with pytest.raises(PluginError, match="tcmalloc") as caught:
+        Encoder().load_engine(folder, "openvino")
+    assert "LD_PRELOAD" in caught.value.mend
+    assert Encoder().load_engine(folder, "onnx").probabilities(["ship"]).shape == (1, 2)
+
+
 def test_an_engine_is_opened_with_that_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ORT_DISABLE_TELEMETRY", raising=False)
     with pytest.raises(Exception, match=r"none\.onnx"):

@@ -27,7 +27,7 @@ def bundle(tmp_path_factory):
     folder = tmp_path_factory.mktemp("bert")
     read = checkpoint.read(tiny_bert(folder / "checkpoint"))
     EncoderClassifier(read.model(("bad", "good")), Words(read.tokenizer, read.limit), 64).save(folder / "model")
-    component = BertBaseCased(engines=("onnx", "onnx-int8"))
+    component = BertBaseCased(engines=("onnx", "onnx-int8", "openvino"))
     return bundles.write(
         folder / "bundle", model=folder / "model", classes=("bad", "good"), backbone={"use": component.name},
         recipe='name = "bert"\n', card="# BERT\n", sample_texts=TEXTS[:2], about={"run": "bert"},
@@ -35,7 +35,7 @@ def bundle(tmp_path_factory):
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("engine", ["onnx", "onnx-int8"])
+@pytest.mark.parametrize("engine", ["onnx", "onnx-int8", "openvino"])
 def test_a_server_process_answers_as_this_one_does(bundle, engine, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     with ServedModel(bundle.folder, threads=1, engine=engine) as served:
