@@ -94,7 +94,7 @@ def history(run: Run, metric: str) -> list[dict[str, float]]:
     trial has ended there is nothing to wait for.
     """
     found = {name: each if isinstance(each, list) else [each] for name, each in run.get_metrics().items()}
-    whole = min(len(found.get(name, [])) for name in metrics.METRICS)
+    whole = min(len(found.get(name, [])) for name in {*metrics.METRICS, *found})
     rows = len(found.get(metric, [])) if run.status in ENDED else whole
     curves: list[dict[str, float]] = [{"epoch": row + 1} for row in range(rows)]
     for name, logged in sorted(found.items()):

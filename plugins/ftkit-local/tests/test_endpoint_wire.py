@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 import pytest
 from ftkit_local.endpoint.wire import Answer, Wire
@@ -13,6 +15,12 @@ from ftkit.serving.server import short_folder
 
 Serve = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Name: Value\r\n\r\nok"
+
+
+def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run a coroutine in a thread of its own: a test that drives a browser leaves a loop running in this one."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(lambda: asyncio.run(main())).result()
 
 
 @pytest.fixture
@@ -76,7 +84,7 @@ def test_one_connection_serves_request_after_request_and_each_at_the_same_time_h
             assert sorted(connections) == [1, 1, 1, 2]
             wire.close()
 
-    asyncio.run(main())
+    run(main)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +114,7 @@ def test_an_answer_that_breaks_off_is_a_lost_connection_and_the_next_request_has
             assert connections == [1, 2]
             wire.close()
 
-    asyncio.run(main())
+    run(main)
 
 
 def test_a_late_answer_goes_to_nobody_else(path: str) -> None:
@@ -135,7 +143,7 @@ def test_a_late_answer_goes_to_nobody_else(path: str) -> None:
             assert (await wire.ask("POST", "/score", b"next")).content == b"ok"
             wire.close()
 
-    asyncio.run(main())
+    run(main)
 
 
 def test_parts_and_a_farewell_are_understood(path: str) -> None:
@@ -152,7 +160,7 @@ def test_parts_and_a_farewell_are_understood(path: str) -> None:
             assert connections == [1, 2], "a server that says farewell is not asked again on that connection"
             wire.close()
 
-    asyncio.run(main())
+    run(main)
 
 
 def test_a_server_that_is_not_there_is_a_lost_connection(path: str) -> None:
@@ -167,4 +175,4 @@ def test_a_server_that_is_not_there_is_a_lost_connection(path: str) -> None:
             with pytest.raises(ConnectionError, match="gone"):
                 await wire.ask("GET", "/readyz")
 
-    asyncio.run(main())
+    run(main)
