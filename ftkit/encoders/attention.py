@@ -41,8 +41,9 @@ def attention(
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     mask = attention_mask[..., : key.shape[2]] if attention_mask is not None else None
     blocks: Blocks | None = getattr(module, "ftkit_blocks", None)
-    dropped = dropout if module.training and blocks else 0.0
-    if mask is not None and mask.requires_grad:  # a learned bias of the scores
+    dropped = dropout if module.training else 0.0
+    if (mask is not None and mask.requires_grad) or (dropped and not blocks):
+        # A bias of the scores that is learned, or dropout of a module that has no layer for it.
         found = _by_steps(query, key, value, mask, scale, blocks, dropped)
     else:
         scores = query.shape[0] * query.shape[1] * query.shape[2] * key.shape[2]
@@ -56,13 +57,16 @@ def _by_steps(
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
-    mask: torch.Tensor,
+    mask: torch.Tensor | None,
     scale: float,
     blocks: Blocks | None,
     dropped: float,
 ) -> torch.Tensor:
-    weights = torch.softmax(torch.matmul(query * scale, key.transpose(2, 3)) + mask, dim=-1)
-    return torch.matmul(blocks.drop(weights, dropped) if blocks and dropped else weights, value)
+    scores = torch.matmul(query * scale, key.transpose(2, 3))
+    weights = torch.softmax(scores if mask is None else scores + mask, dim=-1)
+    if dropped:
+        weights = blocks.drop(weights, dropped) if blocks else nn.functional.dropout(weights, dropped)
+    return torch.matmul(weights, value)
 
 
 class _Attention(torch.autograd.Function):

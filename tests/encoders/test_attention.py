@@ -82,6 +82,22 @@ def test_dropout_multiplies_weights_by_the_factors_it_drew_forward_and_back():
         torch.testing.assert_close(one, other)
 
 
+@pytest.mark.parametrize("mask", [None, masked()])
+def test_a_module_without_a_layer_for_it_has_its_dropout_too(mask):
+    inputs = drawn(HEADS, HEADS, HEADS)
+    module = nn.Module().train()
+    torch.manual_seed(1)
+    found, _ = attentions.attention(module, *inputs, mask, dropout=0.5)
+    kept, _ = attentions.attention(module.eval(), *inputs, mask, dropout=0.5)
+    assert not torch.allclose(found, kept)
+    torch.manual_seed(1)
+    query, key, value = inputs
+    scores = query @ key.transpose(2, 3) * WIDTH**-0.5
+    weights = torch.softmax(scores if mask is None else scores + mask, -1)
+    expected = (nn.functional.dropout(weights, 0.5) @ value).transpose(1, 2)
+    torch.testing.assert_close(found, expected)
+
+
 def test_nothing_is_dropped_when_nothing_is_learned():
     module = nn.Module().eval()
     module.ftkit_blocks = Blocks(5)
