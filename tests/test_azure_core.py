@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import socket
+import struct
+import threading
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -104,3 +108,58 @@ def _around() -> None:
     with requests.Session() as session:
         session.trust_env = False
         session.get("http://example.org/", timeout=10)
+
+
+@pytest.fixture
+def served(azure: Azure) -> Any:
+    """Waits until the threads are at their end that the proxy has begun for clients of this test."""
+    before = set(threading.enumerate())
+
+    def wait() -> None:
+        for thread in set(threading.enumerate()) - before:
+            thread.join(timeout=30)
+            assert not thread.is_alive()
+
+    return wait
+
+
+def test_a_client_that_does_not_trust_the_authority_is_complained_about(azure: Azure, served: Any) -> None:
+    import certifi
+
+    with pytest.raises(requests.exceptions.SSLError):
+        requests.get("https://management.azure.com/subscriptions", verify=certifi.where(), timeout=10)
+    served()
+    assert [said.partition(":")[0] for said in azure.complaints] == ["no TLS with a client of management.azure.com"]
+    azure.complaints.clear()
+
+
+@pytest.mark.parametrize("reset", [True, False], ids=["reset", "closed"])
+@pytest.mark.parametrize("said", ["", "\x16\x03\x01"], ids=["before its greeting", "in the middle of it"])
+def test_a_client_that_was_killed_while_it_connected_is_no_complaint(
+    azure: Azure, served: Any, said: str, reset: bool
+) -> None:
+    with _tunnel(azure) as client:
+        client.sendall(said.encode())
+        if reset:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    served()
+    assert not azure.complaints
+    assert sign_in(), "others are served as before"
+
+
+def test_half_a_request_is_not_answered(azure: Azure) -> None:
+    address = urlsplit(azure.environment["HTTPS_PROXY"])
+    with socket.create_connection((address.hostname, address.port), timeout=10) as client:
+        client.sendall(b"PUT http://management.azure.com/half HTTP/1.1\r\nContent-Length: 100\r\n\r\n{")
+        client.shutdown(socket.SHUT_WR)
+        assert not client.recv(1)
+    assert not azure.asked("PUT", "/half")
+
+
+def _tunnel(azure: Azure) -> socket.socket:
+    """A connection through the proxy to Azure, before TLS."""
+    address = urlsplit(azure.environment["HTTPS_PROXY"])
+    client = socket.create_connection((address.hostname, address.port), timeout=10)
+    client.sendall(b"CONNECT management.azure.com:443 HTTP/1.1\r\n\r\n")
+    assert client.recv(100).startswith(b"HTTP/1.1 200")
+    return client

@@ -59,8 +59,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
         try:
             self.connection = self.cloud.authority.context(self.host).wrap_socket(self.connection, server_side=True)
-        except (ssl.SSLError, OSError) as error:
-            self.cloud.complain(f"no TLS with a client of {self.host}: {error}")
+        except OSError as error:
+            if not _went_away(error):
+                self.cloud.complain(f"no TLS with a client of {self.host}: {error}")
             self.close_connection = True
             return
         self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -101,7 +102,11 @@ class _Handler(BaseHTTPRequestHandler):
                 self.rfile.readline()
             self.rfile.readline()
             return body
-        return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        length = int(self.headers.get("Content-Length") or 0)
+        body = self.rfile.read(length)
+        if len(body) < length:
+            raise ConnectionAbortedError("the client went away in the middle of its request")
+        return body
 
     def _send(self, response: Response) -> None:
         self.send_response(response.status)
@@ -120,3 +125,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         raw = socket.socket(fileno=self.connection.detach())  # past TLS, which would say farewell
         raw.close()
+
+
+def _went_away(error: OSError) -> bool:
+    """Whether the client broke off, as one does that was killed; one that refuses TLS says so in an alert."""
+    if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError) or not isinstance(error, ssl.SSLError):
+        return True
+    return not error.library  # gone with its greeting still unread
