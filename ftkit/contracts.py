@@ -2,16 +2,28 @@
 
 A component is a frozen dataclass with a `name`; its fields are its recipe options. The protocols below say
 what a component of each kind does; conformance kits in `ftkit.testing` check it. The nouns are those of `ftkit.nouns`,
-to be imported from here.
+and what a component may do besides is in `ftkit.abilities`; both are to be imported from here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Sized
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
+from ftkit.abilities import (
+    Counting,
+    Exporting,
+    Foreseeing,
+    Mirroring,
+    Paced,
+    Packaging,
+    Publishing,
+    Reading,
+    Refusing,
+    Requiring,
+)
 from ftkit.events import Emit
 from ftkit.nouns import (
     SPLITS,
@@ -35,8 +47,6 @@ from ftkit.nouns import (
 if TYPE_CHECKING:
     import numpy as np
 
-    from ftkit.bundle import Bundle
-    from ftkit.options import Mistake
     from ftkit.plan import Plan
     from ftkit.serving.process import Serving
     from ftkit.space import Dimension
@@ -122,40 +132,6 @@ class Classifier(Protocol):
         ...
 
 
-@runtime_checkable
-class Counting(Protocol):
-    """A classifier that tells how much of a text it reads. Nothing requires it."""
-
-    def tokens(self, texts: Sequence[str]) -> Sequence[int]:
-        """Tokens that `probabilities` reads of each text, special ones included and padding not."""
-        ...
-
-
-@runtime_checkable
-class Reading(Protocol):
-    """A classifier that reads texts and computes in two steps: a server does them side by side. Nothing requires it.
-
-    For any texts, `computed(read(texts))` is `probabilities(texts)` but for rounding, whatever rows are computed together.
-    """
-
-    @property
-    def calls(self) -> int:
-        """Calls of `computed` that may go on at the same time, and are faster so than one after another."""
-        ...
-
-    def read(self, texts: Sequence[str]) -> Sequence[Sized]:
-        """What the model is given of each text; the `len` of one is what it costs, in tokens or what the model counts."""
-        ...
-
-    def together(self, lengths: Sequence[int]) -> Sequence[int]:
-        """Of rows that wait, by their lengths, the indices of those for the next call; the first waits longest and is one."""
-        ...
-
-    def computed(self, rows: Sequence[Any]) -> Probabilities:
-        """Class probabilities of rows that were read, (rows, classes), in one call; more than `calls` at a time only wait."""
-        ...
-
-
 # --------------------------------------------------------------------------------------- promotion
 
 
@@ -216,30 +192,6 @@ class Backbone(Component, Protocol):
 
 
 @runtime_checkable
-class Exporting(Protocol):
-    """A backbone whose models can be had in other forms, called engines, that answer faster. Nothing requires it.
-
-    Engines lie in the folder that `Classifier.save` wrote, so that the bundle's hash covers them; a bundle names
-    its own in the manifest. An engine answers the same texts with nearly the same probabilities, whatever texts it is
-    asked beside them; how nearly is for the promotion gate to judge.
-    """
-
-    engines: tuple[str, ...]
-    """The engines that the recipe asks for: a field, read-only as all fields of a component."""
-
-    def export(self, folder: Path) -> None:
-        """Add these engines to the folder of a saved model; called once in a run, for the selected model.
-
-        Raises: StageError.
-        """
-        ...
-
-    def load_engine(self, folder: Path, engine: str) -> Classifier:
-        """Open an engine that `export` wrote, without the model it was made of. Raises: BundleError, PluginError."""
-        ...
-
-
-@runtime_checkable
 class SearchSpace(Component, Protocol):
     """A ready-made search space."""
 
@@ -266,29 +218,6 @@ class PromotionPreset(Component, Protocol):
 
         A recipe has these tests in the place of the preset, except for those it names itself.
         """
-        ...
-
-
-@runtime_checkable
-class Foreseeing(Protocol):
-    """A promotion test, backbone or deployer that can tell before any training whether it will do. Nothing requires it."""
-
-    def foresee(self, data: Data) -> None:
-        """Look at classes, columns, train and valid rows; the test split is closed.
-
-        Raises: DataError for data that `check` could not judge, PluginError for what is not installed: what, where, and
-        how to mend it.
-        """
-        ...
-
-
-@runtime_checkable
-class Requiring(Protocol):
-    """A component that, by its options, needs more than its own distribution does. Nothing requires it."""
-
-    @property
-    def requires(self) -> Sequence[str]:
-        """Requirements as pip takes them, such as `ftkit[engines]`: they go wherever the component goes."""
         ...
 
 
@@ -370,40 +299,6 @@ class Deployer(Component, Protocol):
 
 
 @runtime_checkable
-class Paced(Protocol):
-    """A deployer whose deployments take longer than a process on this machine. Nothing requires it."""
-
-    ready_timeout: ClassVar[float]
-    """Seconds that a rollout waits for a deployment, where the recipe does not say."""
-    poll: ClassVar[float]
-    """Seconds between two looks at a deployment's health, where the recipe does not say."""
-
-
-@runtime_checkable
-class Mirroring(Protocol):
-    """A deployer that can send a deployment copies of the live traffic, whose answers nobody gets. Nothing requires it."""
-
-    @property
-    def mirror(self) -> int:
-        """Percent of the live traffic that a rollout has copied to a new deployment before it gets any: a field; 0 is none."""
-        ...
-
-    def mirror_to(self, deployment: str | None) -> None:
-        """Begin to send copies, or end it; `set_traffic` and `delete` end it as well. Raises: DeployError."""
-        ...
-
-
-@runtime_checkable
-class Packaging(Protocol):
-    """A deployer whose deployments can also be made by hand, from a folder. Nothing requires it."""
-
-    @classmethod
-    def package(cls, bundle: Bundle, folder: Path, engine: str) -> None:
-        """Write all that a deployment needs into a folder that is new or empty. Raises: PluginError, BundleError."""
-        ...
-
-
-@runtime_checkable
 class Platform(Component, Protocol):
     """Where a run happens.
 
@@ -416,29 +311,4 @@ class Platform(Component, Protocol):
 
     def run(self, plan: Plan, emit: Emit) -> Outcome:
         """Carry out the plan: `ftkit.runner.carry_out` with a search of its own, or the whole plan elsewhere."""
-        ...
-
-
-@runtime_checkable
-class Refusing(Protocol):
-    """A platform that cannot express every recipe. Nothing requires it."""
-
-    def refusals(self, plan: Plan) -> Sequence[Mistake]:
-        """What it cannot carry out of a plan: each with its key in the recipe, why, and what to write instead."""
-        ...
-
-
-@runtime_checkable
-class Publishing(Protocol):
-    """A platform that takes the whole plan to a service. Nothing requires it."""
-
-    def outline(self, plan: Plan) -> Sequence[tuple[str, str]]:
-        """The pipeline it would submit, as titles and sentences; asks no service."""
-        ...
-
-    def publish(self, plan: Plan, emit: Emit) -> Mapping[str, str]:
-        """Put the pipeline there to be started by others, and return what to know of it, such as its address.
-
-        Raises: FtkitError.
-        """
         ...

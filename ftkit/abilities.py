@@ -1,0 +1,159 @@
+"""What a component or a classifier may do beyond what its kind must: nothing requires any of it.
+
+Whoever makes use of one asks first whether it is there. They are to be imported from `ftkit.contracts`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence, Sized
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
+
+from ftkit.events import Emit
+from ftkit.nouns import Data
+
+if TYPE_CHECKING:
+    from ftkit.bundle import Bundle
+    from ftkit.contracts import Classifier, Probabilities
+    from ftkit.options import Mistake
+    from ftkit.plan import Plan
+
+
+@runtime_checkable
+class Counting(Protocol):
+    """A classifier that tells how much of a text it reads. Nothing requires it."""
+
+    def tokens(self, texts: Sequence[str]) -> Sequence[int]:
+        """Tokens that `probabilities` reads of each text, special ones included and padding not."""
+        ...
+
+
+@runtime_checkable
+class Reading(Protocol):
+    """A classifier that reads texts and computes in two steps: a server does them side by side. Nothing requires it.
+
+    For any texts, `computed(read(texts))` is `probabilities(texts)` but for rounding, whatever rows are computed together.
+    """
+
+    @property
+    def calls(self) -> int:
+        """Calls of `computed` that may go on at the same time, and are faster so than one after another."""
+        ...
+
+    def read(self, texts: Sequence[str]) -> Sequence[Sized]:
+        """What the model is given of each text; the `len` of one is what it costs, in tokens or what the model counts."""
+        ...
+
+    def together(self, lengths: Sequence[int]) -> Sequence[int]:
+        """Of rows that wait, by their lengths, the indices of those for the next call; the first waits longest and is one."""
+        ...
+
+    def computed(self, rows: Sequence[Any]) -> Probabilities:
+        """Class probabilities of rows that were read, (rows, classes), in one call; more than `calls` at a time only wait."""
+        ...
+
+
+@runtime_checkable
+class Exporting(Protocol):
+    """A backbone whose models can be had in other forms, called engines, that answer faster. Nothing requires it.
+
+    Engines lie in the folder that `Classifier.save` wrote, so that the bundle's hash covers them; a bundle names
+    its own in the manifest. An engine answers the same texts with nearly the same probabilities, whatever texts it is
+    asked beside them; how nearly is for the promotion gate to judge.
+    """
+
+    engines: tuple[str, ...]
+    """The engines that the recipe asks for: a field, read-only as all fields of a component."""
+
+    def export(self, folder: Path) -> None:
+        """Add these engines to the folder of a saved model; called once in a run, for the selected model.
+
+        Raises: StageError.
+        """
+        ...
+
+    def load_engine(self, folder: Path, engine: str) -> Classifier:
+        """Open an engine that `export` wrote, without the model it was made of. Raises: BundleError, PluginError."""
+        ...
+
+
+@runtime_checkable
+class Paced(Protocol):
+    """A deployer whose deployments take longer than a process on this machine. Nothing requires it."""
+
+    ready_timeout: ClassVar[float]
+    """Seconds that a rollout waits for a deployment, where the recipe does not say."""
+    poll: ClassVar[float]
+    """Seconds between two looks at a deployment's health, where the recipe does not say."""
+
+
+@runtime_checkable
+class Mirroring(Protocol):
+    """A deployer that can send a deployment copies of the live traffic, whose answers nobody gets. Nothing requires it."""
+
+    @property
+    def mirror(self) -> int:
+        """Percent of the live traffic that a rollout has copied to a new deployment before it gets any: a field; 0 is none."""
+        ...
+
+    def mirror_to(self, deployment: str | None) -> None:
+        """Begin to send copies, or end it; `set_traffic` and `delete` end it as well. Raises: DeployError."""
+        ...
+
+
+@runtime_checkable
+class Packaging(Protocol):
+    """A deployer whose deployments can also be made by hand, from a folder. Nothing requires it."""
+
+    @classmethod
+    def package(cls, bundle: Bundle, folder: Path, engine: str) -> None:
+        """Write all that a deployment needs into a folder that is new or empty. Raises: PluginError, BundleError."""
+        ...
+
+
+@runtime_checkable
+class Refusing(Protocol):
+    """A platform that cannot express every recipe. Nothing requires it."""
+
+    def refusals(self, plan: Plan) -> Sequence[Mistake]:
+        """What it cannot carry out of a plan: each with its key in the recipe, why, and what to write instead."""
+        ...
+
+
+@runtime_checkable
+class Publishing(Protocol):
+    """A platform that takes the whole plan to a service. Nothing requires it."""
+
+    def outline(self, plan: Plan) -> Sequence[tuple[str, str]]:
+        """The pipeline it would submit, as titles and sentences; asks no service."""
+        ...
+
+    def publish(self, plan: Plan, emit: Emit) -> Mapping[str, str]:
+        """Put the pipeline there to be started by others, and return what to know of it, such as its address.
+
+        Raises: FtkitError.
+        """
+        ...
+
+
+@runtime_checkable
+class Foreseeing(Protocol):
+    """A promotion test, backbone or deployer that can tell before any training whether it will do. Nothing requires it."""
+
+    def foresee(self, data: Data) -> None:
+        """Look at classes, columns, train and valid rows; the test split is closed.
+
+        Raises: DataError for data that `check` could not judge, PluginError for what is not installed: what, where, and
+        how to mend it.
+        """
+        ...
+
+
+@runtime_checkable
+class Requiring(Protocol):
+    """A component that, by its options, needs more than its own distribution does. Nothing requires it."""
+
+    @property
+    def requires(self) -> Sequence[str]:
+        """Requirements as pip takes them, such as `ftkit[engines]`: they go wherever the component goes."""
+        ...
