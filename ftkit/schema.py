@@ -7,9 +7,9 @@ from typing import Any
 from ftkit import options
 from ftkit import plugins as installed
 from ftkit.plugins import NAMED_ALIKE, Plugins
-from ftkit.reader import SECTIONS
 from ftkit.rollout import Rollout
 from ftkit.search import POLICIES, Confirm, Search
+from ftkit.sections import SECTIONS
 
 _NUMBER = {"type": "number"}
 _RANGE = {
