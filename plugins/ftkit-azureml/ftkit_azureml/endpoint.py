@@ -3,40 +3,26 @@
 from __future__ import annotations
 
 import json
-import math
-import os
 import re
 import tempfile
-import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from ftkit.bundle import Bundle, cleared
 from ftkit.contracts import Data, Deployment, Endpoint, Health
-from ftkit.errors import DeployError, PluginError
+from ftkit.errors import DeployError
 from ftkit.record import AUTO, NATIVE
-from ftkit.served import DEPLOYMENT, ENDPOINT
-from ftkit_azureml import assets, operations, refusals
-from ftkit_azureml.scoring import IMAGE, SCRIPT, Needs, limits, needs
+from ftkit_azureml import assets, blueprint, operations, refusals
+from ftkit_azureml.blueprint import BUNDLE, PROBE
+from ftkit_azureml.online import GOING, STARTING, Online
+from ftkit_azureml.scoring import IMAGE, needs
 from ftkit_azureml.workspace import InWorkspace
 
-BUNDLE = "ftkit.bundle"
-"""Tag of a deployment with the hash of its bundle."""
-TELEMETRY = re.compile(
-    r"APPLICATIONINSIGHTS_CONNECTION_STRING|OTEL_(SDK_DISABLED|(TRACES|LOGS)_EXPORTER|EXPORTER_OTLP_\w+)"
-)
-"""Variables that say where telemetry goes."""
 AUDIENCE = "https://ml.azure.com"
 """Whom a caller's token must be for, where an endpoint takes tokens."""
-
-_STARTING = ("Creating", "Updating", "Scaling")
-_GOING = ("Deleting",)
-_PAUSE = 1.0
-"""Seconds between two looks at something that somebody else has begun."""
-_PROBE = 10
-"""Seconds between two probes, and before the first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,8 +82,8 @@ class ManagedEndpoint(InWorkspace):
                 raise ValueError(f"{option} must be at least 1")
         if not 0 < self.request_timeout <= 180:
             raise ValueError("request_timeout must be above 0 and at most 180 seconds, which is Azure's limit")
-        if self.startup_timeout < _PROBE or self.probe_timeout <= 0:
-            raise ValueError(f"startup_timeout must be at least {_PROBE} seconds and probe_timeout above 0")
+        if self.startup_timeout < PROBE or self.probe_timeout <= 0:
+            raise ValueError(f"startup_timeout must be at least {PROBE} seconds and probe_timeout above 0")
         if not 0 <= self.mirror <= 50:
             raise ValueError("mirror must be from 0 to 50: Azure copies no more than half of the traffic")
         if not re.fullmatch(r"[A-Za-z0-9_]+", self.instance_type):
@@ -107,15 +93,15 @@ class ManagedEndpoint(InWorkspace):
 
     def prepare(self) -> Endpoint:
         """Make sure the endpoint exists, leaving deployments and traffic as they are."""
-        with self.opened(DeployError, self.endpoint) as client:
+        with self._online() as online:
             from azure.ai.ml.entities import ManagedOnlineEndpoint
 
-            found = self._settled(client)
+            found = online.settled()
             if found is None or found.provisioning_state == "Failed":
                 wanted = ManagedOnlineEndpoint(
                     name=self.endpoint, auth_mode=self.auth.replace("-", "_"), tags={"ftkit": "", **self.tags}
                 )
-                client.online_endpoints.begin_create_or_update(wanted).result()
+                online.client.online_endpoints.begin_create_or_update(wanted).result()
             elif found.auth_mode.lower() != self.auth.replace("-", "_"):
                 raise DeployError(
                     f"the endpoint takes {found.auth_mode}, the recipe asks for {self.auth}",
@@ -133,41 +119,41 @@ class ManagedEndpoint(InWorkspace):
         except ValueError as error:
             raise DeployError(str(error), self.endpoint) from error
         opened = cleared(bundle, self.engine)
-        needed = self._needs(opened)
-        with self.opened(DeployError, f"{self.endpoint}/{deployment}") as client:
-            if self._at_rest(client, deployment, _GOING) is not None:
+        needed = blueprint.needed(self, opened)
+        with self._online(deployment) as online:
+            if online.at_rest(deployment, GOING) is not None:
                 raise DeployError(
                     f"there is a deployment {deployment!r} already", self.endpoint, "Delete it, or choose another name."
                 )
-            model = assets.model(client, opened)
-            environment = assets.environment(client, needed.environment)
+            model = assets.model(online.client, opened)
+            environment = assets.environment(online.client, needed.environment)
             with tempfile.TemporaryDirectory(prefix="ftkit-azureml-") as folder:
                 code = Path(folder) / "code"
                 needed.write_code(code)
-                wanted = self._wanted(deployment, opened, model, environment, code)
+                wanted = blueprint.deployment(self, deployment, opened, model, environment, code)
                 operations.forget(self._key(deployment))
-                poller = client.online_deployments.begin_create_or_update(wanted, skip_script_validation=True)
+                poller = online.client.online_deployments.begin_create_or_update(wanted, skip_script_validation=True)
             operations.remember(self._key(deployment), poller)
 
     def health(self, deployment: str) -> Health:
         """How the deployment is doing now; one that failed brings the end of its container's log."""
-        with self.opened(DeployError, f"{self.endpoint}/{deployment}") as client:
+        with self._online(deployment) as online:
             failed = operations.failure(self._key(deployment))
-            found = self._get(client, deployment)
+            found = online.get(deployment)
             if found is None and not failed:
                 if operations.is_running(self._key(deployment)):
                     return Health("starting", "Azure has been asked for it")
-                raise self._unknown(client, deployment)
+                raise online.unknown(deployment)
             state = str(getattr(found.provisioning_state, "value", found.provisioning_state)) if found else "Failed"
-            if state in _STARTING and not failed:
-                last = self._log(client, deployment, 1)
+            if state in STARTING and not failed:
+                last = online.log(deployment, 1)
                 return Health("starting", f"Azure is {state.lower()} it" + (f"; its log: {last}" if last else ""))
             if state == "Succeeded" and not failed:
                 return Health("ready")
             if not failed and operations.is_running(self._key(deployment)):
                 # Whoever began it is told the reason a moment after everybody can see the state.
                 return Health("starting", f"Azure says {state.lower()}, and has yet to say why")
-            log = self._log(client, deployment, 100) if found is not None else ""
+            log = online.log(deployment, 100) if found is not None else ""
             return Health("failed", failed or f"Azure says {state}", log)
 
     def invoke(self, request: Mapping[str, Any], deployment: str | None = None) -> Any:
@@ -175,11 +161,11 @@ class ManagedEndpoint(InWorkspace):
         import requests
 
         # The SDK's own `invoke` keeps the deployment's name for later calls that name none.
-        with self.opened(DeployError, self.endpoint) as client:
-            found = self._found(client)
+        with self._online() as online:
+            found = online.found()
             if found is None or not found.scoring_uri:
                 raise DeployError("there is no endpoint of this name", self.endpoint, "`ftkit run RECIPE` makes one.")
-            headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self._secret(client)}"}
+            headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self._secret(online)}"}
             if deployment is not None:
                 headers["azureml-model-deployment"] = deployment
             answer = requests.post(
@@ -194,34 +180,34 @@ class ManagedEndpoint(InWorkspace):
 
     def set_traffic(self, shares: Mapping[str, int]) -> None:
         """Give deployments their percent of the traffic, all others none; at once or not at all. Copies end as well."""
-        with self.opened(DeployError, self.endpoint) as client:
-            known = [each.name for each in self._deployments(client)]
+        with self._online() as online:
+            known = [each.name for each in online.deployments()]
             if unknown := sorted(set(shares) - set(known)):
-                raise self._unknown(client, unknown[0])
+                raise online.unknown(unknown[0])
             if sum(shares.values()) not in ((0, 100) if not shares else (100,)) or min(shares.values(), default=0) < 0:
                 raise DeployError(f"the shares must sum to 100, not {sum(shares.values())}", self.endpoint)
-            self._route(client, {name: share for name, share in shares.items() if share}, {})
+            online.route({name: share for name, share in shares.items() if share}, {})
 
     def delete(self, deployment: str) -> None:
         """Remove a deployment once its requests in flight are answered; one that is gone already is fine."""
-        with self.opened(DeployError, f"{self.endpoint}/{deployment}") as client:
-            found = self._found(client)
+        with self._online(deployment) as online:
+            found = online.found()
             if found is None:
                 return
             if (found.mirror_traffic or {}).get(deployment):
-                self._route(client, found.traffic or {}, {})
+                online.route(found.traffic or {}, {})
             # Azure lets nobody remove what it is still working on.
-            if self._at_rest(client, deployment, (*_STARTING, *_GOING)) is not None:
-                client.online_deployments.begin_delete(deployment, self.endpoint).result()
+            if online.at_rest(deployment, (*STARTING, *GOING)) is not None:
+                online.client.online_deployments.begin_delete(deployment, self.endpoint).result()
             operations.forget(self._key(deployment))
 
     # ------------------------------------------------------------------------------------ the others
 
     def describe(self) -> Endpoint | None:
         """The endpoint as it stands, or None when there is none; changes nothing."""
-        with self.opened(DeployError, self.endpoint) as client:
-            found = self._found(client)
-            if found is None or found.provisioning_state in _GOING:
+        with self._online() as online:
+            found = online.found()
+            if found is None or found.provisioning_state in GOING:
                 return None
             traffic = found.traffic or {}
             deployments = tuple(
@@ -231,30 +217,30 @@ class ManagedEndpoint(InWorkspace):
                     _state(each.provisioning_state),
                     (each.tags or {}).get(BUNDLE, ""),
                 )
-                for each in self._deployments(client)
+                for each in online.deployments()
             )
             return Endpoint(self.endpoint, found.scoring_uri or "", "", deployments, key_command=self._key_command)
 
     def logs(self, deployment: str, lines: int = 100) -> str:
         """The last lines of the container's log."""
-        with self.opened(DeployError, f"{self.endpoint}/{deployment}") as client:
-            if self._get(client, deployment) is None:
-                raise self._unknown(client, deployment)
-            return self._log(client, deployment, lines)
+        with self._online(deployment) as online:
+            if online.get(deployment) is None:
+                raise online.unknown(deployment)
+            return online.log(deployment, lines)
 
     def stop(self) -> None:
         """Delete the endpoint with all its deployments; the models stay in the workspace."""
-        with self.opened(DeployError, self.endpoint) as client:
-            if self._found(client) is not None:
-                client.online_endpoints.begin_delete(self.endpoint).result()
+        with self._online() as online:
+            if online.found() is not None:
+                online.client.online_endpoints.begin_delete(self.endpoint).result()
 
     def mirror_to(self, deployment: str | None) -> None:
         """Send a deployment copies of `mirror` percent of the live traffic; None ends that."""
-        with self.opened(DeployError, self.endpoint) as client:
-            found = self._found(client)
+        with self._online() as online:
+            found = online.found()
             if found is None:
                 raise DeployError("there is no endpoint of this name", self.endpoint)
-            self._route(client, found.traffic or {}, {deployment: self.mirror} if deployment else {})
+            online.route(found.traffic or {}, {deployment: self.mirror} if deployment else {})
 
     @classmethod
     def package(cls, bundle: Bundle, folder: Path, engine: str = NATIVE) -> None:
@@ -273,128 +259,21 @@ class ManagedEndpoint(InWorkspace):
     def foresee(self, data: Data) -> None:
         """See before any training that telemetry has somewhere to go. Raises: PluginError."""
         if self.telemetry:
-            self._telemetry()
+            blueprint.telemetry()
 
-    def _needs(self, bundle: Bundle) -> Needs:
-        if not self.telemetry:
-            return needs(bundle, self.image, self.indexes, self.engine)
-        sent_by = (
-            "ftkit-appinsights[otlp]" if any("OTLP" in name for name in self._telemetry()) else "ftkit-appinsights"
-        )
-        return needs(bundle, self.image, self.indexes, self.engine, [sent_by])
-
-    def _telemetry(self) -> dict[str, str]:
-        """Where telemetry goes, as the environment of this process says. Raises: PluginError when it does not."""
-        found = {name: value for name, value in os.environ.items() if value and TELEMETRY.fullmatch(name)}
-        if not any("CONNECTION" in name or "ENDPOINT" in name for name in found):
-            raise PluginError(
-                "telemetry is asked for, but nothing says where it goes",
-                where="deploy.telemetry",
-                mend="Set APPLICATIONINSIGHTS_CONNECTION_STRING, or OTEL_EXPORTER_OTLP_ENDPOINT, where you deploy.",
-            )
-        return found
-
-    def _wanted(self, deployment: str, bundle: Bundle, model: str, environment: str, code: Path) -> Any:
-        from azure.ai.ml.entities import (
-            CodeConfiguration,
-            ManagedOnlineDeployment,
-            OnlineRequestSettings,
-            ProbeSettings,
-        )
-
-        record = bundle.record
-        probe = ProbeSettings(
-            initial_delay=_PROBE,
-            period=_PROBE,
-            timeout=math.ceil(self.probe_timeout),
-            success_threshold=1,
-            failure_threshold=math.ceil(self.startup_timeout / _PROBE),
-        )
-        return ManagedOnlineDeployment(
-            name=deployment,
-            endpoint_name=self.endpoint,
-            model=model,
-            environment=environment,
-            code_configuration=CodeConfiguration(code=str(code), scoring_script=SCRIPT),
-            instance_type=self.instance_type,
-            instance_count=self.instance_count,
-            request_settings=OnlineRequestSettings(
-                request_timeout_ms=round(self.request_timeout * 1000),
-                max_concurrent_requests_per_instance=self.concurrency,
-                max_queue_wait_ms=round(self.request_timeout * 1000),
-            ),
-            liveness_probe=probe,
-            readiness_probe=probe,
-            environment_variables={
-                **self.environment_variables,
-                **(self._telemetry() if self.telemetry else {}),
-                ENDPOINT: self.endpoint,
-                DEPLOYMENT: deployment,
-                "FTKIT_ENGINE": self.engine,
-                "FTKIT_LIMITS": limits(self.max_rows, self.max_batch, self.max_waiting),
-                "GUNICORN_CMD_ARGS": f"--threads {self.concurrency}",
-                "HF_HUB_OFFLINE": "1",
-            },
-            tags={**self.tags, BUNDLE: bundle.hash, "ftkit.record": record.digest if record else ""},
-        )
+    @contextmanager
+    def _online(self, deployment: str | None = None) -> Iterator[Online]:
+        """The endpoint as Azure has it; what the SDK raises becomes an error about it, or about this deployment of it."""
+        where = self.endpoint if deployment is None else f"{self.endpoint}/{deployment}"
+        with self.opened(DeployError, where) as client:
+            yield Online(client, self.endpoint, self.ready_timeout)
 
     def _key(self, deployment: str) -> tuple[Any, ...]:
         return (self.place, self.endpoint, deployment)
 
-    def _found(self, client: Any) -> Any | None:
-        """The endpoint, or None. Raises: what the SDK raises."""
-        return assets.existing(lambda: client.online_endpoints.get(self.endpoint))
-
-    def _settled(self, client: Any) -> Any | None:
-        """The endpoint once nobody is working on it: an interrupted run may have asked for it, or for its end."""
-        return self._waited(lambda: self._found(client), (*_STARTING, *_GOING))
-
-    def _at_rest(self, client: Any, deployment: str, busy: Collection[str]) -> Any | None:
-        """The deployment, or None, once it is in none of these states."""
-        return self._waited(lambda: self._get(client, deployment), busy)
-
-    def _waited(self, look: Callable[[], Any | None], busy: Collection[str]) -> Any | None:
-        ends = time.monotonic() + self.ready_timeout
-        while (found := look()) is not None and found.provisioning_state in busy:
-            if time.monotonic() > ends:
-                said = f"Azure has been {found.provisioning_state.lower()} it for {self.ready_timeout:g} s"
-                raise DeployError(said, found.name, "Look at it in Azure's studio; delete it there if need be.")
-            time.sleep(_PAUSE)
-        return found
-
-    def _get(self, client: Any, deployment: str) -> Any | None:
-        return assets.existing(lambda: client.online_deployments.get(deployment, self.endpoint))
-
-    def _deployments(self, client: Any) -> list[Any]:
-        found = assets.existing(lambda: list(client.online_deployments.list(self.endpoint)))
-        return [each for each in found or () if each.provisioning_state not in _GOING]
-
-    def _route(self, client: Any, traffic: Mapping[str, int], mirror: Mapping[str, int]) -> None:
-        found = self._settled(client)
-        if found is None:
-            raise DeployError("there is no endpoint of this name", self.endpoint)
-        found.traffic = dict(traffic)
-        found.mirror_traffic = dict(mirror)
-        client.online_endpoints.begin_create_or_update(found).result()
-
-    def _log(self, client: Any, deployment: str, lines: int) -> str:
-        """The end of the container's log; before it runs, of what brings the model to it."""
-        if lines < 1:
-            return ""
-        for container in ("inference-server", "storage-initializer"):
-            try:
-                said = client.online_deployments.get_logs(deployment, self.endpoint, lines, container_type=container)
-            except Exception as error:  # there is no log before there is a container
-                if not getattr(error, "status_code", None):
-                    raise
-                continue
-            if said.strip():
-                return refusals.clean("\n".join(said.rstrip("\n").splitlines()[-lines:]))
-        return ""
-
-    def _secret(self, client: Any) -> str:
+    def _secret(self, online: Online) -> str:
         if self.auth == "key":
-            return str(client.online_endpoints.get_keys(self.endpoint).primary_key)
+            return online.key()
         from ftkit_azureml.client import signed_in
 
         return str(signed_in(self.credential).get_token(f"{AUDIENCE}/.default").token)
@@ -418,10 +297,6 @@ class ManagedEndpoint(InWorkspace):
         status = answer.headers.get("ms-azureml-model-error-statuscode", answer.status_code)
         place = where or (f"{self.endpoint}/{deployment}" if deployment else self.endpoint)
         return DeployError(f"the endpoint answered {status}: {refusals.clean(str(what))}", place, mend)
-
-    def _unknown(self, client: Any, deployment: str) -> DeployError:
-        known = ", ".join(each.name for each in self._deployments(client))
-        return DeployError(f"there is no deployment {deployment!r}", self.endpoint, f"There are: {known or 'none'}.")
 
 
 def check_name(name: str, what: str) -> None:

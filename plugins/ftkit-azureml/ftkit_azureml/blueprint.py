@@ -1,0 +1,92 @@
+"""What Azure is asked for when a bundle is deployed: what it must bring, its machines and probes, where telemetry goes."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ftkit.bundle import Bundle
+from ftkit.errors import PluginError
+from ftkit.served import DEPLOYMENT, ENDPOINT
+from ftkit_azureml.scoring import SCRIPT, Needs, limits, needs
+
+if TYPE_CHECKING:
+    from ftkit_azureml.endpoint import ManagedEndpoint
+
+BUNDLE = "ftkit.bundle"
+"""Tag of a deployment with the hash of its bundle."""
+PROBE = 10
+"""Seconds between two probes, and before the first."""
+TELEMETRY = re.compile(
+    r"APPLICATIONINSIGHTS_CONNECTION_STRING|OTEL_(SDK_DISABLED|(TRACES|LOGS)_EXPORTER|EXPORTER_OTLP_\w+)"
+)
+"""Variables that say where telemetry goes."""
+
+
+def needed(options: ManagedEndpoint, bundle: Bundle) -> Needs:
+    """What the bundle needs to be served as these options say. Raises: PluginError."""
+    if not options.telemetry:
+        return needs(bundle, options.image, options.indexes, options.engine)
+    sent_by = "ftkit-appinsights[otlp]" if any("OTLP" in name for name in telemetry()) else "ftkit-appinsights"
+    return needs(bundle, options.image, options.indexes, options.engine, [sent_by])
+
+
+def telemetry() -> dict[str, str]:
+    """Where telemetry goes, as the environment of this process says. Raises: PluginError when it does not."""
+    found = {name: value for name, value in os.environ.items() if value and TELEMETRY.fullmatch(name)}
+    if not any("CONNECTION" in name or "ENDPOINT" in name for name in found):
+        raise PluginError(
+            "telemetry is asked for, but nothing says where it goes",
+            where="deploy.telemetry",
+            mend="Set APPLICATIONINSIGHTS_CONNECTION_STRING, or OTEL_EXPORTER_OTLP_ENDPOINT, where you deploy.",
+        )
+    return found
+
+
+def deployment(options: ManagedEndpoint, name: str, bundle: Bundle, model: str, environment: str, code: Path) -> Any:
+    """The deployment as the SDK is told of it; model and environment by the ids they have in the workspace."""
+    from azure.ai.ml.entities import (
+        CodeConfiguration,
+        ManagedOnlineDeployment,
+        OnlineRequestSettings,
+        ProbeSettings,
+    )
+
+    record = bundle.record
+    probe = ProbeSettings(
+        initial_delay=PROBE,
+        period=PROBE,
+        timeout=math.ceil(options.probe_timeout),
+        success_threshold=1,
+        failure_threshold=math.ceil(options.startup_timeout / PROBE),
+    )
+    return ManagedOnlineDeployment(
+        name=name,
+        endpoint_name=options.endpoint,
+        model=model,
+        environment=environment,
+        code_configuration=CodeConfiguration(code=str(code), scoring_script=SCRIPT),
+        instance_type=options.instance_type,
+        instance_count=options.instance_count,
+        request_settings=OnlineRequestSettings(
+            request_timeout_ms=round(options.request_timeout * 1000),
+            max_concurrent_requests_per_instance=options.concurrency,
+            max_queue_wait_ms=round(options.request_timeout * 1000),
+        ),
+        liveness_probe=probe,
+        readiness_probe=probe,
+        environment_variables={
+            **options.environment_variables,
+            **(telemetry() if options.telemetry else {}),
+            ENDPOINT: options.endpoint,
+            DEPLOYMENT: name,
+            "FTKIT_ENGINE": options.engine,
+            "FTKIT_LIMITS": limits(options.max_rows, options.max_batch, options.max_waiting),
+            "GUNICORN_CMD_ARGS": f"--threads {options.concurrency}",
+            "HF_HUB_OFFLINE": "1",
+        },
+        tags={**options.tags, BUNDLE: bundle.hash, "ftkit.record": record.digest if record else ""},
+    )
