@@ -19,7 +19,7 @@ from ftkit import bundle, confirm, ledger, recipe, runner
 from ftkit.contracts import Outcome
 from ftkit.errors import SearchError
 from ftkit.events import BestSelected, Event
-from ftkit.testing import toys
+from tests import recipes
 
 OVERRIDES: dict[str, Any] = {
     "search.trials": 3,
@@ -36,9 +36,7 @@ COMMAND = [
 @pytest.fixture
 def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("FTKIT_HOME", str(tmp_path / "home"))
-    path = tmp_path / "toy.toml"
-    path.write_text(toys.RECIPE)
-    with toys.install(tmp_path / "plugins"):
+    with recipes.written(tmp_path) as path:
         yield path
 
 

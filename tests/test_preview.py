@@ -11,16 +11,14 @@ import pytest
 
 import ftkit
 from ftkit import files, preview, recipe
-from ftkit.testing import toys
+from tests import recipes
 
 QUIET = {"promote": [], "registry.use": "none", "deploy.use": "none"}
 
 
 @pytest.fixture
 def toy(tmp_path: Path) -> Iterator[Path]:
-    path = tmp_path / "toy.toml"
-    path.write_text(toys.RECIPE)
-    with toys.install(tmp_path / "plugins"):
+    with recipes.written(tmp_path) as path:
         yield path
 
 

@@ -12,12 +12,13 @@ import pytest
 
 import ftkit
 from ftkit import bundle as bundles
-from ftkit import cli, endpoints, ledger, recipe, release
+from ftkit import cli, ledger, recipe, release
 from ftkit import record as records
 from ftkit.contracts import Outcome
 from ftkit.errors import BundleError, DeployError, ExitCode, UsageError
 from ftkit.events import Event, Noticed, PromotionDecided
 from ftkit.testing import toys
+from tests import recipes
 
 RECIPE = (
     toys.RECIPE.replace("trials = 2", "trials = 1")
@@ -42,12 +43,9 @@ bake = 0.0
 
 @pytest.fixture
 def toy(tmp_path: Path) -> Iterator[Path]:
-    path = tmp_path / "toy.toml"
-    path.write_text(RECIPE)
-    with toys.install(tmp_path / "plugins"):
+    with recipes.written(tmp_path, RECIPE) as path:
         yield path
-        for deployer in (recipe.load(path).deploy, *endpoints.known().values()):
-            deployer.stop()
+        recipe.load(path).deploy.stop()
 
 
 def run(path: Path, overrides: dict[str, Any] | None = None) -> Outcome:

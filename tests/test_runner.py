@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import ftkit
-from ftkit import bundle, endpoints, ledger, recipe
+from ftkit import bundle, ledger, recipe
 from ftkit.contracts import Data, Outcome, Verdict
 from ftkit.errors import DataError, ExitCode, LedgerError, StageError
 from ftkit.events import (
@@ -30,6 +30,7 @@ from ftkit.events import (
     TrialFinished,
 )
 from ftkit.testing import toys
+from tests import recipes
 
 RECIPE = (
     toys.RECIPE
@@ -57,13 +58,8 @@ bake = 0.0
 
 @pytest.fixture
 def toy(tmp_path: Path) -> Iterator[Path]:
-    """A recipe over the toys, whose plugin this process and its children find; its endpoints end with the test."""
-    path = tmp_path / "toy.toml"
-    path.write_text(RECIPE)
-    with toys.install(tmp_path / "plugins"):
+    with recipes.written(tmp_path, RECIPE) as path:
         yield path
-        for deployer in endpoints.known().values():
-            deployer.stop()
 
 
 def run(path: Path, overrides: dict[str, Any] | None = None, **options: Any) -> tuple[Outcome, list[Event]]:

@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 
 import ftkit
-from ftkit import bundle, endpoints, ledger, recipe, steps
+from ftkit import bundle, ledger, recipe, steps
 from ftkit.contracts import Emit, Outcome
 from ftkit.errors import ExitCode, LedgerError, SearchError, StageError, UsageError
 from ftkit.events import Event, Noticed, StageFinished, TrialFinished, VerdictReached
 from ftkit.plan import Plan
 from ftkit.testing import toys
+from tests import recipes
 
 RECIPE = (
     toys.RECIPE
@@ -47,12 +48,8 @@ bake = 0.0
 
 @pytest.fixture
 def toy(tmp_path: Path) -> Iterator[Path]:
-    path = tmp_path / "toy.toml"
-    path.write_text(RECIPE)
-    with toys.install(tmp_path / "plugins"):
+    with recipes.written(tmp_path, RECIPE) as path:
         yield path
-        for deployer in endpoints.known().values():
-            deployer.stop()
 
 
 class Breaking(Exception):

@@ -14,16 +14,14 @@ from ftkit_hyperdrive import sdk, workspace
 
 from ftkit import ledger, recipe, runner
 from ftkit.errors import FtkitError, PluginError, StageError, UsageError
-from ftkit.testing import toys
+from tests import recipes
 from tests.azure.azure import Azure
 from tests.azure.workspace import WORKSPACE
 
 
 @pytest.fixture
 def toy(tmp_path: Path, azure_folder: Path) -> Iterator[Path]:
-    path = tmp_path / "toy.toml"
-    path.write_text(toys.RECIPE)
-    with toys.install(tmp_path / "plugins"):
+    with recipes.written(tmp_path) as path:
         yield path
 
 

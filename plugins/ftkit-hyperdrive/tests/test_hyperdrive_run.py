@@ -29,6 +29,7 @@ from ftkit.events import (
     TrialStarted,
 )
 from ftkit.testing import toys
+from tests import recipes
 from tests.azure.azure import Azure
 from tests.azure.faults import server_error, too_many_requests
 
@@ -57,12 +58,8 @@ HERE = {"registry": {"use": "mlflow", "model": "toys"}, "deploy": {"use": "local
 @pytest.fixture
 def toy(tmp_path: Path, azure_folder: Path) -> Iterator[Path]:
     """A recipe over the toys in a folder with the workspace's config.json."""
-    path = tmp_path / "toy.toml"
-    path.write_text(RECIPE)
-    with toys.install(tmp_path / "plugins"):
+    with recipes.written(tmp_path, RECIPE) as path:
         yield path
-        for deployer in endpoints.known().values():
-            deployer.stop()
 
 
 def run(path: Path, overrides: dict[str, Any] | None = None, **options: Any) -> tuple[Outcome, list[Event]]:

@@ -1,0 +1,21 @@
+"""Recipes over the toys that tests carry out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ftkit import endpoints
+from ftkit.testing import toys
+
+
+@contextmanager
+def written(folder: Path, text: str = toys.RECIPE) -> Iterator[Path]:
+    """A recipe's file, whose plugin this process and its children find; whatever endpoints there are then end with the block."""
+    path = folder / "toy.toml"
+    path.write_text(text)
+    with toys.install(folder / "plugins"):
+        yield path
+        for deployer in endpoints.known().values():
+            deployer.stop()
