@@ -155,11 +155,12 @@ def test_a_run_exports_the_selected_model_alone(tmp_path):
     assert opened.classifier_of("half").probabilities([GOOD]).argmax() == 1
 
 
-def test_what_a_backbone_foresees_ends_the_run_before_anything_is_trained(tmp_path, monkeypatch):
-    def foresee(self, data):
-        assert len(data.train)
-        raise PluginError("engines need packages that are not installed: onnx")
+def test_what_a_backbone_foresees_ends_the_run_before_anything_is_trained(tmp_path):
+    class Wary(ToyWords):
+        def foresee(self, data):
+            assert len(data.train)
+            raise PluginError("engines need packages that are not installed: onnx")
 
-    monkeypatch.setattr(ToyWords, "foresee", foresee, raising=False)
+    plan = replace(toys.plan(tmp_path), backbone=Wary())
     with pytest.raises(PluginError, match="onnx"):
-        runner.carry_out(toys.plan(tmp_path), lambda _: None, lambda *_: pytest.fail("it was trained"))
+        runner.carry_out(plan, lambda _: None, lambda *_: pytest.fail("it was trained"))

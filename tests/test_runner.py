@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import numpy as np
 import pytest
 
 import ftkit
-from ftkit import bundle, ledger, recipe
+from ftkit import bundle, ledger, recipe, runner
 from ftkit.contracts import Data, Outcome, Verdict
 from ftkit.errors import DataError, ExitCode, LedgerError, StageError
 from ftkit.events import (
@@ -210,17 +211,18 @@ def test_numbers_of_any_kind_are_kept_as_numbers_and_a_test_that_exits_ends_noth
     assert (outcome.folder / "report.html").is_file()
 
 
-def test_a_test_that_foresees_that_it_cannot_judge_ends_the_run_before_training(toy: Path, monkeypatch: Any) -> None:
+def test_a_test_that_foresees_that_it_cannot_judge_ends_the_run_before_training(toy: Path) -> None:
     from ftkit.promotion import MetricFloor
 
-    def foresee(self: MetricFloor, data: Data) -> None:
-        assert data.train.texts
-        assert not data.test.texts, "the test split is closed"
-        raise DataError("there is no column 'country'", where="metric-floor", mend="The columns are: none.")
+    class Wary(MetricFloor):
+        def foresee(self, data: Data) -> None:
+            assert data.train.texts
+            assert not data.test.texts, "the test split is closed"
+            raise DataError("there is no column 'country'", where="metric-floor", mend="The columns are: none.")
 
-    monkeypatch.setattr(MetricFloor, "foresee", foresee, raising=False)
+    plan = replace(recipe.load(toy, {"deploy.use": "none", "registry.use": "none"}), promote=(Wary(floor=0.6),))
     with pytest.raises(DataError, match="no column 'country'"):
-        run(toy, {"deploy.use": "none", "registry.use": "none"})
+        runner.run(plan, lambda _: None)
     (book,) = ledger.runs()
     assert not book.trials()
 
