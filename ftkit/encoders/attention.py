@@ -95,7 +95,7 @@ class _Attention(torch.autograd.Function):
             torch.bmm(query[piece], key[piece].transpose(1, 2), out=scores)
             if mask is not None:
                 scores.view(-1, heads, length, others).add_(_of_rows(mask, piece, heads))
-            torch.softmax(scores, -1, out=weights[piece])
+            _softmax(scores, weights[piece])
             kept = weights[piece]
             if factors:
                 factors.times(kept, scores, piece.start * length * others)
@@ -128,6 +128,17 @@ class _Attention(torch.autograd.Function):
             torch.bmm(of_scores.transpose(1, 2), query[piece], out=of_key[piece])
         of_query.mul_(context.scale)
         return *(each.unflatten(0, (-1, context.heads)) for each in (of_query, of_key, of_value)), None, None, None
+
+
+def _softmax(scores: torch.Tensor, out: torch.Tensor) -> None:
+    """Softmax over the last dimension, into `out`.
+
+    torch's for bf16 takes the values that no full vector register of 32 is left for one by one; its fp32 does not.
+    """
+    if scores.dtype == torch.bfloat16 and scores.shape[-1] % 32:
+        out.copy_(torch.softmax(scores, -1, dtype=torch.float32))
+    else:
+        torch.softmax(scores, -1, out=out)
 
 
 def _pieces(rows: int, heads: int, scores: int) -> list[slice]:

@@ -6,6 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 from ftkit.encoders import precision, vocabulary
+from ftkit.encoders.optimizer import Optimizer
 
 if TYPE_CHECKING:
     import torch
@@ -23,7 +24,7 @@ def accelerator(wanted: Precision) -> tuple[Any, str]:
     found = None if parse_flag_from_env("ACCELERATE_USE_CPU") else torch.accelerator.current_accelerator(True)
     device = found.type if found else "cpu"
     number_format = precision.choose(wanted, device)
-    # On a CPU the weights themselves are bf16, see `precision.Masters`; elsewhere autocast is the proven way.
+    # On a CPU the weights themselves are bf16, see `Optimizer`; elsewhere autocast is the proven way.
     mixed = number_format if device != "cpu" and number_format != "fp32" else "no"
     AcceleratorState._reset_state()  # it would hold a second training of one process to the precision of the first
     return Accelerator(mixed_precision=mixed, cpu=device == "cpu"), number_format
@@ -40,7 +41,7 @@ class Learner:
         self._accelerator = accelerator
         self.device = accelerator.device
         self._norm = encoder.max_grad_norm
-        self._masters: precision.Masters | None = None
+        self._own: Optimizer | None = None  # on a CPU; elsewhere torch's
         self._vocabulary: vocabulary.Vocabulary | None = None
         if self.device.type == "cpu" and number_format == "bf16":
             precision.to_bfloat16(model)
@@ -56,21 +57,13 @@ class Learner:
         table = self._vocabulary.weight if self._vocabulary else None
         groups = precision.groups(model, encoder.weight_decay, without=table)
         if self.device.type == "cpu":
-            self._masters = precision.Masters(groups)
-            groups = self._masters.groups
-        optimizer = torch.optim.AdamW(
-            groups,
-            lr=encoder.learning_rate,
-            betas=betas,
-            eps=encoder.adam_epsilon,
-            fused=self.device.type in ("cpu", "cuda"),
-        )
-        if self._masters is None:
-            self._model, self._optimizer = accelerator.prepare(model, optimizer)
-        else:
             self._model = accelerator.prepare(model) if accelerator.num_processes > 1 else model
-            self._optimizer = optimizer
-        self._trained = [each for group in optimizer.param_groups for each in group["params"]]
+            self._own = Optimizer(groups, betas, encoder.adam_epsilon)  # after it: to prepare may move parameters
+            return
+        optimizer = torch.optim.AdamW(
+            groups, lr=encoder.learning_rate, betas=betas, eps=encoder.adam_epsilon, fused=self.device.type == "cuda"
+        )
+        self._model, self._optimizer = accelerator.prepare(model, optimizer)
 
     def logits(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Of a batch of token ids, (rows, length): (rows, classes), fp32."""
@@ -88,21 +81,31 @@ class Learner:
 
     def update(self, rate: float) -> None:
         """One step of AdamW along the gradients, clipped by their global norm; forgets them."""
+        if self._own:
+            divisor = self._divisor()
+            if self._vocabulary:
+                self._vocabulary.update(rate, divisor)
+            self._own.step(rate, divisor)
+            return
         for group in self._optimizer.param_groups:
             group["lr"] = rate
-        gradients = [each.grad for each in self._trained]
-        if self._masters:
-            self._masters.collect()
-        if self._vocabulary:
-            clip([*gradients, self._vocabulary.collect()], self._norm)
-            self._vocabulary.update(rate)
-        elif self._norm:
-            self._accelerator.clip_grad_norm_(self._trained, self._norm)
+        if self._norm:
+            self._accelerator.clip_grad_norm_(self.model.parameters(), self._norm)
         self._optimizer.step()
-        if self._masters:
-            self._masters.spread()
-        else:
-            self._optimizer.zero_grad()
+        self._optimizer.zero_grad()
+
+    def _divisor(self) -> torch.Tensor:
+        """What gradients are divided by, so that their global norm is at most what is allowed; as torch's `clip_grad_norm_`."""
+        import torch
+
+        assert self._own is not None
+        gradient = self._vocabulary.collect() if self._vocabulary else None
+        if not self._norm:
+            return torch.ones(())
+        squared = self._own.squared_norm()
+        if gradient is not None:
+            squared += torch.linalg.vector_norm(gradient) ** 2
+        return ((squared.sqrt() + 1e-6) / self._norm).clamp(min=1)
 
     def settle(self) -> None:
         """Bring the model up to date as a whole, so that it may be read in any way: evaluated, or kept."""
@@ -115,25 +118,12 @@ class Learner:
 
         self.settle()
         found = {name: value.detach().to("cpu", copy=True) for name, value in self.model.state_dict().items()}
-        if self._masters:
+        if self._own:
             names = {id(parameter): name for name, parameter in self.model.named_parameters()}
-            found |= {names[id(leaf)]: value.clone() for leaf, value in self._masters.values() if id(leaf) in names}
+            found |= {names[id(each)]: value.clone() for each, value in self._own.values()}
             if self._vocabulary:
                 found[names[id(self._vocabulary.weight)]] = self._vocabulary.values.clone()
         return {
             name: value.float() if value.dtype in (torch.bfloat16, torch.float16) else value
             for name, value in found.items()
         }
-
-
-def clip(gradients: list[torch.Tensor], most: float) -> None:
-    """Scale gradients down to a global norm, as torch's `clip_grad_norm_` does for those of parameters; 0 leaves them."""
-    import torch
-
-    if not most:
-        return
-    norm = torch.stack([torch.linalg.vector_norm(each) for each in gradients]).norm()
-    factor = most / (norm + 1e-6)
-    if factor < 1:
-        for each in gradients:
-            each.mul_(factor)

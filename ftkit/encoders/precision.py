@@ -1,4 +1,4 @@
-"""Which number format training computes in, and fp32 masters for weights that are kept in a smaller one."""
+"""Which number format training computes in."""
 
 from __future__ import annotations
 
@@ -64,48 +64,3 @@ def groups(model: Any, weight_decay: float, without: torch.Tensor | None = None)
         {"params": [each for each in trained if each.ndim > 1], "weight_decay": weight_decay},
         {"params": [each for each in trained if each.ndim <= 1], "weight_decay": 0.0},
     ]
-
-
-class Masters:
-    """Every parameter of a group end to end in one fp32 tensor, whose slices are trained in place of them.
-
-    A step's rounding to bf16 would swallow most of its updates; and one large tensor is clipped and updated in one call
-    each, where hundreds of small ones cost more in calls than in arithmetic.
-    """
-
-    def __init__(self, groups: list[dict[str, Any]]) -> None:
-        import torch
-
-        self.groups: list[dict[str, Any]] = []
-        self._parts: list[tuple[torch.nn.Parameter, torch.Tensor, torch.Tensor]] = []
-        for group in groups:
-            leaves = group["params"]
-            flat = torch.nn.Parameter(torch.cat([leaf.detach().reshape(-1).float() for leaf in leaves]))
-            flat.grad = torch.zeros_like(flat)
-            start = 0
-            for leaf in leaves:
-                part = slice(start, start + leaf.numel())
-                self._parts.append((leaf, flat.detach()[part].view_as(leaf), flat.grad[part].view_as(leaf)))
-                start += leaf.numel()
-            self.groups.append({**group, "params": [flat]})
-
-    def collect(self) -> None:
-        """Take the gradients of a backward pass, and free the model's own."""
-        for leaf, _, gradient in self._parts:
-            if leaf.grad is None:
-                gradient.zero_()
-            else:
-                gradient.copy_(leaf.grad)
-            leaf.grad = None
-
-    def values(self) -> list[tuple[torch.nn.Parameter, torch.Tensor]]:
-        """Each of the model's parameters with its fp32 value."""
-        return [(leaf, value) for leaf, value, _ in self._parts]
-
-    def spread(self) -> None:
-        """Give the updated values to the model, rounded to its format."""
-        import torch
-
-        with torch.no_grad():
-            for leaf, value, _ in self._parts:
-                leaf.copy_(value)

@@ -38,9 +38,9 @@ class Vocabulary:
         """The model's own table, in the format that it computes in."""
         embedding.sparse = True  # its gradient holds the rows of the tokens alone
         rows = self.weight.shape[0]
-        self.values = self.weight.detach().float().clone()  # (rows, width)
-        self._mean = torch.zeros_like(self.values)
-        self._square = torch.zeros_like(self.values)
+        values = self.weight.detach().float()
+        # A row's values, mean and square of gradients side by side: (rows, 3, width).
+        self._state = torch.stack((values, torch.zeros_like(values), torch.zeros_like(values)), 1)
         self._of = torch.zeros(rows, dtype=torch.long)  # the step that each row is up to
         self._decay, self._betas, self._epsilon = decay, betas, epsilon
         self._step = 0
@@ -53,6 +53,11 @@ class Vocabulary:
         # After so many steps without a gradient nothing is left of a row's momentum.
         self._memory = max(1, math.ceil(math.log(NEGLIGIBLE) / math.log(betas[0]))) if betas[0] else 1
 
+    @property
+    def values(self) -> torch.Tensor:
+        """The table in fp32, (rows, width)."""
+        return self._state[:, 0]
+
     def catch_up(self, ids: torch.Tensor | None = None) -> None:
         """Bring the rows of these tokens up to date, or all, so that they may be read."""
         import torch
@@ -62,14 +67,15 @@ class Vocabulary:
         if not len(rows):
             return
         at = self._of[rows]
-        values, mean, square = self.values[rows], self._mean[rows], self._square[rows]
+        state = self._state.index_select(0, rows)
+        values, mean, square = state.unbind(1)
         steps = at.numpy()
         shrunk = torch.from_numpy(self._kept[-1] / self._kept[steps]).float()[:, None]
         values.mul_(shrunk).sub_(self._moved(mean, square, steps))
         since = (self._step - at).double()[:, None]
         mean.mul_((self._betas[0] ** since).float())
         square.mul_((self._betas[1] ** since).float())
-        self._put(rows, values, mean, square)
+        self._put(rows, state)
 
     def collect(self) -> torch.Tensor:
         """Take the gradient of a backward pass, summed by row, and free the model's own; returns it, (touched rows, width)."""
@@ -89,16 +95,17 @@ class Vocabulary:
             self._touched, self._gradient = torch.arange(len(self._of)), found.float()
         return self._gradient
 
-    def update(self, rate: float) -> None:
-        """One step of AdamW by the gradient that was collected; rows that it does not touch are left for later."""
+    def update(self, rate: float, divisor: torch.Tensor | float = 1.0) -> None:
+        """One step of AdamW by the gradient that was collected, over `divisor`; rows that it does not touch are left for later."""
         import torch
 
         assert self._touched is not None
         assert self._gradient is not None
         self._step += 1
         self._note(rate)
-        rows, gradient = self._touched, self._gradient
-        values, mean, square = self.values[rows], self._mean[rows], self._square[rows]
+        rows, gradient = self._touched, self._gradient / divisor
+        state = self._state.index_select(0, rows)
+        values, mean, square = state.unbind(1)
         one, two = self._betas
         mean.lerp_(gradient, 1 - one)
         square.mul_(two).addcmul_(gradient, gradient, value=1 - two)
@@ -106,17 +113,17 @@ class Vocabulary:
         # As tensors: a rate beyond single precision then ends as a loss that is no number, which the loop tells of.
         shrunk, by = torch.tensor([1 - rate * self._decay, rate / (1 - one**self._step)]).float()
         values.mul_(shrunk).sub_(mean.div(spread).mul_(by))
-        self._put(rows, values, mean, square)
+        self._put(rows, state)
         self._touched = self._gradient = None
 
-    def _put(self, rows: torch.Tensor, values: torch.Tensor, mean: torch.Tensor, square: torch.Tensor) -> None:
+    def _put(self, rows: torch.Tensor, state: torch.Tensor) -> None:
         """Keep rows as they are at this step, and give them to the model."""
         import torch
 
-        self.values[rows], self._mean[rows], self._square[rows] = values, mean, square
+        self._state.index_copy_(0, rows, state)
         self._of[rows] = self._step
         with torch.no_grad():
-            self.weight[rows] = values.to(self.weight.dtype)
+            self.weight.index_copy_(0, rows, state[:, 0].to(self.weight.dtype))
 
     def _note(self, rate: float) -> None:
         """Add this step to the sums of all steps before it that some row may still be at."""
