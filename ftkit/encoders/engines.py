@@ -2,6 +2,7 @@
 
     model/engines/onnx/model.onnx        the network in single precision, for the engines `onnx` and `openvino`
     model/engines/onnx-int8/model.onnx   its matrix products in 8 bits, see `quantise`
+    model/engines/words.json             what makes transformers, and torch with it, unnecessary to answer, see `plain`
 
 Everything else an engine needs is the model's own: tokenizer, class names, temperature.
 """
@@ -17,11 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ftkit.encoders import runtimes
+from ftkit.encoders import plain, runtimes
 from ftkit.encoders import temperature as temperatures
 from ftkit.encoders.exported import ExportedClassifier
 from ftkit.encoders.runtimes import INPUTS, Network
-from ftkit.encoders.tokens import Words
 from ftkit.errors import BundleError, CheckpointError, PluginError, StageError
 
 EXPORTING = ("onnx", "onnxscript", "onnxruntime")
@@ -89,14 +89,13 @@ def export(folder: Path, engines: Sequence[str]) -> None:
             onnx.save(made, path)
         except ValueError as error:  # what protobuf says of more than 2 GiB
             raise _failed(error) from error
+    plain.write(folder)
     if (folder / FORMS["onnx"].file).exists():
         _compare(model, folder / FORMS["onnx"].file)
 
 
 def load(folder: Path, engine: str) -> ExportedClassifier:
     """An engine of a saved model; the network itself stays on the disk. Raises: BundleError; PluginError."""
-    from ftkit.encoders import checkpoint
-
     form = FORMS.get(engine)
     if form is None or not (folder / form.file).is_file():
         there = [name for name, each in FORMS.items() if (folder / each.file).is_file()]
@@ -108,14 +107,13 @@ def load(folder: Path, engine: str) -> ExportedClassifier:
     require([form.package])
     path = folder / form.file
     try:
-        saved = checkpoint.read(folder)
+        saved = plain.read(folder) or plain.by_transformers(folder)
         temperature = temperatures.load(folder)
     except CheckpointError as error:
         raise BundleError(
             f"the model cannot be loaded: {error.what}", where=error.where or str(folder), mend=_AGAIN
         ) from error
-    names = saved.config.id2label
-    classes = tuple(names[index] for index in range(len(names)))
+    words, classes = saved.words, saved.classes
     try:
         wide = narrow = form.open(path, True)
         if (count := runtimes.threads()) > 1:
@@ -130,8 +128,7 @@ def load(folder: Path, engine: str) -> ExportedClassifier:
             where=str(path),
             mend=_AGAIN,
         )
-    words = Words(saved.tokenizer, saved.limit)
-    return ExportedClassifier(wide, narrow, count, folder, words, saved.limit, classes, temperature)
+    return ExportedClassifier(wide, narrow, count, folder, words, words.limit, classes, temperature)
 
 
 def _network(folder: Path) -> Any:

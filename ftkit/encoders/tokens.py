@@ -20,27 +20,41 @@ CHARACTERS = 64
 _CHUNK = 1024
 
 
+@dataclass(frozen=True)
+class Frame:
+    """What stands around the own tokens of a row."""
+
+    before: tuple[int, ...]
+    """Special tokens, such as `[CLS]`."""
+    after: tuple[int, ...]
+    padding: int
+    """The token that fills up a row beside a longer one."""
+    side: str
+    """Where it does so, `left` or `right`."""
+
+
 class Words:
     """A tokenizer as this package uses it: safe to share between threads, and deaf to no text.
 
-    Special tokens stand around a row's own tokens (`[CLS] … [SEP]`), so that a row can be cut to any length.
+    Special tokens stand around a row's own tokens (`[CLS] … [SEP]`), so that a row can be cut to any length. The tokenizer is one of
+    transformers; with a `frame` it is one of the tokenizers library, which does not know its own.
     """
 
-    def __init__(self, tokenizer: Any, limit: int) -> None:
+    def __init__(self, tokenizer: Any, limit: int, frame: Frame | None = None) -> None:
         self.tokenizer = tokenizer
         self.limit = limit
-        self.padding = int(tokenizer.pad_token_id or 0)
-        self.side = str(tokenizer.padding_side)
-        self._fast = getattr(tokenizer, "backend_tokenizer", None) if tokenizer.is_fast else None
+        if frame is not None:
+            self._fast = tokenizer
+        else:
+            self._fast = getattr(tokenizer, "backend_tokenizer", None) if tokenizer.is_fast else None
         if (
             self._fast is not None
         ):  # set once here: setting them for each call is what makes tokenizers unsafe in threads
             self._fast.no_truncation()
             self._fast.no_padding()
-        probe = tokenizer("a")["input_ids"]
-        own = tokenizer("a", add_special_tokens=False)["input_ids"]
-        start = next((at for at in range(len(probe)) if probe[at : at + len(own)] == own), 0)
-        self._before, self._after = probe[:start], probe[start + len(own) :]
+        self.frame = frame or _frame(tokenizer)
+        self.padding, self.side = self.frame.padding, self.frame.side
+        self._before, self._after = list(self.frame.before), list(self.frame.after)
 
     def own(self, texts: Sequence[str]) -> list[list[int]]:
         """Each text's tokens without special ones, as many as the model can read."""
@@ -74,6 +88,19 @@ class Words:
         else:
             said = repr((type(self.tokenizer).__name__, sorted(self.tokenizer.get_vocab().items())))
         return hashlib.sha256(f"{said}{self.limit}{self._before}{self._after}".encode()).hexdigest()
+
+
+def _frame(tokenizer: Any) -> Frame:
+    """The frame of a tokenizer of transformers, by its example."""
+    probe = tokenizer("a")["input_ids"]
+    own = tokenizer("a", add_special_tokens=False)["input_ids"]
+    start = next((at for at in range(len(probe)) if probe[at : at + len(own)] == own), 0)
+    return Frame(
+        tuple(probe[:start]),
+        tuple(probe[start + len(own) :]),
+        int(tokenizer.pad_token_id or 0),
+        str(tokenizer.padding_side),
+    )
 
 
 @dataclass(frozen=True)

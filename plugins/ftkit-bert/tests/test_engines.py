@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+
 import numpy as np
 import pytest
 
@@ -12,7 +15,7 @@ pytest.importorskip("fastapi")
 from ftkit_bert.backbones import BertBaseCased
 
 from ftkit import bundle as bundles
-from ftkit.encoders import checkpoint
+from ftkit.encoders import checkpoint, plain
 from ftkit.encoders.classifier import EncoderClassifier
 from ftkit.encoders.tokens import Words
 from ftkit.errors import BundleError
@@ -22,17 +25,32 @@ from ftkit.testing.backbones import ODD_TEXTS, tiny_bert
 TEXTS = ["ship wave harbour", "bread", *(text for text in ODD_TEXTS if text.isprintable()), "guitar song " * 40]
 
 
+COMPONENT = BertBaseCased(engines=("onnx", "onnx-int8", "openvino"))
+
+
+def written(folder, model, export):
+    return bundles.write(
+        folder, model=model, classes=("bad", "good"), backbone={"use": COMPONENT.name},
+        recipe='name = "bert"\n', card="# BERT\n", sample_texts=TEXTS[:2], about={"run": "bert"},
+        export=export, engines=COMPONENT.engines,
+    )  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory):
     folder = tmp_path_factory.mktemp("bert")
     read = checkpoint.read(tiny_bert(folder / "checkpoint"))
     EncoderClassifier(read.model(("bad", "good")), Words(read.tokenizer, read.limit), 64).save(folder / "model")
-    component = BertBaseCased(engines=("onnx", "onnx-int8", "openvino"))
-    return bundles.write(
-        folder / "bundle", model=folder / "model", classes=("bad", "good"), backbone={"use": component.name},
-        recipe='name = "bert"\n', card="# BERT\n", sample_texts=TEXTS[:2], about={"run": "bert"},
-        export=component.export, engines=component.engines,
-    )  # fmt: skip
+    return written(folder / "bundle", folder / "model", COMPONENT.export)
+
+
+@pytest.fixture(scope="module")
+def older(bundle, tmp_path_factory):
+    """The same bundle as it was made before its tokenizer was noted."""
+    folder = tmp_path_factory.mktemp("older")
+    shutil.copytree(bundle.folder / "model", folder / "model")
+    (folder / "model" / plain.FILE).unlink()
+    return written(folder / "bundle", folder / "model", None)
 
 
 @pytest.mark.parametrize("engine", ["onnx", "onnx-int8", "openvino"])
@@ -49,12 +67,31 @@ def test_a_server_process_answers_as_this_one_does(bundle, engine, monkeypatch):
     np.testing.assert_allclose(wanted, bundle.probabilities(TEXTS), atol=1e-4 if engine == "onnx" else 0.05)
 
 
-def test_a_changed_engine_is_a_damaged_bundle(bundle):
-    path = bundle.folder / "model" / "engines" / "onnx" / "model.onnx"
+@pytest.mark.parametrize("engine", ["onnx", "onnx-int8", "openvino"])
+def test_a_server_of_an_engine_loads_neither_torch_nor_transformers_and_answers_as_with_them(
+    bundle, older, engine, monkeypatch
+):
+    monkeypatch.setenv("PYTHONPROFILEIMPORTTIME", "1")  # every import is written to the server's log
+    said, loaded = [], []
+    for each in (bundle, older):
+        with ServedModel(each.folder, threads=1, engine=engine) as served:
+            asked = [served.invoke({"data": [{"text": text}], "scores": True}) for text in TEXTS]
+            asked.append(served.invoke({"data": [{"text": text} for text in TEXTS], "scores": True}))
+            loaded.append(set(re.findall(r"^import time:.*\|\s+(\w+)$", served.log(100_000), re.MULTILINE)))
+            said.append([(answer.status, answer.value) for answer in asked])
+    assert said[0] == said[1]
+    assert {"tokenizers", "uvicorn", engine.partition("-")[0].replace("onnx", "onnxruntime")} <= loaded[0]
+    assert not {"torch", "transformers"} & loaded[0]
+    assert loaded[1] >= {"torch", "transformers"}
+
+
+@pytest.mark.parametrize("name", ["engines/onnx/model.onnx", plain.FILE])
+def test_a_changed_engine_is_a_damaged_bundle(bundle, name):
+    path = bundle.folder / "model" / name
     content = path.read_bytes()
     try:
         path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-        with pytest.raises(BundleError, match=r"model/engines/onnx/model\.onnx"):
+        with pytest.raises(BundleError, match=rf"model/{re.escape(name)}"):
             bundles.verify(bundle.folder)
     finally:
         path.write_bytes(content)
