@@ -11,6 +11,10 @@ import itertools
 import json
 import logging
 import os
+import subprocess
+import sys
+import tempfile
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -69,7 +73,7 @@ class Choice:
 
 
 def choose(opened: Bundle) -> Choice:
-    """The fastest engine of those that the promotion tests passed; two of them are in memory at a time.
+    """The fastest engine of those that the promotion tests passed; no other is loaded into this process.
 
     Raises: PluginError, BundleError.
     """
@@ -80,28 +84,55 @@ def choose(opened: Bundle) -> Choice:
         best, timings = known
         log.info("the engine %s was fastest here when it was measured", best)
         return Choice(best, opened.classifier_of(best), timings)
-    texts = _words(opened)
     begun = time.monotonic()
-    found: Choice | None = None
+    timings = apart(opened)
+    for engine, timing in timings.items():
+        log.info("the engine %s takes for a text: %s", engine, timing)
+    if not timings:
+        return Choice(opened.passed[0], opened.classifier_of(opened.passed[0]), {})
+    best = min(timings, key=lambda engine: timings[engine].cost)
+    log.info("the engine %s is the fastest of %s on this machine", best, ", ".join(timings))
+    if time.monotonic() - begun > LONG_TIME:
+        with suppress(OSError):  # then it is measured again the next time
+            files.write_json(place, {"engine": best, "timings": _table(timings)})
+    return Choice(best, opened.classifier_of(best), timings)
+
+
+def apart(opened: Bundle) -> dict[str, Timing]:
+    """What each engine that the tests passed takes, measured in a process of its own.
+
+    What the slower ones load, torch above all, would stay in a process for as long as it serves. Where no other process can be had,
+    or it breaks off, they are measured in this one, which then says what is wrong. Raises: BundleError.
+    """
+    program = [sys.executable or "", "-P", "-m", "ftkit.serving.choice"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    try:
+        with tempfile.TemporaryDirectory(prefix="ftkit-") as folder:
+            found = Path(folder) / "timings.json"
+            command = [*program, str(opened.folder), opened.hash, str(found)]
+            # Its standard input is closed with this process, whatever happens to that.
+            with subprocess.Popen(command, stdin=subprocess.PIPE, env=environment) as process:
+                code = process.wait()
+            if code == 0:
+                timings = _timings(json.loads(found.read_text(encoding="utf-8")))
+                return {engine: timings[engine] for engine in opened.passed if engine in timings}
+            why = f"it ended with exit code {code}"
+    except (OSError, ValueError) as error:
+        why = str(error)
+    log.warning("the engines are measured in this process, since they cannot be in one of their own: %s", why)
+    return measure(opened)
+
+
+def measure(opened: Bundle) -> dict[str, Timing]:
+    """The same in this process, one engine after another; those that are not installed are left out. Raises: BundleError."""
+    texts = _words(opened)
     timings = {}
     for engine in opened.passed:
         try:
-            classifier = opened.loaded(engine)
+            timings[engine] = measured(opened.loaded(engine), texts)
         except PluginError as error:
             log.warning("the engine %s is left out: %s", engine, error.what)
-            continue
-        timings[engine] = measured(classifier, texts)
-        log.info("the engine %s takes for a text: %s", engine, timings[engine])
-        if found is None or timings[engine].cost < timings[found.engine].cost:
-            found = Choice(engine, classifier, timings)
-    if found is None:
-        return Choice(opened.passed[0], opened.classifier_of(opened.passed[0]), {})
-    log.info("the engine %s is the fastest of %s on this machine", found.engine, ", ".join(timings))
-    if time.monotonic() - begun > LONG_TIME:
-        with suppress(OSError):  # then it is measured again the next time
-            place.parent.mkdir(parents=True, exist_ok=True)
-            files.write_json(place, {"engine": found.engine, "timings": {key: asdict(timings[key]) for key in timings}})
-    return found
+    return timings
 
 
 def measured(classifier: Classifier, words: Sequence[str]) -> Timing:
@@ -147,7 +178,36 @@ def _known(place: Path, engines: Sequence[str]) -> tuple[str, dict[str, Timing]]
     """What was found here before, if it is still to be had."""
     try:
         table = json.loads(place.read_text(encoding="utf-8"))
-        timings = {str(key): Timing(**value) for key, value in table["timings"].items()}
+        timings = _timings(table["timings"])
         return (table["engine"], timings) if table["engine"] in engines else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def _table(timings: Mapping[str, Timing]) -> dict[str, dict[str, float]]:
+    return {engine: asdict(timing) for engine, timing in timings.items()}
+
+
+def _timings(table: Mapping[str, Mapping[str, float]]) -> dict[str, Timing]:
+    return {str(engine): Timing(**timing) for engine, timing in table.items()}
+
+
+def main(folder: str, hash_: str, found: str) -> None:
+    """Measure the engines of a bundle that was verified, for the process that waits for it."""
+    from ftkit.bundle import MANIFEST, Bundle
+
+    threading.Thread(target=_follow, daemon=True).start()
+    manifest = json.loads((Path(folder) / MANIFEST).read_text(encoding="utf-8"))
+    files.write_json(Path(found), _table(measure(Bundle(Path(folder), manifest, hash_))))
+
+
+def _follow() -> None:
+    """End with whoever waits: it holds the other end of standard input."""
+    # Not through `sys.stdin`: a thread in its buffer would not let the process end in peace.
+    while os.read(0, 1024):
+        pass
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

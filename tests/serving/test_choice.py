@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from ftkit.bundle import Bundle, cleared
@@ -39,7 +44,13 @@ def timed(monkeypatch: pytest.MonkeyPatch, *costs: float) -> list[Any]:
         return Timing(*[costs[len(seen) - 1]] * 3)
 
     monkeypatch.setattr(choice, "measured", measured)
+    here(monkeypatch)
     return seen
+
+
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measure in this process, for tests that change what happens there."""
+    monkeypatch.setattr(choice, "apart", choice.measure)
 
 
 @pytest.mark.parametrize(("costs", "engine"), [((2.0, 1.0), "half"), ((1.0, 2.0), "native")])
@@ -49,7 +60,10 @@ def test_the_fastest_answers(
     seen = timed(monkeypatch, *costs)
     found = choose(bundle)
     assert found.engine == engine
-    assert found.classifier is seen[costs.index(1.0)]
+    assert len(seen) == 2
+    np.testing.assert_array_equal(
+        found.classifier.probabilities([GOOD]), bundle.classifier_of(engine).probabilities([GOOD])
+    )
     assert list(found.timings) == ["native", "half"]
 
 
@@ -59,6 +73,44 @@ def test_real_engines_are_measured_with_texts_alone_and_among_others(bundle: Bun
     for timing in found.timings.values():
         assert 0 < timing.cost < 1000
         assert min(timing.short, timing.long, timing.many) <= timing.cost <= max(timing.short, timing.long, timing.many)
+
+
+def test_engines_are_measured_in_a_process_of_their_own(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choice, "measure", lambda _: pytest.fail("they were measured in this one"))
+    assert list(choice.apart(bundle)) == ["native", "half"]
+
+
+@pytest.mark.parametrize("python", [None, "/no/such/python", shutil.which("false")])
+def test_without_a_process_of_their_own_engines_are_measured_in_this_one(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, python: str | None
+) -> None:
+    monkeypatch.setattr(sys, "executable", python)
+    assert list(choice.apart(bundle)) == ["native", "half"]
+    assert "measured in this process" in caplog.text
+
+
+def test_what_is_wrong_with_an_engine_is_said_by_whoever_wants_to_serve(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (bundle.folder / "model" / "half.npy").write_bytes(b"")
+    with pytest.raises(Exception, match="data left"):
+        choose(bundle)
+
+
+def test_who_measures_ends_with_whoever_waits(bundle: Bundle) -> None:
+    code = """
+import sys, time
+from ftkit.serving import choice
+choice.measure = lambda _: print("measuring", flush=True) or time.sleep(3600)
+choice.main(*sys.argv[1:])
+"""
+    command = [sys.executable, "-c", code, str(bundle.folder), bundle.hash, os.devnull]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin
+        assert process.stdout
+        assert process.stdout.readline() == "measuring\n"
+        process.stdin.close()
+        assert process.wait(60) == 1
 
 
 @pytest.mark.parametrize(
@@ -79,6 +131,7 @@ def test_an_engine_that_is_not_installed_here_is_left_out(
         raise PluginError("engines need packages that are not installed: onnxruntime")
 
     monkeypatch.setattr(toys.ToyWords, "load_engine", absent)
+    here(monkeypatch)
     assert choose(bundle).engine == "native"
     assert "onnxruntime" in caplog.text
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
+import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,12 +18,15 @@ pytest.importorskip("fastapi")
 from ftkit_bert.backbones import BertBaseCased
 
 from ftkit import bundle as bundles
+from ftkit import record
+from ftkit.contracts import Verdict
 from ftkit.encoders import checkpoint, plain
 from ftkit.encoders.classifier import EncoderClassifier
 from ftkit.encoders.tokens import Words
 from ftkit.errors import BundleError
 from ftkit.serving.process import ServedModel
 from ftkit.testing.backbones import ODD_TEXTS, tiny_bert
+from ftkit.testing.bundles import toy_record
 
 TEXTS = ["ship wave harbour", "bread", *(text for text in ODD_TEXTS if text.isprintable()), "guitar song " * 40]
 
@@ -83,6 +89,26 @@ def test_a_server_of_an_engine_loads_neither_torch_nor_transformers_and_answers_
     assert {"tokenizers", "uvicorn", engine.partition("-")[0].replace("onnx", "onnxruntime")} <= loaded[0]
     assert not {"torch", "transformers"} & loaded[0]
     assert loaded[1] >= {"torch", "transformers"}
+
+
+def test_choosing_an_engine_leaves_torch_in_no_process_that_serves_another(bundle, tmp_path):
+    verdict = Verdict("parity", "passed", "", {record.judged(engine): 1.0 for engine in bundle.engines})
+    folder = shutil.copytree(bundle.folder, tmp_path / "bundle")
+    record.write(folder, replace(toy_record(bundle.hash), verdicts=(verdict,)))
+    code = """
+import sys
+from pathlib import Path
+from ftkit.serving.host import Host
+host = Host(Path(sys.argv[1]), served_by="auto")
+host.load()
+assert host.status.state == "ready", host.status
+print(host.served_by, len(host.timings), "torch" in sys.modules)
+"""
+    said = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=True)
+    assert "measured in this process" not in said.stderr
+    engine, measured, torch = said.stdout.split()
+    assert measured == "4"
+    assert torch == str(engine == "native")
 
 
 @pytest.mark.parametrize("name", ["engines/onnx/model.onnx", plain.FILE])
