@@ -24,7 +24,10 @@ class Counting(Protocol):
     """A classifier that tells how much of a text it reads. Nothing requires it."""
 
     def tokens(self, texts: Sequence[str]) -> Sequence[int]:
-        """Tokens that `probabilities` reads of each text, special ones included and padding not."""
+        """Tokens that `probabilities` reads of each text, special ones included and padding not.
+
+        Where the classifier is `Reading` too, the length of what it reads of a text: a server counts by that.
+        """
         ...
 
 

@@ -34,6 +34,8 @@ class Result:
     probabilities: Probabilities
     waited: float
     computed: float
+    length: int
+    """What was read of its texts: tokens, or what else the model counts."""
 
 
 @dataclass(eq=False)
@@ -73,7 +75,8 @@ class Job:
         """Tell whoever waits the answer."""
         assert self.found is not None
         with suppress(InvalidStateError):  # another part of it has failed
-            self.future.set_result(Result(self.found, self.begun - self.arrived, self.computed))
+            length = sum(map(len, self.rows))
+            self.future.set_result(Result(self.found, self.begun - self.arrived, self.computed, length))
 
 
 Batch = list[tuple[Job, int]]

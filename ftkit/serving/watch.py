@@ -1,6 +1,6 @@
 """Tells those who watch a deployment what becomes of its requests, behind its callers' backs.
 
-A caller pays for a note in a queue, and for nothing at all when nobody watches. A thread of its own counts tokens and
+A caller pays for a note in a queue, and for nothing at all when nobody watches. A thread of its own
 tells the watchers. When they are too slow for the traffic, requests go untold, and are counted: the model and its callers come first.
 """
 
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ftkit import plugins
-from ftkit.contracts import Counting
+from ftkit.contracts import Counting, Reading
 from ftkit.profile import judged
 from ftkit.served import DEPLOYMENT, ENDPOINT, TRACE, Served, ServedRequest, Watcher
 from ftkit.serving.request import Refusal
@@ -66,7 +66,7 @@ class Watch:
         self.untold = 0
         """Requests that nobody was told of, for want of room."""
         self._watchers = watchers
-        self._count = model.tokens if isinstance(model, Counting) else None
+        self._model = model
         self._queue: queue.Queue[_Told | None] = queue.Queue(REQUESTS)
         self._said: set[str] = set()
         self._characters = 0
@@ -149,12 +149,18 @@ class Watch:
             status=told.status,
             labels=labels,
             confidences=confidences,
-            tokens=sum(self._count(texts)) if self._count and result is not None else None,
+            tokens=self._tokens(texts, result),
             waited=result.waited if result else 0.0,
             computed=result.computed if result else 0.0,
             trace={name: value for name in TRACE if (value := told.headers.get(name))},
             texts=texts,
         )
+
+    def _tokens(self, texts: Sequence[str], result: Result | None) -> int | None:
+        """Tokens of a request that was answered; they are counted anew only where reading has not counted them."""
+        if result is None or not isinstance(self._model, Counting):
+            return None
+        return result.length if isinstance(self._model, Reading) else sum(self._model.tokens(texts))
 
 
 @contextmanager

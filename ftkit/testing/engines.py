@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 
 from ftkit import files
-from ftkit.contracts import Backbone, Classifier, Exporting, Reading
+from ftkit.contracts import Backbone, Classifier, Counting, Exporting, Reading
 from ftkit.errors import BundleError
 from ftkit.testing.backbones import CLASSES, ODD_TEXTS, separable, separable_data
 
@@ -103,6 +103,8 @@ class EngineSuite:
                 continue
             assert engine.calls >= 1
             rows = list(engine.read(texts))
+            if isinstance(engine, Counting):
+                assert list(engine.tokens(texts)) == list(map(len, rows)), name
             waiting = list(range(len(texts)))
             while waiting:
                 chosen = engine.together([len(rows[index]) for index in waiting])

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence, Sized
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("fastapi")
@@ -20,6 +21,7 @@ from ftkit.served import Served, ServedRequest, Watcher
 from ftkit.serving import server
 from ftkit.serving import watch as watches
 from ftkit.serving.app import application
+from ftkit.serving.engine import Engine
 from ftkit.serving.host import Host
 from ftkit.serving.request import Limits
 from ftkit.testing import toys
@@ -262,6 +264,51 @@ def test_a_caller_who_leaves_is_told_as_such() -> None:
     assert [each.status for each in listener.told] == [watches.LEFT]
 
 
+class Counter:
+    """Takes each word for a token, and counts how often it looks at a text for that."""
+
+    def __init__(self) -> None:
+        self.looked: list[str] = []
+
+    def tokens(self, texts: Sequence[str]) -> list[int]:
+        self.looked += texts
+        return [len(text.split()) for text in texts]
+
+    def probabilities(self, texts: Sequence[str]) -> np.ndarray:
+        return self.computed(texts)
+
+    def computed(self, rows: Sequence[Sized]) -> np.ndarray:
+        return np.full((len(rows), 2), 0.5)
+
+
+class Reader(Counter):
+    """The same in two steps."""
+
+    calls = 1
+
+    def read(self, texts: Sequence[str]) -> list[list[str]]:
+        self.looked += texts
+        return [text.split() for text in texts]
+
+    def together(self, lengths: Sequence[int]) -> Sequence[int]:
+        return range(len(lengths))
+
+
+@pytest.mark.parametrize("model", [Counter(), Reader()])
+def test_no_text_is_looked_at_twice_to_count_its_tokens(model: Counter) -> None:
+    listener = Listener()
+    watch = watches.Watch(sample_served(), [listener], model)
+    engine = Engine(model, Limits(batch=2))
+    texts = ["one", "two words", "three more words", ""]
+    with watches.noted(watch, {}) as note:
+        note.texts = texts
+        note.result = engine.submit(texts).result(20)
+    engine.close()
+    watch.close()
+    assert [told.tokens for told in listener.told] == [6]
+    assert sorted(model.looked) == sorted(texts)
+
+
 def test_tokens_are_those_that_the_model_reads(tmp_path: Path) -> None:
     pytest.importorskip("ftkit_quickstart")
     from ftkit_quickstart.minilm import packaged
@@ -274,3 +321,4 @@ def test_tokens_are_those_that_the_model_reads(tmp_path: Path) -> None:
     classifier = EncoderClassifier(saved.model(("bad", "good")), Words(saved.tokenizer, saved.limit), 64)
     by_tokenizer = [len(saved.tokenizer(text, truncation=True, max_length=64)["input_ids"]) for text in texts]
     assert classifier.tokens(texts) == by_tokenizer
+    assert list(map(len, classifier.read(texts))) == by_tokenizer
