@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 
 from ftkit import files, machine
 from ftkit.errors import PluginError
+from ftkit.record import NATIVE
 
 if TYPE_CHECKING:
     from ftkit.bundle import Bundle
@@ -85,7 +86,8 @@ def choose(opened: Bundle) -> Choice:
         log.info("the engine %s was fastest here when it was measured", best)
         return Choice(best, opened.classifier_of(best), timings)
     begun = time.monotonic()
-    timings = apart(opened)
+    found = apart(opened)
+    timings = {engine: found[engine] for engine in opened.passed if engine in found}
     for engine, timing in timings.items():
         log.info("the engine %s takes for a text: %s", engine, timing)
     if not timings:
@@ -114,8 +116,7 @@ def apart(opened: Bundle) -> dict[str, Timing]:
             with subprocess.Popen(command, stdin=subprocess.PIPE, env=environment) as process:
                 code = process.wait()
             if code == 0:
-                timings = _timings(json.loads(found.read_text(encoding="utf-8")))
-                return {engine: timings[engine] for engine in opened.passed if engine in timings}
+                return _timings(json.loads(found.read_text(encoding="utf-8")))
             why = f"it ended with exit code {code}"
     except (OSError, ValueError) as error:
         why = str(error)
@@ -124,10 +125,13 @@ def apart(opened: Bundle) -> dict[str, Timing]:
 
 
 def measure(opened: Bundle) -> dict[str, Timing]:
-    """The same in this process, one engine after another; those that are not installed are left out. Raises: BundleError."""
+    """The same in this process, one engine after another; those that are not installed are left out. Raises: BundleError.
+
+    The native one comes last: the others then have as many threads as they will have where torch is not loaded.
+    """
     texts = _words(opened)
     timings = {}
-    for engine in opened.passed:
+    for engine in sorted(opened.passed, key=NATIVE.__eq__):
         try:
             timings[engine] = measured(opened.loaded(engine), texts)
         except PluginError as error:
