@@ -115,7 +115,9 @@ def main(folder: str, socket: str, engine: str, limits: str) -> None:
 
 def _follow(server: object) -> None:
     """End with whoever started this: it holds the other end of standard input, which the system closes with it."""
-    sys.stdin.buffer.read()
+    # Not through `sys.stdin`: a thread in its buffer would not let the process end in peace.
+    while os.read(0, 1024):
+        pass
     logging.getLogger("ftkit.serving").info("whoever started this server is gone; shutting down")
     server.should_exit = True  # type: ignore[attr-defined]
     threading.Event().wait(GRACE)
