@@ -29,14 +29,6 @@ def training_batches(lengths: np.ndarray, size: int, random: np.random.Generator
     return [batches[index] for index in random.permutation(len(batches))]
 
 
-def evaluation_batches(lengths: Sequence[int] | np.ndarray, size: int) -> list[np.ndarray]:
-    """Row indices, the longest first, so that a batch that does not fit into memory fails at once."""
-    import numpy as np
-
-    order = np.argsort(-np.asarray(lengths), kind="stable")
-    return [order[start : start + size] for start in range(0, len(order), size)]
-
-
 def pad(rows: Sequence[np.ndarray], padding: int, limit: int, side: str = "right") -> tuple[torch.Tensor, torch.Tensor]:
     """`padded` as tensors."""
     import torch

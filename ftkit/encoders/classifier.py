@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftkit.encoders import temperature as temperatures
-from ftkit.encoders.batches import evaluation_batches, pad
+from ftkit.encoders.batches import pad
 from ftkit.encoders.portions import WASTE, portions, together
 from ftkit.encoders.tokens import Words
 from ftkit.errors import BundleError, CheckpointError
@@ -22,6 +22,8 @@ BUDGET = 512
 """Tokens computed at once, padding included: more make a processor slower."""
 DEVICE_BUDGET = 16 * 1024
 """The same for an accelerator, which is idle unless it has much to do."""
+EVALUATION_BUDGET = 1024
+"""Tokens of an evaluation that a processor computes at once."""
 
 
 class EncoderClassifier:
@@ -83,14 +85,15 @@ class EncoderClassifier:
 
 
 def logits(model: Any, rows: Sequence[np.ndarray], words: Words, limit: int, classes: int, size: int) -> np.ndarray:
-    """Logits of tokenised rows, (rows, classes), float64, in their order: rows of like length are computed together."""
+    """Logits of tokenised rows, (rows, classes), float64, in their order; at most `size` rows of like length are computed together."""
     import numpy as np
     import torch
 
     found = np.empty((len(rows), classes))
     device = model.device
+    budget = EVALUATION_BUDGET if device.type == "cpu" else size * limit
     with torch.inference_mode():
-        for batch in evaluation_batches(list(map(len, rows)), size):
+        for batch in portions(list(map(len, rows)), budget, size):
             ids, mask = pad([rows[index] for index in batch], words.padding, limit, words.side)  # (batch, length)
             masked = None if bool(mask.all()) else mask.to(device)  # a mask of ones is work without effect
             computed = model(input_ids=ids.to(device), attention_mask=masked).logits  # (batch, classes)

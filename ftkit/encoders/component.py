@@ -61,7 +61,7 @@ class Encoder:
     early_stopping: int = 0
     """Stop after this many epochs in a row without a better evaluation; 0 never stops."""
     evaluation_batch_size: int = 32
-    """Rows per step when nothing is learned."""
+    """At most so many rows per step when nothing is learned; a CPU takes fewer where they are long."""
     calibration: Literal["none", "temperature"] = "none"
     """What makes certainty honest: nothing, or a temperature fitted to the validation rows, which changes no answer."""
     precision: Precision = "auto"

@@ -14,11 +14,15 @@ SLACK = 16
 """Tokens of padding that are not worth a call of its own."""
 
 
-def portions(lengths: Sequence[int], budget: int) -> list[list[int]]:
-    """Indices of rows in calls of at most `budget` tokens, padding included; the longest first, a row beyond it alone."""
+def portions(lengths: Sequence[int], budget: int, most: int | None = None) -> list[list[int]]:
+    """Indices of rows in calls of at most `budget` tokens, padding included, and `most` rows; a row beyond the budget alone.
+
+    The longest come first, so that what does not fit into memory fails at once.
+    """
     found: list[list[int]] = []
     for index in sorted(range(len(lengths)), key=lambda each: -lengths[each]):
-        if found and (len(found[-1]) + 1) * lengths[found[-1][0]] <= budget:
+        rows = len(found[-1]) + 1 if found else 0
+        if found and rows * lengths[found[-1][0]] <= budget and (most is None or rows <= most):
             found[-1].append(index)
         else:
             found.append([index])

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 NEGLIGIBLE = 1e-9
 """Share of its momentum that a row may have left when it is taken to stand still."""
+PART = 4096
+"""Rows that are brought up to date at once: all of a table would take several times its memory."""
 
 
 class Vocabulary:
@@ -64,8 +66,13 @@ class Vocabulary:
 
         rows = torch.arange(len(self._of)) if ids is None or self._whole else torch.unique(ids)
         rows = rows[self._of[rows] < self._step]
-        if not len(rows):
-            return
+        for part in rows.split(PART) if len(rows) else ():
+            self._make_up(part)
+
+    def _make_up(self, rows: torch.Tensor) -> None:
+        """Bring these rows, none of which is up to date, to this step."""
+        import torch
+
         at = self._of[rows]
         state = self._state.index_select(0, rows)
         values, mean, square = state.unbind(1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ftkit.encoders.batches import ROUND, evaluation_batches, pad, training_batches
+from ftkit.encoders.batches import ROUND, pad, training_batches
 
 
 @pytest.mark.parametrize(("rows", "size"), [(1, 8), (8, 8), (1001, 8), (1000, 1)])
@@ -14,7 +14,6 @@ def test_every_row_is_in_one_batch(rows, size):
     batches = training_batches(lengths, size, np.random.default_rng(1))
     assert sorted(np.concatenate(batches)) == list(range(rows))
     assert len(batches) == -(-rows // size)
-    assert sorted(np.concatenate(evaluation_batches(lengths, size))) == list(range(rows))
 
 
 def test_epochs_differ_and_seeds_repeat():

@@ -10,13 +10,18 @@ from ftkit.encoders.portions import SLACK, WASTE, portions, together
 LENGTHS = np.random.default_rng(0).lognormal(4.3, 0.8, 500).astype(int).clip(5, 512).tolist()
 
 
+@pytest.mark.parametrize("most", [None, 1, 7])
 @pytest.mark.parametrize("budget", [1, 64, 256, 10**6])
-def test_every_row_is_in_one_portion_and_none_is_larger_than_it_may_be(budget: int) -> None:
-    found = portions(LENGTHS, budget)
+def test_every_row_is_in_one_portion_and_none_is_larger_than_it_may_be(budget: int, most: int | None) -> None:
+    found = portions(LENGTHS, budget, most)
     assert sorted(index for portion in found for index in portion) == list(range(len(LENGTHS)))
     for portion in found:
         assert len(portion) == 1 or len(portion) * max(LENGTHS[index] for index in portion) <= budget
-    assert portions([], budget) == []
+    assert max(map(len, found)) <= (most or len(LENGTHS))
+    assert [len(portion) for portion in portions([5] * 20, 10**6, most)] == (
+        [20] if most is None else [most] * (20 // most) + [20 % most] * bool(20 % most)
+    )
+    assert portions([], budget, most) == []
 
 
 def test_who_waits_longest_is_computed_with_those_most_like_it() -> None:

@@ -99,11 +99,13 @@ def test_the_way_without_making_up_is_far_off():
     assert stale > 1e-2 * (dense.words.weight - before).norm()
 
 
-def test_padding_has_no_gradient_and_decays_as_all_others():
+def test_padding_has_no_gradient_and_decays_as_all_others(monkeypatch):
+    monkeypatch.setattr(vocabulary, "PART", 7)  # not even all rows of so small a table are brought up to date at once
     dense, lazy = pair(4, padding=0)
     table = trained(dense, lazy, steps=100, decay=0.1, betas=(0.9, 0.999), epsilon=1e-8, scale=1.0)
     table.catch_up()
     torch.testing.assert_close(lazy.words.weight[0], dense.words.weight[0])
+    torch.testing.assert_close(lazy.words.weight, dense.words.weight, rtol=2e-4, atol=2e-5)
 
 
 def test_a_model_that_reads_its_table_as_a_whole_is_kept_up_to_date_as_a_whole():
