@@ -20,9 +20,9 @@ from benchmarks.turns import Numbers
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "sst2": {"learning_rate": 1e-4, "epochs": 3, "batch_size": 16, "max_length": 96},
-    "trec": {"learning_rate": 2e-4, "epochs": 6, "batch_size": 16, "max_length": 64},
+    "trec": {"learning_rate": 1e-4, "epochs": 6, "batch_size": 16, "max_length": 64},
 }
-"""What each is trained with."""
+"""What each is trained with; TREC's by its validation rows, with other seeds than are measured."""
 
 PUBLISHED = {"sst2": 0.870, "trec": 0.928}
 """A convolutional network on pretrained word vectors. Source: the numbers that its implementation at harvardnlp/sent-conv-torch states."""
