@@ -97,7 +97,10 @@ class Scoring:
         except RuntimeError as error:
             raise OperationFailed("BadArgument", f"User container has crashed or terminated: {error}") from error
         with self._endpoints.lock:
+            before = self._servers.get((endpoint, deployment))
             self._servers[endpoint, deployment] = server
+        if before:  # it was asked for twice, by a client that had lost the first answer
+            end(before.process)
 
     def stop(self, endpoint: str, deployment: str) -> None:
         """End a deployment's server once it has answered what it was asked; its files go with it."""
