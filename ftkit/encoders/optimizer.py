@@ -1,6 +1,6 @@
 """AdamW on a CPU, one weight after the other: a gradient is read, a value moved and rounded while they are in the cache.
 
-The same work done for all weights at once goes to memory for each of its parts: it took a third longer.
+The same work done for all weights at once goes to memory for each of its parts: it took a fifth longer.
 """
 
 from __future__ import annotations
