@@ -9,6 +9,30 @@ from pathlib import Path
 from ftkit import endpoints
 from ftkit.testing import toys
 
+LIVE = """
+[registry]
+use = "mlflow"
+model = "toys"
+
+[deploy]
+use = "local"
+endpoint = "toys"
+
+[rollout]
+bake = 0.0
+"""
+"""The sections that take what was promoted to live traffic on this machine."""
+
+JUDGED = f"""
+[[promote]]
+use = "metric-floor"
+floor = 0.6
+
+[[promote]]
+use = "beats-champion"
+{LIVE}"""
+"""A floor that the toys reach and a champion to beat, and then live traffic."""
+
 
 @contextmanager
 def written(folder: Path, text: str = toys.RECIPE) -> Iterator[Path]:

@@ -26,18 +26,8 @@ RECIPE = (
 [[promote]]
 use = "metric-floor"
 floor = 0.999
-
-[registry]
-use = "mlflow"
-model = "toys"
-
-[deploy]
-use = "local"
-endpoint = "toys"
-
-[rollout]
-bake = 0.0
 """
+    + recipes.LIVE
 )
 
 

@@ -33,28 +33,7 @@ from ftkit.events import (
 from ftkit.testing import toys
 from tests import recipes
 
-RECIPE = (
-    toys.RECIPE
-    + """
-[[promote]]
-use = "metric-floor"
-floor = 0.6
-
-[[promote]]
-use = "beats-champion"
-
-[registry]
-use = "mlflow"
-model = "toys"
-
-[deploy]
-use = "local"
-endpoint = "toys"
-
-[rollout]
-bake = 0.0
-"""
-)
+RECIPE = toys.RECIPE + recipes.JUDGED
 
 
 @pytest.fixture

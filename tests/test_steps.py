@@ -24,25 +24,8 @@ RECIPE = (
     + """
 [search.space]
 learning_rate = [0.0005, 1.0]
-
-[[promote]]
-use = "metric-floor"
-floor = 0.6
-
-[[promote]]
-use = "beats-champion"
-
-[registry]
-use = "mlflow"
-model = "toys"
-
-[deploy]
-use = "local"
-endpoint = "toys"
-
-[rollout]
-bake = 0.0
 """
+    + recipes.JUDGED
 )
 
 

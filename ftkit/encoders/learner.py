@@ -82,7 +82,8 @@ class Learner:
     def update(self, rate: float) -> None:
         """One step of AdamW along the gradients, clipped by their global norm; forgets them."""
         if self._own:
-            divisor = self._divisor()
+            gradient = self._vocabulary.collect() if self._vocabulary else None
+            divisor = self._divisor(self._own, gradient)
             if self._vocabulary:
                 self._vocabulary.update(rate, divisor)
             self._own.step(rate, divisor)
@@ -94,15 +95,16 @@ class Learner:
         self._optimizer.step()
         self._optimizer.zero_grad()
 
-    def _divisor(self) -> torch.Tensor:
-        """What gradients are divided by, so that their global norm is at most what is allowed; as torch's `clip_grad_norm_`."""
+    def _divisor(self, own: Optimizer, gradient: torch.Tensor | None) -> torch.Tensor:
+        """What gradients, the vocabulary's among them, are divided by to have at most the global norm that is allowed.
+
+        Source: torch's `clip_grad_norm_`, which multiplies by the inverse.
+        """
         import torch
 
-        assert self._own is not None
-        gradient = self._vocabulary.collect() if self._vocabulary else None
         if not self._norm:
             return torch.ones(())
-        squared = self._own.squared_norm()
+        squared = own.squared_norm()
         if gradient is not None:
             squared += torch.linalg.vector_norm(gradient) ** 2
         return ((squared.sqrt() + 1e-6) / self._norm).clamp(min=1)
@@ -117,13 +119,13 @@ class Learner:
         import torch
 
         self.settle()
-        found = {name: value.detach().to("cpu", copy=True) for name, value in self.model.state_dict().items()}
-        if self._own:
-            names = {id(parameter): name for name, parameter in self.model.named_parameters()}
-            found |= {names[id(each)]: value.clone() for each, value in self._own.values()}
-            if self._vocabulary:
-                found[names[id(self._vocabulary.weight)]] = self._vocabulary.values.clone()
-        return {
-            name: value.float() if value.dtype in (torch.bfloat16, torch.float16) else value
-            for name, value in found.items()
-        }
+        names = {id(parameter): name for name, parameter in self.model.named_parameters()}
+        own = {names[id(each)]: value for each, value in (self._own.values() if self._own else ())}
+        if self._vocabulary:
+            own[names[id(self._vocabulary.weight)]] = self._vocabulary.values
+
+        def copied(value: torch.Tensor) -> torch.Tensor:
+            half = value.dtype in (torch.bfloat16, torch.float16)
+            return value.detach().to("cpu", torch.float32 if half else value.dtype, copy=True)
+
+        return {name: copied(own.get(name, value)) for name, value in self.model.state_dict().items()}
