@@ -198,6 +198,8 @@ def type_name(hint: Any) -> str:
 
 
 def _plural(noun: str) -> str:
+    if noun.endswith('"'):  # words that stand for themselves have none
+        return noun
     first, _, rest = noun.partition(" of ")
     plural = {"true or false": "truth values"}.get(first, f"{first}s")
     return f"{plural} of {rest}" if rest else plural

@@ -121,6 +121,19 @@ def test_a_value_that_fits_no_part_of_a_union_is_named_once() -> None:
     assert [each.what for each in caught.value.found] == ["expected text or list of texts, not 3"]
 
 
+@pytest.mark.parametrize(
+    ("hint", "name"),
+    [
+        (tuple[Literal["a", "b", "c"], ...], 'list of "a", "b" or "c"'),
+        (tuple[int, ...], "list of whole numbers"),
+        (Mapping[str, tuple[str, ...]], "table of lists of texts"),
+        (tuple[bool, ...], "list of truth values"),
+    ],
+)
+def test_types_are_named_in_the_words_of_a_reader(hint: Any, name: str) -> None:
+    assert options.type_name(hint) == name
+
+
 @pytest.mark.parametrize("found", plugins.load().found, ids=lambda found: f"{found.kind}-{found.name}")
 def test_every_option_of_every_bundled_component_is_documented(found: plugins.Found) -> None:
     assert options.summary(found.component)
