@@ -53,11 +53,12 @@ $(VENV)/.everything: $(SOURCES) | $(BIN)/python
 	@$(PIP) $(EVERYTHING)
 	@touch $@ $(VENV)/.quickstart
 
-# Microsoft's scoring server holds other packages back, so it has an environment of its own.
+# Microsoft's scoring server holds other packages back, so it has an environment of its own. The scoring script that
+# benchmarks/ compares with needs `datasets`.
 $(SCORING)/.made: pyproject.toml constraints-scoring.txt plugins/ftkit-appinsights/pyproject.toml
 	@echo "Installing Microsoft's scoring server for the tests into $(SCORING)."
 	@$(PYTHON) -m venv $(SCORING)
 	@$(SCORING)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints-scoring.txt \
-		azureml-inference-server-http --editable '.[encoders,serving]' --editable plugins/ftkit-quickstart \
+		azureml-inference-server-http datasets --editable '.[encoders,serving]' --editable plugins/ftkit-quickstart \
 		--editable plugins/ftkit-appinsights
 	@touch $@

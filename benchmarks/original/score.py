@@ -1,4 +1,8 @@
-"""A scoring script in the manner of the original's, for azureml-inference-server-http: a Trainer and a data set for every request."""
+"""A scoring script that does for each request what the original's does, for azureml-inference-server-http.
+
+A data frame of the texts becomes a data set of the `datasets` library, which is tokenised by its `map`, and a Trainer that was made
+once predicts on it. Left out are the original's pickled labels and what it prints. Source: Azure/AzureML-NLP, src_v1/score.py.
+"""
 
 from __future__ import annotations
 
@@ -8,41 +12,36 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import torch
+import datasets
+import pandas as pd
 import transformers
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, Trainer, TrainingArguments
 
-model: Any = None
+trainer: Any = None
 tokenizer: Any = None
-
-
-class Rows(torch.utils.data.Dataset):
-    """The tokens of one request."""
-
-    def __init__(self, encodings: Any) -> None:
-        self.encodings = encodings
-
-    def __len__(self) -> int:
-        return len(self.encodings["input_ids"])
-
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        return {name: torch.tensor(values[index]) for name, values in self.encodings.items()}
 
 
 def init() -> None:
     """Load the model, once."""
-    global model, tokenizer
+    global trainer, tokenizer
     transformers.utils.logging.set_verbosity_error()
+    datasets.disable_progress_bars()
     folder = Path(os.environ["AZUREML_MODEL_DIR"])
-    model = AutoModelForSequenceClassification.from_pretrained(folder, local_files_only=True)
+    model = AutoModelForSequenceClassification.from_pretrained(folder, local_files_only=True).eval()
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    output = os.path.join(tempfile.gettempdir(), "original-trainer")
+    arguments = TrainingArguments(output_dir=output, report_to="none", disable_tqdm=True, use_cpu=True)
+    trainer = Trainer(model=model, args=arguments, processing_class=tokenizer)
+
+
+def tokenised(rows: dict[str, list[Any]]) -> Any:
+    """The tokens of some rows."""
+    return tokenizer(rows["text"], truncation=True)
 
 
 def run(raw_data: str) -> list[str]:
     """A label for each text of one request."""
-    texts = [row["text"] for row in json.loads(raw_data)["data"]]
-    rows = Rows(tokenizer(texts, truncation=True, padding=True))
-    output = os.path.join(tempfile.gettempdir(), "original-trainer")
-    arguments = TrainingArguments(output_dir=output, report_to="none", disable_tqdm=True, use_cpu=True)
-    found: Any = Trainer(model=model, args=arguments).predict(rows).predictions
-    return [model.config.id2label[int(index)] for index in found.argmax(axis=1)]
+    frame = pd.DataFrame(json.loads(raw_data)["data"]).dropna()
+    rows = datasets.Dataset.from_pandas(frame).map(tokenised, batched=True)
+    found = trainer.predict(rows).predictions
+    return [trainer.model.config.id2label[int(index)] for index in found.argmax(axis=1)]

@@ -42,8 +42,9 @@ def attention(
     mask = attention_mask[..., : key.shape[2]] if attention_mask is not None else None
     blocks: Blocks | None = getattr(module, "ftkit_blocks", None)
     dropped = dropout if module.training else 0.0
-    if (mask is not None and mask.requires_grad) or (dropped and not blocks):
-        # A bias of the scores that is learned, or dropout of a module that has no layer for it.
+    learned = mask is not None and mask.requires_grad  # a bias of the scores
+    # What is exported is told in single operations; dropout may be of a module that has no layer for it.
+    if torch.compiler.is_exporting() or learned or (dropped and not blocks):
         found = _by_steps(query, key, value, mask, scale, blocks, dropped)
     else:
         scores = query.shape[0] * query.shape[1] * query.shape[2] * key.shape[2]

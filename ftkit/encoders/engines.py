@@ -133,12 +133,13 @@ def load(folder: Path, engine: str) -> ExportedClassifier:
 
 def _network(folder: Path) -> Any:
     """The saved model as torch has it, with attention spelt out: the exporter makes the smallest graph of that."""
-    from ftkit.encoders import checkpoint
+    from ftkit.encoders import attention, checkpoint
 
+    attention.register()
     try:
         saved = checkpoint.read(folder)
         names = saved.config.id2label
-        model = saved.model(tuple(names[index] for index in range(len(names))), complete=True, attention="eager")
+        model = saved.model(tuple(names[index] for index in range(len(names))), complete=True, attention=attention.NAME)
     except CheckpointError as error:
         raise BundleError(
             f"the model cannot be exported: {error.what}", where=error.where or str(folder), mend=_AGAIN

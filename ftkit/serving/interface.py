@@ -89,7 +89,8 @@ def interface(
         swagger_ui_parameters={"tryItOutEnabled": True, "persistAuthorization": True},
     )
 
-    app.add_middleware(directly)
+    stack = app.build_middleware_stack
+    app.build_middleware_stack = lambda: directly(stack())  # type: ignore[method-assign]
 
     async def guarded(request: Request) -> None:
         if guard:

@@ -105,6 +105,7 @@ def main(folder: str, socket: str, engine: str, limits: str) -> None:
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,  # who asks is known to the front alone
             timeout_keep_alive=24 * 3600,  # the other side decides when a connection is idle for too long
             timeout_graceful_shutdown=int(GRACE),
         )

@@ -258,3 +258,16 @@ def test_an_engine_is_opened_with_that_said(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(Exception, match=r"none\.onnx"):
         runtimes.onnx_runtime(tmp_path / "none.onnx")
     assert os.environ["ORT_DISABLE_TELEMETRY"] == "1"
+
+
+def test_the_last_layer_of_an_exported_network_asks_for_the_first_position_alone(bert: Path) -> None:
+    import onnx
+    import onnxruntime
+
+    model = onnx.load(bert / "engines" / "onnx" / "model.onnx")
+    weights = [node.output[0] for node in model.graph.node if node.op_type == "Softmax"]
+    model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in weights)
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    ids = np.ones((3, 7), np.int64)
+    found = session.run(weights, {"input_ids": ids, "attention_mask": ids})
+    assert [each.shape[2:] for each in found] == [*[(7, 7)] * (len(found) - 1), (1, 7)]
