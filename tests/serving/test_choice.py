@@ -6,7 +6,9 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +43,7 @@ def timed(monkeypatch: pytest.MonkeyPatch, *costs: float) -> list[Any]:
 
     def measured(classifier: Any, words: Any) -> Timing:
         seen.append(classifier)
-        return Timing(*[costs[len(seen) - 1]] * 3)
+        return Timing(*[costs[len(seen) - 1]] * 4)
 
     monkeypatch.setattr(choice, "measured", measured)
     here(monkeypatch)
@@ -72,7 +74,28 @@ def test_real_engines_are_measured_with_texts_alone_and_among_others(bundle: Bun
     assert found.engine in ("native", "half")
     for timing in found.timings.values():
         assert 0 < timing.cost < 1000
-        assert min(timing.short, timing.long, timing.many) <= timing.cost <= max(timing.short, timing.long, timing.many)
+        each = asdict(timing).values()
+        assert min(each) <= timing.cost <= max(each)
+
+
+def test_an_engine_whose_threads_keep_the_processor_busy_costs_more(bundle: Bundle) -> None:
+    class Busy:
+        """Takes as long as one that waits, and keeps a processor busy all the time."""
+
+        def __init__(self, wait: Callable[[float], None]) -> None:
+            self._wait = wait
+
+        def probabilities(self, texts: Sequence[str]) -> None:
+            self._wait(0.002)
+
+    def spin(seconds: float) -> None:
+        ends = time.perf_counter() + seconds
+        while time.perf_counter() < ends:
+            pass
+
+    spins, sleeps = (choice.measured(Busy(wait), ["a"]) for wait in (spin, time.sleep))
+    assert sleeps.work < spins.work / 2
+    assert sleeps.cost < spins.cost
 
 
 def test_engines_are_measured_in_a_process_of_their_own(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,7 +193,7 @@ def test_a_host_says_what_was_chosen_and_what_was_measured(bundle: Bundle, monke
     assert client.get("/readyz").json()["engine"] == "half"
     said = client.get("/model").json()
     assert said["engine"] == "half"
-    assert said["engines_measured_ms"]["half"] == {"short": 1.0, "long": 1.0, "many": 1.0}
+    assert said["engines_measured_ms"]["half"] == {"short": 1.0, "long": 1.0, "many": 1.0, "work": 1.0}
     answer = client.post("/score", json={"data": [{"text": GOOD}], "scores": True}).json()
     assert answer[0]["score"] == bundle.classifier_of("half").probabilities([GOOD]).max()
     host.close()
