@@ -19,7 +19,6 @@ import functools
 import hashlib
 import json
 import math
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -139,6 +138,8 @@ def _ranked(trials: Sequence[Trial], metric: str) -> list[Trial]:
 
 
 def _spread(trial: Trial, trials: Sequence[Trial], metric: str) -> Spread:
+    import statistics
+
     repeats = [each for each in trials if each.repeats == trial.number]
     values = [each.metrics.get(metric, math.nan) for each in repeats if each.state == "finished"]
     values = [value for value in values if not math.isnan(value)]

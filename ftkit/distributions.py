@@ -20,7 +20,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from ftkit.errors import PluginError
 
@@ -138,6 +137,8 @@ def build(sources: Sequence[Source], folder: Path) -> list[Path]:
 
 def _placed(name: str, found: metadata.Distribution) -> str | Source:
     """A distribution as a pin, or as something to build when it comes from this machine."""
+    from urllib.request import url2pathname
+
     origin = json.loads(found.read_text("direct_url.json") or "{}")
     if not origin:
         # A local label such as +cpu names no release that every index has.

@@ -6,8 +6,8 @@ import io
 import re
 import warnings
 from collections.abc import Callable
+from html import escape
 from typing import TYPE_CHECKING, Any
-from xml.sax.saxutils import quoteattr
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -53,4 +53,4 @@ def drawn(title: str, draw: Callable[[Axes], None], size: tuple[float, float] = 
     text = written.getvalue()
     text = text[text.index("<svg") :].replace(INK, "currentColor")
     text = re.sub(r'<g id="[^"]*">', "<g>", text)  # several drawings on one page must not share names
-    return text.replace("<svg ", f'<svg role="img" aria-label={quoteattr(title)} ', 1)
+    return text.replace("<svg ", f'<svg role="img" aria-label="{escape(title)}" ', 1)

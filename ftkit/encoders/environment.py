@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes.util
 import os
 import shutil
 import subprocess
@@ -66,6 +65,8 @@ def _patient() -> dict[str, str]:
 @cache
 def _tcmalloc() -> str | None:
     """The path of tcmalloc's shared library, or None; a name alone would make the loader complain in every child."""
+    import ctypes.util
+
     soname = ctypes.util.find_library("tcmalloc_minimal") or ctypes.util.find_library("tcmalloc")
     ldconfig = shutil.which("ldconfig") or shutil.which("ldconfig", path="/sbin:/usr/sbin")
     if not soname or not ldconfig:

@@ -15,7 +15,8 @@ from typing import Any
 from ftkit.bundle import Bundle
 from ftkit.serving.engine import Busy, Closed, Engine, Result, log
 from ftkit.serving.host import Host
-from ftkit.serving.request import Limits, Refusal, ScoreRequest, answer, parse
+from ftkit.serving.limits import Limits
+from ftkit.serving.request import Refusal, ScoreRequest, answer, parse
 from ftkit.serving.watch import Note, noted
 
 _LATER = {"Retry-After": "1"}

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from ftkit.contracts import Reading
-from ftkit.serving.request import Limits
+from ftkit.serving.limits import Limits
 from ftkit.serving.turns import Batch, Busy, Closed, Result, Turns
 
 if TYPE_CHECKING:

@@ -17,7 +17,8 @@ from ftkit.errors import FtkitError
 from ftkit.record import AUTO, NATIVE
 from ftkit.serving.choice import Choice, Timing, choose
 from ftkit.serving.engine import Engine
-from ftkit.serving.request import Limits, Refusal, parse
+from ftkit.serving.limits import Limits
+from ftkit.serving.request import Refusal, parse
 from ftkit.serving.watch import Watch, watch
 
 log = logging.getLogger("ftkit.serving")

@@ -22,7 +22,7 @@ from ftkit import files
 from ftkit.errors import DeployError
 from ftkit.record import NATIVE
 from ftkit.serving import server
-from ftkit.serving.request import Limits
+from ftkit.serving.limits import Limits
 
 if TYPE_CHECKING:
     from ftkit.contracts import Contender

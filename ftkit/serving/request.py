@@ -9,32 +9,13 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 if TYPE_CHECKING:
     from ftkit.contracts import Probabilities
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How much a server takes on at a time."""
-
-    rows: int = 1024
-    """Texts of one request."""
-    size: int = 4 * 1024 * 1024
-    """Bytes of one request's body."""
-    batch: int = 32
-    """Texts of one call of the model."""
-    waiting: int = 2048
-    """Texts that may wait for the model; a request beyond that is told to come back."""
-
-    def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if value < 1:
-                raise ValueError(f"{name} must be at least 1")
+    from ftkit.serving.limits import Limits
 
 
 class Refusal(Exception):

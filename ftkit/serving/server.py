@@ -96,7 +96,7 @@ def main(folder: str, socket: str, engine: str, limits: str) -> None:
 
     from ftkit.serving.app import application
     from ftkit.serving.host import Host
-    from ftkit.serving.request import Limits
+    from ftkit.serving.limits import Limits
 
     server = uvicorn.Server(
         uvicorn.Config(

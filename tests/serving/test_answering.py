@@ -10,7 +10,7 @@ import pytest
 from ftkit.serving.answering import respond
 from ftkit.serving.app import application
 from ftkit.serving.host import Host
-from ftkit.serving.request import Limits
+from ftkit.serving.limits import Limits
 from ftkit.testing import toys
 from ftkit.testing.bundles import GOOD, toy_bundle
 

@@ -19,7 +19,7 @@ from starlette.testclient import TestClient
 from ftkit.bundle import Bundle
 from ftkit.serving.app import application
 from ftkit.serving.host import Host
-from ftkit.serving.request import Limits
+from ftkit.serving.limits import Limits
 from ftkit.testing import toys
 from ftkit.testing.bundles import BAD, GOOD, toy_bundle
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from ftkit.serving.engine import Busy, Closed, Engine
-from ftkit.serving.request import Limits
+from ftkit.serving.limits import Limits
 
 
 class Model:

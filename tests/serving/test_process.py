@@ -21,8 +21,8 @@ from ftkit.bundle import Bundle
 from ftkit.contracts import Contender
 from ftkit.errors import DeployError, PluginError
 from ftkit.serving import process, server
+from ftkit.serving.limits import Limits
 from ftkit.serving.process import ServedModel, Serving, serving
-from ftkit.serving.request import Limits
 from ftkit.testing import toys
 from ftkit.testing.bundles import BAD, GOOD, toy_bundle
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ftkit.serving.request import Limits, Refusal, ScoreRequest, answer, parse
+from ftkit.serving.limits import Limits
+from ftkit.serving.request import Refusal, ScoreRequest, answer, parse
 
 LIMITS = Limits(rows=5, size=2000)
 

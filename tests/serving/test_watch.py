@@ -23,7 +23,7 @@ from ftkit.serving import watch as watches
 from ftkit.serving.app import application
 from ftkit.serving.engine import Engine
 from ftkit.serving.host import Host
-from ftkit.serving.request import Limits
+from ftkit.serving.limits import Limits
 from ftkit.testing import toys
 from ftkit.testing.bundles import BAD, GOOD, toy_bundle
 from ftkit.testing.watchers import sample_served

@@ -52,7 +52,7 @@ from azureml_inference_server_http.api.aml_response import AMLResponse
 import ftkit
 from ftkit.serving.answering import respond
 from ftkit.serving.host import Host
-from ftkit.serving.request import Limits
+from ftkit.serving.limits import Limits
 
 host = None
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import logging
 import os
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -43,6 +42,8 @@ def opened(tracking_uri: str, registry_uri: str) -> Iterator[Any]:
     """
     with _one_at_a_time, _settings():
         try:
+            import sqlite3
+
             import mlflow.exceptions
         except ImportError as error:
             raise RegistryError(
@@ -190,6 +191,8 @@ def _client(tracking_uri: str, registry_uri: str) -> Any:
 
 def _reach(uri: str) -> None:
     """Find out in seconds what MLflow's own retries would find out in minutes. Raises: RegistryError, OSError."""
+    import sqlite3
+
     if urlsplit(uri).scheme in ("http", "https"):
         _ping(uri)
     elif file := sqlite_file(uri):

@@ -11,7 +11,6 @@ from ftkit import figures
 from ftkit.contracts import Contender, Verdict
 from ftkit.errors import DeployError
 from ftkit.record import NATIVE
-from ftkit.serving.process import ServedModel, serving
 from ftkit.wording import count
 from ftkit_strict import scoring
 from ftkit_strict.asking import sample
@@ -20,6 +19,8 @@ from ftkit_strict.served import fitting
 if TYPE_CHECKING:
     import numpy as np
     from matplotlib.axes import Axes
+
+    from ftkit.serving.process import ServedModel
 
 MEGABYTE = 2**20
 WARM_UP = 5
@@ -68,6 +69,8 @@ class Budget:
     def check(self, candidate: Contender, champion: Contender | None) -> Verdict:
         """Measure the candidate's server."""
         import numpy as np
+
+        from ftkit.serving.process import serving
 
         if not len(candidate.data.test):
             return Verdict(self.name, "failed", "nothing can be asked: the test split has no rows")

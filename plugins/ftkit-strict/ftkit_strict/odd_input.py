@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from ftkit.contracts import Contender, Verdict
 from ftkit.errors import BundleError, DeployError
 from ftkit.record import NATIVE
-from ftkit.serving.process import Serving, serving
-from ftkit.serving.request import Limits
+from ftkit.serving.limits import Limits
 from ftkit.wording import count, figure, listed, quoted
 from ftkit_strict import scoring
 from ftkit_strict.oddities import broken_requests, odd_texts
@@ -18,6 +17,8 @@ from ftkit_strict.served import Unsound, asked, fitting, sample_texts
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from ftkit.serving.process import Serving
 
 LONGEST = 500_000
 """Characters of a text that fit into a request, whatever they are: six bytes each at most."""
@@ -57,6 +58,8 @@ class OddInput:
     def check(self, candidate: Contender, champion: Contender | None) -> Verdict:
         """Ask the candidate's server."""
         texts = {**odd_texts(self.long), **{f"the text {quoted(text)}": text for text in self.texts}}
+        from ftkit.serving.process import serving
+
         with serving(candidate, self.engine) as servers:
             trial = _Trial(servers, candidate.data.classes)
             try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from ftkit.serving.request import Limits
+from ftkit.serving.limits import Limits
 
 
 def odd_texts(long: int) -> dict[str, str]:

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import BundleError
-from ftkit.serving.process import Answer, ServedModel
-from ftkit.serving.request import Limits
+from ftkit.serving.limits import Limits
 from ftkit.wording import figure, printable
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from ftkit.serving.process import Answer, ServedModel
 
 ONE = 1e-3
 """How far probabilities may be from adding up to one."""

@@ -12,7 +12,6 @@ from ftkit.bundle import Bundle
 from ftkit.contracts import Contender, Verdict
 from ftkit.errors import BundleError, DeployError
 from ftkit.record import NATIVE, judged
-from ftkit.serving.process import ServedModel, serving
 from ftkit.wording import count, figure, percent, printable, quoted
 from ftkit_strict import scoring
 from ftkit_strict.asking import sample
@@ -21,6 +20,8 @@ from ftkit_strict.served import Unsound, asked, distance, fitting
 if TYPE_CHECKING:
     import numpy as np
     from matplotlib.axes import Axes
+
+    from ftkit.serving.process import ServedModel
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,8 @@ class ServedParity:
         self, engine: str, opened: Bundle, candidate: Contender, rows: Sequence[int], offline: np.ndarray
     ) -> Parity:
         """One engine, served and asked."""
+        from ftkit.serving.process import serving
+
         further = engine != NATIVE
         tolerance = self.engine_tolerances.get(engine, self.engine_tolerance) if further else self.tolerance
         agreement = self.engine_agreement if further else 0.0

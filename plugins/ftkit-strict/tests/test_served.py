@@ -19,8 +19,8 @@ from ftkit_strict.served_parity import ServedParity
 from ftkit.contracts import Contender, Split, Verdict
 from ftkit.errors import PluginError
 from ftkit.serving import server
+from ftkit.serving.limits import Limits
 from ftkit.serving.process import Answer, Serving
-from ftkit.serving.request import Limits
 
 Make = Any
 

@@ -15,7 +15,8 @@ from starlette.responses import Response
 
 from ftkit.served import TRACE
 from ftkit.serving.interface import interface, json_response, read_body
-from ftkit.serving.request import Limits, Refusal, too_large
+from ftkit.serving.limits import Limits
+from ftkit.serving.request import Refusal, too_large
 from ftkit.serving.watch import Watch, noted
 from ftkit_local.endpoint.child import Child
 from ftkit_local.endpoint.supervisor import Supervisor
