@@ -8,13 +8,15 @@ import shutil
 import subprocess
 import sys
 import threading
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from benchmarks import load, results
+from benchmarks import load, results, servers
 from benchmarks.__main__ import NAMES
+from tests.azure.fixtures import require_scoring
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -102,3 +104,25 @@ def test_every_load_generator_sends_whole_texts_and_fails_when_one_is_refused(
     assert 0 < found["p50_ms"] <= found["p95_ms"] <= found["p99_ms"]
     with pytest.raises(RuntimeError, match="not every request was answered"):
         load.ask(url, {"Authorization": "Bearer key"}, ["Größe\n", "refused"], clients=2, seconds=0.2)
+
+
+def test_the_original_that_is_compared_with_answers_by_the_same_model(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    from ftkit.encoders import checkpoint
+    from ftkit.encoders.classifier import EncoderClassifier
+    from ftkit.encoders.tokens import Words
+    from ftkit.testing.backbones import tiny_bert
+
+    read = checkpoint.read(tiny_bert(tmp_path))
+    model = EncoderClassifier(read.model(("bad", "good")), Words(read.tokenizer, read.limit), 64)
+    model.save(tmp_path / "model")
+    texts = ["ship wave harbour", "bread", "guitar song " * 40]
+    wanted = [model.classes[index] for index in model.probabilities(texts).argmax(axis=1)]
+    with servers.original(require_scoring(), tmp_path / "model", texts[0]) as live:
+        asked = urllib.request.Request(
+            live.url,
+            json.dumps({"data": [{"text": text} for text in texts]}).encode(),
+            {"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(asked, timeout=60) as answer:
+            assert json.load(answer) == wanted
