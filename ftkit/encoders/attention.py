@@ -44,7 +44,7 @@ def attention(
     dropped = dropout if module.training else 0.0
     learned = mask is not None and mask.requires_grad  # a bias of the scores
     # What is exported is told in single operations; dropout may be of a module that has no layer for it.
-    if torch.compiler.is_exporting() or learned or (dropped and not blocks):
+    if torch.compiler.is_compiling() or learned or (dropped and not blocks):
         found = _by_steps(query, key, value, mask, scale, blocks, dropped)
     else:
         scores = query.shape[0] * query.shape[1] * query.shape[2] * key.shape[2]
