@@ -89,7 +89,7 @@ def interface(
         swagger_ui_parameters={"tryItOutEnabled": True, "persistAuthorization": True},
     )
 
-    stack = app.build_middleware_stack
+    stack = app.build_middleware_stack  # around all of it, what the framework puts outermost included
     app.build_middleware_stack = lambda: directly(stack())  # type: ignore[method-assign]
 
     async def guarded(request: Request) -> None:

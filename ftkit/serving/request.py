@@ -49,7 +49,7 @@ def whole_text(text: Any) -> Any:
 
 
 class Message(BaseModel):
-    """The parent of the models below, which are built when first used: commands that serve nothing load this module, too."""
+    """The parent of the models below, which are built when first used: not every process that loads this module answers requests."""
 
     model_config = ConfigDict(defer_build=True)
 
