@@ -82,7 +82,11 @@ def main(arguments: Sequence[str]) -> None:
                 ways[f"ftkit_{name(engine)}"] = serving(partial(servers.ftkit, bundle, engine, first))
             ways[f"limit_{name(engine)}"] = looping(engine)
         if unknown := set(asked.contenders or ways) - set(ways):
-            parser.error(f"no such contenders: {', '.join(sorted(unknown))}; there are {', '.join(ways)}")
+            parser.error(
+                "; ".join(
+                    [f"no such contenders: {', '.join(sorted(unknown))}", f"there are {', '.join(ways)}", *found.notes]
+                )
+            )
         runs = rounds({each: ways[each] for each in asked.contenders or ways}, asked.rounds)
     found.contenders = {each: results.summary(some) for each, some in runs.items()}
     judge(found)
