@@ -1,0 +1,74 @@
+"""What ftkit 0.1.0 wrote before its modules were put into packages is read as it was then.
+
+`fixtures/run_0_1_0` is a run of the toys that searched, repeated its best trial and was promoted: journal, data, bundle
+and promotion record.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import ftkit
+from ftkit import bundle, ledger, report
+from ftkit.testing import toys
+from tests import recipes
+
+RUN = Path(__file__).parent / "fixtures" / "run_0_1_0"
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A copy of the run that an installed ftkit knows as one of its own."""
+    monkeypatch.setenv("FTKIT_HOME", str(tmp_path / "home"))
+    folder = tmp_path / "home" / "runs" / "toy-20261128-173310"
+    shutil.copytree(RUN, folder)
+    with toys.install(tmp_path / "plugins"):
+        yield folder
+
+
+def test_the_bundle_is_verified_and_answers(run: Path) -> None:
+    loaded = ftkit.load(run / "bundle")
+    assert loaded.predict(["sturdy bright perfect quiet happy", "broke cheap refund useless"]) == ["good", "bad"]
+
+
+def test_the_promotion_record_is_intact_and_lets_the_bundle_through(run: Path) -> None:
+    record = bundle.cleared(run / "bundle").record
+    assert record is not None
+    assert record.promoted
+    assert [verdict.test for verdict in record.verdicts] == ["metric-floor", "beats-majority"]
+    assert record.profile is not None
+
+
+def test_the_journal_tells_trials_decision_and_end(run: Path) -> None:
+    (found,) = ledger.runs()
+    assert found.finished
+    assert [trial.repeats for trial in found.trials()] == [None, None, 0]
+    assert found.fact("selected") is not None
+    assert len(found.data().test) > 0
+
+
+def test_its_report_can_be_written(run: Path) -> None:
+    page = report.write(ledger.find(run.name))
+    assert "metric-floor" in page.read_text(encoding="utf-8")
+
+
+def test_a_run_that_was_killed_after_its_tests_goes_on_without_hearing_them_again(run: Path, tmp_path: Path) -> None:
+    journal = run / "journal.jsonl"
+    lines = journal.read_text(encoding="utf-8").splitlines(keepends=True)
+    kept = [line for line in lines if json.loads(line)["fact"] != "finished"]
+    journal.write_text("".join(kept), encoding="utf-8")
+    (run / "bundle" / "promotion.json").unlink()
+    recipe = tmp_path / "toy.toml"
+    recipe.write_text((run / "recipe.toml").read_text(encoding="utf-8"), encoding="utf-8")
+    outcome = ftkit.run(recipe, emit=lambda event: None)
+    assert outcome.run == run.name
+    assert outcome.promoted
+    facts = [json.loads(line)["fact"] for line in journal.read_text(encoding="utf-8").splitlines()]
+    assert facts.count("tested") == 1
+    assert facts[-1] == "finished"
+    assert bundle.cleared(run / "bundle").record is not None
