@@ -78,7 +78,8 @@ def ftkit(bundle: Path, engine: str, text: str) -> Iterator[Live]:
     from ftkit_local.deployer import LocalDeployer
 
     from ftkit import bundle as opened
-    from ftkit.rollout import Rollout, roll_out
+    from ftkit.contracts.settings import Rollout
+    from ftkit.rollout import roll_out
 
     begun = time.perf_counter()
     deployer = LocalDeployer(endpoint=f"benchmark-{time.monotonic_ns()}", engine=engine)

@@ -23,10 +23,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ftkit import metrics, space
+from ftkit import metrics
+from ftkit.contracts import space
+from ftkit.contracts.settings import Search
+from ftkit.contracts.types import Spread, Trial
 from ftkit.errors import SearchError
-from ftkit.nouns import Spread, Trial
-from ftkit.search import Search
 
 
 @dataclass(frozen=True)

@@ -1,214 +1,59 @@
-"""What a run tells while it goes on: frozen values that a terminal draws, a log writes and an observer forwards."""
-
-from __future__ import annotations
-
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Literal
-
-from ftkit.errors import FtkitError
-from ftkit.nouns import DataReport, Spread, Trial, Verdict, Version
-
-Stage = Literal["data", "search", "select", "test", "register", "deploy"]
-
-
-@dataclass(frozen=True)
-class Event:
-    """The parent of all events."""
-
-
-Emit = Callable[[Event], None]
-"""Where a stage tells what it did; never raises."""
-
-
-@dataclass(frozen=True)
-class RunStarted(Event):
-    """A run begins, or goes on where it was interrupted."""
-
-    run: str
-    folder: str
-    recipe: str
-    resumed: bool
-
-
-@dataclass(frozen=True)
-class StageStarted(Event):
-    stage: Stage
-
-
-@dataclass(frozen=True)
-class StageFinished(Event):
-    stage: Stage
-    seconds: float
-    reused: bool = False
-    """True when an interrupted run had finished this stage before."""
-
-
-@dataclass(frozen=True)
-class StageFailed(Event):
-    stage: Stage
-    seconds: float
-    error: str
-
-
-@dataclass(frozen=True)
-class Progressed(Event):
-    """A long piece of work has come this far; `total` is None while it is not known."""
-
-    label: str
-    done: int
-    total: int | None
-    unit: str = "rows"
-
-
-@dataclass(frozen=True)
-class Noticed(Event):
-    """A sentence the user should read; `warning` when it may matter."""
-
-    text: str
-    warning: bool = False
-
-
-@dataclass(frozen=True)
-class DataLoaded(Event):
-    report: DataReport
-
-
-@dataclass(frozen=True)
-class SearchStarted(Event):
-    """`done` trials of `total` were finished before an interruption."""
-
-    total: int
-    done: int
-    metric: str
-    concurrency: int
-
-
-@dataclass(frozen=True)
-class ConfirmationStarted(Event):
-    """The search has ended, and its best configurations are trained again with other seeds."""
-
-    repeated: Sequence[int]
-    """Numbers of the trials that are repeated, the best first."""
-    seeds: int
-    total: int
-    """Repeats in all."""
-    done: int
-    """Repeats that ended before an interruption."""
-
-
-@dataclass(frozen=True)
-class TrialStarted(Event):
-    number: int
-    values: Mapping[str, Any]
-    seed: int
-    attempt: int
-    pid: int
-    log: str
-    repeats: int | None = None
-    """Number of the trial that this one repeats with another seed."""
-
-
-@dataclass(frozen=True)
-class TrialReported(Event):
-    """One evaluation of a trial: its epoch and every validation metric."""
-
-    number: int
-    numbers: Mapping[str, float]
-
-
-@dataclass(frozen=True)
-class TrialSampled(Event):
-    """What a trial's process uses right now."""
-
-    number: int
-    cpu_percent: float
-    memory_mb: float
-    gpu_percent: float | None = None
-    gpu_memory_mb: float | None = None
-
-
-@dataclass(frozen=True)
-class TrialFinished(Event):
-    """A trial came to its end: finished, stopped by the policy, or failed for good."""
-
-    trial: Trial
-
-
-@dataclass(frozen=True)
-class TrialRetried(Event):
-    number: int
-    reason: str
-
-
-@dataclass(frozen=True)
-class BestSelected(Event):
-    """The trial whose model becomes the bundle."""
-
-    trial: Trial
-    metric: str
-    spreads: Sequence[Spread] = ()
-    """What each repeated configuration came to, the winner first; empty where none was repeated."""
-
-
-@dataclass(frozen=True)
-class VerdictReached(Event):
-    verdict: Verdict
-
-
-@dataclass(frozen=True)
-class PromotionDecided(Event):
-    promoted: bool
-    sentence: str
-
-
-@dataclass(frozen=True)
-class ModelRegistered(Event):
-    version: Version
-
-
-@dataclass(frozen=True)
-class DeploymentChanged(Event):
-    """One step of a rollout, as it was done: `created`, `became ready`, `passed the smoke test`, `retired`, …"""
-
-    endpoint: str
-    deployment: str
-    step: str
-    detail: str = ""
-
-
-@dataclass(frozen=True)
-class TrafficMoved(Event):
-    endpoint: str
-    shares: Mapping[str, int]
-
-
-@dataclass(frozen=True)
-class ReportWritten(Event):
-    """The page that shows the run is there."""
-
-    path: str
-
-
-@dataclass(frozen=True)
-class RunFinished(Event):
-    run: str
-    promoted: bool
-    exit_code: int
-    seconds: float
-
-
-@contextmanager
-def stage(name: Stage, emit: Emit, reused: bool = False) -> Iterator[None]:
-    """Tell when a stage begins, and how and after how many seconds it ended."""
-    begun = time.monotonic()
-    emit(StageStarted(name))
-    try:
-        yield
-    except BaseException as error:
-        said = error.what if isinstance(error, FtkitError) else str(error) or type(error).__name__
-        emit(StageFailed(name, time.monotonic() - begun, said))
-        raise
-    emit(StageFinished(name, time.monotonic() - begun, reused))
+"""What a run tells while it goes on, for observers to import; see `ftkit.contracts.events`."""
+
+from ftkit.contracts.events import (
+    BestSelected,
+    ConfirmationStarted,
+    DataLoaded,
+    DeploymentChanged,
+    Emit,
+    Event,
+    ModelRegistered,
+    Noticed,
+    Progressed,
+    PromotionDecided,
+    ReportWritten,
+    RunFinished,
+    RunStarted,
+    SearchStarted,
+    Stage,
+    StageFailed,
+    StageFinished,
+    StageStarted,
+    TrafficMoved,
+    TrialFinished,
+    TrialReported,
+    TrialRetried,
+    TrialSampled,
+    TrialStarted,
+    VerdictReached,
+    stage,
+)
+
+__all__ = [
+    "BestSelected",
+    "ConfirmationStarted",
+    "DataLoaded",
+    "DeploymentChanged",
+    "Emit",
+    "Event",
+    "ModelRegistered",
+    "Noticed",
+    "Progressed",
+    "PromotionDecided",
+    "ReportWritten",
+    "RunFinished",
+    "RunStarted",
+    "SearchStarted",
+    "Stage",
+    "StageFailed",
+    "StageFinished",
+    "StageStarted",
+    "TrafficMoved",
+    "TrialFinished",
+    "TrialReported",
+    "TrialRetried",
+    "TrialSampled",
+    "TrialStarted",
+    "VerdictReached",
+    "stage",
+]

@@ -12,8 +12,8 @@ from ftkit import metrics, options
 from ftkit import record as records
 from ftkit.bundle import Bundle
 from ftkit.contracts import Contender, Data, Emit, PromotionTest, Status, Verdict, Version
+from ftkit.contracts.events import Noticed, VerdictReached
 from ftkit.errors import FtkitError
-from ftkit.events import Noticed, VerdictReached
 from ftkit.ledger import Ledger
 from ftkit.serving.process import Serving
 

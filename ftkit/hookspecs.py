@@ -16,8 +16,8 @@ from collections.abc import Sequence
 import pluggy
 
 from ftkit import contracts
-from ftkit.events import Event
-from ftkit.served import Served, Watcher
+from ftkit.contracts.events import Event
+from ftkit.contracts.monitoring import Served, Watcher
 
 hookspec = pluggy.HookspecMarker("ftkit")
 hookimpl = pluggy.HookimplMarker("ftkit")

@@ -28,8 +28,8 @@ from typing import TYPE_CHECKING, Any
 
 from ftkit import files
 from ftkit.contracts import SPLITS, Data, DataReport, Emit, Split, Trial
+from ftkit.contracts.events import Stage, stage
 from ftkit.errors import LedgerError, UsageError
-from ftkit.events import Stage, stage
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, get_args
 
-from ftkit.search import Metric
+from ftkit.contracts.settings import Metric
 
 if TYPE_CHECKING:
     import numpy as np

@@ -19,7 +19,11 @@ from dataclasses import MISSING, Field, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, ParamSpec, TypeVar, cast, get_args, get_origin
 
-from ftkit.contracts import FolderOrId
+FolderOrId = Annotated[str, "a local folder, or a name elsewhere"]
+"""The type of a field that names a local folder or something remote, such as a checkpoint on a model hub.
+
+A recipe's relative folder is found from the recipe's own place.
+"""
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -17,9 +17,9 @@ from typing import Any
 import pluggy
 
 from ftkit import contracts, hookspecs
+from ftkit.contracts.events import Event
+from ftkit.contracts.monitoring import Served, Watcher
 from ftkit.errors import PluginError
-from ftkit.events import Event
-from ftkit.served import Served, Watcher
 
 GROUP = "ftkit"
 
@@ -36,7 +36,7 @@ KINDS: dict[str, type] = {
 """Hook name to the protocol its components follow."""
 
 VERBS = ("on_event", "watchers")
-"""Hooks that offer no components."""
+"""Hooks that offer no contracts."""
 
 NAMED_ALIKE: dict[str, str] = {"promotion_tests": "promotion_presets", "promotion_presets": "promotion_tests"}
 """Kinds that a recipe names in one place, so that a name must be of one kind only."""

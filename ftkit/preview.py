@@ -11,9 +11,9 @@ from typing import Any
 from ftkit import confirm, machine, options
 from ftkit import ledger as ledgers
 from ftkit.contracts import DataReport, Publishing, Trial
+from ftkit.contracts.plan import Plan
+from ftkit.contracts.space import Dimension, ends, size
 from ftkit.errors import FtkitError
-from ftkit.plan import Plan
-from ftkit.space import Dimension, ends, size
 
 TOKENS_PER_WORD = 1.3
 """Word pieces to a word of English prose, roughly; Source: measured with BERT's vocabulary on product reviews."""

@@ -7,33 +7,17 @@ is deployed.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from ftkit.contracts.classifier import Probabilities
+from ftkit.contracts.monitoring import Profile
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from ftkit.contracts import Probabilities
 
 BINS = 10
 """Bins of the confidence: deciles, as scorecards are watched. Source: Siddiqi, Credit Risk Scorecards, 2006, chapter 10."""
-
-
-@dataclass(frozen=True)
-class Profile:
-    """Rows by predicted class, and by confidence: the probability of the predicted class."""
-
-    classes: Mapping[str, int]
-    """Rows by the class that was predicted, those never predicted included."""
-    edges: tuple[float, ...]
-    """Where a bin of confidence ends and the next begins, ascending; a row on an edge is in the upper bin."""
-    confidence: tuple[int, ...]
-    """Rows of each bin, one more than there are edges."""
-
-    @property
-    def rows(self) -> int:
-        """How many rows it was taken from."""
-        return sum(self.confidence)
 
 
 def profile(probabilities: Probabilities, classes: Sequence[str]) -> Profile:

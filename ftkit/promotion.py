@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from ftkit import metrics
 from ftkit.contracts import Contender, Data, Verdict
+from ftkit.contracts.settings import Metric
 from ftkit.hookspecs import hookimpl
-from ftkit.search import Metric
 
 if TYPE_CHECKING:
     import numpy as np

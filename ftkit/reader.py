@@ -11,16 +11,15 @@ from typing import Any
 
 from ftkit import options
 from ftkit.contracts import Exporting, Refusing
+from ftkit.contracts.plan import Plan
+from ftkit.contracts.settings import POLICIES, Confirm, Rollout, Search
+from ftkit.contracts.space import Choice, Dimension, ends, parse, size
 from ftkit.errors import Problem
 from ftkit.overrides import Document
 from ftkit.places import Key
-from ftkit.plan import Plan
 from ftkit.plugins import Plugins
 from ftkit.record import AUTO, NATIVE
-from ftkit.rollout import Rollout
-from ftkit.search import POLICIES, Confirm, Search
 from ftkit.sections import Sections, dotted
-from ftkit.space import Choice, Dimension, ends, parse, size
 
 KEYS = ("name", "seed", "dataset", "backbone", "search", "promote", "registry", "deploy", "rollout", "run")
 """What a recipe may have at its top."""

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from ftkit import plugins
+from ftkit.contracts.plan import Plan
 from ftkit.errors import Problem, RecipeError, UsageError
 from ftkit.overrides import Document
 from ftkit.places import places
-from ftkit.plan import Plan
 from ftkit.reader import Reader
 
 __all__ = ["Plan", "load", "loads"]

@@ -22,9 +22,9 @@ from typing import Any
 
 from ftkit import files
 from ftkit import profile as profiles
+from ftkit.contracts.monitoring import Profile
+from ftkit.contracts.types import Verdict
 from ftkit.errors import BundleError
-from ftkit.nouns import Verdict
-from ftkit.profile import Profile
 
 FORMAT = 1
 NAME = "promotion.json"

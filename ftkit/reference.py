@@ -16,13 +16,13 @@ from typing import Any
 
 import click
 
-from ftkit import events, files, hookspecs, options, served
+from ftkit import files, hookspecs, options
 from ftkit.commands.installed import described
+from ftkit.contracts import events, monitoring
+from ftkit.contracts.settings import POLICIES, Confirm, Rollout, Search
 from ftkit.display import terminal
 from ftkit.errors import ExitCode, UsageError
 from ftkit.plugins import BUNDLED, KINDS, NAMED_ALIKE, Found, Plugins, kind_noun, load
-from ftkit.rollout import Rollout
-from ftkit.search import POLICIES, Confirm, Search
 
 NOTE = "<!-- Made of the code by `python -m ftkit.reference docs/reference`. Change the code, not this page. -->"
 
@@ -155,7 +155,7 @@ def _choice(kind: str) -> str:
 
 def _space() -> str:
     """The examples of the search-space language, from where it is defined."""
-    from ftkit import space
+    from ftkit.contracts import space
 
     shown = (space.__doc__ or "").partition("\n\n")[2]
     return "\n".join(
@@ -186,8 +186,8 @@ def _hooks() -> str:
     )
     parts.append(
         f"## watchers\n\n{_doc(hookspecs.watchers)} Returns a list of objects that follow "
-        f"`ftkit.served.Watcher`. Conformance kit: `ftkit.testing.watchers.WatcherSuite`.\n\n"
-        f"- `tell(request)`: {_doc(served.Watcher.tell)}\n- `close()`: {_doc(served.Watcher.close)}"
+        f"`ftkit.contracts.monitoring.Watcher`. Conformance kit: `ftkit.testing.watchers.WatcherSuite`.\n\n"
+        f"- `tell(request)`: {_doc(monitoring.Watcher.tell)}\n- `close()`: {_doc(monitoring.Watcher.close)}"
     )
     return _page("Hooks", "\n\n".join(parts))
 

@@ -12,19 +12,19 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from ftkit import bundle as bundles
-from ftkit import endpoints, events, gate, report
+from ftkit import endpoints, gate, report
 from ftkit import ledger as ledgers
 from ftkit import record as records
 from ftkit.bundle import Bundle
-from ftkit.contracts import Emit, Endpoint, Lineage, Outcome, Trial, Version
+from ftkit.contracts import Emit, Endpoint, Lineage, Outcome, Trial, Version, events
+from ftkit.contracts.monitoring import deployment_name
+from ftkit.contracts.plan import Plan
 from ftkit.errors import UsageError
 from ftkit.gate import Tested
 from ftkit.ledger import Ledger, staged
-from ftkit.plan import Plan
 from ftkit.profile import profile
 from ftkit.record import Record
 from ftkit.rollout import roll_out
-from ftkit.served import deployment_name
 
 
 def record(plan: Plan, ledger: Ledger, bundle: Bundle) -> Record:

@@ -11,44 +11,17 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from ftkit.bundle import Bundle, cleared
 from ftkit.contracts import Deployer, Emit, Endpoint, Mirroring, Paced
+from ftkit.contracts.events import DeploymentChanged, Noticed, TrafficMoved
+from ftkit.contracts.settings import Rollout
 from ftkit.errors import DeployError, FtkitError
-from ftkit.events import DeploymentChanged, Noticed, TrafficMoved
 
 LOG_LINES = 30
 READY_TIMEOUT = 600.0
 POLL = 0.2
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rollout:
-    """How a new deployment takes over from the old ones."""
-
-    canary: tuple[int, ...] = ()
-    """Percent of the traffic that the new deployment gets step by step, before it gets all."""
-    bake: float = 3.0
-    """Seconds that the new deployment must stay healthy after each step, and after the last."""
-    ready_timeout: float | None = None
-    """Seconds within which a new deployment must become ready; left out, as long as its target usually takes at most: 600 on this
-    machine."""
-    poll: float | None = None
-    """Seconds between two looks at a deployment's health; left out, what suits its target: 0.2 on this machine."""
-
-    def __post_init__(self) -> None:
-        if any(not 0 < step < 100 for step in self.canary):
-            raise ValueError("canary steps are percentages from 1 to 99; 100 % comes by itself")
-        if list(self.canary) != sorted(set(self.canary)):
-            raise ValueError("canary steps must rise, as in [5, 25, 50]")
-        if self.bake < 0:
-            raise ValueError("bake must not be negative")
-        if self.ready_timeout is not None and self.ready_timeout <= 0:
-            raise ValueError("ready_timeout must be positive")
-        if self.poll is not None and self.poll <= 0:
-            raise ValueError("poll must be positive")
 
 
 def roll_out(deployer: Deployer, bundle: Bundle, deployment: str, settings: Rollout, emit: Emit) -> Endpoint:

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from ftkit.contracts import Emit
+from ftkit.contracts.events import Progressed
 from ftkit.errors import DataError
-from ftkit.events import Progressed
 
 DAMAGED = "damaged line"
 """The reason under which damaged lines are counted."""

@@ -13,12 +13,12 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 
 from ftkit import bundle as bundles
-from ftkit import events, gate, machine, options, plugins, report
+from ftkit import gate, machine, options, plugins, report
 from ftkit import ledger as ledgers
 from ftkit.bundle import Bundle
 from ftkit.card import card
 from ftkit.confirm import best_of, planned, spreads
-from ftkit.contracts import Data, Emit, Exporting, Foreseeing, Outcome, Trial
+from ftkit.contracts import Data, Emit, Exporting, Foreseeing, Outcome, Trial, events
 from ftkit.errors import FtkitError, SearchError, StageError
 from ftkit.ledger import Ledger, staged
 from ftkit.recipe import Plan

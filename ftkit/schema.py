@@ -6,9 +6,8 @@ from typing import Any
 
 from ftkit import options
 from ftkit import plugins as installed
+from ftkit.contracts.settings import POLICIES, Confirm, Rollout, Search
 from ftkit.plugins import NAMED_ALIKE, Plugins
-from ftkit.rollout import Rollout
-from ftkit.search import POLICIES, Confirm, Search
 from ftkit.sections import SECTIONS
 
 _NUMBER = {"type": "number"}

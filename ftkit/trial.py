@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ftkit import files, options
 from ftkit.contracts import Data, StopTrial
-from ftkit.plan import Plan
+from ftkit.contracts.plan import Plan
 
 if TYPE_CHECKING:
     import numpy as np

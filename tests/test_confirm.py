@@ -11,9 +11,9 @@ import pytest
 
 from ftkit import confirm
 from ftkit.contracts import Trial
+from ftkit.contracts.settings import Confirm, Search
+from ftkit.contracts.space import Choice, Uniform
 from ftkit.errors import SearchError
-from ftkit.search import Confirm, Search
-from ftkit.space import Choice, Uniform
 
 
 def trial(number, value, state="finished", repeats=None, metric="accuracy", **values):

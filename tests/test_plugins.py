@@ -13,9 +13,9 @@ from typing import Any, ClassVar
 import pytest
 
 from ftkit import hookimpl, plugins
+from ftkit.contracts.space import Choice
 from ftkit.errors import PluginError
 from ftkit.events import Noticed
-from ftkit.space import Choice
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +63,7 @@ SPACE = """
 from dataclasses import dataclass
 from typing import ClassVar
 from ftkit import hookimpl
-from ftkit.space import Choice
+from ftkit.contracts.space import Choice
 
 @dataclass(frozen=True)
 class Space:

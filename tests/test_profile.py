@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from ftkit import profile as profiles
 from ftkit import record as records
-from ftkit import served
+from ftkit.contracts import monitoring
 from ftkit.errors import BundleError
 from ftkit.ledger import find
 from ftkit.testing import toys
@@ -77,10 +77,10 @@ def test_a_run_leaves_the_profile_of_its_test_split_in_the_record(tmp_path: Path
 
 @pytest.mark.parametrize("version", ["3", "12", "1.0-rc", None])
 def test_a_deployments_name_tells_the_version_it_was_named_after(version: str | None) -> None:
-    name = served.deployment_name(version, datetime(2025, 1, 2, 3, 4, 5, tzinfo=UTC))
-    assert served.version_of(name) == (version or "")
+    name = monitoring.deployment_name(version, datetime(2025, 1, 2, 3, 4, 5, tzinfo=UTC))
+    assert monitoring.version_of(name) == (version or "")
     assert name.endswith("-20250102-030405")
 
 
 def test_a_deployment_somebody_else_named_tells_no_version() -> None:
-    assert served.version_of("blue") == ""
+    assert monitoring.version_of("blue") == ""

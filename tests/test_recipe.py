@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from ftkit import recipe, space
+from ftkit import recipe
+from ftkit.contracts import space
+from ftkit.contracts.settings import Bandit, Confirm
 from ftkit.errors import ExitCode, RecipeError, UsageError
-from ftkit.search import Bandit, Confirm
 
 GOOD = """\
 name = "reviews"

@@ -13,8 +13,8 @@ import pytest
 
 from ftkit import bundle as bundles
 from ftkit import record as records
+from ftkit.contracts.types import Verdict
 from ftkit.errors import BundleError, DeployError
-from ftkit.nouns import Verdict
 from ftkit.testing.bundles import toy_bundle, toy_record
 
 DIGEST = "cd" * 32

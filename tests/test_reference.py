@@ -17,10 +17,9 @@ from click.testing import CliRunner
 
 from ftkit import hookimpl, hookspecs, options, plugins, recipe, reference
 from ftkit.cli import commands
+from ftkit.contracts.settings import POLICIES, Rollout, Search
 from ftkit.errors import UsageError
 from ftkit.plugins import BUNDLED, KINDS
-from ftkit.rollout import Rollout
-from ftkit.search import POLICIES, Search
 from ftkit.testing import observers
 from ftkit.testing.observers import ObserverSuite
 

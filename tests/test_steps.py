@@ -13,9 +13,9 @@ import pytest
 import ftkit
 from ftkit import bundle, ledger, recipe, steps
 from ftkit.contracts import Emit, Outcome
+from ftkit.contracts.plan import Plan
 from ftkit.errors import ExitCode, LedgerError, SearchError, StageError, UsageError
 from ftkit.events import Event, Noticed, StageFinished, TrialFinished, VerdictReached
-from ftkit.plan import Plan
 from ftkit.testing import toys
 from tests import recipes
 

@@ -16,7 +16,6 @@ import pytest
 import ftkit
 from ftkit import bundle, ledger, report
 from ftkit.testing import toys
-from tests import recipes
 
 RUN = Path(__file__).parent / "fixtures" / "run_0_1_0"
 

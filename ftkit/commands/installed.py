@@ -72,8 +72,8 @@ def options(name: str, json_: bool) -> None:
 
 def described(component: type[Any]) -> list[Option]:
     """A component's options, with those of the search that are small languages put in words."""
+    from ftkit.contracts.settings import Search
     from ftkit.options import options as options_of
-    from ftkit.search import Search
 
     found = options_of(component)
     if component is not Search:
@@ -98,9 +98,8 @@ def default(option: Option) -> str:
 
 def _others(name: str) -> list[Found]:
     """Parts of a recipe that no plugin offers: search policies, and the sections without a `use`."""
+    from ftkit.contracts.settings import POLICIES, Confirm, Rollout, Search
     from ftkit.plugins import Found
-    from ftkit.rollout import Rollout
-    from ftkit.search import POLICIES, Confirm, Search
 
     parts: dict[str, tuple[str, type[Any]]] = {"search": ("section", Search), "rollout": ("section", Rollout)}
     parts |= {each.name: ("search policy", each) for each in POLICIES}

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ftkit.contracts.plan import Plan
     from ftkit.ledger import Ledger
-    from ftkit.plan import Plan
 
 
 def interrupted(recipe: Path | None, overrides: Sequence[str], *, fresh: bool, **further: Any) -> Plan:

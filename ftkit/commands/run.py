@@ -110,7 +110,7 @@ def terminable() -> Iterator[None]:
 
 def remembering(ending: Ending, emit: Emit) -> Emit:
     """The same `emit`, which also notes which run it is, so that an interruption can say what is kept."""
-    from ftkit.events import Event, RunStarted
+    from ftkit.contracts.events import Event, RunStarted
 
     def tell(event: Event) -> None:
         if isinstance(event, RunStarted):

@@ -11,8 +11,8 @@ from ftkit.commands import as_json, completer, print_json, run_names
 from ftkit.display import terminal
 
 if TYPE_CHECKING:
+    from ftkit.contracts.types import Spread
     from ftkit.ledger import Ledger
-    from ftkit.nouns import Spread
 
 
 @click.command(short_help="List runs, or show one.")

@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Protocol
 from ftkit.display import terminal
 
 if TYPE_CHECKING:
-    from ftkit.events import Event
+    from ftkit.contracts.events import Event
 
 
 class Display(Protocol):
@@ -33,7 +33,7 @@ class Printer:
         weakref.finalize(self, _close, display)
 
     def __call__(self, event: Event) -> None:
-        from ftkit.events import RunFinished
+        from ftkit.contracts.events import RunFinished
 
         with self._lock:
             if self._display is None:

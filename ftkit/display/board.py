@@ -8,8 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ftkit import events
-from ftkit.contracts import Trial
+from ftkit.contracts import Trial, events
 from ftkit.metrics import GREATER_IS_BETTER, better
 
 

@@ -14,8 +14,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from ftkit import events, words
-from ftkit.contracts import DataReport
+from ftkit import words
+from ftkit.contracts import DataReport, events
 from ftkit.display import plain, terminal
 from ftkit.display.board import Board, Row, Work
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, TypeVar
 
-from ftkit import events, words
-from ftkit.contracts import SPLITS, DataReport, Spread, Trial
+from ftkit import words
+from ftkit.contracts import SPLITS, DataReport, Spread, Trial, events
 from ftkit.display import terminal
 from ftkit.display.board import Board
 

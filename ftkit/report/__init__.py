@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftkit import files
+from ftkit.contracts.events import Emit, Noticed, ReportWritten
 from ftkit.errors import FtkitError, LedgerError
-from ftkit.events import Emit, Noticed, ReportWritten
 from ftkit.ledger import Ledger
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from typing import Any, Protocol
 from ftkit import bundle as bundles
 from ftkit import endpoints, runner
 from ftkit.contracts import Emit, Endpoint, Outcome
+from ftkit.contracts.events import Event, Noticed, TrialFinished
+from ftkit.contracts.plan import Plan
 from ftkit.errors import FtkitError, SearchError, StageError
-from ftkit.events import Event, Noticed, TrialFinished
 from ftkit.ledger import Ledger
-from ftkit.plan import Plan
 from ftkit.steps.decision import decided, left_over, registered
 from ftkit.steps.files import take_over
 

@@ -8,11 +8,11 @@ from typing import Any, Literal
 from ftkit import bundle as bundles
 from ftkit import gate, machine, release, runner
 from ftkit.contracts import Emit, Trial, Version
+from ftkit.contracts.events import Noticed
+from ftkit.contracts.plan import Plan
 from ftkit.errors import FtkitError, LedgerError
-from ftkit.events import Noticed
 from ftkit.gate import Tested
 from ftkit.ledger import Ledger
-from ftkit.plan import Plan
 
 Left = Literal["", "decide", "deploy"]
 """From where on only the machine of the command can carry out a plan; empty where steps elsewhere can do all of it."""

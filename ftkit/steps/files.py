@@ -9,9 +9,9 @@ from pathlib import Path
 
 from ftkit import files, recipe
 from ftkit import ledger as ledgers
+from ftkit.contracts.plan import Plan
 from ftkit.errors import LedgerError
 from ftkit.ledger import Ledger
-from ftkit.plan import Plan
 
 TRAVELLING = ("data", "bundle", "tested")
 """Folders of a run that travel; logs and validation answers of trials do, too, but no model beside the bundle's."""

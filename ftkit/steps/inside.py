@@ -15,9 +15,9 @@ from typing import Protocol
 
 from ftkit import files
 from ftkit.contracts import Emit, Trial
+from ftkit.contracts.events import Event
+from ftkit.contracts.plan import Plan
 from ftkit.errors import ExitCode, FtkitError
-from ftkit.events import Event
-from ftkit.plan import Plan
 from ftkit.steps import files as travelling
 from ftkit.steps.decision import Left, decide, deploy
 from ftkit.steps.runs import Run, as_trial, number, proposed

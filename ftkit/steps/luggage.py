@@ -21,9 +21,9 @@ from typing import Any
 
 from ftkit import distributions, files
 from ftkit.contracts import Requiring
+from ftkit.contracts.plan import Plan
 from ftkit.errors import StageError
 from ftkit.options import Mistake
-from ftkit.plan import Plan
 from ftkit.steps.decision import left_over, travelling
 
 _SCRIPT = """{preamble}

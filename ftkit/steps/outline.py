@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from ftkit.contracts.plan import Plan
 from ftkit.errors import FtkitError
-from ftkit.plan import Plan
 from ftkit.steps import luggage
 from ftkit.steps.decision import left_over
 

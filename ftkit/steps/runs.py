@@ -12,8 +12,8 @@ from typing import Any, Protocol
 
 from ftkit import metrics, options
 from ftkit.contracts import Trial
+from ftkit.contracts.plan import Plan
 from ftkit.errors import UsageError
-from ftkit.plan import Plan
 from ftkit.steps.sampling import SEED
 from ftkit.steps.search import Arrived
 from ftkit.steps.training import TRIAL, arrived, seed, values

@@ -9,14 +9,15 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
-from ftkit import options, space
+from ftkit import options
+from ftkit.contracts import space
+from ftkit.contracts.settings import Bandit, Median, NoPolicy, Truncation
+from ftkit.contracts.space import Choice, Dimension, Int, LogUniform, Uniform
 from ftkit.metrics import GREATER_IS_BETTER
 from ftkit.options import Mistake
-from ftkit.search import Bandit, Median, NoPolicy, Truncation
-from ftkit.space import Choice, Dimension, Int, LogUniform, Uniform
 
 if TYPE_CHECKING:
-    from ftkit.plan import Plan
+    from ftkit.contracts.plan import Plan
 
 SEED = "trial_seed"
 """The parameter that stands for the search space of a recipe that searches nothing: each trial has a seed of its own."""

@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ftkit import confirm, events, files
-from ftkit.contracts import Emit, Trial
+from ftkit import confirm, files
+from ftkit.contracts import Emit, Trial, events
+from ftkit.contracts.plan import Plan
 from ftkit.errors import SearchError, StageError
 from ftkit.ledger import Ledger
-from ftkit.plan import Plan
 from ftkit.runner import Search
 from ftkit.steps.training import train
 

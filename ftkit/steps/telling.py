@@ -9,9 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ftkit import events
-from ftkit.contracts import Emit
-from ftkit.events import Event
+from ftkit.contracts import Emit, events
+from ftkit.contracts.events import Event
 
 
 def writer(path: Path) -> Emit:

@@ -11,13 +11,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ftkit import events, files, metrics, options, runner, space
+from ftkit import files, metrics, options, runner
 from ftkit import ledger as ledgers
 from ftkit import trial as trials
-from ftkit.contracts import Data, Emit, StopTrial, Trial
+from ftkit.contracts import Data, Emit, StopTrial, Trial, events, space
+from ftkit.contracts.plan import Plan
+from ftkit.contracts.space import Choice, Dimension, Int, Uniform
 from ftkit.errors import FtkitError, StageError, UsageError
-from ftkit.plan import Plan
-from ftkit.space import Choice, Dimension, Int, Uniform
 
 TRIAL = "trial.json"
 

@@ -8,9 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from ftkit import events
-from ftkit.contracts import Emit
-from ftkit.plan import Plan
+from ftkit.contracts import Emit, events
+from ftkit.contracts.plan import Plan
 from ftkit.steps import runs
 from ftkit.steps.inside import EVENTS, FAILURE
 from ftkit.steps.runs import Run

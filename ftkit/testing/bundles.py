@@ -11,7 +11,7 @@ from typing import Literal
 from ftkit import bundle
 from ftkit import record as records
 from ftkit.bundle import Bundle
-from ftkit.nouns import Verdict
+from ftkit.contracts.types import Verdict
 from ftkit.record import Record
 from ftkit.testing.toys import ToyReviews, ToyWords
 

@@ -22,7 +22,7 @@ import pytest
 
 from ftkit import options, splits
 from ftkit.contracts import SPLITS, Data, Dataset
-from ftkit.events import Event
+from ftkit.contracts.events import Event
 
 SEED = 7
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from ftkit import events, hookimpl, plugins
-from ftkit.contracts import DataReport, Spread, Trial, Verdict, Version
+from ftkit import hookimpl, plugins
+from ftkit.contracts import DataReport, Spread, Trial, Verdict, Version, events
 
 SECONDS = 5.0
 """What an observer may take for a whole run's events: the run waits for it."""

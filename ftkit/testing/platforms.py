@@ -22,8 +22,8 @@ import pytest
 
 from ftkit import bundle, confirm, metrics, options, runner
 from ftkit.contracts import Outcome, Platform
+from ftkit.contracts.events import BestSelected, Event
 from ftkit.errors import RecipeError, SearchError
-from ftkit.events import BestSelected, Event
 from ftkit.testing import toys
 
 

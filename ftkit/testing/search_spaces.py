@@ -17,9 +17,9 @@ import pickle
 
 import pytest
 
-from ftkit import options, space
-from ftkit.contracts import Backbone, SearchSpace
-from ftkit.search import Search
+from ftkit import options
+from ftkit.contracts import Backbone, SearchSpace, space
+from ftkit.contracts.settings import Search
 
 
 class SearchSpaceSuite:

@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from ftkit import plugins
 from ftkit.contracts import Data, Emit, Report
+from ftkit.contracts.space import Choice, Dimension
 from ftkit.errors import BundleError, CheckpointError, StageError
 from ftkit.hookspecs import hookimpl
 from ftkit.rows import Rows
-from ftkit.space import Choice, Dimension
 from ftkit.splits import Rules, split
 
 if TYPE_CHECKING:

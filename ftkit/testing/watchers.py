@@ -15,8 +15,7 @@ from typing import Any
 import pytest
 
 from ftkit import plugins
-from ftkit.profile import Profile
-from ftkit.served import Served, ServedRequest, Watcher
+from ftkit.contracts.monitoring import Profile, Served, ServedRequest, Watcher
 
 SECONDS = 5.0
 """What closing a watcher may take at most: a server that ends does not wait for longer."""

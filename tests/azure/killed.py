@@ -13,7 +13,7 @@ def roll_out(endpoint: str, bundle: str, deployment: str) -> None:
     from ftkit_azureml import ManagedEndpoint
 
     from ftkit import bundle as bundles
-    from ftkit.rollout import Rollout
+    from ftkit.contracts.settings import Rollout
     from ftkit.rollout import roll_out as carry_out
 
     opened = bundles.verify(Path(bundle))

@@ -16,8 +16,8 @@ from starlette.testclient import TestClient
 
 from ftkit import hookimpl, plugins
 from ftkit.bundle import Bundle
+from ftkit.contracts.monitoring import Served, ServedRequest, Watcher
 from ftkit.encoders.classifier import EncoderClassifier
-from ftkit.served import Served, ServedRequest, Watcher
 from ftkit.serving import server
 from ftkit.serving import watch as watches
 from ftkit.serving.app import application

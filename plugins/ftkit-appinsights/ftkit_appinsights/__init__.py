@@ -11,8 +11,8 @@ drift.py      how far live answers have moved from those to the test split
 from __future__ import annotations
 
 from ftkit import hookimpl
+from ftkit.contracts.monitoring import Served, Watcher
 from ftkit.events import Event
-from ftkit.served import Served, Watcher
 from ftkit_appinsights import settings
 
 

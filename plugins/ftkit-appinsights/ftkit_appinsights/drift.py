@@ -18,7 +18,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ftkit.profile import Profile
+from ftkit.contracts.monitoring import Profile
 
 SMOOTHING = 0.5
 """Added to every count, so that a bin without rows makes the index large and not infinite.

@@ -6,8 +6,8 @@ import logging
 from collections import Counter
 from typing import Any
 
+from ftkit.contracts.monitoring import Served, ServedRequest
 from ftkit.errors import PluginError
-from ftkit.served import Served, ServedRequest
 from ftkit_appinsights.drift import Measured, Window
 from ftkit_appinsights.pipeline import Pipeline, caller_context
 from ftkit_appinsights.settings import Settings

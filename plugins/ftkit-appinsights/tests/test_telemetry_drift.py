@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import entropy
 
-from ftkit.profile import Profile, binned, profile
+from ftkit.contracts.monitoring import Profile
+from ftkit.profile import binned, profile
 
 COUNTS = st.lists(st.tuples(st.integers(0, 500), st.integers(0, 500)), min_size=2, max_size=12)
 CLASSES = ("bad", "fair", "good")

@@ -11,8 +11,7 @@ from typing import Any
 import ftkit_appinsights
 import pytest
 
-from ftkit.profile import Profile
-from ftkit.served import Watcher
+from ftkit.contracts.monitoring import Profile, Watcher
 from ftkit.testing.watchers import WatcherSuite, sample_requests, sample_served
 
 

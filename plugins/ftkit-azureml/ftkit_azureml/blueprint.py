@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftkit.bundle import Bundle
+from ftkit.contracts.monitoring import DEPLOYMENT, ENDPOINT
 from ftkit.errors import PluginError
-from ftkit.served import DEPLOYMENT, ENDPOINT
 from ftkit_azureml.scoring import SCRIPT, Needs, limits, needs
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from ftkit_azureml import assets, refusals, sweep
 from ftkit_azureml.scoring import Environment
 
 if TYPE_CHECKING:
-    from ftkit.plan import Plan
+    from ftkit.contracts.plan import Plan
     from ftkit_azureml.platform import AzurePipelines
 
 STEPS = Names("search_trials", "register_best_model", "deploy_latest_model")

@@ -12,8 +12,8 @@ from ftkit_azureml.workspace import InWorkspace
 
 if TYPE_CHECKING:
     from ftkit.contracts import Emit, Outcome
+    from ftkit.contracts.plan import Plan
     from ftkit.options import Mistake
-    from ftkit.plan import Plan
 
 
 @dataclass(frozen=True, kw_only=True)

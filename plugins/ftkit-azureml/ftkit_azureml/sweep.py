@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ftkit.contracts.settings import Bandit, Median, Truncation
 from ftkit.options import Mistake
-from ftkit.search import Bandit, Median, Truncation
 from ftkit.steps import sampling
 
 if TYPE_CHECKING:
-    from ftkit.plan import Plan
+    from ftkit.contracts.plan import Plan
 
 SAMPLERS = {"random": "random", "grid": "grid", "tpe": "bayesian"}
 

@@ -19,9 +19,10 @@ from ftkit_azureml.job import STEPS
 from ftkit_local.deployer import LocalDeployer
 
 from ftkit import bundle, cli, ledger, recipe, runner
+from ftkit.contracts.settings import Rollout
 from ftkit.errors import RecipeError, StageError
 from ftkit.events import Event, StageFinished, TrialFinished, TrialReported
-from ftkit.rollout import Rollout, roll_out
+from ftkit.rollout import roll_out
 from ftkit.testing import toys
 from ftkit.testing.backbones import tiny_bert
 from tests.azure.faults import server_error, too_many_requests

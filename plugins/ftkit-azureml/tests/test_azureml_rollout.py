@@ -19,9 +19,10 @@ from ftkit_azureml import ManagedEndpoint
 from ftkit_azureml.scoring import IMAGE, needs
 
 from ftkit.bundle import Bundle
+from ftkit.contracts.settings import Rollout
 from ftkit.errors import DeployError, PluginError
 from ftkit.events import DeploymentChanged, Event
-from ftkit.rollout import Rollout, roll_out
+from ftkit.rollout import roll_out
 from ftkit.testing.bundles import BAD, GOOD, toy_bundle
 
 if TYPE_CHECKING:

@@ -18,9 +18,10 @@ from ftkit_local.deployer import LocalDeployer
 from ftkit import bundle as bundles
 from ftkit import cli, events, ledger
 from ftkit import record as records
+from ftkit.contracts.settings import Rollout
 from ftkit.errors import DeployError, UsageError
 from ftkit.export import export
-from ftkit.rollout import Rollout, roll_out
+from ftkit.rollout import roll_out
 from ftkit.runner import run
 from ftkit.testing import toys
 from ftkit.testing.backbones import tiny_bert

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ftkit.space import Choice, Dimension
+from ftkit.contracts.space import Choice, Dimension
 
 
 @dataclass(frozen=True, kw_only=True)

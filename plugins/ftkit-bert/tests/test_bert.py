@@ -13,7 +13,7 @@ from ftkit_bert.backbones import BertBaseCased, BertBaseUncased, BertLargeCased,
 from ftkit_bert.spaces import BertPaper, Original
 
 from ftkit import plugins
-from ftkit.space import Choice, grid
+from ftkit.contracts.space import Choice, grid
 from ftkit.testing.backbones import BackboneSuite, tiny_bert
 from ftkit.testing.search_spaces import SearchSpaceSuite
 

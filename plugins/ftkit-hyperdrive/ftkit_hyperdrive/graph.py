@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from azureml.core import Environment, Workspace
     from azureml.pipeline.core import Pipeline
 
-    from ftkit.plan import Plan
+    from ftkit.contracts.plan import Plan
     from ftkit_hyperdrive.platform import HyperDrive
 
 SEARCH, DECIDE, DEPLOY = "HyperDrive_Step", "Register_Best_Model", "Deploy_Latest_Model"

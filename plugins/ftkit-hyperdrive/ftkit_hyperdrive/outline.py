@@ -12,7 +12,7 @@ from ftkit_hyperdrive.graph import DECIDE, DEPLOY, SEARCH, decision_cluster
 from ftkit_hyperdrive.travel import CLIENT_ONLY
 
 if TYPE_CHECKING:
-    from ftkit.plan import Plan
+    from ftkit.contracts.plan import Plan
     from ftkit_hyperdrive.platform import HyperDrive
 
 

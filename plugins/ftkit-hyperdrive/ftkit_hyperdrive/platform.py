@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 if TYPE_CHECKING:
     from ftkit.contracts import Emit, Outcome
+    from ftkit.contracts.plan import Plan
     from ftkit.options import Mistake
-    from ftkit.plan import Plan
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ftkit.search import Bandit, Median, Truncation
+from ftkit.contracts.settings import Bandit, Median, Truncation
 from ftkit.steps import sampling
 
 if TYPE_CHECKING:
+    from ftkit.contracts.plan import Plan
     from ftkit.options import Mistake
-    from ftkit.plan import Plan
 
 
 def refusals(plan: Plan) -> list[Mistake]:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from ftkit import steps
 from ftkit.contracts import Emit
+from ftkit.contracts.plan import Plan
 from ftkit.errors import StageError
 from ftkit.events import Noticed
-from ftkit.plan import Plan
 from ftkit.steps.inside import RUN
 from ftkit.steps.watching import Watch
 from ftkit_hyperdrive import graph, sdk, travel, trials, workspace

@@ -9,7 +9,7 @@ from ftkit.steps import luggage
 from ftkit.steps.luggage import Luggage
 
 if TYPE_CHECKING:
-    from ftkit.plan import Plan
+    from ftkit.contracts.plan import Plan
     from ftkit_hyperdrive.platform import HyperDrive
 
 CLIENT_ONLY = ("azureml-pipeline-steps", "azureml-pipeline-core", "azureml-train-core")

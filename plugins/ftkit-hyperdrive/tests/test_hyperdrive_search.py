@@ -11,8 +11,8 @@ import pytest
 from ftkit_hyperdrive import search
 
 from ftkit import recipe
+from ftkit.contracts.plan import Plan
 from ftkit.errors import RecipeError
-from ftkit.plan import Plan
 from ftkit.testing import toys
 
 

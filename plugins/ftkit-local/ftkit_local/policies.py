@@ -10,8 +10,8 @@ import math
 import statistics
 from collections.abc import Sequence
 
+from ftkit.contracts.settings import Bandit, Halving, Median, NoPolicy, Policy, Truncation
 from ftkit.metrics import GREATER_IS_BETTER
-from ftkit.search import Bandit, Halving, Median, NoPolicy, Policy, Truncation
 
 
 def stops(policy: Policy, metric: str, values: Sequence[float], others: Sequence[Sequence[float]]) -> bool:

@@ -14,11 +14,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ftkit import options, space
-from ftkit.contracts import Trial
+from ftkit import options
+from ftkit.contracts import Trial, space
+from ftkit.contracts.settings import Search
+from ftkit.contracts.space import Choice, Dimension, Int, LogUniform, Uniform
 from ftkit.metrics import GREATER_IS_BETTER
-from ftkit.search import Search
-from ftkit.space import Choice, Dimension, Int, LogUniform, Uniform
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution

@@ -14,9 +14,10 @@ from ftkit import bundle as bundles
 from ftkit import record as records
 from ftkit.bundle import Bundle
 from ftkit.contracts import Endpoint
+from ftkit.contracts.settings import Rollout
 from ftkit.errors import DeployError
 from ftkit.events import DeploymentChanged, Event, TrafficMoved
-from ftkit.rollout import Rollout, roll_out
+from ftkit.rollout import roll_out
 from ftkit.testing.bundles import GOOD, toy_bundle, toy_record
 
 Make = Callable[..., LocalDeployer]

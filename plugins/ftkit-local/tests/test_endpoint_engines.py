@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from ftkit_local.deployer import LocalDeployer
 
+from ftkit.contracts.settings import Rollout
 from ftkit.errors import BundleError, DeployError
-from ftkit.rollout import Rollout, roll_out
+from ftkit.rollout import roll_out
 from ftkit.testing.bundles import BAD, GOOD, toy_bundle
 
 

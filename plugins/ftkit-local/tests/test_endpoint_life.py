@@ -22,8 +22,9 @@ from ftkit_local.deployer import LocalDeployer
 from ftkit_local.endpoint.client import ask
 
 from ftkit.bundle import Bundle
+from ftkit.contracts.settings import Rollout
 from ftkit.errors import DeployError
-from ftkit.rollout import Rollout, roll_out
+from ftkit.rollout import roll_out
 from ftkit.testing.bundles import GOOD, toy_bundle
 
 Make = Callable[..., LocalDeployer]

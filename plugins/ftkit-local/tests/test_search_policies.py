@@ -6,7 +6,7 @@ import random
 import pytest
 from ftkit_local.policies import stops
 
-from ftkit.search import Bandit, Halving, Median, NoPolicy, Truncation
+from ftkit.contracts.settings import Bandit, Halving, Median, NoPolicy, Truncation
 
 NAN = math.nan
 

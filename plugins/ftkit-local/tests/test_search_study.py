@@ -7,8 +7,8 @@ import pytest
 from ftkit_local import study
 
 from ftkit.contracts import Trial
-from ftkit.search import Search
-from ftkit.space import Choice, Int, LogUniform, Uniform
+from ftkit.contracts.settings import Search
+from ftkit.contracts.space import Choice, Int, LogUniform, Uniform
 
 SMALL = {"learning_rate": Choice((3e-5, 5e-5, 7e-5)), "epochs": Int(2, 3)}
 MIXED = {

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from ftkit import figures, metrics, pairs, wording
 from ftkit.contracts import Contender, Verdict
+from ftkit.contracts.settings import Metric
 from ftkit.pairs import Paired
-from ftkit.search import Metric
 from ftkit.wording import figure, percent
 from ftkit_strict import scoring
 

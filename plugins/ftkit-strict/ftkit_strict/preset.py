@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from ftkit.contracts import PromotionTest
-from ftkit.search import Metric
+from ftkit.contracts.settings import Metric
 from ftkit_strict.agreement import Agreement
 from ftkit_strict.budget import Budget
 from ftkit_strict.calibration import Calibration

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 from ftkit import figures, metrics, pairs, wording
 from ftkit.contracts import Contender, Data, Verdict
+from ftkit.contracts.settings import Metric
 from ftkit.errors import DataError
 from ftkit.parts import Group, groups, view
-from ftkit.search import Metric
 from ftkit.wording import figure
 from ftkit_strict import scoring
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ftkit.served import TRACE
+from ftkit.contracts.monitoring import TRACE
 from ftkit.serving.interface import interface, json_response, read_body
 from ftkit.serving.limits import Limits
 from ftkit.serving.request import Refusal, too_large

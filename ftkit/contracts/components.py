@@ -1,8 +1,7 @@
-"""What flows between the stages of a run, and one Protocol per hook point.
+"""One Protocol per hook point: what a component of each kind does.
 
-A component is a frozen dataclass with a `name`; its fields are its recipe options. The protocols below say
-what a component of each kind does; conformance kits in `ftkit.testing` check it. The nouns are those of `ftkit.nouns`,
-and what a component may do besides is in `ftkit.abilities`; both are to be imported from here.
+A component is a frozen dataclass with a `name`; its fields are its recipe options. Conformance kits in `ftkit.testing`
+check the protocols. What a component may do besides is in `ftkit.contracts.capabilities`.
 """
 
 from __future__ import annotations
@@ -12,90 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
-from ftkit.abilities import (
-    Counting,
-    Exporting,
-    Foreseeing,
-    Mirroring,
-    Paced,
-    Packaging,
-    Publishing,
-    Reading,
-    Refusing,
-    Requiring,
-)
-from ftkit.events import Emit
-from ftkit.nouns import (
-    SPLITS,
-    Data,
-    DataReport,
-    Deployment,
-    Endpoint,
-    FolderOrId,
-    Health,
-    Lineage,
-    Outcome,
-    Split,
-    Spread,
-    Status,
-    Trial,
-    TrialState,
-    Verdict,
-    Version,
-)
+from ftkit.contracts.classifier import Classifier, Probabilities
+from ftkit.contracts.events import Emit
+from ftkit.contracts.space import Dimension
+from ftkit.contracts.types import Data, Endpoint, Health, Lineage, Verdict, Version
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from ftkit.plan import Plan
     from ftkit.serving.process import Serving
-    from ftkit.space import Dimension
-
-    Probabilities = np.ndarray
-    """Class probabilities, float, (rows, classes); every row sums to one."""
-
-__all__ = [
-    "SPLITS",
-    "Backbone",
-    "Classifier",
-    "Component",
-    "Contender",
-    "Counting",
-    "Data",
-    "DataReport",
-    "Dataset",
-    "Deployer",
-    "Deployment",
-    "Emit",
-    "Endpoint",
-    "Exporting",
-    "FolderOrId",
-    "Foreseeing",
-    "Health",
-    "Lineage",
-    "Mirroring",
-    "Outcome",
-    "Paced",
-    "Packaging",
-    "Platform",
-    "PromotionPreset",
-    "PromotionTest",
-    "Publishing",
-    "Reading",
-    "Refusing",
-    "Registry",
-    "Report",
-    "Requiring",
-    "SearchSpace",
-    "Split",
-    "Spread",
-    "Status",
-    "StopTrial",
-    "Trial",
-    "TrialState",
-    "Verdict",
-    "Version",
-]
 
 # ------------------------------------------------------------------------------------------- training
 
@@ -115,20 +37,6 @@ class Report(Protocol):
         Returns whether this is the best evaluation of the trial so far, by the recipe's metric.
         Raises: StopTrial when the search ends this trial.
         """
-        ...
-
-
-class Classifier(Protocol):
-    """A trained model: texts in, class probabilities out."""
-
-    classes: tuple[str, ...]
-
-    def probabilities(self, texts: Sequence[str]) -> Probabilities:
-        """Class probabilities, (rows, classes), in the order of the texts; any text is answered."""
-        ...
-
-    def save(self, folder: Path) -> None:
-        """Write everything `Backbone.load` needs into an empty folder; safetensors and text, never a pickle."""
         ...
 
 
@@ -295,20 +203,4 @@ class Deployer(Component, Protocol):
 
     def stop(self) -> None:
         """Take the endpoint down with all its deployments."""
-        ...
-
-
-@runtime_checkable
-class Platform(Component, Protocol):
-    """Where a run happens.
-
-    A platform that also trains the repeats which `[search] confirm` asks for says so by `confirms: ClassVar[bool] = True`;
-    for any other, a recipe with `confirm` is refused when it is loaded. `ftkit.confirm.planned` says, once the search has
-    ended, which repeats there are: each becomes a `Trial` with its number, values and seed and with `repeats` set. No policy
-    ends one early, no sampler learns from one, a failed one ends nothing, and the models that `ftkit.confirm.needed` names
-    are kept.
-    """
-
-    def run(self, plan: Plan, emit: Emit) -> Outcome:
-        """Carry out the plan: `ftkit.runner.carry_out` with a search of its own, or the whole plan elsewhere."""
         ...

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ftkit.search import POLICIES, Bandit, Halving, Median, Search, Truncation
+from ftkit.contracts.settings import POLICIES, Bandit, Halving, Median, Search, Truncation
 
 
 @pytest.mark.parametrize(

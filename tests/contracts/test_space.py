@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from ftkit import space
-from ftkit.space import Choice, Int, LogUniform, Uniform
+from ftkit.contracts import space
+from ftkit.contracts.space import Choice, Int, LogUniform, Uniform
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from ftkit.profile import Profile
-
 ENDPOINT = "FTKIT_ENDPOINT"
 """Environment variable of a server process: the endpoint it belongs to."""
 DEPLOYMENT = "FTKIT_DEPLOYMENT"
@@ -18,6 +16,23 @@ them, has no traffic worth watching."""
 
 TRACE = ("traceparent", "tracestate")
 """Headers by which a caller says what its request is part of. Source: W3C Trace Context, chapter 3."""
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Rows by predicted class, and by confidence: the probability of the predicted class."""
+
+    classes: Mapping[str, int]
+    """Rows by the class that was predicted, those never predicted included."""
+    edges: tuple[float, ...]
+    """Where a bin of confidence ends and the next begins, ascending; a row on an edge is in the upper bin."""
+    confidence: tuple[int, ...]
+    """Rows of each bin, one more than there are edges."""
+
+    @property
+    def rows(self) -> int:
+        """How many rows it was taken from."""
+        return sum(self.confidence)
 
 
 @dataclass(frozen=True)

@@ -5,18 +5,15 @@ Whoever makes use of one asks first whether it is there. They are to be imported
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Sized
+from collections.abc import Sequence, Sized
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
-from ftkit.events import Emit
-from ftkit.nouns import Data
+from ftkit.contracts.classifier import Classifier, Probabilities
+from ftkit.contracts.types import Data
 
 if TYPE_CHECKING:
     from ftkit.bundle import Bundle
-    from ftkit.contracts import Classifier, Probabilities
-    from ftkit.options import Mistake
-    from ftkit.plan import Plan
 
 
 @runtime_checkable
@@ -111,31 +108,6 @@ class Packaging(Protocol):
     @classmethod
     def package(cls, bundle: Bundle, folder: Path, engine: str) -> None:
         """Write all that a deployment needs into a folder that is new or empty. Raises: PluginError, BundleError."""
-        ...
-
-
-@runtime_checkable
-class Refusing(Protocol):
-    """A platform that cannot express every recipe. Nothing requires it."""
-
-    def refusals(self, plan: Plan) -> Sequence[Mistake]:
-        """What it cannot carry out of a plan: each with its key in the recipe, why, and what to write instead."""
-        ...
-
-
-@runtime_checkable
-class Publishing(Protocol):
-    """A platform that takes the whole plan to a service. Nothing requires it."""
-
-    def outline(self, plan: Plan) -> Sequence[tuple[str, str]]:
-        """The pipeline it would submit, as titles and sentences; asks no service."""
-        ...
-
-    def publish(self, plan: Plan, emit: Emit) -> Mapping[str, str]:
-        """Put the pipeline there to be started by others, and return what to know of it, such as its address.
-
-        Raises: FtkitError.
-        """
         ...
 
 

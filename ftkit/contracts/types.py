@@ -5,15 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 SPLITS = ("train", "valid", "test")
-
-FolderOrId = Annotated[str, "a local folder, or a name elsewhere"]
-"""The type of a field that names a local folder or something remote, such as a checkpoint on a model hub.
-
-A recipe's relative folder is found from the recipe's own place.
-"""
 
 
 @dataclass(frozen=True)

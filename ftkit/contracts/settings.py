@@ -1,6 +1,6 @@
-"""What `[search]` of a recipe says: how many trials of which values, judged by what, and when to stop one early.
+"""What `[search]` and `[rollout]` of a recipe say.
 
-These are declarations. A platform carries them out: on this machine with Optuna, on Azure ML as HyperDrive settings.
+These are declarations: a platform carries out the search, `ftkit.stages.rollout` the rollout.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from ftkit.space import Dimension
+from ftkit.contracts.space import Dimension
 
 Metric = Literal["accuracy", "macro_f1", "weighted_f1", "roc_auc", "mcc", "log_loss"]
 
@@ -158,6 +158,33 @@ class Search:
             raise ValueError("trials must be at least 1")
         if self.concurrency < 1:
             raise ValueError("concurrency must be at least 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rollout:
+    """How a new deployment takes over from the old ones."""
+
+    canary: tuple[int, ...] = ()
+    """Percent of the traffic that the new deployment gets step by step, before it gets all."""
+    bake: float = 3.0
+    """Seconds that the new deployment must stay healthy after each step, and after the last."""
+    ready_timeout: float | None = None
+    """Seconds within which a new deployment must become ready; left out, as long as its target usually takes at most: 600 on this
+    machine."""
+    poll: float | None = None
+    """Seconds between two looks at a deployment's health; left out, what suits its target: 0.2 on this machine."""
+
+    def __post_init__(self) -> None:
+        if any(not 0 < step < 100 for step in self.canary):
+            raise ValueError("canary steps are percentages from 1 to 99; 100 % comes by itself")
+        if list(self.canary) != sorted(set(self.canary)):
+            raise ValueError("canary steps must rise, as in [5, 25, 50]")
+        if self.bake < 0:
+            raise ValueError("bake must not be negative")
+        if self.ready_timeout is not None and self.ready_timeout <= 0:
+            raise ValueError("ready_timeout must be positive")
+        if self.poll is not None and self.poll <= 0:
+            raise ValueError("poll must be positive")
 
 
 def _intervals(interval: int, delay: int) -> None:

@@ -1,0 +1,101 @@
+"""What flows between the stages of a run, and what plugins may rely on: to be imported from here.
+
+types          the values that flow: data, trials, verdicts, versions, endpoints
+classifier     a trained model: texts in, class probabilities out
+components     one Protocol per hook point, but the platform's
+plan           a recipe as values, and the platform that carries it out
+capabilities   what a component or a classifier may do beyond that
+events         what a run tells while it goes on
+settings       `[search]` and `[rollout]`
+space          the search-space language
+monitoring     what is told of live requests
+"""
+
+from ftkit.contracts.capabilities import (
+    Counting,
+    Exporting,
+    Foreseeing,
+    Mirroring,
+    Paced,
+    Packaging,
+    Reading,
+    Requiring,
+)
+from ftkit.contracts.classifier import Classifier, Probabilities
+from ftkit.contracts.components import (
+    Backbone,
+    Component,
+    Contender,
+    Dataset,
+    Deployer,
+    PromotionPreset,
+    PromotionTest,
+    Registry,
+    Report,
+    SearchSpace,
+    StopTrial,
+)
+from ftkit.contracts.events import Emit
+from ftkit.contracts.plan import Platform, Publishing, Refusing
+from ftkit.contracts.types import (
+    SPLITS,
+    Data,
+    DataReport,
+    Deployment,
+    Endpoint,
+    Health,
+    Lineage,
+    Outcome,
+    Split,
+    Spread,
+    Status,
+    Trial,
+    TrialState,
+    Verdict,
+    Version,
+)
+from ftkit.options import FolderOrId
+
+__all__ = [
+    "SPLITS",
+    "Backbone",
+    "Classifier",
+    "Component",
+    "Contender",
+    "Counting",
+    "Data",
+    "DataReport",
+    "Dataset",
+    "Deployer",
+    "Deployment",
+    "Emit",
+    "Endpoint",
+    "Exporting",
+    "FolderOrId",
+    "Foreseeing",
+    "Health",
+    "Lineage",
+    "Mirroring",
+    "Outcome",
+    "Paced",
+    "Packaging",
+    "Platform",
+    "Probabilities",
+    "PromotionPreset",
+    "PromotionTest",
+    "Publishing",
+    "Reading",
+    "Refusing",
+    "Registry",
+    "Report",
+    "Requiring",
+    "SearchSpace",
+    "Split",
+    "Spread",
+    "Status",
+    "StopTrial",
+    "Trial",
+    "TrialState",
+    "Verdict",
+    "Version",
+]

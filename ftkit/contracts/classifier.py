@@ -1,0 +1,29 @@
+"""A trained model as every stage sees it: texts in, class probabilities out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Probabilities = np.ndarray
+else:  # the annotations that name it resolve without loading numpy
+    Probabilities = Annotated[Any, "class probabilities, a numpy array of float, (rows, classes)"]
+"""Class probabilities, float, (rows, classes); every row sums to one."""
+
+
+class Classifier(Protocol):
+    """A trained model: texts in, class probabilities out."""
+
+    classes: tuple[str, ...]
+
+    def probabilities(self, texts: Sequence[str]) -> Probabilities:
+        """Class probabilities, (rows, classes), in the order of the texts; any text is answered."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write everything `Backbone.load` needs into an empty folder; safetensors and text, never a pickle."""
+        ...
