@@ -89,7 +89,7 @@ def searched(recipe: dict[str, Any]) -> Numbers:
     import tomli_w
 
     from ftkit import events, runner
-    from ftkit import recipe as recipes
+    from ftkit.recipe import loader as recipes
 
     ended: dict[int, float] = {}
     seconds: dict[str, float] = {}

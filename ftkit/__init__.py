@@ -31,8 +31,8 @@ def run(
     `overrides` maps dotted keys to values, as `--set` does. `emit` gets every event; without it, progress is
     printed as on the command line. Raises: FtkitError, with what, where and how to mend.
     """
-    from ftkit import recipe as recipes
     from ftkit import runner
+    from ftkit.recipe import loader as recipes
 
     if emit is None:
         from ftkit import display

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from ftkit import ledger as ledgers
-from ftkit import plugins, recipe
+from ftkit import plugins
 from ftkit.bundle import cleared
 from ftkit.contracts import Packaging
 from ftkit.errors import PluginError, UsageError
 from ftkit.files import whole_folder
+from ftkit.recipe import loader
 from ftkit.record import NATIVE
 
 
@@ -27,7 +28,7 @@ def export(run: str, out: Path | None = None, target: str | None = None) -> Path
             where=str(ledger.folder),
             mend="Give its `ftkit run` command again: it goes on where it was.",
         )
-    plan = recipe.loads((ledger.folder / "recipe.toml").read_text(encoding="utf-8"))
+    plan = loader.loads((ledger.folder / "recipe.toml").read_text(encoding="utf-8"))
     deployer = _deployer(target, plan.deploy.name if plan.deploy else None)
     engine = getattr(plan.deploy, "engine", NATIVE)
     bundle = cleared(ledger.folder / "bundle", engine)

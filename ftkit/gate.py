@@ -20,7 +20,7 @@ from ftkit.serving.process import Serving
 if TYPE_CHECKING:
     import numpy as np
 
-    from ftkit.recipe import Plan
+    from ftkit.recipe.loader import Plan
 
 
 @dataclass(frozen=True)

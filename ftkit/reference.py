@@ -142,7 +142,7 @@ def _recipe() -> str:
 
 
 def _sections() -> list[tuple[str, str]]:
-    from ftkit.sections import SECTIONS
+    from ftkit.recipe.components import SECTIONS
 
     return [(f"[{name}]" if name == "promote" else name, kind) for name, kind in SECTIONS.items()]
 

@@ -130,7 +130,7 @@ def promote(run: str, emit: Emit, override: str | None = None) -> Outcome:
     The reason goes into the promotion record with the name of whoever gave it. Interrupted, the same call goes on.
     Raises: UsageError when the run has no decision yet, was not let through, or has nothing to override; FtkitError.
     """
-    from ftkit import recipe
+    from ftkit.recipe import loader
 
     begun = time.monotonic()
     ledger = ledgers.find(run)
@@ -141,7 +141,7 @@ def promote(run: str, emit: Emit, override: str | None = None) -> Outcome:
                 where=str(ledger.folder),
                 mend="Give its `ftkit run` command again: it goes on where it was.",
             )
-        plan = recipe.loads((ledger.folder / "recipe.toml").read_text(encoding="utf-8"))
+        plan = loader.loads((ledger.folder / "recipe.toml").read_text(encoding="utf-8"))
         bundle = bundles.verify(ledger.folder / "bundle")
         decided = _let_through(plan, ledger, bundle, bundle.record or record(plan, ledger, bundle), override)
         emit(events.RunStarted(ledger.run, str(ledger.folder), ledger.run, not ledger.finished))

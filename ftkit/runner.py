@@ -21,7 +21,7 @@ from ftkit.confirm import best_of, planned, spreads
 from ftkit.contracts import Data, Emit, Exporting, Foreseeing, Outcome, Trial, events
 from ftkit.errors import FtkitError, SearchError, StageError
 from ftkit.ledger import Ledger, staged
-from ftkit.recipe import Plan
+from ftkit.recipe.loader import Plan
 from ftkit.release import conclude, keep_live, record, release, track
 
 Search = Callable[[Plan, Ledger, Emit], Sequence[Trial]]

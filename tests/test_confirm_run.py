@@ -15,10 +15,11 @@ from typing import Any, ClassVar
 import pytest
 
 import ftkit
-from ftkit import bundle, confirm, ledger, recipe, runner
+from ftkit import bundle, confirm, ledger, runner
 from ftkit.contracts import Outcome
 from ftkit.errors import SearchError
 from ftkit.events import BestSelected, Event
+from ftkit.recipe import loader
 from tests import recipes
 
 OVERRIDES: dict[str, Any] = {
@@ -85,7 +86,7 @@ def test_a_run_killed_while_it_confirms_goes_on_to_the_same_winner(toy: Path) ->
     assert manifest["confirmed"]["number"] in (outcome.best.number, outcome.best.repeats)
     assert "have the best mean roc_auc over other seeds and won" in (outcome.bundle / "README.md").read_text()
     assert not list(outcome.folder.glob("trials/*/model")), "losers' weights are not kept"
-    assert recipe.loads((outcome.bundle / "recipe.toml").read_text()).search.confirm is not None
+    assert loader.loads((outcome.bundle / "recipe.toml").read_text()).search.confirm is not None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +106,7 @@ class Forgetful:
 
 
 def test_a_platform_that_forgets_the_repeats_is_found_out(toy: Path) -> None:
-    plan = recipe.load(toy, {"search.confirm": {"top": 1, "seeds": 2}, "search.trials": 1})
+    plan = loader.load(toy, {"search.confirm": {"top": 1, "seeds": 2}, "search.trials": 1})
     assert confirm.most(plan.search, 1) == 2
     with pytest.raises(SearchError, match="'forgetful' ran 2 repeats too few"):
         runner.run(replace(plan, platform=Forgetful(inner=plan.platform)), lambda event: None)

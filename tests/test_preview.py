@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 import ftkit
-from ftkit import files, preview, recipe
+from ftkit import files, preview
+from ftkit.recipe import loader
 from tests import recipes
 
 QUIET = {"promote": [], "registry.use": "none", "deploy.use": "none"}
@@ -23,13 +24,13 @@ def toy(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_it_changes_nothing(toy: Path) -> None:
-    preview.preview(recipe.load(toy))
+    preview.preview(loader.load(toy))
     assert not files.home().exists() or not list(files.home().iterdir())
 
 
 def test_it_names_every_stage_of_the_quickstart_and_guesses_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preview, "_speed", lambda: 1e11)
-    found = preview.preview(recipe.load("quickstart"))
+    found = preview.preview(loader.load("quickstart"))
     said = {step.stage: step.says for step in found.steps}
     assert list(said) == ["data", "search", "test", "register", "deploy"]
     assert "texts in 5 classes" in said["data"]
@@ -61,7 +62,7 @@ def test_the_speed_is_that_of_the_machine_however_little_of_it_is_left() -> None
 def test_after_a_run_the_cost_is_what_was_measured(toy: Path) -> None:
     outcome = ftkit.run(toy, {**QUIET, "backbone.delay": 0.3}, emit=lambda event: None)
     measured = sum(trial.seconds for trial in outcome.trials)
-    found = preview.preview(recipe.load(toy, {**QUIET, "backbone.delay": 0.3, "search.trials": 4}))
+    found = preview.preview(loader.load(toy, {**QUIET, "backbone.delay": 0.3, "search.trials": 4}))
     assert outcome.run in found.basis
     assert found.seconds == pytest.approx(2 * measured, rel=0.01), "twice the trials, twice the time"
 
@@ -69,38 +70,38 @@ def test_after_a_run_the_cost_is_what_was_measured(toy: Path) -> None:
 def test_an_interrupted_run_is_named(toy: Path) -> None:
     from ftkit import ledger
 
-    plan = recipe.load(toy)
+    plan = loader.load(toy)
     book, _ = ledger.begin(plan.name, plan.text)
     assert preview.preview(plan).resumes == book.run
 
 
 def test_data_that_would_be_a_download_are_not_downloaded() -> None:
-    found = preview.preview(recipe.load("bert_automotive"))
+    found = preview.preview(loader.load("bert_automotive"))
     assert "downloaded first" in found.steps[0].says
     assert found.seconds is None
 
 
 def test_repeats_are_said_and_counted(toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     space = {"search.trials": 6, "search.space": {"epochs": [1, 3], "decay": [0.0, 0.1]}}
-    plain, confirmed = (recipe.load(toy, {**space, "search.confirm": each}) for each in (False, {"top": 3, "seeds": 2}))
+    plain, confirmed = (loader.load(toy, {**space, "search.confirm": each}) for each in (False, {"top": 3, "seeds": 2}))
     assert (preview.repeats(plain), preview.repeats(confirmed)) == (0, 6)
     assert (preview.evaluations(plain), preview.evaluations(confirmed)) == (6 * 2, 12 * 2)
     said = {step.stage: step.says for step in preview.preview(confirmed).steps}["search"]
     assert "then the 3 best are trained again with 2 other seeds (6 more), best mean validation roc_auc wins" in said
     assert "best validation roc_auc wins" in preview.preview(plain).steps[1].says
-    fewer = recipe.load(toy, {"search.trials": 6, "search.confirm": {"top": 3, "seeds": 1}})
+    fewer = loader.load(toy, {"search.trials": 6, "search.confirm": {"top": 3, "seeds": 1}})
     assert preview.repeats(fewer) == 1, "without a space all trials are one configuration"
     assert "then the best is trained again with 1 other seed (1 more)" in preview.preview(fewer).steps[1].says
 
 
 def test_the_time_of_repeats_is_part_of_the_cost(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preview, "_speed", lambda: 1e11)
-    once = preview.preview(recipe.load("quickstart", ["search.confirm=false"]))
-    again = preview.preview(recipe.load("quickstart", ["search.confirm={top = 2, seeds = 3}"]))
+    once = preview.preview(loader.load("quickstart", ["search.confirm=false"]))
+    again = preview.preview(loader.load("quickstart", ["search.confirm={top = 2, seeds = 3}"]))
     assert again.seconds == pytest.approx(once.seconds * (3 + 6) / 3)
 
 
 def test_a_grid_counts_its_combinations(toy: Path) -> None:
     space = {"search.sampler": "grid", "search.trials": 50, "search.space": {"epochs": [1, 2], "decay": [0.0, 0.1]}}
-    assert preview.trials(recipe.load(toy, space)) == 4
-    assert preview.evaluations(recipe.load(toy, space)) == 4 * 1.5
+    assert preview.trials(loader.load(toy, space)) == 4
+    assert preview.evaluations(loader.load(toy, space)) == 4 * 1.5

@@ -15,11 +15,12 @@ from typing import ClassVar
 import pytest
 from click.testing import CliRunner
 
-from ftkit import hookimpl, hookspecs, options, plugins, recipe, reference
+from ftkit import hookimpl, hookspecs, options, plugins, reference
 from ftkit.cli import commands
 from ftkit.contracts.settings import POLICIES, Rollout, Search
 from ftkit.errors import UsageError
 from ftkit.plugins import BUNDLED, KINDS
+from ftkit.recipe import loader
 from ftkit.testing import observers
 from ftkit.testing.observers import ObserverSuite
 
@@ -212,7 +213,7 @@ def test_the_recipe_of_the_documentation_has_no_mistakes(tmp_path):
     page = (DOCS / "recipes.md").read_text()
     (tmp_path / "reviews.toml").write_text(page.partition("```toml\n")[2].partition("```")[0])
     (tmp_path / "reviews.csv").write_text("text,label\n")
-    assert recipe.load(tmp_path / "reviews.toml").search.trials == 6
+    assert loader.load(tmp_path / "reviews.toml").search.trials == 6
 
 
 # ---------------------------------------------------------------------------------------- observers

@@ -12,11 +12,12 @@ import pytest
 
 import ftkit
 from ftkit import bundle as bundles
-from ftkit import cli, ledger, recipe, release
+from ftkit import cli, ledger, release
 from ftkit import record as records
 from ftkit.contracts import Outcome
 from ftkit.errors import BundleError, DeployError, ExitCode, UsageError
 from ftkit.events import Event, Noticed, PromotionDecided
+from ftkit.recipe import loader
 from ftkit.testing import toys
 from tests import recipes
 
@@ -35,7 +36,7 @@ floor = 0.999
 def toy(tmp_path: Path) -> Iterator[Path]:
     with recipes.written(tmp_path, RECIPE) as path:
         yield path
-        recipe.load(path).deploy.stop()
+        loader.load(path).deploy.stop()
 
 
 def run(path: Path, overrides: dict[str, Any] | None = None) -> Outcome:
@@ -70,7 +71,7 @@ def test_an_override_puts_the_model_live_and_says_who_and_why(toy: Path, monkeyp
     assert "--override" in refused.value.mend
     with pytest.raises(UsageError, match="needs a reason"):
         release.promote(failed.run, quiet, "  ")
-    assert recipe.load(toy).registry.versions() == []
+    assert loader.load(toy).registry.versions() == []
     monkeypatch.setenv(records.BY, "night shift")
     told: list[Event] = []
     outcome = release.promote(failed.run, told.append, "the old model is worse on the new products")
@@ -78,9 +79,9 @@ def test_an_override_puts_the_model_live_and_says_who_and_why(toy: Path, monkeyp
     assert any(isinstance(each, PromotionDecided) and "night shift" in each.sentence for each in told)
     assert outcome.endpoint is not None
     assert outcome.endpoint.traffic == {outcome.deployment: 100}
-    champion = recipe.load(toy).registry.champion()
+    champion = loader.load(toy).registry.champion()
     assert champion is not None
-    fetched = bundles.verify(recipe.load(toy).registry.fetch(champion.version, toy.parent / "fetched"))
+    fetched = bundles.verify(loader.load(toy).registry.fetch(champion.version, toy.parent / "fetched"))
     assert fetched.record is not None
     assert fetched.record.override is not None
     assert (fetched.record.promoted, fetched.record.override.by) == (False, "night shift")
@@ -106,7 +107,7 @@ def test_an_older_run_is_brought_back_and_the_changed_champion_is_said(toy: Path
     back = release.promote(first.run, told.append)
     assert back.version is not None
     assert back.version.version == first.version.version
-    assert recipe.load(toy).registry.champion().bundle_hash == first.version.bundle_hash
+    assert loader.load(toy).registry.champion().bundle_hash == first.version.bundle_hash
     assert back.endpoint is not None
     assert [each.bundle_hash for each in back.endpoint.deployments] == [first.version.bundle_hash]
     assert any(isinstance(each, Noticed) and "champion has changed" in each.text for each in told)
@@ -118,7 +119,7 @@ def test_a_record_that_was_edited_lets_nothing_through(toy: Path) -> None:
     path.write_text(path.read_text().replace('"promoted": false', '"promoted": true'))
     with pytest.raises(BundleError, match="record was changed"):
         release.promote(outcome.run, quiet)
-    deployer = recipe.load(toy).deploy
+    deployer = loader.load(toy).deploy
     deployer.prepare()
     with pytest.raises(BundleError, match="record was changed"):
         deployer.create("sneaked", outcome.bundle)
@@ -128,7 +129,7 @@ def test_a_bundle_whose_record_was_taken_away_is_refused_by_the_deployer(toy: Pa
     outcome = run(toy)
     shutil.copytree(outcome.bundle, tmp_path / "copy")
     (tmp_path / "copy" / records.NAME).unlink()
-    deployer = recipe.load(toy).deploy
+    deployer = loader.load(toy).deploy
     deployer.prepare()
     with pytest.raises(DeployError, match="no promotion record"):
         deployer.create("sneaked", tmp_path / "copy")
@@ -137,7 +138,7 @@ def test_a_bundle_whose_record_was_taken_away_is_refused_by_the_deployer(toy: Pa
 
 
 def test_a_run_without_a_decision_has_nothing_to_promote(toy: Path) -> None:
-    plan = recipe.load(toy)
+    plan = loader.load(toy)
     book, _ = ledger.begin(plan.name, plan.text)
     with pytest.raises(UsageError, match="not come to a decision"):
         release.promote(book.run, quiet, "impatience")

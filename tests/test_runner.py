@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 import ftkit
-from ftkit import bundle, ledger, recipe, runner
+from ftkit import bundle, ledger, runner
 from ftkit.contracts import Data, Outcome, Verdict
 from ftkit.errors import DataError, ExitCode, LedgerError, StageError
 from ftkit.events import (
@@ -30,6 +30,7 @@ from ftkit.events import (
     TrafficMoved,
     TrialFinished,
 )
+from ftkit.recipe import loader
 from ftkit.testing import toys
 from tests import recipes
 
@@ -57,7 +58,7 @@ def test_a_first_run_is_promoted_registered_and_live_and_a_second_meets_the_cham
     assert first.endpoint is not None
     assert first.endpoint.traffic == {first.deployment: 100}
     request = bundle.verify(first.bundle).sample_request
-    assert set(recipe.load(toy).deploy.invoke(request)) <= {"bad", "good"}
+    assert set(loader.load(toy).deploy.invoke(request)) <= {"bad", "good"}
     stages = [event.stage for event in told if isinstance(event, StageFinished)]
     assert stages == ["data", "search", "select", "test", "register", "deploy"]
 
@@ -81,7 +82,7 @@ def test_a_first_run_is_promoted_registered_and_live_and_a_second_meets_the_cham
 
 def test_a_defended_champion_goes_live_again_where_nothing_answers(toy: Path) -> None:
     first, _ = run(toy)
-    deployer = recipe.load(toy).deploy
+    deployer = loader.load(toy).deploy
     deployer.stop()
     second, told = run(toy)
     assert not second.promoted
@@ -108,7 +109,7 @@ def test_the_winner_is_the_trial_best_on_validation_and_the_bundle_is_its_model(
     manifest = bundle.verify(outcome.bundle).manifest
     assert manifest["trial"]["values"] == outcome.best.values
     assert manifest["backbone"]["learning_rate"] == outcome.best.values["learning_rate"]
-    assert recipe.loads(bundle.verify(outcome.bundle).recipe).search.space
+    assert loader.loads(bundle.verify(outcome.bundle).recipe).search.space
     assert not list(outcome.folder.glob("trials/*/model")), "losers' weights are not kept"
 
 
@@ -149,7 +150,7 @@ def test_a_test_that_breaks_off_is_an_error_verdict_and_the_run_goes_on_once_it_
     assert [verdict.status for verdict in outcome.verdicts] == ["error", "not applicable"], "the others are heard"
     assert "ZeroDivisionError: no rows" in outcome.verdicts[0].sentence
     assert "in broken" in (outcome.folder / "tests.log").read_text()
-    assert recipe.load(toy).registry.versions() == []
+    assert loader.load(toy).registry.versions() == []
     assert "metric-floor gave no verdict" in ledger.find(outcome.run).failure
     again, told = run(toy, {"deploy.use": "none"})
     assert (again.run, again.promoted) == (outcome.run, True)
@@ -199,7 +200,7 @@ def test_a_test_that_foresees_that_it_cannot_judge_ends_the_run_before_training(
             assert not data.test.texts, "the test split is closed"
             raise DataError("there is no column 'country'", where="metric-floor", mend="The columns are: none.")
 
-    plan = replace(recipe.load(toy, {"deploy.use": "none", "registry.use": "none"}), promote=(Wary(floor=0.6),))
+    plan = replace(loader.load(toy, {"deploy.use": "none", "registry.use": "none"}), promote=(Wary(floor=0.6),))
     with pytest.raises(DataError, match="no column 'country'"):
         runner.run(plan, lambda _: None)
     (book,) = ledger.runs()
@@ -231,11 +232,11 @@ def test_a_run_killed_anywhere_goes_on_to_the_same_winner(toy: Path, moment: str
     assert unbroken.best.values == outcome.best.values
     assert unbroken.best.metrics == outcome.best.metrics
     assert outcome.version is not None
-    assert len([each for each in recipe.load(toy).registry.versions() if each.run == outcome.run]) == 1
+    assert len([each for each in loader.load(toy).registry.versions() if each.run == outcome.run]) == 1
 
 
 def _value(override: str) -> Any:
-    from ftkit.overrides import parse
+    from ftkit.recipe.document import parse
 
     return parse(override.partition("=")[2])
 
@@ -257,7 +258,7 @@ def _journal_with(fact: str, process: subprocess.Popen[bytes]) -> Path:
 
 
 def test_two_runs_of_one_plan_at_once_do_not_mix(toy: Path) -> None:
-    plan = recipe.load(toy)
+    plan = loader.load(toy)
     book, _ = ledger.begin(plan.name, plan.text)
     with book.held(), pytest.raises(LedgerError, match=r"carried out by another process(.|\n)*--fresh"):
         run(toy)
@@ -265,7 +266,7 @@ def test_two_runs_of_one_plan_at_once_do_not_mix(toy: Path) -> None:
 
 def test_fresh_starts_anew_beside_an_unfinished_run(toy: Path) -> None:
     quiet = {"promote": [], "deploy.use": "none", "registry.use": "none"}
-    plan = recipe.load(toy, quiet)
+    plan = loader.load(toy, quiet)
     unfinished, _ = ledger.begin(plan.name, plan.text)
     outcome, _ = run(toy, quiet, fresh=True)
     assert outcome.run != unfinished.run

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 import ftkit
-from ftkit import bundle, ledger, recipe, steps
+from ftkit import bundle, ledger, steps
 from ftkit.contracts import Emit, Outcome
 from ftkit.contracts.plan import Plan
 from ftkit.errors import ExitCode, LedgerError, SearchError, StageError, UsageError
 from ftkit.events import Event, Noticed, StageFinished, TrialFinished, VerdictReached
+from ftkit.recipe import loader
 from ftkit.testing import toys
 from tests import recipes
 
@@ -134,7 +135,7 @@ def test_what_only_the_machine_of_the_command_has_is_used_there_and_ends_as_a_lo
     toy: Path, tmp_path: Path
 ) -> None:
     local = ftkit.run(toy, {"search.sampler": "grid", "registry.model": "others", "deploy.endpoint": "others"})
-    plan = recipe.load(toy, {"search.sampler": "grid"})
+    plan = loader.load(toy, {"search.sampler": "grid"})
     assert steps.left_over(plan) == "decide"
     outcome, told = attend(Shop(plan, tmp_path / "shop"))
     assert (outcome.promoted, outcome.exit_code) == (True, ExitCode.OK)
@@ -159,7 +160,7 @@ def test_what_only_the_machine_of_the_command_has_is_used_there_and_ends_as_a_lo
 def test_what_can_be_reached_from_anywhere_is_done_by_the_steps(
     toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plan = recipe.load(toy)
+    plan = loader.load(toy)
     monkeypatch.setattr(type(plan.registry), "local", False)
     monkeypatch.setattr(type(plan.deploy), "local", False)
     assert steps.left_over(plan) == ""
@@ -186,7 +187,7 @@ def test_what_can_be_reached_from_anywhere_is_done_by_the_steps(
 def test_the_same_seed_trains_the_same_model_here_and_elsewhere(toy: Path, tmp_path: Path) -> None:
     overrides = {"registry.use": "none", "deploy.use": "none", "search.sampler": "grid", "promote": []}
     here = ftkit.run(toy, overrides)
-    there, _ = attend(Shop(recipe.load(toy, overrides), tmp_path / "shop"))
+    there, _ = attend(Shop(loader.load(toy, overrides), tmp_path / "shop"))
     assert [trial.history for trial in there.trials] == [trial.history for trial in here.trials]
     assert there.best.number == here.best.number
     ours, theirs = (bundle.verify(each.bundle).manifest["files"]["model/weights.npy"] for each in (here, there))
@@ -198,7 +199,7 @@ def test_the_best_trials_are_trained_again_by_the_decision(toy: Path, tmp_path: 
     overrides = {"registry.use": "none", "deploy.use": "none", "search.confirm": {"top": 2, "seeds": 2}}
     overrides |= {"search.sampler": "grid"}
     here = ftkit.run(toy, overrides)
-    there, told = attend(Shop(recipe.load(toy, overrides), tmp_path / "shop"))
+    there, told = attend(Shop(loader.load(toy, overrides), tmp_path / "shop"))
     assert [(each.repeats, each.seed, each.history) for each in there.trials] == [
         (each.repeats, each.seed, each.history) for each in here.trials
     ]
@@ -208,7 +209,7 @@ def test_the_best_trials_are_trained_again_by_the_decision(toy: Path, tmp_path: 
 
 @pytest.mark.parametrize("breaks", ["submit", "follow", "fetch"])
 def test_a_client_that_was_killed_attends_the_pipeline_it_had_submitted(toy: Path, tmp_path: Path, breaks: str) -> None:
-    shop = Shop(recipe.load(toy, {"registry.use": "none", "deploy.use": "none"}), tmp_path / "shop", breaks)
+    shop = Shop(loader.load(toy, {"registry.use": "none", "deploy.use": "none"}), tmp_path / "shop", breaks)
     with pytest.raises(Breaking):
         attend(shop)
     outcome, _ = attend(shop)
@@ -218,7 +219,7 @@ def test_a_client_that_was_killed_attends_the_pipeline_it_had_submitted(toy: Pat
 
 
 def test_a_pipeline_that_failed_is_submitted_again(toy: Path, tmp_path: Path) -> None:
-    shop = Shop(recipe.load(toy, {"registry.use": "none", "deploy.use": "none"}), tmp_path / "shop", "failure")
+    shop = Shop(loader.load(toy, {"registry.use": "none", "deploy.use": "none"}), tmp_path / "shop", "failure")
     with pytest.raises(StageError, match="HyperDrive_Step failed") as caught:
         attend(shop)
     assert "submits the pipeline again" in caught.value.mend
@@ -229,7 +230,7 @@ def test_a_pipeline_that_failed_is_submitted_again(toy: Path, tmp_path: Path) ->
 def test_a_failed_trial_costs_itself_alone_and_none_left_is_an_error(toy: Path, tmp_path: Path) -> None:
     given = {"registry.use": "none", "deploy.use": "none", "backbone.fault": "error", "backbone.fault_epoch": 2}
     with pytest.raises(SearchError, match="told to fail"):
-        attend(Shop(recipe.load(toy, given), tmp_path / "shop"))
+        attend(Shop(loader.load(toy, given), tmp_path / "shop"))
     left = steps.arrived(tmp_path / "shop" / "trial-0")
     assert left is not None
     assert (left[0].state, left[0].error, len(left[0].history)) == ("failed", "RuntimeError: told to fail", 1)
@@ -237,7 +238,7 @@ def test_a_failed_trial_costs_itself_alone_and_none_left_is_an_error(toy: Path, 
 
 
 def test_a_trial_that_is_ended_from_outside_has_left_its_curve(toy: Path, tmp_path: Path) -> None:
-    plan = recipe.load(toy)
+    plan = loader.load(toy)
 
     def killed(numbers: Mapping[str, float]) -> None:
         if numbers["epoch"] == 2:
@@ -254,7 +255,7 @@ def test_a_trial_that_is_ended_from_outside_has_left_its_curve(toy: Path, tmp_pa
 
 
 def test_trials_on_other_rows_or_without_the_metric_do_not_win(toy: Path, tmp_path: Path) -> None:
-    plan = recipe.load(toy, {"search.trials": 1, "registry.use": "none", "deploy.use": "none", "promote": []})
+    plan = loader.load(toy, {"search.trials": 1, "registry.use": "none", "deploy.use": "none", "promote": []})
     shop = Shop(plan, tmp_path / "shop")
     attend(shop)
     trial, data = steps.arrived(tmp_path / "shop" / "trial-0") or pytest.fail("it left nothing")
@@ -276,7 +277,7 @@ def test_values_come_back_as_the_recipe_has_them(toy: Path) -> None:
         "search.space.delay": {"low": 0.1, "high": 1.0},
         "search.space.engines": [[], ["half"]],
     }
-    plan = recipe.load(toy, space)
+    plan = loader.load(toy, space)
     said = {"learning_rate": "3.5e-05", "epochs": "7.0", "decay": "0.30000000000000004", "fault": "error"}
     found = steps.values(plan, said | {"delay": "0.25", "engines": '["half"]'})
     assert found == {
@@ -297,7 +298,7 @@ def test_values_come_back_as_the_recipe_has_them(toy: Path) -> None:
 
 def test_values_that_may_come_up_again_have_seeds_of_their_own(toy: Path) -> None:
     def seeds(overrides: Mapping[str, Any]) -> list[int]:
-        plan = recipe.load(toy, overrides)
+        plan = loader.load(toy, overrides)
         return [steps.seed(plan, number) for number in range(3)]
 
     assert seeds({"search.trials": 3}) == [7, 8, 9]
@@ -307,7 +308,7 @@ def test_values_that_may_come_up_again_have_seeds_of_their_own(toy: Path) -> Non
 
 
 def test_what_travels_is_taken_over_once_and_holds_no_model_but_the_bundle(toy: Path, tmp_path: Path) -> None:
-    plan = recipe.load(toy, {"registry.use": "none", "deploy.use": "none"})
+    plan = loader.load(toy, {"registry.use": "none", "deploy.use": "none"})
     outcome, _ = attend(Shop(plan, tmp_path / "shop"))
     packed = tmp_path / "shop" / "deployed"
     assert not list(packed.glob("trials/*/model"))

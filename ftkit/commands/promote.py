@@ -24,11 +24,12 @@ def promote(ending: Ending, name: str, override: str | None, json_: bool, plain:
     A run whose tests let it through is released again: so an older model is brought back. One whose tests said no, or broke
     off, needs --override and a reason.
     """
-    from ftkit import display, ledger, recipe, release
+    from ftkit import display, ledger, release
+    from ftkit.recipe import loader
 
     ending.json = json_
     with display.printer(plain or None, json=json_) as printer, terminable():
         outcome = release.promote(name, remembering(ending, printer), override)
     ending.code = outcome.exit_code
-    say(outcome, recipe.loads((ledger.find(name).folder / "recipe.toml").read_text(encoding="utf-8")), json_)
+    say(outcome, loader.loads((ledger.find(name).folder / "recipe.toml").read_text(encoding="utf-8")), json_)
     return outcome.exit_code

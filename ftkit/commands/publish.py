@@ -25,9 +25,9 @@ def publish(
     Nothing is run. It prints what the service calls the pipeline, and the address that starts it.
     """
     from ftkit import display
-    from ftkit import recipe as recipes
     from ftkit.contracts import Publishing
     from ftkit.errors import UsageError
+    from ftkit.recipe import loader as recipes
 
     plan = recipes.load(path, overrides, on=on, deploy=deploy, offline=offline)
     if not isinstance(plan.platform, Publishing):

@@ -29,9 +29,9 @@ def check(
 
     Nothing is downloaded, loaded or run. The exit code is 2 when there is a mistake.
     """
-    from ftkit import recipe as recipes
     from ftkit.display import failures
     from ftkit.errors import ExitCode, RecipeError, UsageError
+    from ftkit.recipe import loader as recipes
 
     said, code = [], ExitCode.OK
     for path in paths:
@@ -62,8 +62,8 @@ def check(
 def plan(path: Path, overrides: Sequence[str], on: str | None, deploy: str | None, offline: bool, json_: bool) -> None:
     """Say what a run of RECIPE would do and about what it would cost, without doing it."""
     from ftkit import preview as previews
-    from ftkit import recipe as recipes
     from ftkit import words
+    from ftkit.recipe import loader as recipes
 
     seen = previews.preview(recipes.load(path, overrides, on=on, deploy=deploy, offline=offline))
     if json_:
@@ -83,6 +83,6 @@ def plan(path: Path, overrides: Sequence[str], on: str | None, deploy: str | Non
 @click.command(short_help="Print the JSON Schema of recipes.")
 def schema() -> None:
     """Print the JSON Schema of recipes for the installed plugins, for editors that complete TOML."""
-    from ftkit import schema as schemas
+    from ftkit.recipe import json_schema as schemas
 
     print_json(schemas.schema())

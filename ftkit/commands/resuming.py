@@ -17,8 +17,8 @@ def interrupted(recipe: Path | None, overrides: Sequence[str], *, fresh: bool, *
     Raises: UsageError when there is none; RecipeError; PluginError.
     """
     from ftkit import ledger as ledgers
-    from ftkit import recipe as recipes
     from ftkit.errors import UsageError
+    from ftkit.recipe import loader as recipes
 
     if fresh:
         raise UsageError("--resume goes on with a run and --fresh begins a new one", mend="Give one of them.")

@@ -15,7 +15,7 @@ from ftkit.commands import Ending, completer, component_names
 
 if TYPE_CHECKING:
     from ftkit.contracts import Emit, Endpoint, Outcome
-    from ftkit.recipe import Plan
+    from ftkit.recipe.loader import Plan
 
 
 def recipe_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -79,8 +79,8 @@ def run(
     calls the endpoint as it stands.
     """
     from ftkit import display, runner
-    from ftkit import recipe as recipes
     from ftkit.commands.resuming import interrupted
+    from ftkit.recipe import loader as recipes
 
     ending.json = json_
     further: dict[str, Any] = {"on": on, "deploy": deploy, "offline": offline}

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from ftkit import files, ledger, options, plugins
-from ftkit import recipe as recipes
 from ftkit.bundle import MANIFEST, Bundle, verify
 from ftkit.contracts import Registry, Version
 from ftkit.errors import BundleError, PluginError, RegistryError, UsageError
+from ftkit.recipe import loader as recipes
 
 
 def registries(paths: Sequence[Path] = ()) -> Iterator[Registry]:

@@ -7,11 +7,12 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
-from ftkit import files, recipe
+from ftkit import files
 from ftkit import ledger as ledgers
 from ftkit.contracts.plan import Plan
 from ftkit.errors import LedgerError
 from ftkit.ledger import Ledger
+from ftkit.recipe import loader
 
 TRAVELLING = ("data", "bundle", "tested")
 """Folders of a run that travel; logs and validation answers of trials do, too, but no model beside the bundle's."""
@@ -25,7 +26,7 @@ def plan(text: str, overrides: Mapping[str, str] | None = None) -> Plan:
 
     Raises: RecipeError.
     """
-    return recipe.loads(text, overrides)
+    return loader.loads(text, overrides)
 
 
 def ledger(text: str, folder: Path, run: str) -> Ledger:

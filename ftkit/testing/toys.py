@@ -29,7 +29,7 @@ from ftkit.splits import Rules, split
 if TYPE_CHECKING:
     import numpy as np
 
-    from ftkit.recipe import Plan
+    from ftkit.recipe.loader import Plan
 
 _BUCKETS = 256
 
@@ -192,11 +192,11 @@ def search_spaces() -> list[type[Any]]:
 
 def plan(folder: Path, overrides: Mapping[str, Any] | None = None) -> Plan:
     """A recipe over the toys as a plan: a few seconds of work, on this machine unless overridden. Needs `install`."""
-    from ftkit import recipe
+    from ftkit.recipe import loader
 
     path = folder / "toy.toml"
     path.write_text(RECIPE, encoding="utf-8")
-    return recipe.load(path, overrides=overrides)
+    return loader.load(path, overrides=overrides)
 
 
 RECIPE = """\

@@ -14,8 +14,8 @@ import pytest
 from ftkit_azureml import AzureModels, ManagedEndpoint
 from ftkit_azureml.workspace import Workspace, configured
 
-from ftkit import recipe
 from ftkit.errors import DeployError, PluginError, RecipeError, RegistryError, UsageError
+from ftkit.recipe import loader
 from ftkit.testing import toys
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def test_an_endpoint_name_that_azure_would_not_take_is_refused_with_its_line(tmp
     with toys.install(tmp_path / "plugins"):
         path.write_text(f'{toys.RECIPE}\n[deploy]\nuse = "managed-endpoint"\nendpoint = "{name}"\n', encoding="utf-8")
         with pytest.raises(RecipeError) as refused:
-            recipe.load(path)
+            loader.load(path)
     assert "3 to 32" in str(refused.value)
     assert f"{path.name}:" in str(refused.value)
 

@@ -18,10 +18,11 @@ from ftkit_azureml import sweep
 from ftkit_azureml.job import STEPS
 from ftkit_local.deployer import LocalDeployer
 
-from ftkit import bundle, cli, ledger, recipe, runner
+from ftkit import bundle, cli, ledger, runner
 from ftkit.contracts.settings import Rollout
 from ftkit.errors import RecipeError, StageError
 from ftkit.events import Event, StageFinished, TrialFinished, TrialReported
+from ftkit.recipe import loader
 from ftkit.rollout import roll_out
 from ftkit.testing import toys
 from ftkit.testing.backbones import tiny_bert
@@ -62,7 +63,7 @@ def toy(azureml: Azure, tmp_path: Path) -> Path:
 
 def run(path: Path, overrides: dict[str, Any] | None = None, **options: Any) -> tuple[Outcome, list[Event]]:
     told: list[Event] = []
-    return runner.run(recipe.load(path, {"search.sampler": "grid", **(overrides or {})}, **options), told.append), told
+    return runner.run(loader.load(path, {"search.sampler": "grid", **(overrides or {})}, **options), told.append), told
 
 
 def test_the_steps_search_decide_and_end_as_a_local_run(azureml: Azure, toy: Path) -> None:
@@ -305,7 +306,7 @@ def test_what_a_sweep_cannot_express_is_refused_when_the_recipe_is_loaded(
     toy: Path, overrides: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(RecipeError, match=said):
-        recipe.load(toy, overrides)
+        loader.load(toy, overrides)
 
 
 @pytest.mark.parametrize(
@@ -324,7 +325,7 @@ def test_what_a_sweep_cannot_express_is_refused_when_the_recipe_is_loaded(
     ],
 )
 def test_a_searched_number_is_translated_one_to_one(toy: Path, written: Any, sent: dict[str, Any]) -> None:
-    (made,) = sweep.space(recipe.load(toy, {"search.space.learning_rate": written})).values()
+    (made,) = sweep.space(loader.load(toy, {"search.space.learning_rate": written})).values()
     assert {key: value for key, value in vars(made).items() if value is not None} == sent
 
 
@@ -337,6 +338,6 @@ def test_a_searched_number_is_translated_one_to_one(toy: Path, written: Any, sen
     ],
 )
 def test_a_policy_is_translated_one_to_one(toy: Path, written: Any, sent: dict[str, Any]) -> None:
-    made = sweep.policy(recipe.load(toy, {"search.policy": written}))
+    made = sweep.policy(loader.load(toy, {"search.policy": written}))
     assert sent.items() <= vars(made).items()
-    assert sweep.policy(recipe.load(toy, {"search.policy": "none"})) is None
+    assert sweep.policy(loader.load(toy, {"search.policy": "none"})) is None

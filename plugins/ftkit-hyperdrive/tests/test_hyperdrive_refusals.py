@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from ftkit_hyperdrive import sdk, workspace
 
-from ftkit import ledger, recipe, runner
+from ftkit import ledger, runner
 from ftkit.errors import FtkitError, PluginError, StageError, UsageError
+from ftkit.recipe import loader
 from tests import recipes
 from tests.azure.azure import Azure
 from tests.azure.workspace import WORKSPACE
@@ -29,7 +30,7 @@ def refused(path: Path, kind: type[FtkitError], **options: Any) -> FtkitError:
     """The error with which a run ends."""
     overrides = {f"run.{name}": value for name, value in options.items()}
     with pytest.raises(kind) as caught:
-        runner.run(recipe.load(path, overrides, on="hyperdrive"), lambda event: None)
+        runner.run(loader.load(path, overrides, on="hyperdrive"), lambda event: None)
     assert caught.value.mend
     return caught.value
 
@@ -140,7 +141,7 @@ def test_the_managed_identity_of_a_machine_may_come_in(
     for name in workspace.PRINCIPAL:
         monkeypatch.delenv(name)
     azure.machine.has_identity = True
-    platform = recipe.load(toy, {"run.credential": "managed-identity"}, on="hyperdrive").platform
+    platform = loader.load(toy, {"run.credential": "managed-identity"}, on="hyperdrive").platform
     assert workspace.connect(platform).name == WORKSPACE
     assert azure.asked("GET", "169.254.169.254/metadata/identity")
     assert not azure.asked("POST", "login.microsoftonline.com")
@@ -165,6 +166,6 @@ def test_whoever_is_signed_in_to_the_cli_may_come_in(
     command.write_text(f"#!/bin/sh\ncat <<'END'\n{json.dumps(said)}\nEND\n", encoding="utf-8")
     command.chmod(0o755)
     monkeypatch.setenv("PATH", f"{command.parent}{os.pathsep}{os.environ['PATH']}")
-    platform = recipe.load(toy, {"run.credential": "cli"}, on="hyperdrive").platform
+    platform = loader.load(toy, {"run.credential": "cli"}, on="hyperdrive").platform
     assert workspace.connect(platform).name == WORKSPACE
     assert not azure.asked("POST", "login.microsoftonline.com")

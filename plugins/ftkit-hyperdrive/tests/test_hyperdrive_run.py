@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from ftkit_hyperdrive import graph, sdk
 
-from ftkit import bundle, cli, endpoints, ledger, recipe, runner
+from ftkit import bundle, cli, endpoints, ledger, runner
 from ftkit.contracts import Outcome
 from ftkit.errors import StageError
 from ftkit.events import (
@@ -28,6 +28,7 @@ from ftkit.events import (
     TrialReported,
     TrialStarted,
 )
+from ftkit.recipe import loader
 from ftkit.testing import toys
 from tests import recipes
 from tests.azure.azure import Azure
@@ -64,7 +65,7 @@ def toy(tmp_path: Path, azure_folder: Path) -> Iterator[Path]:
 
 def run(path: Path, overrides: dict[str, Any] | None = None, **options: Any) -> tuple[Outcome, list[Event]]:
     told: list[Event] = []
-    return runner.run(recipe.load(path, {"search.sampler": "grid", **(overrides or {})}, **options), told.append), told
+    return runner.run(loader.load(path, {"search.sampler": "grid", **(overrides or {})}, **options), told.append), told
 
 
 def started(azure: Azure, script: str) -> list[list[str]]:
@@ -86,7 +87,7 @@ def test_the_steps_decide_and_the_client_does_what_only_its_machine_can(azure: A
     assert outcome.version.aliases == ("champion",)
     assert outcome.endpoint is not None
     assert outcome.endpoint.traffic == {outcome.deployment: 100}
-    deployer = recipe.load(toy, HERE).deploy
+    deployer = loader.load(toy, HERE).deploy
     assert deployer is not None
     served = deployer.invoke(
         {"data": [{"text": "the lamp is sturdy and bright"}, {"text": "it broke, a cheap refund"}]}

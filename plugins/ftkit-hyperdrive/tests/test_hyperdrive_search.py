@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from ftkit_hyperdrive import search
 
-from ftkit import recipe
 from ftkit.contracts.plan import Plan
 from ftkit.errors import RecipeError
+from ftkit.recipe import loader
 from ftkit.testing import toys
 
 
@@ -22,7 +22,7 @@ def load(tmp_path: Path) -> Iterator[Any]:
     path.write_text(toys.RECIPE)
 
     def read(overrides: dict[str, Any]) -> Plan:
-        return recipe.load(path, overrides, on="hyperdrive")
+        return loader.load(path, overrides, on="hyperdrive")
 
     with toys.install(tmp_path / "plugins"):
         yield read
@@ -167,7 +167,7 @@ def test_bayesian_sampling_takes_what_hyperdrive_takes(load: Any) -> None:
 
 
 def test_the_recipe_of_the_original_is_accepted() -> None:
-    plan = recipe.load("bert_automotive", on="hyperdrive")
+    plan = loader.load("bert_automotive", on="hyperdrive")
     assert plan.search.confirm
     assert search.space_of(plan) == {
         "--learning_rate": ["choice", [[3.5e-5, 4e-5, 4.5e-5, 5e-5, 5.5e-5, 6e-5, 6.5e-5]]]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 if TYPE_CHECKING:
     from ftkit.contracts import Emit, Outcome, Trial
     from ftkit.ledger import Ledger
-    from ftkit.recipe import Plan
+    from ftkit.recipe.loader import Plan
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,7 +27,7 @@ from ftkit_local.worker import disk_full
 
 if TYPE_CHECKING:
     from ftkit.ledger import Ledger
-    from ftkit.recipe import Plan
+    from ftkit.recipe.loader import Plan
     from ftkit_local.platform import LocalPlatform
 
 _LEAVING_SECONDS = 60

@@ -58,8 +58,8 @@ class Wire:
 
 def fit(job: Mapping[str, Any], wire: Wire) -> None:
     """Train the trial's model and save it whole. Raises: StopTrial; whatever the backbone raises."""
-    from ftkit import recipe
     from ftkit.ledger import Ledger
+    from ftkit.recipe import loader
 
     def hear(numbers: dict[str, float]) -> tuple[bool, bool]:
         wire.send(kind="report", numbers=numbers)
@@ -68,7 +68,7 @@ def fit(job: Mapping[str, Any], wire: Wire) -> None:
 
     ledger = Ledger(Path(job["run"]))
     folder = ledger.trial_folder(job["number"])
-    trial.fit(recipe.loads(job["recipe"]), ledger.data(("train", "valid")), job["values"], job["seed"], folder, hear)
+    trial.fit(loader.loads(job["recipe"]), ledger.data(("train", "valid")), job["values"], job["seed"], folder, hear)
 
 
 def volunteer() -> None:

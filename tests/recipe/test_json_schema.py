@@ -8,8 +8,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from ftkit import recipe
-from ftkit.schema import schema
+from ftkit.recipe import loader
+from ftkit.recipe.json_schema import schema
 
 
 @pytest.fixture(scope="module")
@@ -21,17 +21,17 @@ def validator() -> jsonschema.Draft202012Validator:
 
 @pytest.mark.parametrize("name", ["quickstart", "bert_automotive", "deberta_automotive"])
 def test_the_recipes_that_come_with_ftkit_fit_the_schema(name: str, validator: Any) -> None:
-    validator.validate(tomllib.loads(recipe.bundled()[name].read_text()))
+    validator.validate(tomllib.loads(loader.bundled()[name].read_text()))
 
 
 def test_a_resolved_plan_fits_the_schema(validator: Any) -> None:
-    validator.validate(tomllib.loads(recipe.load("quickstart").text))
-    validator.validate(tomllib.loads(recipe.load("quickstart", ["search.confirm=true"]).text))
+    validator.validate(tomllib.loads(loader.load("quickstart").text))
+    validator.validate(tomllib.loads(loader.load("quickstart", ["search.confirm=true"]).text))
 
 
 @pytest.mark.parametrize("confirm", [False, True, {}, {"top": 2}, {"top": 2, "seeds": 5}])
 def test_what_a_recipe_may_say_of_confirmation_fits_the_schema(confirm: Any, validator: Any) -> None:
-    document = tomllib.loads(recipe.bundled()["quickstart"].read_text())
+    document = tomllib.loads(loader.bundled()["quickstart"].read_text())
     validator.validate(document | {"search": {"confirm": confirm}})
 
 
@@ -56,7 +56,7 @@ def test_what_a_recipe_may_say_of_confirmation_fits_the_schema(confirm: Any, val
     ],
 )
 def test_what_the_loader_refuses_the_schema_refuses(change: dict[str, Any], validator: Any) -> None:
-    document = tomllib.loads(recipe.bundled()["quickstart"].read_text()) | change
+    document = tomllib.loads(loader.bundled()["quickstart"].read_text()) | change
     with pytest.raises(jsonschema.ValidationError):
         validator.validate(document)
 

@@ -12,9 +12,9 @@ from typing import Any
 from ftkit import plugins
 from ftkit.contracts.plan import Plan
 from ftkit.errors import Problem, RecipeError, UsageError
-from ftkit.overrides import Document
-from ftkit.places import places
-from ftkit.reader import Reader
+from ftkit.recipe.document import Document
+from ftkit.recipe.reader import Reader
+from ftkit.recipe.toml_lines import places
 
 __all__ = ["Plan", "load", "loads"]
 

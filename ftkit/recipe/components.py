@@ -11,9 +11,9 @@ from typing import Any
 
 from ftkit import options
 from ftkit.errors import Problem
-from ftkit.overrides import Document
-from ftkit.places import Key
 from ftkit.plugins import BUNDLED, Plugins, kind_noun
+from ftkit.recipe.document import Document
+from ftkit.recipe.toml_lines import Key
 
 SECTIONS: dict[str, str] = {
     "dataset": "datasets",

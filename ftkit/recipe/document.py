@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ftkit.errors import Problem
-from ftkit.places import Key
+from ftkit.recipe.toml_lines import Key
 
 
 @dataclass

@@ -8,7 +8,7 @@ from ftkit import options
 from ftkit import plugins as installed
 from ftkit.contracts.settings import POLICIES, Confirm, Rollout, Search
 from ftkit.plugins import NAMED_ALIKE, Plugins
-from ftkit.sections import SECTIONS
+from ftkit.recipe.components import SECTIONS
 
 _NUMBER = {"type": "number"}
 _RANGE = {

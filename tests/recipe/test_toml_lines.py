@@ -10,7 +10,7 @@ import tomli_w
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftkit.places import places
+from ftkit.recipe.toml_lines import places
 
 RECIPE = '''\
 name = "a # b"   # comment

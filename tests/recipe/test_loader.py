@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from ftkit import recipe
 from ftkit.contracts import space
 from ftkit.contracts.settings import Bandit, Confirm
 from ftkit.errors import ExitCode, RecipeError, UsageError
+from ftkit.recipe import loader
 
 GOOD = """\
 name = "reviews"
@@ -63,13 +63,13 @@ def write(tmp_path: Path) -> Any:
 
 def problems(path: Path, *overrides: str, **shorthands: Any) -> list[str]:
     with pytest.raises(RecipeError) as caught:
-        recipe.load(path, overrides, **shorthands)
+        loader.load(path, overrides, **shorthands)
     assert caught.value.exit_code == ExitCode.RECIPE
     return [f"{Path(each.where).name}: {each.key}: {each.what} | {each.mend}" for each in caught.value.problems]
 
 
 def test_a_recipe_becomes_a_plan_of_components(write: Any, tmp_path: Path) -> None:
-    plan = recipe.load(write(GOOD))
+    plan = loader.load(write(GOOD))
     assert (plan.name, plan.seed, plan.platform.name) == ("reviews", 7, "local")
     assert plan.backbone.name == "minilm"
     assert plan.dataset.path == tmp_path / "data" / "reviews.csv"
@@ -79,10 +79,10 @@ def test_a_recipe_becomes_a_plan_of_components(write: Any, tmp_path: Path) -> No
 
 
 def test_the_text_of_a_plan_makes_an_equal_plan_anywhere(write: Any, monkeypatch: Any, tmp_path: Path) -> None:
-    plan = recipe.load(write(GOOD), {"search.space.weight_decay": {"low": 1e-4, "high": 0.1, "log": True}})
+    plan = loader.load(write(GOOD), {"search.space.weight_decay": {"low": 1e-4, "high": 0.1, "log": True}})
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    again = recipe.loads(plan.text)
+    again = loader.loads(plan.text)
     assert again == plan
     assert again.text == plan.text
     assert pickle.loads(pickle.dumps(plan)) == plan
@@ -183,29 +183,29 @@ def test_a_wrong_override_is_named_as_it_was_given(write: Any, override: str, ex
 
 
 def test_confirmation_is_off_unless_asked_for_and_can_be_taken_out(write: Any) -> None:
-    assert recipe.load(write(GOOD)).search.confirm is None
+    assert loader.load(write(GOOD)).search.confirm is None
     asked = GOOD.replace("[[promote]]", "confirm = { top = 2 }\n\n[[promote]]", 1)
-    assert recipe.load(write(asked)).search.confirm == Confirm(top=2, seeds=3)
-    assert recipe.load(write(asked), ["search.confirm=false"]).search.confirm is None
-    assert recipe.load(write(asked), ["search.confirm.seeds=5"]).search.confirm == Confirm(top=2, seeds=5)
-    assert recipe.load(write(GOOD), ["search.confirm.seeds=5"]).search.confirm == Confirm(top=3, seeds=5)
-    assert recipe.load(write(GOOD), ["search.confirm=true"]).search.confirm == Confirm()
+    assert loader.load(write(asked)).search.confirm == Confirm(top=2, seeds=3)
+    assert loader.load(write(asked), ["search.confirm=false"]).search.confirm is None
+    assert loader.load(write(asked), ["search.confirm.seeds=5"]).search.confirm == Confirm(top=2, seeds=5)
+    assert loader.load(write(GOOD), ["search.confirm.seeds=5"]).search.confirm == Confirm(top=3, seeds=5)
+    assert loader.load(write(GOOD), ["search.confirm=true"]).search.confirm == Confirm()
 
 
 def test_the_text_of_a_plan_holds_the_confirmation_and_nothing_of_it_where_there_is_none(write: Any) -> None:
-    plan = recipe.load(write(GOOD), ["search.confirm={top = 2, seeds = 4}"])
-    assert recipe.loads(plan.text) == plan
-    assert recipe.loads(plan.text).search.confirm == Confirm(top=2, seeds=4)
+    plan = loader.load(write(GOOD), ["search.confirm={top = 2, seeds = 4}"])
+    assert loader.loads(plan.text) == plan
+    assert loader.loads(plan.text).search.confirm == Confirm(top=2, seeds=4)
     # The text identifies a run, so recipes without it must keep theirs.
-    assert "confirm" not in recipe.load(write(GOOD)).text
+    assert "confirm" not in loader.load(write(GOOD)).text
 
 
 def test_an_engine_that_is_to_answer_must_be_asked_for(write: Any) -> None:
     (found,) = problems(write(GOOD), "deploy.engine=onnx")
     assert "deploy.engine: the backbone 'minilm' is not asked for an engine 'onnx'" in found
     assert "Set backbone.engines to make it" in found
-    plan = recipe.load(write(GOOD), ["deploy.engine=onnx", "backbone.engines=['onnx']"])
-    assert recipe.loads(plan.text) == plan
+    plan = loader.load(write(GOOD), ["deploy.engine=onnx", "backbone.engines=['onnx']"])
+    assert loader.loads(plan.text) == plan
 
 
 def test_a_platform_that_cannot_repeat_trials_refuses_the_recipe(write: Any, monkeypatch: Any) -> None:
@@ -215,7 +215,7 @@ def test_a_platform_that_cannot_repeat_trials_refuses_the_recipe(write: Any, mon
     (found,) = problems(write(GOOD), "search.confirm=true")
     assert "search.confirm: the platform 'local' cannot train trials again with other seeds" in found
     assert "--set search.confirm=false" in found
-    assert recipe.load(write(GOOD), ["search.confirm=false"]).search.confirm is None
+    assert loader.load(write(GOOD), ["search.confirm=false"]).search.confirm is None
 
 
 def test_a_grid_over_a_continuous_range_is_refused(write: Any) -> None:
@@ -224,7 +224,7 @@ def test_a_grid_over_a_continuous_range_is_refused(write: Any) -> None:
 
 
 def test_overrides_win_and_words_need_no_quotes(write: Any) -> None:
-    plan = recipe.load(
+    plan = loader.load(
         write(GOOD),
         [
             "backbone.batch_size=1",
@@ -243,21 +243,21 @@ def test_overrides_win_and_words_need_no_quotes(write: Any) -> None:
 def test_a_path_of_an_override_starts_in_the_working_folder(write: Any, tmp_path: Path, monkeypatch: Any) -> None:
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
-    assert recipe.load(write(GOOD), ["dataset.path=x.csv"]).dataset.path == tmp_path / "here" / "x.csv"
-    assert recipe.load(write(GOOD), {"dataset.path": Path("x.csv")}).dataset.path == tmp_path / "here" / "x.csv"
+    assert loader.load(write(GOOD), ["dataset.path=x.csv"]).dataset.path == tmp_path / "here" / "x.csv"
+    assert loader.load(write(GOOD), {"dataset.path": Path("x.csv")}).dataset.path == tmp_path / "here" / "x.csv"
 
 
 def test_a_checkpoint_is_a_folder_where_there_is_one_and_a_hub_name_elsewhere(write: Any, tmp_path: Path) -> None:
     (tmp_path / "tiny").mkdir()
     text = GOOD.replace('use = "minilm"', 'use = "bert-base-cased"\ncheckpoint = "tiny"')
-    assert recipe.load(write(text)).backbone.checkpoint == str(tmp_path / "tiny")
+    assert loader.load(write(text)).backbone.checkpoint == str(tmp_path / "tiny")
     text = text.replace('"tiny"', '"google-bert/bert-base-uncased"')
-    assert recipe.load(write(text)).backbone.checkpoint == "google-bert/bert-base-uncased"
+    assert loader.load(write(text)).backbone.checkpoint == "google-bert/bert-base-uncased"
 
 
 def test_options_of_another_target_wait_in_a_sub_table_of_its_name(write: Any) -> None:
     text = GOOD.replace("[deploy]", "[deploy.local]\nport = 4321\n[dataset.bbc-news]\n[deploy]")
-    plan = recipe.load(write(text))
+    plan = loader.load(write(text))
     assert plan.deploy.port == 4321
     found = problems(write(text.replace("port = 4321", "prt = 4321")))
     assert "reviews.toml:33: deploy.local.prt: unknown key" in found[0]
@@ -280,14 +280,14 @@ def test_a_path_in_a_targets_own_table_starts_where_the_table_was_given(
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     text = GOOD.replace('path = "data/reviews.csv"\n', "")
-    plan = recipe.load(write(text + '[dataset.table]\npath = "of-the-file.csv"\n'))
+    plan = loader.load(write(text + '[dataset.table]\npath = "of-the-file.csv"\n'))
     assert plan.dataset.path == tmp_path / "of-the-file.csv"
-    plan = recipe.load(write(text), ["dataset.table.path=of-the-shell.csv"])
+    plan = loader.load(write(text), ["dataset.table.path=of-the-shell.csv"])
     assert plan.dataset.path == tmp_path / "here" / "of-the-shell.csv"
 
 
 def test_shorthands_and_offline_reach_the_components(write: Any) -> None:
-    plan = recipe.load(write(GOOD), deploy="none", offline=True, on="local", fresh=True)
+    plan = loader.load(write(GOOD), deploy="none", offline=True, on="local", fresh=True)
     assert plan.deploy is None
     assert plan.offline
     assert plan.backbone.offline
@@ -298,36 +298,36 @@ def test_a_ready_made_space_can_be_widened(write: Any) -> None:
     text = GOOD.replace(
         "space.learning_rate = [1e-5, 2e-5]\nspace.epochs = { low = 1, high = 3 }", 'space.use = "original"'
     )
-    plan = recipe.load(write(text), ["search.space.dropout=[0.0, 0.1]"])
+    plan = loader.load(write(text), ["search.space.dropout=[0.0, 0.1]"])
     assert space.Choice((8,)) == plan.search.space["batch_size"]
     assert len(plan.search.space["learning_rate"].values) == 7
     assert plan.search.space["dropout"] == space.Choice((0.0, 0.1))
 
 
 def test_the_name_is_the_files_when_the_recipe_gives_none(write: Any) -> None:
-    assert recipe.load(write(GOOD.replace('name = "reviews"\n', ""))).name == "reviews"
+    assert loader.load(write(GOOD.replace('name = "reviews"\n', ""))).name == "reviews"
 
 
 def test_a_missing_recipe_names_those_that_are_there(write: Any, tmp_path: Path) -> None:
     write(GOOD)
     with pytest.raises(UsageError, match=r"there is no such recipe(.|\n)*reviews\.toml"):
-        recipe.load(tmp_path / "nope.toml")
+        loader.load(tmp_path / "nope.toml")
 
 
 @pytest.mark.parametrize("name", ["quickstart", "bert_automotive", "deberta_automotive"])
 def test_the_recipes_that_come_with_ftkit_pass_the_check(name: str) -> None:
-    path = recipe.bundled()[name]
-    plan = recipe.load(name)
+    path = loader.bundled()[name]
+    plan = loader.load(name)
     assert plan.name == name
     assert path.read_text().startswith(f"# ftkit run recipes/{name}.toml\n"), "the header states the command"
 
 
 def test_the_original_recipe_keeps_the_originals_settings() -> None:
-    plan = recipe.load("bert_automotive")
+    plan = loader.load("bert_automotive")
     assert plan.dataset.category == "Automotive"
     assert (plan.search.trials, plan.search.concurrency, plan.search.metric) == (20, 3, "roc_auc")
     assert plan.search.policy == Bandit(slack_factor=0.1, interval=5)
-    for name, dimension in recipe.load("bert_automotive", {"search.space.use": "original"}).search.space.items():
+    for name, dimension in loader.load("bert_automotive", {"search.space.use": "original"}).search.space.items():
         single = space.Choice((getattr(plan.backbone, name),))
         assert dimension == plan.search.space.get(name, single), name
     assert plan.registry.model == "sentiment_classifier"

@@ -15,11 +15,11 @@ from ftkit.contracts.plan import Plan
 from ftkit.contracts.settings import POLICIES, Confirm, Rollout, Search
 from ftkit.contracts.space import Choice, Dimension, ends, parse, size
 from ftkit.errors import Problem
-from ftkit.overrides import Document
-from ftkit.places import Key
 from ftkit.plugins import Plugins
+from ftkit.recipe.components import Sections, dotted
+from ftkit.recipe.document import Document
+from ftkit.recipe.toml_lines import Key
 from ftkit.record import AUTO, NATIVE
-from ftkit.sections import Sections, dotted
 
 KEYS = ("name", "seed", "dataset", "backbone", "search", "promote", "registry", "deploy", "rollout", "run")
 """What a recipe may have at its top."""

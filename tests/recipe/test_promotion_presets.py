@@ -11,10 +11,11 @@ from typing import Any, ClassVar
 import jsonschema
 import pytest
 
-from ftkit import hookimpl, plugins, recipe, schema
+from ftkit import hookimpl, plugins
 from ftkit.contracts import PromotionTest
 from ftkit.errors import PluginError, RecipeError
 from ftkit.promotion import BeatsChampion, BeatsMajority, MetricFloor
+from ftkit.recipe import json_schema, loader
 from ftkit.testing.promotion_presets import PromotionPresetSuite
 
 RECIPE = """\
@@ -129,7 +130,7 @@ def presets(monkeypatch: pytest.MonkeyPatch) -> None:
 def read(tmp_path: Path, more: str = "", *overrides: str, **shorthands: Any) -> Any:
     path = tmp_path / "reviews.toml"
     path.write_text(RECIPE + more)
-    return recipe.load(path, overrides, **shorthands)
+    return loader.load(path, overrides, **shorthands)
 
 
 def problems(tmp_path: Path, more: str = "", *overrides: str) -> list[str]:
@@ -147,7 +148,7 @@ class TestHouse(PromotionPresetSuite):
 def test_a_preset_is_its_tests_in_the_place_where_it_stands(tmp_path: Path) -> None:
     plan = read(tmp_path, '[[promote]]\nuse = "beats-champion"\n')
     assert plan.promote == (MetricFloor(metric="accuracy", floor=0.7), BeatsMajority(), BeatsChampion())
-    again = recipe.loads(plan.text)
+    again = loader.loads(plan.text)
     assert again == plan
     assert again.text == plan.text
     assert "house" not in plan.text
@@ -159,7 +160,7 @@ def test_a_test_that_the_recipe_names_itself_replaces_that_of_the_preset(tmp_pat
     path = tmp_path / "reviews.toml"
     head, preset = RECIPE.partition("[[promote]]")[0], RECIPE.partition("[[promote]]")[2]
     path.write_text(f"{head}{own}[[promote]]{preset}" if before else RECIPE + own)
-    found = recipe.load(path).promote
+    found = loader.load(path).promote
     assert set(found) == {MetricFloor(floor=0.2), BeatsMajority()}
     assert len(found) == 2
 
@@ -228,7 +229,7 @@ def test_a_preset_and_a_test_of_one_name_are_refused_whoever_comes_first() -> No
 
 
 def test_the_schema_knows_presets_and_their_options() -> None:
-    body = schema.schema(plugins.load())
+    body = json_schema.schema(plugins.load())
     jsonschema.Draft202012Validator.check_schema(body)
     validator = jsonschema.Draft202012Validator(body)
     document: dict[str, Any] = {"dataset": {"use": "bbc-news"}, "backbone": {"use": "minilm"}}
