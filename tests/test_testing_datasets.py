@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 import pytest
 
 from ftkit.contracts import Data, Emit, Split
-from ftkit.rows import Rows
-from ftkit.splits import Rules, fingerprint, split
+from ftkit.data.rows import Rows
+from ftkit.data.splits import Rules, fingerprint, split
 from ftkit.testing.datasets import DatasetSuite
 
 

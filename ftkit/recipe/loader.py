@@ -48,7 +48,7 @@ def loads(text: str, overrides: Mapping[str, Any] | Sequence[str] | None = None)
 
 def bundled() -> dict[str, Path]:
     """The recipes that come with ftkit, by name."""
-    package = Path(__file__).parent
+    package = Path(__file__).parent.parent
     for folder in (package / "recipes", package.parent / "recipes"):
         if folder.is_dir():
             return {path.stem: path for path in sorted(folder.glob("*.toml"))}

@@ -20,9 +20,10 @@ from typing import Any
 
 import pytest
 
-from ftkit import options, splits
+from ftkit import options
 from ftkit.contracts import SPLITS, Data, Dataset
 from ftkit.contracts.events import Event
+from ftkit.data import splits
 
 SEED = 7
 

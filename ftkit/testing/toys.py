@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from ftkit import plugins
 from ftkit.contracts import Data, Emit, Report
 from ftkit.contracts.space import Choice, Dimension
+from ftkit.data.rows import Rows
+from ftkit.data.splits import Rules, split
 from ftkit.errors import BundleError, CheckpointError, StageError
 from ftkit.hookspecs import hookimpl
-from ftkit.rows import Rows
-from ftkit.splits import Rules, split
 
 if TYPE_CHECKING:
     import numpy as np

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import ClassVar, Literal
 from urllib.parse import urlsplit
 
-from ftkit import files, splits
+from ftkit import files
 from ftkit.contracts import Data, Emit
+from ftkit.data import splits
+from ftkit.data.rows import UNPACKING, Rows, check_limit, lines
 from ftkit.errors import DataError
 from ftkit.events import Noticed
-from ftkit.rows import UNPACKING, Rows, check_limit, lines
 from ftkit_amazon_ucsd import archive, parsing
 from ftkit_amazon_ucsd.download import Download, check_hash
 

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING
 
 from ftkit import files
 from ftkit.contracts import Emit
+from ftkit.data.rows import UNPACKING
 from ftkit.errors import DataError
 from ftkit.events import Noticed, Progressed
-from ftkit.rows import UNPACKING
 
 if TYPE_CHECKING:
     import httpx

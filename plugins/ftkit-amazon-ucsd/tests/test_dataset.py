@@ -17,8 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ftkit.contracts import SPLITS, Data
+from ftkit.data.splits import folded
 from ftkit.errors import DataError
-from ftkit.splits import folded
 from ftkit.testing.datasets import DatasetSuite
 
 

@@ -78,7 +78,7 @@ class Requests:
             "url.scheme": "http",
             "http.response.status_code": request.status,
             **self._about,
-            "ftkit.rows": len(request.labels) or len(request.texts),
+            "ftkit.data.rows": len(request.labels) or len(request.texts),
             "ftkit.tokens": request.tokens,
             "ftkit.duration_ms": request.seconds * 1e3,  # Application Insights rounds a duration to milliseconds
         }

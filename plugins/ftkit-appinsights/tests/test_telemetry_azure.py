@@ -55,7 +55,7 @@ def test_a_managed_endpoint_with_telemetry_tells_of_its_requests(
 
     telemetry_ingestion.wait(
         lambda: (
-            any(each["properties"].get("ftkit.rows") == "5" for each in telemetry_ingestion.requests)
+            any(each["properties"].get("ftkit.data.rows") == "5" for each in telemetry_ingestion.requests)
             and bool(telemetry_ingestion.events("ftkit.drift"))
         )
     )

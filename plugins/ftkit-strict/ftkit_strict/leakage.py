@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from ftkit import figures, minhash, wording
+from ftkit import figures, wording
 from ftkit.contracts import Contender, Verdict
-from ftkit.minhash import Twin, twins
+from ftkit.data import near_duplicates
+from ftkit.data.near_duplicates import Twin, twins
 from ftkit.wording import percent
 from ftkit_strict import scoring
 
@@ -30,9 +31,9 @@ class Leakage:
     name: ClassVar[str] = "leakage"
     max_share: float = 0.01
     """The greatest share of test rows that may have a copy or near copy in training."""
-    threshold: float = minhash.THRESHOLD
+    threshold: float = near_duplicates.THRESHOLD
     """Jaccard similarity from which a pair counts as near copies; 1 is for copies only."""
-    shingle: int = minhash.SHINGLE
+    shingle: int = near_duplicates.SHINGLE
     """Length in words of the sequences that texts are compared by."""
     show: int = 2
     """How many pairs to name in the sentence, the most similar first."""

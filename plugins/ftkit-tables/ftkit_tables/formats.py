@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from ftkit.contracts import Emit
+from ftkit.data.rows import LONGEST, Rows, opened
 from ftkit.errors import DataError
 from ftkit.events import Progressed
-from ftkit.rows import LONGEST, Rows, opened
 
 SUFFIXES = {
     ".csv": "csv",

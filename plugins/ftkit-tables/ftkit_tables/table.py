@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from ftkit import splits
 from ftkit.contracts import SPLITS, Data, Emit
+from ftkit.data import splits
+from ftkit.data.rows import Rows, check_limit
 from ftkit.errors import DataError
-from ftkit.rows import Rows, check_limit
 from ftkit_tables.formats import FORMATS, Layout, records, suffix_format
 
 NO_LABEL = "no label"

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ftkit import minhash
-from ftkit.cleaning import Cleaned
+from ftkit.data import near_duplicates
+from ftkit.data.cleaning import Cleaned
 from ftkit.wording import count, listed
 
 LIMIT = 1_000_000_000
@@ -30,10 +30,10 @@ def copies(part: Cleaned, rows: Sequence[int]) -> Copies:
     """Find the near copies among these rows."""
     texts = [part.rows.texts[row] for row in rows]
     characters = sum(map(len, texts))
-    if characters > LIMIT or len(texts) > minhash.ROWS:
+    if characters > LIMIT or len(texts) > near_duplicates.ROWS:
         said = f"near copies were not looked for among {len(rows):,} texts of {characters:,} characters"
         return Copies(notes=(f"So that splitting ends soon, {said}: some may be in several splits.",))
-    found = [tuple(rows[place] for place in cluster) for cluster in minhash.clusters(texts)]
+    found = [tuple(rows[place] for place in cluster) for cluster in near_duplicates.clusters(texts)]
     return Copies({row: cluster for cluster in found for row in cluster})
 
 

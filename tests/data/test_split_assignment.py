@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from ftkit import allotment
 from ftkit.contracts import SPLITS, Data
-from ftkit.minhash import twins
-from ftkit.rows import Rows
-from ftkit.splits import Rules, join, split
+from ftkit.data import split_assignment
+from ftkit.data.near_duplicates import twins
+from ftkit.data.rows import Rows
+from ftkit.data.splits import Rules, join, split
 
 AB = ("a", "b")
 
@@ -54,7 +54,7 @@ def test_near_copies_are_in_one_split_and_the_report_tells_how_many() -> None:
 
 
 def together_rows(made: Rows) -> list[int]:
-    from ftkit.minhash import clusters
+    from ftkit.data.near_duplicates import clusters
 
     return [row for cluster in clusters(made.texts) for row in cluster]
 
@@ -137,7 +137,7 @@ def test_validation_rows_split_off_training_rows_take_their_near_copies_along() 
 
 
 def test_texts_beyond_the_limit_are_split_as_they_are_and_the_report_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(allotment, "LIMIT", 1000)
+    monkeypatch.setattr(split_assignment, "LIMIT", 1000)
     made = rows(copied())
     data = split(made, AB, Rules(seed=7))
     assert data.train.texts == split(made, AB, Rules(seed=7, near_copies="ignored")).train.texts

@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from ftkit.data.rows import Rows
 from ftkit.errors import DataError
-from ftkit.rows import Rows
 
 EMPTY = "empty text"
 DUPLICATE = "duplicate"

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from ftkit import rows as module
+from ftkit.data import rows as module
+from ftkit.data.rows import Rows, check_limit, lines
 from ftkit.errors import DataError
 from ftkit.events import Progressed
-from ftkit.rows import Rows, check_limit, lines
 
 
 def silent(event: object) -> None:

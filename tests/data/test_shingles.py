@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ftkit import shingles as module
-from ftkit.shingles import normal, shingles
+from ftkit.data import shingles as module
+from ftkit.data.shingles import normal, shingles
 
 words = st.sampled_from(
     ["a", "B", "b", "lamp", "don't", "straße", "STRASSE", "x-y", "😀", "—", "日本", "\ud800", "_", " "]

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ftkit.shingles import BITS, blocks, normal, shingles, steps
+from ftkit.data.shingles import BITS, blocks, normal, shingles, steps
 
 if TYPE_CHECKING:
     import numpy as np

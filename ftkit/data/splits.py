@@ -17,11 +17,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ftkit.allotment import Copies, allot, copies
-from ftkit.cleaning import CONTRADICTORY, DUPLICATE, EMPTY, Cleaned, clean, folded
 from ftkit.contracts import SPLITS, Data, DataReport, Split
+from ftkit.data.cleaning import CONTRADICTORY, DUPLICATE, EMPTY, Cleaned, clean, folded
+from ftkit.data.rows import DAMAGED, NAMED, Rows, named
+from ftkit.data.split_assignment import Copies, allot, copies
 from ftkit.errors import DataError
-from ftkit.rows import DAMAGED, NAMED, Rows, named
 
 __all__ = [
     "CONTRADICTORY",

@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from ftkit import minhash
-from ftkit.minhash import clusters, twins
-from ftkit.shingles import normal
+from ftkit.data import near_duplicates
+from ftkit.data.near_duplicates import clusters, twins
+from ftkit.data.shingles import normal
 
 
 def prose(rows: int, seed: int, words: int = 20) -> list[str]:
@@ -84,7 +84,7 @@ def test_clusters_are_those_of_comparing_all_with_all(threshold: float) -> None:
 def test_a_chain_of_near_copies_is_one_cluster() -> None:
     words = [f"w{number}" for number in range(40)]
     chain = [" ".join([*(f"x{step}" for step in range(turn)), *words[turn:]]) for turn in range(0, 12, 2)]
-    assert similarity(chain[0], chain[-1]) < minhash.THRESHOLD < similarity(chain[0], chain[1])
+    assert similarity(chain[0], chain[-1]) < near_duplicates.THRESHOLD < similarity(chain[0], chain[1])
     assert clusters([*prose(5, 1), *chain]) == [[5, 6, 7, 8, 9, 10]]
 
 
@@ -121,6 +121,6 @@ def test_short_stretches_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None
     originals = prose(60, 5)
     texts = [*originals, *altered(originals[:30], 6, 2), *(f"the same words in {each}" for each in "abcdefgh")]
     before = clusters(texts)
-    monkeypatch.setattr(minhash, "STRETCH", 5)
-    monkeypatch.setattr(minhash, "BLOCK", 50)
+    monkeypatch.setattr(near_duplicates, "STRETCH", 5)
+    monkeypatch.setattr(near_duplicates, "BLOCK", 50)
     assert clusters(texts) == before

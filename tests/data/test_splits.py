@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ftkit.contracts import SPLITS, Data
+from ftkit.data.rows import Rows
+from ftkit.data.splits import CONTRADICTORY, DUPLICATE, EMPTY, RARE, SAMPLED, Rules, fingerprint, folded, join, split
 from ftkit.errors import DataError
-from ftkit.rows import Rows
-from ftkit.splits import CONTRADICTORY, DUPLICATE, EMPTY, RARE, SAMPLED, Rules, fingerprint, folded, join, split
 
 AB = ("a", "b")
 Pairs = list[tuple[str, str]]

@@ -1,0 +1,1 @@
+"""From raw rows to three splits that share no text."""
