@@ -77,8 +77,8 @@ def train(name: str, folder: str, seed: int) -> Numbers:
     import numpy as np
     from ftkit_quickstart.minilm import MiniLM
 
-    from ftkit import metrics
     from ftkit.contracts import Data, DataReport, Split
+    from ftkit.evaluation import metrics
 
     training, valid, test = (sst2 if name == "sst2" else trec)(Path(folder))
     classes = tuple(map(str, sorted(set(training[1]))))

@@ -14,7 +14,7 @@ from typing import Any
 
 from benchmarks import memory, rows
 from benchmarks.turns import Numbers
-from ftkit import metrics
+from ftkit.evaluation import metrics
 
 EVALUATED_TOGETHER = 32
 """Rows of an evaluation step, where the original does not say 8 by saying nothing; ftkit's default, too."""

@@ -14,8 +14,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from ftkit import confirm
 from ftkit.contracts import DataReport, Trial
+from ftkit.evaluation import selection
 
 _PACKAGES = ("ftkit", "torch", "transformers", "tokenizers", "safetensors", "accelerate", "numpy")
 
@@ -111,7 +111,7 @@ def _use() -> str:
 
 
 def _search(metric: str, trials: Sequence[Trial], best: Trial) -> str:
-    own = confirm.searched(trials)
+    own = selection.searched(trials)
     ended = {state: sum(each.state == state for each in own) for state in ("finished", "stopped", "failed")}
     ways = f"{ended['finished']} finished, {ended['stopped']} stopped early, {ended['failed']} failed"
     reached = f"{_number(best.metrics.get(metric, math.nan))}, reached in epoch {best.epoch}"
@@ -141,7 +141,7 @@ def _search(metric: str, trials: Sequence[Trial], best: Trial) -> str:
 
 def _confirmed(metric: str, trials: Sequence[Trial], best: Trial) -> str:
     """The best configurations over other seeds; empty where none was repeated."""
-    if not (found := confirm.spreads(trials, metric)):
+    if not (found := selection.spreads(trials, metric)):
         return ""
     rows = (
         (

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ftkit import metrics, pairs
+from ftkit.evaluation import metrics, paired_comparison
 from ftkit.report.answers import resamples
 from ftkit.report.facts import Answers, Facts
 from ftkit.wording import capital
@@ -138,7 +138,7 @@ def _paired(one: Answers | None, other: Answers | None) -> list[Scored]:
         if math.isnan(first) or math.isnan(second):
             found.append(Scored(metric, _value(first), _value(second), None))
             continue
-        pair = pairs.paired(
+        pair = paired_comparison.paired(
             metric, other.candidate, one.candidate, one.labels, seed=one.seed, resamples=resamples(len(one.labels))
         )
         sign = 1 if metrics.GREATER_IS_BETTER[metric] else -1
@@ -152,7 +152,7 @@ def _flipped(one: Answers | None, other: Answers | None) -> Flipped:
     first, second = _right(one), _right(other)
     fixed, broken = int((second & ~first).sum()), int((first & ~second).sum())
     agree = int((one.candidate.argmax(axis=1) == other.candidate.argmax(axis=1)).sum())
-    return Flipped(len(one.labels), agree, fixed, broken, pairs.mcnemar(fixed, broken))
+    return Flipped(len(one.labels), agree, fixed, broken, paired_comparison.mcnemar(fixed, broken))
 
 
 def _right(answers: Answers) -> np.ndarray:

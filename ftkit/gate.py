@@ -8,12 +8,13 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, get_args
 
 from ftkit import bundle as bundles
-from ftkit import metrics, options
+from ftkit import options
 from ftkit import record as records
 from ftkit.bundle import Bundle
 from ftkit.contracts import Contender, Data, Emit, PromotionTest, Status, Verdict, Version
 from ftkit.contracts.events import Noticed, VerdictReached
 from ftkit.errors import FtkitError
+from ftkit.evaluation import metrics
 from ftkit.ledger import Ledger
 from ftkit.serving.process import Serving
 

@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from ftkit import confirm, machine, options
 from ftkit import ledger as ledgers
+from ftkit import machine, options
 from ftkit.contracts import DataReport, Publishing, Trial
 from ftkit.contracts.plan import Plan
 from ftkit.contracts.space import Dimension, ends, size
 from ftkit.errors import FtkitError
+from ftkit.evaluation import selection
 
 TOKENS_PER_WORD = 1.3
 """Word pieces to a word of English prose, roughly; Source: measured with BERT's vocabulary on product reviews."""
@@ -84,7 +85,7 @@ def trials(plan: Plan) -> int:
 
 def repeats(plan: Plan) -> int:
     """How many trainings with other seeds there will be after the search, if all of its trials finish."""
-    return confirm.most(plan.search, trials(plan))
+    return selection.most(plan.search, trials(plan))
 
 
 def _data(plan: Plan) -> DataReport | None:

@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from ftkit import files
-from ftkit import profile as profiles
 from ftkit.contracts.monitoring import Profile
 from ftkit.contracts.types import Verdict
 from ftkit.errors import BundleError
+from ftkit.evaluation import prediction_profile as profiles
 
 FORMAT = 1
 NAME = "promotion.json"

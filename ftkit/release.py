@@ -20,9 +20,9 @@ from ftkit.contracts import Emit, Endpoint, Lineage, Outcome, Trial, Version, ev
 from ftkit.contracts.monitoring import deployment_name
 from ftkit.contracts.plan import Plan
 from ftkit.errors import UsageError
+from ftkit.evaluation.prediction_profile import profile
 from ftkit.gate import Tested
 from ftkit.ledger import Ledger, staged
-from ftkit.profile import profile
 from ftkit.record import Record
 from ftkit.rollout import roll_out
 

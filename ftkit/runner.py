@@ -17,9 +17,9 @@ from ftkit import gate, machine, options, plugins, report
 from ftkit import ledger as ledgers
 from ftkit.bundle import Bundle
 from ftkit.card import card
-from ftkit.confirm import best_of, planned, spreads
 from ftkit.contracts import Data, Emit, Exporting, Foreseeing, Outcome, Trial, events
 from ftkit.errors import FtkitError, SearchError, StageError
+from ftkit.evaluation.selection import best_of, planned, spreads
 from ftkit.ledger import Ledger, staged
 from ftkit.recipe.loader import Plan
 from ftkit.release import conclude, keep_live, record, release, track

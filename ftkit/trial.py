@@ -47,7 +47,7 @@ class Reporter:
     def __call__(self, epoch: int, probabilities: np.ndarray, **numbers: float) -> bool:
         import numpy as np
 
-        from ftkit import metrics
+        from ftkit.evaluation import metrics
 
         probabilities = np.asarray(probabilities)
         if probabilities.shape != self._shape:

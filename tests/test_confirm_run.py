@@ -15,9 +15,10 @@ from typing import Any, ClassVar
 import pytest
 
 import ftkit
-from ftkit import bundle, confirm, ledger, runner
+from ftkit import bundle, ledger, runner
 from ftkit.contracts import Outcome
 from ftkit.errors import SearchError
+from ftkit.evaluation import selection
 from ftkit.events import BestSelected, Event
 from ftkit.recipe import loader
 from tests import recipes
@@ -107,6 +108,6 @@ class Forgetful:
 
 def test_a_platform_that_forgets_the_repeats_is_found_out(toy: Path) -> None:
     plan = loader.load(toy, {"search.confirm": {"top": 1, "seeds": 2}, "search.trials": 1})
-    assert confirm.most(plan.search, 1) == 2
+    assert selection.most(plan.search, 1) == 2
     with pytest.raises(SearchError, match="'forgetful' ran 2 repeats too few"):
         runner.run(replace(plan, platform=Forgetful(inner=plan.platform)), lambda event: None)

@@ -12,7 +12,7 @@ import pytest
 from ftkit import distributions
 from ftkit.distributions import PREAMBLE, WHEELS, Source, build, needed, owners
 from ftkit.errors import PluginError
-from ftkit.promotion import MetricFloor
+from ftkit.evaluation.promotion_tests import MetricFloor
 from ftkit.testing.toys import ToyWords
 
 PYPROJECT = """\

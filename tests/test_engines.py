@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from ftkit import bundle as bundles
-from ftkit import metrics, runner
 from ftkit import record as records
+from ftkit import runner
 from ftkit.contracts import Exporting, Trial, Verdict
 from ftkit.errors import BundleError, DeployError, PluginError
+from ftkit.evaluation import metrics
 from ftkit.testing import toys
 from ftkit.testing.bundles import BAD, GOOD, toy_bundle, toy_record
 from ftkit.testing.toys import ToyWords

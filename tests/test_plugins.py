@@ -147,8 +147,8 @@ def test_a_plugin_that_does_not_work_is_named_and_the_others_still_work(installe
 
 
 def test_a_plugin_given_twice_counts_once():
-    entry = EntryPoint("core", "ftkit.promotion", "ftkit")
-    again = EntryPoint("again", "ftkit.promotion", "ftkit")
+    entry = EntryPoint("core", "ftkit.evaluation.promotion_tests", "ftkit")
+    again = EntryPoint("again", "ftkit.evaluation.promotion_tests", "ftkit")
     assert "metric-floor" in plugins.collect([entry, again]).names("promotion_tests")
 
 

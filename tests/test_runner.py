@@ -138,7 +138,7 @@ def test_a_failed_rollout_leaves_the_champion_and_the_same_command_goes_on(toy: 
 def test_a_test_that_breaks_off_is_an_error_verdict_and_the_run_goes_on_once_it_is_mended(
     toy: Path, monkeypatch: Any
 ) -> None:
-    from ftkit.promotion import MetricFloor
+    from ftkit.evaluation.promotion_tests import MetricFloor
 
     def broken(*_: Any) -> None:
         raise ZeroDivisionError("no rows")
@@ -168,7 +168,7 @@ def test_a_test_that_breaks_off_is_an_error_verdict_and_the_run_goes_on_once_it_
     ],
 )
 def test_what_is_no_verdict_promotes_nothing(toy: Path, monkeypatch: Any, answer: Any) -> None:
-    from ftkit.promotion import MetricFloor
+    from ftkit.evaluation.promotion_tests import MetricFloor
 
     monkeypatch.setattr(MetricFloor, "check", lambda *_: answer)
     outcome, _ = run(toy, {"deploy.use": "none", "registry.use": "none"})
@@ -178,7 +178,7 @@ def test_what_is_no_verdict_promotes_nothing(toy: Path, monkeypatch: Any, answer
 def test_numbers_of_any_kind_are_kept_as_numbers_and_a_test_that_exits_ends_nothing_else(
     toy: Path, monkeypatch: Any
 ) -> None:
-    from ftkit.promotion import BeatsChampion, MetricFloor
+    from ftkit.evaluation.promotion_tests import BeatsChampion, MetricFloor
 
     numbers: Any = {"share": np.float32(0.5), "rows": np.int64(3), "met": np.bool_(True), "none": float("nan")}
     monkeypatch.setattr(MetricFloor, "check", lambda *_: Verdict("metric-floor", "passed", "good", numbers))
@@ -192,7 +192,7 @@ def test_numbers_of_any_kind_are_kept_as_numbers_and_a_test_that_exits_ends_noth
 
 
 def test_a_test_that_foresees_that_it_cannot_judge_ends_the_run_before_training(toy: Path) -> None:
-    from ftkit.promotion import MetricFloor
+    from ftkit.evaluation.promotion_tests import MetricFloor
 
     class Wary(MetricFloor):
         def foresee(self, data: Data) -> None:

@@ -129,7 +129,7 @@ def _detail(ledger: Ledger) -> None:
 
 def _spreads(ledger: Ledger) -> list[Spread]:
     """What the repeated configurations came to, as far as the run has got."""
-    from ftkit.confirm import spreads
+    from ftkit.evaluation.selection import spreads
 
     return spreads(ledger.trials(), standing.metric(ledger))
 

@@ -118,7 +118,7 @@ class Confirm:
     """Train the best trials again with other seeds, and choose by the mean of these repeats.
 
     Source: Cawley and Talbot 2010, "On Over-fitting in Model Selection and Subsequent Selection Bias in Performance
-    Evaluation"; `ftkit.confirm` says which seeds count and which model becomes the bundle.
+    Evaluation"; `ftkit.evaluation.selection` says which seeds count and which model becomes the bundle.
     """
 
     name: ClassVar[str] = "confirm"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ftkit.contracts import Trial, events
-from ftkit.metrics import GREATER_IS_BETTER, better
+from ftkit.evaluation.metrics import GREATER_IS_BETTER, better
 
 
 @dataclass

@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 from typing import IO, Any
 
-from ftkit import confirm, report, words
+from ftkit import report, words
 from ftkit.contracts import Endpoint, Outcome, Trial
 from ftkit.display import plain, terminal
 from ftkit.display.plain import metrics_of
+from ftkit.evaluation import selection
 
 SAMPLE = "Shares rose after the bank cut its rates."
 """What the curl line sends when a bundle has no sample of its own."""
@@ -85,7 +86,7 @@ def as_json(outcome: Outcome, endpoint: Endpoint | None) -> dict[str, Any]:
 
 def _rows(outcome: Outcome, metric: str, endpoint: Endpoint | None) -> list[tuple[str, str]]:
     rows = [("best", best(outcome.best, len(outcome.trials), metric))]
-    rows += [("confirmed", plain.spread(each, metric)) for each in confirm.spreads(outcome.trials, metric)[:1]]
+    rows += [("confirmed", plain.spread(each, metric)) for each in selection.spreads(outcome.trials, metric)[:1]]
     if outcome.metrics:
         rows.append(("test", metrics_of(outcome.metrics, metric)))
     rows += _verdicts(outcome)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ftkit import metrics, pairs, parts, reliability
+from ftkit.evaluation import calibration, metrics, paired_comparison, slices
 from ftkit.report.facts import Answers
 
 if TYPE_CHECKING:
@@ -107,13 +107,13 @@ def scored(answers: Answers) -> list[Row]:
 
 def sliced(answers: Answers, metric: str) -> list[Row]:
     """The metric on each part of the test rows: by class, by text length, by columns with few values."""
-    found = parts.groups(answers.data, classes=True, lengths=4, columns=None, max_values=12)[:PARTS]
+    found = slices.groups(answers.data, classes=True, lengths=4, columns=None, max_values=12)[:PARTS]
     rows = []
     for group in found:
-        mine, labels, used = parts.view(metric, group, answers.candidate, answers.labels)
+        mine, labels, used = slices.view(metric, group, answers.candidate, answers.labels)
         theirs = None
         if answers.champion is not None:
-            theirs, _, _ = parts.view(metric, group, answers.champion, answers.labels)
+            theirs, _, _ = slices.view(metric, group, answers.champion, answers.labels)
         rows.append(_compared(group.title, used, mine, theirs, labels, answers.seed, len(group.rows)))
     return rows
 
@@ -136,13 +136,13 @@ def _compared(
     if theirs is None:
         low, high = metrics.interval(metric, mine, labels, seed=seed, resamples=often)
         return Row(title, metric, rows, Measure(value, low, high))
-    pair = pairs.paired(metric, mine, theirs, labels, seed=seed, resamples=often)
+    pair = paired_comparison.paired(metric, mine, theirs, labels, seed=seed, resamples=often)
     return Row(
         title,
         metric,
         rows,
-        Measure(value, *pairs.percentiles(pair.own, 0.95)),
-        Measure(metrics.score(metric, theirs, labels), *pairs.percentiles(pair.other, 0.95)),
+        Measure(value, *paired_comparison.percentiles(pair.own, 0.95)),
+        Measure(metrics.score(metric, theirs, labels), *paired_comparison.percentiles(pair.other, 0.95)),
         Measure(pair.difference, *pair.interval(0.95)),
     )
 
@@ -171,10 +171,10 @@ class Bins:
 def reliable(probabilities: np.ndarray, labels: np.ndarray, bins: int | None = None) -> Bins:
     """How certain the answers are and how often they are right; few rows make fewer bins unless told how many."""
     certainty, right = probabilities.max(axis=1), (probabilities.argmax(axis=1) == labels).astype(float)
-    placed = reliability.binned(certainty, bins or (BINS if len(labels) >= FEW else BINS // 2))
-    rows, sure, hit = reliability.means(certainty, right, placed)
-    error = reliability.weighted(certainty, right, placed)
-    return Bins(rows, sure, hit, error, reliability.brier(probabilities, labels))
+    placed = calibration.binned(certainty, bins or (BINS if len(labels) >= FEW else BINS // 2))
+    rows, sure, hit = calibration.means(certainty, right, placed)
+    error = calibration.weighted(certainty, right, placed)
+    return Bins(rows, sure, hit, error, calibration.brier(probabilities, labels))
 
 
 def flipped(answers: Answers, most: int = 20) -> Flips | None:
@@ -191,7 +191,7 @@ def flipped(answers: Answers, most: int = 20) -> Flips | None:
         _surest(answers, fixed, most),
         _surest(answers, broken, most),
         other=int((differ & ~right & ~before).sum()),
-        p=pairs.mcnemar(len(fixed), len(broken)),
+        p=paired_comparison.mcnemar(len(fixed), len(broken)),
         agree=int((~differ).sum()),
     )
 

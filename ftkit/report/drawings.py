@@ -6,8 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ftkit import figures, metrics, words
+from ftkit import words
 from ftkit.contracts import Trial
+from ftkit.evaluation import charts, metrics
 from ftkit.report.answers import Bins, Row
 from ftkit.wording import printable
 
@@ -42,15 +43,15 @@ def parallel(trials: Sequence[Trial], metric: str, best: int | None) -> str | No
             places.append(scales[-1].place(each.metrics[metric]))
             if each.number == best:
                 continue
-            axes.plot(places, color=figures.CALM, linewidth=1.2, alpha=0.3 + 0.5 * (rank + 1) / count)
+            axes.plot(places, color=charts.CALM, linewidth=1.2, alpha=0.3 + 0.5 * (rank + 1) / count)
         for each in scored:
             if each.number == best:  # last, so that it lies on top
                 places = [scale.place(each.values.get(name)) for name, scale in zip(names, scales, strict=False)]
                 places.append(scales[-1].place(each.metrics[metric]))
-                axes.plot(places, color=figures.GOOD, linewidth=2.6, marker="o", label=f"trial {best}, selected")
+                axes.plot(places, color=charts.GOOD, linewidth=2.6, marker="o", label=f"trial {best}, selected")
                 axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0))
         for place, scale in enumerate(scales):
-            axes.axvline(place, color=figures.INK, linewidth=0.8)
+            axes.axvline(place, color=charts.INK, linewidth=0.8)
             for at, said in scale.ticks():
                 axes.annotate(
                     said,
@@ -72,7 +73,7 @@ def parallel(trials: Sequence[Trial], metric: str, best: int | None) -> str | No
             side.set_visible(False)
         axes.tick_params(length=0)
 
-    return figures.drawn(f"Trials by their values and {metrics.TITLES.get(metric, metric)}", draw, (WIDTH, 3.2))
+    return charts.drawn(f"Trials by their values and {metrics.TITLES.get(metric, metric)}", draw, (WIDTH, 3.2))
 
 
 def curves(trials: Sequence[Trial], metric: str, best: int | None) -> str | None:
@@ -98,15 +99,13 @@ def curves(trials: Sequence[Trial], metric: str, best: int | None) -> str | None
         for each, points in lines:
             epochs, values = zip(*points, strict=True)
             if each.number == best:
-                axes.plot(
-                    epochs, values, color=figures.GOOD, linewidth=2.6, marker="o", label=f"trial {best}, selected"
-                )
+                axes.plot(epochs, values, color=charts.GOOD, linewidth=2.6, marker="o", label=f"trial {best}, selected")
                 continue
             how = {"finished": "finished", "stopped": "stopped early", "failed": "failed"}[each.state]
             axes.plot(
                 epochs,
                 values,
-                color=figures.BAD if each.state == "failed" else figures.CALM,
+                color=charts.BAD if each.state == "failed" else charts.CALM,
                 linewidth=1.2,
                 alpha=0.6,
                 linestyle="-" if each.state == "finished" else "--",
@@ -120,20 +119,20 @@ def curves(trials: Sequence[Trial], metric: str, best: int | None) -> str | None
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend(fontsize=8)
 
-    return figures.drawn(f"{metrics.TITLES.get(metric, metric)} by epoch", draw, (WIDTH, 3.2))
+    return charts.drawn(f"{metrics.TITLES.get(metric, metric)} by epoch", draw, (WIDTH, 3.2))
 
 
 def reliability(candidate: Bins, champion: Bins | None) -> str:
     """Certainty against the share that is right, a point for each bin."""
 
     def draw(axes: Axes) -> None:
-        axes.plot([0, 1], [0, 1], color=figures.INK, linestyle=":", linewidth=1, label="as certain as right")
+        axes.plot([0, 1], [0, 1], color=charts.INK, linestyle=":", linewidth=1, label="as certain as right")
         spread = wilson(candidate.right, candidate.rows)
         if champion is not None:
             axes.plot(
                 champion.certainty,
                 champion.right,
-                color=figures.INK,
+                color=charts.INK,
                 alpha=0.55,
                 marker="D",
                 markersize=4,
@@ -146,7 +145,7 @@ def reliability(candidate: Bins, champion: Bins | None) -> str:
             candidate.right,
             yerr=[candidate.right - spread[0], spread[1] - candidate.right],
             fmt="o",
-            color=figures.CALM,
+            color=charts.CALM,
             capsize=2,
             label="candidate",
         )
@@ -159,7 +158,7 @@ def reliability(candidate: Bins, champion: Bins | None) -> str:
         axes.set_ylabel("share that is right")
         axes.legend(loc="upper left", fontsize=8)
 
-    return figures.drawn("Reliability diagram", draw, (4.2, 3.6))
+    return charts.drawn("Reliability diagram", draw, (4.2, 3.6))
 
 
 def wilson(share: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -186,7 +185,7 @@ def forest(rows: Sequence[Row], title: str) -> str | None:
                 axes.plot(
                     [each.champion.low, each.champion.high],
                     [place + 0.18] * 2,
-                    color=figures.INK,
+                    color=charts.INK,
                     alpha=0.45,
                     linewidth=1,
                 )
@@ -194,7 +193,7 @@ def forest(rows: Sequence[Row], title: str) -> str | None:
                     each.champion.value,
                     place + 0.18,
                     "D",
-                    color=figures.INK,
+                    color=charts.INK,
                     alpha=0.65,
                     markersize=4,
                     markerfacecolor="none",
@@ -205,27 +204,27 @@ def forest(rows: Sequence[Row], title: str) -> str | None:
             axes.plot(
                 [each.candidate.low, each.candidate.high],
                 [at, at],
-                color=figures.BAD if worse else figures.CALM,
+                color=charts.BAD if worse else charts.CALM,
                 linewidth=2,
             )
             axes.plot(
                 each.candidate.value,
                 at,
                 "X" if worse else "o",
-                color=figures.BAD if worse else figures.CALM,
+                color=charts.BAD if worse else charts.CALM,
                 label="candidate" if not place and not worse else None,
             )
         axes.set_yticks(range(len(shown)), [f"{_short(each.title, 24)} ({each.rows:,})" for each in shown])
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
-        axes.grid(axis="x", color=figures.INK, alpha=0.12, linewidth=0.8)
+        axes.grid(axis="x", color=charts.INK, alpha=0.12, linewidth=0.8)
         axes.set_ylim(len(shown) - 0.5, -0.5)
         axes.set_xlabel(title)
         if any(each.champion is not None for each in shown):
             axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, fontsize=8)
 
     height = 1.2 + (0.36 if any(each.champion for each in shown) else 0.27) * len(shown)
-    return figures.drawn(f"{title} by part of the test rows", draw, (WIDTH, height))
+    return charts.drawn(f"{title} by part of the test rows", draw, (WIDTH, height))
 
 
 def bars(seconds: Mapping[str, float], title: str, strong: str = "") -> str | None:
@@ -238,7 +237,7 @@ def bars(seconds: Mapping[str, float], title: str, strong: str = "") -> str | No
     def draw(axes: Axes) -> None:
         most = max(shown.values()) or 1.0
         for place, (name, value) in enumerate(shown.items()):
-            axes.barh(place, value, height=0.62, color=figures.GOOD if name == strong else figures.CALM)
+            axes.barh(place, value, height=0.62, color=charts.GOOD if name == strong else charts.CALM)
             axes.annotate(
                 words.duration(value),
                 (value, place),
@@ -254,7 +253,7 @@ def bars(seconds: Mapping[str, float], title: str, strong: str = "") -> str | No
         axes.set_xticks([])
         axes.spines["bottom"].set_visible(False)
 
-    return figures.drawn(title, draw, (WIDTH, 0.4 + 0.27 * len(shown)))
+    return charts.drawn(title, draw, (WIDTH, 0.4 + 0.27 * len(shown)))
 
 
 class _Scale:

@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ftkit import metrics, words
+from ftkit import words
+from ftkit.evaluation import metrics
 from ftkit.report import answers as read
 from ftkit.report import drawings
 from ftkit.report.facts import Answers, Facts

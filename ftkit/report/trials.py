@@ -6,9 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from ftkit import metrics, words
-from ftkit.confirm import spreads
+from ftkit import words
 from ftkit.contracts import Trial
+from ftkit.evaluation import metrics
+from ftkit.evaluation.selection import spreads
 from ftkit.report import drawings
 from ftkit.report.facts import Facts
 from ftkit.report.svg import inline

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ftkit import metrics, words
+from ftkit import words
 from ftkit.contracts import Verdict
+from ftkit.evaluation import metrics
 from ftkit.report.answers import Row
 from ftkit.report.facts import Facts
 from ftkit.report.svg import breadth, inline

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from ftkit import plugins
 from ftkit.contracts import Counting, Reading
 from ftkit.contracts.monitoring import DEPLOYMENT, ENDPOINT, TRACE, Served, ServedRequest, Watcher
-from ftkit.profile import judged
+from ftkit.evaluation.prediction_profile import judged
 from ftkit.serving.request import Refusal
 
 if TYPE_CHECKING:

@@ -10,10 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from ftkit import metrics, options
+from ftkit import options
 from ftkit.contracts import Trial
 from ftkit.contracts.plan import Plan
 from ftkit.errors import UsageError
+from ftkit.evaluation import metrics
 from ftkit.steps.sampling import SEED
 from ftkit.steps.search import Arrived
 from ftkit.steps.training import TRIAL, arrived, seed, values

@@ -13,7 +13,7 @@ from ftkit import options
 from ftkit.contracts import space
 from ftkit.contracts.settings import Bandit, Median, NoPolicy, Truncation
 from ftkit.contracts.space import Choice, Dimension, Int, LogUniform, Uniform
-from ftkit.metrics import GREATER_IS_BETTER
+from ftkit.evaluation.metrics import GREATER_IS_BETTER
 from ftkit.options import Mistake
 
 if TYPE_CHECKING:

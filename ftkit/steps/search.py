@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ftkit import confirm, files
+from ftkit import files
 from ftkit.contracts import Emit, Trial, events
 from ftkit.contracts.plan import Plan
 from ftkit.errors import SearchError, StageError
+from ftkit.evaluation import selection
 from ftkit.ledger import Ledger
 from ftkit.runner import Search
 from ftkit.steps.training import train
@@ -66,7 +67,7 @@ def _take(plan: Plan, ledger: Ledger, trials: Sequence[Arrived]) -> None:
 def _fetch(plan: Plan, ledger: Ledger, fetch: Fetch) -> None:
     """Bring the models that may become the bundle."""
     trials = ledger.trials()
-    for number in sorted(confirm.needed(plan.search, trials)):
+    for number in sorted(selection.needed(plan.search, trials)):
         trial = next(each for each in trials if each.number == number)
         folder = ledger.trial_folder(number)
         if trial.repeats is None and not (folder / "model").is_dir():
@@ -81,7 +82,7 @@ def _fetch(plan: Plan, ledger: Ledger, fetch: Fetch) -> None:
 
 def _repeat(plan: Plan, ledger: Ledger, emit: Emit) -> None:
     """Train the best configurations again with other seeds, one after another, and keep only models that may still win."""
-    repeats = confirm.planned(plan.search, plan.seed, ledger.trials())
+    repeats = selection.planned(plan.search, plan.seed, ledger.trials())
     if not repeats:
         return
     ended = {trial.number for trial in ledger.trials()}
@@ -107,7 +108,7 @@ def _repeat(plan: Plan, ledger: Ledger, emit: Emit) -> None:
             )
         )
         trials = ledger.trials()
-        needed = confirm.needed(plan.search, trials)
+        needed = selection.needed(plan.search, trials)
         for trial in trials:
             if trial.number not in needed:
                 shutil.rmtree(ledger.trial_folder(trial.number) / "model", ignore_errors=True)

@@ -20,10 +20,11 @@ from typing import Any
 
 import pytest
 
-from ftkit import bundle, confirm, metrics, options, runner
+from ftkit import bundle, options, runner
 from ftkit.contracts import Outcome, Platform
 from ftkit.contracts.events import BestSelected, Event
 from ftkit.errors import RecipeError, SearchError
+from ftkit.evaluation import metrics, selection
 from ftkit.testing import toys
 
 
@@ -109,7 +110,7 @@ class PlatformSuite:
         own, repeats = outcome.trials[:3], outcome.trials[3:]
         assert [trial.repeats for trial in own] == [None] * 3
         plan = dataclasses.replace(toys.plan(tmp_path, given), platform=component)
-        expected = confirm.planned(plan.search, plan.seed, own)
+        expected = selection.planned(plan.search, plan.seed, own)
         assert expected
         assert "stopped" in {trial.state for trial in own}
         said = [(each.number, each.repeats, dict(each.values), each.seed) for each in repeats]
@@ -120,9 +121,9 @@ class PlatformSuite:
             assert repeat.values == original.values
             assert repeat.seed != original.seed
             assert repeat.history != original.history, "it was not trained with its own seed"
-        found = confirm.spreads(outcome.trials, "roc_auc")
+        found = selection.spreads(outcome.trials, "roc_auc")
         assert [event.spreads for event in told if isinstance(event, BestSelected)] == [found]
-        assert outcome.best == confirm.best_of(outcome.trials, "roc_auc")
+        assert outcome.best == selection.best_of(outcome.trials, "roc_auc")
         assert found[0].number in (outcome.best.number, outcome.best.repeats)
         manifest = bundle.verify(outcome.bundle).manifest
         assert manifest["trial"]["seed"] == outcome.best.seed

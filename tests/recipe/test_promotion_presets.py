@@ -14,7 +14,7 @@ import pytest
 from ftkit import hookimpl, plugins
 from ftkit.contracts import PromotionTest
 from ftkit.errors import PluginError, RecipeError
-from ftkit.promotion import BeatsChampion, BeatsMajority, MetricFloor
+from ftkit.evaluation.promotion_tests import BeatsChampion, BeatsMajority, MetricFloor
 from ftkit.recipe import json_schema, loader
 from ftkit.testing.promotion_presets import PromotionPresetSuite
 

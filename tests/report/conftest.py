@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ftkit import bundle, ledger, metrics
+from ftkit import bundle, ledger
 from ftkit.contracts import Data, Split, Trial
+from ftkit.evaluation import metrics
 from ftkit.ledger import Ledger
 from ftkit.testing.toys import ToyReviews, ToyWords
 

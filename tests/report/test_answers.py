@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from ftkit import metrics
 from ftkit.contracts import Data, DataReport, Split
+from ftkit.evaluation import metrics
 from ftkit.report import answers as read
 from ftkit.report.facts import Answers
 

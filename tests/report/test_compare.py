@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ftkit import cli, metrics
+from ftkit import cli
 from ftkit.compare import compare
+from ftkit.evaluation import metrics
+from ftkit.evaluation.paired_comparison import mcnemar, paired
 from ftkit.ledger import Ledger
-from ftkit.pairs import mcnemar, paired
 from ftkit.report.facts import gather
 from ftkit.testing.toys import ToyReviews
 

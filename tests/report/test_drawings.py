@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from ftkit import figures
+from ftkit.evaluation import charts
 from ftkit.report import drawings, svg
 from ftkit.report.answers import Measure, Row
 
@@ -130,6 +130,6 @@ def test_what_cannot_be_shown_is_refused_with_the_reason(drawing: str, said: str
 
 
 def test_a_narrow_drawing_is_shown_narrow_so_that_its_letters_are_as_large_as_those_of_others() -> None:
-    wide = figures.drawn("wide", lambda axes: None, (6.0, 3.2))
-    narrow = figures.drawn("narrow", lambda axes: None, (3.0, 3.2))
+    wide = charts.drawn("wide", lambda axes: None, (6.0, 3.2))
+    narrow = charts.drawn("narrow", lambda axes: None, (3.0, 3.2))
     assert (svg.breadth(wide), svg.breadth(narrow), svg.breadth("<svg/>")) == ("34.0rem", "17.0rem", "34rem")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.stats import entropy
 
 from ftkit.contracts.monitoring import Profile
-from ftkit.profile import binned, profile
+from ftkit.evaluation.prediction_profile import binned, profile
 
 COUNTS = st.lists(st.tuples(st.integers(0, 500), st.integers(0, 500)), min_size=2, max_size=12)
 CLASSES = ("bad", "fair", "good")

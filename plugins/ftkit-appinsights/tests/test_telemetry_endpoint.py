@@ -22,7 +22,7 @@ from ftkit_local.deployer import LocalDeployer
 from ftkit import record as records
 from ftkit.bundle import Bundle, verify
 from ftkit.contracts import Endpoint
-from ftkit.profile import profile
+from ftkit.evaluation.prediction_profile import profile
 from ftkit.testing.bundles import BAD, GOOD, toy_bundle, toy_record
 
 BLUE, GREEN = "v3-20250101-120000", "v4-20250102-120000"

@@ -67,7 +67,7 @@ def test_a_runs_events_carry_its_name_its_trace_and_their_numbers(telemetry_inge
     assert (float(best["ftkit.value.learning_rate"]), float(best["ftkit.metric.macro_f1"])) == (3e-5, 0.84)
     (verdict,) = telemetry_ingestion.events("ftkit.verdict")
     assert (verdict["ftkit.test"], verdict["ftkit.status"]) == ("metric-floor", "passed")
-    assert telemetry_ingestion.events("ftkit.promotion")[0]["ftkit.promoted"] == "True"
+    assert telemetry_ingestion.events("ftkit.evaluation.promotion_tests")[0]["ftkit.promoted"] == "True"
     assert telemetry_ingestion.events("ftkit.registered")[0]["ftkit.version"] == "3"
     assert telemetry_ingestion.events("ftkit.deployment")[0]["ftkit.step"] == "became ready"
     assert json.loads(telemetry_ingestion.events("ftkit.traffic")[0]["ftkit.shares"]) == {"v3": 100}

@@ -11,7 +11,7 @@ import statistics
 from collections.abc import Sequence
 
 from ftkit.contracts.settings import Bandit, Halving, Median, NoPolicy, Policy, Truncation
-from ftkit.metrics import GREATER_IS_BETTER
+from ftkit.evaluation.metrics import GREATER_IS_BETTER
 
 
 def stops(policy: Policy, metric: str, values: Sequence[float], others: Sequence[Sequence[float]]) -> bool:

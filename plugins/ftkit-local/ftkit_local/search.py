@@ -16,10 +16,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ftkit import confirm, events, metrics
+from ftkit import events
 from ftkit.contracts import Emit, Trial, TrialState
 from ftkit.encoders.environment import process_environment
 from ftkit.errors import StageError
+from ftkit.evaluation import metrics, selection
 from ftkit.trial import clear
 from ftkit_local import failures, policies, study, usage
 from ftkit_local.process import Inbox, Surroundings, TrialProcess, end
@@ -102,7 +103,7 @@ class Trials:
 
     def _confirm(self) -> None:
         """Train the best configurations again with other seeds, where the recipe asks for it."""
-        if not (planned := confirm.planned(self.plan.search, self.plan.seed, self.ledger.trials())):
+        if not (planned := selection.planned(self.plan.search, self.plan.seed, self.ledger.trials())):
             return
         ended = {trial.number for trial in self.ledger.trials()}
         done = sum(each.number in ended for each in planned)
@@ -127,7 +128,7 @@ class Trials:
 
     def _searched(self) -> list[Trial]:
         """The trials of the search that came to their end: what samplers and policies go by."""
-        return confirm.searched(self.ledger.trials())
+        return selection.searched(self.ledger.trials())
 
     # ----------------------------------------------------------------------------------------- beginning
 
@@ -138,7 +139,7 @@ class Trials:
         self.ledger.append("trial-started", number=number, values=values, seed=seed)
         self._start(number, values, seed)
 
-    def _repeat(self, repeat: confirm.Repeat) -> None:
+    def _repeat(self, repeat: selection.Repeat) -> None:
         """Write down a repeat, unless an interrupted run did, and start it."""
         if all(fact["number"] != repeat.number for fact in self.ledger.facts("trial-started")):
             self.ledger.append("trial-started", **asdict(repeat))
@@ -294,7 +295,7 @@ class Trials:
         if self.platform.keep_models:
             return
         trials = self.ledger.trials()
-        kept = confirm.needed(self.plan.search, trials)
+        kept = selection.needed(self.plan.search, trials)
         for trial in trials:
             if trial.number not in kept:
                 shutil.rmtree(self.ledger.trial_folder(trial.number) / "model", ignore_errors=True)

@@ -18,7 +18,7 @@ from ftkit import options
 from ftkit.contracts import Trial, space
 from ftkit.contracts.settings import Search
 from ftkit.contracts.space import Choice, Dimension, Int, LogUniform, Uniform
-from ftkit.metrics import GREATER_IS_BETTER
+from ftkit.evaluation.metrics import GREATER_IS_BETTER
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution

@@ -12,8 +12,9 @@ from ftkit_local.process import Surroundings
 from ftkit_local.usage import Meter, deal, gpus
 from ftkit_local.worker import disk_full
 
-from ftkit import confirm, events, ledger, metrics
+from ftkit import events, ledger
 from ftkit.errors import BundleError, CheckpointError, SearchError, StageError
+from ftkit.evaluation import metrics, selection
 from ftkit.testing import toys
 from ftkit.testing.platforms import PlatformSuite
 from ftkit.testing.search_spaces import SearchSpaceSuite
@@ -136,7 +137,7 @@ def test_the_best_trials_are_repeated_as_trials_are_run_and_their_models_kept_un
     families = [[trial for trial in trials if each in (trial.number, trial.repeats)] for each in begun.repeated]
     best = [max(family, key=lambda trial: (trial.metrics["roc_auc"], -trial.number)).number for family in families]
     assert models_of(book) == sorted(best)
-    assert confirm.best_of(trials, "roc_auc").number in best
+    assert selection.best_of(trials, "roc_auc").number in best
 
 
 def test_a_repeat_that_fails_is_tried_again_and_left_out_of_the_mean(begin):
@@ -153,7 +154,7 @@ def test_a_repeat_that_fails_is_tried_again_and_left_out_of_the_mean(begin):
         ("finished", 1), ("failed", 2), ("finished", 2), ("finished", 1),
     ]  # fmt: skip
     assert {trial.repeats for trial in trials[1:]} == {0}
-    (found,) = confirm.spreads(trials, "roc_auc")
+    (found,) = selection.spreads(trials, "roc_auc")
     assert (found.finished, found.failed) == (2, 1)
     assert found.mean == pytest.approx(np.mean([trial.metrics["roc_auc"] for trial in trials[2:]]))
 

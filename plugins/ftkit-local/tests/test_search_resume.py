@@ -12,7 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ftkit import confirm, ledger, runner
+from ftkit import ledger, runner
+from ftkit.evaluation import selection
 from ftkit.testing import toys
 
 DRIVER = """
@@ -177,9 +178,9 @@ def test_a_confirmation_killed_again_and_again_ends_with_the_same_repeats_and_wi
     assert essence(found.trials()) == essence(expected.trials())
     assert [trial.repeats for trial in found.trials()] == [trial.repeats for trial in expected.trials()]
     assert [fact["number"] for fact in found.facts("trial-started")] == [0, 1, 2, 3, 4, 5], "each is begun once"
-    best = confirm.best_of(found.trials(), "roc_auc").number
-    assert best == confirm.best_of(expected.trials(), "roc_auc").number
-    assert confirm.spreads(found.trials(), "roc_auc") == confirm.spreads(expected.trials(), "roc_auc")
+    best = selection.best_of(found.trials(), "roc_auc").number
+    assert best == selection.best_of(expected.trials(), "roc_auc").number
+    assert selection.spreads(found.trials(), "roc_auc") == selection.spreads(expected.trials(), "roc_auc")
     left = [[n for n in range(6) if (book.trial_folder(n) / "model").is_dir()] for book in (expected, found)]
     assert left[0] == left[1]
     weights = [book.trial_folder(best) / "model" / "weights.npy" for book in (expected, found)]

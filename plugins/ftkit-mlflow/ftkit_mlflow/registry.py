@@ -229,7 +229,7 @@ class MLflow:
                 **({RECORD: bundle.record.digest} if bundle.record else {}),
                 "ftkit.data": lineage.data.fingerprint,
                 "ftkit.classes": json.dumps(list(bundle.classes), ensure_ascii=False),
-                "ftkit.metrics": json.dumps(tracking.finite(lineage.metrics)),
+                "ftkit.evaluation.metrics": json.dumps(tracking.finite(lineage.metrics)),
                 **tracking.verdict_tags(lineage),
             },
             description=tracking.sentence(lineage),
@@ -243,7 +243,7 @@ class MLflow:
             aliases=tuple(sorted(alias for alias, owner in aliases.items() if owner == version)),
             bundle_hash=found.tags.get("ftkit.bundle", ""),
             run=found.tags.get("ftkit.run", ""),
-            metrics=json.loads(found.tags.get("ftkit.metrics", "{}")),
+            metrics=json.loads(found.tags.get("ftkit.evaluation.metrics", "{}")),
             created=datetime.fromtimestamp(found.creation_timestamp / 1000, UTC).isoformat(timespec="seconds"),
         )
 

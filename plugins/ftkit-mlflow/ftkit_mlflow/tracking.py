@@ -16,9 +16,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from ftkit.confirm import spreads
 from ftkit.contracts import Lineage, Trial, Verdict
 from ftkit.errors import RegistryError
+from ftkit.evaluation.selection import spreads
 from ftkit_mlflow import addresses, connection
 
 _STATUS = {"finished": "FINISHED", "stopped": "KILLED", "failed": "FAILED"}

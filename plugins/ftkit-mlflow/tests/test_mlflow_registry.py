@@ -76,7 +76,7 @@ def test_a_version_carries_its_lineage(shared, model, bundle):
     assert found.tags["ftkit.run"] == lineage.run
     assert found.tags["ftkit.data"] == lineage.data.fingerprint
     assert json.loads(found.tags["ftkit.classes"]) == ["bad", "good"]
-    assert json.loads(found.tags["ftkit.metrics"]) == lineage.metrics
+    assert json.loads(found.tags["ftkit.evaluation.metrics"]) == lineage.metrics
     assert found.tags["ftkit.verdict.1.metric-floor"].startswith("passed: accuracy 0.8000")
     assert "accuracy 0.8000" in found.description
     told = json.loads((_place(shared, model) / "lineage.json").read_text())

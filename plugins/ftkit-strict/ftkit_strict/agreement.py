@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from ftkit import figures, wording
+from ftkit import wording
 from ftkit.contracts import Contender, Status, Verdict
+from ftkit.evaluation import charts
 from ftkit.wording import percent
 from ftkit_strict import scoring
 
@@ -87,7 +88,7 @@ class Agreement:
                         row + 0.5,
                         xmin=column / len(classes),
                         xmax=(column + 1) / len(classes),
-                        color=figures.BAD,
+                        color=charts.BAD,
                         alpha=strength,
                         linewidth=0,
                     )
@@ -101,4 +102,4 @@ class Agreement:
             axes.set_ylabel("the champion's answer")
 
         side = 2.2 + 0.5 * len(classes)
-        return figures.drawn("Answers of champion and candidate", draw, (side + 0.8, side))
+        return charts.drawn("Answers of champion and candidate", draw, (side + 0.8, side))

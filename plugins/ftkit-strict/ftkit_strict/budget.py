@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from ftkit import figures
 from ftkit.contracts import Contender, Verdict
 from ftkit.errors import DeployError
+from ftkit.evaluation import charts
 from ftkit.record import NATIVE
 from ftkit.wording import count
 from ftkit_strict import scoring
@@ -135,19 +135,19 @@ class Budget:
         shares = np.arange(1, len(times) + 1) / len(times) * 100
 
         def draw(axes: Axes) -> None:
-            axes.step([0, *times], [0, *shares], where="post", color=figures.CALM)
+            axes.step([0, *times], [0, *shares], where="post", color=charts.CALM)
             for share, value, side, foot, shift in (
                 (50, p50, "left", "top", 6),
                 (95, p95, "left", "top", 6),
                 (99, p99, "right", "bottom", -6),
             ):
-                axes.plot(value, share, "o", color=figures.INK, markersize=4)
+                axes.plot(value, share, "o", color=charts.INK, markersize=4)
                 axes.annotate(
                     f"{_figure(value)} ms", (value, share), (shift, 0), textcoords="offset points", ha=side, va=foot
                 )
             legend = "milliseconds (dots: 50, 95 and 99 of 100 requests"
             if limit is not None:
-                axes.axvline(limit, color=figures.BAD if p95 > limit else figures.INK, linestyle="--", linewidth=1)
+                axes.axvline(limit, color=charts.BAD if p95 > limit else charts.INK, linestyle="--", linewidth=1)
                 legend += "; dashed: the limit for 95"
             axes.set_xlim(left=0)
             axes.set_ylim(0, 110)
@@ -155,7 +155,7 @@ class Budget:
             axes.set_xlabel(f"{legend})")
             axes.set_ylabel("requests answered, in percent")
 
-        return figures.drawn("Requests answered within a time", draw)
+        return charts.drawn("Requests answered within a time", draw)
 
 
 def _answered(server: ServedModel, texts: Sequence[str]) -> float:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ftkit import reliability, wording
+from ftkit import wording
 from ftkit.contracts import Contender, Status, Verdict
+from ftkit.evaluation import calibration
 from ftkit.wording import figure
 from ftkit_strict import scoring
 
@@ -56,9 +57,9 @@ class Calibration:
         mine = reliable(probabilities, labels, self.bins)
         error, squared = mine.error, mine.brier
         random = np.random.default_rng(candidate.seed)
-        placed = reliability.binned(certainty, self.bins)
+        placed = calibration.binned(certainty, self.bins)
         simulated = [
-            reliability.weighted(certainty, random.random(len(labels)) < certainty, placed) for _ in range(DRAWS)
+            calibration.weighted(certainty, random.random(len(labels)) < certainty, placed) for _ in range(DRAWS)
         ]
         by_chance, most = float(np.mean(simulated)), float(np.quantile(simulated, 0.95))
         numbers = {

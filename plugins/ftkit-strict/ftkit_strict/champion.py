@@ -6,10 +6,11 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from ftkit import figures, metrics, pairs, wording
+from ftkit import wording
 from ftkit.contracts import Contender, Verdict
 from ftkit.contracts.settings import Metric
-from ftkit.pairs import Paired
+from ftkit.evaluation import charts, metrics, paired_comparison
+from ftkit.evaluation.paired_comparison import Paired
 from ftkit.wording import figure, percent
 from ftkit_strict import scoring
 
@@ -72,7 +73,7 @@ class NoWorseThanChampion:
             said = f"{metrics.TITLES[metric]} {figure(value)}; {champion.title} gave probabilities that are no numbers"
             return Verdict(self.name, "passed", said, {"value": value})
         held = metrics.score(metric, champion.probabilities, labels)
-        pair = pairs.paired(
+        pair = paired_comparison.paired(
             metric,
             candidate.probabilities,
             champion.probabilities,
@@ -105,7 +106,7 @@ class NoWorseThanChampion:
             mine = candidate.probabilities.argmax(axis=1) == labels
             theirs = champion.probabilities.argmax(axis=1) == labels
             gained, lost = int((mine & ~theirs).sum()), int((~mine & theirs).sum())
-            chance = pairs.mcnemar(gained, lost)
+            chance = paired_comparison.mcnemar(gained, lost)
             numbers |= {"gained": gained, "lost": lost, "mcnemar_p": chance}
             # Rows answered alike show no more than a margin; the same model needs no showing.
             if bound and not np.allclose(candidate.probabilities, champion.probabilities, rtol=0, atol=1e-6):
@@ -136,14 +137,14 @@ class NoWorseThanChampion:
         def draw(axes: Axes) -> None:
             spread = float(pair.draws.max() - pair.draws.min())
             edges: int | list[float] = 40 if spread > 1e-9 else [pair.difference - 0.005, pair.difference + 0.005]
-            axes.hist(pair.draws, bins=edges, color=figures.CALM)
-            axes.axvline(bound, color=figures.BAD, linestyle="--", label=f"must lie right of {bound:+.3g}")
-            axes.axvspan(low, high, color=figures.CALM, alpha=0.2, label=f"{100 * self.level:g} % interval")
+            axes.hist(pair.draws, bins=edges, color=charts.CALM)
+            axes.axvline(bound, color=charts.BAD, linestyle="--", label=f"must lie right of {bound:+.3g}")
+            axes.axvspan(low, high, color=charts.CALM, alpha=0.2, label=f"{100 * self.level:g} % interval")
             axes.set_xlabel(f"gain in {metrics.TITLES[metric]} over the champion")
             axes.set_ylabel("resamples")
             axes.legend()
 
-        return figures.drawn(f"Resampled differences in {metrics.TITLES[metric]}", draw)
+        return charts.drawn(f"Resampled differences in {metrics.TITLES[metric]}", draw)
 
 
 def tango(gained: int, lost: int, rows: int, bound: float) -> float:

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from ftkit import figures, wording
+from ftkit import wording
 from ftkit.contracts import Contender, Verdict
+from ftkit.evaluation import charts
 from ftkit.wording import percent
 from ftkit_strict import scoring
 from ftkit_strict.asking import answers, sample
@@ -131,10 +132,10 @@ class Invariance:
             for place, (kind, share, count) in enumerate(shares):
                 judged = count >= self.min_rows
                 over = judged and share > self._limit(kind) + 1e-12
-                axes.barh(place, 100 * share, color=figures.BAD if over else figures.CALM, alpha=1.0 if judged else 0.4)
-                axes.plot([100 * self._limit(kind)] * 2, [place - 0.4, place + 0.4], color=figures.INK, linewidth=1.5)
+                axes.barh(place, 100 * share, color=charts.BAD if over else charts.CALM, alpha=1.0 if judged else 0.4)
+                axes.plot([100 * self._limit(kind)] * 2, [place - 0.4, place + 0.4], color=charts.INK, linewidth=1.5)
             axes.set_yticks(range(len(shares)), [f"{kind} ({count:,})" for kind, _, count in shares])
             axes.invert_yaxis()
             axes.set_xlabel("answers flipped, in percent (line: the limit)")
 
-        return figures.drawn("Answers flipped by changes that do not matter", draw, (6.0, 1.0 + 0.32 * len(shares)))
+        return charts.drawn("Answers flipped by changes that do not matter", draw, (6.0, 1.0 + 0.32 * len(shares)))

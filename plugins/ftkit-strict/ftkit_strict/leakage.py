@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from ftkit import figures, wording
+from ftkit import wording
 from ftkit.contracts import Contender, Verdict
 from ftkit.data import near_duplicates
 from ftkit.data.near_duplicates import Twin, twins
+from ftkit.evaluation import charts
 from ftkit.wording import percent
 from ftkit_strict import scoring
 
@@ -83,8 +84,8 @@ class Leakage:
         def draw(axes: Axes) -> None:
             steps = [self.threshold + (1 - self.threshold) * step / 15 for step in range(16)]
             edges = steps if self.threshold < 1 else [0.95, 1.05]
-            axes.hist([each.similarity for each in found], bins=edges, color=figures.BAD)
+            axes.hist([each.similarity for each in found], bins=edges, color=charts.BAD)
             axes.set_xlabel("similarity to the nearest training row; 1: word for word")
             axes.set_ylabel("test rows")
 
-        return figures.drawn("Test rows that are in the training split too", draw)
+        return charts.drawn("Test rows that are in the training split too", draw)

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 from ftkit import bundle as bundles
-from ftkit import figures
 from ftkit.bundle import Bundle
 from ftkit.contracts import Contender, Verdict
 from ftkit.errors import BundleError, DeployError
+from ftkit.evaluation import charts
 from ftkit.record import NATIVE, judged
 from ftkit.wording import count, figure, percent, printable, quoted
 from ftkit_strict import scoring
@@ -196,12 +196,12 @@ class ServedParity:
         places = np.arange(len(answers))
 
         def draw(axes: Axes) -> None:
-            axes.plot([0, 1], [0, 1], color=figures.INK, linewidth=1, linestyle="--")
+            axes.plot([0, 1], [0, 1], color=charts.INK, linewidth=1, linestyle="--")
             for each, mark in zip(shown, "o^sDv" * len(shown), strict=False):
                 if each.online is None or each.apart is None:
                     continue
                 far = each.apart > each.tolerance
-                for beyond, colour in ((False, figures.CALM), (True, figures.BAD)):
+                for beyond, colour in ((False, charts.CALM), (True, charts.BAD)):
                     where = places[far == beyond]
                     label = f"{each.engine}{', too far' if beyond else ''}"
                     axes.plot(
@@ -216,4 +216,4 @@ class ServedParity:
             axes.set_ylabel("as it is served")
             axes.legend()
 
-        return figures.drawn("Answers of the gate and of the server", draw, (4.8, 4.4))
+        return charts.drawn("Answers of the gate and of the server", draw, (4.8, 4.4))

@@ -8,11 +8,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
-from ftkit import figures, metrics, pairs, wording
+from ftkit import wording
 from ftkit.contracts import Contender, Data, Verdict
 from ftkit.contracts.settings import Metric
 from ftkit.errors import DataError
-from ftkit.parts import Group, groups, view
+from ftkit.evaluation import charts, metrics, paired_comparison
+from ftkit.evaluation.slices import Group, groups, view
 from ftkit.wording import figure
 from ftkit_strict import scoring
 
@@ -170,8 +171,8 @@ class Slices:
             low, high = metrics.interval(used, mine, labels, seed=seed, resamples=resamples)
             return Slice(group.title, rows, used, value, low, high, judged, below=below)
         theirs, _, _ = view(metric, group, champion.probabilities, truth)
-        pair = pairs.paired(used, mine, theirs, labels, seed=seed, resamples=resamples)
-        low, high = pairs.percentiles(pair.own, 0.95)
+        pair = paired_comparison.paired(used, mine, theirs, labels, seed=seed, resamples=resamples)
+        low, high = paired_comparison.percentiles(pair.own, 0.95)
         reached = (pair.draws >= -self.margin - 1e-12).sum()
         return Slice(
             group.title,
@@ -202,19 +203,19 @@ class Slices:
 
         def draw(axes: Axes) -> None:
             for place, each in enumerate(shown):
-                colour = figures.BAD if each.below or each.worse else figures.CALM
+                colour = charts.BAD if each.below or each.worse else charts.CALM
                 faint = 1.0 if each.judged else 0.4
                 axes.plot([each.low, each.high], [place, place], color=colour, alpha=faint, linewidth=2)
                 axes.plot(each.value, place, "X" if each.below or each.worse else "o", color=colour, alpha=faint)
                 if not math.isnan(each.champion):
-                    axes.plot(each.champion, place, "|", color=figures.INK, markersize=12, markeredgewidth=1.5)
+                    axes.plot(each.champion, place, "|", color=charts.INK, markersize=12, markeredgewidth=1.5)
             if self.floor is not None:
-                axes.axvline(self.floor, color=figures.INK, linestyle="--", linewidth=1)
+                axes.axvline(self.floor, color=charts.INK, linestyle="--", linewidth=1)
             axes.set_yticks(range(len(shown)), [f"{each.title[:32]} ({each.rows:,})" for each in shown])
             axes.set_ylim(len(shown) - 0.5, -0.5)
             axes.set_xlabel(f"{metrics.TITLES[metric]} (faint: too few rows to judge; tick: the champion)")
 
-        return figures.drawn(
+        return charts.drawn(
             f"{metrics.TITLES[metric]} by part of the rows", draw, (6.4, 1.1 + 0.28 * max(len(shown), 1))
         )
 

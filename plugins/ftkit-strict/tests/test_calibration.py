@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from ftkit_strict.calibration import Calibration
 
-from ftkit.reliability import brier, calibration_error
+from ftkit.evaluation.calibration import brier, calibration_error
 
 
 def test_the_error_of_four_rows_in_two_bins_is_the_one_counted_by_hand() -> None:

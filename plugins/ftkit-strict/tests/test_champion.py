@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from ftkit_strict.champion import NoWorseThanChampion, tango
 
-from ftkit import metrics
-from ftkit.pairs import mcnemar
+from ftkit.evaluation import metrics
+from ftkit.evaluation.paired_comparison import mcnemar
 
 
 def answers(wrong: set[int], rows: int) -> Any:

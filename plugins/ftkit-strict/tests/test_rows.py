@@ -18,7 +18,8 @@ from ftkit_strict.degenerate import NotDegenerate
 from ftkit_strict.label_noise import LabelNoise, suspects
 from ftkit_strict.leakage import Leakage
 
-from ftkit import figures, wording
+from ftkit import wording
+from ftkit.evaluation import charts
 
 
 def prose(rows: int, seed: int, words: int = 30) -> list[str]:
@@ -205,7 +206,7 @@ def test_a_figure_is_the_same_each_time_and_takes_the_colour_of_its_page() -> No
         axes.set_xlabel("Wörter 語 \ud83d".encode("utf-8", "replace").decode())
         axes.legend()
 
-    one, other = figures.drawn('A "title" & more', draw), figures.drawn('A "title" & more', draw)
+    one, other = charts.drawn('A "title" & more', draw), charts.drawn('A "title" & more', draw)
     assert one == other
     root = ElementTree.fromstring(one)
     assert root.get("aria-label") == 'A "title" & more'

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from ftkit_strict.slices import Slices, holm
 
-from ftkit import metrics
 from ftkit.contracts import Split
 from ftkit.errors import DataError
-from ftkit.parts import groups
+from ftkit.evaluation import metrics
+from ftkit.evaluation.slices import groups
 
 
 def candidate(bench: Any, wrong: Any, metric: str = "accuracy", rows: int = 200, **more: Any) -> Any:

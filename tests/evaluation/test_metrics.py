@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score, log_loss, matthews_corrcoef, roc_auc_score
 
-from ftkit import metrics
+from ftkit.evaluation import metrics
 
 LABELS = np.array([1, 0, 1, 0])
 PROBABILITIES = np.array([[0.1, 0.9], [0.6, 0.4], [0.7, 0.3], [0.8, 0.2]])

@@ -20,7 +20,7 @@ def measure(metric: str, probabilities: np.ndarray, labels: np.ndarray) -> Measu
     """A metric of these rows, NaN where it is not defined; probabilities are (rows, classes), labels (rows,) class indices.
 
     `roc_auc` uses the scores: of class 1 for two classes; one-vs-rest averaged by class frequency beyond.
-    Raises: KeyError for a metric that is not one of `ftkit.metrics.METRICS`.
+    Raises: KeyError for a metric that is not one of `ftkit.evaluation.metrics.METRICS`.
     """
     import numpy as np
 

@@ -23,11 +23,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ftkit import metrics
 from ftkit.contracts import space
 from ftkit.contracts.settings import Search
 from ftkit.contracts.types import Spread, Trial
 from ftkit.errors import SearchError
+from ftkit.evaluation import metrics
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ftkit import metrics
+from ftkit.evaluation import metrics
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,7 +41,7 @@ def paired(metric: str, one: np.ndarray, other: np.ndarray, labels: np.ndarray, 
     """
     import numpy as np
 
-    from ftkit.bootstrap import resampled
+    from ftkit.evaluation.bootstrap import resampled
 
     sign = 1 if metrics.GREATER_IS_BETTER[metric] else -1
     # One seed draws the same rows, whatever the probabilities are: that is what makes the differences paired.

@@ -1,6 +1,6 @@
 """Metrics on a thousand resamples of the rows at once: what an interval needs, a hundred times faster than one by one.
 
-A resample is a count for each row, see `ftkit.measures`.
+A resample is a count for each row, see `ftkit.evaluation.measures`.
 
 Source: Efron and Tibshirani 1993, "An Introduction to the Bootstrap", chapter 13.
 """
@@ -19,11 +19,11 @@ BLOCK = 4_000_000
 def resampled(metric: str, probabilities: np.ndarray, labels: np.ndarray, *, seed: int, resamples: int) -> np.ndarray:
     """The metric on each resample, (resamples,), NaN where it is not defined; the same seed draws the same rows.
 
-    Raises: KeyError for a metric that is not one of `ftkit.metrics.METRICS`.
+    Raises: KeyError for a metric that is not one of `ftkit.evaluation.metrics.METRICS`.
     """
     import numpy as np
 
-    from ftkit.measures import measure
+    from ftkit.evaluation.measures import measure
 
     measured = measure(metric, probabilities, labels)
     random = np.random.default_rng(seed)

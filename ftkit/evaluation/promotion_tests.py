@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from ftkit import metrics
 from ftkit.contracts import Contender, Data, Verdict
 from ftkit.contracts.settings import Metric
+from ftkit.evaluation import metrics
 from ftkit.hookspecs import hookimpl
 
 if TYPE_CHECKING:

@@ -8,9 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ftkit import metrics, plugins
+from ftkit import plugins
 from ftkit.contracts import Contender, PromotionTest, Split
-from ftkit.promotion import BeatsChampion, BeatsMajority, MetricFloor
+from ftkit.evaluation import metrics
+from ftkit.evaluation.promotion_tests import BeatsChampion, BeatsMajority, MetricFloor
 from ftkit.testing.promotion_tests import Fixed, PromotionTestSuite, make_contender, make_data
 
 

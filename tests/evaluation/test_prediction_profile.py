@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftkit import profile as profiles
 from ftkit import record as records
 from ftkit.contracts import monitoring
 from ftkit.errors import BundleError
+from ftkit.evaluation import prediction_profile as profiles
 from ftkit.ledger import find
 from ftkit.testing import toys
 from ftkit.testing.bundles import toy_record

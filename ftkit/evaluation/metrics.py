@@ -43,7 +43,7 @@ def score(metric: str, probabilities: np.ndarray, labels: np.ndarray) -> float:
     """
     import numpy as np
 
-    from ftkit.measures import measure
+    from ftkit.evaluation.measures import measure
 
     return float(measure(metric, probabilities, labels)(np.ones((1, len(labels))))[0])
 
@@ -68,7 +68,7 @@ def interval(
     """
     import numpy as np
 
-    from ftkit.bootstrap import resampled
+    from ftkit.evaluation.bootstrap import resampled
 
     draws = resampled(metric, probabilities, labels, seed=seed, resamples=resamples)
     if np.isnan(draws).all():

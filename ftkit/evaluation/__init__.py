@@ -1,0 +1,1 @@
+"""How good a model is: metrics, comparisons, calibration, and the promotion tests of the core."""
