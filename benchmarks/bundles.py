@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
 
-from ftkit import bundle, record
+from ftkit.bundle import bundle, promotion_record
 from ftkit.contracts import Data, DataReport, Split, Verdict
 from ftkit.errors import PluginError
 
@@ -38,7 +38,7 @@ def make(folder: Path, engines: tuple[Any, ...] | None = None) -> Any:
         engines=component.engines,
     )
     # An endpoint chooses the fastest engine of those that tests passed: here all count as passed, since none is to be trusted.
-    _let_through(made, {record.judged(engine): 1.0 for engine in component.engines})
+    _let_through(made, {promotion_record.judged(engine): 1.0 for engine in component.engines})
     return made
 
 
@@ -62,10 +62,10 @@ def available() -> tuple[Any, ...]:
 
 def _let_through(made: Any, numbers: Mapping[str, float]) -> None:
     """Write the promotion record that an endpoint asks for, which says that nobody has judged this model."""
-    why = record.Override("its head is untrained; what it costs is measured", "python -m benchmarks", "now")
-    record.write(
+    why = promotion_record.Override("its head is untrained; what it costs is measured", "python -m benchmarks", "now")
+    promotion_record.write(
         made.folder,
-        record.Record(
+        promotion_record.Record(
             bundle=made.hash, run="benchmark", recipe="", tests=[], data="", rows=0, metrics={}, champion=None,
             verdicts=(Verdict("none", "failed", "nobody has judged this model", numbers),), promoted=False,
             sentence="Not promoted: nobody has judged this model.", by=why.by, at=why.at, ftkit="", override=why,

@@ -77,7 +77,7 @@ def ftkit(bundle: Path, engine: str, text: str) -> Iterator[Live]:
     """The local endpoint, rolled out as a run does it, by one of the bundle's engines."""
     from ftkit_local.deployer import LocalDeployer
 
-    from ftkit import bundle as opened
+    from ftkit.bundle import bundle as opened
     from ftkit.contracts.settings import Rollout
     from ftkit.rollout import roll_out
 
@@ -122,7 +122,7 @@ def prepare(folder: str, data: str | None, count: int, engines: Sequence[str] | 
 def raw(bundle: str, engine: str, texts: str, seconds: float, begun: float) -> Numbers:
     """One of a bundle's engines in a loop without a server: one short text a call, then texts as they come, all by the faster of
     two ways: one by one, or many in a call. `begun` is when the process was asked for."""
-    from ftkit import bundle as opened
+    from ftkit.bundle import bundle as opened
 
     asked = json.loads(Path(texts).read_text(encoding="utf-8"))
     model = opened.verify(Path(bundle)).classifier_of(engine)

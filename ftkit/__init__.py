@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ftkit.bundle import Bundle
+    from ftkit.bundle.bundle import Bundle
     from ftkit.contracts import Emit, Outcome
     from ftkit.hookspecs import hookimpl
 
@@ -46,7 +46,7 @@ def load(bundle: str | Path) -> Bundle:
 
     Raises: BundleError, or PluginError when its backbone's plugin is not installed.
     """
-    from ftkit.bundle import verify
+    from ftkit.bundle.bundle import verify
 
     return verify(bundle)
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from ftkit import ledger as ledgers
 from ftkit import plugins
-from ftkit.bundle import cleared
+from ftkit.bundle.bundle import cleared
+from ftkit.bundle.promotion_record import NATIVE
 from ftkit.contracts import Packaging
 from ftkit.errors import PluginError, UsageError
 from ftkit.files import whole_folder
 from ftkit.recipe import loader
-from ftkit.record import NATIVE
 
 
 def export(run: str, out: Path | None = None, target: str | None = None) -> Path:

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, get_args
 
-from ftkit import bundle as bundles
 from ftkit import options
-from ftkit import record as records
-from ftkit.bundle import Bundle
+from ftkit.bundle import bundle as bundles
+from ftkit.bundle import promotion_record as records
+from ftkit.bundle.bundle import Bundle
 from ftkit.contracts import Contender, Data, Emit, PromotionTest, Status, Verdict, Version
 from ftkit.contracts.events import Noticed, VerdictReached
 from ftkit.errors import FtkitError

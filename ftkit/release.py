@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from ftkit import bundle as bundles
 from ftkit import endpoints, gate, report
 from ftkit import ledger as ledgers
-from ftkit import record as records
-from ftkit.bundle import Bundle
+from ftkit.bundle import bundle as bundles
+from ftkit.bundle import promotion_record as records
+from ftkit.bundle.bundle import Bundle
+from ftkit.bundle.promotion_record import Record
 from ftkit.contracts import Emit, Endpoint, Lineage, Outcome, Trial, Version, events
 from ftkit.contracts.monitoring import deployment_name
 from ftkit.contracts.plan import Plan
@@ -23,7 +24,6 @@ from ftkit.errors import UsageError
 from ftkit.evaluation.prediction_profile import profile
 from ftkit.gate import Tested
 from ftkit.ledger import Ledger, staged
-from ftkit.record import Record
 from ftkit.rollout import roll_out
 
 

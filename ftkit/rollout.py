@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from ftkit.bundle import Bundle, cleared
+from ftkit.bundle.bundle import Bundle, cleared
 from ftkit.contracts import Deployer, Emit, Endpoint, Mirroring, Paced
 from ftkit.contracts.events import DeploymentChanged, Noticed, TrafficMoved
 from ftkit.contracts.settings import Rollout

@@ -12,11 +12,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 
-from ftkit import bundle as bundles
 from ftkit import gate, machine, options, plugins, report
 from ftkit import ledger as ledgers
-from ftkit.bundle import Bundle
-from ftkit.card import card
+from ftkit.bundle import bundle as bundles
+from ftkit.bundle.bundle import Bundle
+from ftkit.bundle.model_card import card
 from ftkit.contracts import Data, Emit, Exporting, Foreseeing, Outcome, Trial, events
 from ftkit.errors import FtkitError, SearchError, StageError
 from ftkit.evaluation.selection import best_of, planned, spreads

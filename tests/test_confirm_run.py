@@ -15,7 +15,8 @@ from typing import Any, ClassVar
 import pytest
 
 import ftkit
-from ftkit import bundle, ledger, runner
+from ftkit import ledger, runner
+from ftkit.bundle import bundle
 from ftkit.contracts import Outcome
 from ftkit.errors import SearchError
 from ftkit.evaluation import selection

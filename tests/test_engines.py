@@ -9,9 +9,9 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from ftkit import bundle as bundles
-from ftkit import record as records
 from ftkit import runner
+from ftkit.bundle import bundle as bundles
+from ftkit.bundle import promotion_record as records
 from ftkit.contracts import Exporting, Trial, Verdict
 from ftkit.errors import BundleError, DeployError, PluginError
 from ftkit.evaluation import metrics

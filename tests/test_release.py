@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 import ftkit
-from ftkit import bundle as bundles
 from ftkit import cli, ledger, release
-from ftkit import record as records
+from ftkit.bundle import bundle as bundles
+from ftkit.bundle import promotion_record as records
 from ftkit.contracts import Outcome
 from ftkit.errors import BundleError, DeployError, ExitCode, UsageError
 from ftkit.events import Event, Noticed, PromotionDecided

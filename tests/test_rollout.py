@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 
 import pytest
 
-from ftkit import bundle as bundles
-from ftkit.bundle import Bundle
+from ftkit.bundle import bundle as bundles
+from ftkit.bundle.bundle import Bundle
 from ftkit.contracts import Deployment, Endpoint, Health
 from ftkit.contracts.settings import Rollout
 from ftkit.errors import DeployError

@@ -18,7 +18,8 @@ import numpy as np
 import pytest
 
 import ftkit
-from ftkit import bundle, ledger, runner
+from ftkit import ledger, runner
+from ftkit.bundle import bundle
 from ftkit.contracts import Data, Outcome, Verdict
 from ftkit.errors import DataError, ExitCode, LedgerError, StageError
 from ftkit.events import (

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 import ftkit
-from ftkit import bundle, ledger, steps
+from ftkit import ledger, steps
+from ftkit.bundle import bundle
 from ftkit.contracts import Emit, Outcome
 from ftkit.contracts.plan import Plan
 from ftkit.errors import ExitCode, LedgerError, SearchError, StageError, UsageError

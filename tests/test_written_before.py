@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 import ftkit
-from ftkit import bundle, ledger, report
+from ftkit import ledger, report
+from ftkit.bundle import bundle
 from ftkit.testing import toys
 
 RUN = Path(__file__).parent / "fixtures" / "run_0_1_0"

@@ -15,7 +15,7 @@ from ftkit.commands import as_json, completer, print_json, run_names
 from ftkit.display import terminal
 
 if TYPE_CHECKING:
-    from ftkit.bundle import Bundle
+    from ftkit.bundle.bundle import Bundle
 
 AT_ONCE = 256
 """Texts read before they are answered: a stream is answered as it comes."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ftkit import files, ledger, options, plugins
-from ftkit.bundle import MANIFEST, Bundle, verify
+from ftkit.bundle.bundle import MANIFEST, Bundle, verify
 from ftkit.contracts import Registry, Version
 from ftkit.errors import BundleError, PluginError, RegistryError, UsageError
 from ftkit.recipe import loader as recipes

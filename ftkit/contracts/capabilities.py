@@ -13,7 +13,7 @@ from ftkit.contracts.classifier import Classifier, Probabilities
 from ftkit.contracts.types import Data
 
 if TYPE_CHECKING:
-    from ftkit.bundle import Bundle
+    from ftkit.bundle.bundle import Bundle
 
 
 @runtime_checkable

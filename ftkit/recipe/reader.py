@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ftkit import options
+from ftkit.bundle.promotion_record import AUTO, NATIVE
 from ftkit.contracts import Exporting, Refusing
 from ftkit.contracts.plan import Plan
 from ftkit.contracts.settings import POLICIES, Confirm, Rollout, Search
@@ -19,7 +20,6 @@ from ftkit.plugins import Plugins
 from ftkit.recipe.components import Sections, dotted
 from ftkit.recipe.document import Document
 from ftkit.recipe.toml_lines import Key
-from ftkit.record import AUTO, NATIVE
 
 KEYS = ("name", "seed", "dataset", "backbone", "search", "promote", "registry", "deploy", "rollout", "run")
 """What a recipe may have at its top."""

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from ftkit import bundle as bundles
-from ftkit import record as records
 from ftkit import standing
+from ftkit.bundle import bundle as bundles
+from ftkit.bundle import promotion_record as records
 from ftkit.contracts import Data, DataReport, Trial, Verdict
 from ftkit.errors import FtkitError
 from ftkit.ledger import Ledger

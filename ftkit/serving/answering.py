@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
-from ftkit.bundle import Bundle
+from ftkit.bundle.bundle import Bundle
 from ftkit.serving.engine import Busy, Closed, Engine, Result, log
 from ftkit.serving.host import Host
 from ftkit.serving.limits import Limits

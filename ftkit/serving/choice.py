@@ -24,11 +24,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftkit import files, machine
+from ftkit.bundle.promotion_record import NATIVE
 from ftkit.errors import PluginError
-from ftkit.record import NATIVE
 
 if TYPE_CHECKING:
-    from ftkit.bundle import Bundle
+    from ftkit.bundle.bundle import Bundle
     from ftkit.contracts import Classifier
 
 log = logging.getLogger("ftkit.serving")
@@ -206,7 +206,7 @@ def _timings(table: Mapping[str, Mapping[str, float]]) -> dict[str, Timing]:
 
 def main(folder: str, hash_: str, found: str) -> None:
     """Measure the engines of a bundle that was verified, for the process that waits for it."""
-    from ftkit.bundle import MANIFEST, Bundle
+    from ftkit.bundle.bundle import MANIFEST, Bundle
 
     threading.Thread(target=_follow, daemon=True).start()
     manifest = json.loads((Path(folder) / MANIFEST).read_text(encoding="utf-8"))

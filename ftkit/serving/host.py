@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ftkit import bundle
-from ftkit.bundle import Bundle
+from ftkit.bundle import bundle
+from ftkit.bundle.bundle import Bundle
+from ftkit.bundle.promotion_record import AUTO, NATIVE
 from ftkit.errors import FtkitError
-from ftkit.record import AUTO, NATIVE
 from ftkit.serving.choice import Choice, Timing, choose
 from ftkit.serving.engine import Engine
 from ftkit.serving.limits import Limits

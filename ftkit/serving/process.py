@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftkit import files
+from ftkit.bundle.promotion_record import NATIVE
 from ftkit.errors import DeployError
-from ftkit.record import NATIVE
 from ftkit.serving import server
 from ftkit.serving.limits import Limits
 

@@ -20,10 +20,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from ftkit.bundle.promotion_record import NATIVE
 from ftkit.contracts.monitoring import DEPLOYMENT, ENDPOINT
 from ftkit.encoders.environment import process_environment
 from ftkit.errors import PluginError
-from ftkit.record import NATIVE
 
 GRACE = 10.0
 """Seconds that requests in progress have when whoever started the server is gone."""

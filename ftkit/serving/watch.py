@@ -24,7 +24,7 @@ from ftkit.evaluation.prediction_profile import judged
 from ftkit.serving.request import Refusal
 
 if TYPE_CHECKING:
-    from ftkit.bundle import Bundle
+    from ftkit.bundle.bundle import Bundle
     from ftkit.serving.engine import Model, Result
 
 log = logging.getLogger("ftkit.serving")

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from ftkit import bundle as bundles
 from ftkit import endpoints, runner
+from ftkit.bundle import bundle as bundles
 from ftkit.contracts import Emit, Endpoint, Outcome
 from ftkit.contracts.events import Event, Noticed, TrialFinished
 from ftkit.contracts.plan import Plan

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from ftkit import bundle as bundles
 from ftkit import gate, machine, release, runner
+from ftkit.bundle import bundle as bundles
 from ftkit.contracts import Emit, Trial, Version
 from ftkit.contracts.events import Noticed
 from ftkit.contracts.plan import Plan

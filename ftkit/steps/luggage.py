@@ -19,7 +19,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from ftkit import distributions, files
+from ftkit import files
+from ftkit.bundle import requirements
 from ftkit.contracts import Requiring
 from ftkit.contracts.plan import Plan
 from ftkit.errors import StageError
@@ -56,14 +57,14 @@ class Luggage:
         return f"The steps' files are {self.size / 2**20:.1f} MB{with_}; {len(self.pins)} packages are pinned."
 
 
-def needs(plan: Plan, left_out: Collection[str] = ()) -> distributions.Distributions:
+def needs(plan: Plan, left_out: Collection[str] = ()) -> requirements.Distributions:
     """The distributions that the steps use, as they are installed here, but those that only a client needs. Raises: PluginError."""
     there = [plan.dataset, plan.backbone, *plan.promote, plan.platform]
     out = travelling(plan)
     there += [] if plan.registry is None or "registry.use" in out else [plan.registry]
     there += [] if plan.deploy is None or "deploy.use" in out else [plan.deploy]
     further = [each for component in there if isinstance(component, Requiring) for each in component.requires]
-    return distributions.needed([*distributions.owners(there), "ftkit[serving]", *further], provided=left_out)
+    return requirements.needed([*requirements.owners(there), "ftkit[serving]", *further], provided=left_out)
 
 
 def local_files(plan: Plan, replaced: Collection[str]) -> dict[str, Path]:
@@ -98,7 +99,7 @@ def missing(plan: Plan, data: Mapping[str, str], noun: str = "Dataset") -> list[
 def pack(
     plan: Plan,
     folder: Path,
-    needed: distributions.Distributions,
+    needed: requirements.Distributions,
     *,
     module: str,
     replaced: Collection[str],
@@ -109,7 +110,7 @@ def pack(
 
     Raises: PluginError; StageError when it is larger than `most_mb`, with how to mend that.
     """
-    wheels = distributions.build(needed.sources, folder / distributions.WHEELS)
+    wheels = requirements.build(needed.sources, folder / requirements.WHEELS)
     there = {}
     for key, path in local_files(plan, replaced).items():
         there[key] = f"files/{key}/{path.name}"
@@ -117,7 +118,7 @@ def pack(
     files.write_text(folder / "recipe.toml", plan.text)
     files.write_json(folder / "step.json", {"overrides": travelling(plan), "files": there, "left": left_over(plan)})
     for verb in ("trial", "decide", "deploy"):
-        script = _SCRIPT.format(preamble=distributions.PREAMBLE, verb=verb, module=module)
+        script = _SCRIPT.format(preamble=requirements.PREAMBLE, verb=verb, module=module)
         files.write_text(folder / f"{verb}.py", script)
     luggage = Luggage(folder, needed.pins, tuple(path.name for path in wheels))
     if luggage.size > most_mb * 2**20:

@@ -8,11 +8,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
-from ftkit import bundle
-from ftkit import record as records
-from ftkit.bundle import Bundle
+from ftkit.bundle import bundle
+from ftkit.bundle import promotion_record as records
+from ftkit.bundle.bundle import Bundle
+from ftkit.bundle.promotion_record import Record
 from ftkit.contracts.types import Verdict
-from ftkit.record import Record
 from ftkit.testing.toys import ToyReviews, ToyWords
 
 GOOD = "sturdy bright perfect quiet happy"

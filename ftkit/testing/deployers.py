@@ -22,8 +22,8 @@ from typing import Any
 import pytest
 
 from ftkit import options
-from ftkit import record as records
-from ftkit.bundle import Bundle
+from ftkit.bundle import promotion_record as records
+from ftkit.bundle.bundle import Bundle
 from ftkit.contracts import Deployer, Health
 from ftkit.errors import DeployError, FtkitError
 from ftkit.testing.bundles import GOOD, toy_bundle

@@ -20,7 +20,8 @@ from typing import Any
 
 import pytest
 
-from ftkit import bundle, options, runner
+from ftkit import options, runner
+from ftkit.bundle import bundle
 from ftkit.contracts import Outcome, Platform
 from ftkit.contracts.events import BestSelected, Event
 from ftkit.errors import RecipeError, SearchError

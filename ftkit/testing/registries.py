@@ -18,9 +18,9 @@ from pathlib import Path
 
 import pytest
 
-from ftkit import bundle as bundles
 from ftkit import files, options
-from ftkit.bundle import Bundle
+from ftkit.bundle import bundle as bundles
+from ftkit.bundle.bundle import Bundle
 from ftkit.contracts import DataReport, Lineage, Registry, Trial, Verdict
 from ftkit.errors import BundleError, RegistryError
 from ftkit.testing.bundles import toy_bundle

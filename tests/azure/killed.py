@@ -12,7 +12,7 @@ def roll_out(endpoint: str, bundle: str, deployment: str) -> None:
     """Roll a bundle out to a managed endpoint, as a run does."""
     from ftkit_azureml import ManagedEndpoint
 
-    from ftkit import bundle as bundles
+    from ftkit.bundle import bundle as bundles
     from ftkit.contracts.settings import Rollout
     from ftkit.rollout import roll_out as carry_out
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ftkit import bundle as bundles
+from ftkit.bundle import bundle as bundles
 from ftkit.contracts import Split
 from ftkit.encoders import Encoder, temperature
 from ftkit.encoders.classifier import EncoderClassifier, softmax

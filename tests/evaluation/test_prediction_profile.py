@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftkit import record as records
+from ftkit.bundle import promotion_record as records
 from ftkit.contracts import monitoring
 from ftkit.errors import BundleError
 from ftkit.evaluation import prediction_profile as profiles

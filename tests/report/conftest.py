@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ftkit import bundle, ledger
+from ftkit import ledger
+from ftkit.bundle import bundle
 from ftkit.contracts import Data, Split, Trial
 from ftkit.evaluation import metrics
 from ftkit.ledger import Ledger

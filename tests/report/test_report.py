@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 import ftkit
-from ftkit import cli, ledger, plugins, record, report
+from ftkit import cli, ledger, plugins, report
+from ftkit.bundle import promotion_record
 from ftkit.contracts import Split, Verdict
 from ftkit.display import plain, summary
 from ftkit.display.board import Board
@@ -280,12 +281,12 @@ def test_the_promotion_record_is_named_and_one_that_was_changed_is_said(make: Ma
     book = make()
     bundle = str((book.fact("tested") or {})["bundle"])
     verdicts = (Verdict("metric-floor", "failed", "no"),)
-    written = record.Record(
+    written = promotion_record.Record(
         bundle, book.run, "r" * 64, (), "f" * 64, 24, verdicts, {}, None, False, "no", "someone", "2026-01-01", "0.1.0"
     )
-    record.write(book.folder / "bundle", written)
+    promotion_record.write(book.folder / "bundle", written)
     assert written.digest in told(book).text
-    path = book.folder / "bundle" / record.NAME
+    path = book.folder / "bundle" / promotion_record.NAME
     path.write_text(path.read_text().replace("someone", "nobody"))
     assert "The promotion record cannot be relied on" in told(book).text
 

@@ -16,7 +16,7 @@ pytest.importorskip("fastapi")
 
 from starlette.testclient import TestClient
 
-from ftkit.bundle import Bundle
+from ftkit.bundle.bundle import Bundle
 from ftkit.serving.app import application
 from ftkit.serving.host import Host
 from ftkit.serving.limits import Limits

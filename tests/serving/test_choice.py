@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ftkit.bundle import Bundle, cleared
+from ftkit.bundle.bundle import Bundle, cleared
+from ftkit.bundle.promotion_record import AUTO
 from ftkit.errors import DeployError, PluginError
-from ftkit.record import AUTO
 from ftkit.serving import choice
 from ftkit.serving.choice import Timing, choose
 from ftkit.serving.host import Host

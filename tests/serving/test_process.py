@@ -17,7 +17,7 @@ import pytest
 
 pytest.importorskip("fastapi")
 
-from ftkit.bundle import Bundle
+from ftkit.bundle.bundle import Bundle
 from ftkit.contracts import Contender
 from ftkit.errors import DeployError, PluginError
 from ftkit.serving import process, server

@@ -15,7 +15,7 @@ pytest.importorskip("fastapi")
 from starlette.testclient import TestClient
 
 from ftkit import hookimpl, plugins
-from ftkit.bundle import Bundle
+from ftkit.bundle.bundle import Bundle
 from ftkit.contracts.monitoring import Served, ServedRequest, Watcher
 from ftkit.encoders.classifier import EncoderClassifier
 from ftkit.serving import server

@@ -31,7 +31,7 @@ class Requests:
             "ftkit.deployment": served.deployment,
             "ftkit.model": served.name,
             "ftkit.version": served.version,
-            "ftkit.bundle": served.bundle,
+            "ftkit.bundle.bundle": served.bundle,
             "ftkit.run": served.run,
             "ftkit.engine": served.engine,
         }

@@ -19,8 +19,8 @@ import pytest
 from ftkit_appinsights import settings
 from ftkit_local.deployer import LocalDeployer
 
-from ftkit import record as records
-from ftkit.bundle import Bundle, verify
+from ftkit.bundle import promotion_record as records
+from ftkit.bundle.bundle import Bundle, verify
 from ftkit.contracts import Endpoint
 from ftkit.evaluation.prediction_profile import profile
 from ftkit.testing.bundles import BAD, GOOD, toy_bundle, toy_record
@@ -173,7 +173,7 @@ def test_a_real_encoder_from_recipe_to_telemetry(
         about = request["properties"]
         assert about["ftkit.run"] == outcome.run
         assert about["ftkit.model"] == "tiny"
-        assert about["ftkit.bundle"] == sample.hash
+        assert about["ftkit.bundle.bundle"] == sample.hash
         assert about["ftkit.data.rows"] == "3"
         assert int(about["ftkit.tokens"]) == sum(sample.classifier.tokens(texts))  # type: ignore[attr-defined]
         assert float(about["ftkit.confidence"]) == pytest.approx(np.mean([each["score"] for each in answer]), abs=1e-6)

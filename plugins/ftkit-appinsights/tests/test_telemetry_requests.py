@@ -56,7 +56,7 @@ def test_a_request_arrives_with_what_was_said_of_it(telemetry_ingestion: Any) ->
         "ftkit.deployment": "v3-20250101-120000",
         "ftkit.model": "sample",
         "ftkit.version": "3",
-        "ftkit.bundle": "ab" * 32,
+        "ftkit.bundle.bundle": "ab" * 32,
         "ftkit.run": "sample-20250101-120000",
         "ftkit.engine": "native",
     }

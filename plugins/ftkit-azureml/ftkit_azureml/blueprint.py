@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ftkit.bundle import Bundle
+from ftkit.bundle.bundle import Bundle
 from ftkit.contracts.monitoring import DEPLOYMENT, ENDPOINT
 from ftkit.errors import PluginError
 from ftkit_azureml.scoring import SCRIPT, Needs, limits, needs
@@ -16,7 +16,7 @@ from ftkit_azureml.scoring import SCRIPT, Needs, limits, needs
 if TYPE_CHECKING:
     from ftkit_azureml.endpoint import ManagedEndpoint
 
-BUNDLE = "ftkit.bundle"
+BUNDLE = "ftkit.bundle.bundle"
 """Tag of a deployment with the hash of its bundle."""
 PROBE = 10
 """Seconds between two probes, and before the first."""
@@ -88,5 +88,5 @@ def deployment(options: ManagedEndpoint, name: str, bundle: Bundle, model: str, 
             "GUNICORN_CMD_ARGS": f"--threads {options.concurrency}",
             "HF_HUB_OFFLINE": "1",
         },
-        tags={**options.tags, BUNDLE: bundle.hash, "ftkit.record": record.digest if record else ""},
+        tags={**options.tags, BUNDLE: bundle.hash, "ftkit.bundle.promotion_record": record.digest if record else ""},
     )

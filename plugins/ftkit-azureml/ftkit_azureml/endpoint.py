@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from ftkit.bundle import Bundle, cleared
+from ftkit.bundle.bundle import Bundle, cleared
+from ftkit.bundle.promotion_record import AUTO, NATIVE
 from ftkit.contracts import Data, Deployment, Endpoint, Health
 from ftkit.errors import DeployError
-from ftkit.record import AUTO, NATIVE
 from ftkit_azureml import assets, blueprint, operations, refusals
 from ftkit_azureml.blueprint import BUNDLE, PROBE
 from ftkit_azureml.online import GOING, STARTING, Online

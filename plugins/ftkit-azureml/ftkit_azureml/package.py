@@ -7,8 +7,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from ftkit.bundle import Bundle
-from ftkit.record import NATIVE
+from ftkit.bundle.bundle import Bundle
+from ftkit.bundle.promotion_record import NATIVE
 from ftkit_azureml.scoring import SCRIPT, SERVER, Needs
 
 _README = """\
@@ -99,5 +99,5 @@ def _deployment(endpoint: str, bundle: Bundle, needed: Needs, engine: str) -> di
         },
         "liveness_probe": probe,
         "readiness_probe": probe,
-        "tags": {"ftkit.bundle": bundle.hash},
+        "tags": {"ftkit.bundle.bundle": bundle.hash},
     }

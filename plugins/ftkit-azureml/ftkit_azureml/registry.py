@@ -17,16 +17,16 @@ from datetime import UTC
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ftkit import bundle as bundles
 from ftkit import files
-from ftkit.bundle import Bundle
+from ftkit.bundle import bundle as bundles
+from ftkit.bundle.bundle import Bundle
 from ftkit.contracts import Lineage, Version
 from ftkit.errors import BundleError, RegistryError
 from ftkit_azureml import assets
 from ftkit_azureml.assets import RECORD
 from ftkit_azureml.workspace import InWorkspace
 
-BUNDLE, RUN, CHAMPION = "ftkit.bundle", "ftkit.run", "ftkit.champion"
+BUNDLE, RUN, CHAMPION = "ftkit.bundle.bundle", "ftkit.run", "ftkit.champion"
 
 
 @dataclass(frozen=True, kw_only=True)

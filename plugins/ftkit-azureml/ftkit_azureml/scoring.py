@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ftkit import distributions
-from ftkit.bundle import Bundle
-from ftkit.record import AUTO, NATIVE
+from ftkit.bundle import requirements
+from ftkit.bundle.bundle import Bundle
+from ftkit.bundle.promotion_record import AUTO, NATIVE
 
 SERVER = "azureml-inference-server-http==1.5.1"
 """Microsoft's server, which runs the scoring script."""
@@ -106,7 +106,7 @@ class Environment:
 class Needs:
     """What a bundle needs, to be served elsewhere as it is served here."""
 
-    found: distributions.Distributions
+    found: requirements.Distributions
     image: str
     indexes: tuple[str, ...] = ()
 
@@ -126,9 +126,9 @@ class Needs:
     def write_code(self, folder: Path) -> None:
         """Write the scoring script, and the wheels of what no index has, into a folder; the same needs give the same files."""
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / SCRIPT).write_text(_SCORE.format(preamble=distributions.PREAMBLE), encoding="utf-8")
+        (folder / SCRIPT).write_text(_SCORE.format(preamble=requirements.PREAMBLE), encoding="utf-8")
         if self.found.sources:
-            distributions.build(self.found.sources, folder / distributions.WHEELS)
+            requirements.build(self.found.sources, folder / requirements.WHEELS)
 
 
 def needs(
@@ -143,7 +143,7 @@ def needs(
     backbone = plugins.load().find("backbones", bundle.manifest["backbone"]["use"])
     engines = bundle.passed if engine == AUTO else (engine,)
     own = ["ftkit"] if engines == (NATIVE,) else ["ftkit", "ftkit[engines]"]
-    found = distributions.needed([*own, *distributions.owners([backbone]), *others], provided=OF_THE_SERVER)
+    found = requirements.needed([*own, *requirements.owners([backbone]), *others], provided=OF_THE_SERVER)
     return Needs(found, image, tuple(indexes))
 
 

@@ -18,7 +18,8 @@ from ftkit_azureml import sweep
 from ftkit_azureml.job import STEPS
 from ftkit_local.deployer import LocalDeployer
 
-from ftkit import bundle, cli, ledger, runner
+from ftkit import cli, ledger, runner
+from ftkit.bundle import bundle
 from ftkit.contracts.settings import Rollout
 from ftkit.errors import RecipeError, StageError
 from ftkit.events import Event, StageFinished, TrialFinished, TrialReported

@@ -15,9 +15,9 @@ import requests
 from ftkit_azureml import ManagedEndpoint
 from ftkit_local.deployer import LocalDeployer
 
-from ftkit import bundle as bundles
 from ftkit import cli, events, ledger
-from ftkit import record as records
+from ftkit.bundle import bundle as bundles
+from ftkit.bundle import promotion_record as records
 from ftkit.contracts.settings import Rollout
 from ftkit.errors import DeployError, UsageError
 from ftkit.export import export

@@ -17,8 +17,8 @@ pytest.importorskip("fastapi")
 
 from ftkit_bert.backbones import BertBaseCased
 
-from ftkit import bundle as bundles
-from ftkit import record
+from ftkit.bundle import bundle as bundles
+from ftkit.bundle import promotion_record
 from ftkit.contracts import Verdict
 from ftkit.encoders import checkpoint, plain
 from ftkit.encoders.classifier import EncoderClassifier
@@ -92,9 +92,9 @@ def test_a_server_of_an_engine_loads_neither_torch_nor_transformers_and_answers_
 
 
 def test_choosing_an_engine_leaves_torch_in_no_process_that_serves_another(bundle, tmp_path):
-    verdict = Verdict("parity", "passed", "", {record.judged(engine): 1.0 for engine in bundle.engines})
+    verdict = Verdict("parity", "passed", "", {promotion_record.judged(engine): 1.0 for engine in bundle.engines})
     folder = shutil.copytree(bundle.folder, tmp_path / "bundle")
-    record.write(folder, replace(toy_record(bundle.hash), verdicts=(verdict,)))
+    promotion_record.write(folder, replace(toy_record(bundle.hash), verdicts=(verdict,)))
     code = """
 import sys
 from pathlib import Path

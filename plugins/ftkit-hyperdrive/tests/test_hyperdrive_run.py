@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 from ftkit_hyperdrive import graph, sdk
 
-from ftkit import bundle, cli, endpoints, ledger, runner
+from ftkit import cli, endpoints, ledger, runner
+from ftkit.bundle import bundle
 from ftkit.contracts import Outcome
 from ftkit.errors import StageError
 from ftkit.events import (

@@ -9,10 +9,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+from ftkit.bundle.promotion_record import AUTO
 from ftkit.contracts import Deployment, Endpoint, Health
 from ftkit.errors import DeployError
 from ftkit.files import tail
-from ftkit.record import AUTO
 from ftkit_local.endpoint import launch
 from ftkit_local.endpoint.client import NotRunning, ask, not_running
 from ftkit_local.endpoint.folder import Entry, Folder, State, check_name, endpoints

@@ -13,7 +13,7 @@ import httpx2
 import pytest
 from ftkit_local.deployer import LocalDeployer
 
-from ftkit.bundle import Bundle
+from ftkit.bundle.bundle import Bundle
 from ftkit.contracts import Endpoint
 from ftkit.testing import toys
 from ftkit.testing.bundles import GOOD, toy_bundle

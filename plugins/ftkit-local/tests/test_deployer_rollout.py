@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from ftkit_local.deployer import LocalDeployer
 
-from ftkit import bundle as bundles
-from ftkit import record as records
-from ftkit.bundle import Bundle
+from ftkit.bundle import bundle as bundles
+from ftkit.bundle import promotion_record as records
+from ftkit.bundle.bundle import Bundle
 from ftkit.contracts import Endpoint
 from ftkit.contracts.settings import Rollout
 from ftkit.errors import DeployError

@@ -21,7 +21,7 @@ import pytest
 from ftkit_local.deployer import LocalDeployer
 from ftkit_local.endpoint.client import ask
 
-from ftkit.bundle import Bundle
+from ftkit.bundle.bundle import Bundle
 from ftkit.contracts.settings import Rollout
 from ftkit.errors import DeployError
 from ftkit.rollout import roll_out

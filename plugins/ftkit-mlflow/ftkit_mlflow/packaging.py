@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from ftkit.bundle import Bundle
+from ftkit.bundle.bundle import Bundle
 
 _RUNTIME = ("mlflow", "numpy", "torch", "transformers", "tokenizers", "safetensors")
 

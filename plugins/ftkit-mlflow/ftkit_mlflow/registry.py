@@ -19,17 +19,17 @@ from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
-from ftkit import bundle as bundles
 from ftkit import files
-from ftkit import record as records
-from ftkit.bundle import Bundle
+from ftkit.bundle import bundle as bundles
+from ftkit.bundle import promotion_record as records
+from ftkit.bundle.bundle import Bundle
 from ftkit.contracts import Lineage, Version
 from ftkit.errors import BundleError, RegistryError
 from ftkit_mlflow import addresses, connection, tracking
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"
-RECORD = "ftkit.record"
+RECORD = "ftkit.bundle.promotion_record"
 """Tag with the digest of a version's promotion record."""
 
 
@@ -114,7 +114,7 @@ class MLflow:
         """
         with connection.opened(self._tracking, self._registry) as client:
             found = self._get(client, version)
-            wanted = found.tags.get("ftkit.bundle")
+            wanted = found.tags.get("ftkit.bundle.bundle")
             place = f"{self.model} version {version} in {addresses.shown(self._registry)}"
             if not wanted:
                 raise RegistryError(
@@ -190,7 +190,7 @@ class MLflow:
         same = (
             each
             for each in self._all(client)
-            if each.tags.get("ftkit.bundle") == digest and each.tags.get("ftkit.run") == run
+            if each.tags.get("ftkit.bundle.bundle") == digest and each.tags.get("ftkit.run") == run
         )
         return next(same, None)
 
@@ -224,7 +224,7 @@ class MLflow:
             source,
             run_id=run,
             tags={
-                "ftkit.bundle": bundle.hash,
+                "ftkit.bundle.bundle": bundle.hash,
                 "ftkit.run": lineage.run,
                 **({RECORD: bundle.record.digest} if bundle.record else {}),
                 "ftkit.data": lineage.data.fingerprint,
@@ -241,7 +241,7 @@ class MLflow:
             model=self.model,
             version=version,
             aliases=tuple(sorted(alias for alias, owner in aliases.items() if owner == version)),
-            bundle_hash=found.tags.get("ftkit.bundle", ""),
+            bundle_hash=found.tags.get("ftkit.bundle.bundle", ""),
             run=found.tags.get("ftkit.run", ""),
             metrics=json.loads(found.tags.get("ftkit.evaluation.metrics", "{}")),
             created=datetime.fromtimestamp(found.creation_timestamp / 1000, UTC).isoformat(timespec="seconds"),

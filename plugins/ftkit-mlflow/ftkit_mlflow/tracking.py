@@ -176,7 +176,7 @@ def _write_run(client: Any, parent: Any, lineage: Lineage, digest: str) -> None:
     tags = {
         "mlflow.note.content": sentence(lineage),
         "ftkit.data": lineage.data.fingerprint,
-        "ftkit.bundle": lineage.bundle_hash,
+        "ftkit.bundle.bundle": lineage.bundle_hash,
         "ftkit.best_trial": str(lineage.best),
         **verdict_tags(lineage),
     }

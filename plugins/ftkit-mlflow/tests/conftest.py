@@ -17,7 +17,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from ftkit.bundle import Bundle
+from ftkit.bundle.bundle import Bundle
 from ftkit.testing.bundles import toy_bundle
 
 

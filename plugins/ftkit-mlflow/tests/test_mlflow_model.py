@@ -17,8 +17,8 @@ import pandas as pd
 import pytest
 from ftkit_mlflow import MLflow
 
-from ftkit import bundle as bundles
-from ftkit.bundle import Bundle
+from ftkit.bundle import bundle as bundles
+from ftkit.bundle.bundle import Bundle
 from ftkit.contracts import Data, Split
 from ftkit.encoders.classifier import EncoderClassifier
 from ftkit.errors import BundleError

@@ -15,9 +15,9 @@ import pytest
 from ftkit_mlflow import MLflow, addresses, connection
 from mlflow import MlflowClient
 
-from ftkit import bundle as bundles
 from ftkit import plugins
-from ftkit import record as records
+from ftkit.bundle import bundle as bundles
+from ftkit.bundle import promotion_record as records
 from ftkit.contracts import Registry
 from ftkit.errors import RegistryError
 from ftkit.testing.bundles import toy_record
@@ -72,7 +72,7 @@ def test_a_version_carries_its_lineage(shared, model, bundle):
     lineage = make_lineage(bundle)
     MLflow(model=model, tracking_uri=shared).register(bundle.folder, lineage)
     found = MlflowClient(shared).get_model_version(model, "1")
-    assert found.tags["ftkit.bundle"] == bundle.hash
+    assert found.tags["ftkit.bundle.bundle"] == bundle.hash
     assert found.tags["ftkit.run"] == lineage.run
     assert found.tags["ftkit.data"] == lineage.data.fingerprint
     assert json.loads(found.tags["ftkit.classes"]) == ["bad", "good"]

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from ftkit.bundle.promotion_record import NATIVE
 from ftkit.contracts import Contender, Verdict
 from ftkit.errors import DeployError
 from ftkit.evaluation import charts
-from ftkit.record import NATIVE
 from ftkit.wording import count
 from ftkit_strict import scoring
 from ftkit_strict.asking import sample

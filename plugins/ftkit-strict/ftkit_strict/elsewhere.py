@@ -21,7 +21,7 @@ def main(job: str, result: str) -> None:
     watch = Watch(allowed)
     watch.start()
     try:
-        from ftkit import bundle
+        from ftkit.bundle import bundle
 
         opened = bundle.verify(asked["bundle"])
         probabilities = opened.probabilities(asked["texts"])

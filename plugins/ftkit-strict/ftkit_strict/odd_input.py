@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from ftkit.bundle.promotion_record import NATIVE
 from ftkit.contracts import Contender, Verdict
 from ftkit.errors import BundleError, DeployError
-from ftkit.record import NATIVE
 from ftkit.serving.limits import Limits
 from ftkit.wording import count, figure, listed, quoted
 from ftkit_strict import scoring

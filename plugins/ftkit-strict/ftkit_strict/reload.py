@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ftkit import bundle as bundles
 from ftkit import files
+from ftkit.bundle import bundle as bundles
 from ftkit.contracts import Contender, Verdict
 from ftkit.errors import BundleError
 from ftkit.serving import server

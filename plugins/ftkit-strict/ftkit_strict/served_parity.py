@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
-from ftkit import bundle as bundles
-from ftkit.bundle import Bundle
+from ftkit.bundle import bundle as bundles
+from ftkit.bundle.bundle import Bundle
+from ftkit.bundle.promotion_record import NATIVE, judged
 from ftkit.contracts import Contender, Verdict
 from ftkit.errors import BundleError, DeployError
 from ftkit.evaluation import charts
-from ftkit.record import NATIVE, judged
 from ftkit.wording import count, figure, percent, printable, quoted
 from ftkit_strict import scoring
 from ftkit_strict.asking import sample

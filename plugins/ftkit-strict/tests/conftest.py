@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ftkit import bundle as bundles
-from ftkit.bundle import Bundle
+from ftkit.bundle import bundle as bundles
+from ftkit.bundle.bundle import Bundle
 from ftkit.contracts import Contender, Data, DataReport, Split
 from ftkit.gate import aligned
 from ftkit.serving.process import Serving

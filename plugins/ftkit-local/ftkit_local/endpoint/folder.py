@@ -22,10 +22,10 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from ftkit import bundle as bundles
 from ftkit import files
+from ftkit.bundle import bundle as bundles
+from ftkit.bundle.promotion_record import NATIVE
 from ftkit.errors import DeployError
-from ftkit.record import NATIVE
 
 FORMAT = 1
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from ftkit import distributions
-from ftkit.distributions import PREAMBLE, WHEELS, Source, build, needed, owners
+from ftkit.bundle import requirements
+from ftkit.bundle.requirements import PREAMBLE, WHEELS, Source, build, needed, owners
 from ftkit.errors import PluginError
 from ftkit.evaluation.promotion_tests import MetricFloor
 from ftkit.testing.toys import ToyWords
@@ -88,7 +88,7 @@ def test_a_script_prefers_the_wheels_beside_it(tmp_path: Path) -> None:
 
 def test_a_script_can_take_its_wheels_along_again(tmp_path: Path) -> None:
     (wheel,) = build([source(tmp_path / "probe")], tmp_path / "code" / WHEELS)
-    asking = "from ftkit.distributions import needed\nprint(*(each.path for each in needed(['ftkit-probe']).sources))\n"
+    asking = "from ftkit.bundle.requirements import needed\nprint(*(each.path for each in needed(['ftkit-probe']).sources))\n"
     script = tmp_path / "code" / "script.py"
     script.write_text(PREAMBLE + asking, encoding="utf-8")
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, cwd=tmp_path, check=False)
@@ -122,7 +122,7 @@ def test_origins_other_than_an_index_are_pinned_by_their_address() -> None:
             return self.origin
 
     git = '{"url": "https://example.org/probe", "vcs_info": {"vcs": "git", "commit_id": "abc"}}'
-    assert distributions._placed("probe", Found(git)) == "probe @ git+https://example.org/probe@abc"  # type: ignore[arg-type]
+    assert requirements._placed("probe", Found(git)) == "probe @ git+https://example.org/probe@abc"  # type: ignore[arg-type]
     gone = '{"url": "file:///no/such/folder", "dir_info": {"editable": true}}'
     with pytest.raises(PluginError, match="cannot be built again"):
-        distributions._placed("probe", Found(gone))  # type: ignore[arg-type]
+        requirements._placed("probe", Found(gone))  # type: ignore[arg-type]

@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 
 import ftkit
-from ftkit import bundle, files, plugins
-from ftkit.bundle import Bundle
+from ftkit import files, plugins
+from ftkit.bundle import bundle
+from ftkit.bundle.bundle import Bundle
 from ftkit.errors import BundleError, PluginError
 from ftkit.testing import toys
 from ftkit.testing.bundles import BAD, GOOD, toy_bundle

@@ -24,10 +24,10 @@ from pathlib import Path
 from typing import Any
 
 from ftkit import files
-from ftkit import record as records
+from ftkit.bundle import promotion_record as records
+from ftkit.bundle.promotion_record import AUTO, NATIVE, Record
 from ftkit.contracts import Classifier, Exporting
 from ftkit.errors import BundleError, DeployError
-from ftkit.record import AUTO, NATIVE, Record
 
 FORMAT = 1
 MANIFEST = "manifest.json"

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ftkit import bundle as bundles
-from ftkit import record as records
+from ftkit.bundle import bundle as bundles
+from ftkit.bundle import promotion_record as records
 from ftkit.contracts.types import Verdict
 from ftkit.errors import BundleError, DeployError
 from ftkit.testing.bundles import toy_bundle, toy_record

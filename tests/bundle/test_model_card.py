@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import ftkit
-from ftkit.card import card
+from ftkit.bundle.model_card import card
 from ftkit.contracts import DataReport, Trial
 
 REPORT = DataReport(
