@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ftkit import ledger as ledgers
 from ftkit import plugins
 from ftkit.bundle.bundle import cleared
 from ftkit.bundle.promotion_record import NATIVE
@@ -12,6 +11,7 @@ from ftkit.contracts import Packaging
 from ftkit.errors import PluginError, UsageError
 from ftkit.files import whole_folder
 from ftkit.recipe import loader
+from ftkit.runs import ledger as ledgers
 
 
 def export(run: str, out: Path | None = None, target: str | None = None) -> Path:

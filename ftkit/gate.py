@@ -15,7 +15,7 @@ from ftkit.contracts import Contender, Data, Emit, PromotionTest, Status, Verdic
 from ftkit.contracts.events import Noticed, VerdictReached
 from ftkit.errors import FtkitError
 from ftkit.evaluation import metrics
-from ftkit.ledger import Ledger
+from ftkit.runs.ledger import Ledger
 from ftkit.serving.process import Serving
 
 if TYPE_CHECKING:

@@ -12,7 +12,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from ftkit import endpoints, gate, report
-from ftkit import ledger as ledgers
 from ftkit.bundle import bundle as bundles
 from ftkit.bundle import promotion_record as records
 from ftkit.bundle.bundle import Bundle
@@ -23,8 +22,9 @@ from ftkit.contracts.plan import Plan
 from ftkit.errors import UsageError
 from ftkit.evaluation.prediction_profile import profile
 from ftkit.gate import Tested
-from ftkit.ledger import Ledger, staged
 from ftkit.rollout import roll_out
+from ftkit.runs import ledger as ledgers
+from ftkit.runs.ledger import Ledger, staged
 
 
 def record(plan: Plan, ledger: Ledger, bundle: Bundle) -> Record:

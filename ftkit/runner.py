@@ -13,16 +13,16 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 
 from ftkit import gate, machine, options, plugins, report
-from ftkit import ledger as ledgers
 from ftkit.bundle import bundle as bundles
 from ftkit.bundle.bundle import Bundle
 from ftkit.bundle.model_card import card
 from ftkit.contracts import Data, Emit, Exporting, Foreseeing, Outcome, Trial, events
 from ftkit.errors import FtkitError, SearchError, StageError
 from ftkit.evaluation.selection import best_of, planned, spreads
-from ftkit.ledger import Ledger, staged
 from ftkit.recipe.loader import Plan
 from ftkit.release import conclude, keep_live, record, release, track
+from ftkit.runs import ledger as ledgers
+from ftkit.runs.ledger import Ledger, staged
 
 Search = Callable[[Plan, Ledger, Emit], Sequence[Trial]]
 """Runs the trials of a plan and writes each into the ledger: what a platform brings."""

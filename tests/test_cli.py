@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from ftkit import cli, endpoints, ledger, plugins
+from ftkit import cli, endpoints, plugins
 from ftkit.commands import Ending
+from ftkit.runs import ledger
 from ftkit.testing import toys
 from ftkit.testing.bundles import BAD, GOOD, toy_bundle
 from ftkit.testing.registries import make_lineage

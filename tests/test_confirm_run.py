@@ -15,13 +15,14 @@ from typing import Any, ClassVar
 import pytest
 
 import ftkit
-from ftkit import ledger, runner
+from ftkit import runner
 from ftkit.bundle import bundle
 from ftkit.contracts import Outcome
 from ftkit.errors import SearchError
 from ftkit.evaluation import selection
 from ftkit.events import BestSelected, Event
 from ftkit.recipe import loader
+from ftkit.runs import ledger
 from tests import recipes
 
 OVERRIDES: dict[str, Any] = {

@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 
 import ftkit
-from ftkit import cli, ledger, release
+from ftkit import cli, release
 from ftkit.bundle import bundle as bundles
 from ftkit.bundle import promotion_record as records
 from ftkit.contracts import Outcome
 from ftkit.errors import BundleError, DeployError, ExitCode, UsageError
 from ftkit.events import Event, Noticed, PromotionDecided
 from ftkit.recipe import loader
+from ftkit.runs import ledger
 from ftkit.testing import toys
 from tests import recipes
 

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 import ftkit
-from ftkit import ledger, runner
+from ftkit import runner
 from ftkit.bundle import bundle
 from ftkit.contracts import Data, Outcome, Verdict
 from ftkit.errors import DataError, ExitCode, LedgerError, StageError
@@ -32,6 +32,7 @@ from ftkit.events import (
     TrialFinished,
 )
 from ftkit.recipe import loader
+from ftkit.runs import ledger
 from ftkit.testing import toys
 from tests import recipes
 

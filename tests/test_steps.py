@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 
 import ftkit
-from ftkit import ledger, steps
+from ftkit import steps
 from ftkit.bundle import bundle
 from ftkit.contracts import Emit, Outcome
 from ftkit.contracts.plan import Plan
 from ftkit.errors import ExitCode, LedgerError, SearchError, StageError, UsageError
 from ftkit.events import Event, Noticed, StageFinished, TrialFinished, VerdictReached
 from ftkit.recipe import loader
+from ftkit.runs import ledger
 from ftkit.testing import toys
 from tests import recipes
 

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 import ftkit
-from ftkit import ledger, report
+from ftkit import report
 from ftkit.bundle import bundle
+from ftkit.runs import ledger
 from ftkit.testing import toys
 
 RUN = Path(__file__).parent / "fixtures" / "run_0_1_0"

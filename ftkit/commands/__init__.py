@@ -29,8 +29,8 @@ class Ending:
         """What of a run is kept, when it breaks off."""
         if not self.run:
             return ""
-        from ftkit import ledger
         from ftkit.errors import FtkitError
+        from ftkit.runs import ledger
 
         try:
             found = ledger.find(self.run)
@@ -85,7 +85,7 @@ def component_names(kind: str | None = None) -> Callable[[], Iterable[str]]:
 
 def run_names() -> Iterable[str]:
     """Identifiers of the runs on this machine."""
-    from ftkit import ledger
+    from ftkit.runs import ledger
 
     return (each.run for each in ledger.runs())
 

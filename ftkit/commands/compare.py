@@ -25,9 +25,9 @@ def compare(one: str, other: str, json_: bool) -> None:
     Where both were tested on the same rows, the difference of each metric has a 95 % interval, and the rows that flipped
     are counted. Differences are the second run less the first.
     """
-    from ftkit import ledger
     from ftkit.compare import compare as compared
     from ftkit.report.facts import gather
+    from ftkit.runs import ledger
 
     found = compared(gather(ledger.find(one)), gather(ledger.find(other)))
     if json_:

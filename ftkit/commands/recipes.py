@@ -61,9 +61,9 @@ def check(
 @as_json
 def plan(path: Path, overrides: Sequence[str], on: str | None, deploy: str | None, offline: bool, json_: bool) -> None:
     """Say what a run of RECIPE would do and about what it would cost, without doing it."""
-    from ftkit import preview as previews
     from ftkit import words
     from ftkit.recipe import loader as recipes
+    from ftkit.runs import preview as previews
 
     seen = previews.preview(recipes.load(path, overrides, on=on, deploy=deploy, offline=offline))
     if json_:

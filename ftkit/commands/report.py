@@ -21,9 +21,9 @@ def report(name: str | None, out: Path | None, open_: bool, json_: bool) -> None
     Every run writes one into its folder when it ends. The page shows failed and interrupted runs as far as they came. It
     holds texts of the test rows: share it as you would share them.
     """
-    from ftkit import ledger
     from ftkit import report as reports
     from ftkit.errors import UsageError
+    from ftkit.runs import ledger
 
     if name is not None:
         found = ledger.find(name)

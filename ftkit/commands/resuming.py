@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ftkit.contracts.plan import Plan
-    from ftkit.ledger import Ledger
+    from ftkit.runs.ledger import Ledger
 
 
 def interrupted(recipe: Path | None, overrides: Sequence[str], *, fresh: bool, **further: Any) -> Plan:
@@ -16,9 +16,9 @@ def interrupted(recipe: Path | None, overrides: Sequence[str], *, fresh: bool, *
 
     Raises: UsageError when there is none; RecipeError; PluginError.
     """
-    from ftkit import ledger as ledgers
     from ftkit.errors import UsageError
     from ftkit.recipe import loader as recipes
+    from ftkit.runs import ledger as ledgers
 
     if fresh:
         raise UsageError("--resume goes on with a run and --fresh begins a new one", mend="Give one of them.")
@@ -59,7 +59,7 @@ def interrupted(recipe: Path | None, overrides: Sequence[str], *, fresh: bool, *
 
 def _going_on(key: str) -> Ledger | None:
     """The run with which a plan of this key would go on."""
-    from ftkit import ledger as ledgers
+    from ftkit.runs import ledger as ledgers
 
     found = next((each for each in ledgers.runs() if (each.fact("started") or {}).get("key") == key), None)
     return None if found is None or found.finished else found

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ftkit import standing, words
+from ftkit import words
 from ftkit.commands import as_json, completer, print_json, run_names
 from ftkit.display import terminal
+from ftkit.runs import status
 
 if TYPE_CHECKING:
     from ftkit.contracts.types import Spread
-    from ftkit.ledger import Ledger
+    from ftkit.runs.ledger import Ledger
 
 
 @click.command(short_help="List runs, or show one.")
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 @as_json
 def runs(name: str | None, json_: bool) -> None:
     """List the runs of this machine, newest first; or show RUN with its trials and verdicts."""
-    from ftkit import ledger
+    from ftkit.runs import ledger
 
     if name is not None:
         one = ledger.find(name)
@@ -43,7 +44,7 @@ def runs(name: str | None, json_: bool) -> None:
 def _described(ledger: Ledger) -> dict[str, Any]:
     from ftkit import report
 
-    trials, metric = ledger.trials(), standing.metric(ledger)
+    trials, metric = ledger.trials(), status.metric(ledger)
     selected = ledger.fact("selected") or {}
     best = next((each for each in trials if each.number == selected.get("number")), None)
     tested, deployed = _tested(ledger), ledger.fact("deployed") or {}
@@ -51,7 +52,7 @@ def _described(ledger: Ledger) -> dict[str, Any]:
     return {
         "run": ledger.run,
         "began": (ledger.fact("started") or {}).get("at", ""),
-        "state": standing.state(ledger),
+        "state": status.state(ledger),
         "trials": len(trials),
         "failed_trials": sum(each.state == "failed" for each in trials),
         "best": f"{metric} {words.score(best.metrics.get(metric))}" if best else "",
@@ -131,7 +132,7 @@ def _spreads(ledger: Ledger) -> list[Spread]:
     """What the repeated configurations came to, as far as the run has got."""
     from ftkit.evaluation.selection import spreads
 
-    return spreads(ledger.trials(), standing.metric(ledger))
+    return spreads(ledger.trials(), status.metric(ledger))
 
 
 def _tested(ledger: Ledger) -> dict[str, Any]:

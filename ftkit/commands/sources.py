@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ftkit import files, ledger, options, plugins
+from ftkit import files, options, plugins
 from ftkit.bundle.bundle import MANIFEST, Bundle, verify
 from ftkit.contracts import Registry, Version
 from ftkit.errors import BundleError, PluginError, RegistryError, UsageError
 from ftkit.recipe import loader as recipes
+from ftkit.runs import ledger
 
 
 def registries(paths: Sequence[Path] = ()) -> Iterator[Registry]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ftkit import files
 from ftkit.contracts.events import Emit, Noticed, ReportWritten
 from ftkit.errors import FtkitError, LedgerError
-from ftkit.ledger import Ledger
+from ftkit.runs.ledger import Ledger
 
 if TYPE_CHECKING:
     from ftkit.report.facts import Facts

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from ftkit import standing
 from ftkit.bundle import bundle as bundles
 from ftkit.bundle import promotion_record as records
 from ftkit.contracts import Data, DataReport, Trial, Verdict
 from ftkit.errors import FtkitError
-from ftkit.ledger import Ledger
+from ftkit.runs import status
+from ftkit.runs.ledger import Ledger
 
 if TYPE_CHECKING:
     import numpy as np
@@ -106,7 +106,7 @@ class Facts:
 
 def gather(ledger: Ledger, state: str | None = None) -> Facts:
     """Everything there is to tell about a run; `state` is how it stands, for who knows better than its folder."""
-    table = standing.recipe(ledger)
+    table = status.recipe(ledger)
     tested, selected = ledger.fact("tested") or {}, ledger.fact("selected") or {}
     data, classes = _report(ledger)
     bundle = str(tested.get("bundle") or selected.get("bundle") or "")
@@ -116,9 +116,9 @@ def gather(ledger: Ledger, state: str | None = None) -> Facts:
     override = ledger.fact("overridden") or {}
     return Facts(
         run=ledger.run,
-        state=state or standing.state(ledger),
+        state=state or status.state(ledger),
         name=str(table.get("name") or (ledger.fact("started") or {}).get("name") or ledger.run),
-        metric=standing.metric(ledger),
+        metric=status.metric(ledger),
         seed=int(table.get("seed", 0)),
         recipe=_recipe(ledger),
         began=str((ledger.fact("started") or {}).get("at", "")),

@@ -14,7 +14,7 @@ from ftkit.contracts import Emit, Endpoint, Outcome
 from ftkit.contracts.events import Event, Noticed, TrialFinished
 from ftkit.contracts.plan import Plan
 from ftkit.errors import FtkitError, SearchError, StageError
-from ftkit.ledger import Ledger
+from ftkit.runs.ledger import Ledger
 from ftkit.steps.decision import decided, left_over, registered
 from ftkit.steps.files import take_over
 

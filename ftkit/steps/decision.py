@@ -12,7 +12,7 @@ from ftkit.contracts.events import Noticed
 from ftkit.contracts.plan import Plan
 from ftkit.errors import FtkitError, LedgerError
 from ftkit.gate import Tested
-from ftkit.ledger import Ledger
+from ftkit.runs.ledger import Ledger
 
 Left = Literal["", "decide", "deploy"]
 """From where on only the machine of the command can carry out a plan; empty where steps elsewhere can do all of it."""

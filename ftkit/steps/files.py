@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ftkit import files
-from ftkit import ledger as ledgers
 from ftkit.contracts.plan import Plan
 from ftkit.errors import LedgerError
-from ftkit.ledger import Ledger
 from ftkit.recipe import loader
+from ftkit.runs import ledger as ledgers
+from ftkit.runs.ledger import Ledger
 
 TRAVELLING = ("data", "bundle", "tested")
 """Folders of a run that travel; logs and validation answers of trials do, too, but no model beside the bundle's."""

@@ -12,8 +12,8 @@ from ftkit.contracts import Emit, Trial, events
 from ftkit.contracts.plan import Plan
 from ftkit.errors import SearchError, StageError
 from ftkit.evaluation import selection
-from ftkit.ledger import Ledger
 from ftkit.runner import Search
+from ftkit.runs.ledger import Ledger
 from ftkit.steps.training import train
 
 

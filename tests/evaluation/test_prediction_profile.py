@@ -16,7 +16,7 @@ from ftkit.bundle import promotion_record as records
 from ftkit.contracts import monitoring
 from ftkit.errors import BundleError
 from ftkit.evaluation import prediction_profile as profiles
-from ftkit.ledger import find
+from ftkit.runs.ledger import find
 from ftkit.testing import toys
 from ftkit.testing.bundles import toy_record
 

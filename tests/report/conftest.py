@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ftkit import ledger
 from ftkit.bundle import bundle
 from ftkit.contracts import Data, Split, Trial
 from ftkit.evaluation import metrics
-from ftkit.ledger import Ledger
+from ftkit.runs import ledger
+from ftkit.runs.ledger import Ledger
 from ftkit.testing.toys import ToyReviews, ToyWords
 
 RECIPE = """\

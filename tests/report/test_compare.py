@@ -13,8 +13,8 @@ from ftkit import cli
 from ftkit.compare import compare
 from ftkit.evaluation import metrics
 from ftkit.evaluation.paired_comparison import mcnemar, paired
-from ftkit.ledger import Ledger
 from ftkit.report.facts import gather
+from ftkit.runs.ledger import Ledger
 from ftkit.testing.toys import ToyReviews
 
 from .conftest import RECIPE, Make, make_trials

@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 
 import ftkit
-from ftkit import cli, ledger, plugins, report
+from ftkit import cli, plugins, report
 from ftkit.bundle import promotion_record
 from ftkit.contracts import Split, Verdict
 from ftkit.display import plain, summary
 from ftkit.display.board import Board
 from ftkit.errors import StageError
 from ftkit.events import Event, Noticed, ReportWritten, RunFinished
+from ftkit.runs import ledger
 from ftkit.testing import toys
 from ftkit.testing.toys import ToyReviews
 

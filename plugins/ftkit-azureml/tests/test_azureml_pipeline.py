@@ -18,13 +18,14 @@ from ftkit_azureml import sweep
 from ftkit_azureml.job import STEPS
 from ftkit_local.deployer import LocalDeployer
 
-from ftkit import cli, ledger, runner
+from ftkit import cli, runner
 from ftkit.bundle import bundle
 from ftkit.contracts.settings import Rollout
 from ftkit.errors import RecipeError, StageError
 from ftkit.events import Event, StageFinished, TrialFinished, TrialReported
 from ftkit.recipe import loader
 from ftkit.rollout import roll_out
+from ftkit.runs import ledger
 from ftkit.testing import toys
 from ftkit.testing.backbones import tiny_bert
 from tests.azure.faults import server_error, too_many_requests

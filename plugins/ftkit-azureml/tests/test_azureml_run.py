@@ -15,7 +15,7 @@ import requests
 from ftkit_azureml import ManagedEndpoint
 from ftkit_local.deployer import LocalDeployer
 
-from ftkit import cli, events, ledger
+from ftkit import cli, events
 from ftkit.bundle import bundle as bundles
 from ftkit.bundle import promotion_record as records
 from ftkit.contracts.settings import Rollout
@@ -23,6 +23,7 @@ from ftkit.errors import DeployError, UsageError
 from ftkit.export import export
 from ftkit.rollout import roll_out
 from ftkit.runner import run
+from ftkit.runs import ledger
 from ftkit.testing import toys
 from ftkit.testing.backbones import tiny_bert
 from ftkit.testing.bundles import BAD, GOOD, toy_bundle, toy_record

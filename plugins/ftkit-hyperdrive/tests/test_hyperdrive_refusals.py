@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 from ftkit_hyperdrive import sdk, workspace
 
-from ftkit import ledger, runner
+from ftkit import runner
 from ftkit.errors import FtkitError, PluginError, StageError, UsageError
 from ftkit.recipe import loader
+from ftkit.runs import ledger
 from tests import recipes
 from tests.azure.azure import Azure
 from tests.azure.workspace import WORKSPACE

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from ftkit_hyperdrive import graph, sdk
 
-from ftkit import cli, endpoints, ledger, runner
+from ftkit import cli, endpoints, runner
 from ftkit.bundle import bundle
 from ftkit.contracts import Outcome
 from ftkit.errors import StageError
@@ -30,6 +30,7 @@ from ftkit.events import (
     TrialStarted,
 )
 from ftkit.recipe import loader
+from ftkit.runs import ledger
 from ftkit.testing import toys
 from tests import recipes
 from tests.azure.azure import Azure

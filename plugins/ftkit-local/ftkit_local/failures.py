@@ -11,7 +11,7 @@ from ftkit.contracts import Trial
 from ftkit.errors import FtkitError, SearchError, StageError
 
 if TYPE_CHECKING:
-    from ftkit.ledger import Ledger
+    from ftkit.runs.ledger import Ledger
     from ftkit_local.process import TrialProcess
 
 ALIKE = 3

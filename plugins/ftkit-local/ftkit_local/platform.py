@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from ftkit.contracts import Emit, Outcome, Trial
-    from ftkit.ledger import Ledger
     from ftkit.recipe.loader import Plan
+    from ftkit.runs.ledger import Ledger
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,8 +27,8 @@ from ftkit_local.process import Inbox, Surroundings, TrialProcess, end
 from ftkit_local.worker import disk_full
 
 if TYPE_CHECKING:
-    from ftkit.ledger import Ledger
     from ftkit.recipe.loader import Plan
+    from ftkit.runs.ledger import Ledger
     from ftkit_local.platform import LocalPlatform
 
 _LEAVING_SECONDS = 60

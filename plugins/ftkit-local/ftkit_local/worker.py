@@ -58,8 +58,8 @@ class Wire:
 
 def fit(job: Mapping[str, Any], wire: Wire) -> None:
     """Train the trial's model and save it whole. Raises: StopTrial; whatever the backbone raises."""
-    from ftkit.ledger import Ledger
     from ftkit.recipe import loader
+    from ftkit.runs.ledger import Ledger
 
     def hear(numbers: dict[str, float]) -> tuple[bool, bool]:
         wire.send(kind="report", numbers=numbers)

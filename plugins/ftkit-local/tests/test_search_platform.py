@@ -12,9 +12,10 @@ from ftkit_local.process import Surroundings
 from ftkit_local.usage import Meter, deal, gpus
 from ftkit_local.worker import disk_full
 
-from ftkit import events, ledger
+from ftkit import events
 from ftkit.errors import BundleError, CheckpointError, SearchError, StageError
 from ftkit.evaluation import metrics, selection
+from ftkit.runs import ledger
 from ftkit.testing import toys
 from ftkit.testing.platforms import PlatformSuite
 from ftkit.testing.search_spaces import SearchSpaceSuite

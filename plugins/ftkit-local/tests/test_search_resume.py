@@ -12,8 +12,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ftkit import ledger, runner
+from ftkit import runner
 from ftkit.evaluation import selection
+from ftkit.runs import ledger
 from ftkit.testing import toys
 
 DRIVER = """

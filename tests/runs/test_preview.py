@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 import ftkit
-from ftkit import files, preview
+from ftkit import files
 from ftkit.recipe import loader
+from ftkit.runs import preview
 from tests import recipes
 
 QUIET = {"promote": [], "registry.use": "none", "deploy.use": "none"}
@@ -68,7 +69,7 @@ def test_after_a_run_the_cost_is_what_was_measured(toy: Path) -> None:
 
 
 def test_an_interrupted_run_is_named(toy: Path) -> None:
-    from ftkit import ledger
+    from ftkit.runs import ledger
 
     plan = loader.load(toy)
     book, _ = ledger.begin(plan.name, plan.text)

@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from ftkit import ledger as ledgers
 from ftkit import machine, options
 from ftkit.contracts import DataReport, Publishing, Trial
 from ftkit.contracts.plan import Plan
 from ftkit.contracts.space import Dimension, ends, size
 from ftkit.errors import FtkitError
 from ftkit.evaluation import selection
+from ftkit.runs import ledger as ledgers
 
 TOKENS_PER_WORD = 1.3
 """Word pieces to a word of English prose, roughly; Source: measured with BERT's vocabulary on product reviews."""

@@ -10,10 +10,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ftkit import ledger
 from ftkit.contracts import Data, DataReport, Split, Trial
 from ftkit.errors import LedgerError, UsageError
-from ftkit.ledger import Ledger
+from ftkit.runs import ledger
+from ftkit.runs.ledger import Ledger
 
 DATA = Data(
     classes=("bad", "good"),
@@ -170,7 +170,7 @@ def test_a_folder_without_runs_is_no_error():
 
 def test_a_run_that_another_process_carries_out_is_refused_until_that_one_ends(book):
     script = (
-        "import sys; from pathlib import Path; from ftkit.ledger import Ledger\n"
+        "import sys; from pathlib import Path; from ftkit.runs.ledger import Ledger\n"
         "with Ledger(Path(sys.argv[1])).held():\n"
         "    print('held', flush=True); sys.stdin.read()\n"
     )

@@ -7,7 +7,7 @@ import tomllib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ftkit.ledger import Ledger
+    from ftkit.runs.ledger import Ledger
 
 
 def state(ledger: Ledger) -> str:

@@ -1,0 +1,1 @@
+"""A run's folder, how it stands, what it happened on, and what it would cost."""
