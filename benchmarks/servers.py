@@ -79,7 +79,7 @@ def ftkit(bundle: Path, engine: str, text: str) -> Iterator[Live]:
 
     from ftkit.bundle import bundle as opened
     from ftkit.contracts.settings import Rollout
-    from ftkit.rollout import roll_out
+    from ftkit.stages.rollout import roll_out
 
     begun = time.perf_counter()
     deployer = LocalDeployer(endpoint=f"benchmark-{time.monotonic_ns()}", engine=engine)

@@ -26,7 +26,7 @@ from ftkit_local.endpoint.client import ask
 
 from benchmarks import bundles, command, load, results, rows
 from ftkit.contracts.settings import Rollout
-from ftkit.rollout import roll_out
+from ftkit.stages.rollout import roll_out
 
 KEY = "00000000-0000-0000-0000-000000000000"
 OFF, ON, DEAD = "nobody watches", "telemetry is sent", "ingestion is dead"

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 
-from ftkit import gate, machine, options, plugins, report
+from ftkit import machine, options, plugins, report
 from ftkit.bundle import bundle as bundles
 from ftkit.bundle.bundle import Bundle
 from ftkit.bundle.model_card import card
@@ -20,9 +20,10 @@ from ftkit.contracts import Data, Emit, Exporting, Foreseeing, Outcome, Trial, e
 from ftkit.errors import FtkitError, SearchError, StageError
 from ftkit.evaluation.selection import best_of, planned, spreads
 from ftkit.recipe.loader import Plan
-from ftkit.release import conclude, keep_live, record, release, track
 from ftkit.runs import ledger as ledgers
 from ftkit.runs.ledger import Ledger, staged
+from ftkit.stages import gate
+from ftkit.stages.release import conclude, keep_live, record, release, track
 
 Search = Callable[[Plan, Ledger, Emit], Sequence[Trial]]
 """Runs the trials of a plan and writes each into the ledger: what a platform brings."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ftkit import endpoints
+from ftkit.stages import known_endpoints
 from ftkit.testing import toys
 
 LIVE = """
@@ -41,5 +41,5 @@ def written(folder: Path, text: str = toys.RECIPE) -> Iterator[Path]:
     path.write_text(text)
     with toys.install(folder / "plugins"):
         yield path
-        for deployer in endpoints.known().values():
+        for deployer in known_endpoints.known().values():
             deployer.stop()

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from ftkit import cli, endpoints, plugins
+from ftkit import cli, plugins
 from ftkit.commands import Ending
 from ftkit.runs import ledger
+from ftkit.stages import known_endpoints
 from ftkit.testing import toys
 from ftkit.testing.bundles import BAD, GOOD, toy_bundle
 from ftkit.testing.registries import make_lineage
@@ -526,7 +527,7 @@ def test_an_endpoint_is_rolled_out_called_seen_and_stopped(workplace, said):
         assert said("endpoint", "stop", "reviews")[:2] == (0, "reviews is down\n")
         assert json.loads(said("endpoint", "status", "--json")[1]) == []
     finally:
-        for deployer in endpoints.known().values():
+        for deployer in known_endpoints.known().values():
             with contextlib.suppress(Exception):
                 deployer.stop()
 

@@ -92,6 +92,6 @@ def run_names() -> Iterable[str]:
 
 def endpoint_names() -> Iterable[str]:
     """Names of the endpoints rolled out from this machine."""
-    from ftkit import endpoints
+    from ftkit.stages import known_endpoints
 
-    return endpoints.known()
+    return known_endpoints.known()

@@ -56,10 +56,10 @@ def invoke(words_: Sequence[str], all_: bool, deployment: str | None, scores: bo
 
     NAME is only needed when there are several. Without a TEXT, a sample is sent; - reads the lines of standard input.
     """
-    from ftkit import endpoints
     from ftkit.display.summary import SAMPLE
+    from ftkit.stages import known_endpoints
 
-    name = words_[0] if words_ and words_[0] in endpoints.known() else None
+    name = words_[0] if words_ and words_[0] in known_endpoints.known() else None
     texts: list[str] = []
     for text in words_[name is not None :] or (SAMPLE,):
         texts += [line.rstrip("\r\n") for line in sys.stdin] if text == "-" else [text]
@@ -100,26 +100,26 @@ def logs(name: str | None, all_: bool, deployment: str | None, lines: int) -> No
 @click.option("--all", "all_", is_flag=True, help="Take every endpoint down.")
 def stop(name: str | None, all_: bool) -> None:
     """Take an endpoint down with all its deployments. Its models stay in the registry and with their runs."""
-    from ftkit import endpoints
+    from ftkit.stages import known_endpoints
 
     chosen = _chosen(name, all_)
     if not chosen:
         terminal.write("No endpoint is up.")
     stopped, troubles = _each(chosen, lambda deployer: deployer.stop())
     for deployer, _ in stopped:
-        endpoints.forget(deployer.endpoint)
+        known_endpoints.forget(deployer.endpoint)
         terminal.write(f"{deployer.endpoint} is down")
     _complain(troubles)
 
 
 def _chosen(name: str | None, all_: bool) -> list[Deployer]:
     """The endpoints a command is about. Raises: UsageError when it is not clear which."""
-    from ftkit import endpoints
     from ftkit.errors import UsageError
+    from ftkit.stages import known_endpoints
 
     if all_ and name is not None:
         raise UsageError("both a name and --all were given", mend="Give one of them.")
-    return list(endpoints.known().values()) if all_ else [endpoints.find(name)]
+    return list(known_endpoints.known().values()) if all_ else [known_endpoints.find(name)]
 
 
 def _described(name: str | None, all_: bool) -> tuple[list[Endpoint], list[FtkitError]]:

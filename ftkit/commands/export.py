@@ -29,7 +29,7 @@ def export(name: str, out: Path | None, target: str | None, json_: bool) -> None
     The bundle, the script that serves it, the environment by exact versions, a sample request, and a README that says how to
     deploy it and how to serve it on any machine.
     """
-    from ftkit.export import export as write
+    from ftkit.stages.export import export as write
 
     folder = write(name, out, target)
     if json_:

@@ -24,9 +24,10 @@ def promote(ending: Ending, name: str, override: str | None, json_: bool, plain:
     A run whose tests let it through is released again: so an older model is brought back. One whose tests said no, or broke
     off, needs --override and a reason.
     """
-    from ftkit import display, release
+    from ftkit import display
     from ftkit.recipe import loader
     from ftkit.runs import ledger
+    from ftkit.stages import release
 
     ending.json = json_
     with display.printer(plain or None, json=json_) as printer, terminable():

@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from ftkit import endpoints, runner
+from ftkit import runner
 from ftkit.bundle import bundle as bundles
 from ftkit.contracts import Emit, Endpoint, Outcome
 from ftkit.contracts.events import Event, Noticed, TrialFinished
 from ftkit.contracts.plan import Plan
 from ftkit.errors import FtkitError, SearchError, StageError
 from ftkit.runs.ledger import Ledger
+from ftkit.stages import known_endpoints
 from ftkit.steps.decision import decided, left_over, registered
 from ftkit.steps.files import take_over
 
@@ -126,7 +127,7 @@ def _told(plan: Plan, ledger: Ledger) -> Outcome:
     deployed = ledger.fact("deployed")
     endpoint: Endpoint | None = None
     if plan.deploy is not None:
-        endpoints.remember(plan.deploy)
+        known_endpoints.remember(plan.deploy)
         try:
             endpoint = plan.deploy.describe()
         except FtkitError:  # it is live, whether it can be looked at from here or not

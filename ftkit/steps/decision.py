@@ -5,14 +5,15 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from ftkit import gate, machine, release, runner
+from ftkit import machine, runner
 from ftkit.bundle import bundle as bundles
 from ftkit.contracts import Emit, Trial, Version
 from ftkit.contracts.events import Noticed
 from ftkit.contracts.plan import Plan
 from ftkit.errors import FtkitError, LedgerError
-from ftkit.gate import Tested
 from ftkit.runs.ledger import Ledger
+from ftkit.stages import gate, release
+from ftkit.stages.gate import Tested
 
 Left = Literal["", "decide", "deploy"]
 """From where on only the machine of the command can carry out a plan; empty where steps elsewhere can do all of it."""

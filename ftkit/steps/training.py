@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from ftkit import files, options, runner
-from ftkit import trial as trials
 from ftkit.contracts import Data, Emit, StopTrial, Trial, events, space
 from ftkit.contracts.plan import Plan
 from ftkit.contracts.space import Choice, Dimension, Int, Uniform
 from ftkit.errors import FtkitError, StageError, UsageError
 from ftkit.evaluation import metrics
 from ftkit.runs import ledger as ledgers
+from ftkit.stages import trial as trials
 
 TRIAL = "trial.json"
 

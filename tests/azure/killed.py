@@ -14,7 +14,7 @@ def roll_out(endpoint: str, bundle: str, deployment: str) -> None:
 
     from ftkit.bundle import bundle as bundles
     from ftkit.contracts.settings import Rollout
-    from ftkit.rollout import roll_out as carry_out
+    from ftkit.stages.rollout import roll_out as carry_out
 
     opened = bundles.verify(Path(bundle))
     carry_out(ManagedEndpoint(endpoint=endpoint), opened, deployment, Rollout(bake=0.0, poll=0.05), lambda _: None)

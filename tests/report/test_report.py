@@ -330,7 +330,7 @@ def test_a_run_that_fails_after_its_trials_shows_what_it_had_come_to(
     def broken(*_: Any) -> None:
         raise StageError("the tests cannot be heard")
 
-    monkeypatch.setattr("ftkit.gate.judge", broken)
+    monkeypatch.setattr("ftkit.stages.gate.judge", broken)
     events: list[Event] = []
     path = tmp_path / "toy.toml"
     path.write_text(toys.RECIPE.replace("trials = 2", "trials = 1"))

@@ -24,8 +24,8 @@ from ftkit.contracts.settings import Rollout
 from ftkit.errors import RecipeError, StageError
 from ftkit.events import Event, StageFinished, TrialFinished, TrialReported
 from ftkit.recipe import loader
-from ftkit.rollout import roll_out
 from ftkit.runs import ledger
+from ftkit.stages.rollout import roll_out
 from ftkit.testing import toys
 from ftkit.testing.backbones import tiny_bert
 from tests.azure.faults import server_error, too_many_requests

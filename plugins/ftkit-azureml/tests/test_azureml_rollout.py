@@ -22,7 +22,7 @@ from ftkit.bundle.bundle import Bundle
 from ftkit.contracts.settings import Rollout
 from ftkit.errors import DeployError, PluginError
 from ftkit.events import DeploymentChanged, Event
-from ftkit.rollout import roll_out
+from ftkit.stages.rollout import roll_out
 from ftkit.testing.bundles import BAD, GOOD, toy_bundle
 
 if TYPE_CHECKING:

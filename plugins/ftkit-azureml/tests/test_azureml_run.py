@@ -20,10 +20,10 @@ from ftkit.bundle import bundle as bundles
 from ftkit.bundle import promotion_record as records
 from ftkit.contracts.settings import Rollout
 from ftkit.errors import DeployError, UsageError
-from ftkit.export import export
-from ftkit.rollout import roll_out
 from ftkit.runner import run
 from ftkit.runs import ledger
+from ftkit.stages.export import export
+from ftkit.stages.rollout import roll_out
 from ftkit.testing import toys
 from ftkit.testing.backbones import tiny_bert
 from ftkit.testing.bundles import BAD, GOOD, toy_bundle, toy_record

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from ftkit_hyperdrive import graph, sdk
 
-from ftkit import cli, endpoints, runner
+from ftkit import cli, runner
 from ftkit.bundle import bundle
 from ftkit.contracts import Outcome
 from ftkit.errors import StageError
@@ -31,6 +31,7 @@ from ftkit.events import (
 )
 from ftkit.recipe import loader
 from ftkit.runs import ledger
+from ftkit.stages import known_endpoints
 from ftkit.testing import toys
 from tests import recipes
 from tests.azure.azure import Azure
@@ -354,7 +355,7 @@ def test_an_encoder_is_fine_tuned_in_the_steps_and_answers_here(
             "the repeats are trained where the trials are"
         )
         found = bundle.verify(Path(outcome["bundle"]))
-        deployer = endpoints.known()["tiny"]
+        deployer = known_endpoints.known()["tiny"]
         request = {"data": [{"text": "good lamp number 3"}, {"text": "bad lamp"}, {"text": ""}]}
         answers = found.predict([each["text"] for each in request["data"]])
         assert deployer.invoke(request) == answers
@@ -365,7 +366,7 @@ def test_an_encoder_is_fine_tuned_in_the_steps_and_answers_here(
         wheels = sorted(each.split("-")[0].removeprefix("wheels/") for each in sent if each.startswith("wheels/"))
         assert wheels == ["ftkit", "ftkit_bert", "ftkit_hyperdrive", "ftkit_strict", "ftkit_tables"]
     finally:
-        for deployer in endpoints.known().values():
+        for deployer in known_endpoints.known().values():
             deployer.stop()
 
 

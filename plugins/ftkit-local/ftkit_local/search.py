@@ -21,7 +21,7 @@ from ftkit.contracts import Emit, Trial, TrialState
 from ftkit.encoders.environment import process_environment
 from ftkit.errors import StageError
 from ftkit.evaluation import metrics, selection
-from ftkit.trial import clear
+from ftkit.stages.trial import clear
 from ftkit_local import failures, policies, study, usage
 from ftkit_local.process import Inbox, Surroundings, TrialProcess, end
 from ftkit_local.worker import disk_full

@@ -29,9 +29,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ftkit import trial
 from ftkit.contracts import StopTrial
 from ftkit.errors import FtkitError, RecipeError, StageError
+from ftkit.stages import trial
 
 
 class Wire:

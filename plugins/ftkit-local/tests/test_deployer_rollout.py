@@ -17,7 +17,7 @@ from ftkit.contracts import Endpoint
 from ftkit.contracts.settings import Rollout
 from ftkit.errors import DeployError
 from ftkit.events import DeploymentChanged, Event, TrafficMoved
-from ftkit.rollout import roll_out
+from ftkit.stages.rollout import roll_out
 from ftkit.testing.bundles import GOOD, toy_bundle, toy_record
 
 Make = Callable[..., LocalDeployer]

@@ -10,7 +10,7 @@ from ftkit_local.deployer import LocalDeployer
 
 from ftkit.contracts.settings import Rollout
 from ftkit.errors import BundleError, DeployError
-from ftkit.rollout import roll_out
+from ftkit.stages.rollout import roll_out
 from ftkit.testing.bundles import BAD, GOOD, toy_bundle
 
 

@@ -24,7 +24,7 @@ from ftkit_local.endpoint.client import ask
 from ftkit.bundle.bundle import Bundle
 from ftkit.contracts.settings import Rollout
 from ftkit.errors import DeployError
-from ftkit.rollout import roll_out
+from ftkit.stages.rollout import roll_out
 from ftkit.testing.bundles import GOOD, toy_bundle
 
 Make = Callable[..., LocalDeployer]
@@ -147,7 +147,7 @@ def test_a_deployment_can_be_removed_while_the_front_is_gone(endpoint_named: Mak
 def test_an_endpoint_outlives_the_process_and_the_session_that_made_it(endpoint_named: Make, bundle: Bundle) -> None:
     script = (
         "import sys; from pathlib import Path; from ftkit_local.deployer import LocalDeployer;"
-        "from ftkit.rollout import *; from ftkit import bundle;"
+        "from ftkit.stages.rollout import *; from ftkit import bundle;"
         "roll_out(LocalDeployer(endpoint='kit', threads=1), bundle.verify(Path(sys.argv[1])), 'only',"
         "Rollout(bake=0, poll=0.05), lambda _: None)"
     )

@@ -15,7 +15,7 @@ def answers(contender: Contender, texts: Sequence[str]) -> np.ndarray:
     """Probabilities of texts, (texts, classes), columns in the order of `data.classes`."""
     import numpy as np
 
-    from ftkit.gate import aligned
+    from ftkit.stages.gate import aligned
 
     if not texts:
         return np.zeros((0, len(contender.data.classes)))

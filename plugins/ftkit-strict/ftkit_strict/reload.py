@@ -60,7 +60,7 @@ class Reload:
         """Load the candidate's bundle elsewhere. Raises: OSError when there is no room for a copy."""
         import numpy as np
 
-        from ftkit.gate import aligned
+        from ftkit.stages.gate import aligned
 
         try:
             opened = bundles.verify(candidate.bundle)

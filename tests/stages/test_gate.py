@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ftkit.gate import aligned
+from ftkit.stages.gate import aligned
 
 
 def test_columns_follow_class_names_not_positions() -> None:

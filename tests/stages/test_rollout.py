@@ -15,7 +15,7 @@ from ftkit.contracts import Deployment, Endpoint, Health
 from ftkit.contracts.settings import Rollout
 from ftkit.errors import DeployError
 from ftkit.events import DeploymentChanged, Event, Noticed, TrafficMoved
-from ftkit.rollout import roll_out
+from ftkit.stages.rollout import roll_out
 from ftkit.testing.bundles import toy_bundle
 
 QUICK = Rollout(bake=0.0, poll=0.001, canary=(10, 50))

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import ftkit
-from ftkit import cli, release
+from ftkit import cli
 from ftkit.bundle import bundle as bundles
 from ftkit.bundle import promotion_record as records
 from ftkit.contracts import Outcome
@@ -19,6 +19,7 @@ from ftkit.errors import BundleError, DeployError, ExitCode, UsageError
 from ftkit.events import Event, Noticed, PromotionDecided
 from ftkit.recipe import loader
 from ftkit.runs import ledger
+from ftkit.stages import release
 from ftkit.testing import toys
 from tests import recipes
 

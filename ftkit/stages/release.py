@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from ftkit import endpoints, gate, report
+from ftkit import report
 from ftkit.bundle import bundle as bundles
 from ftkit.bundle import promotion_record as records
 from ftkit.bundle.bundle import Bundle
@@ -21,10 +21,11 @@ from ftkit.contracts.monitoring import deployment_name
 from ftkit.contracts.plan import Plan
 from ftkit.errors import UsageError
 from ftkit.evaluation.prediction_profile import profile
-from ftkit.gate import Tested
-from ftkit.rollout import roll_out
 from ftkit.runs import ledger as ledgers
 from ftkit.runs.ledger import Ledger, staged
+from ftkit.stages import gate, known_endpoints
+from ftkit.stages.gate import Tested
+from ftkit.stages.rollout import roll_out
 
 
 def record(plan: Plan, ledger: Ledger, bundle: Bundle) -> Record:
@@ -101,7 +102,7 @@ def deploy(
     with staged(ledger, "deploy", emit):
         began = datetime.fromisoformat(ledger.facts("started")[0]["at"])
         deployment = deployment_name(version.version if version else None, began)
-        endpoints.remember(plan.deploy)
+        known_endpoints.remember(plan.deploy)
         endpoint = roll_out(plan.deploy, bundle, deployment, plan.rollout, emit)
         ledger.append("deployed", endpoint=endpoint.name, deployment=deployment)
     return endpoint, deployment

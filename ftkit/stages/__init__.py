@@ -1,0 +1,1 @@
+"""The stages of a run: training one trial, the promotion gate, the release, the rollout."""

@@ -1,0 +1,52 @@
+"""Endpoints are remembered by name, whatever recipe made them."""
+
+from __future__ import annotations
+
+import multiprocessing
+
+import pytest
+from ftkit_local.deployer import LocalDeployer
+
+from ftkit import files
+from ftkit.errors import UsageError
+from ftkit.stages import known_endpoints
+
+
+def test_an_endpoint_is_found_again_as_the_deployer_that_made_it() -> None:
+    known_endpoints.remember(LocalDeployer(endpoint="news", port=4321))
+    assert known_endpoints.find("news") == LocalDeployer(endpoint="news", port=4321)
+    assert known_endpoints.find() == LocalDeployer(endpoint="news", port=4321), "the only one needs no name"
+    known_endpoints.remember(LocalDeployer(endpoint="news"))
+    assert known_endpoints.find("news").port == 0
+    known_endpoints.forget("news")
+    assert known_endpoints.known() == {}
+
+
+def test_a_name_that_is_not_known_says_which_are() -> None:
+    with pytest.raises(UsageError, match="no endpoint has been rolled out"):
+        known_endpoints.find("news")
+    known_endpoints.remember(LocalDeployer(endpoint="news"))
+    with pytest.raises(UsageError, match="Did you mean 'news'"):
+        known_endpoints.find("new")
+    known_endpoints.remember(LocalDeployer(endpoint="reviews"))
+    with pytest.raises(UsageError, match="news, reviews"):
+        known_endpoints.find()
+
+
+def test_a_note_of_a_plugin_that_is_gone_or_a_damaged_file_is_passed_over() -> None:
+    known_endpoints.remember(LocalDeployer(endpoint="news"))
+    path = files.home() / "endpoints.json"
+    path.write_text(path.read_text().replace('"local"', '"gone"'))
+    assert known_endpoints.known() == {}
+    path.write_text("{")
+    assert known_endpoints.known() == {}
+
+
+def _remember(number: int) -> None:
+    known_endpoints.remember(LocalDeployer(endpoint=f"news-{number}"))
+
+
+def test_processes_that_remember_at_once_lose_nothing() -> None:
+    with multiprocessing.get_context("spawn").Pool(3) as pool:
+        pool.map(_remember, range(9))
+    assert len(known_endpoints.known()) == 9
