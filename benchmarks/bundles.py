@@ -19,8 +19,8 @@ def make(folder: Path, engines: tuple[Any, ...] | None = None) -> Any:
     from ftkit_quickstart.minilm import MiniLM, packaged
 
     from ftkit.encoders import checkpoint
-    from ftkit.encoders.classifier import EncoderClassifier
-    from ftkit.encoders.tokens import Words
+    from ftkit.encoders.inference.classifier import EncoderClassifier
+    from ftkit.encoders.tokenization import Words
 
     saved = checkpoint.read(packaged())
     EncoderClassifier(saved.model(CLASSES), Words(saved.tokenizer, saved.limit), 512).save(folder / "model")
@@ -46,7 +46,7 @@ def available() -> tuple[Any, ...]:
     """The engines whose packages are installed."""
     from ftkit_quickstart.minilm import MiniLM
 
-    from ftkit.encoders.component import Exported
+    from ftkit.encoders.encoder import Exported
 
     nothing = DataReport("nothing", 0, {}, {}, {}, "")
     data = Data(CLASSES, Split((), ()), Split((), ()), Split((), ()), nothing)

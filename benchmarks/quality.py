@@ -39,7 +39,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--seeds", type=int, default=3, help="trainings of each (default: 3)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results, machine and versions here, too")
     asked = parser.parse_args(arguments)
-    from ftkit.encoders.environment import process_environment
+    from ftkit.encoders.process_environment import process_environment
     from ftkit.machine import cores
 
     def contender(name: str) -> Any:

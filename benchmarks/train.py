@@ -20,7 +20,7 @@ from pathlib import Path
 from benchmarks import command, results, rows
 from benchmarks.product import FLOP
 from benchmarks.turns import Numbers, measured, rounds
-from ftkit.encoders.environment import process_environment
+from ftkit.encoders.process_environment import process_environment
 
 COLUMNS = {
     "tokens_per_s": "real tokens/s",

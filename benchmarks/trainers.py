@@ -76,7 +76,7 @@ def by_ftkit(seed: int, options: dict[str, Any] | None = None, **task: Any) -> N
     import torch
     import transformers
 
-    from ftkit.encoders import training
+    from ftkit.encoders.training import loop as training
 
     job = Task(**task)
     _quiet(transformers)

@@ -109,8 +109,8 @@ def test_every_load_generator_sends_whole_texts_and_fails_when_one_is_refused(
 def test_the_original_that_is_compared_with_answers_by_the_same_model(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     from ftkit.encoders import checkpoint
-    from ftkit.encoders.classifier import EncoderClassifier
-    from ftkit.encoders.tokens import Words
+    from ftkit.encoders.inference.classifier import EncoderClassifier
+    from ftkit.encoders.tokenization import Words
     from ftkit.testing.backbones import tiny_bert
 
     read = checkpoint.read(tiny_bert(tmp_path))

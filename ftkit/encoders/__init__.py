@@ -8,6 +8,6 @@
 Importing this loads neither torch nor transformers.
 """
 
-from ftkit.encoders.component import Encoder
+from ftkit.encoders.encoder import Encoder
 
 __all__ = ["Encoder"]

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ftkit.encoders import position
+from ftkit.encoders import first_position
 from ftkit.errors import CheckpointError
 
 if TYPE_CHECKING:
-    from ftkit.encoders.component import Encoder
+    from ftkit.encoders.encoder import Encoder
 
 FILES = ("config.json", "*.safetensors", "*.safetensors.index.json", "tokenizer*", "special_tokens_map.json",
          "added_tokens.json", "vocab*", "merges.txt", "spm.model", "spiece.model", "sentencepiece.*")  # fmt: skip
@@ -89,7 +89,7 @@ class Checkpoint:
                 where=str(self.folder),
                 mend="config.json and model.safetensors must be of the same model; fetch both again.",
             )
-        position.spare_the_rest(model)
+        first_position.spare_the_rest(model)
         return model
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from ftkit.bundle.promotion_record import NATIVE
 from ftkit.contracts.monitoring import DEPLOYMENT, ENDPOINT
-from ftkit.encoders.environment import process_environment
+from ftkit.encoders.process_environment import process_environment
 from ftkit.errors import PluginError
 
 GRACE = 10.0

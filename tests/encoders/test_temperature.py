@@ -14,8 +14,8 @@ import pytest
 from ftkit.bundle import bundle as bundles
 from ftkit.contracts import Split
 from ftkit.encoders import Encoder, temperature
-from ftkit.encoders.classifier import EncoderClassifier, softmax
-from ftkit.encoders.component import Precision
+from ftkit.encoders.encoder import Precision
+from ftkit.encoders.inference.classifier import EncoderClassifier, softmax
 from ftkit.errors import BundleError
 from ftkit.serving.engine import Engine
 from ftkit.testing.backbones import CLASSES, BackboneSuite, separable, separable_data

@@ -17,7 +17,7 @@ from starlette.testclient import TestClient
 from ftkit import hookimpl, plugins
 from ftkit.bundle.bundle import Bundle
 from ftkit.contracts.monitoring import Served, ServedRequest, Watcher
-from ftkit.encoders.classifier import EncoderClassifier
+from ftkit.encoders.inference.classifier import EncoderClassifier
 from ftkit.serving import server
 from ftkit.serving import watch as watches
 from ftkit.serving.app import application
@@ -314,7 +314,7 @@ def test_tokens_are_those_that_the_model_reads(tmp_path: Path) -> None:
     from ftkit_quickstart.minilm import packaged
 
     from ftkit.encoders import checkpoint
-    from ftkit.encoders.tokens import Words
+    from ftkit.encoders.tokenization import Words
 
     saved = checkpoint.read(packaged())
     texts = ["", "It broke after a week.", "endless " * 2000]

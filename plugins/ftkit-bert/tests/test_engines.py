@@ -20,9 +20,10 @@ from ftkit_bert.backbones import BertBaseCased
 from ftkit.bundle import bundle as bundles
 from ftkit.bundle import promotion_record
 from ftkit.contracts import Verdict
-from ftkit.encoders import checkpoint, plain
-from ftkit.encoders.classifier import EncoderClassifier
-from ftkit.encoders.tokens import Words
+from ftkit.encoders import checkpoint
+from ftkit.encoders.inference import fast_tokenizer
+from ftkit.encoders.inference.classifier import EncoderClassifier
+from ftkit.encoders.tokenization import Words
 from ftkit.errors import BundleError
 from ftkit.serving.process import ServedModel
 from ftkit.testing.backbones import ODD_TEXTS, tiny_bert
@@ -55,7 +56,7 @@ def older(bundle, tmp_path_factory):
     """The same bundle as it was made before its tokenizer was noted."""
     folder = tmp_path_factory.mktemp("older")
     shutil.copytree(bundle.folder / "model", folder / "model")
-    (folder / "model" / plain.FILE).unlink()
+    (folder / "model" / fast_tokenizer.FILE).unlink()
     return written(folder / "bundle", folder / "model", None)
 
 
@@ -111,7 +112,7 @@ print(host.served_by, len(host.timings), "torch" in sys.modules)
     assert torch == str(engine == "native")
 
 
-@pytest.mark.parametrize("name", ["engines/onnx/model.onnx", plain.FILE])
+@pytest.mark.parametrize("name", ["engines/onnx/model.onnx", fast_tokenizer.FILE])
 def test_a_changed_engine_is_a_damaged_bundle(bundle, name):
     path = bundle.folder / "model" / name
     content = path.read_bytes()

@@ -13,7 +13,7 @@ import torch
 from ftkit_deberta.backbones import DebertaV3Base, DebertaV3Large, DebertaV3Small
 
 from ftkit import plugins
-from ftkit.encoders import plain
+from ftkit.encoders.inference import fast_tokenizer
 from ftkit.testing.backbones import ODD_TEXTS, BackboneSuite
 
 SHARED = Path(os.environ.get("FTKIT_SHARED", Path(__file__).parents[3].parent / "shared"))
@@ -60,11 +60,16 @@ class TestDebertaV3Small(BackboneSuite):
 
     def test_ids_are_the_same_without_transformers(self, fitted, loaded):
         """The scores of these pieces are not what the tokenizers library reads of them, unless it is helped."""
-        plain.write(fitted.folder)
-        found = plain.read(fitted.folder)
+        fast_tokenizer.write(fitted.folder)
+        found = fast_tokenizer.read(fitted.folder)
         assert found is not None
         assert found.words.fingerprint == loaded.words.fingerprint
-        texts = [*plain.PROBES, *ODD_TEXTS, *("".join(each) for each in itertools.product("!a.", repeat=6)), "=" * 999]
+        texts = [
+            *fast_tokenizer.PROBES,
+            *ODD_TEXTS,
+            *("".join(each) for each in itertools.product("!a.", repeat=6)),
+            "=" * 999,
+        ]
         assert found.words.own(texts) == loaded.words.own(texts)
         assert found.words.row([7], 512).tolist() == loaded.words.row([7], 512).tolist()
 

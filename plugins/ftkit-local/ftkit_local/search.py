@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ftkit import events
 from ftkit.contracts import Emit, Trial, TrialState
-from ftkit.encoders.environment import process_environment
+from ftkit.encoders.process_environment import process_environment
 from ftkit.errors import StageError
 from ftkit.evaluation import metrics, selection
 from ftkit.stages.trial import clear

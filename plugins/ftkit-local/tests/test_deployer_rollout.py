@@ -115,8 +115,8 @@ def test_a_real_encoder_is_served_as_it_was_tested(endpoint_named: Make, tmp_pat
     from ftkit_quickstart.minilm import packaged
 
     from ftkit.encoders import checkpoint
-    from ftkit.encoders.classifier import EncoderClassifier
-    from ftkit.encoders.tokens import Words
+    from ftkit.encoders.inference.classifier import EncoderClassifier
+    from ftkit.encoders.tokenization import Words
 
     saved = checkpoint.read(packaged())
     classes = ("business", "sport", "tech")

@@ -20,7 +20,7 @@ from ftkit_mlflow import MLflow
 from ftkit.bundle import bundle as bundles
 from ftkit.bundle.bundle import Bundle
 from ftkit.contracts import Data, Split
-from ftkit.encoders.classifier import EncoderClassifier
+from ftkit.encoders.inference.classifier import EncoderClassifier
 from ftkit.errors import BundleError
 from ftkit.testing.registries import make_lineage
 from ftkit.testing.toys import ToyReviews

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ftkit.encoders.portions import SLACK, WASTE, portions, together
+from ftkit.encoders.inference.token_budget import SLACK, WASTE, portions, together
 
 LENGTHS = np.random.default_rng(0).lognormal(4.3, 0.8, 500).astype(int).clip(5, 512).tolist()
 

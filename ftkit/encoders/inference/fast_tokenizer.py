@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ftkit import files
-from ftkit.encoders.tokens import CHARACTERS, Frame, Words, clean
+from ftkit.encoders.tokenization import CHARACTERS, Frame, Words, clean
 
 FILE = "engines/words.json"
 TOKENIZER = "tokenizer.json"

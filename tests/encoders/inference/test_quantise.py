@@ -12,7 +12,7 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
-from ftkit.encoders.quantise import WEIGHTS, channels, quantise
+from ftkit.encoders.export.quantise import WEIGHTS, channels, quantise
 
 
 def product(weight, calls=1):

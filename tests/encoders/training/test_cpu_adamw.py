@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from ftkit.encoders import optimizer as optimizers
-from ftkit.encoders.optimizer import Optimizer
-from ftkit.encoders.precision import groups
+from ftkit.encoders.training.cpu import adamw as optimizers
+from ftkit.encoders.training.cpu.adamw import Optimizer
+from ftkit.encoders.training.precision import groups
 
 BETAS, EPSILON, DECAY, RATE = (0.9, 0.98), 1e-8, 0.1, 1e-2
 

@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ftkit.encoders import plain, runtimes
 from ftkit.encoders import temperature as temperatures
-from ftkit.encoders.exported import ExportedClassifier
-from ftkit.encoders.runtimes import INPUTS, Network
+from ftkit.encoders.inference import fast_tokenizer, runtimes
+from ftkit.encoders.inference.exported_classifier import ExportedClassifier
+from ftkit.encoders.inference.runtimes import INPUTS, Network
 from ftkit.errors import BundleError, CheckpointError, PluginError, StageError
 
 EXPORTING = ("onnx", "onnxscript", "onnxruntime")
@@ -73,7 +73,7 @@ def export(folder: Path, engines: Sequence[str]) -> None:
     runtimes.unobserved()
     import onnx
 
-    from ftkit.encoders.quantise import quantise
+    from ftkit.encoders.export.quantise import quantise
 
     model = _network(folder)
     found = _onnx(model)
@@ -89,7 +89,7 @@ def export(folder: Path, engines: Sequence[str]) -> None:
             onnx.save(made, path)
         except ValueError as error:  # what protobuf says of more than 2 GiB
             raise _failed(error) from error
-    plain.write(folder)
+    fast_tokenizer.write(folder)
     if (folder / FORMS["onnx"].file).exists():
         _compare(model, folder / FORMS["onnx"].file)
 
@@ -107,7 +107,7 @@ def load(folder: Path, engine: str) -> ExportedClassifier:
     require([form.package])
     path = folder / form.file
     try:
-        saved = plain.read(folder) or plain.by_transformers(folder)
+        saved = fast_tokenizer.read(folder) or fast_tokenizer.by_transformers(folder)
         temperature = temperatures.load(folder)
     except CheckpointError as error:
         raise BundleError(
@@ -133,7 +133,8 @@ def load(folder: Path, engine: str) -> ExportedClassifier:
 
 def _network(folder: Path) -> Any:
     """The saved model as torch has it, with attention spelt out: the exporter makes the smallest graph of that."""
-    from ftkit.encoders import attention, checkpoint
+    from ftkit.encoders import checkpoint
+    from ftkit.encoders.training.cpu import attention
 
     attention.register()
     try:

@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
-from ftkit.encoders import checkpoint, plain
-from ftkit.encoders.tokens import Words
+from ftkit.encoders import checkpoint
+from ftkit.encoders.inference import fast_tokenizer
+from ftkit.encoders.tokenization import Words
 from ftkit.testing.backbones import ODD_TEXTS, tiny_bert
 
-TEXTS = (*plain.PROBES, *ODD_TEXTS, "the old ship and the new wave", "ship[SEP]wave", "<x>bread<x>", "!" * 999)
+TEXTS = (*fast_tokenizer.PROBES, *ODD_TEXTS, "the old ship and the new wave", "ship[SEP]wave", "<x>bread<x>", "!" * 999)
 SPECIAL = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
 LEARNED = ["the ship sails a wave, and bread is in the oven!!", "naïve 自然言語 été 🎸"] * 5
 
@@ -72,8 +73,8 @@ def padded_left(folder: Path) -> Path:
 @pytest.mark.parametrize("make", [bert, byte_pairs, pieces, padded_left])
 def test_ids_are_those_of_transformers(make: Callable[[Path], Path], tmp_path: Path) -> None:
     folder = make(tmp_path)
-    plain.write(folder)
-    found = plain.read(folder)
+    fast_tokenizer.write(folder)
+    found = fast_tokenizer.read(folder)
     assert found is not None
     read = checkpoint.read(folder)
     wanted = Words(read.tokenizer, read.limit)
@@ -89,7 +90,7 @@ def test_ids_are_those_of_transformers(make: Callable[[Path], Path], tmp_path: P
 
 def test_it_is_read_without_transformers(tmp_path: Path) -> None:
     folder = bert(tmp_path)
-    plain.write(folder)
+    fast_tokenizer.write(folder)
     code = """
 import sys
 from pathlib import Path
@@ -104,9 +105,9 @@ print([name for name in ("torch", "transformers") if name in sys.modules])
 def test_what_tokenizer_json_does_not_hold_is_left_to_transformers(tmp_path: Path) -> None:
     """Special words in a text are cut up here, of which only Python knows."""
     folder = pieces(tmp_path, split_special_tokens=True)
-    plain.write(folder)
-    assert not (folder / plain.FILE).exists()
-    assert plain.read(folder) is None
+    fast_tokenizer.write(folder)
+    assert not (folder / fast_tokenizer.FILE).exists()
+    assert fast_tokenizer.read(folder) is None
 
 
 def test_a_tokenizer_that_is_cut_up_by_python_is_left_to_transformers(
@@ -121,8 +122,8 @@ def test_a_tokenizer_that_is_cut_up_by_python_is_left_to_transformers(
         return asked(self, text.replace("!", " ! a"), **options)
 
     monkeypatch.setattr(BertTokenizer, "__call__", shouting)
-    plain.write(folder)
-    assert not (folder / plain.FILE).exists()
+    fast_tokenizer.write(folder)
+    assert not (folder / fast_tokenizer.FILE).exists()
 
 
 def test_a_slow_tokenizer_is_left_to_transformers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,39 +131,39 @@ def test_a_slow_tokenizer_is_left_to_transformers(tmp_path: Path, monkeypatch: p
 
     folder = bert(tmp_path)
     monkeypatch.setattr(BertTokenizer, "is_fast", False)
-    plain.write(folder)
-    assert not (folder / plain.FILE).exists()
+    fast_tokenizer.write(folder)
+    assert not (folder / fast_tokenizer.FILE).exists()
 
 
 @pytest.mark.parametrize("name", ["tokenizer.json", "tokenizer_config.json", "config.json"])
 @pytest.mark.parametrize("damage", ["change", "remove"])
 def test_what_was_changed_since_is_left_to_transformers(tmp_path: Path, name: str, damage: str) -> None:
     folder = bert(tmp_path)
-    plain.write(folder)
+    fast_tokenizer.write(folder)
     path = folder / name
     path.write_text(path.read_text() + " ") if damage == "change" else path.unlink()
-    assert plain.read(folder) is None
+    assert fast_tokenizer.read(folder) is None
 
 
 def test_a_file_that_came_since_is_left_to_transformers(tmp_path: Path) -> None:
     folder = bert(tmp_path)
-    plain.write(folder)
+    fast_tokenizer.write(folder)
     (folder / "added_tokens.json").write_text('{"<y>": 499}')
-    assert plain.read(folder) is None
+    assert fast_tokenizer.read(folder) is None
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"files": null}'])
 def test_a_note_that_cannot_be_read_is_left_to_transformers(tmp_path: Path, content: str) -> None:
     folder = bert(tmp_path)
-    plain.write(folder)
-    (folder / plain.FILE).write_text(content)
-    assert plain.read(folder) is None
+    fast_tokenizer.write(folder)
+    (folder / fast_tokenizer.FILE).write_text(content)
+    assert fast_tokenizer.read(folder) is None
 
 
 def test_the_note_moves_with_its_folder_and_tells_nothing_of_this_machine(tmp_path: Path) -> None:
     folder = bert(tmp_path)
-    plain.write(folder)
+    fast_tokenizer.write(folder)
     moved = Path(shutil.move(folder, tmp_path / "elsewhere"))
-    assert plain.read(moved) is not None
-    assert str(tmp_path) not in (moved / plain.FILE).read_text()
-    assert json.loads((moved / plain.FILE).read_text())["limit"] == 64
+    assert fast_tokenizer.read(moved) is not None
+    assert str(tmp_path) not in (moved / fast_tokenizer.FILE).read_text()
+    assert json.loads((moved / fast_tokenizer.FILE).read_text())["limit"] == 64

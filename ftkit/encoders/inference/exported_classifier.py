@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftkit.encoders.batches import padded
-from ftkit.encoders.classifier import softmax
-from ftkit.encoders.portions import portions, together
-from ftkit.encoders.runtimes import Network
-from ftkit.encoders.tokens import Words
+from ftkit.encoders.inference.classifier import softmax
+from ftkit.encoders.inference.runtimes import Network
+from ftkit.encoders.inference.token_budget import portions, together
+from ftkit.encoders.tokenization import Words
 
 if TYPE_CHECKING:
     import numpy as np

@@ -14,8 +14,9 @@ import torch
 from safetensors.torch import load_file
 
 from ftkit.contracts import Split
-from ftkit.encoders import Encoder, precision
-from ftkit.encoders.training import class_weights, parts, schedule
+from ftkit.encoders import Encoder
+from ftkit.encoders.training import precision
+from ftkit.encoders.training.loop import class_weights, parts, schedule
 from ftkit.errors import StageError
 from ftkit.testing.backbones import separable, separable_data
 

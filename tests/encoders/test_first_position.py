@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from ftkit.encoders import attention as attentions
-from ftkit.encoders import position
+from ftkit.encoders import first_position
+from ftkit.encoders.training.cpu import attention as attentions
 
 SIZE = {
     "vocab_size": 60, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32,
@@ -94,7 +94,7 @@ def test_answers_and_gradients_stay_what_they_are(make, attention):
     logits, gradients = computed(model)
     lengths = []
     model.base_model.encoder.layer[-1].output.register_forward_hook(lambda *seen: lengths.append(seen[-1].shape[1]))
-    assert position.spare_the_rest(model)
+    assert first_position.spare_the_rest(model)
     spared, spared_gradients = computed(model)
     assert lengths[-1] == 1, "the last layer computes one position"
     torch.testing.assert_close(spared, logits)
@@ -108,7 +108,7 @@ def test_other_architectures_are_left_as_they_are(make):
     torch.manual_seed(0)
     model = make()
     logits, _ = computed(model)
-    assert not position.spare_the_rest(model)
+    assert not first_position.spare_the_rest(model)
     torch.testing.assert_close(computed(model)[0], logits, rtol=0, atol=0)
 
 
@@ -117,13 +117,13 @@ def test_a_head_that_reads_every_position_keeps_them():
     model = electra()
     model.classifier = MeanOfAll()
     logits, _ = computed(model)
-    assert not position.spare_the_rest(model)
-    assert not hasattr(model.base_model.encoder.layer[-1].attention.self, position.MARK)
+    assert not first_position.spare_the_rest(model)
+    assert not hasattr(model.base_model.encoder.layer[-1].attention.self, first_position.MARK)
     torch.testing.assert_close(computed(model)[0], logits, rtol=0, atol=0)
 
 
 def test_training_goes_on_in_the_mode_it_was_in():
     model = bert().train()
-    position.spare_the_rest(model)
+    first_position.spare_the_rest(model)
     assert model.training
     assert all(each.training for each in model.modules())

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from ftkit.encoders import Encoder, checkpoint
-from ftkit.encoders.classifier import EncoderClassifier
-from ftkit.encoders.tokens import Words
+from ftkit.encoders.inference.classifier import EncoderClassifier
+from ftkit.encoders.tokenization import Words
 from ftkit.errors import BundleError
 from ftkit.testing.backbones import ODD_TEXTS, separable
 

@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Any
 from ftkit.encoders import temperature as temperatures
 from ftkit.encoders.batches import pad, training_batches
 from ftkit.encoders.checkpoint import open_checkpoint
-from ftkit.encoders.classifier import EncoderClassifier, softmax
-from ftkit.encoders.classifier import logits as logits_of
-from ftkit.encoders.learner import Learner, accelerator
-from ftkit.encoders.processes import agreed, gathered
-from ftkit.encoders.tokens import Words, tokenised
+from ftkit.encoders.inference.classifier import EncoderClassifier, softmax
+from ftkit.encoders.inference.classifier import logits as logits_of
+from ftkit.encoders.tokenization import Words, tokenised
+from ftkit.encoders.training.distributed import agreed, gathered
+from ftkit.encoders.training.learner import Learner, accelerator
 from ftkit.errors import StageError
 
 if TYPE_CHECKING:
     import numpy as np
 
     from ftkit.contracts import Data, Report
-    from ftkit.encoders.component import Encoder
+    from ftkit.encoders.encoder import Encoder
 
 log = logging.getLogger(__name__)
 
@@ -168,7 +168,7 @@ def fastest_attention(device: Any) -> str | None:
     """Which of transformers' attention implementations trains fastest on a device; None is transformers' own choice."""
     if device.type != "cpu":
         return None
-    from ftkit.encoders import attention
+    from ftkit.encoders.training.cpu import attention
 
     attention.register()
     return attention.NAME

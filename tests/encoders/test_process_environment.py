@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from ftkit.encoders import environment
-from ftkit.encoders.environment import process_environment
+from ftkit.encoders import process_environment as environment
+from ftkit.encoders.process_environment import process_environment
 
 
 def test_a_process_starts_with_it_and_has_its_threads():

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from ftkit.encoders import precision, vocabulary
-from ftkit.encoders.optimizer import Optimizer
+from ftkit.encoders.training import precision
+from ftkit.encoders.training.cpu import embedding_adamw
+from ftkit.encoders.training.cpu.adamw import Optimizer
 
 if TYPE_CHECKING:
     import torch
 
-    from ftkit.encoders.component import Encoder, Precision
+    from ftkit.encoders.encoder import Encoder, Precision
 
 
 def accelerator(wanted: Precision) -> tuple[Any, str]:
@@ -36,13 +37,13 @@ class Learner:
     def __init__(self, model: Any, encoder: Encoder, accelerator: Any, number_format: str, seed: int) -> None:
         import torch
 
-        from ftkit.encoders import dropout
+        from ftkit.encoders.training.cpu import dropout
 
         self._accelerator = accelerator
         self.device = accelerator.device
         self._norm = encoder.max_grad_norm
         self._own: Optimizer | None = None  # on a CPU; elsewhere torch's
-        self._vocabulary: vocabulary.Vocabulary | None = None
+        self._vocabulary: embedding_adamw.Vocabulary | None = None
         if self.device.type == "cpu" and number_format == "bf16":
             precision.to_bfloat16(model)
         # Dropout differs between processes, while the weights they start from are the same.
@@ -53,7 +54,7 @@ class Learner:
         self.model = model.to(self.device)
         betas = (encoder.adam_beta1, encoder.adam_beta2)
         if self.device.type == "cpu" and accelerator.num_processes == 1:
-            self._vocabulary = vocabulary.of(model, encoder.weight_decay, betas, encoder.adam_epsilon)
+            self._vocabulary = embedding_adamw.of(model, encoder.weight_decay, betas, encoder.adam_epsilon)
         table = self._vocabulary.weight if self._vocabulary else None
         groups = precision.groups(model, encoder.weight_decay, without=table)
         if self.device.type == "cpu":

@@ -98,19 +98,19 @@ class Encoder:
 
         The same seed gives the same weights on a CPU. Raises: CheckpointError, StageError; StopTrial passes through.
         """
-        from ftkit.encoders.environment import be_patient
+        from ftkit.encoders.process_environment import be_patient
 
         be_patient()
-        from ftkit.encoders.training import fit
+        from ftkit.encoders.training.loop import fit
 
         return fit(self, data, seed, report)
 
     def load(self, folder: Path) -> Classifier:
         """Read back what `save` wrote, from this folder and nowhere else. Raises: BundleError."""
-        from ftkit.encoders.environment import be_patient
+        from ftkit.encoders.process_environment import be_patient
 
         be_patient()
-        from ftkit.encoders.classifier import load
+        from ftkit.encoders.inference.classifier import load
 
         return load(folder)
 
@@ -122,24 +122,24 @@ class Encoder:
     def foresee(self, data: Data) -> None:
         """See before any training that what the engines need is installed. Raises: PluginError."""
         if self.engines:
-            from ftkit.encoders import engines
+            from ftkit.encoders.inference import engines
 
             engines.require_all(self.engines)
 
     def export(self, folder: Path) -> None:
         """Add the engines asked for to what `save` wrote. Raises: PluginError, BundleError, StageError."""
-        from ftkit.encoders.environment import be_patient
+        from ftkit.encoders.process_environment import be_patient
 
         be_patient()
-        from ftkit.encoders import engines
+        from ftkit.encoders.inference import engines
 
         engines.export(folder, self.engines)
 
     def load_engine(self, folder: Path, engine: str) -> Classifier:
         """An engine that `export` wrote, of whatever model. Raises: PluginError, BundleError."""
-        from ftkit.encoders.environment import be_patient
+        from ftkit.encoders.process_environment import be_patient
 
         be_patient()
-        from ftkit.encoders import engines
+        from ftkit.encoders.inference import engines
 
         return engines.load(folder, engine)

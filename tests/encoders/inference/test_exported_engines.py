@@ -17,9 +17,10 @@ import pytest
 pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
 
-from ftkit.encoders import Encoder, checkpoint, engines, runtimes
-from ftkit.encoders.classifier import EncoderClassifier
-from ftkit.encoders.tokens import Words
+from ftkit.encoders import Encoder, checkpoint
+from ftkit.encoders.inference import engines, runtimes
+from ftkit.encoders.inference.classifier import EncoderClassifier
+from ftkit.encoders.tokenization import Words
 from ftkit.errors import BundleError, PluginError, StageError
 from ftkit.serving.engine import Engine
 from ftkit.testing.backbones import CLASSES, ODD_TEXTS, separable, separable_data

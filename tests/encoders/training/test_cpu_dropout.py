@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ftkit.encoders.dropout import SIZE, Blocks, Dropout
+from ftkit.encoders.training.cpu.dropout import SIZE, Blocks, Dropout
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from ftkit.encoders import temperature as temperatures
 from ftkit.encoders.batches import pad
-from ftkit.encoders.portions import WASTE, portions, together
-from ftkit.encoders.tokens import Words
+from ftkit.encoders.inference.token_budget import WASTE, portions, together
+from ftkit.encoders.tokenization import Words
 from ftkit.errors import BundleError, CheckpointError
 
 if TYPE_CHECKING:

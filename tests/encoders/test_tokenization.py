@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ftkit.encoders import checkpoint
-from ftkit.encoders.tokens import Words, clean, tokenised
+from ftkit.encoders.tokenization import Words, clean, tokenised
 from ftkit.errors import LedgerError
 from ftkit.testing.backbones import ODD_TEXTS, separable
 

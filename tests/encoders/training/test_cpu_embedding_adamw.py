@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from ftkit.encoders import vocabulary
-from ftkit.encoders.training import schedule
+from ftkit.encoders.training.cpu import embedding_adamw
+from ftkit.encoders.training.loop import schedule
 
 ROWS, WIDTH = 60, 8
 
@@ -41,11 +41,11 @@ def trained(
     epsilon: float,
     scale: float,
     close: float = 2e-5,
-) -> vocabulary.Vocabulary:
+) -> embedding_adamw.Vocabulary:
     """Both through the same steps of a schedule with warm-up, on few tokens at a time, some of them rare."""
     random = np.random.default_rng(steps)
     optimizer = torch.optim.AdamW(dense.parameters(), lr=1.0, betas=betas, eps=epsilon, weight_decay=decay)
-    table = vocabulary.of(lazy, decay, betas, epsilon)
+    table = embedding_adamw.of(lazy, decay, betas, epsilon)
     assert table is not None
     chances = 1 / np.arange(1, ROWS + 1)
     for step in range(steps):
@@ -100,7 +100,9 @@ def test_the_way_without_making_up_is_far_off():
 
 
 def test_padding_has_no_gradient_and_decays_as_all_others(monkeypatch):
-    monkeypatch.setattr(vocabulary, "PART", 7)  # not even all rows of so small a table are brought up to date at once
+    monkeypatch.setattr(
+        embedding_adamw, "PART", 7
+    )  # not even all rows of so small a table are brought up to date at once
     dense, lazy = pair(4, padding=0)
     table = trained(dense, lazy, steps=100, decay=0.1, betas=(0.9, 0.999), epsilon=1e-8, scale=1.0)
     table.catch_up()
@@ -111,7 +113,7 @@ def test_padding_has_no_gradient_and_decays_as_all_others(monkeypatch):
 def test_a_model_that_reads_its_table_as_a_whole_is_kept_up_to_date_as_a_whole():
     dense, lazy = pair(5)
     optimizer = torch.optim.AdamW(dense.parameters(), lr=1e-2, weight_decay=0.0)
-    table = vocabulary.of(lazy, 0.0, (0.9, 0.999), 1e-8)
+    table = embedding_adamw.of(lazy, 0.0, (0.9, 0.999), 1e-8)
     assert table is not None
     pull = torch.randn(ROWS, WIDTH)
     for step in range(20):
@@ -135,4 +137,4 @@ def test_tables_that_are_shared_frozen_or_no_tables_are_left_to_the_optimizer():
     scaled = Reader()
     scaled.words = nn.Embedding(ROWS, WIDTH, max_norm=1.0)
     for model in (tied, frozen, scaled):
-        assert vocabulary.of(model, 0.0, (0.9, 0.999), 1e-8) is None
+        assert embedding_adamw.of(model, 0.0, (0.9, 0.999), 1e-8) is None

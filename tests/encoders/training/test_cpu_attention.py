@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from ftkit.encoders import attention as attentions
-from ftkit.encoders.dropout import Blocks
+from ftkit.encoders.training.cpu import attention as attentions
+from ftkit.encoders.training.cpu.dropout import Blocks
 
 ROWS, HEADS, LENGTH, WIDTH = 3, 4, 6, 8
 

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from ftkit.encoders.dropout import Blocks, Factors
-from ftkit.encoders.position import MARK
+from ftkit.encoders.first_position import MARK
+from ftkit.encoders.training.cpu.dropout import Blocks, Factors
 
 PIECE = 2_000_000
 """Scores computed at a time, 4 MB in bf16: all heads of a row of 400 tokens, or many short rows."""

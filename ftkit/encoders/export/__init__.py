@@ -1,0 +1,1 @@
+"""A fine-tuned encoder in other forms, for other runtimes."""

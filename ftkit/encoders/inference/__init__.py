@@ -1,0 +1,1 @@
+"""A fine-tuned encoder answering: by torch, or by an exported engine."""
