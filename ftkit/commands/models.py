@@ -121,8 +121,8 @@ def _lines(file: IO[str]) -> Iterator[str]:
 
 def _answers(opened: Bundle, texts: Iterator[str], scores: bool) -> Iterator[tuple[str, Any]]:
     """Each text with its answer, through the engine that endpoints serve with."""
-    from ftkit.serving.engine import Engine
-    from ftkit.serving.request import answer, whole_text
+    from ftkit.serving.batcher import Engine
+    from ftkit.serving.schema import answer, whole_text
 
     opened.classifier  # noqa: B018  loads the model, so that an error of loading is not one of answering
     engine = Engine(opened)

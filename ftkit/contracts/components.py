@@ -17,7 +17,7 @@ from ftkit.contracts.space import Dimension
 from ftkit.contracts.types import Data, Endpoint, Health, Lineage, Verdict, Version
 
 if TYPE_CHECKING:
-    from ftkit.serving.process import Serving
+    from ftkit.serving.server_process import Serving
 
 # ------------------------------------------------------------------------------------------- training
 
@@ -58,7 +58,7 @@ class Contender:
     """The recipe's metric, which tests judge by unless told otherwise."""
     seed: int
     serving: Serving | None = None
-    """A server of the bundle that all tests of a gate share; `ftkit.serving.process.serving` gives it, or one of its own."""
+    """A server of the bundle that all tests of a gate share; `ftkit.serving.server_process.serving` gives it, or one of its own."""
 
 
 # --------------------------------------------------------------------------------- what components do

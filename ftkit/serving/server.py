@@ -94,9 +94,9 @@ def main(folder: str, socket: str, engine: str, limits: str) -> None:
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
     import uvicorn
 
-    from ftkit.serving.app import application
-    from ftkit.serving.host import Host
+    from ftkit.serving.asgi import application
     from ftkit.serving.limits import Limits
+    from ftkit.serving.model_host import Host
 
     server = uvicorn.Server(
         uvicorn.Config(

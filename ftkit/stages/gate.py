@@ -16,7 +16,7 @@ from ftkit.contracts.events import Noticed, VerdictReached
 from ftkit.errors import FtkitError
 from ftkit.evaluation import metrics
 from ftkit.runs.ledger import Ledger
-from ftkit.serving.process import Serving
+from ftkit.serving.server_process import Serving
 
 if TYPE_CHECKING:
     import numpy as np

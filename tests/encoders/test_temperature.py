@@ -17,7 +17,7 @@ from ftkit.encoders import Encoder, temperature
 from ftkit.encoders.encoder import Precision
 from ftkit.encoders.inference.classifier import EncoderClassifier, softmax
 from ftkit.errors import BundleError
-from ftkit.serving.engine import Engine
+from ftkit.serving.batcher import Engine
 from ftkit.testing.backbones import CLASSES, BackboneSuite, separable, separable_data
 
 

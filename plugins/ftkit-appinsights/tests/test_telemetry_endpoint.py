@@ -226,8 +226,8 @@ import pathlib
 from azureml_inference_server_http.api.aml_request import rawhttp
 from azureml_inference_server_http.api.aml_response import AMLResponse
 
-from ftkit.serving.answering import respond
-from ftkit.serving.host import Host
+from ftkit.serving.handler import respond
+from ftkit.serving.model_host import Host
 
 
 def init():

@@ -50,8 +50,8 @@ from azureml_inference_server_http.api.aml_request import rawhttp
 from azureml_inference_server_http.api.aml_response import AMLResponse
 
 import ftkit
-from ftkit.serving.answering import respond
-from ftkit.serving.host import Host
+from ftkit.serving.handler import respond
+from ftkit.serving.model_host import Host
 from ftkit.serving.limits import Limits
 
 host = None

@@ -25,7 +25,7 @@ from ftkit.encoders.inference import fast_tokenizer
 from ftkit.encoders.inference.classifier import EncoderClassifier
 from ftkit.encoders.tokenization import Words
 from ftkit.errors import BundleError
-from ftkit.serving.process import ServedModel
+from ftkit.serving.server_process import ServedModel
 from ftkit.testing.backbones import ODD_TEXTS, tiny_bert
 from ftkit.testing.bundles import toy_record
 
@@ -99,7 +99,7 @@ def test_choosing_an_engine_leaves_torch_in_no_process_that_serves_another(bundl
     code = """
 import sys
 from pathlib import Path
-from ftkit.serving.host import Host
+from ftkit.serving.model_host import Host
 host = Host(Path(sys.argv[1]), served_by="auto")
 host.load()
 assert host.status.state == "ready", host.status

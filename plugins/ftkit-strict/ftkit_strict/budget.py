@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from matplotlib.axes import Axes
 
-    from ftkit.serving.process import ServedModel
+    from ftkit.serving.server_process import ServedModel
 
 MEGABYTE = 2**20
 WARM_UP = 5
@@ -70,7 +70,7 @@ class Budget:
         """Measure the candidate's server."""
         import numpy as np
 
-        from ftkit.serving.process import serving
+        from ftkit.serving.server_process import serving
 
         if not len(candidate.data.test):
             return Verdict(self.name, "failed", "nothing can be asked: the test split has no rows")

@@ -18,7 +18,7 @@ from ftkit_strict.served import Unsound, asked, fitting, sample_texts
 if TYPE_CHECKING:
     import numpy as np
 
-    from ftkit.serving.process import Serving
+    from ftkit.serving.server_process import Serving
 
 LONGEST = 500_000
 """Characters of a text that fit into a request, whatever they are: six bytes each at most."""
@@ -58,7 +58,7 @@ class OddInput:
     def check(self, candidate: Contender, champion: Contender | None) -> Verdict:
         """Ask the candidate's server."""
         texts = {**odd_texts(self.long), **{f"the text {quoted(text)}": text for text in self.texts}}
-        from ftkit.serving.process import serving
+        from ftkit.serving.server_process import serving
 
         with serving(candidate, self.engine) as servers:
             trial = _Trial(servers, candidate.data.classes)

@@ -15,7 +15,7 @@ from ftkit.wording import figure, printable
 if TYPE_CHECKING:
     import numpy as np
 
-    from ftkit.serving.process import Answer, ServedModel
+    from ftkit.serving.server_process import Answer, ServedModel
 
 ONE = 1e-3
 """How far probabilities may be from adding up to one."""

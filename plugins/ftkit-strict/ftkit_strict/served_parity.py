@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from matplotlib.axes import Axes
 
-    from ftkit.serving.process import ServedModel
+    from ftkit.serving.server_process import ServedModel
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class ServedParity:
         self, engine: str, opened: Bundle, candidate: Contender, rows: Sequence[int], offline: np.ndarray
     ) -> Parity:
         """One engine, served and asked."""
-        from ftkit.serving.process import serving
+        from ftkit.serving.server_process import serving
 
         further = engine != NATIVE
         tolerance = self.engine_tolerances.get(engine, self.engine_tolerance) if further else self.tolerance

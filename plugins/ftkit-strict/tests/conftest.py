@@ -15,7 +15,7 @@ import pytest
 from ftkit.bundle import bundle as bundles
 from ftkit.bundle.bundle import Bundle
 from ftkit.contracts import Contender, Data, DataReport, Split
-from ftkit.serving.process import Serving
+from ftkit.serving.server_process import Serving
 from ftkit.stages.gate import aligned
 from ftkit.testing import toys
 from ftkit.testing.bundles import toy_bundle

@@ -12,7 +12,7 @@ from ftkit_strict.budget import Budget
 
 import ftkit
 from ftkit.contracts import Contender, Verdict
-from ftkit.serving.process import ServedModel, serving
+from ftkit.serving.server_process import ServedModel, serving
 from ftkit.testing import toys
 
 TESTS = """

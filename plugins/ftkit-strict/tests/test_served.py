@@ -20,7 +20,7 @@ from ftkit.contracts import Contender, Split, Verdict
 from ftkit.errors import PluginError
 from ftkit.serving import server
 from ftkit.serving.limits import Limits
-from ftkit.serving.process import Answer, Serving
+from ftkit.serving.server_process import Answer, Serving
 
 Make = Any
 

@@ -22,7 +22,7 @@ from ftkit.encoders.inference import engines, runtimes
 from ftkit.encoders.inference.classifier import EncoderClassifier
 from ftkit.encoders.tokenization import Words
 from ftkit.errors import BundleError, PluginError, StageError
-from ftkit.serving.engine import Engine
+from ftkit.serving.batcher import Engine
 from ftkit.testing.backbones import CLASSES, ODD_TEXTS, separable, separable_data
 from ftkit.testing.engines import EngineSuite
 

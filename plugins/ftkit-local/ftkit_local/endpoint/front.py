@@ -22,7 +22,7 @@ from typing import Any
 import uvicorn
 from filelock import FileLock
 
-from ftkit.serving.watch import watch_front
+from ftkit.serving.monitoring import watch_front
 from ftkit_local.endpoint.admin import admin
 from ftkit_local.endpoint.folder import Folder
 from ftkit_local.endpoint.proxy import Proxy, public

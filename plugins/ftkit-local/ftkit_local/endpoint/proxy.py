@@ -14,10 +14,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ftkit.contracts.monitoring import TRACE
-from ftkit.serving.interface import interface, json_response, read_body
+from ftkit.serving.http_api import interface, json_response, read_body
 from ftkit.serving.limits import Limits
-from ftkit.serving.request import Refusal, too_large
-from ftkit.serving.watch import Watch, noted
+from ftkit.serving.monitoring import Watch, noted
+from ftkit.serving.schema import Refusal, too_large
 from ftkit_local.endpoint.child import Child
 from ftkit_local.endpoint.supervisor import Supervisor
 

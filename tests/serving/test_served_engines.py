@@ -9,7 +9,7 @@ pytest.importorskip("fastapi")
 import numpy as np
 
 from ftkit.errors import DeployError
-from ftkit.serving.process import ServedModel
+from ftkit.serving.server_process import ServedModel
 from ftkit.testing import toys
 from ftkit.testing.bundles import BAD, GOOD, toy_bundle
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ftkit.bundle.bundle import Bundle
-from ftkit.serving.engine import Busy, Closed, Engine, Result, log
-from ftkit.serving.host import Host
+from ftkit.serving.batcher import Busy, Closed, Engine, Result, log
 from ftkit.serving.limits import Limits
-from ftkit.serving.request import Refusal, ScoreRequest, answer, parse
-from ftkit.serving.watch import Note, noted
+from ftkit.serving.model_host import Host
+from ftkit.serving.monitoring import Note, noted
+from ftkit.serving.schema import Refusal, ScoreRequest, answer, parse
 
 _LATER = {"Retry-After": "1"}
 

@@ -9,12 +9,12 @@ from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ftkit.serving.answering import ask, shutting_down
-from ftkit.serving.engine import Closed
-from ftkit.serving.host import Host
-from ftkit.serving.interface import interface, json_response, read_body
-from ftkit.serving.request import too_large
-from ftkit.serving.watch import Note, noted
+from ftkit.serving.batcher import Closed
+from ftkit.serving.handler import ask, shutting_down
+from ftkit.serving.http_api import interface, json_response, read_body
+from ftkit.serving.model_host import Host
+from ftkit.serving.monitoring import Note, noted
+from ftkit.serving.schema import too_large
 
 if TYPE_CHECKING:
     from fastapi import FastAPI

@@ -21,11 +21,11 @@ from ftkit import plugins
 from ftkit.contracts import Counting, Reading
 from ftkit.contracts.monitoring import DEPLOYMENT, ENDPOINT, TRACE, Served, ServedRequest, Watcher
 from ftkit.evaluation.prediction_profile import judged
-from ftkit.serving.request import Refusal
+from ftkit.serving.schema import Refusal
 
 if TYPE_CHECKING:
     from ftkit.bundle.bundle import Bundle
-    from ftkit.serving.engine import Model, Result
+    from ftkit.serving.batcher import Model, Result
 
 log = logging.getLogger("ftkit.serving")
 

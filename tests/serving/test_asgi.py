@@ -17,9 +17,9 @@ pytest.importorskip("fastapi")
 from starlette.testclient import TestClient
 
 from ftkit.bundle.bundle import Bundle
-from ftkit.serving.app import application
-from ftkit.serving.host import Host
+from ftkit.serving.asgi import application
 from ftkit.serving.limits import Limits
+from ftkit.serving.model_host import Host
 from ftkit.testing import toys
 from ftkit.testing.bundles import BAD, GOOD, toy_bundle
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ftkit.serving.limits import Limits
-from ftkit.serving.request import Refusal, ScoreRequest, answer, parse
+from ftkit.serving.schema import Refusal, ScoreRequest, answer, parse
 
 LIMITS = Limits(rows=5, size=2000)
 

@@ -110,7 +110,7 @@ def apart(opened: Bundle) -> dict[str, Timing]:
     What the slower ones load, torch above all, would stay in a process for as long as it serves. Where no other process can be had,
     or it breaks off, they are measured in this one, which then says what is wrong. Raises: BundleError.
     """
-    program = [sys.executable or "", "-P", "-m", "ftkit.serving.choice"]
+    program = [sys.executable or "", "-P", "-m", "ftkit.serving.engine_choice"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     try:
         with tempfile.TemporaryDirectory(prefix="ftkit-") as folder:

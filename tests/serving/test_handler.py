@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from ftkit.serving.answering import respond
-from ftkit.serving.app import application
-from ftkit.serving.host import Host
+from ftkit.serving.asgi import application
+from ftkit.serving.handler import respond
 from ftkit.serving.limits import Limits
+from ftkit.serving.model_host import Host
 from ftkit.testing import toys
 from ftkit.testing.bundles import GOOD, toy_bundle
 

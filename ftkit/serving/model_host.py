@@ -15,11 +15,11 @@ from ftkit.bundle import bundle
 from ftkit.bundle.bundle import Bundle
 from ftkit.bundle.promotion_record import AUTO, NATIVE
 from ftkit.errors import FtkitError
-from ftkit.serving.choice import Choice, Timing, choose
-from ftkit.serving.engine import Engine
+from ftkit.serving.batcher import Engine
+from ftkit.serving.engine_choice import Choice, Timing, choose
 from ftkit.serving.limits import Limits
-from ftkit.serving.request import Refusal, parse
-from ftkit.serving.watch import Watch, watch
+from ftkit.serving.monitoring import Watch, watch
+from ftkit.serving.schema import Refusal, parse
 
 log = logging.getLogger("ftkit.serving")
 

@@ -13,8 +13,8 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ftkit.serving.answering import encoded, failure
-from ftkit.serving.request import Failure, Refusal, Scored, ScoreRequest
+from ftkit.serving.handler import encoded, failure
+from ftkit.serving.schema import Failure, Refusal, Scored, ScoreRequest
 
 if TYPE_CHECKING:
     from fastapi import FastAPI

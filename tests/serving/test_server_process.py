@@ -20,9 +20,9 @@ pytest.importorskip("fastapi")
 from ftkit.bundle.bundle import Bundle
 from ftkit.contracts import Contender
 from ftkit.errors import DeployError, PluginError
-from ftkit.serving import process, server
+from ftkit.serving import server, server_process
 from ftkit.serving.limits import Limits
-from ftkit.serving.process import ServedModel, Serving, serving
+from ftkit.serving.server_process import ServedModel, Serving, serving
 from ftkit.testing import toys
 from ftkit.testing.bundles import BAD, GOOD, toy_bundle
 
@@ -202,7 +202,7 @@ def test_a_server_that_never_becomes_ready_is_not_waited_for_in_vain(folder: Pat
 
 def test_a_killed_owner_takes_its_server_along(bundle: Bundle) -> None:
     script = (
-        "import sys, time; from pathlib import Path; from ftkit.serving.process import ServedModel\n"
+        "import sys, time; from pathlib import Path; from ftkit.serving.server_process import ServedModel\n"
         "served = ServedModel(Path(sys.argv[1]), threads=1); print(served.pid, served._socket.parent, flush=True); time.sleep(600)"
     )
     owner = subprocess.Popen([sys.executable, "-c", script, bundle.folder], stdout=subprocess.PIPE, text=True)
@@ -247,7 +247,7 @@ def test_outside_a_gate_a_contender_is_served_by_a_server_of_its_own(bundle: Bun
 def test_what_serving_needs_and_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, bundle: Bundle) -> None:
     monkeypatch.setattr(server, "NEEDED", ("json", "no_such_server"))
     with pytest.raises(PluginError, match="no_such_server is not installed") as error:
-        process.ServedModel(bundle.folder)
+        server_process.ServedModel(bundle.folder)
     assert "pip install 'ftkit[serving]'" in error.value.mend
 
 

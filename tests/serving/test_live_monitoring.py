@@ -18,12 +18,12 @@ from ftkit import hookimpl, plugins
 from ftkit.bundle.bundle import Bundle
 from ftkit.contracts.monitoring import Served, ServedRequest, Watcher
 from ftkit.encoders.inference.classifier import EncoderClassifier
+from ftkit.serving import monitoring as watches
 from ftkit.serving import server
-from ftkit.serving import watch as watches
-from ftkit.serving.app import application
-from ftkit.serving.engine import Engine
-from ftkit.serving.host import Host
+from ftkit.serving.asgi import application
+from ftkit.serving.batcher import Engine
 from ftkit.serving.limits import Limits
+from ftkit.serving.model_host import Host
 from ftkit.testing import toys
 from ftkit.testing.bundles import BAD, GOOD, toy_bundle
 from ftkit.testing.watchers import sample_served

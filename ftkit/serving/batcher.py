@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ftkit.contracts import Reading
 from ftkit.serving.limits import Limits
-from ftkit.serving.turns import Batch, Busy, Closed, Result, Turns
+from ftkit.serving.request_queue import Batch, Busy, Closed, Result, Turns
 
 if TYPE_CHECKING:
     from ftkit.contracts import Probabilities

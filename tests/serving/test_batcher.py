@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from ftkit.serving.engine import Busy, Closed, Engine
+from ftkit.serving.batcher import Busy, Closed, Engine
 from ftkit.serving.limits import Limits
 
 

@@ -18,9 +18,9 @@ import pytest
 from ftkit.bundle.bundle import Bundle, cleared
 from ftkit.bundle.promotion_record import AUTO
 from ftkit.errors import DeployError, PluginError
-from ftkit.serving import choice
-from ftkit.serving.choice import Timing, choose
-from ftkit.serving.host import Host
+from ftkit.serving import engine_choice
+from ftkit.serving.engine_choice import Timing, choose
+from ftkit.serving.model_host import Host
 from ftkit.testing import toys
 from ftkit.testing.bundles import GOOD, toy_bundle
 
@@ -45,14 +45,14 @@ def timed(monkeypatch: pytest.MonkeyPatch, *costs: float) -> list[Any]:
         seen.append(classifier)
         return Timing(*[costs[len(seen) - 1]] * 4)
 
-    monkeypatch.setattr(choice, "measured", measured)
+    monkeypatch.setattr(engine_choice, "measured", measured)
     here(monkeypatch)
     return seen
 
 
 def here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Measure in this process, for tests that change what happens there."""
-    monkeypatch.setattr(choice, "apart", choice.measure)
+    monkeypatch.setattr(engine_choice, "apart", engine_choice.measure)
 
 
 @pytest.mark.parametrize(("costs", "engine"), [((1.0, 2.0), "half"), ((2.0, 1.0), "native")])
@@ -93,14 +93,14 @@ def test_an_engine_whose_threads_keep_the_processor_busy_costs_more(bundle: Bund
         while time.perf_counter() < ends:
             pass
 
-    spins, sleeps = (choice.measured(Busy(wait), ["a"]) for wait in (spin, time.sleep))
+    spins, sleeps = (engine_choice.measured(Busy(wait), ["a"]) for wait in (spin, time.sleep))
     assert sleeps.work < spins.work / 2
     assert Timing(1, 1, 1, work=sleeps.work).cost < Timing(1, 1, 1, work=spins.work).cost
 
 
 def test_engines_are_measured_in_a_process_of_their_own(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choice, "measure", lambda _: pytest.fail("they were measured in this one"))
-    assert sorted(choice.apart(bundle)) == ["half", "native"]
+    monkeypatch.setattr(engine_choice, "measure", lambda _: pytest.fail("they were measured in this one"))
+    assert sorted(engine_choice.apart(bundle)) == ["half", "native"]
 
 
 @pytest.mark.parametrize("python", [None, "/no/such/python", shutil.which("false")])
@@ -108,7 +108,7 @@ def test_without_a_process_of_their_own_engines_are_measured_in_this_one(
     bundle: Bundle, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, python: str | None
 ) -> None:
     monkeypatch.setattr(sys, "executable", python)
-    assert sorted(choice.apart(bundle)) == ["half", "native"]
+    assert sorted(engine_choice.apart(bundle)) == ["half", "native"]
     assert "measured in this process" in caplog.text
 
 
@@ -165,7 +165,7 @@ def test_what_took_long_to_measure_is_remembered_for_this_bundle(
     timed(monkeypatch, 1.0, 2.0)
     choose(bundle)
     assert not (tmp_path / "cache").exists(), "it was quick"
-    monkeypatch.setattr(choice, "LONG_TIME", 0.0)
+    monkeypatch.setattr(engine_choice, "LONG_TIME", 0.0)
     timed(monkeypatch, 1.0, 2.0)
     first = choose(bundle)
     seen = timed(monkeypatch)
@@ -184,7 +184,7 @@ def test_a_host_says_what_was_chosen_and_what_was_measured(bundle: Bundle, monke
     pytest.importorskip("fastapi")
     from starlette.testclient import TestClient
 
-    from ftkit.serving.app import application
+    from ftkit.serving.asgi import application
 
     timed(monkeypatch, 1.0, 2.0)
     host = Host(bundle.folder, served_by=AUTO)
