@@ -90,8 +90,8 @@ def test_telemetry_that_has_nowhere_to_go_is_said_before_anything_is_trained(
 def test_in_a_pipeline_the_machine_that_knows_where_telemetry_goes_deploys(
     telemetry_ingestion: Any, azure: Azure, toy: Path
 ) -> None:
-    from ftkit import steps
+    from ftkit import remote
 
     plan = toys.plan(toy, {"deploy": DEPLOY})
-    assert steps.left_over(plan) == "deploy"
-    assert steps.left_over(toys.plan(toy, {"deploy": DEPLOY | {"telemetry": False}})) == ""
+    assert remote.left_over(plan) == "deploy"
+    assert remote.left_over(toys.plan(toy, {"deploy": DEPLOY | {"telemetry": False}})) == ""

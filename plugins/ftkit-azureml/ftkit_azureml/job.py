@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import StageError
-from ftkit.steps.luggage import Luggage
-from ftkit.steps.watching import Names
+from ftkit.remote.pipeline_monitor import Names
+from ftkit.remote.snapshot import Luggage
 from ftkit_azureml import assets, refusals, sweep
 from ftkit_azureml.scoring import Environment
 

@@ -88,21 +88,21 @@ class AzurePipelines(InWorkspace):
 
     def refusals(self, plan: Plan) -> Sequence[Mistake]:
         """What a sweep cannot express of a recipe."""
-        from ftkit.steps.luggage import missing
+        from ftkit.remote.snapshot import missing
         from ftkit_azureml.sweep import refusals
 
         return [*refusals(plan), *missing(plan, self.data, "data asset")]
 
     def run(self, plan: Plan, emit: Emit) -> Outcome:
         """Submit the pipeline or attend the one under way, and end as a local run does. Raises: FtkitError."""
-        from ftkit import steps
+        from ftkit import remote
         from ftkit_azureml.service import Service
 
-        return steps.attend(plan, emit, Service.reached(self, plan, emit))
+        return remote.attend(plan, emit, Service.reached(self, plan, emit))
 
     def outline(self, plan: Plan) -> Sequence[tuple[str, str]]:
         """The pipeline as it would be submitted; asks no service."""
-        from ftkit.steps import outline
+        from ftkit.remote import outline
         from ftkit_azureml.job import STEPS, decision_cluster
         from ftkit_azureml.sweep import described
 

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from ftkit.errors import StageError
-from ftkit.steps import runs
+from ftkit.remote import service_runs
 from ftkit_azureml import refusals
 from ftkit_azureml.workspace import Workspace
 
@@ -75,7 +75,7 @@ class Services:
 
 
 class Run:
-    """One run: what `ftkit.steps.runs.Run` asks for."""
+    """One run: what `ftkit.remote.service_runs.Run` asks for."""
 
     def __init__(self, services: Services, said: Mapping[str, Any]) -> None:
         self._services = services
@@ -154,7 +154,7 @@ def log(services: Services, run: str, numbers: Mapping[str, float], step: int) -
     services.ask("POST", _MLFLOW, "api/2.0/mlflow/runs/log-batch", json={"run_id": run, "metrics": listed})
 
 
-def search_of(step: runs.Run) -> Run | None:
+def search_of(step: service_runs.Run) -> Run | None:
     """The run whose children are the trials: the step itself, or its own search where the service has put one between."""
     assert isinstance(step, Run)
     if REUSED in step.properties:

@@ -10,14 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ftkit import steps
+from ftkit import remote
 from ftkit.contracts import Emit
 from ftkit.contracts.plan import Plan
 from ftkit.errors import FtkitError, StageError
 from ftkit.events import Noticed
-from ftkit.steps import luggage
-from ftkit.steps.inside import RUN
-from ftkit.steps.watching import Watch
+from ftkit.remote import snapshot
+from ftkit.remote.entry_point import RUN
+from ftkit.remote.pipeline_monitor import Watch
 from ftkit_azureml import assets, client, clusters, job, refusals, runs
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ SCOPE = "https://management.azure.com/.default"
 
 
 class Service:
-    """A plan's pipeline in one workspace: what `ftkit.steps.attend` needs."""
+    """A plan's pipeline in one workspace: what `ftkit.remote.attend` needs."""
 
     def __init__(self, platform: AzurePipelines, plan: Plan, emit: Emit, azure: Any, services: runs.Services) -> None:
         self.platform = platform
@@ -117,7 +117,7 @@ class Service:
         from azure.ai.ml import Input
         from azure.ai.ml.entities import PipelineComponent
 
-        if left := steps.left_over(self.plan):
+        if left := remote.left_over(self.plan):
             after = "the selection" if left == "decide" else "the decision"
             what = "registry" if left == "decide" else "deployment target"
             said = f"Started by itself, the pipeline ends after {after}: its recipe names a {what} of this machine."
@@ -141,10 +141,10 @@ class Service:
 
     def _nodes(self, folder: Path) -> dict[str, Any]:
         clusters.require(self.azure, self.platform, self.emit)
-        packed = luggage.pack(
+        packed = snapshot.pack(
             self.plan,
             folder,
-            luggage.needs(self.plan),
+            snapshot.needs(self.plan),
             module="ftkit_azureml.step",
             replaced=self.platform.data,
             most_mb=self.platform.snapshot_mb,

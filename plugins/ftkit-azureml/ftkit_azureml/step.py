@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ftkit.errors import StageError
-from ftkit.steps.inside import RUN
-from ftkit.steps.runs import OUTPUTS, Run
+from ftkit.remote.entry_point import RUN
+from ftkit.remote.service_runs import OUTPUTS, Run
 from ftkit_azureml import runs
 from ftkit_azureml.job import STEPS
 from ftkit_azureml.workspace import Workspace

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ftkit.contracts.settings import Bandit, Median, Truncation
 from ftkit.options import Mistake
-from ftkit.steps import sampling
+from ftkit.remote import sampling
 
 if TYPE_CHECKING:
     from ftkit.contracts.plan import Plan

@@ -7,8 +7,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import StageError
-from ftkit.steps.luggage import Luggage, python
-from ftkit.steps.watching import Names
+from ftkit.remote.pipeline_monitor import Names
+from ftkit.remote.snapshot import Luggage, python
 from ftkit_hyperdrive import sdk, search
 
 if TYPE_CHECKING:

@@ -101,17 +101,17 @@ class HyperDrive:
 
     def refusals(self, plan: Plan) -> Sequence[Mistake]:
         """What HyperDrive cannot express of a recipe."""
-        from ftkit.steps.luggage import missing
+        from ftkit.remote.snapshot import missing
         from ftkit_hyperdrive.search import refusals
 
         return [*refusals(plan), *missing(plan, self.data)]
 
     def run(self, plan: Plan, emit: Emit) -> Outcome:
         """Submit the pipeline or attend the one under way, and end as a local run does. Raises: FtkitError."""
-        from ftkit import steps
+        from ftkit import remote
         from ftkit_hyperdrive.service import Service
 
-        return steps.attend(plan, emit, Service.opened(self, plan, emit))
+        return remote.attend(plan, emit, Service.opened(self, plan, emit))
 
     def outline(self, plan: Plan) -> Sequence[tuple[str, str]]:
         """The pipeline as it would be submitted; asks no service."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ftkit.contracts.settings import Bandit, Median, Truncation
-from ftkit.steps import sampling
+from ftkit.remote import sampling
 
 if TYPE_CHECKING:
     from ftkit.contracts.plan import Plan

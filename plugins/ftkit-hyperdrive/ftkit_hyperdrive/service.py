@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ftkit import steps
+from ftkit import remote
 from ftkit.contracts import Emit
 from ftkit.contracts.plan import Plan
 from ftkit.errors import StageError
 from ftkit.events import Noticed
-from ftkit.steps.inside import RUN
-from ftkit.steps.watching import Watch
+from ftkit.remote.entry_point import RUN
+from ftkit.remote.pipeline_monitor import Watch
 from ftkit_hyperdrive import graph, sdk, travel, trials, workspace
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ LOOKED_AT = 200
 
 
 class Service:
-    """A plan's pipeline in one workspace: what `ftkit.steps.attend` needs."""
+    """A plan's pipeline in one workspace: what `ftkit.remote.attend` needs."""
 
     def __init__(self, platform: HyperDrive, plan: Plan, emit: Emit, azure: Workspace) -> None:
         self.platform = platform
@@ -132,7 +132,7 @@ class Service:
 
     def publish(self) -> Mapping[str, str]:
         """Publish the pipeline; returns its name, identifier and address. Raises: FtkitError."""
-        if left := steps.left_over(self.plan):
+        if left := remote.left_over(self.plan):
             after = "the selection" if left == "decide" else "the decision"
             self.emit(
                 Noticed(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ftkit.errors import StageError
-from ftkit.steps.inside import RUN
+from ftkit.remote.entry_point import RUN
 from ftkit_hyperdrive import trials
 from ftkit_hyperdrive.graph import DECIDE, SEARCH
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ftkit.steps import luggage
-from ftkit.steps.luggage import Luggage
+from ftkit.remote import snapshot
+from ftkit.remote.snapshot import Luggage
 
 if TYPE_CHECKING:
     from ftkit.contracts.plan import Plan
@@ -18,10 +18,10 @@ CLIENT_ONLY = ("azureml-pipeline-steps", "azureml-pipeline-core", "azureml-train
 
 def pack(plan: Plan, platform: HyperDrive, folder: Path) -> Luggage:
     """Fill an empty folder. Raises: PluginError; StageError when it is larger than the platform allows."""
-    return luggage.pack(
+    return snapshot.pack(
         plan,
         folder,
-        luggage.needs(plan, CLIENT_ONLY),
+        snapshot.needs(plan, CLIENT_ONLY),
         module="ftkit_hyperdrive.step",
         replaced=platform.data,
         most_mb=platform.snapshot_mb,

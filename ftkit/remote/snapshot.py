@@ -25,11 +25,11 @@ from ftkit.contracts import Requiring
 from ftkit.contracts.plan import Plan
 from ftkit.errors import StageError
 from ftkit.options import Mistake
-from ftkit.steps.decision import left_over, travelling
+from ftkit.remote.decision import left_over, travelling
 
 _SCRIPT = """{preamble}
 from {module} import enter  # noqa: E402  # from the wheels
-from ftkit.steps.inside import begin  # noqa: E402
+from ftkit.remote.entry_point import begin  # noqa: E402
 
 if __name__ == "__main__":
     sys.exit(begin("{verb}", pathlib.Path(__file__).resolve().parent, enter))

@@ -12,9 +12,9 @@ from ftkit.contracts import Emit, Trial, events
 from ftkit.contracts.plan import Plan
 from ftkit.errors import SearchError, StageError
 from ftkit.evaluation import selection
+from ftkit.remote.trial_step import train
 from ftkit.runner import Search
 from ftkit.runs.ledger import Ledger
-from ftkit.steps.training import train
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,9 @@ from ftkit.contracts import Trial
 from ftkit.contracts.plan import Plan
 from ftkit.errors import UsageError
 from ftkit.evaluation import metrics
-from ftkit.steps.sampling import SEED
-from ftkit.steps.search import Arrived
-from ftkit.steps.training import TRIAL, arrived, seed, values
+from ftkit.remote.collection import Arrived
+from ftkit.remote.sampling import SEED
+from ftkit.remote.trial_step import TRIAL, arrived, seed, values
 
 OUTPUTS = "outputs"
 LEFT = f"{OUTPUTS}/{TRIAL}"

@@ -6,8 +6,8 @@ from collections.abc import Collection
 
 from ftkit.contracts.plan import Plan
 from ftkit.errors import FtkitError
-from ftkit.steps import luggage
-from ftkit.steps.decision import left_over
+from ftkit.remote import snapshot
+from ftkit.remote.decision import left_over
 
 
 def here(plan: Plan) -> str:
@@ -43,10 +43,10 @@ def rollout(plan: Plan) -> str:
 def environment(plan: Plan, image: str, left_out: Collection[str] = ()) -> str:
     """What is installed for the steps, and what travels as wheels."""
     try:
-        needed = luggage.needs(plan, left_out)
+        needed = snapshot.needs(plan, left_out)
     except FtkitError as error:
         return error.what
     wheels = ", ".join(f"{each.name} {each.version}" for each in needed.sources)
-    return f"Python {luggage.python()} on {image}, {len(needed.pins)} packages pinned as they are installed here" + (
+    return f"Python {snapshot.python()} on {image}, {len(needed.pins)} packages pinned as they are installed here" + (
         f"; as wheels in the snapshot: {wheels}" if wheels else ""
     )

@@ -22,28 +22,28 @@ metrics and folders to it. Modules beside this one are for services that are bui
     outline    what `ftkit plan` shows
 
     # submitting: what the scripts are given
-    overrides = steps.travelling(plan) | {"dataset.path": "where it lies there"}     # and the recipe's text, plan.text
-    left = steps.left_over(plan)
+    overrides = remote.travelling(plan) | {"dataset.path": "where it lies there"}     # and the recipe's text, plan.text
+    left = remote.left_over(plan)
 
     # the script of a trial
-    plan = steps.plan(text, overrides)
-    values, seed = steps.values(plan, arguments), steps.seed(plan, number)
-    trial = steps.trial(plan, Path("outputs"), work, number=number, values=values, seed=seed, heard=log_metrics, emit=tell)
+    plan = remote.plan(text, overrides)
+    values, seed = remote.values(plan, arguments), remote.seed(plan, number)
+    trial = remote.trial(plan, Path("outputs"), work, number=number, values=values, seed=seed, heard=log_metrics, emit=tell)
 
-    # the script of the decision; `arrived` is a list of steps.Arrived, one for each trial that the service ran
-    ledger = steps.ledger(text, work, run)                   # and take_over, if an earlier attempt's was kept
-    steps.decide(plan, ledger, tell, steps.gathered(arrived, fetch_model), left)
-    steps.pack(ledger, Path("outputs/run"))                  # what travels on
+    # the script of the decision; `arrived` is a list of remote.Arrived, one for each trial that the service ran
+    ledger = remote.ledger(text, work, run)                   # and take_over, if an earlier attempt's was kept
+    remote.decide(plan, ledger, tell, remote.gathered(arrived, fetch_model), left)
+    remote.pack(ledger, Path("outputs/run"))                  # what travels on
 
     # the script of the deployment
-    ledger = steps.ledger(text, work, run)
-    steps.take_over(ledger, folder_that_decide_left)
-    steps.deploy(plan, ledger, tell, left)
-    steps.pack(ledger, Path("outputs/run"))
+    ledger = remote.ledger(text, work, run)
+    remote.take_over(ledger, folder_that_decide_left)
+    remote.deploy(plan, ledger, tell, left)
+    remote.pack(ledger, Path("outputs/run"))
 
     # the platform, a component with `confirms = True`
     def run(self, plan, emit):
-        return steps.attend(plan, emit, ItsPipeline(self, plan))
+        return remote.attend(plan, emit, ItsPipeline(self, plan))
 
 Each of them may be killed and given again: a trial begins anew, a decision goes on from its ledger if that was kept and comes to the
 same winner if not, a rollout goes on where it was, and the client finds its pipeline by what it wrote into its journal.
@@ -53,12 +53,12 @@ endpoint of this machine). No step elsewhere can use it, so the steps leave to t
 registry all that follows the selection, with such a deployer the rollout.
 """
 
-from ftkit.steps.client import Pipeline, attend
-from ftkit.steps.decision import Left, decide, deploy, left_over, travelling
-from ftkit.steps.files import ledger, pack, plan, take_over
-from ftkit.steps.search import Arrived, Fetch, gathered
-from ftkit.steps.telling import parse, writer
-from ftkit.steps.training import Heard, arrived, seed, trial, values
+from ftkit.remote.client import Pipeline, attend
+from ftkit.remote.collection import Arrived, Fetch, gathered
+from ftkit.remote.decision import Left, decide, deploy, left_over, travelling
+from ftkit.remote.event_log import parse, writer
+from ftkit.remote.transfer import ledger, pack, plan, take_over
+from ftkit.remote.trial_step import Heard, arrived, seed, trial, values
 
 __all__ = [
     "Arrived",

@@ -1,4 +1,4 @@
-"""What runs inside a pipeline's steps: the scripts that `ftkit.steps.luggage` writes call these with what the platform brings."""
+"""What runs inside a pipeline's steps: the scripts that `ftkit.remote.snapshot` writes call these with what the platform brings."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from ftkit.contracts import Emit, Trial
 from ftkit.contracts.events import Event
 from ftkit.contracts.plan import Plan
 from ftkit.errors import ExitCode, FtkitError
-from ftkit.steps import files as travelling
-from ftkit.steps.decision import Left, decide, deploy
-from ftkit.steps.runs import Run, as_trial, number, proposed
-from ftkit.steps.search import gathered
-from ftkit.steps.telling import writer
-from ftkit.steps.training import trial
+from ftkit.remote import transfer as travelling
+from ftkit.remote.collection import gathered
+from ftkit.remote.decision import Left, decide, deploy
+from ftkit.remote.event_log import writer
+from ftkit.remote.service_runs import Run, as_trial, number, proposed
+from ftkit.remote.trial_step import trial
 
 EVENTS = "logs/events.jsonl"
 FAILURE = "logs/failure.json"

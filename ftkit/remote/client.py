@@ -14,10 +14,10 @@ from ftkit.contracts import Emit, Endpoint, Outcome
 from ftkit.contracts.events import Event, Noticed, TrialFinished
 from ftkit.contracts.plan import Plan
 from ftkit.errors import FtkitError, SearchError, StageError
+from ftkit.remote.decision import decided, left_over, registered
+from ftkit.remote.transfer import take_over
 from ftkit.runs.ledger import Ledger
 from ftkit.stages import known_endpoints
-from ftkit.steps.decision import decided, left_over, registered
-from ftkit.steps.files import take_over
 
 
 class Pipeline(Protocol):
@@ -43,7 +43,7 @@ class Pipeline(Protocol):
         ...
 
     def fetch(self, submitted: Mapping[str, str], folder: Path) -> Path:
-        """Bring what `steps.pack` left last into an empty folder and return where it lies. Raises: FtkitError."""
+        """Bring what `remote.pack` left last into an empty folder and return where it lies. Raises: FtkitError."""
         ...
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import ftkit
-from ftkit import steps
+from ftkit import remote
 from ftkit.bundle import bundle
 from ftkit.contracts import Emit, Outcome
 from ftkit.contracts.plan import Plan
@@ -72,13 +72,13 @@ class Shop:
             self.breaks = ""
             return "the step HyperDrive_Step failed"
         told = self.root / "events.jsonl"
-        tell = steps.writer(told)
+        tell = remote.writer(told)
         text = (self.root / "queue" / submitted["run"]).read_text()
-        plan = steps.plan(text, steps.travelling(self.plan))
+        plan = remote.plan(text, remote.travelling(self.plan))
         for number, proposed in enumerate(["0.0005", "1"][: plan.search.trials]):
             outputs = self.root / f"trial-{number}"
-            values, seed = steps.values(plan, {"learning_rate": proposed}), steps.seed(plan, number)
-            steps.trial(
+            values, seed = remote.values(plan, {"learning_rate": proposed}), remote.seed(plan, number)
+            remote.trial(
                 plan,
                 outputs,
                 self.root / f"work-{number}",
@@ -91,7 +91,7 @@ class Shop:
         self.decide(plan, text, submitted["run"], tell)
         self.deploy(plan, text, submitted["run"], tell)
         for line in told.read_text().splitlines():
-            event = steps.parse(line)
+            event = remote.parse(line)
             assert event is not None, line
             emit(event)
         return ""
@@ -99,27 +99,27 @@ class Shop:
     def decide(self, plan: Plan, text: str, run: str, tell: Emit) -> None:
         arrived = []
         for number in range(plan.search.trials):
-            found = steps.arrived(self.root / f"trial-{number}")
+            found = remote.arrived(self.root / f"trial-{number}")
             assert found is not None
-            arrived.append(steps.Arrived(*found))
-        kept = steps.ledger(text, self.root / "deciding", run)
-        steps.decide(
+            arrived.append(remote.Arrived(*found))
+        kept = remote.ledger(text, self.root / "deciding", run)
+        remote.decide(
             plan,
             kept,
             tell,
-            steps.gathered(
+            remote.gathered(
                 arrived,
                 lambda trial, folder: shutil.copytree(self.root / f"trial-{trial.number}", folder, dirs_exist_ok=True),
             ),
-            steps.left_over(self.plan),
+            remote.left_over(self.plan),
         )
-        steps.pack(kept, self.root / "decided")
+        remote.pack(kept, self.root / "decided")
 
     def deploy(self, plan: Plan, text: str, run: str, tell: Emit) -> None:
-        kept = steps.ledger(text, self.root / "deploying", run)
-        steps.take_over(kept, self.root / "decided")
-        steps.deploy(plan, kept, tell, steps.left_over(self.plan))
-        steps.pack(kept, self.root / "deployed")
+        kept = remote.ledger(text, self.root / "deploying", run)
+        remote.take_over(kept, self.root / "decided")
+        remote.deploy(plan, kept, tell, remote.left_over(self.plan))
+        remote.pack(kept, self.root / "deployed")
 
     def fetch(self, submitted: Mapping[str, str], folder: Path) -> Path:
         if self.breaks == "fetch":
@@ -130,7 +130,7 @@ class Shop:
 
 def attend(shop: Shop, **options: Any) -> tuple[Outcome, list[Event]]:
     told: list[Event] = []
-    return steps.attend(replace(shop.plan, **options), told.append, shop), told
+    return remote.attend(replace(shop.plan, **options), told.append, shop), told
 
 
 def test_what_only_the_machine_of_the_command_has_is_used_there_and_ends_as_a_local_run(
@@ -138,7 +138,7 @@ def test_what_only_the_machine_of_the_command_has_is_used_there_and_ends_as_a_lo
 ) -> None:
     local = ftkit.run(toy, {"search.sampler": "grid", "registry.model": "others", "deploy.endpoint": "others"})
     plan = loader.load(toy, {"search.sampler": "grid"})
-    assert steps.left_over(plan) == "decide"
+    assert remote.left_over(plan) == "decide"
     outcome, told = attend(Shop(plan, tmp_path / "shop"))
     assert (outcome.promoted, outcome.exit_code) == (True, ExitCode.OK)
     assert bundle.verify(outcome.bundle).recipe == plan.text, "what the steps do not need is part of the recipe"
@@ -165,7 +165,7 @@ def test_what_can_be_reached_from_anywhere_is_done_by_the_steps(
     plan = loader.load(toy)
     monkeypatch.setattr(type(plan.registry), "local", False)
     monkeypatch.setattr(type(plan.deploy), "local", False)
-    assert steps.left_over(plan) == ""
+    assert remote.left_over(plan) == ""
     outcome, told = attend(Shop(plan, tmp_path / "shop"))
     kept = ledger.find(outcome.run)
     assert (outcome.promoted, kept.finished) == (True, True)
@@ -233,7 +233,7 @@ def test_a_failed_trial_costs_itself_alone_and_none_left_is_an_error(toy: Path, 
     given = {"registry.use": "none", "deploy.use": "none", "backbone.fault": "error", "backbone.fault_epoch": 2}
     with pytest.raises(SearchError, match="told to fail"):
         attend(Shop(loader.load(toy, given), tmp_path / "shop"))
-    left = steps.arrived(tmp_path / "shop" / "trial-0")
+    left = remote.arrived(tmp_path / "shop" / "trial-0")
     assert left is not None
     assert (left[0].state, left[0].error, len(left[0].history)) == ("failed", "RuntimeError: told to fail", 1)
     assert not (tmp_path / "shop" / "trial-0" / "model").exists()
@@ -247,27 +247,27 @@ def test_a_trial_that_is_ended_from_outside_has_left_its_curve(toy: Path, tmp_pa
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        steps.trial(
+        remote.trial(
             plan, tmp_path / "out", tmp_path / "work", number=3, values={}, seed=7, heard=killed, emit=lambda _: None
         )
-    found = steps.arrived(tmp_path / "out")
+    found = remote.arrived(tmp_path / "out")
     assert found is not None
     assert (found[0].number, found[0].state, len(found[0].history)) == (3, "stopped", 2)
-    assert steps.arrived(tmp_path / "nowhere") is None
+    assert remote.arrived(tmp_path / "nowhere") is None
 
 
 def test_trials_on_other_rows_or_without_the_metric_do_not_win(toy: Path, tmp_path: Path) -> None:
     plan = loader.load(toy, {"search.trials": 1, "registry.use": "none", "deploy.use": "none", "promote": []})
     shop = Shop(plan, tmp_path / "shop")
     attend(shop)
-    trial, data = steps.arrived(tmp_path / "shop" / "trial-0") or pytest.fail("it left nothing")
-    kept = steps.ledger(plan.text, tmp_path / "one", "run")
+    trial, data = remote.arrived(tmp_path / "shop" / "trial-0") or pytest.fail("it left nothing")
+    kept = remote.ledger(plan.text, tmp_path / "one", "run")
     with pytest.raises(StageError, match="other rows"):
-        steps.decide(plan, kept, lambda _: None, steps.gathered([steps.Arrived(trial, "0" * 64)], pytest.fail))
-    kept = steps.ledger(plan.text, tmp_path / "two", "run")
+        remote.decide(plan, kept, lambda _: None, remote.gathered([remote.Arrived(trial, "0" * 64)], pytest.fail))
+    kept = remote.ledger(plan.text, tmp_path / "two", "run")
     bare = replace(trial, metrics={}, history=())
     with pytest.raises(SearchError, match="reported no roc_auc"):
-        steps.decide(plan, kept, lambda _: None, steps.gathered([steps.Arrived(bare, data)], pytest.fail))
+        remote.decide(plan, kept, lambda _: None, remote.gathered([remote.Arrived(bare, data)], pytest.fail))
 
 
 def test_values_come_back_as_the_recipe_has_them(toy: Path) -> None:
@@ -281,7 +281,7 @@ def test_values_come_back_as_the_recipe_has_them(toy: Path) -> None:
     }
     plan = loader.load(toy, space)
     said = {"learning_rate": "3.5e-05", "epochs": "7.0", "decay": "0.30000000000000004", "fault": "error"}
-    found = steps.values(plan, said | {"delay": "0.25", "engines": '["half"]'})
+    found = remote.values(plan, said | {"delay": "0.25", "engines": '["half"]'})
     assert found == {
         "learning_rate": 3.5e-5,
         "epochs": 7,
@@ -293,15 +293,15 @@ def test_values_come_back_as_the_recipe_has_them(toy: Path) -> None:
     assert isinstance(found["epochs"], int)
     for wrong in ({"fault": "nothing"}, {"delay": "much"}, {"learning_rate": "2"}):
         with pytest.raises(UsageError):
-            steps.values(plan, {**said, "delay": "0.25", "engines": "[]", **wrong})
+            remote.values(plan, {**said, "delay": "0.25", "engines": "[]", **wrong})
     with pytest.raises(UsageError, match="delay"):
-        steps.values(plan, said)
+        remote.values(plan, said)
 
 
 def test_values_that_may_come_up_again_have_seeds_of_their_own(toy: Path) -> None:
     def seeds(overrides: Mapping[str, Any]) -> list[int]:
         plan = loader.load(toy, overrides)
-        return [steps.seed(plan, number) for number in range(3)]
+        return [remote.seed(plan, number) for number in range(3)]
 
     assert seeds({"search.trials": 3}) == [7, 8, 9]
     assert seeds({"search.space": {}}) == [7, 8, 9]
@@ -316,21 +316,21 @@ def test_what_travels_is_taken_over_once_and_holds_no_model_but_the_bundle(toy: 
     assert not list(packed.glob("trials/*/model"))
     kept = ledger.find(outcome.run)
     before = (outcome.folder / "journal.jsonl").read_bytes()
-    steps.take_over(kept, packed)
+    remote.take_over(kept, packed)
     assert (outcome.folder / "journal.jsonl").read_bytes() == before
     with pytest.raises(LedgerError, match="no journal"):
-        steps.take_over(kept, tmp_path / "shop" / "trial-0")
+        remote.take_over(kept, tmp_path / "shop" / "trial-0")
 
 
 def test_every_event_comes_back_as_it_was_told(toy: Path, tmp_path: Path) -> None:
     told: list[Event] = []
     ftkit.run(toy, emit=told.append)
-    tell = steps.writer(tmp_path / "events.jsonl")
+    tell = remote.writer(tmp_path / "events.jsonl")
     for event in told:
         tell(event)
     lines = (tmp_path / "events.jsonl").read_text().splitlines()
-    back = [steps.parse(line) for line in lines]
+    back = [remote.parse(line) for line in lines]
     assert [type(each) for each in back] == [type(each) for each in told]
-    assert steps.parse('{"event": "Unheard", "of": 1}') is None
-    assert steps.parse('{"event": "Noticed", "te') is None
-    assert steps.parse('{"event": "Noticed"}') is None
+    assert remote.parse('{"event": "Unheard", "of": 1}') is None
+    assert remote.parse('{"event": "Noticed", "te') is None
+    assert remote.parse('{"event": "Noticed"}') is None
