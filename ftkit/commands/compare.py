@@ -12,7 +12,7 @@ from ftkit.commands import as_json, completer, print_json, run_names
 from ftkit.display import terminal
 
 if TYPE_CHECKING:
-    from ftkit.compare import Change, Comparison, Scored
+    from ftkit.report.comparison import Change, Comparison, Scored
 
 
 @click.command(short_help="Show two runs side by side.")
@@ -25,7 +25,7 @@ def compare(one: str, other: str, json_: bool) -> None:
     Where both were tested on the same rows, the difference of each metric has a 95 % interval, and the rows that flipped
     are counted. Differences are the second run less the first.
     """
-    from ftkit.compare import compare as compared
+    from ftkit.report.comparison import compare as compared
     from ftkit.report.facts import gather
     from ftkit.runs import ledger
 

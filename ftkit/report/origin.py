@@ -7,7 +7,7 @@ from typing import Any
 
 from ftkit import words
 from ftkit.contracts import SPLITS
-from ftkit.report import drawings
+from ftkit.report import charts
 from ftkit.report.facts import Facts
 from ftkit.report.svg import inline
 from ftkit.wording import capital, printable
@@ -63,11 +63,11 @@ def time(facts: Facts) -> dict[str, Any]:
     if trials:
         said += f" A trial took {words.duration(statistics.median(trials.values()))} in the median."
     return {
-        "stages": inline(drawings.bars(stages, "Time by stage"), "stages"),
-        "trials": inline(drawings.bars(trials, "Time by trial", strong=best), "durations") if len(trials) > 1 else None,
+        "stages": inline(charts.bars(stages, "Time by stage"), "stages"),
+        "trials": inline(charts.bars(trials, "Time by trial", strong=best), "durations") if len(trials) > 1 else None,
         "said": said.strip(),
-        "cut": len(trials) > drawings.BARS,
-        "most": str(drawings.BARS),
+        "cut": len(trials) > charts.BARS,
+        "most": str(charts.BARS),
     }
 
 

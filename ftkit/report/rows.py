@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ftkit import words
 from ftkit.evaluation import metrics
 from ftkit.report import answers as read
-from ftkit.report import drawings
+from ftkit.report import charts
 from ftkit.report.facts import Answers, Facts
 from ftkit.report.svg import inline
 from ftkit.wording import capital, count, figure, percent
@@ -112,7 +112,7 @@ def slices(facts: Facts, answers: Answers) -> dict[str, Any]:
         said += f" Marked with a cross, because worse than with {facts.champion} beyond its interval: {named}."
     return {
         "said": said,
-        "figure": inline(drawings.forest(rows, f"{title} or recall" if "recall" in measured else title), "slices"),
+        "figure": inline(charts.forest(rows, f"{title} or recall" if "recall" in measured else title), "slices"),
         "table": [
             {
                 **{name: getattr(each, name) for name in ("title", "rows", "candidate", "champion", "gain")},
@@ -143,4 +143,4 @@ def certainty(facts: Facts, answers: Answers) -> dict[str, Any]:
         {"rows": int(rows), "certainty": float(sure), "right": float(hit)}
         for rows, sure, hit in zip(mine.rows, mine.certainty, mine.right, strict=True)
     ]
-    return {"said": said, "figure": inline(drawings.reliability(mine, theirs), "certainty"), "table": table}
+    return {"said": said, "figure": inline(charts.reliability(mine, theirs), "certainty"), "table": table}

@@ -10,7 +10,7 @@ from ftkit import words
 from ftkit.contracts import Trial
 from ftkit.evaluation import metrics
 from ftkit.evaluation.selection import spreads
-from ftkit.report import drawings
+from ftkit.report import charts
 from ftkit.report.facts import Facts
 from ftkit.report.svg import inline
 from ftkit.wording import count, printable
@@ -48,8 +48,8 @@ def search(facts: Facts) -> dict[str, Any]:
         "hidden": len(ranked) - len(shown),
         "table": [_trial(each, names, facts) for each in shown],
         "repeats": _repeats(trials, facts),
-        "parallel": inline(drawings.parallel(trials, facts.metric, facts.best), "parallel"),
-        "curves": inline(drawings.curves(trials, facts.metric, facts.best), "curves"),
+        "parallel": inline(charts.parallel(trials, facts.metric, facts.best), "parallel"),
+        "curves": inline(charts.curves(trials, facts.metric, facts.best), "curves"),
     }
 
 

@@ -46,7 +46,7 @@ class Calibration:
         """Judge the certainty of the candidate's answers; the champion's error is told beside it."""
         import numpy as np
 
-        from ftkit.report import drawings
+        from ftkit.report import charts
         from ftkit.report.answers import reliable
 
         if reason := scoring.trouble(candidate):
@@ -90,5 +90,5 @@ class Calibration:
             other = reliable(np.asarray(champion.probabilities, dtype=np.float64), labels, self.bins)
             numbers["champion_error"] = other.error
             said += f"; {champion.title} has an error of {figure(other.error)}"
-        drawing = drawings.reliability(mine, other)
+        drawing = charts.reliability(mine, other)
         return Verdict(self.name, judged, said, scoring.finite(numbers), drawing)

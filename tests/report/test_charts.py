@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from ftkit.evaluation import charts
-from ftkit.report import drawings, svg
+from ftkit.report import charts as drawings
+from ftkit.report import svg
 from ftkit.report.answers import Measure, Row
 
 from .conftest import make_trials

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from ftkit import cli
-from ftkit.compare import compare
 from ftkit.evaluation import metrics
 from ftkit.evaluation.paired_comparison import mcnemar, paired
+from ftkit.report.comparison import compare
 from ftkit.report.facts import gather
 from ftkit.runs.ledger import Ledger
 from ftkit.testing.toys import ToyReviews
