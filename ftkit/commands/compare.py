@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ftkit import words
+from ftkit import formatting
 from ftkit.commands import as_json, completer, print_json, run_names
 from ftkit.display import terminal
 
@@ -47,7 +47,9 @@ def _machine(found: Comparison) -> dict[str, Any]:
 
 def _show(found: Comparison) -> None:
     titles = (found.one.run, found.other.run)
-    states = [(each.state, words.duration(each.seconds) if each.seconds else "–") for each in (found.one, found.other)]
+    states = [
+        (each.state, formatting.duration(each.seconds) if each.seconds else "–") for each in (found.one, found.other)
+    ]
     _table("runs", titles, [("state", *(each[0] for each in states)), ("time", *(each[1] for each in states))])
     _table("recipe", titles, _rows(found.recipe), "both runs have the same")
     _table("data", titles, _rows(found.data), "the same data" if found.same_data else "no data in one of the runs")
@@ -84,7 +86,12 @@ def _rows(changes: Sequence[Change]) -> list[tuple[str, ...]]:
 def _scores(found: Sequence[Scored], paired: bool = False) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for each in found:
-        row: tuple[str, ...] = (each.metric, words.score(each.one), words.score(each.other), _signed(each.difference))
+        row: tuple[str, ...] = (
+            each.metric,
+            formatting.score(each.one),
+            formatting.score(each.other),
+            _signed(each.difference),
+        )
         if paired:
             row += (f"{_signed(each.low)} to {_signed(each.high)}" if each.low is not None else "–", each.told or "–")
         rows.append(row)
@@ -96,8 +103,8 @@ def _signed(value: float | None) -> str:
 
 
 def _seconds(value: Any) -> str:
-    return "–" if value is None else words.duration(value)
+    return "–" if value is None else formatting.duration(value)
 
 
 def _said(value: Any) -> str:
-    return "–" if value is None else words.value(value, 48)
+    return "–" if value is None else formatting.value(value, 48)

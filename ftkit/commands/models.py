@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from ftkit import words
+from ftkit import formatting
 from ftkit.commands import as_json, completer, print_json, run_names
 from ftkit.display import terminal
 
@@ -54,7 +54,7 @@ def models(recipes: Sequence[Path], name: str | None, json_: bool) -> None:
                 each["model"],
                 each["version"],
                 ", ".join(each["aliases"]),
-                words.metrics({key: value for key, value in each["metrics"].items() if value is not None}),
+                formatting.metrics({key: value for key, value in each["metrics"].items() if value is not None}),
                 each["run"],
                 each["created"][:16].replace("T", " "),
             )

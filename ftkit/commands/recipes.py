@@ -61,7 +61,7 @@ def check(
 @as_json
 def plan(path: Path, overrides: Sequence[str], on: str | None, deploy: str | None, offline: bool, json_: bool) -> None:
     """Say what a run of RECIPE would do and about what it would cost, without doing it."""
-    from ftkit import words
+    from ftkit import formatting
     from ftkit.recipe import loader as recipes
     from ftkit.runs import preview as previews
 
@@ -76,7 +76,7 @@ def plan(path: Path, overrides: Sequence[str], on: str | None, deploy: str | Non
         terminal.write(f"{step.stage + ':':<10} {step.says}")
     for title, says in seen.pipeline:
         terminal.write(f"{title + ':':<10} {says}")
-    cost = f"about {words.duration(seen.seconds)} for the search; " if seen.seconds is not None else ""
+    cost = f"about {formatting.duration(seen.seconds)} for the search; " if seen.seconds is not None else ""
     terminal.write(f"{'cost:':<10} {cost}{seen.basis}")
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ftkit import words
+from ftkit import formatting
 from ftkit.commands import as_json, completer, print_json, run_names
 from ftkit.display import terminal
 from ftkit.runs import status
@@ -55,7 +55,7 @@ def _described(ledger: Ledger) -> dict[str, Any]:
         "state": status.state(ledger),
         "trials": len(trials),
         "failed_trials": sum(each.state == "failed" for each in trials),
-        "best": f"{metric} {words.score(best.metrics.get(metric))}" if best else "",
+        "best": f"{metric} {formatting.score(best.metrics.get(metric))}" if best else "",
         "best_trial": best.number if best else None,
         "metric": metric,
         "test_metrics": tested.get("metrics", {}),
@@ -74,7 +74,7 @@ def _detail(ledger: Ledger) -> None:
     if ledger.failure:
         rows.append(("reason", ledger.failure))
     if said["test_metrics"]:
-        rows.append(("test", words.metrics(said["test_metrics"])))
+        rows.append(("test", formatting.metrics(said["test_metrics"])))
     tested = _tested(ledger)
     rows += [(each["test"], f"{each['status']}: {each['sentence']}") for each in tested.get("verdicts", [])]
     if overridden := ledger.fact("overridden"):
@@ -95,12 +95,14 @@ def _detail(ledger: Ledger) -> None:
     lines: list[tuple[str, ...]] = [
         (
             f"{each.number}{' *' if each.number == said['best_trial'] else ''}",
-            words.values(each.values, 40) if each.repeats is None else f"those of {each.repeats}, seed {each.seed}",
+            formatting.values(each.values, 40)
+            if each.repeats is None
+            else f"those of {each.repeats}, seed {each.seed}",
             each.state,
-            words.score(each.metrics.get(metric)),
+            formatting.score(each.metrics.get(metric)),
             f"{each.epoch or '–'}",
-            words.duration(each.seconds),
-            words.beginning(each.error, 160),
+            formatting.duration(each.seconds),
+            formatting.beginning(each.error, 160),
         )
         for each in trials
     ]
@@ -117,10 +119,10 @@ def _detail(ledger: Ledger) -> None:
             [
                 (
                     f"{each.number}",
-                    words.score(each.searched),
-                    words.score(each.mean),
-                    words.score(each.deviation),
-                    f"{words.score(each.low)} to {words.score(each.high)}" if each.finished else "–",
+                    formatting.score(each.searched),
+                    formatting.score(each.mean),
+                    formatting.score(each.deviation),
+                    f"{formatting.score(each.low)} to {formatting.score(each.high)}" if each.finished else "–",
                     f"{each.finished}" + (f" ({each.failed} failed)" if each.failed else ""),
                 )
                 for each in spreads

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from ftkit.data import near_duplicates
 from ftkit.data.cleaning import Cleaned
-from ftkit.wording import count, listed
+from ftkit.formatting import count, listed
 
 LIMIT = 1_000_000_000
 """Characters of all texts up to which near copies are looked for: about a minute's work, and some 4 GB of memory."""

@@ -14,7 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from ftkit import words
+from ftkit import formatting
 from ftkit.contracts import DataReport, events
 from ftkit.display import plain, terminal
 from ftkit.display.board import Board, Row, Work
@@ -107,13 +107,15 @@ def said(event: events.Event, board: Board) -> Iterator[RenderableType]:
         case events.StageFinished(_, seconds, reused):
             yield _line(
                 (
-                    "  taken over from before the interruption" if reused else f"  done in {words.duration(seconds)}",
+                    "  taken over from before the interruption"
+                    if reused
+                    else f"  done in {formatting.duration(seconds)}",
                     "dim",
                 )
             )
         case events.StageFailed(stage, seconds, error):
             style = "yellow" if error == plain.INTERRUPTED else "red"
-            yield _line((f"  ✗ {stage} {plain.how_failed(error)} after {words.duration(seconds)}", style))
+            yield _line((f"  ✗ {stage} {plain.how_failed(error)} after {formatting.duration(seconds)}", style))
         case events.Noticed(text, warning):
             yield _indented(" ".join(text.split()), "yellow" if warning else "", "! " if warning else "")
         case events.DataLoaded(report):
@@ -123,7 +125,7 @@ def said(event: events.Event, board: Board) -> Iterator[RenderableType]:
         case events.ConfirmationStarted():
             yield _indented(plain.confirmation(event))
         case events.TrialRetried(number, reason):
-            yield _indented(f"trial {number} starts once more: {words.beginning(reason, 160)}", "yellow", "! ")
+            yield _indented(f"trial {number} starts once more: {formatting.beginning(reason, 160)}", "yellow", "! ")
         case events.TrialFinished(trial) if trial.state == "failed":
             yield _indented(plain.trial(trial, board.metric), "red", "✗ ")
         case events.VerdictReached(verdict):
@@ -162,7 +164,7 @@ def data(report: DataReport) -> RenderableType:
         )
     lines = [f"{report.rows_read:,} rows read from {report.source}", plain.dropped(report)]
     if report.damaged_lines:
-        lines.append(f"damaged lines: {words.listing(map(str, report.damaged_lines), 10)}")
+        lines.append(f"damaged lines: {formatting.listing(map(str, report.damaged_lines), 10)}")
     if report.lengths:
         lines.append(plain.lengths(report))
     lines += report.notes
@@ -185,16 +187,16 @@ def trials(board: Board, width: int, room: int) -> RenderableType:
         columns.append(("again", [Text("" if row.repeats is None else f"{row.repeats}") for row in rows]))
     columns.append(("epoch", [Text(f"{row.epoch or '–'}") for row in rows]))
     if width >= 66:
-        columns.append(("now", [Text(words.score(row.now)) for row in rows]))
-    columns.append(("best", [Text(words.score(row.best), "bold green" if row is leader else "") for row in rows]))
+        columns.append(("now", [Text(formatting.score(row.now)) for row in rows]))
+    columns.append(("best", [Text(formatting.score(row.best), "bold green" if row is leader else "") for row in rows]))
     columns.append(("state", [Text(row.state, STATES[row.state]) for row in rows]))
     if width >= 90:
         columns.append(("CPU", [Text(_percent(row.cpu)) for row in rows]))
-        columns.append(("memory", [Text(words.megabytes(row.memory)) for row in rows]))
+        columns.append(("memory", [Text(formatting.megabytes(row.memory)) for row in rows]))
     if width >= 90 and any(row.gpu is not None for row in rows):
         columns.append(("GPU", [Text(_percent(row.gpu)) for row in rows]))
     if width >= 56:
-        columns.append(("time", [Text(words.duration(_seconds(row, board))) for row in rows]))
+        columns.append(("time", [Text(formatting.duration(_seconds(row, board))) for row in rows]))
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     others = sum(
         max(len(title), *(cell.cell_len for cell in cells)) + 2
@@ -223,7 +225,7 @@ def _chosen(rows: list[Row], leader: Row | None, room: int) -> list[Row]:
 
 def _values(values: Mapping[str, Any], names: list[str]) -> Text:
     """A trial's values in the order of the heading that names them."""
-    return Text(", ".join(words.value(values[name]) if name in values else "–" for name in names) or "–")
+    return Text(", ".join(formatting.value(values[name]) if name in values else "–" for name in names) or "–")
 
 
 def _seconds(row: Row, board: Board) -> float:
@@ -240,7 +242,7 @@ def _bar(label: str, work: Work, width: int) -> RenderableType:
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(no_wrap=True, overflow="ellipsis", max_width=max(16, width // 2))
     grid.add_column(no_wrap=True)
-    done = words.amount(work.done, work.unit)
+    done = formatting.amount(work.done, work.unit)
     if not work.total:
         grid.add_row(Text(label), Text(done))
         return grid
@@ -248,20 +250,20 @@ def _bar(label: str, work: Work, width: int) -> RenderableType:
     bar = ProgressBar(total=work.total, completed=min(work.done, work.total), width=max(8, min(30, width // 4)))
     how = f"{100 * work.done // work.total} %"
     if width >= 70 and work.unit != "%":
-        how += f"  {done} of {words.amount(work.total, work.unit)}"
+        how += f"  {done} of {formatting.amount(work.total, work.unit)}"
     grid.add_row(Text(label), bar, Text(how))
     return grid
 
 
 def _status(board: Board) -> Text:
     """One line on the whole stage."""
-    said = words.duration(board.clock() - board.stage_begun)
+    said = formatting.duration(board.clock() - board.stage_begun)
     if not board.stage:
         said = "" if board.begun else f"getting ready, {said}"
     if board.stage == "search" and board.total:
         said = f"{board.ended} of {board.total} done, {said}"
         if leader := board.leader:
-            said += f", best {board.metric} {words.score(leader.best)} (trial {leader.number})"
+            said += f", best {board.metric} {formatting.score(leader.best)} (trial {leader.number})"
     return Text(said, style="dim", overflow="ellipsis", no_wrap=True)
 
 

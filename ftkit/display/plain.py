@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, TypeVar
 
-from ftkit import words
+from ftkit import formatting
 from ftkit.contracts import SPLITS, DataReport, Spread, Trial, events
 from ftkit.display import terminal
 from ftkit.display.board import Board
@@ -77,11 +77,11 @@ def sentences(event: events.Event, board: Board) -> Iterator[str]:
             yield (
                 f"{stage}: taken over from before the interruption"
                 if reused
-                else (f"{stage}: done in {words.duration(seconds)}")
+                else (f"{stage}: done in {formatting.duration(seconds)}")
             )
         case events.StageFailed(stage, seconds, error):
-            why = "" if error == INTERRUPTED else f": {words.beginning(error, 200)}"
-            yield f"{stage}: {how_failed(error)} after {words.duration(seconds)}{why}"
+            why = "" if error == INTERRUPTED else f": {formatting.beginning(error, 200)}"
+            yield f"{stage}: {how_failed(error)} after {formatting.duration(seconds)}{why}"
         case events.Progressed():
             yield f"{where}: {progress(event)}"
         case events.Noticed(text, warning):
@@ -94,14 +94,14 @@ def sentences(event: events.Event, board: Board) -> Iterator[str]:
             yield f"search: {confirmation(event)}"
         case events.TrialStarted(number, values, seed, attempt):
             again = f", attempt {attempt}" if attempt > 1 else ""
-            what = words.values(values, 60) if event.repeats is None else f"trial {event.repeats} with seed {seed}"
+            what = formatting.values(values, 60) if event.repeats is None else f"trial {event.repeats} with seed {seed}"
             yield f"search: trial {number} starts{again}: {what}"
         case events.TrialReported(number, numbers):
             others = {board.metric: numbers[board.metric]} if board.metric in numbers else dict(numbers)
             others.pop("epoch", None)
-            yield f"search: trial {number}, epoch {numbers.get('epoch', 0):g}: {words.metrics(others)}"
+            yield f"search: trial {number}, epoch {numbers.get('epoch', 0):g}: {formatting.metrics(others)}"
         case events.TrialRetried(number, reason):
-            yield f"search: trial {number} starts once more: {words.beginning(reason, 160)}"
+            yield f"search: trial {number} starts once more: {formatting.beginning(reason, 160)}"
         case events.TrialFinished(one):
             yield f"search: {trial(one, board.metric)}"
         case _:
@@ -115,8 +115,8 @@ def decisions(event: events.Event) -> Iterator[str]:
             yield from (f"select: {spread(each, metric)}" for each in spreads)
             how = "the best" if not spreads else f"the best of the models with the values of trial {spreads[0].number}"
             yield (
-                f"select: trial {trial.number} is {how}: {metric} {words.score(trial.metrics.get(metric))}"
-                f" at epoch {trial.epoch}, {words.values(trial.values, 60)}"
+                f"select: trial {trial.number} is {how}: {metric} {formatting.score(trial.metrics.get(metric))}"
+                f" at epoch {trial.epoch}, {formatting.values(trial.values, 60)}"
             )
         case events.VerdictReached(verdict):
             yield f"test: {verdict.test}: {verdict.status}: {verdict.sentence}"
@@ -126,20 +126,20 @@ def decisions(event: events.Event) -> Iterator[str]:
             aliases = f" ({', '.join(version.aliases)})" if version.aliases else ""
             yield f"register: {version.model} version {version.version}{aliases}"
         case events.DeploymentChanged(_, deployment, step, detail):
-            yield f"deploy: {deployment} {step}{': ' + words.beginning(detail, 200) if detail else ''}"
+            yield f"deploy: {deployment} {step}{': ' + formatting.beginning(detail, 200) if detail else ''}"
         case events.TrafficMoved(endpoint, shares):
-            yield f"deploy: traffic of {endpoint}: {words.traffic(shares)}"
+            yield f"deploy: traffic of {endpoint}: {formatting.traffic(shares)}"
         case events.ReportWritten(path):
             yield f"report: {path}"
         case events.RunFinished(run, promoted, _, seconds):
-            yield f"run {run}: {'promoted' if promoted else 'not promoted'} after {words.duration(seconds)}"
+            yield f"run {run}: {'promoted' if promoted else 'not promoted'} after {formatting.duration(seconds)}"
         case _:
             pass
 
 
 def metrics_of(mapping: Mapping[str, float], first: str) -> str:
     """Metrics in one line, the one that decides first."""
-    return words.metrics({first: mapping[first], **mapping} if first in mapping else mapping)
+    return formatting.metrics({first: mapping[first], **mapping} if first in mapping else mapping)
 
 
 def how_failed(error: str) -> str:
@@ -153,10 +153,8 @@ def progress(event: events.Progressed) -> str:
         if event.unit == "%":
             return f"{event.label}: {100 * event.done // event.total} %"
         share = f"{100 * event.done // event.total} %"
-        return (
-            f"{event.label}: {words.amount(event.done, event.unit)} of {words.amount(event.total, event.unit)}, {share}"
-        )
-    return f"{event.label}: {words.amount(event.done, event.unit)}"
+        return f"{event.label}: {formatting.amount(event.done, event.unit)} of {formatting.amount(event.total, event.unit)}, {share}"
+    return f"{event.label}: {formatting.amount(event.done, event.unit)}"
 
 
 def search(event: events.SearchStarted) -> str:
@@ -171,31 +169,31 @@ def search(event: events.SearchStarted) -> str:
 def confirmation(event: events.ConfirmationStarted) -> str:
     """What is trained again, and how often."""
     several = len(event.repeated) != 1
-    said = f"trial{'s' * several} {words.listing(map(str, event.repeated))} {'are' if several else 'is'} trained again"
+    said = f"trial{'s' * several} {formatting.listing(map(str, event.repeated))} {'are' if several else 'is'} trained again"
     said += f" with {event.seeds} other seed{'s' * (event.seeds != 1)}{' each' if several else ''}; the best mean wins"
     return f"{said}; {event.done} of {event.total} done before" if event.done else said
 
 
 def spread(one: Spread, metric: str) -> str:
     """What a configuration came to over other seeds."""
-    said = f"trial {one.number} reached {metric} {words.score(one.searched)} in the search, "
+    said = f"trial {one.number} reached {metric} {formatting.score(one.searched)} in the search, "
     if one.mean is None:
         return f"{said}and none of its {one.failed} repeats came to a value"
     seeds = f"{one.finished} other seed{'s' * (one.finished != 1)}"
-    said += f"and over {seeds} a mean of {words.score(one.mean)}"
+    said += f"and over {seeds} a mean of {formatting.score(one.mean)}"
     if one.deviation is not None:
-        said += f" (standard deviation {words.score(one.deviation)}, {words.score(one.low)} to {words.score(one.high)})"
+        said += f" (standard deviation {formatting.score(one.deviation)}, {formatting.score(one.low)} to {formatting.score(one.high)})"
     return f"{said}; {one.failed} failed" if one.failed else said
 
 
 def trial(one: Trial, metric: str) -> str:
     """How a trial ended."""
-    took = words.duration(one.seconds)
+    took = formatting.duration(one.seconds)
     if one.state == "failed":
-        said = f"trial {one.number} failed after {took}: {words.beginning(one.error or 'no reason given', 300)}"
+        said = f"trial {one.number} failed after {took}: {formatting.beginning(one.error or 'no reason given', 300)}"
         return f"{said} (log: {one.folder}/trial.log in the folder of the run)" if one.folder else said
     how = "finished" if one.state == "finished" else "was stopped early by the policy"
-    scored = f": {metric} {words.score(one.metrics[metric])} at epoch {one.epoch}" if metric in one.metrics else ""
+    scored = f": {metric} {formatting.score(one.metrics[metric])} at epoch {one.epoch}" if metric in one.metrics else ""
     return f"trial {one.number} {how}{scored}, {took}"
 
 
@@ -204,11 +202,11 @@ def data(report: DataReport) -> Iterator[str]:
     yield f"{report.rows_read:,} rows read from {report.source}"
     yield dropped(report)
     if report.damaged_lines:
-        lines = words.listing((f"{number}" for number in report.damaged_lines), 10)
+        lines = formatting.listing((f"{number}" for number in report.damaged_lines), 10)
         yield f"damaged: line{'s' * (len(report.damaged_lines) != 1)} {lines}"
     for split, counts in by_split(report).items():
         each = [f"{count:,} {name}" for name, count in counts.items() if count]
-        yield f"{split} {sum(counts.values()):,} rows: {words.listing(each, CLASSES)}"
+        yield f"{split} {sum(counts.values()):,} rows: {formatting.listing(each, CLASSES)}"
     if report.lengths:
         yield lengths(report)
     yield from report.notes
@@ -220,7 +218,7 @@ def dropped(report: DataReport) -> str:
     reasons = [f"{reason} {count:,}" for reason, count in report.dropped.items() if count]
     if not reasons:
         return "no rows dropped"
-    return f"{sum(report.dropped.values()):,} rows dropped: {words.listing(reasons, CLASSES)}"
+    return f"{sum(report.dropped.values()):,} rows dropped: {formatting.listing(reasons, CLASSES)}"
 
 
 def lengths(report: DataReport) -> str:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import IO, Any
 
-from ftkit import report, words
+from ftkit import formatting, report
 from ftkit.contracts import Endpoint, Outcome, Trial
 from ftkit.display import plain, terminal
 from ftkit.display.plain import metrics_of
@@ -70,7 +70,7 @@ def sample(bundle: Path) -> str:
     except (OSError, ValueError, LookupError, TypeError):
         return SAMPLE
     # The dots of a cut text would be part of what is classified.
-    return words.beginning(min(texts, key=len), 80).removesuffix("…").rstrip() if texts else SAMPLE
+    return formatting.beginning(min(texts, key=len), 80).removesuffix("…").rstrip() if texts else SAMPLE
 
 
 def as_json(outcome: Outcome, endpoint: Endpoint | None) -> dict[str, Any]:
@@ -99,7 +99,7 @@ def _rows(outcome: Outcome, metric: str, endpoint: Endpoint | None) -> list[tupl
     rows.append(("bundle", str(outcome.bundle)))
     if endpoint is not None:
         rows.append(("endpoint", f"{endpoint.name} at {endpoint.url or 'no address yet'}"))
-        rows.append(("traffic", words.traffic(endpoint.traffic)))
+        rows.append(("traffic", formatting.traffic(endpoint.traffic)))
     if (page := outcome.folder / report.NAME).is_file():
         rows.append(("report", str(page)))
     rows.append(("details", f"ftkit runs {outcome.run}"))
@@ -119,11 +119,11 @@ def _verdicts(outcome: Outcome) -> list[tuple[str, str]]:
 
 def best(trial: Trial, count: int, metric: str) -> str:
     """The winning trial in a line."""
-    scored = f"{metric} {words.score(trial.metrics.get(metric))} on the validation rows"
+    scored = f"{metric} {formatting.score(trial.metrics.get(metric))} on the validation rows"
     said = f"trial {trial.number} of {count}" if count > 1 else "the only trial"
     if trial.repeats is not None:
         said = f"trial {trial.number}, which repeats trial {trial.repeats}"
-    values = f": {words.values(trial.values, 60)}" if trial.values else ""
+    values = f": {formatting.values(trial.values, 60)}" if trial.values else ""
     return f"{said}{values}; {scored}, epoch {trial.epoch}"
 
 

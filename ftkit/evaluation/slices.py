@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ftkit.contracts import Data
 from ftkit.errors import DataError
-from ftkit.wording import printable
+from ftkit.formatting import printable
 
 if TYPE_CHECKING:
     import numpy as np

@@ -6,11 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ftkit import words
+from ftkit import formatting
 from ftkit.contracts import Trial
 from ftkit.evaluation import charts, metrics
+from ftkit.formatting import printable
 from ftkit.report.answers import Bins, Row
-from ftkit.wording import printable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -239,7 +239,7 @@ def bars(seconds: Mapping[str, float], title: str, strong: str = "") -> str | No
         for place, (name, value) in enumerate(shown.items()):
             axes.barh(place, value, height=0.62, color=charts.GOOD if name == strong else charts.CALM)
             axes.annotate(
-                words.duration(value),
+                formatting.duration(value),
                 (value, place),
                 xytext=(4, 0),
                 textcoords="offset points",
@@ -303,7 +303,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _said(value: Any) -> str:
-    return words.value(value, 24)
+    return formatting.value(value, 24)
 
 
 def _short(text: str, width: int) -> str:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ftkit.evaluation import metrics, paired_comparison
+from ftkit.formatting import capital
 from ftkit.report.answers import resamples
 from ftkit.report.facts import Answers, Facts
-from ftkit.wording import capital
 
 if TYPE_CHECKING:
     import numpy as np

@@ -5,12 +5,12 @@ from __future__ import annotations
 import statistics
 from typing import Any
 
-from ftkit import words
+from ftkit import formatting
 from ftkit.contracts import SPLITS
+from ftkit.formatting import capital, printable
 from ftkit.report import charts
 from ftkit.report.facts import Facts
 from ftkit.report.svg import inline
-from ftkit.wording import capital, printable
 
 CLASSES = 40
 """Classes listed one by one."""
@@ -42,7 +42,7 @@ def data(facts: Facts) -> dict[str, Any]:
         "rows": {"splits": splits, "totals": totals, "table": table, "hidden": max(0, len(names) - CLASSES)},
         "dropped": [(name, number) for name, number in report.dropped.items() if number],
         "lengths": ", ".join(f"{titles.get(name, name)} {report.lengths[name]:,}" for name in order),
-        "damaged": words.listing(map(str, report.damaged_lines), 20),
+        "damaged": formatting.listing(map(str, report.damaged_lines), 20),
     }
 
 
@@ -59,9 +59,9 @@ def time(facts: Facts) -> dict[str, Any]:
     stages = {names.get(name, name): seconds for name, seconds in facts.stages.items()}
     trials = {f"trial {each.number}": each.seconds for each in facts.trials if each.seconds > 0}
     best = f"trial {facts.best}" if facts.best is not None else ""
-    said = f"The finished stages took {words.duration(facts.seconds)}." if stages else ""
+    said = f"The finished stages took {formatting.duration(facts.seconds)}." if stages else ""
     if trials:
-        said += f" A trial took {words.duration(statistics.median(trials.values()))} in the median."
+        said += f" A trial took {formatting.duration(statistics.median(trials.values()))} in the median."
     return {
         "stages": inline(charts.bars(stages, "Time by stage"), "stages"),
         "trials": inline(charts.bars(trials, "Time by trial", strong=best), "durations") if len(trials) > 1 else None,
@@ -86,7 +86,7 @@ def environment(facts: Facts) -> list[tuple[str, str]]:
         if key == "versions" or value in (None, "", [], {}):
             continue
         if key == "memory_mb":
-            found.append(("Memory", words.megabytes(float(value))))
+            found.append(("Memory", formatting.megabytes(float(value))))
         else:
             said = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
             found.append((titles.get(key, capital(key.replace("_", " "))), said))

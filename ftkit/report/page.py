@@ -10,10 +10,10 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from ftkit import words
+from ftkit import formatting
+from ftkit.formatting import capital, percent, printable, signed
 from ftkit.report import answers, origin, rows, trials, verdict
 from ftkit.report.facts import Facts
-from ftkit.wording import capital, percent, printable, signed
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -87,11 +87,11 @@ def _template() -> Template:
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {
-        "score": lambda value: words.score(value).replace("-", "−"),
+        "score": lambda value: formatting.score(value).replace("-", "−"),
         "signed": signed,
         "percent": percent,
-        "duration": words.duration,
-        "megabytes": words.megabytes,
+        "duration": formatting.duration,
+        "megabytes": formatting.megabytes,
         "visible": visible,
         "label": label,
         "number": number,
@@ -111,7 +111,7 @@ def visible(text: str, longest: int = LONGEST) -> str:
     shown = printable(text[: 4 * longest])
     if len(shown) <= longest and len(text) <= 4 * longest:
         return shown or "(empty)"
-    return f"{words.beginning(shown, longest).removesuffix('…').rstrip()} … ({len(text):,} characters)"
+    return f"{formatting.beginning(shown, longest).removesuffix('…').rstrip()} … ({len(text):,} characters)"
 
 
 def label(text: str) -> str:

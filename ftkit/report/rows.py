@@ -6,13 +6,13 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ftkit import words
+from ftkit import formatting
 from ftkit.evaluation import metrics
+from ftkit.formatting import capital, count, percent, rounded
 from ftkit.report import answers as read
 from ftkit.report import charts
 from ftkit.report.facts import Answers, Facts
 from ftkit.report.svg import inline
-from ftkit.wording import capital, count, figure, percent
 
 if TYPE_CHECKING:
     import numpy as np
@@ -108,7 +108,7 @@ def slices(facts: Facts, answers: Answers) -> dict[str, Any]:
         said += " Rows of one class are measured by recall, the share of them that is recognised."
     worse = [each for each in rows if each.gain is not None and each.gain.high < 0]
     if worse:
-        named = words.listing([each.title for each in worse], 6)
+        named = formatting.listing([each.title for each in worse], 6)
         said += f" Marked with a cross, because worse than with {facts.champion} beyond its interval: {named}."
     return {
         "said": said,
@@ -136,9 +136,11 @@ def certainty(facts: Facts, answers: Answers) -> dict[str, Any]:
     right = float((mine.right * mine.rows).sum() / mine.rows.sum())
     said = (
         f"On average the candidate is {percent(sure)} certain, and right on {percent(right)} of the rows. "
-        f"Expected calibration error {figure(mine.error)}, Brier score {figure(mine.brier)}"
+        f"Expected calibration error {rounded(mine.error)}, Brier score {rounded(mine.brier)}"
     )
-    said += f"; {facts.champion} has {figure(theirs.error)} and {figure(theirs.brier)}." if theirs is not None else "."
+    said += (
+        f"; {facts.champion} has {rounded(theirs.error)} and {rounded(theirs.brier)}." if theirs is not None else "."
+    )
     table = [
         {"rows": int(rows), "certainty": float(sure), "right": float(hit)}
         for rows, sure, hit in zip(mine.rows, mine.certainty, mine.right, strict=True)

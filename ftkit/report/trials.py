@@ -6,14 +6,14 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from ftkit import words
+from ftkit import formatting
 from ftkit.contracts import Trial
 from ftkit.evaluation import metrics
 from ftkit.evaluation.selection import spreads
+from ftkit.formatting import count, printable
 from ftkit.report import charts
 from ftkit.report.facts import Facts
 from ftkit.report.svg import inline
-from ftkit.wording import count, printable
 
 TRIALS = 200
 """Trials listed one by one."""
@@ -35,7 +35,7 @@ def search(facts: Facts) -> dict[str, Any]:
     winner = facts.winner
     if winner is not None and facts.metric in winner.metrics:
         said += (
-            f" Trial {winner.number} was selected: {title} {words.score(winner.metrics[facts.metric])} on the validation "
+            f" Trial {winner.number} was selected: {title} {formatting.score(winner.metrics[facts.metric])} on the validation "
             f"rows, in epoch {winner.epoch}. Being the best of several, that number flatters it; the test rows decide."
         )
     names = list(dict.fromkeys(name for each in trials for name in each.values))
@@ -70,7 +70,7 @@ def _trial(trial: Trial, names: Sequence[str], facts: Facts) -> dict[str, Any]:
         "settings": [
             {
                 "raw": repr(each) if isinstance(each, float | int) else printable(str(each)),
-                "said": printable(words.value(each, 32)),
+                "said": printable(formatting.value(each, 32)),
             }
             for each in (trial.values.get(name, "") for name in names)
         ],
@@ -92,7 +92,7 @@ def _repeats(trials: Sequence[Trial], facts: Facts) -> list[dict[str, Any]]:
         {
             "spread": each,
             "chosen": each.number in chosen,
-            "settings": words.values(each.values, 40),
+            "settings": formatting.values(each.values, 40),
         }
         for each in spreads(trials, facts.metric)
     ]

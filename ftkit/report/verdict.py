@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ftkit import words
+from ftkit import formatting
 from ftkit.contracts import Verdict
 from ftkit.evaluation import metrics
+from ftkit.formatting import capital, count, printable, signed
 from ftkit.report.answers import Row
 from ftkit.report.facts import Facts
 from ftkit.report.svg import breadth, inline
-from ftkit.wording import capital, count, printable, signed
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -123,18 +123,22 @@ def glance(facts: Facts, rows: Sequence[Row]) -> list[dict[str, str]]:
     row = next((each for each in rows if each.metric == facts.metric), None)
     value = row.candidate.value if row else facts.tested.get("metrics", {}).get(facts.metric)
     if value is not None:
-        note = f"95 % interval {words.score(row.candidate.low)} to {words.score(row.candidate.high)}" if row else ""
-        found.append(_item(f"{capital(title)}, test rows", words.score(value), note))
+        note = (
+            f"95 % interval {formatting.score(row.candidate.low)} to {formatting.score(row.candidate.high)}"
+            if row
+            else ""
+        )
+        found.append(_item(f"{capital(title)}, test rows", formatting.score(value), note))
     if row is not None and row.champion is not None and row.gain is not None:
         change = f"gain {signed(row.gain.value)}, 95 % interval {signed(row.gain.low)} to {signed(row.gain.high)}"
-        found.append(_item(capital(facts.champion), words.score(row.champion.value), change))
+        found.append(_item(capital(facts.champion), formatting.score(row.champion.value), change))
     winner = facts.winner
     if winner is not None:
         found.append(
             _item(
                 "Selected",
                 f"Trial {winner.number}",
-                f"of {count(len(facts.trials), 'trial')}: {words.values(winner.values, 40)}",
+                f"of {count(len(facts.trials), 'trial')}: {formatting.values(winner.values, 40)}",
             )
         )
     elif facts.trials:
@@ -146,7 +150,7 @@ def glance(facts: Facts, rows: Sequence[Row]) -> list[dict[str, str]]:
         )
         found.append(_item("Rows", f"{sum(sizes.values()):,}", f"{note}; {sizes.get('test', 0):,} for the test"))
     if facts.seconds:
-        found.append(_item("Time", words.duration(facts.seconds), "all finished stages"))
+        found.append(_item("Time", formatting.duration(facts.seconds), "all finished stages"))
     if facts.endpoint:
         found.append(_item("Deployed", printable(facts.endpoint), printable(facts.deployment)))
     elif facts.version:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from ftkit import display, events, words
+from ftkit import display, events, formatting
 from ftkit.contracts import Deployment, Endpoint, Outcome, Spread, Trial, Verdict, Version
 from ftkit.display import board, failures, live, plain, summary, terminal
 from ftkit.errors import Problem, RecipeError, UsageError
@@ -479,7 +479,7 @@ def test_every_mistake_of_a_recipe_begins_its_line_with_the_place():
     ],
 )
 def test_a_time_is_said_in_the_unit_that_suits_it(seconds, said):
-    assert words.duration(seconds) == said
+    assert formatting.duration(seconds) == said
 
 
 @pytest.mark.parametrize(
@@ -494,12 +494,12 @@ def test_a_time_is_said_in_the_unit_that_suits_it(seconds, said):
     ],
 )
 def test_a_value_is_said_as_a_recipe_would(value, said):
-    assert words.value(value) == said
+    assert formatting.value(value) == said
 
 
 def test_a_path_is_told_by_its_end():
-    assert words.value("/a/very/long/folder/of/somebody/bert-large", 16).endswith("bert-large")
-    assert len(words.value("/a/very/long/folder/of/somebody/bert-large", 16)) == 16
+    assert formatting.value("/a/very/long/folder/of/somebody/bert-large", 16).endswith("bert-large")
+    assert len(formatting.value("/a/very/long/folder/of/somebody/bert-large", 16)) == 16
 
 
 def test_a_listing_in_a_pipe_is_never_cut():

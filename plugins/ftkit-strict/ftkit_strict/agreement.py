@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from ftkit import wording
+from ftkit import formatting
 from ftkit.contracts import Contender, Status, Verdict
 from ftkit.evaluation import charts
-from ftkit.wording import percent
+from ftkit.formatting import percent
 from ftkit_strict import scoring
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Agreement:
         gained = int(((mine == labels) & (theirs != labels)).sum())
         lost = int(((mine != labels) & (theirs == labels)).sum())
         neither = len(differ) - gained - lost
-        said = f"{candidate.title} and {champion.title} answer {percent(share)} of {wording.count(len(labels), 'row')} alike"
+        said = f"{candidate.title} and {champion.title} answer {percent(share)} of {formatting.count(len(labels), 'row')} alike"
         if self.at_least is not None:
             said += f", {percent(self.at_least)} are asked for"
         if len(differ):
@@ -60,10 +60,10 @@ class Agreement:
             order = differ[np.argsort(-surest[differ], kind="stable")][: self.show]
             classes, texts = candidate.data.classes, candidate.data.test.texts
             rows = [
-                f"row {row + 1} {wording.quoted(texts[row])} {classes[theirs[row]]} → {classes[mine[row]]}"
+                f"row {row + 1} {formatting.quoted(texts[row])} {classes[theirs[row]]} → {classes[mine[row]]}"
                 for row in order
             ]
-            said += f": {wording.printable('; '.join(rows))}" if rows else ""
+            said += f": {formatting.printable('; '.join(rows))}" if rows else ""
         numbers = {"agreement": share, "differ": len(differ), "gained": gained, "lost": lost, "neither": neither}
         numbers |= {f"differs {place}": float(row + 1) for place, row in enumerate(differ[:20], 1)}
         drawing = self._figure(mine, theirs, candidate.data.classes) if len(differ) else None
@@ -93,7 +93,7 @@ class Agreement:
                         linewidth=0,
                     )
                 axes.text(column, row, f"{table[row, column]:,}", ha="center", va="center")
-            names = [wording.printable(each)[:20] for each in classes]
+            names = [formatting.printable(each)[:20] for each in classes]
             axes.set_xticks(range(len(classes)), names, rotation=30, ha="right")
             axes.set_yticks(range(len(classes)), names)
             axes.set_xlim(-0.5, len(classes) - 0.5)

@@ -11,7 +11,7 @@ from ftkit.bundle.promotion_record import NATIVE
 from ftkit.contracts import Contender, Verdict
 from ftkit.errors import DeployError
 from ftkit.evaluation import charts
-from ftkit.wording import count
+from ftkit.formatting import count
 from ftkit_strict import scoring
 from ftkit_strict.asking import sample
 from ftkit_strict.served import fitting

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ftkit import wording
+from ftkit import formatting
 from ftkit.contracts import Contender, Status, Verdict
 from ftkit.evaluation import calibration
-from ftkit.wording import figure
+from ftkit.formatting import rounded
 from ftkit_strict import scoring
 
 DRAWS = 500
@@ -72,23 +72,23 @@ class Calibration:
         numbers |= {"certainty": certainty.mean(), "accuracy": right.mean()}
         lean = "surer than right" if certainty.mean() > right.mean() else "less sure than right"
         said = (
-            f"expected calibration error {figure(error)} (at most {figure(self.max_error)}; "
-            f"chance alone brings {figure(by_chance)} on {wording.count(len(labels), 'row')}), Brier score {figure(squared)}"
+            f"expected calibration error {rounded(error)} (at most {rounded(self.max_error)}; "
+            f"chance alone brings {rounded(by_chance)} on {formatting.count(len(labels), 'row')}), Brier score {rounded(squared)}"
         )
         judged: Status = scoring.status(error <= self.max_error + 1e-12)
         if judged == "failed" and error <= most:
             judged = "not applicable"  # too few rows to tell a model that is off from one that is not
         if self.max_brier is not None:
             numbers["max_brier"] = self.max_brier
-            said += f" (at most {figure(self.max_brier)})"
+            said += f" (at most {rounded(self.max_brier)})"
             judged = judged if squared <= self.max_brier + 1e-12 else "failed"
         if judged == "not applicable":
             said += "; on so few rows the error cannot be told from chance"
-        said += f"; {lean}: certainty {figure(certainty.mean())}, right {figure(right.mean())}"
+        said += f"; {lean}: certainty {rounded(certainty.mean())}, right {rounded(right.mean())}"
         other = None
         if champion is not None and not scoring.trouble(champion):
             other = reliable(np.asarray(champion.probabilities, dtype=np.float64), labels, self.bins)
             numbers["champion_error"] = other.error
-            said += f"; {champion.title} has an error of {figure(other.error)}"
+            said += f"; {champion.title} has an error of {rounded(other.error)}"
         drawing = charts.reliability(mine, other)
         return Verdict(self.name, judged, said, scoring.finite(numbers), drawing)

@@ -6,12 +6,12 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from ftkit import wording
+from ftkit import formatting
 from ftkit.contracts import Contender, Verdict
 from ftkit.contracts.settings import Metric
 from ftkit.evaluation import charts, metrics, paired_comparison
 from ftkit.evaluation.paired_comparison import Paired
-from ftkit.wording import figure, percent
+from ftkit.formatting import percent, rounded
 from ftkit_strict import scoring
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class NoWorseThanChampion:
         if len(labels) < 2:
             return self._undefined(metric, "one row cannot be resampled")
         if scoring.trouble(champion):
-            said = f"{metrics.TITLES[metric]} {figure(value)}; {champion.title} gave probabilities that are no numbers"
+            said = f"{metrics.TITLES[metric]} {rounded(value)}; {champion.title} gave probabilities that are no numbers"
             return Verdict(self.name, "passed", said, {"value": value})
         held = metrics.score(metric, champion.probabilities, labels)
         pair = paired_comparison.paired(
@@ -98,8 +98,8 @@ class NoWorseThanChampion:
             "share_met": 1 - pair.share_below(bound),
         }
         said = (
-            f"{metrics.TITLES[metric]} {figure(value)} against {figure(held)} of {champion.title} on the same "
-            f"{wording.count(len(labels), 'row')}: difference {pair.difference:+.4f} ({100 * self.level:g} % interval "
+            f"{metrics.TITLES[metric]} {rounded(value)} against {rounded(held)} of {champion.title} on the same "
+            f"{formatting.count(len(labels), 'row')}: difference {pair.difference:+.4f} ({100 * self.level:g} % interval "
             f"{low:+.4f} to {high:+.4f}), better in {percent(numbers['share_better'])} of {len(pair.draws):,} resamples"
         )
         if metric == "accuracy":
@@ -124,9 +124,9 @@ class NoWorseThanChampion:
     def _decision(self, met: bool) -> str:
         shown = "shown" if met else "not shown"
         if self.mode == "superior":
-            beyond = f" by more than {figure(self._margin())}" if self._margin() else ""
+            beyond = f" by more than {rounded(self._margin())}" if self._margin() else ""
             return f"{shown} to be better{beyond}"
-        return f"{shown} to be no worse by more than {figure(self._margin())}"
+        return f"{shown} to be no worse by more than {rounded(self._margin())}"
 
     def _undefined(self, metric: str, reason: str) -> Verdict:
         return Verdict(self.name, "failed", f"{metrics.TITLES[metric]} cannot be compared here: {reason}")

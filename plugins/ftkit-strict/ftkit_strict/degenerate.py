@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ftkit import wording
+from ftkit import formatting
 from ftkit.contracts import Contender, Verdict
-from ftkit.wording import percent
+from ftkit.formatting import percent
 from ftkit_strict import scoring
 
 
@@ -44,7 +44,7 @@ class NotDegenerate:
         faults = []
         if not sound.all():
             first = int(np.flatnonzero(~sound)[0])
-            text = wording.quoted(candidate.data.test.texts[first])
+            text = formatting.quoted(candidate.data.test.texts[first])
             faults.append(f"{_rows(~sound)} with probabilities that are no numbers, the first row {first + 1} {text}")
         if (sound & ~tidy).any():
             first = int(np.flatnonzero(sound & ~tidy)[0])
@@ -57,22 +57,22 @@ class NotDegenerate:
         # One row has one answer, and rows of a single class deserve no other.
         several = int((support > 0).sum()) > 1
         if total > 1 and share == 1 and several:
-            faults.append(f"every row is answered {wording.printable(classes[most])!r}")
+            faults.append(f"every row is answered {formatting.printable(classes[most])!r}")
         else:
             if share > self.max_answer_share + 1e-12 and several:
-                faults.append(f"{percent(share)} of the rows are answered {wording.printable(classes[most])!r}")
+                faults.append(f"{percent(share)} of the rows are answered {formatting.printable(classes[most])!r}")
             never = [
                 name
                 for name, said, rows in zip(classes, answers, support, strict=True)
                 if not said and rows >= self.min_support
             ]
             if never and total and several:
-                faults.append(f"never answered: {wording.listed(never)}")
+                faults.append(f"never answered: {formatting.listed(never)}")
         if total > 1 and (found[sound] == found[sound][0]).all() and len(set(candidate.data.test.texts)) > 1:
             faults.append("all rows have the same probabilities")
         numbers = {f"answered {name}": float(said) for name, said in zip(classes, answers, strict=True)}
         numbers |= {"not_finite": float((~sound).sum()), "not_one": float((sound & ~tidy).sum()), "top_share": share}
-        shown = wording.listed([f"{name} {said:,}" for name, said in zip(classes, answers, strict=True)])
+        shown = formatting.listed([f"{name} {said:,}" for name, said in zip(classes, answers, strict=True)])
         said = "; ".join(faults) if faults else f"finite probabilities that add up to one; answers: {shown}"
         return Verdict(self.name, scoring.status(not faults), said, scoring.finite(numbers))
 
@@ -80,4 +80,4 @@ class NotDegenerate:
 def _rows(where: object) -> str:
     import numpy as np
 
-    return wording.count(int(np.sum(np.asarray(where))), "row")
+    return formatting.count(int(np.sum(np.asarray(where))), "row")

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from ftkit import wording
+from ftkit import formatting
 from ftkit.contracts import Contender, Data, Verdict
 from ftkit.errors import DataError
-from ftkit.wording import percent
+from ftkit.formatting import percent
 from ftkit_strict import scoring
 from ftkit_strict.asking import answers, sample
 from ftkit_strict.perturbations import put
@@ -72,7 +72,7 @@ class Direction:
         ]
         asked = [(what, phrases, index) for what, phrases, index in sides if phrases and index is not None]
         if not asked:
-            names = wording.listed(candidate.data.classes)
+            names = formatting.listed(candidate.data.classes)
             said = f"the classes are {names}: name those that praise and blame speak for by positive and negative"
             return Verdict(self.name, "not applicable", said)
         if reason := scoring.trouble(candidate):
@@ -102,7 +102,7 @@ class Direction:
         ]
         found = answers(candidate, [*(texts[row] for row in rows), *changed])[:, index]
         before, after = found[: len(rows)], found[len(rows) :]
-        name = wording.printable(candidate.data.classes[index])
+        name = formatting.printable(candidate.data.classes[index])
         if not np.isfinite(found).all():
             return f"{what} got probabilities that are no numbers", f"{what} cannot be judged", {}
         moved = after - before
@@ -120,7 +120,7 @@ class Direction:
             worst = int(moved.argmin())
             fault = (
                 f"{what} may move {percent(self.max_share)} the wrong way: row {rows[worst] + 1} falls from {before[worst]:.3f} to "
-                f"{after[worst]:.3f} as {wording.quoted(changed[worst])}"
+                f"{after[worst]:.3f} as {formatting.quoted(changed[worst])}"
             )
         return part, fault, numbers
 
@@ -132,6 +132,6 @@ class Direction:
             raise DataError(
                 f"there is no class {asked!r}",
                 where=f"{self.name}.{option}",
-                mend=f"The classes of the data set are {wording.listed(classes, 20)}.",
+                mend=f"The classes of the data set are {formatting.listed(classes, 20)}.",
             )
         return classes.index(asked)

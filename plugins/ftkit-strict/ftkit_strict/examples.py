@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from ftkit import wording
+from ftkit import formatting
 from ftkit.contracts import Contender, Data, Verdict
 from ftkit.errors import DataError
-from ftkit.wording import percent
+from ftkit.formatting import percent
 from ftkit_strict import scoring
 from ftkit_strict.asking import answers
 
@@ -64,13 +64,13 @@ class Examples:
                 unknown.setdefault(row.label, row.line)
         if unknown:
             (label, line), *others = unknown.items()
-            more = wording.listed([f"{other!r} in line {place}" for other, place in others], 5)
+            more = formatting.listed([f"{other!r} in line {place}" for other, place in others], 5)
             near = difflib.get_close_matches(label, classes, 1)
             raise DataError(
                 f"the label {label!r} is no class of the data set" + (f"; nor is {more}" if more else ""),
                 where=f"{self.path}:{line}",
                 mend=(f"Did you mean {near[0]!r}? " if near else "")
-                + f"The classes are {wording.listed(classes, 20)}.",
+                + f"The classes are {formatting.listed(classes, 20)}.",
             )
         return rows
 
@@ -87,11 +87,11 @@ class Examples:
         right = sound & (said == wanted)
         share = float(right.mean())
         good = share >= self.min_share - 1e-12
-        sentence = f"{int(right.sum()):,} of {wording.count(len(rows), 'example')} ({percent(share)}) are right, "
+        sentence = f"{int(right.sum()):,} of {formatting.count(len(rows), 'example')} ({percent(share)}) are right, "
         sentence += f"{percent(self.min_share)} must be"
         wrong = [
-            f"line {rows[index].line} {wording.quoted(rows[index].text)} is {wording.printable(rows[index].label)}, "
-            + (f"answered {wording.printable(classes[said[index]])}" if sound[index] else "got no numbers")
+            f"line {rows[index].line} {formatting.quoted(rows[index].text)} is {formatting.printable(rows[index].label)}, "
+            + (f"answered {formatting.printable(classes[said[index]])}" if sound[index] else "got no numbers")
             for index in np.flatnonzero(~right)[: self.show]
         ]
         if wrong:
@@ -172,7 +172,7 @@ def _check_columns(where: str, wanted: Sequence[str], there: Sequence[str]) -> N
     for name in wanted:
         if name not in there:
             raise DataError(
-                f"there is no column {name!r}; the columns are {wording.listed(there, 20) or 'none'}",
+                f"there is no column {name!r}; the columns are {formatting.listed(there, 20) or 'none'}",
                 where=where,
                 mend="Name the columns by the options text and label.",
             )

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from ftkit import wording
+from ftkit import formatting
 from ftkit.contracts import Contender, Verdict
 from ftkit.evaluation import charts
-from ftkit.wording import percent
+from ftkit.formatting import percent
 from ftkit_strict import scoring
 from ftkit_strict.asking import answers, sample
 from ftkit_strict.perturbations import KINDS, SENTENCES, Kind, changed
@@ -103,7 +103,7 @@ class Invariance:
                 _, row, after = tried[worst]
                 said += f"; for instance row {row + 1} {scoring.change(candidate.data.test.texts[row], after)}"
             if broken.any():
-                said += f"; {wording.count(int(broken.sum()), 'changed text')} got probabilities that are no numbers"
+                said += f"; {formatting.count(int(broken.sum()), 'changed text')} got probabilities that are no numbers"
         else:
             said += (
                 f"; at most {percent(self.max_share)} is allowed" if not self.limits else "; all within their limits"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from ftkit import wording
+from ftkit import formatting
 from ftkit.contracts import Contender, Status, Verdict
-from ftkit.wording import percent
+from ftkit.formatting import percent
 from ftkit_strict import scoring
 
 if TYPE_CHECKING:
@@ -46,12 +46,12 @@ class LabelNoise:
         rows, given = suspects(candidate.probabilities, labels)
         share = len(rows) / len(labels)
         good = self.max_share is None or share <= self.max_share + 1e-12
-        said = f"{wording.count(len(rows), 'label')} of {len(labels):,} ({percent(share)}) may be wrong"
+        said = f"{formatting.count(len(rows), 'label')} of {len(labels):,} ({percent(share)}) may be wrong"
         if self.max_share is not None:
             said += f", at most {percent(self.max_share)} is allowed"
         if shown := [
-            f"row {row + 1} {wording.quoted(texts[row])} is labelled {wording.printable(classes[labels[row]])}, "
-            f"looks like {wording.printable(classes[better])}"
+            f"row {row + 1} {formatting.quoted(texts[row])} is labelled {formatting.printable(classes[labels[row]])}, "
+            f"looks like {formatting.printable(classes[better])}"
             for row, better in zip(rows[: self.show], given[: self.show], strict=True)
         ]:
             said += f": {'; '.join(shown)}"

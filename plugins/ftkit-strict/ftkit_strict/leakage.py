@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from ftkit import wording
+from ftkit import formatting
 from ftkit.contracts import Contender, Verdict
 from ftkit.data import near_duplicates
 from ftkit.data.near_duplicates import Twin, twins
 from ftkit.evaluation import charts
-from ftkit.wording import percent
+from ftkit.formatting import percent
 from ftkit_strict import scoring
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Leakage:
         share = len(found) / len(data.test)
         good = share <= self.max_share + 1e-12
         said = (
-            f"{len(found):,} of {wording.count(len(data.test), 'test row')} ({percent(share)}) are in the training split too, "
+            f"{len(found):,} of {formatting.count(len(data.test), 'test row')} ({percent(share)}) are in the training split too, "
             f"{copies:,} word for word and {len(found) - copies:,} nearly; at most {percent(self.max_share)} is allowed"
         )
         other = sum(data.test.labels[each.row] != data.train.labels[each.other] for each in found)
@@ -75,7 +75,7 @@ class Leakage:
         return Verdict(self.name, scoring.status(good), said, scoring.finite(numbers), drawing)
 
     def _pair(self, twin: Twin, texts: Sequence[str], others: Sequence[str]) -> str:
-        mine, theirs = wording.quoted(texts[twin.row], 40), wording.quoted(others[twin.other], 40)
+        mine, theirs = formatting.quoted(texts[twin.row], 40), formatting.quoted(others[twin.other], 40)
         return f"test row {twin.row + 1} {mine} and training row {twin.other + 1} {theirs} ({twin.similarity:.2f})"
 
     def _figure(self, found: Sequence[Twin]) -> str:

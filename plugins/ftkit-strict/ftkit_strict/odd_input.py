@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, ClassVar
 from ftkit.bundle.promotion_record import NATIVE
 from ftkit.contracts import Contender, Verdict
 from ftkit.errors import BundleError, DeployError
+from ftkit.formatting import count, listed, quoted, rounded
 from ftkit.serving.limits import Limits
-from ftkit.wording import count, figure, listed, quoted
 from ftkit_strict import scoring
 from ftkit_strict.oddities import broken_requests, odd_texts
 from ftkit_strict.served import Unsound, asked, fitting, sample_texts
@@ -83,7 +83,7 @@ class OddInput:
             said += f"; and {len(trial.faults) - 4} more" if len(trial.faults) > 4 else ""
         else:
             said = (
-                f"{len(texts)} odd texts are answered soundly, alone and together (at most {figure(difference)} apart), "
+                f"{len(texts)} odd texts are answered soundly, alone and together (at most {rounded(difference)} apart), "
                 f"{len(broken)} broken requests are refused, and the server works as before"
             )
         return Verdict(self.name, scoring.status(not trial.faults), said, scoring.finite(numbers))
@@ -108,7 +108,7 @@ class OddInput:
                     apart[title] = difference
         if apart:
             worst = sorted(apart, key=apart.__getitem__, reverse=True)
-            trial.faults.append(f"{listed(worst, 3)}: answered otherwise in company, by up to {figure(largest)}")
+            trial.faults.append(f"{listed(worst, 3)}: answered otherwise in company, by up to {rounded(largest)}")
         return largest
 
 

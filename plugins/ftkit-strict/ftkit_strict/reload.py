@@ -18,8 +18,8 @@ from ftkit import files
 from ftkit.bundle import bundle as bundles
 from ftkit.contracts import Contender, Verdict
 from ftkit.errors import BundleError
+from ftkit.formatting import count, listed, printable, rounded
 from ftkit.serving import server
-from ftkit.wording import count, figure, listed, printable
 from ftkit_strict import scoring
 from ftkit_strict.asking import sample
 from ftkit_strict.served import distance
@@ -84,9 +84,9 @@ class Reload:
         there = aligned(answers, found["classes"], candidate.data.classes)
         apart = float(abs(there - here).max()) if np.isfinite(there).all() else float("inf")
         if apart > self.tolerance:
-            said = figure(apart) if np.isfinite(apart) else "so that they are no numbers"
+            said = rounded(apart) if np.isfinite(apart) else "so that they are no numbers"
             faults.append(
-                f"probabilities differ by up to {said} from those the gate saw (at most {figure(self.tolerance)})"
+                f"probabilities differ by up to {said} from those the gate saw (at most {rounded(self.tolerance)})"
             )
         numbers = {"rows": len(rows), "files": len(opened.manifest["files"]), "max_difference": apart}
         numbers |= {"tolerance": self.tolerance, "isolated": float(found["isolated"])}

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ftkit.contracts import Contender, Status, Verdict
-from ftkit.wording import listed, quoted
+from ftkit.formatting import listed, quoted
 
 if TYPE_CHECKING:
     import numpy as np

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import BundleError
+from ftkit.formatting import printable, rounded
 from ftkit.serving.limits import Limits
-from ftkit.wording import figure, printable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,7 +61,7 @@ def fitting(texts: Sequence[str], limits: Limits) -> int:
 
 def distance(largest: float) -> str:
     """How far probabilities are from those of the gate, for a sentence."""
-    return f"at most {figure(largest)} from the gate's" if largest else "exactly the gate's"
+    return f"at most {rounded(largest)} from the gate's" if largest else "exactly the gate's"
 
 
 def sample_texts(bundle: Path) -> list[str]:

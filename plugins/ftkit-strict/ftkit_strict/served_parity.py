@@ -12,7 +12,7 @@ from ftkit.bundle.promotion_record import NATIVE, judged
 from ftkit.contracts import Contender, Verdict
 from ftkit.errors import BundleError, DeployError
 from ftkit.evaluation import charts
-from ftkit.wording import count, figure, percent, printable, quoted
+from ftkit.formatting import count, percent, printable, quoted, rounded
 from ftkit_strict import scoring
 from ftkit_strict.asking import sample
 from ftkit_strict.served import Unsound, asked, distance, fitting
@@ -175,7 +175,7 @@ class ServedParity:
             return by + found.fault
         said = (
             f"{by}{count(len(rows), 'test row')} sent to the server come back with probabilities "
-            f"{distance(float(found.apart.max()))} (allowed: {figure(found.tolerance)}), {percent(found.same)} with its labels"
+            f"{distance(float(found.apart.max()))} (allowed: {rounded(found.tolerance)}), {percent(found.same)} with its labels"
         )
         said += f" (at least {percent(found.agreement)})" if found.agreement else ""
         if found.good:
@@ -184,8 +184,8 @@ class ServedParity:
         online = found.online[place]
         column = int(abs(online - offline[place]).argmax())
         return said + (
-            f"; row {rows[place] + 1} {quoted(candidate.data.test.texts[rows[place]])} gets {figure(float(online[column]))} "
-            f"for {printable(candidate.data.classes[column])!r} where the gate saw {figure(float(offline[place, column]))}"
+            f"; row {rows[place] + 1} {quoted(candidate.data.test.texts[rows[place]])} gets {rounded(float(online[column]))} "
+            f"for {printable(candidate.data.classes[column])!r} where the gate saw {rounded(float(offline[place, column]))}"
         )
 
     def _figure(self, shown: Sequence[Parity], offline: np.ndarray) -> str:

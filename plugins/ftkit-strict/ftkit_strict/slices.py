@@ -8,13 +8,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
-from ftkit import wording
+from ftkit import formatting
 from ftkit.contracts import Contender, Data, Verdict
 from ftkit.contracts.settings import Metric
 from ftkit.errors import DataError
 from ftkit.evaluation import charts, metrics, paired_comparison
 from ftkit.evaluation.slices import Group, groups, view
-from ftkit.wording import figure
+from ftkit.formatting import rounded
 from ftkit_strict import scoring
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class Slices:
         for name in self.columns or ():
             if name not in there:
                 near = difflib.get_close_matches(name, there, 1)
-                carried = wording.listed([repr(each) for each in there], 20)
+                carried = formatting.listed([repr(each) for each in there], 20)
                 raise DataError(
                     f"the data set carries no column {name!r}; "
                     + (f"it carries {carried}" if there else "it carries none besides text and label"),
@@ -127,27 +127,27 @@ class Slices:
         aside = f"; {shown} more shown, not judged" if shown else ""
         if not judged:
             kind = " outside its commonest class" if metric == "roc_auc" else ""
-            said = f"none of {wording.count(len(measured), 'part')} has the {self.min_support} rows{kind} needed to judge it"
+            said = f"none of {formatting.count(len(measured), 'part')} has the {self.min_support} rows{kind} needed to judge it"
             return Verdict(self.name, "not applicable", said, numbers, drawing)
         worst = min(judged, key=lambda each: each.value * _sign(each.metric))
-        described = f"worst of {wording.count(len(judged), 'part')} is {_described(worst)}{aside}"
+        described = f"worst of {formatting.count(len(judged), 'part')} is {_described(worst)}{aside}"
         if self.floor is None and live is None:
             said = f"no floor is asked for and there is no champion to compare with; {described}"
             return Verdict(self.name, "not applicable", said, numbers, drawing)
         faults = [
-            f"{_described(each)} is {'below' if _sign(each.metric) > 0 else 'above'} the floor of {figure(self.floor or 0)}"
+            f"{_described(each)} is {'below' if _sign(each.metric) > 0 else 'above'} the floor of {rounded(self.floor or 0)}"
             for each in judged
             if each.below
         ]
         faults += [
-            f"{_described(each)} is worse than {figure(each.champion)} of {live.title} (Holm-corrected p = {each.chance:.2g})"
+            f"{_described(each)} is worse than {rounded(each.champion)} of {live.title} (Holm-corrected p = {each.chance:.2g})"
             for each in judged
             if each.worse and live is not None
         ]
         if faults:
             more = f"; and {len(faults) - 4} more" if len(faults) > 4 else ""
             return Verdict(self.name, "failed", "; ".join(faults[:4]) + more + aside, numbers, drawing)
-        met = [f"all reach the floor of {figure(self.floor)}"] if self.floor is not None else []
+        met = [f"all reach the floor of {rounded(self.floor)}"] if self.floor is not None else []
         met += [f"none significantly worse than with {live.title}"] if live is not None else []
         return Verdict(self.name, "passed", f"{described}: {', '.join(met)}", numbers, drawing)
 
@@ -239,8 +239,8 @@ def _described(found: Slice) -> str:
     measure = (
         "recall" if found.metric == "accuracy" and found.title.startswith("class ") else metrics.TITLES[found.metric]
     )
-    interval = f"95 % interval {figure(found.low)} to {figure(found.high)}"
-    return f"{found.title} with {measure} {figure(found.value)} ({interval}, {wording.count(found.rows, 'row')})"
+    interval = f"95 % interval {rounded(found.low)} to {rounded(found.high)}"
+    return f"{found.title} with {measure} {rounded(found.value)} ({interval}, {formatting.count(found.rows, 'row')})"
 
 
 def _numbers(found: Sequence[Slice]) -> dict[str, float]:

@@ -18,7 +18,7 @@ from ftkit_strict.degenerate import NotDegenerate
 from ftkit_strict.label_noise import LabelNoise, suspects
 from ftkit_strict.leakage import Leakage
 
-from ftkit import wording
+from ftkit import formatting
 from ftkit.evaluation import charts
 
 
@@ -191,13 +191,13 @@ def test_texts_in_sentences_can_be_written_down(bench: Any, odd_texts: list[str]
 
 
 def test_quoted_texts_are_short_and_on_one_line() -> None:
-    assert wording.quoted("a\n b\x00\ud800") == "“a b\\x00\\ud800”"
-    assert len(wording.quoted("long " * 10**6)) == 62
+    assert formatting.quoted("a\n b\x00\ud800") == "“a b\\x00\\ud800”"
+    assert len(formatting.quoted("long " * 10**6)) == 62
 
 
 @pytest.mark.parametrize(("share", "said"), [(0, "0.0 %"), (1, "100.0 %"), (0.0123, "1.2 %"), (0.00012, "0.012 %")])
 def test_small_shares_are_not_said_to_be_none(share: float, said: str) -> None:
-    assert wording.percent(share) == said
+    assert formatting.percent(share) == said
 
 
 def test_a_figure_is_the_same_each_time_and_takes_the_colour_of_its_page() -> None:
