@@ -40,7 +40,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results, machine and versions here, too")
     asked = parser.parse_args(arguments)
     from ftkit.encoders.process_environment import process_environment
-    from ftkit.machine import cores
+    from ftkit.hardware import cores
 
     def contender(name: str) -> Any:
         def run(number: int) -> Numbers:

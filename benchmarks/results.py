@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.turns import ROOT, Numbers
-from ftkit import machine
+from ftkit.runs import provenance
 
 MEANS = ("macro_f1", "auc")
 """Numbers of which the mean over the rounds is told, since the rounds are seeds; of all others the median."""
@@ -72,7 +72,7 @@ class Results:
         """One object per contender, and beside them what it all was measured on and asked for."""
         if path is None:
             return
-        about: dict[str, Any] = machine.described()
+        about: dict[str, Any] = provenance.described()
         versions: dict[str, str] = {**about.pop("versions"), **_versions(BESIDE)}
         said: dict[str, Any] = {
             **self.contenders,
@@ -99,7 +99,7 @@ class Results:
                     ],
                 )
             )
-        about = machine.described()
+        about = provenance.described()
         print(f"\n{about['cores']} cores of {about['processor']}, load before: {self.load_before}.", *self.notes)
 
 

@@ -10,12 +10,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ftkit._version import __version__
+
 if TYPE_CHECKING:
     from ftkit.bundle.bundle import Bundle
     from ftkit.contracts import Emit, Outcome
     from ftkit.hookspecs import hookimpl
 
-__version__ = "0.1.0"
 __all__ = ["__version__", "hookimpl", "load", "run"]
 
 

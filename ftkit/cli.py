@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 
 import click
 
-from ftkit import __version__, files
+from ftkit import files
+from ftkit._version import __version__
 from ftkit.commands import Ending
 from ftkit.commands.compare import compare
 from ftkit.commands.completion import completion

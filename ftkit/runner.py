@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 
-from ftkit import machine, options, plugins, report
+from ftkit import options, plugins, report
 from ftkit.bundle import bundle as bundles
 from ftkit.bundle.bundle import Bundle
 from ftkit.bundle.model_card import card
@@ -21,6 +21,7 @@ from ftkit.errors import FtkitError, SearchError, StageError
 from ftkit.evaluation.selection import best_of, planned, spreads
 from ftkit.recipe.loader import Plan
 from ftkit.runs import ledger as ledgers
+from ftkit.runs import provenance
 from ftkit.runs.ledger import Ledger, staged
 from ftkit.stages import gate
 from ftkit.stages.release import conclude, keep_live, record, release, track
@@ -85,7 +86,7 @@ def under_way(plan: Plan, emit: Emit) -> Iterator[Ledger]:
         ledger.adopt(plan.text)
         emit(events.RunStarted(ledger.run, str(ledger.folder), str(plan.path or plan.name), resumed))
         if not resumed:
-            ledger.append("environment", **machine.described())
+            ledger.append("environment", **provenance.described())
         yield ledger
 
 
@@ -182,7 +183,7 @@ def test(plan: Plan, ledger: Ledger, emit: Emit, bundle: Bundle) -> gate.Tested:
 
 
 def _write_bundle(plan: Plan, ledger: Ledger, data: Data, trials: Sequence[Trial], best: Trial) -> Bundle:
-    from ftkit import __version__
+    from ftkit._version import __version__
 
     values = options.convert(type(plan.backbone), best.values, partial=True)  # the journal keeps them as JSON
     winner = replace(plan.backbone, **values)  # type: ignore[type-var]

@@ -1,17 +1,28 @@
 """Scores on per-example probabilities, and intervals around them.
 
-All take probabilities, (rows, classes), and labels, (rows,) of class indices. Definitions are scikit-learn's.
+All take probabilities, (rows, classes), and labels, (rows,) of class indices. Definitions, and what is done where one is not
+defined, are scikit-learn's.
+
+Every metric is a function of how often each row counts, made of weighted sums over the rows: once for all of them, or for a block
+of bootstrap resamples as a matrix product, a hundred times faster than one resample after another.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, get_args
 
 from ftkit.contracts.settings import Metric
 
 if TYPE_CHECKING:
     import numpy as np
+
+Measure = Callable[["np.ndarray"], "np.ndarray"]
+"""From counts, (block, rows), to the metric, (block,)."""
+
+BLOCK = 4_000_000
+"""Counts held at once: 32 MB."""
 
 METRICS: tuple[str, ...] = get_args(Metric)
 
@@ -43,8 +54,6 @@ def score(metric: str, probabilities: np.ndarray, labels: np.ndarray) -> float:
     """
     import numpy as np
 
-    from ftkit.evaluation.measures import measure
-
     return float(measure(metric, probabilities, labels)(np.ones((1, len(labels))))[0])
 
 
@@ -68,10 +77,154 @@ def interval(
     """
     import numpy as np
 
-    from ftkit.evaluation.bootstrap import resampled
-
     draws = resampled(metric, probabilities, labels, seed=seed, resamples=resamples)
     if np.isnan(draws).all():
         return math.nan, math.nan
     low, high = np.nanquantile(draws, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def resampled(metric: str, probabilities: np.ndarray, labels: np.ndarray, *, seed: int, resamples: int) -> np.ndarray:
+    """The metric on each resample, (resamples,), NaN where it is not defined; the same seed draws the same rows.
+
+    Source: Efron and Tibshirani 1993, "An Introduction to the Bootstrap", chapter 13.
+    Raises: KeyError for a metric that is not one of `METRICS`.
+    """
+    import numpy as np
+
+    measured = measure(metric, probabilities, labels)
+    random = np.random.default_rng(seed)
+    rows = len(labels)
+    size = max(1, BLOCK // max(rows, 1))
+    found = []
+    for start in range(0, resamples, size):
+        drawn = (random.integers(0, rows, rows) for _ in range(min(size, resamples - start)))
+        counts = np.stack([np.bincount(each, minlength=rows) for each in drawn]).astype(np.float64)
+        found.append(measured(counts))  # (block, rows) to (block,)
+    return np.concatenate(found)
+
+
+def measure(metric: str, probabilities: np.ndarray, labels: np.ndarray) -> Measure:
+    """A metric of these rows, NaN where it is not defined; probabilities are (rows, classes), labels (rows,) class indices.
+
+    `roc_auc` uses the scores: of class 1 for two classes; one-vs-rest averaged by class frequency beyond.
+    Raises: KeyError for a metric that is not one of `METRICS`.
+    """
+    import numpy as np
+
+    return _MEASURES[metric](np.asarray(probabilities, dtype=np.float64), np.asarray(labels, dtype=np.int64))
+
+
+def _accuracy(probabilities: np.ndarray, labels: np.ndarray) -> Measure:
+    right = (probabilities.argmax(axis=1) == labels).astype(float)
+    return lambda counts: counts @ right / len(labels)
+
+
+def _log_loss(probabilities: np.ndarray, labels: np.ndarray) -> Measure:
+    import numpy as np
+
+    # Rows computed in single precision add up to one only nearly.
+    probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)
+    smallest = np.finfo(probabilities.dtype).eps
+    losses = -np.log(np.clip(probabilities[np.arange(len(labels)), labels], smallest, 1 - smallest))
+    return lambda counts: counts @ losses / len(labels)
+
+
+def _sums(probabilities: np.ndarray, labels: np.ndarray) -> Callable[[np.ndarray], tuple[np.ndarray, ...]]:
+    """By class and resample: rows it was right about, rows it has, rows that were taken for it; (block, classes)."""
+    import numpy as np
+
+    one = np.eye(probabilities.shape[1])
+    true, said = one[labels], one[probabilities.argmax(axis=1)]  # (rows, classes)
+    return lambda counts: (counts @ (true * said), counts @ true, counts @ said)
+
+
+def _macro_f1(probabilities: np.ndarray, labels: np.ndarray) -> Measure:
+    sums = _sums(probabilities, labels)
+
+    def measure(counts: np.ndarray) -> np.ndarray:
+        right, true, said = sums(counts)
+        present = true + said > 0  # a class that is neither there nor answered has no F1
+        return (_f1(right, true, said) * present).sum(axis=1) / present.sum(axis=1)
+
+    return measure
+
+
+def _weighted_f1(probabilities: np.ndarray, labels: np.ndarray) -> Measure:
+    sums = _sums(probabilities, labels)
+
+    def measure(counts: np.ndarray) -> np.ndarray:
+        right, true, said = sums(counts)
+        return (_f1(right, true, said) * true).sum(axis=1) / len(labels)
+
+    return measure
+
+
+def _f1(right: np.ndarray, true: np.ndarray, said: np.ndarray) -> np.ndarray:
+    import numpy as np
+
+    return 2 * right / np.maximum(true + said, 1)
+
+
+def _mcc(probabilities: np.ndarray, labels: np.ndarray) -> Measure:
+    """Source: Gorodkin 2004, "Comparing two K-category assignments by a K-category correlation coefficient"."""
+    import numpy as np
+
+    sums = _sums(probabilities, labels)
+
+    def measure(counts: np.ndarray) -> np.ndarray:
+        right, true, said = sums(counts)
+        rows = len(labels)
+        both = right.sum(axis=1) * rows - (true * said).sum(axis=1)
+        spread = (rows**2 - (true**2).sum(axis=1)) * (rows**2 - (said**2).sum(axis=1))
+        return np.where(spread > 0, both / np.sqrt(np.where(spread > 0, spread, 1)), 0.0)
+
+    return measure
+
+
+def _roc_auc(probabilities: np.ndarray, labels: np.ndarray) -> Measure:
+    import numpy as np
+
+    classes = [1] if probabilities.shape[1] == 2 else list(np.unique(labels))
+    single = [_one_against_rest(probabilities[:, index], labels == index) for index in classes]
+
+    def measure(counts: np.ndarray) -> np.ndarray:
+        found = np.stack([each(counts) for each in single], axis=1)  # (block, classes)
+        weights = np.stack([counts @ (labels == index) for index in classes], axis=1)
+        if len(classes) == 1:
+            return found[:, 0]
+        # A class without rows in a resample is passed over; one with all the rows leaves nothing to rank.
+        alone = (weights == len(labels)).any(axis=1)
+        means = (np.nan_to_num(found) * weights).sum(axis=1) / weights.sum(axis=1)
+        return np.where(alone, np.nan, means)
+
+    return measure
+
+
+def _one_against_rest(scores: np.ndarray, positive: np.ndarray) -> Measure:
+    """The share of pairs in order, ties counted half (Mann and Whitney's U), for weighted rows."""
+    import numpy as np
+
+    order = np.argsort(scores, kind="stable")
+    starts = np.flatnonzero(np.diff(scores[order], prepend=-np.inf))  # the first row of each distinct score
+    positive = positive[order]
+
+    def measure(counts: np.ndarray) -> np.ndarray:
+        sorted_ = counts[:, order]
+        ups = np.add.reduceat(sorted_ * positive, starts, axis=1)
+        downs = np.add.reduceat(sorted_ * ~positive, starts, axis=1)
+        pairs = (ups * (np.cumsum(downs, axis=1) - downs / 2)).sum(axis=1)
+        total = ups.sum(axis=1) * downs.sum(axis=1)
+        return np.where(total > 0, pairs / np.where(total > 0, total, 1), np.nan)
+
+    return measure
+
+
+_MEASURES: dict[str, Callable[[np.ndarray, np.ndarray], Measure]] = {
+    "accuracy": _accuracy,
+    "macro_f1": _macro_f1,
+    "weighted_f1": _weighted_f1,
+    "roc_auc": _roc_auc,
+    "mcc": _mcc,
+    "log_loss": _log_loss,
+}

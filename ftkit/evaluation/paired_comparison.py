@@ -41,7 +41,7 @@ def paired(metric: str, one: np.ndarray, other: np.ndarray, labels: np.ndarray, 
     """
     import numpy as np
 
-    from ftkit.evaluation.bootstrap import resampled
+    from ftkit.evaluation.metrics import resampled
 
     sign = 1 if metrics.GREATER_IS_BETTER[metric] else -1
     # One seed draws the same rows, whatever the probabilities are: that is what makes the differences paired.

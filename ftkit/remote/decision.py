@@ -5,12 +5,13 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from ftkit import machine, runner
+from ftkit import runner
 from ftkit.bundle import bundle as bundles
 from ftkit.contracts import Emit, Trial, Version
 from ftkit.contracts.events import Noticed
 from ftkit.contracts.plan import Plan
 from ftkit.errors import FtkitError, LedgerError
+from ftkit.runs import provenance
 from ftkit.runs.ledger import Ledger
 from ftkit.stages import gate, release
 from ftkit.stages.gate import Tested
@@ -38,7 +39,7 @@ def decide(plan: Plan, ledger: Ledger, emit: Emit, search: runner.Search, left: 
     Raises: FtkitError.
     """
     if ledger.fact("environment") is None:
-        ledger.append("environment", **machine.described())
+        ledger.append("environment", **provenance.described())
     if plan.registry is not None and left != "decide":
         plan.registry.champion()  # an unreachable registry is found out before any repeat is trained
     data = runner.load_data(plan, ledger, emit)

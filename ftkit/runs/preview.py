@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from ftkit import machine, options
+from ftkit import hardware, options
 from ftkit.contracts import DataReport, Publishing, Trial
 from ftkit.contracts.plan import Plan
 from ftkit.contracts.space import Dimension, ends, size
@@ -155,7 +155,7 @@ def _speed() -> float:
             best = min(best, time.thread_time() - begun)
             if time.perf_counter() > ends:
                 break
-    return 2 * 384**3 / max(best, 1e-9) * machine.cores()
+    return 2 * 384**3 / max(best, 1e-9) * hardware.cores()
 
 
 def _unfinished(plan: Plan) -> ledgers.Ledger | None:

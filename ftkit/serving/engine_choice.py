@@ -23,7 +23,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ftkit import files, machine
+from ftkit import files, hardware
 from ftkit.bundle.promotion_record import NATIVE
 from ftkit.errors import PluginError
 
@@ -182,7 +182,7 @@ def _place(opened: Bundle) -> Path:
         with suppress(metadata.PackageNotFoundError):
             versions[name] = metadata.version(name)
     asked = [SHORT, LONG, MANY]
-    facts = [opened.hash, opened.passed, machine.hardware(), os.environ.get("OMP_NUM_THREADS", ""), versions, asked]
+    facts = [opened.hash, opened.passed, hardware.hardware(), os.environ.get("OMP_NUM_THREADS", ""), versions, asked]
     return files.cache() / "engines" / f"{hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]}.json"
 
 

@@ -55,7 +55,7 @@ def interface(
     from starlette.exceptions import HTTPException
     from starlette.responses import JSONResponse, Response
 
-    from ftkit import __version__
+    from ftkit._version import __version__
 
     async def answered(request: Request) -> Response:
         try:

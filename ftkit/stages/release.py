@@ -30,7 +30,7 @@ from ftkit.stages.rollout import roll_out
 
 def record(plan: Plan, ledger: Ledger, bundle: Bundle) -> Record:
     """Write what the gate decided beside the bundle, as the journal has it; the same journal gives the same bytes."""
-    from ftkit import __version__
+    from ftkit._version import __version__
 
     fact = ledger.fact("tested")
     assert fact is not None

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ftkit import machine
+from ftkit import hardware
 from ftkit.errors import PluginError
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def threads() -> int:
     given = os.environ.get("OMP_NUM_THREADS", "")
     if given.isdecimal() and int(given):
         return int(given)
-    return machine.cores()
+    return hardware.cores()
 
 
 def unobserved() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ftkit.evaluation import metrics
-from ftkit.evaluation.bootstrap import resampled
+from ftkit.evaluation.metrics import resampled
 
 
 @pytest.mark.parametrize("metric", metrics.METRICS)
@@ -41,7 +41,7 @@ def test_resamples_that_lack_a_class_score_as_one_by_one(metric, classes):
 def test_blocks_give_what_one_block_gives(monkeypatch):
     probabilities, labels = np.random.default_rng(1).dirichlet(np.ones(3), 50), np.arange(50) % 3
     whole = resampled("macro_f1", probabilities, labels, seed=1, resamples=25)
-    monkeypatch.setattr("ftkit.evaluation.bootstrap.BLOCK", 350)
+    monkeypatch.setattr("ftkit.evaluation.metrics.BLOCK", 350)
     assert resampled("macro_f1", probabilities, labels, seed=1, resamples=25).tolist() == whole.tolist()
 
 
