@@ -209,7 +209,7 @@ def test_a_full_disk_is_said_and_nothing_half_made_is_left(small_disk, tmp_path)
 
 def test_a_file_that_the_system_cuts_off_leaves_nothing_behind(tmp_path):
     script = (
-        "import resource, signal, sys; from pathlib import Path; from ftkit import bundle;"
+        "import resource, signal, sys; from pathlib import Path; from ftkit.bundle import bundle;"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (100000, 100000));"
         "bundle.write(Path(sys.argv[1]), model=Path(sys.argv[2]), classes=['a'], backbone={'use': 'x'}, recipe='',"
         "card='', sample_texts=[], about={})"

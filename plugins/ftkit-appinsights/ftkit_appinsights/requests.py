@@ -31,7 +31,7 @@ class Requests:
             "ftkit.deployment": served.deployment,
             "ftkit.model": served.name,
             "ftkit.version": served.version,
-            "ftkit.bundle.bundle": served.bundle,
+            "ftkit.bundle": served.bundle,
             "ftkit.run": served.run,
             "ftkit.engine": served.engine,
         }
@@ -78,7 +78,7 @@ class Requests:
             "url.scheme": "http",
             "http.response.status_code": request.status,
             **self._about,
-            "ftkit.data.rows": len(request.labels) or len(request.texts),
+            "ftkit.rows": len(request.labels) or len(request.texts),
             "ftkit.tokens": request.tokens,
             "ftkit.duration_ms": request.seconds * 1e3,  # Application Insights rounds a duration to milliseconds
         }

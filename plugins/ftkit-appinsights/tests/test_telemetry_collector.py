@@ -61,14 +61,14 @@ def test_events_are_log_records_with_names(telemetry_collector: Any) -> None:
     names = [each.body.string_value for each in telemetry_collector.records]
     assert {
         "ftkit.run.started",
-        "ftkit.stages.trial",
+        "ftkit.trial",
         "ftkit.verdict",
-        "ftkit.evaluation.promotion_tests",
+        "ftkit.promotion",
         "ftkit.traffic",
     } <= set(names)
     if tuple(map(int, version("opentelemetry-sdk").split(".")[:2])) >= (1, 36):  # those before know no names of events
         assert {each.event_name for each in telemetry_collector.records} == set(names)
-    trial = next(each for each in telemetry_collector.records if each.body.string_value == "ftkit.stages.trial")
+    trial = next(each for each in telemetry_collector.records if each.body.string_value == "ftkit.trial")
     assert said(trial.attributes)["ftkit.seconds"] == 3.0
     assert any(span.trace_id == trial.trace_id for _, span in telemetry_collector.spans)
 

@@ -173,8 +173,8 @@ def test_a_real_encoder_from_recipe_to_telemetry(
         about = request["properties"]
         assert about["ftkit.run"] == outcome.run
         assert about["ftkit.model"] == "tiny"
-        assert about["ftkit.bundle.bundle"] == sample.hash
-        assert about["ftkit.data.rows"] == "3"
+        assert about["ftkit.bundle"] == sample.hash
+        assert about["ftkit.rows"] == "3"
         assert int(about["ftkit.tokens"]) == sum(sample.classifier.tokens(texts))  # type: ignore[attr-defined]
         assert float(about["ftkit.confidence"]) == pytest.approx(np.mean([each["score"] for each in answer]), abs=1e-6)
         assert json.loads(about["ftkit.labels"]) == Counter(each["label"] for each in answer)

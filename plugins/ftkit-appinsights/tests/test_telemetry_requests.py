@@ -56,16 +56,16 @@ def test_a_request_arrives_with_what_was_said_of_it(telemetry_ingestion: Any) ->
         "ftkit.deployment": "v3-20250101-120000",
         "ftkit.model": "sample",
         "ftkit.version": "3",
-        "ftkit.bundle.bundle": "ab" * 32,
+        "ftkit.bundle": "ab" * 32,
         "ftkit.run": "sample-20250101-120000",
         "ftkit.engine": "native",
     }
     assert one.items() >= about.items()
     assert two.items() >= about.items()
-    assert (one["ftkit.data.rows"], one["ftkit.tokens"], one["ftkit.label"]) == ("1", "7", "positive")
+    assert (one["ftkit.rows"], one["ftkit.tokens"], one["ftkit.label"]) == ("1", "7", "positive")
     assert float(one["ftkit.confidence"]) == 0.93
     assert float(one["ftkit.duration_ms"]) == pytest.approx(12.3)
-    assert (two["ftkit.data.rows"], two["ftkit.tokens"]) == ("2", "15")
+    assert (two["ftkit.rows"], two["ftkit.tokens"]) == ("2", "15")
     assert "ftkit.label" not in two
     assert json.loads(two["ftkit.labels"]) == {"positive": 1, "negative": 1}
     assert float(two["ftkit.confidence"]) == pytest.approx(0.65)

@@ -60,14 +60,14 @@ def test_a_runs_events_carry_its_name_its_trace_and_their_numbers(telemetry_inge
     tell(*sample_run())
     found = telemetry_ingestion.data("EventData")
     assert {each["properties"]["ftkit.run"] for each in found} == {"sample-20250101-120000"}
-    trials = telemetry_ingestion.events("ftkit.stages.trial")
-    assert [each["ftkit.stages.trial"] for each in trials] == ["1", "0", "2"]
+    trials = telemetry_ingestion.events("ftkit.trial")
+    assert [each["ftkit.trial"] for each in trials] == ["1", "0", "2"]
     best = trials[1]
     assert (best["ftkit.state"], best["ftkit.seconds"], best["ftkit.attempts"]) == ("finished", "12.5", "1")
     assert (float(best["ftkit.value.learning_rate"]), float(best["ftkit.metric.macro_f1"])) == (3e-5, 0.84)
     (verdict,) = telemetry_ingestion.events("ftkit.verdict")
     assert (verdict["ftkit.test"], verdict["ftkit.status"]) == ("metric-floor", "passed")
-    assert telemetry_ingestion.events("ftkit.evaluation.promotion_tests")[0]["ftkit.promoted"] == "True"
+    assert telemetry_ingestion.events("ftkit.promotion")[0]["ftkit.promoted"] == "True"
     assert telemetry_ingestion.events("ftkit.registered")[0]["ftkit.version"] == "3"
     assert telemetry_ingestion.events("ftkit.deployment")[0]["ftkit.step"] == "became ready"
     assert json.loads(telemetry_ingestion.events("ftkit.traffic")[0]["ftkit.shares"]) == {"v3": 100}
@@ -115,7 +115,7 @@ def test_a_real_run_arrives_from_the_command_line_and_its_key_stays_off_everythi
     assert ran.returncode == 0, ran.stderr
     (finished,) = telemetry_ingestion.events("ftkit.run.finished")
     assert finished["ftkit.exit_code"] == "0"
-    assert len(telemetry_ingestion.events("ftkit.stages.trial")) == 2
+    assert len(telemetry_ingestion.events("ftkit.trial")) == 2
     stages = {each["name"] for each in telemetry_ingestion.data("RemoteDependencyData")}
     assert {"ftkit run", "stage data", "stage search", "stage select", "stage test", "trial 0", "trial 1"} <= stages
     key = os.environ[settings.AZURE].split("=")[1].partition(";")[0]

@@ -10,7 +10,7 @@ from ftkit_azureml import refusals
 from ftkit_azureml.scoring import Environment
 
 ENVIRONMENT = "ftkit-serving"
-RECORD = "ftkit.bundle.promotion_record"
+RECORD = "ftkit.record"
 """Tag with the digest of the promotion record that lies beside a model."""
 
 Found = TypeVar("Found")
@@ -41,7 +41,7 @@ def model(client: Any, bundle: Bundle) -> str:
             path=str(bundle.folder),
             type="custom_model",
             description="A bundle of ftkit, as it was deployed.",
-            tags={"ftkit.bundle.bundle": bundle.hash, RECORD: digest},
+            tags={"ftkit.bundle": bundle.hash, RECORD: digest},
         )
     )
     return str(made.id)

@@ -16,7 +16,7 @@ from ftkit_azureml.scoring import SCRIPT, Needs, limits, needs
 if TYPE_CHECKING:
     from ftkit_azureml.endpoint import ManagedEndpoint
 
-BUNDLE = "ftkit.bundle.bundle"
+BUNDLE = "ftkit.bundle"
 """Tag of a deployment with the hash of its bundle."""
 PROBE = 10
 """Seconds between two probes, and before the first."""
@@ -88,5 +88,5 @@ def deployment(options: ManagedEndpoint, name: str, bundle: Bundle, model: str, 
             "GUNICORN_CMD_ARGS": f"--threads {options.concurrency}",
             "HF_HUB_OFFLINE": "1",
         },
-        tags={**options.tags, BUNDLE: bundle.hash, "ftkit.bundle.promotion_record": record.digest if record else ""},
+        tags={**options.tags, BUNDLE: bundle.hash, "ftkit.record": record.digest if record else ""},
     )

@@ -99,5 +99,5 @@ def _deployment(endpoint: str, bundle: Bundle, needed: Needs, engine: str) -> di
         },
         "liveness_probe": probe,
         "readiness_probe": probe,
-        "tags": {"ftkit.bundle.bundle": bundle.hash},
+        "tags": {"ftkit.bundle": bundle.hash},
     }

@@ -26,7 +26,7 @@ from ftkit_azureml import assets
 from ftkit_azureml.assets import RECORD
 from ftkit_azureml.workspace import InWorkspace
 
-BUNDLE, RUN, CHAMPION = "ftkit.bundle.bundle", "ftkit.run", "ftkit.champion"
+BUNDLE, RUN, CHAMPION = "ftkit.bundle", "ftkit.run", "ftkit.champion"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -69,7 +69,7 @@ class Service:
                         continue_on_step_failure=False,
                         force_rerun=self.plan.fresh or not self.platform.reuse,
                     ),
-                    tags={"ftkit.run": run, "ftkit.recipe.loader": self.plan.name, **self.platform.tags},
+                    tags={"ftkit.run": run, "ftkit.recipe": self.plan.name, **self.platform.tags},
                 )
             )
         return self._known(made.name)

@@ -70,7 +70,7 @@ def test_neither_plugin_nor_recipe_loads_the_sdk(tmp_path: Path) -> None:
         encoding="utf-8",
     )
     program = (
-        "import sys\nfrom ftkit import recipe\nplan = recipe.load('r.toml')\nassert plan.deploy.name == 'managed-endpoint'\n"
+        "import sys\nfrom ftkit.recipe import loader\nplan = loader.load('r.toml')\nassert plan.deploy.name == 'managed-endpoint'\n"
         "print([name for name in sys.modules if name.split('.')[0] in ('azure', 'torch', 'msrest', 'requests')])"
     )
     with toys.install(tmp_path / "plugins"):

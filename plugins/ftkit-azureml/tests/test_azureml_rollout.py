@@ -124,9 +124,9 @@ def test_what_azure_is_told_of_a_deployment(endpoints: Make, blue: Bundle, azure
     assert about["livenessProbe"] == about["readinessProbe"]
     assert about["livenessProbe"]["failureThreshold"] == 60
     assert about["livenessProbe"]["timeout"] == "PT30S"
-    assert made["tags"]["ftkit.bundle.bundle"] == blue.hash
+    assert made["tags"]["ftkit.bundle"] == blue.hash
     assert blue.record is not None
-    assert made["tags"]["ftkit.bundle.promotion_record"] == blue.record.digest
+    assert made["tags"]["ftkit.record"] == blue.record.digest
 
 
 def test_the_environment_pins_what_the_bundle_needs_and_wheels_travel_with_the_code(

@@ -65,7 +65,7 @@ class Service:
             # An answer that was lost may have been a yes: what is there is not submitted twice.
             submitted = sdk.persistently(submit, lambda: self.find(run))
         with sdk.asking("the pipeline cannot be tagged", submitted["where"]):
-            tags = {"ftkit.run": run, "ftkit.recipe.loader": self.plan.name, **self.platform.tags}
+            tags = {"ftkit.run": run, "ftkit.recipe": self.plan.name, **self.platform.tags}
             self._pipeline(submitted).set_tags(tags)
         return submitted
 

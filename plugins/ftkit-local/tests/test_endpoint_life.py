@@ -147,7 +147,7 @@ def test_a_deployment_can_be_removed_while_the_front_is_gone(endpoint_named: Mak
 def test_an_endpoint_outlives_the_process_and_the_session_that_made_it(endpoint_named: Make, bundle: Bundle) -> None:
     script = (
         "import sys; from pathlib import Path; from ftkit_local.deployer import LocalDeployer;"
-        "from ftkit.stages.rollout import *; from ftkit import bundle;"
+        "from ftkit.contracts.settings import Rollout; from ftkit.stages.rollout import roll_out; from ftkit.bundle import bundle;"
         "roll_out(LocalDeployer(endpoint='kit', threads=1), bundle.verify(Path(sys.argv[1])), 'only',"
         "Rollout(bake=0, poll=0.05), lambda _: None)"
     )

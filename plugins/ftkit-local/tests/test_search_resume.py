@@ -20,7 +20,8 @@ from ftkit.testing import toys
 DRIVER = """
 import json, sys
 from pathlib import Path
-from ftkit import events, ledger
+from ftkit import events
+from ftkit.runs import ledger
 from ftkit.testing import toys
 
 folder, overrides = Path(sys.argv[1]), json.loads(sys.argv[2])

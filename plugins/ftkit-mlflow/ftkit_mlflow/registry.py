@@ -29,7 +29,7 @@ from ftkit_mlflow import addresses, connection, tracking
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"
-RECORD = "ftkit.bundle.promotion_record"
+RECORD = "ftkit.record"
 """Tag with the digest of a version's promotion record."""
 
 
@@ -114,7 +114,7 @@ class MLflow:
         """
         with connection.opened(self._tracking, self._registry) as client:
             found = self._get(client, version)
-            wanted = found.tags.get("ftkit.bundle.bundle")
+            wanted = found.tags.get("ftkit.bundle")
             place = f"{self.model} version {version} in {addresses.shown(self._registry)}"
             if not wanted:
                 raise RegistryError(
@@ -190,7 +190,7 @@ class MLflow:
         same = (
             each
             for each in self._all(client)
-            if each.tags.get("ftkit.bundle.bundle") == digest and each.tags.get("ftkit.run") == run
+            if each.tags.get("ftkit.bundle") == digest and each.tags.get("ftkit.run") == run
         )
         return next(same, None)
 
@@ -224,12 +224,12 @@ class MLflow:
             source,
             run_id=run,
             tags={
-                "ftkit.bundle.bundle": bundle.hash,
+                "ftkit.bundle": bundle.hash,
                 "ftkit.run": lineage.run,
                 **({RECORD: bundle.record.digest} if bundle.record else {}),
                 "ftkit.data": lineage.data.fingerprint,
                 "ftkit.classes": json.dumps(list(bundle.classes), ensure_ascii=False),
-                "ftkit.evaluation.metrics": json.dumps(tracking.finite(lineage.metrics)),
+                "ftkit.metrics": json.dumps(tracking.finite(lineage.metrics)),
                 **tracking.verdict_tags(lineage),
             },
             description=tracking.sentence(lineage),
@@ -241,9 +241,9 @@ class MLflow:
             model=self.model,
             version=version,
             aliases=tuple(sorted(alias for alias, owner in aliases.items() if owner == version)),
-            bundle_hash=found.tags.get("ftkit.bundle.bundle", ""),
+            bundle_hash=found.tags.get("ftkit.bundle", ""),
             run=found.tags.get("ftkit.run", ""),
-            metrics=json.loads(found.tags.get("ftkit.evaluation.metrics", "{}")),
+            metrics=json.loads(found.tags.get("ftkit.metrics", "{}")),
             created=datetime.fromtimestamp(found.creation_timestamp / 1000, UTC).isoformat(timespec="seconds"),
         )
 

@@ -117,7 +117,7 @@ def _children(client: Any, experiment_id: str, parent: str) -> dict[str, Any]:
     """The MLflow run of each trial by its number, for what was written so far."""
     query = f"tags.`mlflow.parentRunId` = '{parent}'"
     found = connection.pages(client.search_runs, experiment_ids=[experiment_id], filter_string=query)
-    return {run.data.tags["ftkit.stages.trial"]: run for run in found if "ftkit.stages.trial" in run.data.tags}
+    return {run.data.tags["ftkit.trial"]: run for run in found if "ftkit.trial" in run.data.tags}
 
 
 def _write_trial(client: Any, experiment_id: str, parent: str, lineage: Lineage, trial: Trial, half: Any) -> None:
@@ -132,7 +132,7 @@ def _write_trial(client: Any, experiment_id: str, parent: str, lineage: Lineage,
             "mlflow.source.name": "ftkit",
             "ftkit.run": lineage.run,
             "ftkit.part": "trial",
-            "ftkit.stages.trial": str(trial.number),
+            "ftkit.trial": str(trial.number),
         },
     )
     run, begun = child.info.run_id, child.info.start_time
@@ -176,7 +176,7 @@ def _write_run(client: Any, parent: Any, lineage: Lineage, digest: str) -> None:
     tags = {
         "mlflow.note.content": sentence(lineage),
         "ftkit.data": lineage.data.fingerprint,
-        "ftkit.bundle.bundle": lineage.bundle_hash,
+        "ftkit.bundle": lineage.bundle_hash,
         "ftkit.best_trial": str(lineage.best),
         **verdict_tags(lineage),
     }

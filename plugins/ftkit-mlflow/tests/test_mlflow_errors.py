@@ -147,7 +147,7 @@ def test_an_experiment_that_was_deleted(shared, model, bundle):
 
 def test_a_full_disk_is_said_and_a_later_attempt_succeeds(tmp_path, database, bundle):
     script = (
-        "import resource, signal, sys; from ftkit import bundle; from ftkit_mlflow import MLflow;"
+        "import resource, signal, sys; from ftkit.bundle import bundle; from ftkit_mlflow import MLflow;"
         "from ftkit.testing.registries import make_lineage;"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); limit = int(sys.argv[3]);"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit));"

@@ -72,11 +72,11 @@ def test_a_version_carries_its_lineage(shared, model, bundle):
     lineage = make_lineage(bundle)
     MLflow(model=model, tracking_uri=shared).register(bundle.folder, lineage)
     found = MlflowClient(shared).get_model_version(model, "1")
-    assert found.tags["ftkit.bundle.bundle"] == bundle.hash
+    assert found.tags["ftkit.bundle"] == bundle.hash
     assert found.tags["ftkit.run"] == lineage.run
     assert found.tags["ftkit.data"] == lineage.data.fingerprint
     assert json.loads(found.tags["ftkit.classes"]) == ["bad", "good"]
-    assert json.loads(found.tags["ftkit.evaluation.metrics"]) == lineage.metrics
+    assert json.loads(found.tags["ftkit.metrics"]) == lineage.metrics
     assert found.tags["ftkit.verdict.1.metric-floor"].startswith("passed: accuracy 0.8000")
     assert "accuracy 0.8000" in found.description
     told = json.loads((_place(shared, model) / "lineage.json").read_text())
@@ -222,7 +222,7 @@ def test_registering_goes_on_after_a_crash_at_any_call(shared, model, bundle, mo
 
 def test_several_processes_may_begin_one_file_at_the_same_moment(tmp_path, bundle):
     script = (
-        "import sys; from pathlib import Path; from ftkit import bundle; from ftkit_mlflow import MLflow;"
+        "import sys; from pathlib import Path; from ftkit.bundle import bundle; from ftkit_mlflow import MLflow;"
         "from ftkit.testing.registries import make_lineage;"
         "found = bundle.verify(sys.argv[1]); registry = MLflow(model='reviews');"
         "lineage = make_lineage(found, sys.argv[2]); registry.track(lineage);"
@@ -264,7 +264,7 @@ connections = []
 watched = ("socket.connect", "socket.getaddrinfo", "socket.sendto", "socket.gethostbyname")
 sys.addaudithook(lambda event, arguments: connections.append((event, arguments[1:])) if event in watched else None)
 import ftkit_mlflow
-from ftkit import bundle
+from ftkit.bundle import bundle
 registry = ftkit_mlflow.MLflow(model="reviews")
 print("mlflow" in sys.modules)
 from ftkit.testing.registries import make_lineage
