@@ -30,7 +30,7 @@ def run(
     """Carry out a recipe and say how it ended; an interrupted run of the same plan goes on unless `fresh`.
 
     `overrides` maps dotted keys to values, as `--set` does. `emit` gets every event; without it, progress is
-    printed as on the command line. Raises: FtkitError, with what, where and how to mend.
+    printed as on the command line. Raises: FtkitError, with what, where and how to fix.
     """
     from ftkit import runner
     from ftkit.recipe import loader as recipes

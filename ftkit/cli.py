@@ -133,7 +133,7 @@ def _unexpected(error: Exception, ending: Ending) -> int:
         where = "The details could not be written down"
     said = FtkitError(
         f"something failed that ftkit has no better words for: {type(error).__name__}: {error}".rstrip(": "),
-        mend=f"{where}; FTKIT_DEBUG=1 shows them here. {ending.kept()}".rstrip(),
+        hint=f"{where}; FTKIT_DEBUG=1 shows them here. {ending.kept()}".rstrip(),
     )
     if ending.json:
         terminal.write(terminal.json_line(failures.as_json(said)))

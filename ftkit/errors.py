@@ -1,6 +1,6 @@
 """The one tree of errors, and the exit codes they end in.
 
-FtkitError                    what went wrong, where, and how to mend it
+FtkitError                    what went wrong, where, and how to fix it
 ├── RecipeError               every mistake of one recipe at once; exit 2
 ├── UsageError                a command or call that cannot be carried out as given; exit 2
 ├── PluginError               a plugin is missing, broken, or clashes with another; exit 3
@@ -33,33 +33,33 @@ class ExitCode(enum.IntEnum):
 
 
 class FtkitError(Exception):
-    """An error a user can act on: what happened, where, and how to mend it."""
+    """An error a user can act on: what happened, where, and how to fix it."""
 
     exit_code = ExitCode.STAGE
 
-    def __init__(self, what: str, where: str = "", mend: str = "") -> None:
-        super().__init__(what, where, mend)
+    def __init__(self, what: str, where: str = "", hint: str = "") -> None:
+        super().__init__(what, where, hint)
         self.what = what
         self.where = where
-        self.mend = mend
+        self.hint = hint
 
     def __str__(self) -> str:
         place = f"{self.where}: " if self.where else ""
-        advice = f"\n  {self.mend}" if self.mend else ""
+        advice = f"\n  {self.hint}" if self.hint else ""
         return f"{place}{self.what}{advice}"
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One mistake of a recipe: the place as FILE:LINE, the dotted key, what is wrong and how to mend it."""
+    """One mistake of a recipe: the place as FILE:LINE, the dotted key, what is wrong and how to fix it."""
 
     where: str
     key: str
     what: str
-    mend: str = ""
+    hint: str = ""
 
     def __str__(self) -> str:
-        advice = f"\n  {self.mend}" if self.mend else ""
+        advice = f"\n  {self.hint}" if self.hint else ""
         return f"{self.where}: {self.key}: {self.what}{advice}" if self.key else f"{self.where}: {self.what}{advice}"
 
 

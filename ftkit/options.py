@@ -48,11 +48,11 @@ class Option:
 
 @dataclass(frozen=True)
 class Mistake:
-    """A value that does not fit its field: the path below the component, what is wrong, and how to mend it."""
+    """A value that does not fit its field: the path below the component, what is wrong, and how to fix it."""
 
     path: tuple[str | int, ...]
     what: str
-    mend: str = ""
+    hint: str = ""
 
 
 class Mistakes(Exception):
@@ -139,12 +139,12 @@ def convert(component: type[Any], values: Mapping[str, Any], *, partial: bool = 
 
 def placed(component: type[Any], name: str, value: Any, base: Path) -> Any:
     """A field's value with relative paths taken from `base`, where the field holds paths."""
-    hint = _hints(component).get(name)
-    if hint is None:
+    annotation = _hints(component).get(name)
+    if annotation is None:
         return value
     # A subclass that changes the default writes the field's type again, often as plain text.
     declared = [_hints(parent).get(name) for parent in component.__mro__ if dataclasses.is_dataclass(parent)]
-    return _placed(value, FolderOrId if FolderOrId in declared else hint, base)
+    return _placed(value, FolderOrId if FolderOrId in declared else annotation, base)
 
 
 def to_table(component: Any) -> dict[str, Any]:
@@ -181,13 +181,15 @@ def json_schema(component: type[Any]) -> dict[str, Any]:
     return schema
 
 
-def type_name(hint: Any) -> str:
+def type_name(annotation: Any) -> str:
     """A type in the words of a recipe's reader."""
-    origin, arguments = get_origin(hint), get_args(hint)
-    if hint in (str, int, float, bool, Path, type(None)):
-        return {str: "text", int: "whole number", float: "number", bool: "true or false", Path: "path"}.get(hint, "")
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if annotation in (str, int, float, bool, Path, type(None)):
+        return {str: "text", int: "whole number", float: "number", bool: "true or false", Path: "path"}.get(
+            annotation, ""
+        )
     if origin is Annotated:
-        return "text" if hint == FolderOrId else type_name(arguments[0])
+        return "text" if annotation == FolderOrId else type_name(arguments[0])
     if origin is Literal:
         shown = [json.dumps(each) for each in arguments]
         return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} or {shown[-1]}"
@@ -198,7 +200,7 @@ def type_name(hint: Any) -> str:
         return f"list of {_plural(inner[0])}" if len(set(inner)) == 1 else f"list of {', '.join(inner)}"
     if isinstance(origin, type) and issubclass(origin, Mapping):
         return f"table of {_plural(type_name(arguments[1]))}"
-    return getattr(hint, "__name__", str(hint)).lower()
+    return getattr(annotation, "__name__", str(annotation)).lower()
 
 
 def _plural(noun: str) -> str:
@@ -245,21 +247,21 @@ def _model(component: type[Any], partial: bool) -> Any:
     return pydantic.create_model(component.__name__, __config__=config, **fields)
 
 
-def _placed(value: Any, hint: Any, base: Path) -> Any:
-    if isinstance(value, str) and _holds(hint, Path):
+def _placed(value: Any, annotation: Any, base: Path) -> Any:
+    if isinstance(value, str) and _holds(annotation, Path):
         return str((base / Path(value).expanduser()).absolute())
-    if isinstance(value, str) and value and _holds(hint, FolderOrId):
+    if isinstance(value, str) and value and _holds(annotation, FolderOrId):
         folder = base / Path(value).expanduser()
         return str(folder.absolute()) if value.startswith((".", "~", "/")) or folder.is_dir() else value
     if isinstance(value, list):
-        return [_placed(each, hint, base) for each in value]
+        return [_placed(each, annotation, base) for each in value]
     if isinstance(value, Mapping):
-        return {key: _placed(each, hint, base) for key, each in value.items()}
+        return {key: _placed(each, annotation, base) for key, each in value.items()}
     return value
 
 
-def _holds(hint: Any, wanted: Any) -> bool:
-    return hint == wanted or any(_holds(each, wanted) for each in get_args(hint) if each is not Ellipsis)
+def _holds(annotation: Any, wanted: Any) -> bool:
+    return annotation == wanted or any(_holds(each, wanted) for each in get_args(annotation) if each is not Ellipsis)
 
 
 def _further(component: type[Any], values: Mapping[str, Any], found: list[Mistake]) -> list[Mistake]:
@@ -296,17 +298,19 @@ def _mistake(component: type[Any], error: dict[str, Any]) -> Mistake:
     names = [field.name for field in _fields(component)]
     if kind == "extra_forbidden" and len(path) == 1:
         near = difflib.get_close_matches(str(path[0]), names, 1)
-        mend = f"Did you mean {near[0]!r}?" if near else f"The options are {', '.join(names)}."
-        mend = mend if names else "It has no options: take the key out, or give the whole table another value by --set."
-        return Mistake(path, f"unknown key; {_called(component)!r} has no such option", mend)
+        hint = f"Did you mean {near[0]!r}?" if near else f"The options are {', '.join(names)}."
+        hint = hint if names else "It has no options: take the key out, or give the whole table another value by --set."
+        return Mistake(path, f"unknown key; {_called(component)!r} has no such option", hint)
     if kind == "missing":
         return Mistake(path, f"missing; {_called(component)!r} needs it", documents(component).get(str(path[0]), ""))
-    hint = _hints(component).get(str(path[0]))
+    annotation = _hints(component).get(str(path[0]))
     if kind == "value_error":
         return Mistake(path[:1], str(error["msg"]).removeprefix("Value error, "))
     shown = json.dumps(given, ensure_ascii=False, default=str)
-    mend = ""
+    hint = ""
     if kind == "literal_error" and isinstance(given, str):
-        near = difflib.get_close_matches(given, [each for each in get_args(hint) if isinstance(each, str)], 1, 0.5)
-        mend = f"Did you mean {json.dumps(near[0])}?" if near else ""
-    return Mistake(path[:1], f"expected {type_name(hint)}, not {shown}", mend)
+        near = difflib.get_close_matches(
+            given, [each for each in get_args(annotation) if isinstance(each, str)], 1, 0.5
+        )
+        hint = f"Did you mean {json.dumps(near[0])}?" if near else ""
+    return Mistake(path[:1], f"expected {type_name(annotation)}, not {shown}", hint)

@@ -119,7 +119,7 @@ class Plugins:
         """A component class by name. Raises: PluginError saying which are there and what is nearest."""
         if found := self._by_name.get((kind, name)):
             return found.component
-        raise PluginError(f"no {kind_noun(kind)} named {name!r} is installed", mend=self.advice(kind, name))
+        raise PluginError(f"no {kind_noun(kind)} named {name!r} is installed", hint=self.advice(kind, name))
 
     def advice(self, kind: str, name: str) -> str:
         """How to come by a component that is not there."""
@@ -219,7 +219,7 @@ def _no_clash(found: Mapping[tuple[str, str], Found], kind: str, name: str, owne
         what = f"{other.plugin} offers a {kind_noun(alike)} named {name!r}, and {owner} a {noun} of that name"
     else:
         return
-    raise PluginError(what, mend="Uninstall one of them, or ask its author to choose another name.")
+    raise PluginError(what, hint="Uninstall one of them, or ask its author to choose another name.")
 
 
 def _no_misspelt_hook(manager: pluggy.PluginManager) -> None:
@@ -231,7 +231,7 @@ def _no_misspelt_hook(manager: pluggy.PluginManager) -> None:
         near = difflib.get_close_matches(name, [*KINDS, *VERBS], 1)
         raise PluginError(
             f"{manager.get_name(error.plugin)} offers a hook that ftkit does not have: {name}",
-            mend=f"Did you mean {near[0]!r}?" if near else f"The hooks are {', '.join([*KINDS, *VERBS])}.",
+            hint=f"Did you mean {near[0]!r}?" if near else f"The hooks are {', '.join([*KINDS, *VERBS])}.",
         ) from error
 
 
@@ -245,22 +245,22 @@ def _conforms(component: Any, kind: str, protocol: type, owner: str) -> None:
     if not isinstance(component, type) or not is_dataclass(component):
         raise PluginError(
             f"{owner} offers {component!r} as a {noun}, which is no dataclass",
-            mend="Return classes decorated with @dataclass(frozen=True, kw_only=True).",
+            hint="Return classes decorated with @dataclass(frozen=True, kw_only=True).",
         )
     name = getattr(component, "name", None)
     if not isinstance(name, str):
         raise PluginError(
-            f"{owner} offers {component.__name__}, which has no name", mend='Give the class `name = "…"`.'
+            f"{owner} offers {component.__name__}, which has no name", hint='Give the class `name = "…"`.'
         )
     if not component.__dataclass_params__.frozen:  # type: ignore[attr-defined]
         raise PluginError(
             f"{owner} offers the {noun} {name!r}, which is not frozen",
-            mend="Decorate it with @dataclass(frozen=True, kw_only=True): components are values.",
+            hint="Decorate it with @dataclass(frozen=True, kw_only=True): components are values.",
         )
     verbs = [verb for verb in vars(protocol) if not verb.startswith("_") and callable(getattr(protocol, verb))]
     missing = [verb for verb in verbs if not callable(getattr(component, verb, None))]
     if missing:
         raise PluginError(
             f"{owner} offers the {noun} {name!r} without {', '.join(missing)}",
-            mend=f"The protocol is ftkit.contracts.{protocol.__name__}.",
+            hint=f"The protocol is ftkit.contracts.{protocol.__name__}.",
         )

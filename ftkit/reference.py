@@ -53,7 +53,7 @@ def pages(plugins: Plugins) -> dict[str, str]:
         broken = "".join(f" {each.plugin} was set aside: {each.reason}." for each in plugins.broken)
         raise UsageError(
             f"the reference needs every bundled plugin; not there: {', '.join(missing)}",
-            mend=f"`make install` installs them all.{broken}",
+            hint=f"`make install` installs them all.{broken}",
         )
     made = {f"{kind}.md": _kind(kind, plugins) for kind in KINDS}
     made["recipe.md"] = _recipe()
@@ -267,7 +267,7 @@ def _doc(thing: Any) -> str:
     if not said.strip() or (dataclasses.is_dataclass(thing) and said.startswith(f"{getattr(thing, '__name__', '')}(")):
         if isinstance(thing, type) and issubclass(thing, events.Event):
             return ""
-        raise UsageError(f"{getattr(thing, '__name__', thing)} has no docstring", mend="Say what it is for.")
+        raise UsageError(f"{getattr(thing, '__name__', thing)} has no docstring", hint="Say what it is for.")
     return _flat(inspect.cleandoc(said))
 
 

@@ -135,7 +135,7 @@ def _foresee(plan: Plan, data: Data) -> None:
             except Exception as error:
                 raise StageError(
                     f"the promotion test {each.name!r} cannot judge this data: {type(error).__name__}: {error}",
-                    mend="Mend its options or take it out of the recipe, then give the same command.",
+                    hint="Fix its options or take it out of the recipe, then give the same command.",
                 ) from error
 
 
@@ -150,7 +150,7 @@ def run_trials(plan: Plan, ledger: Ledger, emit: Emit, search: Search) -> Sequen
         if missing := [each for each in planned(plan.search, plan.seed, trials) if each.number not in numbers]:
             raise SearchError(
                 f"the platform {plan.platform.name!r} ran {len(missing)} repeats too few of its best trials",
-                mend="Its author can mend that; until then take them out: --set search.confirm=false.",
+                hint="Its author can fix that; until then take them out: --set search.confirm=false.",
             )
         return trials
 

@@ -96,7 +96,7 @@ def test_every_mistake_of_a_section_is_named_in_plain_words(section: dict[str, A
 def test_a_near_miss_is_suggested() -> None:
     with pytest.raises(options.Mistakes) as caught:
         options.build(Child, {"needed": 1, "stps": [1], "mode": "god"})
-    assert sorted(each.mend for each in caught.value.found) == ['Did you mean "good"?', "Did you mean 'steps'?"]
+    assert sorted(each.hint for each in caught.value.found) == ['Did you mean "good"?', "Did you mean 'steps'?"]
 
 
 def test_a_folder_is_recognised_below_a_subclass_that_calls_it_text(tmp_path: Path) -> None:
@@ -148,4 +148,4 @@ def test_an_option_of_what_has_none_is_told_so() -> None:
     with pytest.raises(options.Mistakes) as caught:
         options.build(Bare, {"slack": 1})
     (mistake,) = caught.value.found
-    assert mistake.mend.startswith("It has no options")
+    assert mistake.hint.startswith("It has no options")

@@ -94,7 +94,7 @@ def test_one_distribution_may_hold_several_plugins(installed):
 def test_two_components_of_one_kind_and_name_name_both_owners():
     with pytest.raises(PluginError, match=r"search space named 'tiny': one 1\.0 and two 2\.0") as refused:
         plugins.collect([], {"one 1.0": offering(Space), "two 2.0": offering(Space)})
-    assert "Uninstall one" in refused.value.mend
+    assert "Uninstall one" in refused.value.hint
     assert refused.value.exit_code == 3
 
 
@@ -112,13 +112,13 @@ def test_the_same_name_in_two_kinds_is_no_clash():
 def test_a_misspelt_hook_names_the_plugin_and_the_hook_that_was_meant():
     with pytest.raises(PluginError, match="ftkit-typo 3 offers a hook that ftkit does not have: backbone\n") as refused:
         plugins.collect([], {"ftkit-typo 3": offering(hook="backbone")})
-    assert refused.value.mend == "Did you mean 'backbones'?"
+    assert refused.value.hint == "Did you mean 'backbones'?"
 
 
 def test_a_hook_unlike_any_lists_them_all():
     with pytest.raises(PluginError) as refused:
         plugins.collect([], {"plugin": offering(hook="zzz")})
-    assert all(kind in refused.value.mend for kind in [*plugins.KINDS, "on_event"])
+    assert all(kind in refused.value.hint for kind in [*plugins.KINDS, "on_event"])
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_a_component_without_a_verb_is_refused_with_the_protocol_to_follow():
 
     with pytest.raises(PluginError, match="the registry 'lazy' without track, promote, fetch, versions") as refused:
         plugins.collect([], {"plugin": offering(Lazy, hook="registries")})
-    assert "ftkit.contracts.Registry" in refused.value.mend
+    assert "ftkit.contracts.Registry" in refused.value.hint
 
 
 @pytest.mark.parametrize("component", [Space(), "tiny", type("Plain", (), {"name": "plain"})])
@@ -207,7 +207,7 @@ def test_a_name_that_is_not_installed_comes_with_advice(name, said):
     found = plugins.collect([], {"plugin": offering(Space)})
     with pytest.raises(PluginError, match=f"no search space named '{name}'") as refused:
         found.find("search_spaces", name)
-    assert said in refused.value.mend
+    assert said in refused.value.hint
 
 
 def test_what_an_observer_raises_is_logged_and_stops_nobody(caplog):

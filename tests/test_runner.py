@@ -131,7 +131,7 @@ def test_a_failed_rollout_leaves_the_champion_and_the_same_command_goes_on(toy: 
     assert "not ready after" in failed.failure
     assert failed.fact("registered")
     outcome, told = run(toy)
-    assert outcome.run == failed.run, "what comes after training was mended: the run goes on"
+    assert outcome.run == failed.run, "what comes after training was fixed: the run goes on"
     assert (outcome.promoted, outcome.endpoint.traffic) == (True, {outcome.deployment: 100})
     assert not any(isinstance(event, TrialFinished) for event in told), "nothing is trained again"
     assert "ready_timeout" not in (outcome.folder / "recipe.toml").read_text()
@@ -200,7 +200,7 @@ def test_a_test_that_foresees_that_it_cannot_judge_ends_the_run_before_training(
         def foresee(self, data: Data) -> None:
             assert data.train.texts
             assert not data.test.texts, "the test split is closed"
-            raise DataError("there is no column 'country'", where="metric-floor", mend="The columns are: none.")
+            raise DataError("there is no column 'country'", where="metric-floor", hint="The columns are: none.")
 
     plan = replace(loader.load(toy, {"deploy.use": "none", "registry.use": "none"}), promote=(Wary(floor=0.6),))
     with pytest.raises(DataError, match="no column 'country'"):

@@ -94,7 +94,7 @@ class Bundle:
             raise BundleError(
                 f"the backbone {self.manifest['backbone']['use']!r} as it is installed has no engines",
                 where=str(self.folder),
-                mend="Install the version of its plugin that made the bundle.",
+                hint="Install the version of its plugin that made the bundle.",
             )
         return backbone.load_engine(self.folder / "model", engine)
 
@@ -104,7 +104,7 @@ class Bundle:
             raise BundleError(
                 f"the bundle has no engine {engine!r}",
                 where=str(self.folder),
-                mend=f"It has: {', '.join((NATIVE, *self.engines))}. Others come with backbone.engines in the recipe.",
+                hint=f"It has: {', '.join((NATIVE, *self.engines))}. Others come with backbone.engines in the recipe.",
             )
 
     def _backbone(self) -> Any:
@@ -176,7 +176,7 @@ def verify(folder: str | Path) -> Bundle:
         raise BundleError(
             "not a bundle: it has no manifest.json",
             where=str(folder),
-            mend="`ftkit runs` and `ftkit models` show where bundles are.",
+            hint="`ftkit runs` and `ftkit models` show where bundles are.",
         )
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
@@ -188,12 +188,12 @@ def verify(folder: str | Path) -> Bundle:
         if not isinstance(engines, list) or not all(isinstance(each, str) for each in engines):
             raise TypeError("engines are a list of names")
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BundleError("the manifest cannot be read", where=str(path), mend=_AGAIN) from error
+        raise BundleError("the manifest cannot be read", where=str(path), hint=_AGAIN) from error
     if format_ != FORMAT:
         raise BundleError(
             f"the bundle has format {format_}, this ftkit reads format {FORMAT}",
             where=str(folder),
-            mend="Use the ftkit version that made it: the manifest names it.",
+            hint="Use the ftkit version that made it: the manifest names it.",
         )
     present = set(_names(folder))
     missing = sorted(set(listed) - present)
@@ -205,7 +205,7 @@ def verify(folder: str | Path) -> Bundle:
         raise BundleError(
             f"the bundle cannot be read: {error.strerror or error}",
             where=str(error.filename or folder),
-            mend="Mend the permissions or the disk, or fetch the bundle again from the registry.",
+            hint="Fix the permissions or the disk, or fetch the bundle again from the registry.",
         ) from error
     for what, names in (
         ("missing", missing),
@@ -214,7 +214,7 @@ def verify(folder: str | Path) -> Bundle:
     ):
         if names:
             shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-            raise BundleError(f"the bundle is damaged: {what}: {shown}", where=str(folder), mend=_AGAIN)
+            raise BundleError(f"the bundle is damaged: {what}: {shown}", where=str(folder), hint=_AGAIN)
     opened = Bundle(folder, manifest, digest)
     opened.record  # noqa: B018  a record that was changed is found here
     return opened
@@ -234,19 +234,19 @@ def cleared(folder: str | Path, engine: str = NATIVE) -> Bundle:
         raise DeployError(
             "the bundle has no promotion record, so nobody knows whether it passed its tests",
             where=str(opened.folder),
-            mend="Deploy what `ftkit run` promoted; a run that broke off before its tests goes on with the same command.",
+            hint="Deploy what `ftkit run` promoted; a run that broke off before its tests goes on with the same command.",
         )
     if not record.passing:
         raise DeployError(
             f"the bundle may not be deployed. {record.sentence}",
             where=str(opened.folder),
-            mend=f'To take it all the same, with your name and reason in its record: ftkit promote {record.run} --override "why".',
+            hint=f'To take it all the same, with your name and reason in its record: ftkit promote {record.run} --override "why".',
         )
     if not record.allows(engine):
         raise DeployError(
             f"no test has passed the answers of the engine {engine!r}, so the bundle may not be deployed on it",
             where=str(opened.folder),
-            mend='Add [[promote]] use = "served-parity" to the recipe and run it again, or deploy with engine = "native".',
+            hint='Add [[promote]] use = "served-parity" to the recipe and run it again, or deploy with engine = "native".',
         )
     return opened
 
@@ -267,10 +267,10 @@ def _unwritable(folder: Path, error: OSError) -> BundleError:
         return BundleError(
             "the disk is full; the bundle was not written and nothing half-made was left",
             where=str(folder),
-            mend="Make room, or set FTKIT_HOME to a larger disk, then give the same command: finished trials are kept.",
+            hint="Make room, or set FTKIT_HOME to a larger disk, then give the same command: finished trials are kept.",
         )
     return BundleError(
         f"the bundle cannot be written: {error.strerror or error}",
         where=str(error.filename or folder),
-        mend="Check the folder's permissions, then give the same command: finished trials are kept.",
+        hint="Check the folder's permissions, then give the same command: finished trials are kept.",
     )

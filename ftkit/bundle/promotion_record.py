@@ -143,7 +143,7 @@ def write(folder: Path, record: Record) -> None:
         raise BundleError(
             f"the promotion record cannot be written: {error.strerror or error}",
             where=str(folder / NAME),
-            mend="Make room or mend the permissions, then give the same command: what was decided is kept.",
+            hint="Make room or fix the permissions, then give the same command: what was decided is kept.",
         ) from error
 
 
@@ -159,7 +159,7 @@ def read(folder: Path, bundle: str) -> Record | None:
         return None
     except OSError as error:
         raise BundleError(
-            f"the promotion record cannot be read: {error.strerror or error}", where=str(path), mend="Mend it."
+            f"the promotion record cannot be read: {error.strerror or error}", where=str(path), hint="Fix it."
         ) from error
     try:
         table = json.loads(written)
@@ -168,7 +168,7 @@ def read(folder: Path, bundle: str) -> Record | None:
             raise BundleError(
                 f"the promotion record has format {format_}, this ftkit reads format {FORMAT}",
                 where=str(path),
-                mend=f"Use ftkit {table.get('ftkit', 'in the version that wrote it')}.",
+                hint=f"Use ftkit {table.get('ftkit', 'in the version that wrote it')}.",
             )
         override, profile = table.pop("override"), table.pop("profile", None)
         record = Record(
@@ -181,19 +181,19 @@ def read(folder: Path, bundle: str) -> Record | None:
     except (ValueError, KeyError, TypeError, AttributeError):
         intact = False
     if not intact:
-        raise BundleError("the promotion record was changed since it was written", where=str(path), mend=_AGAIN)
+        raise BundleError("the promotion record was changed since it was written", where=str(path), hint=_AGAIN)
     if record.bundle != bundle:
         raise BundleError(
             f"the promotion record is about another bundle: {record.bundle[:12]}, not {bundle[:12]}",
             where=str(path),
-            mend=_AGAIN,
+            hint=_AGAIN,
         )
     secret = os.environ.get(KEY)
     if secret and not (signature and hmac.compare_digest(signature, _signature(secret, digest))):
         raise BundleError(
             f"the promotion record is not signed with the key in {KEY}",
             where=str(path),
-            mend="Run the recipe where that key is set, or let the bundle through there with `ftkit promote`.",
+            hint="Run the recipe where that key is set, or let the bundle through there with `ftkit promote`.",
         )
     return record
 

@@ -82,7 +82,7 @@ def owners(components: Iterable[Any]) -> list[str]:
         if not name or not _installed(name):
             raise PluginError(
                 f"{getattr(kind, 'name', kind.__name__)!r} comes from no installed distribution, so it cannot be taken along",
-                mend="Give its plugin a pyproject.toml and install it: pip install -e FOLDER.",
+                hint="Give its plugin a pyproject.toml and install it: pip install -e FOLDER.",
             )
         found.add(name)
     return sorted(found)
@@ -113,7 +113,7 @@ def needed(roots: Iterable[str], provided: Collection[str] = ()) -> Distribution
         except metadata.PackageNotFoundError:
             raise PluginError(
                 f"{wanted.name} is not installed" + (f", and {wanting} needs it" if wanting else ""),
-                mend=f"pip install '{wanted}'",
+                hint=f"pip install '{wanted}'",
             ) from None
         extras = seen.setdefault(name, set()) | wanted.extras
         seen[name] = extras
@@ -153,7 +153,7 @@ def _placed(name: str, found: metadata.Distribution) -> str | Source:
     if not path.exists():
         raise PluginError(
             f"{name} was installed from this machine and cannot be built again: {path} is not there",
-            mend="Install it from an index, or from a folder or wheel that stays.",
+            hint="Install it from an index, or from a folder or wheel that stays.",
         )
     return Source(name, found.version, path)
 
@@ -186,7 +186,7 @@ def _built(source: Source, folder: Path) -> Path:
             raise PluginError(
                 f"no wheel of {source.name} could be built:\n{(done.stderr or done.stdout).strip()[-2000:]}",
                 where=str(source.path),
-                mend="Mend its pyproject.toml: `pip wheel --no-deps` must work there.",
+                hint="Fix its pyproject.toml: `pip wheel --no-deps` must work there.",
             )
         return _pure(source, Path(shutil.move(found[0], folder / found[0].name)))
 
@@ -201,7 +201,7 @@ def _pure(source: Source, wheel: Path) -> Path:
         raise PluginError(
             f"{source.name} holds compiled parts, so it cannot travel as files",
             where=str(source.path),
-            mend="Install a release of it from an index, which can then be pinned.",
+            hint="Install a release of it from an index, which can then be pinned.",
         )
     return wheel
 

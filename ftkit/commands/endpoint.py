@@ -87,7 +87,7 @@ def logs(name: str | None, all_: bool, deployment: str | None, lines: int) -> No
         names = [deployment] if deployment else [each.name for each in described.deployments] if described else []
         if not names:
             raise UsageError(
-                f"the endpoint {deployer.endpoint!r} has no deployment", mend="`ftkit run RECIPE` makes one."
+                f"the endpoint {deployer.endpoint!r} has no deployment", hint="`ftkit run RECIPE` makes one."
             )
         for each in names:
             if len(names) > 1 or all_:
@@ -118,7 +118,7 @@ def _chosen(name: str | None, all_: bool) -> list[Deployer]:
     from ftkit.stages import known_endpoints
 
     if all_ and name is not None:
-        raise UsageError("both a name and --all were given", mend="Give one of them.")
+        raise UsageError("both a name and --all were given", hint="Give one of them.")
     return list(known_endpoints.known().values()) if all_ else [known_endpoints.find(name)]
 
 

@@ -118,9 +118,9 @@ def _unknown(name: str, loaded: Plugins) -> Exception:
 
     near = difflib.get_close_matches(name, {each.name for each in loaded.found}, 1)
     if name in BUNDLED:
-        mend = f"It comes with the plugin {BUNDLED[name]}: pip install {BUNDLED[name]}."
+        hint = f"It comes with the plugin {BUNDLED[name]}: pip install {BUNDLED[name]}."
     elif near:
-        mend = f"Did you mean {near[0]!r}?"
+        hint = f"Did you mean {near[0]!r}?"
     else:
-        mend = "`ftkit plugins` lists what is installed."
-    return UsageError(f"no component named {name!r} is installed", mend=mend)
+        hint = "`ftkit plugins` lists what is installed."
+    return UsageError(f"no component named {name!r} is installed", hint=hint)

@@ -105,7 +105,7 @@ def _texts(texts: Sequence[str], path: Path | None) -> Iterator[str]:
         parts.append(_lines(opened))
     elif not texts and sys.stdin.isatty():
         raise UsageError(
-            "there is no text to classify", mend="Give texts as arguments, --file PATH, or - for standard input."
+            "there is no text to classify", hint="Give texts as arguments, --file PATH, or - for standard input."
         )
     for text in texts or (() if path is not None else ("-",)):
         parts.append(_lines(sys.stdin) if text == "-" else [text])

@@ -34,7 +34,7 @@ def publish(
         raise UsageError(
             f"the platform {plan.platform.name!r} publishes no pipelines",
             where=str(path),
-            mend="Name one that does: --on hyperdrive.",
+            hint="Name one that does: --on hyperdrive.",
         )
     with display.printer(True, sys.stderr) as printer, terminable():
         published = plan.platform.publish(plan, printer)

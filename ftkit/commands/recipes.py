@@ -25,7 +25,7 @@ def check(
     offline: bool,
     json_: bool,
 ) -> int:
-    """Find every mistake of each RECIPE: its file and line, its key, and how to mend it.
+    """Find every mistake of each RECIPE: its file and line, its key, and how to fix it.
 
     Nothing is downloaded, loaded or run. The exit code is 2 when there is a mistake.
     """

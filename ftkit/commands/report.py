@@ -30,7 +30,7 @@ def report(name: str | None, out: Path | None, open_: bool, json_: bool) -> None
     elif latest := ledger.runs()[:1]:
         found = latest[0]
     else:
-        raise UsageError("no run has been made yet", mend="`ftkit run RECIPE` makes one.")
+        raise UsageError("no run has been made yet", hint="`ftkit run RECIPE` makes one.")
     if out is not None:
         out = out.expanduser().absolute()
         out = out / f"{found.run}.html" if out.is_dir() else out

@@ -21,31 +21,31 @@ def interrupted(recipe: Path | None, overrides: Sequence[str], *, fresh: bool, *
     from ftkit.runs import ledger as ledgers
 
     if fresh:
-        raise UsageError("--resume goes on with a run and --fresh begins a new one", mend="Give one of them.")
+        raise UsageError("--resume goes on with a run and --fresh begins a new one", hint="Give one of them.")
     if recipe is not None and (recipe.exists() or str(recipe) in recipes.bundled()):
         plan = recipes.load(recipe, overrides, **further)
         if _going_on(ledgers.plan_key(plan.text)) is None:
             raise UsageError(
                 "there is no interrupted run of this recipe, with these options",
                 where=str(recipe),
-                mend="`ftkit runs` lists the runs; without --resume a new one begins.",
+                hint="`ftkit runs` lists the runs; without --resume a new one begins.",
             )
         return plan
     if recipe is None:
         found = next((each for each in ledgers.runs() if not each.finished), None)
         if found is None:
-            raise UsageError("no run was interrupted", mend="`ftkit run RECIPE` begins one.")
+            raise UsageError("no run was interrupted", hint="`ftkit run RECIPE` begins one.")
     else:
         found = ledgers.find(str(recipe))
         if found.finished:
             raise UsageError(
-                f"{found.run} has come to its end", where=str(found.folder), mend="`ftkit run RECIPE` begins another."
+                f"{found.run} has come to its end", where=str(found.folder), hint="`ftkit run RECIPE` begins another."
             )
     if further.get("on") or further.get("deploy") or further.get("offline") or overrides:
         raise UsageError(
             "a run goes on by the recipe it began with",
             where=found.run,
-            mend="Name the recipe, or take the other options away.",
+            hint="Name the recipe, or take the other options away.",
         )
     plan = recipes.loads(found.recipe)
     newest = _going_on(ledgers.plan_key(plan.text))
@@ -53,7 +53,7 @@ def interrupted(recipe: Path | None, overrides: Sequence[str], *, fresh: bool, *
         instead = (
             f"`ftkit run --resume {newest.run}` goes on with that." if newest else "`ftkit run RECIPE` begins another."
         )
-        raise UsageError("there is a later run of the same recipe", where=found.run, mend=instead)
+        raise UsageError("there is a later run of the same recipe", where=found.run, hint=instead)
     return plan
 
 

@@ -46,7 +46,7 @@ def bundle(source: str) -> Bundle:
         if (run / "journal.jsonl").is_file():
             if not (run / "bundle").is_dir():
                 raise BundleError(
-                    "this run has not come to a model", where=str(run), mend="Give its `ftkit run` command again."
+                    "this run has not come to a model", where=str(run), hint="Give its `ftkit run` command again."
                 )
             return verify(run / "bundle")
     if folder.is_dir() and len(folder.parts) > 1:
@@ -65,13 +65,13 @@ def _registered(source: str) -> Bundle:
         try:
             return _fetched(registry, number)
         except RegistryError as error:
-            troubles.append(f"{error.what}. {error.mend}".strip())
+            troubles.append(f"{error.what}. {error.hint}".strip())
     if troubles:
         raise RegistryError(troubles[0], where=source)
     models = f" Known models: {', '.join(sorted(set(known)))}." if known else ""
     raise UsageError(
         f"{source!r} is no bundle's folder, no run and no registered model",
-        mend=f"`ftkit runs` and `ftkit models` list what there is.{models}",
+        hint=f"`ftkit runs` and `ftkit models` list what there is.{models}",
     )
 
 
@@ -95,11 +95,11 @@ def _version(registry: Registry, number: str) -> Version:
     if number:
         if number in versions:
             return versions[number]
-        mend = f"There are versions {', '.join(sorted(versions))}." if versions else "It has no versions yet."
-        raise UsageError(f"the model {registry.model!r} has no version {number!r}", mend=mend)
+        hint = f"There are versions {', '.join(sorted(versions))}." if versions else "It has no versions yet."
+        raise UsageError(f"the model {registry.model!r} has no version {number!r}", hint=hint)
     if champion := registry.champion():
         return champion
     raise UsageError(
         f"the model {registry.model!r} has no champion yet",
-        mend=f"Name a version: {registry.model}:{next(iter(versions), '1')}.",
+        hint=f"Name a version: {registry.model}:{next(iter(versions), '1')}.",
     )

@@ -119,7 +119,7 @@ class Foreseeing(Protocol):
         """Look at classes, columns, train and valid rows; the test split is closed.
 
         Raises: DataError for data that `check` could not judge, PluginError for what is not installed: what, where, and
-        how to mend it.
+        how to fix it.
         """
         ...
 

@@ -51,7 +51,7 @@ class Cleaned:
                 f"{unknown.total():,} rows have a label that is none of the classes: {names}"
                 + (f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""),
                 where=self.rows.source,
-                mend=(f"Did you mean {near[0]!r}? " if near else "") + f"The classes are {', '.join(classes)}.",
+                hint=(f"Did you mean {near[0]!r}? " if near else "") + f"The classes are {', '.join(classes)}.",
             )
         return groups
 

@@ -84,7 +84,7 @@ class Rows:
                 f"{count:,} of {self.read:,} rows are damaged ({count / self.read:.2%}; the limit is {limit:.2%}): "
                 f"{named(self.damaged, count)}. The first: {self.reason}",
                 where=f"{self.source}:{self.damaged[0]}",
-                mend="Mend or remove these lines, or raise max_damaged if the others are right.",
+                hint="Fix or remove these lines, or raise max_damaged if the others are right.",
             )
 
 
@@ -111,7 +111,7 @@ def opened(path: Path) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
         with path.open("rb") as raw:
             magic = raw.read(2)
             if not magic:
-                raise DataError("the file is empty", where=str(path), mend="Give a file with rows in it.")
+                raise DataError("the file is empty", where=str(path), hint="Give a file with rows in it.")
             raw.seek(0)
             if magic == b"\x1f\x8b":
                 with gzip.open(raw) as unpacked:
@@ -119,20 +119,20 @@ def opened(path: Path) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
             else:
                 yield raw, raw
     except FileNotFoundError as error:
-        raise DataError("there is no such file", where=str(path), mend=_nearby(path)) from error
+        raise DataError("there is no such file", where=str(path), hint=_nearby(path)) from error
     except IsADirectoryError as error:
-        raise DataError("this is a folder, not a file", where=str(path), mend="Give the path of one file.") from error
+        raise DataError("this is a folder, not a file", where=str(path), hint="Give the path of one file.") from error
     except UNPACKING as error:
         raise DataError(
             f"the gzip file is damaged or ends too early: {error}",
             where=str(path),
-            mend="It was probably not downloaded whole: fetch it again.",
+            hint="It was probably not downloaded whole: fetch it again.",
         ) from error
     except OSError as error:
         raise DataError(
             f"the file cannot be read: {error.strerror or error}",
             where=str(path),
-            mend="Mend its permissions or the disk, or give another path.",
+            hint="Fix its permissions or the disk, or give another path.",
         ) from error
 
 

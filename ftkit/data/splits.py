@@ -163,13 +163,13 @@ def _check_classes(sizes: Mapping[str, int], parts: Mapping[str, Rows], dropped:
     left_out = ", ".join(f"{count:,} {reason}" for reason, count in dropped.items() if count)
     if not present:
         what = f"no rows are left: {left_out}" if left_out else "there are no rows"
-        raise DataError(what, where=where, mend="Check that this is the right file, and that its texts have labels.")
+        raise DataError(what, where=where, hint="Check that this is the right file, and that its texts have labels.")
     if len(present) == 1:
         raise DataError(
             f"there is only one class: all {sizes[present[0]]:,} rows are {present[0]!r}"
             + (f" (dropped: {left_out})" if left_out else ""),
             where=where,
-            mend="A classifier needs rows of at least two classes: check where the labels come from.",
+            hint="A classifier needs rows of at least two classes: check where the labels come from.",
         )
 
 
@@ -184,7 +184,7 @@ def _check_sizes(
         raise DataError(
             f"min_rows leaves {len(sizes)} class{'es' * (not sizes)}",
             where=next(iter(parts.values())).source,
-            mend="Lower min_rows: a classifier needs at least two classes.",
+            hint="Lower min_rows: a classifier needs at least two classes.",
         )
     for name, places in into.items():
         small = {label: len(groups[name][label]) for label in sizes if len(groups[name][label]) < len(places)}
@@ -193,7 +193,7 @@ def _check_sizes(
             raise DataError(
                 f"too few rows to have every class in {' and '.join(places)}: {told}",
                 where=parts[name].source,
-                mend="Add rows, or leave rare classes out: by min_rows, or by the option that maps labels to classes."
+                hint="Add rows, or leave rare classes out: by min_rows, or by the option that maps labels to classes."
                 if len(into) == 1
                 else "Add rows, leave the class out, or give all rows as one file, which ftkit then splits.",
             )

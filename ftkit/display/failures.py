@@ -1,4 +1,4 @@
-"""Errors as a person reads them: what happened, where, and how to mend it."""
+"""Errors as a person reads them: what happened, where, and how to fix it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def show(error: FtkitError, stream: IO[str] | None = None) -> None:
 
 def as_json(error: FtkitError) -> dict[str, Any]:
     """An error for machines."""
-    said: dict[str, Any] = {"what": error.what, "where": error.where, "mend": error.mend}
+    said: dict[str, Any] = {"what": error.what, "where": error.where, "hint": error.hint}
     if isinstance(error, RecipeError):
         said["problems"] = terminal.machine(error.problems)
     return {"error": said, "exit_code": int(error.exit_code)}
@@ -36,13 +36,13 @@ def _parts(error: FtkitError) -> list[tuple[str, str]]:
         for problem in error.problems:
             place = f"{problem.where}: {problem.key}: " if problem.key else f"{problem.where}: "
             parts.append(("red", f"{place}{problem.what}"))
-            parts += [("", f"  {line}") for line in problem.mend.splitlines()]
+            parts += [("", f"  {line}") for line in problem.hint.splitlines()]
         return [*parts, ("bold red", error.what)]
     parts = [("bold red", f"error: {error.what}")]
     if error.where:
         parts.append(("", f"  where: {error.where}"))
-    first = "  mend:  "
-    for line in error.mend.splitlines():
+    first = "  hint:  "
+    for line in error.hint.splitlines():
         parts.append(("", f"{first}{line}"))
         first = " " * len(first)
     return parts

@@ -74,7 +74,7 @@ class Checkpoint:
             raise CheckpointError(
                 f"the weights cannot be read: {_line(error)}",
                 where=str(self.folder),
-                mend="Fetch the checkpoint again; its model.safetensors is damaged or of another architecture.",
+                hint="Fetch the checkpoint again; its model.safetensors is damaged or of another architecture.",
             ) from error
         prefix = f"{model.base_model_prefix}."
         absent = [
@@ -87,7 +87,7 @@ class Checkpoint:
             raise CheckpointError(
                 f"{len(absent)} of the model's weights are missing or of another shape: {', '.join(absent[:3])}",
                 where=str(self.folder),
-                mend="config.json and model.safetensors must be of the same model; fetch both again.",
+                hint="config.json and model.safetensors must be of the same model; fetch both again.",
             )
         first_position.spare_the_rest(model)
         return model
@@ -104,7 +104,7 @@ def open_checkpoint(encoder: Encoder) -> Checkpoint:
     source = encoder.source()
     if not str(source):
         raise CheckpointError(
-            f"the backbone {encoder.name} names no checkpoint", mend="Set checkpoint to a hub id or to a local folder."
+            f"the backbone {encoder.name} names no checkpoint", hint="Set checkpoint to a hub id or to a local folder."
         )
     folder = _local(source) or _download(str(source), encoder.revision, encoder.offline)
     return read(folder)
@@ -128,7 +128,7 @@ def read(folder: Path) -> Checkpoint:
         raise CheckpointError(
             f"config.json cannot be used: {_line(error)}",
             where=str(folder),
-            mend="It must name a model_type that the installed transformers knows, without code of its own.",
+            hint="It must name a model_type that the installed transformers knows, without code of its own.",
         ) from error
     kind = config.model_type
     encodes = kind in MODEL_FOR_MASKED_LM_MAPPING_NAMES and kind in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES
@@ -136,7 +136,7 @@ def read(folder: Path) -> Checkpoint:
         raise CheckpointError(
             f"a model of type {kind!r} is not an encoder",
             where=str(folder / "config.json"),
-            mend="Choose an encoder, such as BERT, DistilBERT, RoBERTa, DeBERTa or ModernBERT.",
+            hint="Choose an encoder, such as BERT, DistilBERT, RoBERTa, DeBERTa or ModernBERT.",
         )
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
@@ -144,13 +144,13 @@ def read(folder: Path) -> Checkpoint:
         raise CheckpointError(
             f"the tokenizer cannot be read: {_line(error)}",
             where=str(folder),
-            mend="Fetch the checkpoint's tokenizer files again.",
+            hint="Fetch the checkpoint's tokenizer files again.",
         ) from error
     if len(tokenizer) > config.vocab_size:
         raise CheckpointError(
             f"the tokenizer knows {len(tokenizer)} tokens, the model only {config.vocab_size}",
             where=str(folder),
-            mend="Tokenizer and weights must be of the same model; fetch both again.",
+            hint="Tokenizer and weights must be of the same model; fetch both again.",
         )
     return Checkpoint(folder, config, tokenizer)
 
@@ -164,7 +164,7 @@ def _local(source: str | Path) -> Path | None:
         raise CheckpointError(
             "there is no such folder",
             where=str(source),
-            mend="A checkpoint is a folder with config.json, model.safetensors and tokenizer files, or a hub id.",
+            hint="A checkpoint is a folder with config.json, model.safetensors and tokenizer files, or a hub id.",
         )
     return None
 
@@ -176,7 +176,7 @@ def _require_files(folder: Path) -> None:
         raise CheckpointError(
             "the checkpoint has no config.json",
             where=str(folder),
-            mend="Copy the whole checkpoint: config.json, model.safetensors and the tokenizer's files.",
+            hint="Copy the whole checkpoint: config.json, model.safetensors and the tokenizer's files.",
         )
     if not any(name.endswith(".safetensors") for name in names):
         pickled = sorted(name for name in names if name.endswith((".bin", ".pt", ".pth", ".ckpt")))
@@ -184,18 +184,18 @@ def _require_files(folder: Path) -> None:
             raise CheckpointError(
                 f"the weights are only there as a pickle ({pickled[0]}), which can run code when it is opened",
                 where=str(folder),
-                mend=_CONVERT,
+                hint=_CONVERT,
             )
         raise CheckpointError(
             "the checkpoint has no weights: model.safetensors is missing",
             where=str(folder),
-            mend="Copy the whole checkpoint: config.json, model.safetensors and the tokenizer's files.",
+            hint="Copy the whole checkpoint: config.json, model.safetensors and the tokenizer's files.",
         )
     if not names & set(_TOKENIZERS):
         raise CheckpointError(
             "the checkpoint has no tokenizer",
             where=str(folder),
-            mend=f"Add the tokenizer's files: one of {', '.join(_TOKENIZERS)}, and tokenizer_config.json.",
+            hint=f"Add the tokenizer's files: one of {', '.join(_TOKENIZERS)}, and tokenizer_config.json.",
         )
 
 
@@ -223,7 +223,7 @@ def _download(repository: str, revision: str | None, offline: bool) -> Path:
         except Exception as error:
             raise CheckpointError(
                 f"{repository} is not in the hub's cache on this machine, and offline = true forbids fetching it",
-                mend=f"Fetch it once where there is a network: hf download {repository}; or copy the cache and set "
+                hint=f"Fetch it once where there is a network: hf download {repository}; or copy the cache and set "
                 f"HF_HUB_CACHE. {_ALTERNATIVES}",
             ) from error
     try:
@@ -254,18 +254,18 @@ def _unreachable(repository: str, revision: str | None, error: Exception) -> Che
     if isinstance(error, errors.GatedRepoError):
         return CheckpointError(
             f"{repository} is open only to accounts its owner has admitted",
-            mend=f"Ask for access on its page, then `hf auth login`. {_ALTERNATIVES}",
+            hint=f"Ask for access on its page, then `hf auth login`. {_ALTERNATIVES}",
         )
     if isinstance(error, errors.RevisionNotFoundError):
-        return CheckpointError(f"{repository} has no revision {revision!r}", mend="Name a branch, tag or commit of it.")
+        return CheckpointError(f"{repository} has no revision {revision!r}", hint="Name a branch, tag or commit of it.")
     if isinstance(error, errors.RepositoryNotFoundError | errors.HFValidationError):
         return CheckpointError(
             f"the hub has no model {repository!r}, or it is private",
-            mend=f"Check the spelling (owner/name); for a private one, `hf auth login`. {_ALTERNATIVES}",
+            hint=f"Check the spelling (owner/name); for a private one, `hf auth login`. {_ALTERNATIVES}",
         )
     return CheckpointError(
         f"{repository} cannot be fetched from the Hugging Face hub: {_line(error)}",
-        mend=f"Set HF_ENDPOINT to a mirror, or HF_HUB_CACHE to a cache that holds it. {_ALTERNATIVES}",
+        hint=f"Set HF_ENDPOINT to a mirror, or HF_HUB_CACHE to a cache that holds it. {_ALTERNATIVES}",
     )
 
 

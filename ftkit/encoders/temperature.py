@@ -72,5 +72,5 @@ def load(folder: Path) -> float:
         raise BundleError(
             f"the temperature of the model cannot be used: {error}",
             where=str(path),
-            mend="Fetch the bundle again from the registry, or run the recipe again.",
+            hint="Fetch the bundle again from the registry, or run the recipe again.",
         ) from error

@@ -156,7 +156,7 @@ def tokenised(texts: Sequence[str], words: Words, length: int, cache: Path | Non
         raise LedgerError(
             f"tokens cannot be kept: {error.strerror or error}",
             where=str(cache),
-            mend="Make room, or set FTKIT_HOME to a larger disk, then give the same command.",
+            hint="Make room, or set FTKIT_HOME to a larger disk, then give the same command.",
         ) from error
     ids = np.load(folder / "ids.npy", mmap_mode="r" if (folder / "ids.npy").stat().st_size else None)
     return Tokens(ids, np.load(folder / "starts.npy"), words, length)

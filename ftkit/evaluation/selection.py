@@ -109,7 +109,7 @@ def best_of(trials: Sequence[Trial], metric: str) -> Trial:
     if not ranked:
         raise SearchError(
             f"none of the {len(trials)} trials finished, so there is nothing to promote",
-            mend="`ftkit runs` shows why each ended; their logs are in the run's folder.",
+            hint="`ftkit runs` shows why each ended; their logs are in the run's folder.",
         )
     return ranked[0]
 

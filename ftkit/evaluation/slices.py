@@ -39,7 +39,7 @@ def groups(data: Data, classes: bool, lengths: int, columns: Sequence[str] | Non
             raise DataError(
                 f"the data set carries no column {name!r}",
                 where="columns",
-                mend=f"Did you mean {near[0]!r}?"
+                hint=f"Did you mean {near[0]!r}?"
                 if near
                 else f"It carries {', '.join(map(repr, there)) or 'none'}; data sets that read tables keep more by columns.",
             )

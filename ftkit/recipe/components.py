@@ -41,8 +41,8 @@ class Sections:
         if section not in self.document.values:
             if required:
                 kind = SECTIONS[section]
-                mend = f"[{section}] with use = one of: {', '.join(self.plugins.names(kind)) or 'none is installed'}."
-                self.wrong((section,), "the section is missing", f"Add {mend}")
+                hint = f"[{section}] with use = one of: {', '.join(self.plugins.names(kind)) or 'none is installed'}."
+                self.wrong((section,), "the section is missing", f"Add {hint}")
             return None
         values = self.table((section,))
         if values is None:
@@ -113,19 +113,19 @@ class Sections:
             return options.build(component, placed)
         except options.Mistakes as mistakes:
             for each in mistakes.found:
-                self.wrong((*key, *each.path), each.what, each.mend)
+                self.wrong((*key, *each.path), each.what, each.hint)
         return None
 
-    def wrong(self, key: Key, what: str, mend: str = "") -> None:
+    def wrong(self, key: Key, what: str, hint: str = "") -> None:
         """Note a mistake at the place where the key really stands."""
-        self.problems.append(Problem(self.document.where(key), dotted(self.document.origin(key)), what, mend))
+        self.problems.append(Problem(self.document.where(key), dotted(self.document.origin(key)), what, hint))
 
     def _check_only(self, key: Key, component: type[Any], values: dict[str, Any]) -> None:
         try:
             options.convert(component, values, partial=True)
         except options.Mistakes as mistakes:
             for each in mistakes.found:
-                self.wrong((*key, *each.path), each.what, each.mend)
+                self.wrong((*key, *each.path), each.what, each.hint)
 
 
 def dotted(key: Key) -> str:

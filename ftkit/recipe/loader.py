@@ -1,4 +1,4 @@
-"""TOML to `Plan`: every mistake of a recipe at once, each with its place, its key and how to mend it."""
+"""TOML to `Plan`: every mistake of a recipe at once, each with its place, its key and how to fix it."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ def _text(path: Path) -> str:
     except FileNotFoundError:
         near = sorted(each.name for each in path.parent.glob("*.toml")) if path.parent.is_dir() else []
         ours = f"ftkit comes with {', '.join(bundled())}."
-        mend = f"In that folder there are: {', '.join(near)}. {ours}" if near else f"Give a TOML file's path. {ours}"
-        raise UsageError("there is no such recipe", where=str(path), mend=mend) from None
+        hint = f"In that folder there are: {', '.join(near)}. {ours}" if near else f"Give a TOML file's path. {ours}"
+        raise UsageError("there is no such recipe", where=str(path), hint=hint) from None
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"the recipe cannot be read: {error}", where=str(path)) from error
 
@@ -76,8 +76,8 @@ def _read(
         message, _, place = str(error).partition(" (at ")
         line = re.search(r"line (\d+)", place)
         where = f"{file}:{line.group(1) if line else text.count(chr(10)) + 1}"
-        mend = "Texts need quotes; a table begins with [name]. See toml.io for the format."
-        raise RecipeError([Problem(where, "", f"not valid TOML: {message}", mend)]) from error
+        hint = "Texts need quotes; a table begins with [name]. See toml.io for the format."
+        raise RecipeError([Problem(where, "", f"not valid TOML: {message}", hint)]) from error
     document = Document(values, file, base, places(text))
     problems: list[Problem] = []
     document.lay_over(overrides, problems)

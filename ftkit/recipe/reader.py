@@ -64,7 +64,7 @@ class Reader:
             offline=self.sections.offline,
         )
         for each in platform.refusals(plan) if isinstance(platform, Refusing) else ():
-            self.sections.wrong(each.path, each.what, each.mend)
+            self.sections.wrong(each.path, each.what, each.hint)
         return plan
 
     def _name(self, name: Any) -> str:
@@ -121,9 +121,9 @@ class Reader:
                 advice = self.plugins.advice("promotion_tests", test.name)
                 self.sections.wrong((*key, "use"), f"{preset.name!r} needs the promotion test {test.name!r}", advice)
             elif owner and owner != key:
-                mend = f'Say its options in a [[promote]] of its own, with use = "{test.name}": they then count alone.'
+                hint = f'Say its options in a [[promote]] of its own, with use = "{test.name}": they then count alone.'
                 self.sections.wrong(
-                    (*key, "use"), f"{preset.name!r} and {dotted(owner)} both bring {test.name!r}", mend
+                    (*key, "use"), f"{preset.name!r} and {dotted(owner)} both bring {test.name!r}", hint
                 )
             elif owner:
                 offline = self.sections.offline and any(field.name == "offline" for field in fields(test))
@@ -154,8 +154,8 @@ class Reader:
         if search.sampler == "grid":
             for name, dimension in dimensions.items():
                 if size(dimension) is None:
-                    mend = 'List its values, give the range a step, or use sampler = "random" or "tpe".'
-                    self.sections.wrong(("search", "space", name), "a grid cannot hold a continuous range", mend)
+                    hint = 'List its values, give the range a step, or use sampler = "random" or "tpe".'
+                    self.sections.wrong(("search", "space", name), "a grid cannot hold a continuous range", hint)
         return replace(search, space=dimensions, confirm=confirm, **({"policy": policy} if policy is not None else {}))
 
     def _confirm(self, value: Any, platform: Any) -> Confirm | None:
@@ -229,8 +229,8 @@ class Reader:
         if name not in known:
             near = difflib.get_close_matches(name, known, 1)
             origin = f" (from the search space {use!r})" if use and key not in self.document.lines else ""
-            mend = f"Did you mean {near[0]!r}?" if near else f"It has {', '.join(known)}."
-            self.sections.wrong(key, f"the backbone {backbone.name!r} has no field {name!r} to search{origin}", mend)
+            hint = f"Did you mean {near[0]!r}?" if near else f"It has {', '.join(known)}."
+            self.sections.wrong(key, f"the backbone {backbone.name!r} has no field {name!r} to search{origin}", hint)
             return dimension
         converted = []
         for value in ends(dimension):
@@ -252,7 +252,7 @@ class Reader:
         for name in values:
             if name not in known:
                 near = difflib.get_close_matches(name, known, 1)
-                mend = f"Did you mean {near[0]!r}?" if near else f"A recipe has {', '.join(known)}."
+                hint = f"Did you mean {near[0]!r}?" if near else f"A recipe has {', '.join(known)}."
                 self.sections.wrong(
-                    (name,), "unknown section" if isinstance(values[name], dict | list) else "unknown key", mend
+                    (name,), "unknown section" if isinstance(values[name], dict | list) else "unknown key", hint
                 )

@@ -100,7 +100,7 @@ def _follow(ledger: Ledger, emit: Emit, pipeline: Pipeline, submitted: Mapping[s
         raise (SearchError if hopeless else StageError)(
             why,
             where=submitted.get("where", ledger.run),
-            mend="Mend the cause, then give the same command: it submits the pipeline again.",
+            hint="Fix the cause, then give the same command: it submits the pipeline again.",
         )
 
 

@@ -56,7 +56,7 @@ def _take(plan: Plan, ledger: Ledger, trials: Sequence[Arrived]) -> None:
             raise StageError(
                 f"trial {trial.number} was trained on other rows than those that the tests will see",
                 where=f"data {each.data[:12]}, not {ours[:12]}",
-                mend="The source of the data has changed meanwhile: give the command with --fresh.",
+                hint="The source of the data has changed meanwhile: give the command with --fresh.",
             )
         if trial.state == "finished" and plan.search.metric not in trial.metrics:
             trial = replace(trial, state="failed", error=f"it reported no {plan.search.metric}")
@@ -76,7 +76,7 @@ def _fetch(plan: Plan, ledger: Ledger, fetch: Fetch) -> None:
                 if not (partial / "model").is_dir():
                     raise SearchError(
                         f"the model of trial {number} did not come back from the service",
-                        mend="Its run there shows what it left; give the same command to fetch it again.",
+                        hint="Its run there shows what it left; give the same command to fetch it again.",
                     )
 
 
@@ -119,5 +119,5 @@ def _nothing(trials: Sequence[Trial]) -> SearchError:
     last = f"; the last failure: {failed[-1].error}" if failed else ""
     return SearchError(
         f"none of the {len(trials)} trials finished{last}",
-        mend="The service keeps their logs. Mend the cause, then run again with --fresh.",
+        hint="The service keeps their logs. Fix the cause, then run again with --fresh.",
     )

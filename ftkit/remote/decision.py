@@ -77,7 +77,7 @@ def decided(plan: Plan, ledger: Ledger) -> tuple[list[Trial], Trial, Tested]:
     fact, selected = ledger.fact("tested"), ledger.fact("selected")
     if fact is None or selected is None:
         raise LedgerError(
-            "the run has not come to a decision", where=str(ledger.folder), mend="Give the same command: it goes on."
+            "the run has not come to a decision", where=str(ledger.folder), hint="Give the same command: it goes on."
         )
     trials = ledger.trials()
     best = next(each for each in trials if each.number == selected["number"])

@@ -92,7 +92,7 @@ def begin(verb: str, here: Path, entered: Callable[[], Inside]) -> int:
             _WORK[verb](task, inside, tell, Path(folder))
     except FtkitError as error:
         print(error, file=sys.stderr)  # noqa: T201  # the log of the step, which nobody else writes
-        said = {"what": error.what, "where": error.where, "mend": error.mend, "kind": type(error).__name__}
+        said = {"what": error.what, "where": error.where, "hint": error.hint, "kind": type(error).__name__}
         files.write_json(Path(FAILURE), said)
         return int(ExitCode.STAGE)
     return int(ExitCode.OK)

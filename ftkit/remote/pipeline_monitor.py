@@ -73,7 +73,7 @@ class Watch:
                 if failure := service_runs.text(run, FAILURE):
                     said = json.loads(failure)
                     where = f"{said['where']}: " if said["where"] else ""
-                    return f"the step {run.name} failed: {where}{said['what']}. {said['mend']}".strip()
+                    return f"the step {run.name} failed: {where}{said['what']}. {said['hint']}".strip()
                 words = service_runs.said(run)
                 ended = f"the step {run.name} ended as {run.status}"
                 return service_runs.redacted(ended + (f": {words}" if words else ""))[:600]

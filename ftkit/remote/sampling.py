@@ -30,8 +30,8 @@ def refusals(plan: Plan, service: str, trials: int, concurrency: int) -> list[Mi
     """What of a plan's search a service cannot express that runs so many trials at most, and so many at a time."""
     search, found = plan.search, []
 
-    def refuse(path: tuple[str, ...], what: str, mend: str) -> None:
-        found.append(Mistake(path, what, mend))
+    def refuse(path: tuple[str, ...], what: str, hint: str) -> None:
+        found.append(Mistake(path, what, hint))
 
     if plan.offline:
         refuse(

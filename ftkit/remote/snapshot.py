@@ -91,8 +91,8 @@ def missing(plan: Plan, data: Mapping[str, str], noun: str = "Dataset") -> list[
             found.append(Mistake(("run", "data"), said, f"`ftkit options {component.name}` lists its options."))
     for key, path in local_files(plan, data).items():
         if not path.exists():
-            mend = f'Mend the path, or name a registered {noun}: run.data = {{ "{key}" = "NAME" }}.'
-            found.append(Mistake(tuple(key.split(".")), f"there is no {path} to take along", mend))
+            hint = f'Fix the path, or name a registered {noun}: run.data = {{ "{key}" = "NAME" }}.'
+            found.append(Mistake(tuple(key.split(".")), f"there is no {path} to take along", hint))
     return found
 
 
@@ -104,11 +104,11 @@ def pack(
     module: str,
     replaced: Collection[str],
     most_mb: float,
-    mend: str,
+    hint: str,
 ) -> Luggage:
     """Fill an empty folder with what the steps need; `module` has `enter`, which gives an `Inside`.
 
-    Raises: PluginError; StageError when it is larger than `most_mb`, with how to mend that.
+    Raises: PluginError; StageError when it is larger than `most_mb`, with how to fix that.
     """
     wheels = requirements.build(needed.sources, folder / requirements.WHEELS)
     there = {}
@@ -127,7 +127,7 @@ def pack(
         raise StageError(
             f"the steps' files come to {luggage.size / 2**20:.1f} MB, more than snapshot_mb = {most_mb:g}",
             where=said,
-            mend=mend,
+            hint=hint,
         )
     return luggage
 

@@ -47,7 +47,7 @@ def pack(ledger: Ledger, folder: Path) -> None:
                 shutil.copytree(ledger.folder / "trials", partial / "trials", ignore=shutil.ignore_patterns("model"))
     except OSError as error:
         raise LedgerError(
-            f"the run cannot be packed: {error.strerror or error}", where=str(folder), mend="Make room."
+            f"the run cannot be packed: {error.strerror or error}", where=str(folder), hint="Make room."
         ) from error
 
 
@@ -58,7 +58,7 @@ def take_over(ledger: Ledger, folder: Path) -> None:
     """
     if not (folder / "journal.jsonl").is_file():
         raise LedgerError(
-            "the run that came back has no journal", where=str(folder), mend="Give the same command again."
+            "the run that came back has no journal", where=str(folder), hint="Give the same command again."
         )
     other = Ledger(folder)
     try:
@@ -70,6 +70,6 @@ def take_over(ledger: Ledger, folder: Path) -> None:
         raise LedgerError(
             f"the run that came back cannot be stored: {error.strerror or error}",
             where=str(ledger.folder),
-            mend="Make room, then give the same command.",
+            hint="Make room, then give the same command.",
         ) from error
     ledger.extend(entry for entry in other.entries if entry["fact"] not in OWN)

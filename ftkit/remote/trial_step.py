@@ -34,7 +34,7 @@ def values(plan: Plan, arguments: Mapping[str, str]) -> dict[str, Any]:
     """
     missing = sorted(set(plan.search.space) - set(arguments))
     if missing:
-        raise UsageError(f"the service passed no value for {', '.join(missing)}", mend="Submit the recipe again.")
+        raise UsageError(f"the service passed no value for {', '.join(missing)}", hint="Submit the recipe again.")
     return {name: _value(name, each, arguments[name]) for name, each in plan.search.space.items()}
 
 
@@ -135,7 +135,7 @@ def train(
     except (trials.HopelessError, StageError) as error:
         if isinstance(error, FtkitError) and type(error) is not StageError:
             raise  # such as a checkpoint that cannot be had: every other trial would meet it, too
-        said = f"{error.what}. {error.mend}" if isinstance(error, StageError) else str(error)
+        said = f"{error.what}. {error.hint}" if isinstance(error, StageError) else str(error)
         traceback.print_exc()
         found = ended("failed", " ".join(said.split()))
     except FtkitError:
@@ -168,10 +168,10 @@ def _value(name: str, dimension: Dimension, text: str) -> Any:
         )
         if found := [value for way in ways for value in plain if way(value)]:
             return found[0]
-        raise UsageError(f"{text!r} is no value of {name} in the search space", mend="Submit the recipe again.")
+        raise UsageError(f"{text!r} is no value of {name} in the search space", hint="Submit the recipe again.")
     number = _number(text)
     if number is None or not math.isfinite(number):
-        raise UsageError(f"{text!r} is no number for {name}", mend="Submit the recipe again.")
+        raise UsageError(f"{text!r} is no number for {name}", hint="Submit the recipe again.")
     number = min(max(number, dimension.low), dimension.high)
     if isinstance(dimension, Int) or (isinstance(dimension, Uniform) and dimension.step):
         if isinstance(dimension, Int) and dimension.log:

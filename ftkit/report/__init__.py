@@ -33,7 +33,7 @@ def write(ledger: Ledger, path: Path | None = None, state: str | None = None) ->
         raise LedgerError(
             f"the report cannot be written: {error.strerror or error}",
             where=str(path),
-            mend="Make room or mend the permissions, or name another file with `ftkit report RUN --out PATH`.",
+            hint="Make room or fix the permissions, or name another file with `ftkit report RUN --out PATH`.",
         ) from error
     return path
 

@@ -4,7 +4,7 @@ HOME/runs/NAME-DATE-TIME/
   recipe.toml      the resolved recipe
   journal.jsonl    one fact a line: started, environment, data, trial-started, trial, selected, tested, overridden,
                    registered, deployed, failed, finished, stage with its seconds, and adopted when the
-                   sections after training were mended before the run went on
+                   sections after training were fixed before the run went on
   data/            the three splits as JSON lines, and the data report
   cache/           what backbones derive from the rows, shared by all trials
   trials/000/      a trial's log, and its model while it may still win
@@ -70,7 +70,7 @@ class Ledger:
             raise LedgerError(
                 f"the journal cannot be written: {error.strerror}",
                 where=str(path),
-                mend="Make room or mend the permissions, then give the same command: what is in the journal is kept.",
+                hint="Make room or fix the permissions, then give the same command: what is in the journal is kept.",
             ) from error
         self._facts += map(json.loads, text.splitlines())  # as a later reader gets it: lists for tuples
 
@@ -106,7 +106,7 @@ class Ledger:
                 files.write_text(path, recipe)
             except OSError as error:
                 raise LedgerError(
-                    f"the run's recipe cannot be written: {error.strerror}", where=str(path), mend="Make room."
+                    f"the run's recipe cannot be written: {error.strerror}", where=str(path), hint="Make room."
                 ) from error
 
     def trial_folder(self, number: int) -> Path:
@@ -125,7 +125,7 @@ class Ledger:
             raise LedgerError(
                 f"the answers to the test rows cannot be stored: {error.strerror}",
                 where=str(self.folder),
-                mend="Make room, then give the same command: the trained models are kept.",
+                hint="Make room, then give the same command: the trained models are kept.",
             ) from error
 
     def predictions(self) -> dict[str, np.ndarray]:
@@ -162,7 +162,7 @@ class Ledger:
             raise LedgerError(
                 f"the data of the run cannot be stored: {error.strerror}",
                 where=str(self.folder),
-                mend="Make room, or set FTKIT_HOME to a larger disk, then give the same command.",
+                hint="Make room, or set FTKIT_HOME to a larger disk, then give the same command.",
             ) from error
         self.append("data", fingerprint=data.report.fingerprint)
 
@@ -195,7 +195,7 @@ class Ledger:
             raise LedgerError(
                 f"this run is being carried out by another process{f' ({pid})' if pid else ''}",
                 where=str(self.folder),
-                mend="Wait for it, stop it, or give --fresh to start another run of the same recipe.",
+                hint="Wait for it, stop it, or give --fresh to start another run of the same recipe.",
             ) from None
         try:
             (self.folder / ".pid").write_text(str(os.getpid()))
@@ -215,7 +215,7 @@ def staged(ledger: Ledger, name: Stage, emit: Emit, reused: bool = False) -> Ite
 
 
 AFTER_TRAINING = ("promote", "registry", "deploy", "rollout")
-"""Sections of a recipe that no trained model depends on: they can be mended without training again."""
+"""Sections of a recipe that no trained model depends on: they can be fixed without training again."""
 
 
 def plan_key(text: str) -> str:
@@ -227,7 +227,7 @@ def plan_key(text: str) -> str:
 def begin(name: str, recipe: str, *, fresh: bool = False) -> tuple[Ledger, bool]:
     """The ledger to go on with: that of the latest unfinished run that trains by this recipe, or a new one.
 
-    What comes after training may have been mended since the run broke off: `Ledger.adopt` takes it over.
+    What comes after training may have been fixed since the run broke off: `Ledger.adopt` takes it over.
     Returns the ledger and whether it goes on with an earlier run. Raises: LedgerError.
     """
     key = plan_key(recipe)
@@ -266,7 +266,7 @@ def find(run: str) -> Ledger:
     raise UsageError(
         f"there is no run {run!r}",
         where=str(files.home() / "runs"),
-        mend=f"The latest are {', '.join(latest)}." if latest else "No run has been made yet: `ftkit run RECIPE`.",
+        hint=f"The latest are {', '.join(latest)}." if latest else "No run has been made yet: `ftkit run RECIPE`.",
     )
 
 
@@ -282,7 +282,7 @@ def _new_folder(parent: Path, name: str) -> Path:
             raise LedgerError(
                 f"no folder for the run can be made: {error.strerror}",
                 where=str(folder),
-                mend="Mend the permissions, or set FTKIT_HOME to a folder you can write to.",
+                hint="Fix the permissions, or set FTKIT_HOME to a folder you can write to.",
             ) from error
         return folder
     raise LedgerError(f"there are too many runs named {stamp}", where=str(parent))

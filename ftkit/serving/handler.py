@@ -60,14 +60,14 @@ def ask(ready: tuple[Engine, Bundle], body: bytes, limits: Limits, note: Note) -
         return Asked(request, bundle, engine.submit(note.texts))
     except Busy as busy:
         waiting = f"{limits.waiting} texts wait for the model already"
-        raise Refusal(429, waiting, mend="Come back after Retry-After seconds.", headers=_LATER) from busy
+        raise Refusal(429, waiting, hint="Come back after Retry-After seconds.", headers=_LATER) from busy
     except Closed as closed:
         raise shutting_down() from closed
 
 
 def shutting_down() -> Refusal:
     """What a caller is told whose request came too late."""
-    return Refusal(503, "the server is shutting down", mend="Send the request again.", headers=_LATER)
+    return Refusal(503, "the server is shutting down", hint="Send the request again.", headers=_LATER)
 
 
 def respond(host: Host, body: bytes, headers: Mapping[str, str], place: str = "/score") -> Reply:
@@ -93,7 +93,7 @@ def respond(host: Host, body: bytes, headers: Mapping[str, str], place: str = "/
 def failure(error: Exception, place: str) -> dict[str, str]:
     """The body of an answer to a request on which the server itself failed."""
     what = f"the server failed on this request: {type(error).__name__}"
-    return {"error": what, "where": place, "mend": "See the server's log."}
+    return {"error": what, "where": place, "hint": "See the server's log."}
 
 
 def encoded(value: Any) -> bytes:

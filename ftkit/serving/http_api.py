@@ -150,8 +150,8 @@ def interface(
 
     @app.exception_handler(HTTPException)
     async def unknown(request: Request, error: HTTPException) -> Response:
-        mend = f"Classify with POST {request.scope.get('root_path', '')}/score; GET /docs shows everything."
-        body = {"error": str(error.detail), "where": f"{request.method} {request.url.path}", "mend": mend}
+        hint = f"Classify with POST {request.scope.get('root_path', '')}/score; GET /docs shows everything."
+        body = {"error": str(error.detail), "where": f"{request.method} {request.url.path}", "hint": hint}
         return JSONResponse(body, error.status_code, headers=dict(error.headers or {}))
 
     @app.exception_handler(Exception)

@@ -68,7 +68,7 @@ class Host:
             raise Refusal(
                 503,
                 f"the model is not ready: {self.status.reason}",
-                mend="Ask again in a moment." if self.status.state == "starting" else "See the server's log.",
+                hint="Ask again in a moment." if self.status.state == "starting" else "See the server's log.",
                 headers={"Retry-After": "1"},
             )
         return self.engine, self.bundle

@@ -19,22 +19,22 @@ if TYPE_CHECKING:
 
 
 class Refusal(Exception):
-    """A request that is not answered: the HTTP status, what is wrong, where, and how to mend it."""
+    """A request that is not answered: the HTTP status, what is wrong, where, and how to fix it."""
 
     def __init__(
-        self, status: int, what: str, where: str = "", mend: str = "", headers: Mapping[str, str] | None = None
+        self, status: int, what: str, where: str = "", hint: str = "", headers: Mapping[str, str] | None = None
     ) -> None:
         super().__init__(what)
         self.status = status
         self.what = what
         self.where = where
-        self.mend = mend
+        self.hint = hint
         self.headers = dict(headers or {})
 
     @property
     def body(self) -> dict[str, str]:
         """The answer's body."""
-        return {"error": self.what, "where": self.where, "mend": self.mend}
+        return {"error": self.what, "where": self.where, "hint": self.hint}
 
 
 def whole_text(text: Any) -> Any:
@@ -84,7 +84,7 @@ class Failure(Message):
 
     error: str
     where: str
-    mend: str
+    hint: str
 
 
 EXAMPLE = 'Send {"data": [{"text": "…"}]}.'
@@ -143,20 +143,20 @@ def _refusal(error: ValidationError) -> Refusal:
     first = mistakes[0]
     place = _place(first["loc"])
     kind, given = first["type"], first["input"]
-    mend = EXAMPLE
+    hint = EXAMPLE
     if kind == "missing":
         said = f"{place} is missing"
     elif kind == "extra_forbidden":
         said = f"{place} is not a key of a request"
         near = difflib.get_close_matches(str(first["loc"][-1]), list(ScoreRequest.model_fields), 1)
-        mend = f"Did you mean {near[0]!r}?" if near else f"The keys are {' and '.join(ScoreRequest.model_fields)}."
+        hint = f"Did you mean {near[0]!r}?" if near else f"The keys are {' and '.join(ScoreRequest.model_fields)}."
     elif kind in _WANTED:
         found = next((noun for types, noun in _KINDS if isinstance(given, types)), "null")
         said = f"{place} is {found}; it must be {_WANTED[kind]}"
     else:
         said = f"{place}: {first['msg']}"
     more = len(mistakes) - 1
-    return Refusal(422, f"{said} ({more} more like it)" if more else said, place, mend)
+    return Refusal(422, f"{said} ({more} more like it)" if more else said, place, hint)
 
 
 def _place(location: Sequence[int | str]) -> str:

@@ -43,7 +43,7 @@ def command(folder: str | Path, socket: str | Path, limits: Mapping[str, int], e
         raise PluginError(
             f"a model cannot be served: {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed",
             where="ftkit.serving",
-            mend="Install what serving needs: pip install 'ftkit[serving]'",
+            hint="Install what serving needs: pip install 'ftkit[serving]'",
         )
     # -P: what lies in the working directory must not shadow an installed module.
     program = [sys.executable, "-P", "-m", "ftkit.serving.server"]

@@ -26,7 +26,7 @@ def export(run: str, out: Path | None = None, target: str | None = None) -> Path
         raise UsageError(
             "this run has no model yet",
             where=str(ledger.folder),
-            mend="Give its `ftkit run` command again: it goes on where it was.",
+            hint="Give its `ftkit run` command again: it goes on where it was.",
         )
     plan = loader.loads((ledger.folder / "recipe.toml").read_text(encoding="utf-8"))
     deployer = _deployer(target, plan.deploy.name if plan.deploy else None)
@@ -35,7 +35,7 @@ def export(run: str, out: Path | None = None, target: str | None = None) -> Path
     folder = (out or Path(f"{ledger.run}-{deployer.name}")).expanduser().absolute()  # type: ignore[attr-defined]
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(
-            "the folder is there already and is not replaced", where=str(folder), mend="Name another one: --out DIR."
+            "the folder is there already and is not replaced", where=str(folder), hint="Name another one: --out DIR."
         )
     with whole_folder(folder) as partial:
         deployer.package(bundle, partial, engine)
@@ -52,12 +52,12 @@ def _deployer(target: str | None, own: str | None) -> type[Packaging]:
         if target not in able:
             raise UsageError(
                 f"the deployer {target!r} writes no folder to deploy by hand",
-                mend=f"These do: {', '.join(able) or 'none that is installed'}.",
+                hint=f"These do: {', '.join(able) or 'none that is installed'}.",
             )
         return chosen
     if not able:
         raise PluginError(
             "no installed deployer writes a folder to deploy by hand",
-            mend="pip install ftkit-azureml, or in a checkout pip install -e plugins/ftkit-azureml.",
+            hint="pip install ftkit-azureml, or in a checkout pip install -e plugins/ftkit-azureml.",
         )
     return able.get(own or "") or next(iter(able.values()))

@@ -106,9 +106,9 @@ def _heard(test: PromotionTest, candidate: Contender, champion: Contender | None
     try:
         return _sound(test.check(candidate, champion))
     except FtkitError as error:
-        mend = f" {error.mend}" if error.mend else ""
+        hint = f" {error.hint}" if error.hint else ""
         where = f"{error.where}: " if error.where else ""
-        return Verdict(test.name, "error", f"it could not judge: {where}{error.what}.{mend}")
+        return Verdict(test.name, "error", f"it could not judge: {where}{error.what}.{hint}")
     except (Exception, SystemExit) as error:
         log = ledger.folder / "tests.log"
         try:

@@ -43,13 +43,13 @@ def find(name: str | None = None) -> Deployer:
     if name in endpoints:
         return endpoints[name]
     if not endpoints:
-        raise UsageError("no endpoint has been rolled out from this machine", mend="`ftkit run RECIPE` makes one.")
+        raise UsageError("no endpoint has been rolled out from this machine", hint="`ftkit run RECIPE` makes one.")
     names = ", ".join(sorted(endpoints))
     if name is None:
-        raise UsageError("there is more than one endpoint", mend=f"Name one of: {names}.")
+        raise UsageError("there is more than one endpoint", hint=f"Name one of: {names}.")
     near = difflib.get_close_matches(name, endpoints, 1)
-    mend = f"Did you mean {near[0]!r}?" if near else f"There are: {names}."
-    raise UsageError(f"no endpoint named {name!r} is known on this machine", mend=mend)
+    hint = f"Did you mean {near[0]!r}?" if near else f"There are: {names}."
+    raise UsageError(f"no endpoint named {name!r} is known on this machine", hint=hint)
 
 
 def _path() -> Path:

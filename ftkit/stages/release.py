@@ -140,7 +140,7 @@ def promote(run: str, emit: Emit, override: str | None = None) -> Outcome:
             raise UsageError(
                 "this run has not come to a decision, so there is nothing to promote",
                 where=str(ledger.folder),
-                mend="Give its `ftkit run` command again: it goes on where it was.",
+                hint="Give its `ftkit run` command again: it goes on where it was.",
             )
         plan = loader.loads((ledger.folder / "recipe.toml").read_text(encoding="utf-8"))
         bundle = bundles.verify(ledger.folder / "bundle")
@@ -173,17 +173,17 @@ def _let_through(plan: Plan, ledger: Ledger, bundle: Bundle, decided: Record, ov
         raise UsageError(
             "there is nothing to override: the tests let this model through",
             where=str(ledger.folder),
-            mend=f"`ftkit promote {ledger.run}` releases it.",
+            hint=f"`ftkit promote {ledger.run}` releases it.",
         )
     if not decided.passing:
         if override is None:
             raise UsageError(
                 f"this model was not let through. {decided.sentence}",
                 where=str(ledger.folder),
-                mend=f'To take it all the same: ftkit promote {ledger.run} --override "why". Name and reason go into its record.',
+                hint=f'To take it all the same: ftkit promote {ledger.run} --override "why". Name and reason go into its record.',
             )
         if not reason:
-            raise UsageError("an override needs a reason", mend='Say why: --override "why".')
+            raise UsageError("an override needs a reason", hint='Say why: --override "why".')
         at = datetime.now(UTC).isoformat(timespec="milliseconds")
         ledger.append("overridden", bundle=bundle.hash, reason=reason, by=records.whoever(), at=at)
         return record(plan, ledger, bundle)
@@ -191,7 +191,7 @@ def _let_through(plan: Plan, ledger: Ledger, bundle: Bundle, decided: Record, ov
         raise UsageError(
             f"{decided.override.by} has let this model through already: {decided.override.reason}",
             where=str(ledger.folder),
-            mend=f"`ftkit promote {ledger.run}` goes on with that.",
+            hint=f"`ftkit promote {ledger.run}` goes on with that.",
         )
     return decided
 
@@ -250,7 +250,7 @@ def conclude(
         deployment=deployment,
     )
     if tested.errors and not tested.promoted:
-        said = f"{tested.sentence} Mend the tests and give the same command: it goes on with the trained model."
+        said = f"{tested.sentence} Fix the tests and give the same command: it goes on with the trained model."
         ledger.append("failed", error=said)
     else:
         ledger.append("finished", promoted=outcome.promoted, exit_code=outcome.exit_code)

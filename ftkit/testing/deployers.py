@@ -153,7 +153,7 @@ class DeployerSuite:
         bundle = toy_bundle(tmp_path / "bundle", record=record)
         with pytest.raises(DeployError) as refused:
             deployer.create("refused", bundle.folder)
-        assert refused.value.mend
+        assert refused.value.hint
         described = deployer.describe()
         assert described is None or described.deployments == ()
 

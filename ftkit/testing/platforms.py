@@ -92,7 +92,7 @@ class PlatformSuite:
     def test_a_run_without_a_finished_trial_says_so(self, component: Platform, tmp_path: Path) -> None:
         with pytest.raises(SearchError) as caught:
             self.carry_out(component, tmp_path, backbone__fault="error", search__trials=1)
-        assert caught.value.mend
+        assert caught.value.hint
 
     def test_the_best_trials_are_repeated_with_other_seeds_or_the_recipe_is_refused(
         self, component: Platform, tmp_path: Path

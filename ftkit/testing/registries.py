@@ -218,7 +218,7 @@ class RegistrySuite:
         with pytest.raises(RegistryError) as refused:
             component.fetch(version, tmp_path / "fetched")
         assert version in str(refused.value)
-        assert refused.value.mend
+        assert refused.value.hint
         assert not (tmp_path / "fetched").exists()
         with pytest.raises(RegistryError):
             component.promote(version)

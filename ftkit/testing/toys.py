@@ -255,9 +255,9 @@ def _fail(fault: Fault) -> None:
         case "disk":
             raise OSError(28, os.strerror(28))
         case "checkpoint":
-            raise CheckpointError("the hub cannot be reached", where="toy-words", mend="Set checkpoint to a folder.")
+            raise CheckpointError("the hub cannot be reached", where="toy-words", hint="Set checkpoint to a folder.")
         case "stage":
-            raise StageError("the loss is no number", where="toy-words", mend="Lower the learning rate.")
+            raise StageError("the loss is no number", where="toy-words", hint="Lower the learning rate.")
 
 
 def _features(texts: Sequence[str]) -> np.ndarray:

@@ -135,7 +135,7 @@ def test_damage_of_any_kind_is_found_and_named(made, damage, said):
         bundle.verify(made.folder)
     assert said in refused.value.what
     assert str(made.folder) in refused.value.where
-    assert refused.value.mend
+    assert refused.value.hint
 
 
 def test_many_damaged_files_are_counted(made):
@@ -202,7 +202,7 @@ def test_a_full_disk_is_said_and_nothing_half_made_is_left(small_disk, tmp_path)
     (model / "weights").write_bytes(b"1" * 2_000_000)
     with pytest.raises(BundleError, match="the disk is full") as refused:
         write(small_disk / "bundle", model)
-    assert "FTKIT_HOME" in refused.value.mend
+    assert "FTKIT_HOME" in refused.value.hint
     assert [path.name for path in small_disk.iterdir()] == ["bundle"]
     assert bundle.verify(small_disk / "bundle") == first
 

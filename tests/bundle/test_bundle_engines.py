@@ -52,7 +52,7 @@ def test_an_engine_opens_without_the_model_it_was_made_of(bundle, monkeypatch):
 def test_an_unknown_engine_is_named_with_those_there_are(bundle):
     with pytest.raises(BundleError, match="no engine 'onnx'") as caught:
         bundle.classifier_of("onnx")
-    assert "native, half." in caught.value.mend
+    assert "native, half." in caught.value.hint
 
 
 def test_a_backbone_without_engines_cannot_open_one(bundle, monkeypatch):
@@ -127,7 +127,7 @@ def test_only_an_engine_that_was_judged_is_cleared_for_deployment(bundle, tmp_pa
     assert bundles.cleared(unjudged.folder) == unjudged
     with pytest.raises(DeployError, match="no test has passed the answers of the engine 'half'") as caught:
         bundles.cleared(unjudged.folder, "half")
-    assert "served-parity" in caught.value.mend
+    assert "served-parity" in caught.value.hint
     with pytest.raises(BundleError, match="no engine 'onnx'"):
         bundles.cleared(unjudged.folder, "onnx")
 

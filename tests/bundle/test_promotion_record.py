@@ -91,7 +91,7 @@ def test_a_bundle_is_cleared_by_passing_tests_or_by_an_override_only(tmp_path: P
         assert bundles.cleared(toy_bundle(tmp_path / ended, record=ended).folder).record  # type: ignore[arg-type]
     with pytest.raises(DeployError, match="Not promoted: metric-floor failed") as failed:
         bundles.cleared(toy_bundle(tmp_path / "failed", record="failed").folder)
-    assert "ftkit promote toy --override" in failed.value.mend
+    assert "ftkit promote toy --override" in failed.value.hint
     with pytest.raises(DeployError, match="no promotion record"):
         bundles.cleared(toy_bundle(tmp_path / "none", record="none").folder)
 

@@ -62,7 +62,7 @@ def test_an_editable_installation_is_a_source() -> None:
 def test_something_missing_is_said_with_who_needs_it() -> None:
     with pytest.raises(PluginError) as missing:
         needed(["no-such-distribution>=2"])
-    assert missing.value.mend == "pip install 'no-such-distribution>=2'"
+    assert missing.value.hint == "pip install 'no-such-distribution>=2'"
 
 
 def test_components_have_owners_unless_nobody_installed_them() -> None:

@@ -256,7 +256,7 @@ def test_rows_that_cannot_be_split_are_refused_with_the_reason_the_place_and_a_w
         split(made, classes, Rules(seed=0))
     assert said in caught.value.what
     assert caught.value.where == "rows.csv"
-    assert caught.value.mend
+    assert caught.value.hint
 
 
 def test_min_rows_that_leaves_one_class_is_refused() -> None:

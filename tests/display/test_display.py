@@ -446,7 +446,7 @@ def test_an_error_says_what_where_and_how_to_mend_it():
     assert stream.getvalue().splitlines() == [
         "error: there is no such recipe",
         "  where: a.toml",
-        "  mend:  Give the path of a TOML file.",
+        "  hint:  Give the path of a TOML file.",
     ]
 
 

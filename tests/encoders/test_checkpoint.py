@@ -29,7 +29,7 @@ def folder(tiny, tmp_path):
 def refused(folder, match):
     with pytest.raises(CheckpointError, match=match) as caught:
         open_checkpoint(Given(checkpoint=str(folder), offline=True)).model(("bad", "good"))
-    assert caught.value.mend
+    assert caught.value.hint
     return caught.value
 
 
@@ -69,7 +69,7 @@ def test_a_missing_tokenizer_is_named(folder):
 
 def test_pickled_weights_are_refused_with_the_way_to_convert_them(folder):
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
-    assert "save_pretrained" in refused(folder, "pickle").mend
+    assert "save_pretrained" in refused(folder, "pickle").hint
 
 
 def test_damaged_weights_are_named(folder):

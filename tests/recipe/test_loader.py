@@ -65,7 +65,7 @@ def problems(path: Path, *overrides: str, **shorthands: Any) -> list[str]:
     with pytest.raises(RecipeError) as caught:
         loader.load(path, overrides, **shorthands)
     assert caught.value.exit_code == ExitCode.RECIPE
-    return [f"{Path(each.where).name}: {each.key}: {each.what} | {each.mend}" for each in caught.value.problems]
+    return [f"{Path(each.where).name}: {each.key}: {each.what} | {each.hint}" for each in caught.value.problems]
 
 
 def test_a_recipe_becomes_a_plan_of_components(write: Any, tmp_path: Path) -> None:

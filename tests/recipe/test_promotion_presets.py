@@ -136,7 +136,7 @@ def read(tmp_path: Path, more: str = "", *overrides: str, **shorthands: Any) -> 
 def problems(tmp_path: Path, more: str = "", *overrides: str) -> list[str]:
     with pytest.raises(RecipeError) as caught:
         read(tmp_path, more, *overrides)
-    return [f"{Path(each.where).name}: {each.key}: {each.what} | {each.mend}" for each in caught.value.problems]
+    return [f"{Path(each.where).name}: {each.key}: {each.what} | {each.hint}" for each in caught.value.problems]
 
 
 class TestHouse(PromotionPresetSuite):
@@ -223,7 +223,7 @@ def test_a_preset_and_a_test_of_one_name_are_refused_whoever_comes_first() -> No
             plugins.collect([], owners)
         assert "one 1" in refused.value.what
         assert "other 2" in refused.value.what
-        assert "Uninstall one" in refused.value.mend
+        assert "Uninstall one" in refused.value.hint
     with pytest.raises(PluginError, match="two plugins offer a promotion preset named 'house': one 1 and two 1"):
         plugins.collect([], {"one 1": one, "two 1": offering(promotion_presets=[House])})
 

@@ -224,7 +224,7 @@ def test_a_pipeline_that_failed_is_submitted_again(toy: Path, tmp_path: Path) ->
     shop = Shop(loader.load(toy, {"registry.use": "none", "deploy.use": "none"}), tmp_path / "shop", "failure")
     with pytest.raises(StageError, match="HyperDrive_Step failed") as caught:
         attend(shop)
-    assert "submits the pipeline again" in caught.value.mend
+    assert "submits the pipeline again" in caught.value.hint
     assert attend(shop)[0].promoted
     assert shop.submitted == 2
 

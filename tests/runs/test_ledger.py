@@ -158,14 +158,14 @@ def test_runs_are_listed_newest_first_and_found_by_name_and_by_folder(book):
     assert ledger.find(str(book.folder)).run == book.run
     with pytest.raises(UsageError, match="there is no run 'nope'") as caught:
         ledger.find("nope")
-    assert second.run in caught.value.mend
+    assert second.run in caught.value.hint
 
 
 def test_a_folder_without_runs_is_no_error():
     assert ledger.runs() == []
     with pytest.raises(UsageError) as caught:
         ledger.find("nope")
-    assert "No run has been made yet" in caught.value.mend
+    assert "No run has been made yet" in caught.value.hint
 
 
 def test_a_run_that_another_process_carries_out_is_refused_until_that_one_ends(book):
@@ -204,7 +204,7 @@ def test_a_home_that_is_no_folder_is_an_error_that_says_where(tmp_path, monkeypa
     with pytest.raises(LedgerError) as caught:
         ledger.begin("demo", "")
     assert str(tmp_path / "file") in caught.value.where
-    assert "FTKIT_HOME" in caught.value.mend
+    assert "FTKIT_HOME" in caught.value.hint
 
 
 def test_every_line_of_the_journal_is_json_with_a_time(book):

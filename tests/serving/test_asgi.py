@@ -91,7 +91,7 @@ def test_bad_requests_are_told_where_and_how_to_mend(client: TestClient, body: b
     said = answer.json()
     assert said["where"] == where
     assert said["error"]
-    assert said["mend"]
+    assert said["hint"]
 
 
 def test_a_body_without_a_length_is_cut_off_at_the_limit(client: TestClient) -> None:
@@ -103,7 +103,7 @@ def test_a_body_without_a_length_is_cut_off_at_the_limit(client: TestClient) -> 
 def test_a_wrong_address_is_told_the_right_one(client: TestClient, method: str, path: str, status: int) -> None:
     answer = client.request(method, path)
     assert answer.status_code == status
-    assert "POST /score" in answer.json()["mend"]
+    assert "POST /score" in answer.json()["hint"]
 
 
 def test_the_model_is_described(client: TestClient, bundle: Bundle) -> None:

@@ -56,12 +56,12 @@ def test_a_mistake_is_named_with_its_place(body: bytes, status: int, where: str,
     found = refusal(body)
     assert (found.status, found.where) == (status, where)
     assert said in found.what
-    assert found.mend
-    assert set(found.body) == {"error", "where", "mend"}
+    assert found.hint
+    assert set(found.body) == {"error", "where", "hint"}
 
 
 def test_a_misspelt_key_is_guessed() -> None:
-    assert "'scores'" in refusal(b'{"data": [], "score": true}').mend
+    assert "'scores'" in refusal(b'{"data": [], "score": true}').hint
 
 
 @pytest.mark.parametrize(

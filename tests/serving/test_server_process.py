@@ -248,7 +248,7 @@ def test_what_serving_needs_and_is_missing_is_named(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(server, "NEEDED", ("json", "no_such_server"))
     with pytest.raises(PluginError, match="no_such_server is not installed") as error:
         server_process.ServedModel(bundle.folder)
-    assert "pip install 'ftkit[serving]'" in error.value.mend
+    assert "pip install 'ftkit[serving]'" in error.value.hint
 
 
 def test_the_command_takes_limits_as_they_are_kept() -> None:

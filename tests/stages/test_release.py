@@ -70,7 +70,7 @@ def test_an_override_puts_the_model_live_and_says_who_and_why(toy: Path, monkeyp
     failed = run(toy)
     with pytest.raises(UsageError, match=r"not let through(.|\n)*metric-floor failed") as refused:
         release.promote(failed.run, quiet)
-    assert "--override" in refused.value.mend
+    assert "--override" in refused.value.hint
     with pytest.raises(UsageError, match="needs a reason"):
         release.promote(failed.run, quiet, "  ")
     assert loader.load(toy).registry.versions() == []

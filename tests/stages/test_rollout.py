@@ -270,7 +270,7 @@ def test_a_deployment_that_never_becomes_ready_is_given_up(bundle: Bundle) -> No
     deployer.healths = [Health("starting", "still loading")] * 10_000
     with pytest.raises(DeployError, match=r"not ready after 0\.05 s: still loading") as caught:
         roll_out(deployer, bundle, "new", Rollout(ready_timeout=0.05, poll=0.001), lambda _: None)
-    assert "ready_timeout" in caught.value.mend
+    assert "ready_timeout" in caught.value.hint
 
 
 def test_a_deployment_that_sickens_while_it_bakes_is_rolled_back(bundle: Bundle) -> None:

@@ -127,7 +127,7 @@ def load(folder: Path) -> EncoderClassifier:
         raise BundleError(
             f"the model cannot be loaded: {error.what}",
             where=error.where or str(folder),
-            mend="Fetch the bundle again from the registry, or run the recipe again.",
+            hint="Fetch the bundle again from the registry, or run the recipe again.",
         ) from error
     if torch.cuda.is_available():
         model = model.to("cuda")

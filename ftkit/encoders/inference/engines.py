@@ -54,7 +54,7 @@ def require(packages: Iterable[str]) -> None:
         raise PluginError(
             f"engines need packages that are not installed: {', '.join(missing)}",
             where="backbone.engines",
-            mend="Install them: pip install 'ftkit[engines]'; or leave engines out.",
+            hint="Install them: pip install 'ftkit[engines]'; or leave engines out.",
         )
 
 
@@ -102,7 +102,7 @@ def load(folder: Path, engine: str) -> ExportedClassifier:
         raise BundleError(
             f"the model has no engine {engine!r}",
             where=str(folder),
-            mend=f"It has: {', '.join(['native', *there])}. Others come with backbone.engines in the recipe.",
+            hint=f"It has: {', '.join(['native', *there])}. Others come with backbone.engines in the recipe.",
         )
     require([form.package])
     path = folder / form.file
@@ -111,7 +111,7 @@ def load(folder: Path, engine: str) -> ExportedClassifier:
         temperature = temperatures.load(folder)
     except CheckpointError as error:
         raise BundleError(
-            f"the model cannot be loaded: {error.what}", where=error.where or str(folder), mend=_AGAIN
+            f"the model cannot be loaded: {error.what}", where=error.where or str(folder), hint=_AGAIN
         ) from error
     words, classes = saved.words, saved.classes
     try:
@@ -121,12 +121,12 @@ def load(folder: Path, engine: str) -> ExportedClassifier:
     except PluginError:
         raise
     except Exception as error:  # the file's content decides which one
-        raise BundleError(f"the engine cannot be loaded: {_line(error)}", where=str(path), mend=_AGAIN) from error
+        raise BundleError(f"the engine cannot be loaded: {_line(error)}", where=str(path), hint=_AGAIN) from error
     if wide.inputs != set(INPUTS) or wide.classes != len(classes):
         raise BundleError(
             f"the engine is not of this model: it takes {', '.join(sorted(wide.inputs))} and gives {wide.classes} logits",
             where=str(path),
-            mend=_AGAIN,
+            hint=_AGAIN,
         )
     return ExportedClassifier(wide, narrow, count, folder, words, words.limit, classes, temperature)
 
@@ -143,7 +143,7 @@ def _network(folder: Path) -> Any:
         model = saved.model(tuple(names[index] for index in range(len(names))), complete=True, attention=attention.NAME)
     except CheckpointError as error:
         raise BundleError(
-            f"the model cannot be exported: {error.what}", where=error.where or str(folder), mend=_AGAIN
+            f"the model cannot be exported: {error.what}", where=error.where or str(folder), hint=_AGAIN
         ) from error
     return model.eval().requires_grad_(False)
 
@@ -238,7 +238,7 @@ def _failed(reason: object) -> StageError:
     return StageError(
         f"the model cannot be exported to ONNX: {said}",
         where="backbone.engines",
-        mend="Set backbone.engines = [] and give the same command: its trained model is served by torch.",
+        hint="Set backbone.engines = [] and give the same command: its trained model is served by torch.",
     )
 
 

@@ -86,7 +86,7 @@ def openvino(path: Path, wide: bool = True) -> Network:
         raise PluginError(
             "OpenVINO crashes in a process that tcmalloc was loaded into",
             where="LD_PRELOAD",
-            mend="Unset LD_PRELOAD, or choose another engine.",
+            hint="Unset LD_PRELOAD, or choose another engine.",
         )
     unobserved()
     import openvino as runtime

@@ -43,7 +43,7 @@ def fit(encoder: Encoder, data: Data, seed: int, report: Report) -> EncoderClass
         raise StageError(
             f"the GPU's memory does not hold a step of {encoder.batch_size} rows of up to {encoder.max_length} tokens",
             where="backbone",
-            mend=f"Set accumulation = {2 * encoder.accumulation}, which changes nothing else, or lower backbone.batch_size "
+            hint=f"Set accumulation = {2 * encoder.accumulation}, which changes nothing else, or lower backbone.batch_size "
             "or backbone.max_length.",
         ) from error
 
@@ -96,7 +96,7 @@ def train(encoder: Encoder, data: Data, seed: int, report: Report) -> EncoderCla
                 raise StageError(
                     f"the training loss is no longer a number in epoch {epoch}",
                     where="backbone",
-                    mend="Lower backbone.learning_rate, or set backbone.precision to fp32.",
+                    hint="Lower backbone.learning_rate, or set backbone.precision to fp32.",
                 )
 
             learner.settle()

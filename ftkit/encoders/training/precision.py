@@ -33,7 +33,7 @@ def choose(wanted: Precision, device: str) -> str:
         raise StageError(
             f"precision fp16 needs a CUDA device, and training runs on {device}",
             where="backbone.precision",
-            mend="Set precision to auto.",
+            hint="Set precision to auto.",
         )
     return wanted
 

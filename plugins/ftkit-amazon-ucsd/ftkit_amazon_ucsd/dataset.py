@@ -114,7 +114,7 @@ class AmazonUcsd:
                 raise DataError(
                     "the file was not downloaded before, and offline is set",
                     where=str(cached),
-                    mend="Load it once without offline, put the file there, or give a file that you have by path.",
+                    hint="Load it once without offline, put the file there, or give a file that you have by path.",
                 )
             download.fetch(emit)
         elif self.sha256 and self.offline:

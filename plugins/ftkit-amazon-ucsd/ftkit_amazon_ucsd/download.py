@@ -79,7 +79,7 @@ class Download:
             raise DataError(
                 f"the download cannot be stored: {error.strerror or error}",
                 where=str(self.target),
-                mend="Make room or mend the permissions, or set FTKIT_CACHE to another folder; what has come is kept.",
+                hint="Make room or fix the permissions, or set FTKIT_CACHE to another folder; what has come is kept.",
             ) from error
 
     def _bring(self, emit: Emit) -> None:
@@ -120,7 +120,7 @@ class Download:
                         raise DataError(
                             f"the file cannot be downloaded: {said} ({failures} tries)",
                             where=self.url,
-                            mend="Try again later: what has come is kept. Or give another server by base_url, or a file "
+                            hint="Try again later: what has come is kept. Or give another server by base_url, or a file "
                             "that you have by path.",
                         ) from error
                     pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (failures - 1)) * random.uniform(0.5, 1)
@@ -154,7 +154,7 @@ class Download:
                 raise DataError(
                     f"the server refused: it answered {status} {response.reason_phrase}",
                     where=self.url,
-                    mend="Give another server by base_url, or a file that you have by path.",
+                    hint="Give another server by base_url, or a file that you have by path.",
                 )
             if status == 206 and not (span and span.group(1) == str(have)):
                 self._discard()
@@ -216,7 +216,7 @@ def check_hash(path: Path, sha256: str, where: str) -> None:
         raise DataError(
             f"the SHA-256 of the file is {found}, not {sha256.lower()}",
             where=where,
-            mend="Correct sha256 if you trust this file; if not, take another by base_url or path.",
+            hint="Correct sha256 if you trust this file; if not, take another by base_url or path.",
         )
 
 
@@ -233,7 +233,7 @@ def check_packed(path: Path, where: str) -> None:
         raise DataError(
             f"what came is {page}: {error}",
             where=where,
-            mend="Check that base_url is a mirror of the archive and that no proxy answers in its place.",
+            hint="Check that base_url is a mirror of the archive and that no proxy answers in its place.",
         ) from error
 
 

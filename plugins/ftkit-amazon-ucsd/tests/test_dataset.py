@@ -187,7 +187,7 @@ def test_too_many_damaged_lines_stop_the_load(write: Callable[..., Path]) -> Non
     assert "and 4 more" in caught.value.what
     assert "no JSON object" in caught.value.what
     assert caught.value.where == f"{path}:101"
-    assert "max_damaged" in caught.value.mend
+    assert "max_damaged" in caught.value.hint
 
 
 def test_reviews_without_a_text_are_empty_not_damaged(write: Callable[..., Path]) -> None:
@@ -233,7 +233,7 @@ def test_a_cut_packed_file_is_told(write: Callable[..., Path]) -> None:
     with pytest.raises(DataError, match="damaged or ends too early") as caught:
         load(path)
     assert caught.value.where == str(path)
-    assert "fetch it again" in caught.value.mend
+    assert "fetch it again" in caught.value.hint
 
 
 def test_a_missing_file_is_told(tmp_path: Path) -> None:

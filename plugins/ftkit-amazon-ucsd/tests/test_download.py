@@ -43,7 +43,7 @@ def refused(archive: Any, **options: Any) -> DataError:
     with pytest.raises(DataError) as caught:
         load(archive, **options)
     assert caught.value.where
-    assert caught.value.mend
+    assert caught.value.hint
     return caught.value
 
 
@@ -177,8 +177,8 @@ def test_a_server_that_stays_away_is_given_up_naming_the_alternatives(archive: A
     error = refused(archive, retries=2)
     assert "the server answered 500 (3 tries)" in error.what
     assert error.where == f"{archive.url}/{FILE}"
-    assert "base_url" in error.mend
-    assert "path" in error.mend
+    assert "base_url" in error.hint
+    assert "path" in error.hint
 
 
 def test_a_port_where_nobody_listens_is_told() -> None:
@@ -189,14 +189,14 @@ def test_a_port_where_nobody_listens_is_told() -> None:
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
         with pytest.raises(DataError, match="cannot be downloaded") as caught:
             AmazonUcsd(base_url=url, retries=1).load(7, Log())
-    assert "base_url" in caught.value.mend
+    assert "base_url" in caught.value.hint
 
 
 def test_a_file_the_server_does_not_have_is_told_with_near_categories(archive: Any) -> None:
     archive.script = ["404"]
     error = refused(archive, category="Automobile")
     assert "no such file" in error.what
-    assert "Did you mean 'Automotive'?" in error.mend
+    assert "Did you mean 'Automotive'?" in error.hint
     assert len(archive.requests) == 1
 
 
@@ -251,7 +251,7 @@ def test_a_kept_file_that_was_damaged_since_is_brought_again(archive: Any, cache
 def test_offline_uses_the_kept_file_and_asks_nobody(archive: Any) -> None:
     error = refused(archive, offline=True)
     assert "not downloaded before" in error.what
-    assert "path" in error.mend
+    assert "path" in error.hint
     assert archive.requests == []
     first = load(archive)
     assert load(archive, offline=True) == first
@@ -263,7 +263,7 @@ def test_a_folder_that_cannot_be_written_is_told(archive: Any, tmp_path: Path, m
     monkeypatch.setenv("FTKIT_CACHE", str(tmp_path / "file"))
     error = refused(archive)
     assert "cannot be stored" in error.what
-    assert "FTKIT_CACHE" in error.mend
+    assert "FTKIT_CACHE" in error.hint
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
@@ -279,7 +279,7 @@ def test_a_full_disk_is_told(archive: Any, cache: Path) -> None:
     full = Full(f"{archive.url}/{FILE}", cache / FILE, 0, 5.0, "")
     with pytest.raises(DataError, match="No space left") as caught:
         full.fetch(Log())
-    assert "Make room" in caught.value.mend
+    assert "Make room" in caught.value.hint
 
 
 WORKER = """

@@ -134,7 +134,7 @@ def _azure(kind: str) -> Any:
         raise PluginError(
             f"the connection string in {AZURE} is not one of Application Insights",
             where=AZURE,
-            mend="Copy it from the resource's overview: InstrumentationKey=…;IngestionEndpoint=https://…",
+            hint="Copy it from the resource's overview: InstrumentationKey=…;IngestionEndpoint=https://…",
         ) from None
 
 
@@ -144,7 +144,7 @@ def _otlp(module: str, kind: str, signal: str) -> Any:
         raise PluginError(
             f"telemetry cannot be sent by the protocol {protocol!r}",
             where="OTEL_EXPORTER_OTLP_PROTOCOL",
-            mend="Set it to http/protobuf, which every collector takes, by default on port 4318.",
+            hint="Set it to http/protobuf, which every collector takes, by default on port 4318.",
         )
     import importlib
 
@@ -159,5 +159,5 @@ def _missing(error: ImportError, package: str) -> PluginError:
     return PluginError(
         f"telemetry needs a package that cannot be imported: {error}",
         where="ftkit-appinsights",
-        mend=f"pip install {package}",
+        hint=f"pip install {package}",
     )

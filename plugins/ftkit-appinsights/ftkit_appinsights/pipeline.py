@@ -43,7 +43,7 @@ class Pipeline:
             raise PluginError(
                 f"telemetry needs a package that cannot be imported: {error}",
                 where="ftkit-appinsights",
-                mend="pip install ftkit-appinsights",
+                hint="pip install ftkit-appinsights",
             ) from error
         # What the user says of the resource, in OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES, comes first.
         about = Resource.create({**resource, **OTELResourceDetector().detect().attributes})

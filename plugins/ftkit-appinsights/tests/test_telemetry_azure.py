@@ -83,7 +83,7 @@ def test_telemetry_that_has_nowhere_to_go_is_said_before_anything_is_trained(
 ) -> None:
     with pytest.raises(PluginError, match="nothing says where it goes") as caught:
         deployed(toy)
-    assert "APPLICATIONINSIGHTS_CONNECTION_STRING" in caught.value.mend
+    assert "APPLICATIONINSIGHTS_CONNECTION_STRING" in caught.value.hint
     assert not [each for each in azure.exchanges if each.request.method == "PUT"]
 
 

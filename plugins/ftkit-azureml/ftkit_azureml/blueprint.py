@@ -41,7 +41,7 @@ def telemetry() -> dict[str, str]:
         raise PluginError(
             "telemetry is asked for, but nothing says where it goes",
             where="deploy.telemetry",
-            mend="Set APPLICATIONINSIGHTS_CONNECTION_STRING, or OTEL_EXPORTER_OTLP_ENDPOINT, where you deploy.",
+            hint="Set APPLICATIONINSIGHTS_CONNECTION_STRING, or OTEL_EXPORTER_OTLP_ENDPOINT, where you deploy.",
         )
     return found
 

@@ -49,7 +49,7 @@ def signed_in(credential: Credential) -> Any:
     if chosen == "service-principal" and not _is_principal():
         raise PluginError(
             "the variables of a service principal are not set",
-            mend=f"Set {', '.join(PRINCIPAL)} and {' or '.join(PROOFS)}.",
+            hint=f"Set {', '.join(PRINCIPAL)} and {' or '.join(PROOFS)}.",
         )
     return _credential(chosen, tuple(os.environ.get(name) for name in (*PRINCIPAL, *PROOFS)))
 
@@ -111,5 +111,5 @@ def _missing(distribution: str, error: ImportError) -> PluginError:
     return PluginError(
         f"{distribution} cannot be imported: {error}",
         where="ftkit-azureml",
-        mend=f"pip install {distribution}",
+        hint=f"pip install {distribution}",
     )

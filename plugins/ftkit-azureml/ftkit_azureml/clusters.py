@@ -21,7 +21,7 @@ def require(client: Any, platform: AzurePipelines, emit: Emit) -> None:
             raise StageError(
                 f"the workspace has no cluster {name!r}",
                 where=str(platform.place),
-                mend=f"It has: {', '.join(sorted(there)) or 'none'}. Name one of them in run.gpu_cluster and run.cpu_cluster, "
+                hint=f"It has: {', '.join(sorted(there)) or 'none'}. Name one of them in run.gpu_cluster and run.cpu_cluster, "
                 "or set run.create_clusters = true.",
             )
         _create(client, name, wanted[name], platform.max_nodes, emit)

@@ -291,12 +291,12 @@ class ManagedEndpoint(InWorkspace):
     def _refused(self, answer: Any, deployment: str | None) -> DeployError:
         try:
             said = answer.json()
-            what, where, mend = said["error"], said["where"], said["mend"]
+            what, where, hint = said["error"], said["where"], said["hint"]
         except (ValueError, LookupError, TypeError):
-            what, where, mend = answer.text.strip()[:300] or answer.reason, "", ""
+            what, where, hint = answer.text.strip()[:300] or answer.reason, "", ""
         status = answer.headers.get("ms-azureml-model-error-statuscode", answer.status_code)
         place = where or (f"{self.endpoint}/{deployment}" if deployment else self.endpoint)
-        return DeployError(f"the endpoint answered {status}: {refusals.clean(str(what))}", place, mend)
+        return DeployError(f"the endpoint answered {status}: {refusals.clean(str(what))}", place, hint)
 
 
 def check_name(name: str, what: str) -> None:

@@ -133,7 +133,7 @@ def _data(client: Any, platform: AzurePipelines) -> tuple[dict[str, Any], dict[s
             raise StageError(
                 f"the data asset {title!r} is of type {found.type}, and only files can be mounted",
                 where=f"run.data.{key}",
-                mend="Register the files themselves, as uri_file or uri_folder.",
+                hint="Register the files themselves, as uri_file or uri_folder.",
             )
         input_ = f"data_{index}"
         inputs[input_] = Input(type=found.type)

@@ -39,6 +39,6 @@ def failure(key: tuple[Any, ...]) -> str:
     try:
         poller.result()
     except Exception as error:  # whatever the SDK makes of it, it is what Azure said
-        what, mend = refusals.reason(error)
-        return f"{what} {mend}".strip()
+        what, hint = refusals.reason(error)
+        return f"{what} {hint}".strip()
     return ""

@@ -1,4 +1,4 @@
-"""What the SDK raises, as errors of ftkit: what happened, where, and how to mend it, with no secret in it."""
+"""What the SDK raises, as errors of ftkit: what happened, where, and how to fix it, with no secret in it."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ def told(error: type[StageError], where: str) -> Iterator[None]:
 
 def as_error(failure: BaseException, error: type[StageError], where: str) -> StageError:
     """One exception of the SDK as an error."""
-    what, mend = reason(failure)
-    return error(what, where, mend)
+    what, hint = reason(failure)
+    return error(what, where, hint)
 
 
 def reason(failure: BaseException) -> tuple[str, str]:
-    """What an exception of the SDK says, and how to mend it."""
+    """What an exception of the SDK says, and how to fix it."""
     from azure.core import exceptions
 
     said = clean(_said(failure))

@@ -54,7 +54,7 @@ class AzureModels(InWorkspace):
             raise RegistryError(
                 "the lineage speaks of another bundle than the one to register",
                 where=str(bundle),
-                mend="Run the recipe again with --fresh.",
+                hint="Run the recipe again with --fresh.",
             )
         with self.opened(RegistryError, self.model) as client:
             from azure.ai.ml.entities import Model
@@ -110,7 +110,7 @@ class AzureModels(InWorkspace):
                 raise RegistryError(
                     "this version was not registered by ftkit, so it holds no bundle",
                     where=place,
-                    mend="Promote a version that `ftkit models` lists with a hash.",
+                    hint="Promote a version that `ftkit models` lists with a hash.",
                 )
             if _is_bundle(folder, tags):
                 return folder
@@ -118,7 +118,7 @@ class AzureModels(InWorkspace):
                 client.models.download(self.model, version, temporary)
                 manifests = list(Path(temporary).rglob(bundles.MANIFEST))
                 if len(manifests) != 1:
-                    raise RegistryError("its files are not there", where=place, mend=_RESTORE)
+                    raise RegistryError("its files are not there", where=place, hint=_RESTORE)
                 _verified(manifests[0].parent, tags, place)
                 with files.whole_folder(folder) as partial:
                     shutil.copytree(manifests[0].parent, partial, dirs_exist_ok=True)
@@ -137,7 +137,7 @@ class AzureModels(InWorkspace):
             raise RegistryError(
                 f"{self.model} has no version {version}",
                 where=str(self.place),
-                mend=f"The latest are {names}." if names else "It has no version yet: run a recipe first.",
+                hint=f"The latest are {names}." if names else "It has no version yet: run a recipe first.",
             )
         return found
 
@@ -206,7 +206,7 @@ def _is_bundle(folder: Path, tags: Mapping[str, str]) -> bool:
         raise RegistryError(
             "the folder holds something else than a bundle, which is not replaced",
             where=str(folder),
-            mend="Name a folder that is new or empty.",
+            hint="Name a folder that is new or empty.",
         )
     try:
         return _agrees(bundles.verify(folder), tags)
@@ -219,9 +219,9 @@ def _verified(folder: Path, tags: Mapping[str, str], place: str) -> None:
     try:
         opened = bundles.verify(folder)
     except BundleError as error:
-        raise RegistryError(f"its files were changed: {error.what}", where=place, mend=_RESTORE) from error
+        raise RegistryError(f"its files were changed: {error.what}", where=place, hint=_RESTORE) from error
     if not _agrees(opened, tags):
-        raise RegistryError("its bundle or its record was replaced since it was registered", where=place, mend=_RESTORE)
+        raise RegistryError("its bundle or its record was replaced since it was registered", where=place, hint=_RESTORE)
 
 
 def _agrees(bundle: Bundle, tags: Mapping[str, str]) -> bool:

@@ -66,11 +66,11 @@ class Services:
             answer = self._session.request(method, address, timeout=TIMEOUT, **given)
         except requests.RequestException as error:
             raise StageError(
-                f"Azure cannot be reached: {refusals.clean(type(error).__name__)}", where=where, mend=_MEND
+                f"Azure cannot be reached: {refusals.clean(type(error).__name__)}", where=where, hint=_MEND
             ) from None  # the exception holds whole addresses, signatures included
         if not answer.ok:
             said = refusals.clean(" ".join(answer.text[:300].split()))
-            raise StageError(f"Azure refused with status {answer.status_code}: {said}", where=where, mend=_MEND)
+            raise StageError(f"Azure refused with status {answer.status_code}: {said}", where=where, hint=_MEND)
         return answer
 
 
@@ -117,7 +117,7 @@ class Run:
         """Write all files below a folder of the run into another. Raises: StageError when there is none."""
         names = [each for each in self.get_file_names() if each.startswith(f"{prefix}/")]
         if not names:
-            raise StageError(f"the run has left nothing in {prefix}", where=self.id, mend=_MEND)
+            raise StageError(f"the run has left nothing in {prefix}", where=self.id, hint=_MEND)
         for name in names:
             self.download_file(name, str(folder / name[len(prefix) + 1 :]))
 

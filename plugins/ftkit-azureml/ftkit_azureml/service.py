@@ -99,7 +99,7 @@ class Service:
                     raise StageError(
                         f"the service has not answered for {self.platform.patience_minutes:g} minutes: {error.what}",
                         where=where,
-                        mend="The pipeline goes on; the same command attends it again.",
+                        hint="The pipeline goes on; the same command attends it again.",
                     ) from error
                 if watch:
                     watch.trouble(error.what)
@@ -148,7 +148,7 @@ class Service:
             module="ftkit_azureml.step",
             replaced=self.platform.data,
             most_mb=self.platform.snapshot_mb,
-            mend="Register large data as a data asset and name it in run.data, or raise run.snapshot_mb (300 at most).",
+            hint="Register large data as a data asset and name it in run.data, or raise run.snapshot_mb (300 at most).",
         )
         self.emit(Noticed(packed.sentence))
         return job.nodes(self.azure, self.plan, self.platform, packed)

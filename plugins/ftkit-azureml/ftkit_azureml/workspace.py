@@ -89,7 +89,7 @@ def configured(folder: Path) -> Workspace:
         for path in (above / "config.json", above / ".azureml" / "config.json"):
             if path.is_file():
                 return _read(path)
-    raise UsageError("no Azure workspace is named", where=str(folder / "config.json"), mend=_MEND)
+    raise UsageError("no Azure workspace is named", where=str(folder / "config.json"), hint=_MEND)
 
 
 def _read(path: Path) -> Workspace:
@@ -97,7 +97,7 @@ def _read(path: Path) -> Workspace:
         table = json.loads(path.read_text(encoding="utf-8-sig"))
         values = [table.get(key) for key in _CONFIG]
     except (OSError, ValueError, AttributeError) as error:
-        raise UsageError("the workspace's config.json cannot be read", where=str(path), mend=_MEND) from error
+        raise UsageError("the workspace's config.json cannot be read", where=str(path), hint=_MEND) from error
     if missing := [key for key, value in zip(_CONFIG, values, strict=True) if not value or not isinstance(value, str)]:
-        raise UsageError(f"config.json does not say {', '.join(missing)}", where=str(path), mend=_MEND)
+        raise UsageError(f"config.json does not say {', '.join(missing)}", where=str(path), hint=_MEND)
     return Workspace(*values)

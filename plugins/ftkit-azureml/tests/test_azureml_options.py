@@ -98,7 +98,7 @@ def test_a_config_that_names_no_workspace_is_an_error_with_a_remedy(tmp_path: Pa
     with pytest.raises(UsageError) as refused:
         configured(tmp_path)
     assert "config.json" in refused.value.where
-    assert "subscription" in refused.value.mend
+    assert "subscription" in refused.value.hint
 
 
 def test_a_job_of_the_workspace_needs_no_config(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_a_refused_sign_in_says_what_to_set_and_tells_no_secret(azureml: Azure) 
     with pytest.raises(DeployError) as refused:
         ManagedEndpoint(endpoint="abc").prepare()
     assert "refused the sign-in" in str(refused.value)
-    assert "AZURE_CLIENT_SECRET" in refused.value.mend
+    assert "AZURE_CLIENT_SECRET" in refused.value.hint
     assert not [each for each in azureml.secrets if each in str(refused.value)]
     assert not azureml.asked("PUT", "management")
 
@@ -134,7 +134,7 @@ def test_a_missing_principal_is_said_by_its_variables(azureml: Azure, monkeypatc
     monkeypatch.delenv("AZURE_CLIENT_SECRET")
     with pytest.raises(PluginError) as refused:
         AzureModels(model="m", credential="service-principal").champion()
-    assert "AZURE_CLIENT_SECRET" in refused.value.mend
+    assert "AZURE_CLIENT_SECRET" in refused.value.hint
 
 
 def test_without_any_credential_the_ways_to_sign_in_are_named(
@@ -145,7 +145,7 @@ def test_without_any_credential_the_ways_to_sign_in_are_named(
     monkeypatch.setenv("PATH", str(tmp_path))  # no `az` anywhere
     with pytest.raises(RegistryError) as refused:
         AzureModels(model="m").champion()
-    assert "az login" in refused.value.mend
+    assert "az login" in refused.value.hint
 
 
 def test_whoever_is_signed_in_to_the_cli_may_come_in(
@@ -181,4 +181,4 @@ def test_a_missing_sdk_says_which_command_brings_it(azureml: Azure, monkeypatch:
     monkeypatch.setitem(sys.modules, "azure.ai.ml", None)
     with pytest.raises(PluginError) as refused:
         AzureModels(model="m").champion()
-    assert refused.value.mend == "pip install azure-ai-ml"
+    assert refused.value.hint == "pip install azure-ai-ml"

@@ -182,7 +182,7 @@ def test_a_job_that_failed_says_why_and_is_submitted_again_with_the_trials_it_ha
     azureml.v1.execution.failing[STEPS.decide] = "The image could not be built: no space left."
     with pytest.raises(StageError, match=rf"{STEPS.decide} ended as Failed: The image could not be built") as caught:
         run(toy)
-    assert "submits the pipeline again" in caught.value.mend
+    assert "submits the pipeline again" in caught.value.hint
     kept = ledger.runs()[0]
     assert len(kept.trials()) == 2, "what the trials came to is kept"
     azureml.v1.execution.failing.clear()
@@ -271,7 +271,7 @@ def test_a_plan_shows_the_pipeline_and_asks_no_service(
 def test_a_cluster_that_is_not_there(azureml: Azure, toy: Path) -> None:
     with pytest.raises(StageError, match="the workspace has no cluster 'a100s'") as caught:
         run(toy, {"run.gpu_cluster": "a100s"})
-    assert "cpu-cluster" in caught.value.mend
+    assert "cpu-cluster" in caught.value.hint
     assert not azureml.jobs.submitted
     assert not azureml.assets.versions
 

@@ -158,7 +158,7 @@ def test_the_command_writes_the_folder_once(finished: str, tmp_path: Path, capsy
 def test_a_target_that_cannot_be_deployed_by_hand_is_refused_with_those_that_can(finished: str) -> None:
     with pytest.raises(UsageError) as refused:
         export(finished, target="local")
-    assert "managed-endpoint" in refused.value.mend
+    assert "managed-endpoint" in refused.value.hint
 
 
 def test_a_model_that_was_not_let_through_is_not_exported(azure_folder: Path, azureml: Azure, tmp_path: Path) -> None:

@@ -151,6 +151,6 @@ def _dataset(workspace: Workspace, name: str, version: str) -> Any:
         raise StageError(
             f"the Dataset {title!r} is a table, and only files can be mounted",
             where=workspace.name,
-            mend="Register the files themselves: Dataset.File.from_files(…).register(…).",
+            hint="Register the files themselves: Dataset.File.from_files(…).register(…).",
         )
     return found

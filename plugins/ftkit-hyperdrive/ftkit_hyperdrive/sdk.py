@@ -40,13 +40,13 @@ def require() -> None:
     if sys.version_info >= (3, 12):
         raise PluginError(
             f"Azure ML SDK v1 runs on Python 3.10 and 3.11; this is {sys.version_info.major}.{sys.version_info.minor}",
-            mend="Use SDK v2, which does: --on azureml (pip install ftkit-azureml). Or make an environment with Python 3.11.",
+            hint="Use SDK v2, which does: --on azureml (pip install ftkit-azureml). Or make an environment with Python 3.11.",
         )
     missing = [package for module, package in PACKAGES.items() if not _there(module)]
     if missing:
         raise PluginError(
             f"Azure ML SDK v1 is not installed: {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing",
-            mend=f"pip install {' '.join(missing)}",
+            hint=f"pip install {' '.join(missing)}",
         )
     _quieten()
 
@@ -67,7 +67,7 @@ def _quieten() -> None:
 
 
 @contextmanager
-def asking(what: str, where: str = "", mend: str = "") -> Iterator[None]:
+def asking(what: str, where: str = "", hint: str = "") -> Iterator[None]:
     """Turn whatever the SDK raises in the block into a StageError of one readable sentence, and keep what it prints to itself."""
     try:
         with silent():
@@ -75,7 +75,7 @@ def asking(what: str, where: str = "", mend: str = "") -> Iterator[None]:
     except FtkitError:
         raise
     except Exception as error:
-        raise StageError(f"{what}: {said(error)}", where=where, mend=mend or "Give the same command again.") from error
+        raise StageError(f"{what}: {said(error)}", where=where, hint=hint or "Give the same command again.") from error
 
 
 PATIENCE = (1.0, 4.0, 15.0)

@@ -104,13 +104,13 @@ class Service:
                     raise StageError(
                         f"the pipeline cannot be watched: {sdk.said(error)}",
                         where=submitted["where"],
-                        mend="The pipeline goes on; its page shows how it does. The same command attends it again.",
+                        hint="The pipeline goes on; its page shows how it does. The same command attends it again.",
                     ) from error
                 if time.monotonic() - since > 60 * self.platform.patience_minutes:
                     raise StageError(
                         f"the service has not answered for {self.platform.patience_minutes:g} minutes: {sdk.said(error)}",
                         where=submitted["where"],
-                        mend="The pipeline goes on; the same command attends it again.",
+                        hint="The pipeline goes on; the same command attends it again.",
                     ) from error
                 watch.trouble(sdk.said(error))
             time.sleep(self.platform.poll)

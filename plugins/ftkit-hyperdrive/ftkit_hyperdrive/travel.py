@@ -25,5 +25,5 @@ def pack(plan: Plan, platform: HyperDrive, folder: Path) -> Luggage:
         module="ftkit_hyperdrive.step",
         replaced=platform.data,
         most_mb=platform.snapshot_mb,
-        mend="Register large data as a Dataset and name it in run.data, or raise run.snapshot_mb (300 at most).",
+        hint="Register large data as a Dataset and name it in run.data, or raise run.snapshot_mb (300 at most).",
     )

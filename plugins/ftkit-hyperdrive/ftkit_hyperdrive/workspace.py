@@ -56,8 +56,8 @@ def _refusal(error: Exception, credential: str, where: str) -> StageError:
     ):
         return StageError(f"the sign-in to Azure was refused: {said}", f"credential {credential!r}", _MEND[credential])
     if isinstance(error, ProjectSystemException | WorkspaceException):
-        mend = "Compare subscription, resource group and name with the portal, and see that the account may read the workspace."
-        return StageError(f"the workspace cannot be opened: {said}", where, mend)
+        hint = "Compare subscription, resource group and name with the portal, and see that the account may read the workspace."
+        return StageError(f"the workspace cannot be opened: {said}", where, hint)
     return StageError(f"Azure cannot be reached: {said}", where, "Give the same command again.")
 
 
@@ -71,7 +71,7 @@ def require_clusters(workspace: Workspace, platform: HyperDrive, emit: Emit) -> 
             raise StageError(
                 f"the workspace has no cluster {name!r}",
                 where=workspace.name,
-                mend=f"It has: {', '.join(sorted(there)) or 'none'}. Name one of them in run.gpu_cluster and run.cpu_cluster, "
+                hint=f"It has: {', '.join(sorted(there)) or 'none'}. Name one of them in run.gpu_cluster and run.cpu_cluster, "
                 "or set run.create_clusters = true.",
             )
         _create(workspace, name, wanted[name], platform.max_nodes, emit)
@@ -98,15 +98,15 @@ def _place(platform: HyperDrive) -> dict[str, str]:
         }
     above = [Path.cwd(), *Path.cwd().parents]
     found = next((path for each in above for path in _configurations(each) if path.is_file()), None)
-    mend = "Download config.json from the workspace's page in the portal, or set subscription, resource_group and workspace in [run]."
+    hint = "Download config.json from the workspace's page in the portal, or set subscription, resource_group and workspace in [run]."
     if found is None:
-        raise UsageError("no workspace is named", where=str(Path.cwd()), mend=mend)
+        raise UsageError("no workspace is named", where=str(Path.cwd()), hint=hint)
     try:
         read: Any = json.loads(found.read_text(encoding="utf-8-sig"))
         return {key: str(read[key]) for key in ("subscription_id", "resource_group", "workspace_name")}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(
-            f"the workspace's configuration cannot be read: {error!r}", where=str(found), mend=mend
+            f"the workspace's configuration cannot be read: {error!r}", where=str(found), hint=hint
         ) from error
 
 
@@ -122,7 +122,7 @@ def _kind(platform: HyperDrive) -> str:
             raise UsageError(
                 f"the service principal is not complete: {', '.join(absent)} not set",
                 where="the environment",
-                mend=_MEND["service-principal"],
+                hint=_MEND["service-principal"],
             )
         return "service-principal"
     if platform.credential == "auto":
@@ -130,7 +130,7 @@ def _kind(platform: HyperDrive) -> str:
             raise UsageError(
                 "there is no credential for Azure",
                 where="the environment",
-                mend="Set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET, or give `az login`, or set run.credential "
+                hint="Set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET, or give `az login`, or set run.credential "
                 'to "managed-identity" or "interactive".',
             )
         return "cli"

@@ -32,7 +32,7 @@ def refused(path: Path, kind: type[FtkitError], **options: Any) -> FtkitError:
     overrides = {f"run.{name}": value for name, value in options.items()}
     with pytest.raises(kind) as caught:
         runner.run(loader.load(path, overrides, on="hyperdrive"), lambda event: None)
-    assert caught.value.mend
+    assert caught.value.hint
     return caught.value
 
 
@@ -48,7 +48,7 @@ def test_a_refused_sign_in(azure: Azure, toy: Path, monkeypatch: pytest.MonkeyPa
     assert "sign-in to Azure was refused" in error.what
     assert "AADSTS7000215" in error.what
     assert "a-wrong-secret-that-nobody-may-read" not in str(error)
-    assert "AZURE_CLIENT_SECRET" in error.mend
+    assert "AZURE_CLIENT_SECRET" in error.hint
     assert nothing_was_created(azure)
     assert not ledger.runs()
 
@@ -81,15 +81,15 @@ def test_no_workspace_or_a_broken_config(azure: Azure, toy: Path, content: str |
     else:
         config.write_text(content)
     error = refused(toy, UsageError)
-    assert "config.json" in error.mend
+    assert "config.json" in error.hint
     assert not azure.exchanges
 
 
 def test_a_cluster_that_is_not_there(azure: Azure, toy: Path) -> None:
     error = refused(toy, StageError, gpu_cluster="a100s")
     assert error.what == "the workspace has no cluster 'a100s'"
-    assert "cpu-cluster, gpu-cluster" in error.mend
-    assert "create_clusters" in error.mend
+    assert "cpu-cluster, gpu-cluster" in error.hint
+    assert "create_clusters" in error.hint
     assert nothing_was_created(azure)
 
 
@@ -104,13 +104,13 @@ def test_python_3_12(azure: Azure, toy: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(sys, "version_info", type("Version", (tuple,), {"major": 3, "minor": 12})((3, 12, 4)))
     with pytest.raises(PluginError, match=r"this is 3\.12") as caught:
         sdk.require()
-    assert "azureml" in caught.value.mend
+    assert "azureml" in caught.value.hint
 
 
 def test_the_sdk_is_not_installed(azure: Azure, toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sdk, "_there", lambda module: module == "azureml.core")
     error = refused(toy, PluginError)
-    assert error.mend == "pip install azure-identity azureml-pipeline-steps azureml-train-core"
+    assert error.hint == "pip install azure-identity azureml-pipeline-steps azureml-train-core"
     assert not azure.exchanges
 
 

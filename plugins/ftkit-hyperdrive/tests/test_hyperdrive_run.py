@@ -178,7 +178,7 @@ def test_a_pipeline_that_failed_says_why_and_is_submitted_again_with_the_trials_
         StageError, match=r"Register_Best_Model ended as Failed: The image could not be built"
     ) as caught:
         run(toy)
-    assert "submits the pipeline again" in caught.value.mend
+    assert "submits the pipeline again" in caught.value.hint
     kept = ledger.runs()[0]
     assert kept.failure
     assert len(kept.trials()) == 2, "what the trials came to is kept"

@@ -133,7 +133,7 @@ class LocalDeployer:
             raise DeployError(
                 f"the endpoint answered {answer.status_code}: {value['error']}",
                 value["where"] or deployment or self.endpoint,
-                value["mend"],
+                value["hint"],
             )
         return value
 

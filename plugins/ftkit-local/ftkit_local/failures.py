@@ -31,10 +31,10 @@ def cause(process: TrialProcess, code: int) -> str:
     return f"its process ended with exit code {code}" + (f": {words}" if words else "")
 
 
-def rebuilt(kind: str, what: str, where: str, mend: str) -> FtkitError:
+def rebuilt(kind: str, what: str, where: str, hint: str) -> FtkitError:
     """The error that a worker met and every other trial would meet too."""
     found = getattr(errors, kind, StageError)
-    return found(what, where, mend)
+    return found(what, where, hint)
 
 
 def full(ledger: Ledger) -> StageError:
@@ -42,7 +42,7 @@ def full(ledger: Ledger) -> StageError:
     return StageError(
         "the disk is full; the search was stopped",
         where=str(ledger.folder),
-        mend="Make room, then give the same command: every trial that came to its end is kept.",
+        hint="Make room, then give the same command: every trial that came to its end is kept.",
     )
 
 
@@ -70,5 +70,5 @@ def check_success(ledger: Ledger) -> None:
 def _hopeless(ledger: Ledger, trials: Sequence[Trial], what: str) -> SearchError:
     logs = [str(ledger.trial_folder(trial.number) / "trial.log") for trial in trials if trial.state == "failed"]
     more = f" and {len(logs) - 3} more" if len(logs) > 3 else ""
-    mend = f"Their logs: {', '.join(logs[:3])}{more}. " if logs else ""
-    return SearchError(what, where=ledger.run, mend=f"{mend}Mend the cause, then run again with --fresh.")
+    hint = f"Their logs: {', '.join(logs[:3])}{more}. " if logs else ""
+    return SearchError(what, where=ledger.run, hint=f"{hint}Fix the cause, then run again with --fresh.")

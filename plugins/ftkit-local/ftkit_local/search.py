@@ -168,7 +168,7 @@ class Trials:
             raise StageError(
                 f"the process of trial {number} cannot be started: {error.strerror or error}",
                 where=str(log),
-                mend="Free memory or lower search.concurrency, then give the same command: finished trials are kept.",
+                hint="Free memory or lower search.concurrency, then give the same command: finished trials are kept.",
             ) from error
         meter = usage.Meter(process.pid, self._devices[slot])
         self._running[number] = Running(number, values, seed, slot, attempt, process, meter, repeats=repeats)

@@ -110,11 +110,11 @@ def main() -> None:
         if disk_full(error):
             ended["full"] = True
         elif type(error) is StageError:  # of these values and this seed, such as a loss that is no number any more
-            ended |= {"error": " ".join(f"{error.what}. {error.mend}".split()), "hopeless": True}
+            ended |= {"error": " ".join(f"{error.what}. {error.hint}".split()), "hopeless": True}
         elif isinstance(error, FtkitError):
             kind = "StageError" if isinstance(error, RecipeError) else type(error).__name__
             what = str(error) if isinstance(error, RecipeError) else error.what
-            ended["raised"] = [kind, what, error.where, error.mend]
+            ended["raised"] = [kind, what, error.where, error.hint]
     wire.send(**ended, usage=_usage(time.monotonic() - begun))
 
 

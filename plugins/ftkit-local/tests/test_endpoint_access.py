@@ -39,7 +39,7 @@ def test_only_those_with_the_key_are_answered(
             refused = client.post("/score", json=BODY, headers=headers)
             assert refused.status_code == 401
             assert refused.headers["www-authenticate"] == "Bearer"
-            assert "Authorization: Bearer KEY" in refused.json()["mend"]
+            assert "Authorization: Bearer KEY" in refused.json()["hint"]
             assert client.get("/model", headers=headers).status_code == 401
         strange = client.post("/score", json=BODY, headers=[(b"Authorization", b"Bearer \xff\xfe")])
         assert strange.status_code == 401
@@ -121,7 +121,7 @@ def test_a_port_that_is_taken_is_named(endpoint_named: Make) -> None:
         deployer = endpoint_named(port=port)
         with pytest.raises(DeployError, match=f"port {port} is taken") as caught:
             deployer.prepare()
-        assert "deploy.port" in caught.value.mend
+        assert "deploy.port" in caught.value.hint
         assert deployer.describe() is None
     assert f":{port}/" in deployer.prepare().url
 

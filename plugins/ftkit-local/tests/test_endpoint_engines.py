@@ -56,6 +56,6 @@ def test_an_engine_that_no_test_passed_is_refused_and_leaves_nothing(
         deployer.create("one", toy_bundle(tmp_path / "unjudged", engines={"half": False}).folder)
     with pytest.raises(BundleError, match="no engine 'half'") as caught:
         deployer.create("one", toy_bundle(tmp_path / "without").folder)
-    assert "It has: native." in caught.value.mend
+    assert "It has: native." in caught.value.hint
     endpoint = deployer.describe()
     assert endpoint is None or endpoint.deployments == ()

@@ -1,4 +1,4 @@
-"""An endpoint of real processes: it outlives its maker, mends itself, and loses no request when deployments change."""
+"""An endpoint of real processes: it outlives its maker, fixes itself, and loses no request when deployments change."""
 
 from __future__ import annotations
 

@@ -209,7 +209,7 @@ def test_trials_that_go_wrong_are_tried_again_where_it_may_help_and_recorded_wit
         "diverge": "the training diverged: by epoch 1 the probabilities are no numbers any more",
     }
     assert found["exit"].error.startswith("its process ended with exit code 3")
-    # A second attempt cannot mend what the values themselves bring about.
+    # A second attempt cannot fix what the values themselves bring about.
     assert {fault: trial.attempts for fault, trial in found.items()} == {
         "none": 1, "error": 2, "memory": 2, "crash": 2, "exit": 2, "silent": 1, "diverge": 1,
     }  # fmt: skip
@@ -250,7 +250,7 @@ def test_trials_that_all_fail_alike_end_the_search_before_the_last(begin):
         SearchError, match="the first 3 trials failed in the same way: RuntimeError: told to fail"
     ) as caught:
         plan.platform.search(plan, book, told.append)
-    assert str(book.trial_folder(0) / "trial.log") in caught.value.mend
+    assert str(book.trial_folder(0) / "trial.log") in caught.value.hint
     assert len(book.trials()) == 3
 
 
@@ -261,7 +261,7 @@ def test_an_error_that_every_trial_would_meet_ends_the_search_at_once(begin):
     with pytest.raises(CheckpointError) as caught:
         plan.platform.search(plan, book, told.append)
     assert (caught.value.what, caught.value.where) == ("the hub cannot be reached", "toy-words")
-    assert caught.value.mend == "Set checkpoint to a folder."
+    assert caught.value.hint == "Set checkpoint to a folder."
     assert not book.trials()
     assert all(gone(event.pid) for event in of(events.TrialStarted, told))
 

@@ -47,7 +47,7 @@ def opened(tracking_uri: str, registry_uri: str) -> Iterator[Any]:
             import mlflow.exceptions
         except ImportError as error:
             raise RegistryError(
-                f"mlflow cannot be imported: {error}", mend="pip install --force-reinstall mlflow"
+                f"mlflow cannot be imported: {error}", hint="pip install --force-reinstall mlflow"
             ) from error
         place = tracking_uri
         try:
@@ -118,7 +118,7 @@ def download(source: str, folder: Path, tracking_uri: str, place: str) -> Path:
     gone = RegistryError(
         "its artifacts are gone from the store",
         where=f"{place}, {shown(source)}",
-        mend="Restore them from a backup, or give the alias champion to a version whose artifacts are there.",
+        hint="Restore them from a backup, or give the alias champion to a version whose artifacts are there.",
     )
     if not holds(source.rsplit("/", 1)[0], {source.rsplit("/", 1)[1]}, tracking_uri):
         raise gone
@@ -211,7 +211,7 @@ def _reach(uri: str) -> None:
             raise RegistryError(
                 f"the database needs a driver that is not installed: {error.name}",
                 where=shown(uri),
-                mend=f"pip install {error.name}, or name another driver in tracking_uri (postgresql+psycopg://…).",
+                hint=f"pip install {error.name}, or name another driver in tracking_uri (postgresql+psycopg://…).",
             ) from error
 
 
@@ -233,13 +233,13 @@ def _ping(uri: str) -> None:
         raise RegistryError(
             f"the MLflow server does not let you in (HTTP {answer.status_code})",
             where=shown(uri),
-            mend="Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN.",
+            hint="Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN.",
         )
     if "json" not in answer.headers.get("Content-Type", ""):
         raise RegistryError(
             f"what answers there is no MLflow server (HTTP {answer.status_code})",
             where=shown(uri),
-            mend="Compare tracking_uri with the address of the server; a path prefix belongs to it.",
+            hint="Compare tracking_uri with the address of the server; a path prefix belongs to it.",
         )
 
 

@@ -12,7 +12,7 @@ from ftkit_mlflow.addresses import shown, sqlite_file
 
 
 def refusal(error: Exception, uri: str) -> RegistryError:
-    """What went wrong, in ftkit's words, and how to mend it."""
+    """What went wrong, in ftkit's words, and how to fix it."""
     text = str(error)
     place = shown(uri)
     file = sqlite_file(uri)
@@ -22,7 +22,7 @@ def refusal(error: Exception, uri: str) -> RegistryError:
         return RegistryError(
             "the disk is full; no version was registered",
             where=place,
-            mend="Make room, or set FTKIT_HOME to a larger disk, then give the same command: what is finished is kept.",
+            hint="Make room, or set FTKIT_HOME to a larger disk, then give the same command: what is finished is kept.",
         )
     if "out-of-date database schema" in text or "Can't locate revision" in text:
         return _schema(text, uri)
@@ -30,19 +30,19 @@ def refusal(error: Exception, uri: str) -> RegistryError:
         return RegistryError(
             f"the database is damaged: {_line(text)}",
             where=place,
-            mend=f"Restore {file or 'it'} from a backup, or move it away to begin with an empty registry.",
+            hint=f"Restore {file or 'it'} from a backup, or move it away to begin with an empty registry.",
         )
     if "unable to open database file" in text or "readonly database" in text or isinstance(error, PermissionError):
         return RegistryError(
             "the database or its folder cannot be opened for writing",
             where=str(file or place),
-            mend="Mend the permissions, or set FTKIT_HOME to a folder you can write to.",
+            hint="Fix the permissions, or set FTKIT_HOME to a folder you can write to.",
         )
     if "database is locked" in text or (file and isinstance(error, TimeoutError)):
         return RegistryError(
             "another process keeps the database locked",
             where=str(file or place),
-            mend="End that process, or give each run a tracking_uri of its own; a MLflow server takes many at once.",
+            hint="End that process, or give each run a tracking_uri of its own; a MLflow server takes many at once.",
         )
     unreachable = urlsplit(uri).scheme in ("http", "https") and any(
         each in text
@@ -52,10 +52,10 @@ def refusal(error: Exception, uri: str) -> RegistryError:
         return RegistryError(
             f"the MLflow server cannot be reached: {_cause(error)}",
             where=place,
-            mend="Start it (`mlflow server`), or mend tracking_uri; without tracking_uri a SQLite file on this machine is used.",
+            hint="Start it (`mlflow server`), or fix tracking_uri; without tracking_uri a SQLite file on this machine is used.",
         )
     return RegistryError(
-        f"MLflow refused: {_line(text)}", where=place, mend="Nothing was lost: mend it, then give the same command."
+        f"MLflow refused: {_line(text)}", where=place, hint="Nothing was lost: fix it, then give the same command."
     )
 
 
@@ -70,12 +70,12 @@ def _schema(text: str, uri: str) -> RegistryError:
         return RegistryError(
             f"the database was made by a newer MLflow than {mlflow.__version__}",
             where=shown(uri),
-            mend="pip install --upgrade mlflow",
+            hint="pip install --upgrade mlflow",
         )
     return RegistryError(
         f"the database was made by an older MLflow than {mlflow.__version__}",
         where=shown(uri),
-        mend=f"Make a copy of it, then: mlflow db upgrade {shown(uri)}",
+        hint=f"Make a copy of it, then: mlflow db upgrade {shown(uri)}",
     )
 
 

@@ -76,7 +76,7 @@ class MLflow:
             raise RegistryError(
                 "the lineage speaks of another bundle than the one to register",
                 where=str(bundle),
-                mend="Run the recipe again with --fresh.",
+                hint="Run the recipe again with --fresh.",
             )
         with connection.opened(self._tracking, self._registry) as client:
             found = self._registered(client, opened.hash, lineage.run)
@@ -120,7 +120,7 @@ class MLflow:
                 raise RegistryError(
                     "this version was not registered by ftkit, so it holds no bundle",
                     where=place,
-                    mend="Give the alias champion to a version that `ftkit models` lists with a hash, or remove the alias.",
+                    hint="Give the alias champion to a version that `ftkit models` lists with a hash, or remove the alias.",
                 )
             record = found.tags.get(RECORD)
             if _is_bundle(folder, wanted, record):
@@ -182,7 +182,7 @@ class MLflow:
             raise RegistryError(
                 f"{self.model} has no version {version}",
                 where=addresses.shown(self._registry),
-                mend=f"The latest are {known}." if known else "It has no version yet: run a recipe first.",
+                hint=f"The latest are {known}." if known else "It has no version yet: run a recipe first.",
             )
         return found
 
@@ -272,7 +272,7 @@ def _is_bundle(folder: Path, wanted: str, record: str | None) -> bool:
         raise RegistryError(
             "the folder holds something else than a bundle, which is not replaced",
             where=str(folder),
-            mend="Name a folder that is new or empty.",
+            hint="Name a folder that is new or empty.",
         )
     try:
         opened = bundles.verify(folder)
@@ -283,16 +283,16 @@ def _is_bundle(folder: Path, wanted: str, record: str | None) -> bool:
 
 def _verified(folder: Path, wanted: str, record: str | None, place: str) -> None:
     """Raises: RegistryError when what came from the registry is not what was registered."""
-    mend = "Restore the artifacts, or promote another version; `ftkit models` lists them."
+    hint = "Restore the artifacts, or promote another version; `ftkit models` lists them."
     try:
         opened = bundles.verify(folder)
     except BundleError as error:
-        raise RegistryError(f"its artifacts were changed: {error.what}", where=place, mend=mend) from error
+        raise RegistryError(f"its artifacts were changed: {error.what}", where=place, hint=hint) from error
     if opened.hash != wanted:
         raise RegistryError(
             f"its bundle was replaced: it has the hash {opened.hash[:12]} and was registered with {wanted[:12]}",
             where=place,
-            mend=mend,
+            hint=hint,
         )
     if record not in (None, opened.record and opened.record.digest):
-        raise RegistryError("its promotion record was replaced since it was registered", where=place, mend=mend)
+        raise RegistryError("its promotion record was replaced since it was registered", where=place, hint=hint)

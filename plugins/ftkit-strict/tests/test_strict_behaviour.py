@@ -242,7 +242,7 @@ def test_a_table_that_cannot_be_used_says_where(
     with pytest.raises(DataError, match=word) as error:
         Examples(path=examples(tmp_path, name, content)).check(bench.ruled(lambda text: 0.9, ["x"]), None)
     assert error.value.where.endswith(where)
-    assert error.value.mend
+    assert error.value.hint
 
 
 def test_every_label_that_is_no_class_is_told_before_training(bench: Any, tmp_path: Path) -> None:
@@ -252,7 +252,7 @@ def test_every_label_that_is_no_class_is_told_before_training(bench: Any, tmp_pa
         Examples(path=path).foresee(bench.data([], []))
     assert error.value.what == "the label 'negativ' is no class of the data set; nor is 'meh' in line 4"
     assert error.value.where == f"{path}:3"
-    assert error.value.mend == "Did you mean 'negative'? The classes are negative, positive."
+    assert error.value.hint == "Did you mean 'negative'? The classes are negative, positive."
     Examples(path=examples(tmp_path, "b.csv", "text,label\ngood,positive\n")).foresee(bench.data([], []))
     with pytest.raises(DataError, match="cannot be read"):
         Examples(path=tmp_path / "none.csv").foresee(bench.data([], []))

@@ -146,7 +146,7 @@ def test_columns_of_many_values_are_left_out_unless_named(bench: Any) -> None:
 def test_a_column_that_is_not_there_is_named_with_the_nearest(bench: Any) -> None:
     with pytest.raises(DataError, match="no column 'star'") as error:
         Slices(columns=("star",)).check(candidate(bench, lambda row: False), None)
-    assert "'stars'" in error.value.mend
+    assert "'stars'" in error.value.hint
 
 
 def test_a_column_that_is_not_there_is_told_before_training(bench: Any) -> None:
@@ -158,7 +158,7 @@ def test_a_column_that_is_not_there_is_told_before_training(bench: Any) -> None:
         Slices(columns=("shop", "star")).foresee(data)
     assert error.value.what == "the data set carries no column 'star'; it carries 'stars', 'shop'"
     assert error.value.where == "slices.columns"
-    assert "Did you mean 'stars'?" in error.value.mend
+    assert "Did you mean 'stars'?" in error.value.hint
     with pytest.raises(DataError, match="it carries none besides text and label"):
         Slices(columns=("shop",)).foresee(bench.data([], []))
 

@@ -93,7 +93,7 @@ def _delimited(
     try:
         names = names or [name.strip() for name in next(reader, [])]
     except csv.Error as error:
-        raise DataError(f"the first line cannot be read: {error}", where=f"{path}:1", mend=_QUOTES) from error
+        raise DataError(f"the first line cannot be read: {error}", where=f"{path}:1", hint=_QUOTES) from error
     _check_columns(path, columns, names)
     places = {name: names.index(name) for name in columns}
     while True:
@@ -105,7 +105,7 @@ def _delimited(
         except csv.Error as error:
             if "end of data" in str(error):
                 raise DataError(
-                    "a quote is opened in this row and never closed", where=f"{path}:{begins}", mend=_QUOTES
+                    "a quote is opened in this row and never closed", where=f"{path}:{begins}", hint=_QUOTES
                 ) from error
             rows.damage(begins, str(error))
             continue
@@ -132,7 +132,7 @@ def _jsonl(text: io.TextIOWrapper, path: Path, columns: Sequence[str], rows: Row
                 raise DataError(
                     "this is one JSON list, not one JSON object per line",
                     where=f"{path}:1",
-                    mend="Write it as JSON lines, for instance with `jq -c '.[]'`.",
+                    hint="Write it as JSON lines, for instance with `jq -c '.[]'`.",
                 ) from error
             rows.damage(number, f"no JSON: {error}")
             continue
@@ -170,14 +170,14 @@ def _parquet(path: Path, columns: Sequence[str], emit: Emit) -> Iterator[Record]
         raise DataError(
             f"this is no parquet file, or a damaged one: {error}",
             where=str(path),
-            mend='Give its format by `format`, or write the file anew: `frame.to_parquet("…")`.',
+            hint='Give its format by `format`, or write the file anew: `frame.to_parquet("…")`.',
         ) from error
 
 
 def _check_columns(path: Path, wanted: Sequence[str], there: Collection[str]) -> None:
     """Raises: DataError naming a column that is missing or there twice, and the nearest of those there are."""
     if not there:
-        raise DataError("there are no rows", where=str(path), mend="Give a file with a header and rows.")
+        raise DataError("there are no rows", where=str(path), hint="Give a file with a header and rows.")
     for name in wanted:
         if name not in there:
             near = difflib.get_close_matches(name, there, 1) or [each for each in there if each.lower() == name.lower()]
@@ -185,7 +185,7 @@ def _check_columns(path: Path, wanted: Sequence[str], there: Collection[str]) ->
             raise DataError(
                 f"there is no column {name!r}; the columns are {listed}",
                 where=str(path),
-                mend=f"Did you mean {near[0]!r}?"
+                hint=f"Did you mean {near[0]!r}?"
                 if near
                 else "Name the columns by the options text and label; if the first line is a row already, by header.",
             )
@@ -193,7 +193,7 @@ def _check_columns(path: Path, wanted: Sequence[str], there: Collection[str]) ->
             raise DataError(
                 f"the column {name!r} is there {list(there).count(name)} times",
                 where=str(path),
-                mend="Rename one of them.",
+                hint="Rename one of them.",
             )
 
 
@@ -221,7 +221,7 @@ def _undecodable(path: Path, encoding: str, error: UnicodeError) -> DataError:
         guess = 'The file begins as UTF-16 does: encoding = "utf-16".'
     else:
         guess = 'Set the encoding it was written in, such as encoding = "cp1252" (Windows) or "latin-1".'
-    return DataError(f"{shown} is not {encoding}: {error.args[-1]}", where=f"{path}:{line}", mend=guess)
+    return DataError(f"{shown} is not {encoding}: {error.args[-1]}", where=f"{path}:{line}", hint=guess)
 
 
 _QUOTES = 'If quotes are plain characters in this file, set quote = ""; if not, close the quote.'

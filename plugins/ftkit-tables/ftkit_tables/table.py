@@ -141,7 +141,7 @@ class Table:
                 f"{unlisted.total():,} rows have labels that are not listed: {shown}"
                 + (f" and {len(unlisted) - 5:,} more" if len(unlisted) > 5 else ""),
                 where=f"{file}, column {self.label!r}",
-                mend=f'Add them to {"labels" if self.labels else "classes"}, or leave them out by unlisted = "drop".',
+                hint=f'Add them to {"labels" if self.labels else "classes"}, or leave them out by unlisted = "drop".',
             )
         return rows
 

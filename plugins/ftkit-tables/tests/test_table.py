@@ -34,7 +34,7 @@ def refused(**options: Any) -> DataError:
     with pytest.raises(DataError) as caught:
         load(**options)
     assert caught.value.where
-    assert caught.value.mend
+    assert caught.value.hint
     return caught.value
 
 
@@ -186,7 +186,7 @@ def test_labels_not_listed_are_refused_or_dropped_as_asked(tmp_path: Path) -> No
     path = write_csv(tmp_path / "r.csv", [(f"t{index}", "abc"[index % 3]) for index in range(30)])
     error = refused(path=path, labels={"a": "A", "b": "B"})
     assert "10 rows have labels that are not listed: 'c' (10)" in error.what
-    assert 'unlisted = "drop"' in error.mend
+    assert 'unlisted = "drop"' in error.hint
     assert load(path=path, classes=("b", "a"), unlisted="drop").report.dropped == {"label not listed": 10}
 
 
@@ -246,7 +246,7 @@ def test_a_missing_column_is_told_with_the_nearest(name: str, tmp_path: Path, pa
     write = {"rows.csv": write_csv, "rows.jsonl": write_jsonl, "rows.parquet": write_parquet}[name]
     error = refused(path=write(tmp_path / name, pairs), text="texts")
     assert "there is no column 'texts'; the columns are 'text', 'label'" in error.what
-    assert error.mend == "Did you mean 'text'?"
+    assert error.hint == "Did you mean 'text'?"
 
 
 def test_a_column_that_is_there_twice_is_refused(tmp_path: Path, pairs: Pairs) -> None:
@@ -257,8 +257,8 @@ def test_a_column_that_is_there_twice_is_refused(tmp_path: Path, pairs: Pairs) -
 
 def test_a_missing_file_is_told_with_the_nearest(tmp_path: Path, pairs: Pairs) -> None:
     write_csv(tmp_path / "reviews.csv", pairs)
-    assert refused(path=tmp_path / "review.csv").mend == "Did you mean 'reviews.csv'?"
-    assert "cannot be found either" in refused(path=tmp_path / "nowhere" / "review.csv").mend
+    assert refused(path=tmp_path / "review.csv").hint == "Did you mean 'reviews.csv'?"
+    assert "cannot be found either" in refused(path=tmp_path / "nowhere" / "review.csv").hint
 
 
 def test_a_folder_in_place_of_a_file_is_refused(tmp_path: Path) -> None:
@@ -301,7 +301,7 @@ def test_another_encoding_is_told_with_the_byte_the_line_and_a_guess(tmp_path: P
     error = refused(path=path)
     assert "byte 22 (0xe9) is not utf-8" in error.what
     assert error.where == f"{path}:3"
-    assert 'encoding = "cp1252"' in error.mend
+    assert 'encoding = "cp1252"' in error.hint
 
 
 def test_a_far_away_wrong_byte_is_found_across_blocks(tmp_path: Path) -> None:
@@ -316,7 +316,7 @@ def test_a_far_away_wrong_byte_is_found_across_blocks(tmp_path: Path) -> None:
 def test_utf_16_read_as_utf_8_is_told(tmp_path: Path, pairs: Pairs) -> None:
     path = write_csv(tmp_path / "rows.csv", pairs)
     path.write_bytes(path.read_text("utf-8").encode("utf-16"))
-    assert 'encoding = "utf-16"' in refused(path=path).mend
+    assert 'encoding = "utf-16"' in refused(path=path).hint
     path.write_text("text,label\na,b\n", "utf-8")
     assert "is not utf-16" in refused(path=path, encoding="utf-16").what
 
@@ -327,7 +327,7 @@ def test_a_quote_that_is_never_closed_is_told_by_its_line(tmp_path: Path) -> Non
     error = refused(path=path)
     assert "never closed" in error.what
     assert error.where == f"{path}:3"
-    assert 'quote = ""' in error.mend
+    assert 'quote = ""' in error.hint
 
 
 def test_a_json_list_is_told_apart_from_json_lines(tmp_path: Path) -> None:

@@ -133,7 +133,7 @@ def test_an_export_that_answers_otherwise_than_its_network_is_not_kept(folder):
     model.classifier.bias.data += 1.0
     with pytest.raises(StageError, match="away from the network's") as caught:
         engines._compare(model, folder / "engines" / "onnx" / "model.onnx")
-    assert "engines = []" in caught.value.mend
+    assert "engines = []" in caught.value.hint
 
 
 @pytest.mark.parametrize("content", [b"", b"no network", None])
@@ -166,7 +166,7 @@ def test_an_engine_that_was_not_exported_is_named_with_those_there_are(folder):
     shutil.rmtree(folder / "engines" / "onnx-int8")
     with pytest.raises(BundleError, match="no engine 'onnx-int8'") as caught:
         Encoder().load_engine(folder, "onnx-int8")
-    assert "native, onnx, openvino." in caught.value.mend
+    assert "native, onnx, openvino." in caught.value.hint
 
 
 def test_a_missing_package_is_named_before_anything_is_trained(monkeypatch):
@@ -175,7 +175,7 @@ def test_a_missing_package_is_named_before_anything_is_trained(monkeypatch):
     monkeypatch.setattr(engines.importlib.util, "find_spec", lambda name: None if name == "onnxruntime" else object())
     with pytest.raises(PluginError, match="not installed: onnxruntime") as caught:
         Encoder(engines=("onnx",)).foresee(separable_data())
-    assert "ftkit[engines]" in caught.value.mend
+    assert "ftkit[engines]" in caught.value.hint
     Encoder().foresee(separable_data())
 
 
@@ -250,7 +250,7 @@ def test_openvino_is_refused_where_it_would_crash(folder: Path, monkeypatch: pyt
     monkeypatch.setattr(runtimes, "_libraries", lambda: "7f00-7f01 r-xp /lib/libtcmalloc_minimal.so.4")
     with pytest.raises(PluginError, match="tcmalloc") as caught:
         Encoder().load_engine(folder, "openvino")
-    assert "LD_PRELOAD" in caught.value.mend
+    assert "LD_PRELOAD" in caught.value.hint
     assert Encoder().load_engine(folder, "onnx").probabilities(["ship"]).shape == (1, 2)
 
 

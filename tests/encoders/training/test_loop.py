@@ -164,7 +164,7 @@ def test_bf16_learns_as_fp32_does(encoder):
 def test_a_loss_that_is_no_number_is_an_error_that_says_what_to_do(encoder):
     with pytest.raises(StageError, match="no longer a number") as caught:
         replace(encoder, learning_rate=1e38, max_grad_norm=0.0, warmup=0.0).fit(separable_data(rows=24), 1, always)
-    assert "learning_rate" in caught.value.mend
+    assert "learning_rate" in caught.value.hint
 
 
 def test_a_full_gpu_is_an_error_that_says_what_to_do(encoder):
@@ -173,7 +173,7 @@ def test_a_full_gpu_is_an_error_that_says_what_to_do(encoder):
 
     with pytest.raises(StageError, match="memory does not hold") as caught:
         encoder.fit(separable_data(rows=12), 1, report)
-    assert "accumulation = 2" in caught.value.mend
+    assert "accumulation = 2" in caught.value.hint
 
 
 def test_fp16_without_a_gpu_is_refused(encoder):

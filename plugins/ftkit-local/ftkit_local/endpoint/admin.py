@@ -49,7 +49,7 @@ def admin(supervisor: Supervisor, stop: Callable[[], None]) -> Starlette:
 
     async def refused(_: Request, error: Exception) -> Response:
         assert isinstance(error, DeployError)
-        return JSONResponse({"what": error.what, "where": error.where, "mend": error.mend}, REFUSED)
+        return JSONResponse({"what": error.what, "where": error.where, "hint": error.hint}, REFUSED)
 
     return Starlette(
         routes=[

@@ -14,7 +14,7 @@ from ftkit.serving.server import LONGEST_SOCKET, short_folder
 from ftkit_local.endpoint.folder import Folder
 
 REFUSED = 409
-"""Status of the front's answer when a verb cannot be carried out; its body says what, where and mend."""
+"""Status of the front's answer when a verb cannot be carried out; its body says what, where and fix."""
 
 
 class NotRunning(DeployError):

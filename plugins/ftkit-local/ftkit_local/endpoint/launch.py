@@ -153,11 +153,11 @@ def _listen(host: str, port: int, fallback: bool) -> socket.socket:
                 where,
                 "End what listens there, or choose another port with --set deploy.port=NUMBER (0 takes a free one).",
             ) from error
-        mend = {
+        hint = {
             errno.EACCES: "Choose a port from 1024 on.",
             errno.EADDRNOTAVAIL: "Set host to an address of this machine, such as 127.0.0.1.",
         }
         raise DeployError(
-            f"cannot listen: {error.strerror}", where, mend.get(error.errno or 0, "Choose another host or port.")
+            f"cannot listen: {error.strerror}", where, hint.get(error.errno or 0, "Choose another host or port.")
         ) from error
     return listening

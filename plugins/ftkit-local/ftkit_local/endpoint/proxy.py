@@ -111,7 +111,7 @@ class Proxy:
         live = [each for each in self._supervisor.servers.values() if each.entry.traffic]
         reasons = "; ".join(f"{each.entry.name}: {each.reason or each.state}" for each in live)
         what = f"no deployment answers: {reasons}" if live else "no deployment has traffic"
-        raise Refusal(503, what, mend="Send the request again in a moment.", headers=_LATER)
+        raise Refusal(503, what, hint="Send the request again in a moment.", headers=_LATER)
 
     def _pinned(self, name: str, tried: set[str]) -> Child:
         server = self._supervisor.servers.get(name)
@@ -121,7 +121,7 @@ class Proxy:
             )
         if server.state != "ready" or name in tried:
             reason = server.reason or "its server does not answer"
-            raise Refusal(503, f"the deployment {name!r} does not answer: {reason}", mend="Try again.", headers=_LATER)
+            raise Refusal(503, f"the deployment {name!r} does not answer: {reason}", hint="Try again.", headers=_LATER)
         return server
 
 

@@ -51,7 +51,7 @@ class Supervisor:
     def create(self, entry: Entry) -> None:
         """Begin a deployment. Raises: DeployError when there is one of this name."""
         if entry.name in self.servers:
-            raise DeployError(f"there is a deployment {entry.name!r} already", mend="Choose another name.")
+            raise DeployError(f"there is a deployment {entry.name!r} already", hint="Choose another name.")
         self._keep(replace(self.state, deployments=(*self.state.deployments, entry)))
         self._add(entry)
 
@@ -60,11 +60,11 @@ class Supervisor:
         for name, share in shares.items():
             self._server(name)
             if not isinstance(share, int) or not 0 <= share <= 100:
-                raise DeployError(f"the share of {name!r} is {share!r}", mend="Shares are whole numbers from 0 to 100.")
+                raise DeployError(f"the share of {name!r} is {share!r}", hint="Shares are whole numbers from 0 to 100.")
         if shares and sum(shares.values()) != 100:
             raise DeployError(
                 f"the shares sum to {sum(shares.values())}",
-                mend="Shares are percentages that sum to 100, or none at all.",
+                hint="Shares are percentages that sum to 100, or none at all.",
             )
         entries = tuple(replace(each, traffic=shares.get(each.name, 0)) for each in self.state.deployments)
         self._keep(replace(self.state, deployments=entries))
@@ -80,7 +80,7 @@ class Supervisor:
         if server.entry.traffic:
             raise DeployError(
                 f"the deployment {name!r} has {server.entry.traffic} % of the traffic",
-                mend="Give its share to others first.",
+                hint="Give its share to others first.",
             )
         if server.leaving is None or server.leaving.done():  # one that is done has failed
             server.leaving = asyncio.create_task(self._leave(server))
@@ -94,7 +94,7 @@ class Supervisor:
         server = self.servers.get(name)
         if not server or server.state == "leaving":
             there = ", ".join(self.servers) or "none"
-            raise DeployError(f"there is no deployment {name!r}", mend=f"Deployments: {there}.")
+            raise DeployError(f"there is no deployment {name!r}", hint=f"Deployments: {there}.")
         return server
 
     def _keep(self, state: State) -> None:
@@ -104,7 +104,7 @@ class Supervisor:
             raise DeployError(
                 f"the endpoint's state cannot be written: {error.strerror}; nothing was changed",
                 str(self.folder.state),
-                "Make room on the disk or mend the folder's permissions.",
+                "Make room on the disk or fix the folder's permissions.",
             ) from error
         self.state = state
 
