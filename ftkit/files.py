@@ -32,13 +32,13 @@ def cache() -> Path:
     return Path(platformdirs.user_cache_dir("ftkit", appauthor=False))
 
 
-def write_text(path: Path, text: str, by_way_of: Path | None = None) -> None:
+def write_text(path: Path, text: str, staging: Path | None = None) -> None:
     """Write a file in one step: readers see the old content or the new, never a part. Raises: OSError.
 
-    `by_way_of` is a folder of the same disk for the unfinished file, where a kill must leave nothing beside the file.
+    `staging` is a folder of the same disk for the unfinished file, where a kill must leave nothing beside the file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = (by_way_of or path.parent) / f".{path.name}.{uuid.uuid4().hex[:8]}.partial"
+    partial = (staging or path.parent) / f".{path.name}.{uuid.uuid4().hex[:8]}.partial"
     try:
         with partial.open("w", encoding="utf-8", newline="\n") as file:
             file.write(text)
@@ -55,7 +55,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 @contextmanager
-def whole_folder(path: Path) -> Iterator[Path]:
+def atomic_folder(path: Path) -> Iterator[Path]:
     """A folder to fill that takes its place, replacing an older one, only when the block ends without an error."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.partial")

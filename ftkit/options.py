@@ -70,7 +70,7 @@ def options(component: type[Any]) -> list[Option]:
         Option(
             field.name,
             type_name(hints[field.name]),
-            None if _required(field) else plain(_default(field)),
+            None if _required(field) else toml_value(_default(field)),
             _required(field),
             docs.get(field.name, ""),
         )
@@ -149,18 +149,18 @@ def placed(component: type[Any], name: str, value: Any, base: Path) -> Any:
 
 def to_table(component: Any) -> dict[str, Any]:
     """A component as a recipe section without its `use`: what `build` makes an equal component of."""
-    pairs = ((field.name, plain(getattr(component, field.name))) for field in _fields(type(component)))
+    pairs = ((field.name, toml_value(getattr(component, field.name))) for field in _fields(type(component)))
     return {name: value for name, value in pairs if value is not None}
 
 
-def plain(value: Any) -> Any:
+def toml_value(value: Any) -> Any:
     """A field's value as TOML can hold it."""
     if isinstance(value, Path):
         return str(value)
     if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {str(key): toml_value(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [plain(item) for item in value]
+        return [toml_value(item) for item in value]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return to_table(value)
     return value

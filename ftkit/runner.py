@@ -18,7 +18,7 @@ from ftkit.bundle.bundle import Bundle
 from ftkit.bundle.model_card import card
 from ftkit.contracts import Data, Emit, Exporting, Foreseeing, Outcome, Trial, events
 from ftkit.errors import FtkitError, SearchError, StageError
-from ftkit.evaluation.selection import best_of, planned, spreads
+from ftkit.evaluation.selection import best_trial, planned_repeats, spreads
 from ftkit.recipe.loader import Plan
 from ftkit.runs import ledger as ledgers
 from ftkit.runs import provenance
@@ -147,7 +147,7 @@ def run_trials(plan: Plan, ledger: Ledger, emit: Emit, search: Search) -> Sequen
     with staged(ledger, "search", emit):
         trials = search(plan, ledger, emit)
         numbers = {trial.number for trial in trials}
-        if missing := [each for each in planned(plan.search, plan.seed, trials) if each.number not in numbers]:
+        if missing := [each for each in planned_repeats(plan.search, plan.seed, trials) if each.number not in numbers]:
             raise SearchError(
                 f"the platform {plan.platform.name!r} ran {len(missing)} repeats too few of its best trials",
                 hint="Its author can fix that; until then take them out: --set search.confirm=false.",
@@ -164,7 +164,7 @@ def select(plan: Plan, ledger: Ledger, emit: Emit, data: Data, trials: Sequence[
             best = next(trial for trial in trials if trial.number == kept["number"])
             bundle = bundles.verify(ledger.folder / "bundle")
         else:
-            best = best_of(trials, plan.search.metric)
+            best = best_trial(trials, plan.search.metric)
             bundle = _write_bundle(plan, ledger, data, trials, best)
             ledger.append("selected", number=best.number, bundle=bundle.hash, spreads=[asdict(each) for each in found])
             for trial in trials:
@@ -214,7 +214,7 @@ def _write_bundle(plan: Plan, ledger: Ledger, data: Data, trials: Sequence[Trial
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "trial": {
                 "number": best.number,
-                "values": options.plain(best.values),
+                "values": options.toml_value(best.values),
                 "seed": best.seed,
                 **({"repeats": best.repeats} if best.repeats is not None else {}),
             },

@@ -60,7 +60,7 @@ def test_equal_values_give_equal_json(tmp_path):
 
 def test_a_folder_appears_when_its_block_ends(tmp_path):
     target = tmp_path / "deep" / "folder"
-    with files.whole_folder(target) as partial:
+    with files.atomic_folder(target) as partial:
         (partial / "a").write_text("a")
         assert not target.exists()
     assert (target / "a").read_text() == "a"
@@ -70,11 +70,11 @@ def test_a_folder_appears_when_its_block_ends(tmp_path):
 @pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt()])
 def test_a_block_that_fails_leaves_the_old_folder_and_nothing_else(tmp_path, error):
     target = tmp_path / "folder"
-    with files.whole_folder(target) as partial:
+    with files.atomic_folder(target) as partial:
         (partial / "old").write_text("old")
 
     def fill() -> None:
-        with files.whole_folder(target) as partial:
+        with files.atomic_folder(target) as partial:
             (partial / "new").write_text("new")
             raise error
 
@@ -87,7 +87,7 @@ def test_a_block_that_fails_leaves_the_old_folder_and_nothing_else(tmp_path, err
 def test_a_folder_replaces_an_older_one_with_all_it_held(tmp_path):
     target = tmp_path / "folder"
     for name in ("first", "second"):
-        with files.whole_folder(target) as partial:
+        with files.atomic_folder(target) as partial:
             (partial / name).write_text(name)
     assert names(target) == ["second"]
     assert names(tmp_path) == ["folder"]
@@ -95,7 +95,7 @@ def test_a_folder_replaces_an_older_one_with_all_it_held(tmp_path):
 
 def test_the_old_folder_comes_back_when_the_new_one_cannot_take_its_place(tmp_path, monkeypatch):
     target = tmp_path / "folder"
-    with files.whole_folder(target) as partial:
+    with files.atomic_folder(target) as partial:
         (partial / "old").write_text("old")
     replace = os.replace
 
@@ -105,7 +105,7 @@ def test_the_old_folder_comes_back_when_the_new_one_cannot_take_its_place(tmp_pa
         replace(source, destination)
 
     monkeypatch.setattr(os, "replace", refuse)
-    with pytest.raises(OSError, match="Input/output"), files.whole_folder(target) as partial:
+    with pytest.raises(OSError, match="Input/output"), files.atomic_folder(target) as partial:
         (partial / "new").write_text("new")
     assert names(target) == ["old"]
     assert names(tmp_path) == ["folder"]

@@ -25,8 +25,8 @@ from typing import Any
 
 from ftkit import files
 from ftkit.bundle import promotion_record as records
-from ftkit.bundle.promotion_record import AUTO, NATIVE, Record
-from ftkit.contracts import Classifier, Exporting
+from ftkit.bundle.promotion_record import Record
+from ftkit.contracts import AUTO, NATIVE, Classifier, Exporting
 from ftkit.errors import BundleError, DeployError
 
 FORMAT = 1
@@ -142,7 +142,7 @@ def write(
     Raises: BundleError, a full disk included, with nothing left behind.
     """
     try:
-        with files.whole_folder(folder) as partial:
+        with files.atomic_folder(folder) as partial:
             shutil.copytree(model, partial / "model")
             if export is not None:
                 export(partial / "model")

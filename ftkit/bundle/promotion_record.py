@@ -22,7 +22,7 @@ from typing import Any
 
 from ftkit import files
 from ftkit.contracts.monitoring import Profile
-from ftkit.contracts.types import Verdict
+from ftkit.contracts.types import AUTO, NATIVE, Verdict
 from ftkit.errors import BundleError
 from ftkit.evaluation import prediction_profile as profiles
 
@@ -30,10 +30,6 @@ FORMAT = 1
 NAME = "promotion.json"
 KEY = "FTKIT_RECORD_KEY"
 """Environment variable with a secret that signs records, and that they must then be signed with."""
-NATIVE = "native"
-"""The engine that every bundle has: the model as its backbone loads it."""
-AUTO = "auto"
-"""In place of an engine: whichever is the fastest, on the machine that serves, of those that the tests passed."""
 BY = "FTKIT_USER"
 """Environment variable that says who acts, where the account's name says too little."""
 
@@ -138,7 +134,7 @@ def write(folder: Path, record: Record) -> None:
     """Put a record into its bundle's folder, replacing an older one. Raises: BundleError when the disk does not take it."""
     try:
         # A kill in the middle must not leave a foreign file in the bundle.
-        files.write_text(folder / NAME, record.text, by_way_of=folder.parent)
+        files.write_text(folder / NAME, record.text, staging=folder.parent)
     except OSError as error:
         raise BundleError(
             f"the promotion record cannot be written: {error.strerror or error}",

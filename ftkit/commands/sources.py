@@ -84,7 +84,7 @@ def _fetched(registry: Registry, number: str) -> Bundle:
             return found
     except BundleError:
         pass  # not fetched yet, or damaged since
-    with files.whole_folder(kept) as partial:
+    with files.atomic_folder(kept) as partial:
         fetched = registry.fetch(version.version, partial / "fetched")
         fetched.rename(partial / "bundle")
     return verify(kept / "bundle")

@@ -149,7 +149,7 @@ def tokenised(texts: Sequence[str], words: Words, length: int, cache: Path | Non
         with filelock.FileLock(cache / f".{folder.name}.lock"):  # trials that start together wait for the first
             if not folder.is_dir():
                 ids, starts = _tokenise(texts, words)
-                with files.whole_folder(folder) as partial:
+                with files.atomic_folder(folder) as partial:
                     np.save(partial / "ids.npy", ids)
                     np.save(partial / "starts.npy", starts)
     except OSError as error:

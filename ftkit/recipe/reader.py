@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from ftkit import options
-from ftkit.bundle.promotion_record import AUTO, NATIVE
-from ftkit.contracts import Exporting, Refusing
+from ftkit.contracts import AUTO, NATIVE, Confirming, EngineChoosing, Exporting, Refusing
+from ftkit.contracts.capabilities import offline
 from ftkit.contracts.plan import Plan
 from ftkit.contracts.settings import POLICIES, Confirm, Rollout, Search
 from ftkit.contracts.space import Choice, Dimension, ends, parse, size
@@ -126,14 +126,14 @@ class Reader:
                     (*key, "use"), f"{preset.name!r} and {dotted(owner)} both bring {test.name!r}", hint
                 )
             elif owner:
-                offline = self.sections.offline and any(field.name == "offline" for field in fields(test))
-                found.append(replace(test, offline=True) if offline else test)
+                found.append(offline(test) if self.sections.offline else test)
         return found
 
     def _engine(self, backbone: Any, deploy: Any) -> None:
         """What is to answer must be made: that it is missing would show when everything is trained and tested."""
-        wanted = getattr(deploy, "engine", NATIVE)
-        if backbone is None or wanted in (NATIVE, AUTO, *getattr(backbone, "engines", ())):
+        wanted = deploy.engine if isinstance(deploy, EngineChoosing) else NATIVE
+        exported = backbone.engines if isinstance(backbone, Exporting) else ()
+        if backbone is None or wanted in (NATIVE, AUTO, *exported):
             return
         said = f"the backbone {backbone.name!r} is not asked for an engine {wanted!r}"
         can = "Set backbone.engines to make it" if isinstance(backbone, Exporting) else "It has none"
@@ -167,7 +167,7 @@ class Reader:
                 key, f"must be a table, true or false, not {value!r}", "For example { top = 3, seeds = 3 }."
             )
             return None
-        if platform is not None and not getattr(platform, "confirms", False):
+        if platform is not None and not (isinstance(platform, Confirming) and platform.confirms):
             said = f"the platform {platform.name!r} cannot train trials again with other seeds"
             self.sections.wrong(key, said, "Take it out (--set search.confirm=false), or run on a platform that can.")
         return self.sections.build(key, Confirm, {} if value is True else value)
@@ -234,7 +234,7 @@ class Reader:
             return dimension
         converted = []
         for value in ends(dimension):
-            given = options.placed(backbone, name, options.plain(value), self.document.base_of(key))
+            given = options.placed(backbone, name, options.toml_value(value), self.document.base_of(key))
             try:
                 fitting = options.convert(backbone, {name: given}, partial=True)
                 if made is not None:

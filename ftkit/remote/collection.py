@@ -67,11 +67,11 @@ def _take(plan: Plan, ledger: Ledger, trials: Sequence[Arrived]) -> None:
 def _fetch(plan: Plan, ledger: Ledger, fetch: Fetch) -> None:
     """Bring the models that may become the bundle."""
     trials = ledger.trials()
-    for number in sorted(selection.needed(plan.search, trials)):
+    for number in sorted(selection.trials_to_keep(plan.search, trials)):
         trial = next(each for each in trials if each.number == number)
         folder = ledger.trial_folder(number)
         if trial.repeats is None and not (folder / "model").is_dir():
-            with files.whole_folder(folder) as partial:
+            with files.atomic_folder(folder) as partial:
                 fetch(trial, partial)
                 if not (partial / "model").is_dir():
                     raise SearchError(
@@ -82,7 +82,7 @@ def _fetch(plan: Plan, ledger: Ledger, fetch: Fetch) -> None:
 
 def _repeat(plan: Plan, ledger: Ledger, emit: Emit) -> None:
     """Train the best configurations again with other seeds, one after another, and keep only models that may still win."""
-    repeats = selection.planned(plan.search, plan.seed, ledger.trials())
+    repeats = selection.planned_repeats(plan.search, plan.seed, ledger.trials())
     if not repeats:
         return
     ended = {trial.number for trial in ledger.trials()}
@@ -108,7 +108,7 @@ def _repeat(plan: Plan, ledger: Ledger, emit: Emit) -> None:
             )
         )
         trials = ledger.trials()
-        needed = selection.needed(plan.search, trials)
+        needed = selection.trials_to_keep(plan.search, trials)
         for trial in trials:
             if trial.number not in needed:
                 shutil.rmtree(ledger.trial_folder(trial.number) / "model", ignore_errors=True)

@@ -95,11 +95,11 @@ def expression(dimension: Dimension) -> list[Any]:
         case Uniform(low, high, None):
             return ["uniform", [low, high]]
         case _ if count is not None and count <= MOST_LISTED:
-            return ["choice", [_listed([options.plain(each) for each in space.grid(dimension)])]]
+            return ["choice", [_listed([options.toml_value(each) for each in space.grid(dimension)])]]
         case Int(low, high, step) | Uniform(low, high, step):
             return ["quniform", [low, high, step]]
         case Choice(values):
-            return ["choice", [_listed([options.plain(each) for each in values])]]
+            return ["choice", [_listed([options.toml_value(each) for each in values])]]
 
 
 def sampler(plan: Plan) -> str:

@@ -124,7 +124,7 @@ def as_trial(plan: Plan, search: Run, run: Run) -> Arrived:
     stopped = run.status == "Canceled" and best
     trial = Trial(
         number=number(run),
-        values=options.plain(found),
+        values=options.toml_value(found),
         seed=seed,
         state="stopped" if stopped else "failed",
         history=tuple(curve),

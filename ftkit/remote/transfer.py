@@ -37,7 +37,7 @@ def ledger(text: str, folder: Path, run: str) -> Ledger:
 def pack(ledger: Ledger, folder: Path) -> None:
     """Write what travels of a run into `folder`, which takes its place whole. Raises: LedgerError."""
     try:
-        with files.whole_folder(folder) as partial:
+        with files.atomic_folder(folder) as partial:
             shutil.copy2(ledger.folder / "journal.jsonl", partial)
             shutil.copy2(ledger.folder / "recipe.toml", partial)
             for name in TRAVELLING:
@@ -64,7 +64,7 @@ def take_over(ledger: Ledger, folder: Path) -> None:
     try:
         for name in (*TRAVELLING, "trials"):
             if (folder / name).is_dir():
-                with files.whole_folder(ledger.folder / name) as partial:
+                with files.atomic_folder(ledger.folder / name) as partial:
                     shutil.copytree(folder / name, partial, dirs_exist_ok=True)
     except OSError as error:
         raise LedgerError(

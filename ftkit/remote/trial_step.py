@@ -103,7 +103,7 @@ def train(
         top = history[best] if history and state != "failed" else {}
         return Trial(
             number=number,
-            values=options.plain(values),
+            values=options.toml_value(values),
             seed=seed,
             state=state,
             history=tuple(history),
@@ -126,7 +126,7 @@ def train(
         heard(numbers)
         return True, better
 
-    emit(events.TrialStarted(number, options.plain(values), seed, 1, os.getpid(), "", repeats))
+    emit(events.TrialStarted(number, options.toml_value(values), seed, 1, os.getpid(), "", repeats))
     try:
         trials.fit(plan, data, values, seed, folder, hear)
         found = ended("finished")
@@ -160,7 +160,7 @@ def arrived(folder: Path) -> tuple[Trial, str] | None:
 
 def _value(name: str, dimension: Dimension, text: str) -> Any:
     if isinstance(dimension, Choice):
-        plain = [options.plain(value) for value in dimension.values]
+        plain = [options.toml_value(value) for value in dimension.values]
         ways: tuple[Callable[[Any], bool], ...] = (
             lambda value: text == json.dumps(value),
             lambda value: text == str(value),

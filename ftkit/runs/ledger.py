@@ -118,7 +118,7 @@ class Ledger:
         import numpy as np
 
         try:
-            with files.whole_folder(self.folder / "tested") as folder:
+            with files.atomic_folder(self.folder / "tested") as folder:
                 for name, found in predictions.items():
                     np.save(folder / f"{name}.npy", np.asarray(found, dtype=np.float64), allow_pickle=False)
         except OSError as error:
@@ -147,7 +147,7 @@ class Ledger:
     def store_data(self, data: Data) -> None:
         """Write the splits and the report, whole or not at all, and then the fact `data`."""
         try:
-            with files.whole_folder(self.folder / "data") as folder:
+            with files.atomic_folder(self.folder / "data") as folder:
                 for name in SPLITS:
                     split: Split = getattr(data, name)
                     with (folder / f"{name}.jsonl").open("w", encoding="utf-8") as file:

@@ -6,10 +6,9 @@ from pathlib import Path
 
 from ftkit import plugins
 from ftkit.bundle.bundle import cleared
-from ftkit.bundle.promotion_record import NATIVE
-from ftkit.contracts import Packaging
+from ftkit.contracts import NATIVE, EngineChoosing, Packaging
 from ftkit.errors import PluginError, UsageError
-from ftkit.files import whole_folder
+from ftkit.files import atomic_folder
 from ftkit.recipe import loader
 from ftkit.runs import ledger as ledgers
 
@@ -28,17 +27,17 @@ def export(run: str, out: Path | None = None, target: str | None = None) -> Path
             where=str(ledger.folder),
             hint="Give its `ftkit run` command again: it goes on where it was.",
         )
-    plan = loader.loads((ledger.folder / "recipe.toml").read_text(encoding="utf-8"))
+    plan = loader.loads(ledger.recipe)
     deployer = _deployer(target, plan.deploy.name if plan.deploy else None)
-    engine = getattr(plan.deploy, "engine", NATIVE)
+    engine = plan.deploy.engine if isinstance(plan.deploy, EngineChoosing) else NATIVE
     bundle = cleared(ledger.folder / "bundle", engine)
     folder = (out or Path(f"{ledger.run}-{deployer.name}")).expanduser().absolute()  # type: ignore[attr-defined]
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(
             "the folder is there already and is not replaced", where=str(folder), hint="Name another one: --out DIR."
         )
-    with whole_folder(folder) as partial:
-        deployer.package(bundle, partial, engine)
+    with atomic_folder(folder) as partial:
+        deployer.package(bundle.folder, partial, engine)
     return folder
 
 

@@ -181,7 +181,7 @@ def _kept(
     live = champion.bundle_hash if champion else None
     if not fact or fact["bundle"] != bundle.hash or live not in (fact["champion"], bundle.hash):
         return None
-    if options.plain(tests) != fact["tests"] or any(each["status"] == "error" for each in fact["verdicts"]):
+    if options.toml_value(tests) != fact["tests"] or any(each["status"] == "error" for each in fact["verdicts"]):
         return None
     return told(ledger, champion)
 

@@ -91,7 +91,7 @@ def fit(plan: Plan, data: Data, values: Mapping[str, Any], seed: int, folder: Pa
         raise StopTrial
     if not report.evaluations:
         raise HopelessError("the backbone ended its training without reporting an evaluation")
-    with files.whole_folder(folder / "model") as partial:
+    with files.atomic_folder(folder / "model") as partial:
         classifier.save(partial)
 
 

@@ -61,6 +61,6 @@ class SearchSpaceSuite:
     def test_the_backbone_takes_the_ends_of_every_dimension(self, component: SearchSpace, backbone: Backbone) -> None:
         for name, dimension in component.dimensions().items():
             for value in space.ends(dimension):
-                made = options.convert(type(backbone), {name: options.plain(value)}, partial=True)
+                made = options.convert(type(backbone), {name: options.toml_value(value)}, partial=True)
                 changed = dataclasses.replace(backbone, **made)  # type: ignore[type-var]
-                assert options.plain(getattr(changed, name)) == options.plain(value)
+                assert options.toml_value(getattr(changed, name)) == options.toml_value(value)

@@ -120,7 +120,7 @@ class AzureModels(InWorkspace):
                 if len(manifests) != 1:
                     raise RegistryError("its files are not there", where=place, hint=_RESTORE)
                 _verified(manifests[0].parent, tags, place)
-                with files.whole_folder(folder) as partial:
+                with files.atomic_folder(folder) as partial:
                     shutil.copytree(manifests[0].parent, partial, dirs_exist_ok=True)
             return folder
 

@@ -143,12 +143,12 @@ def _by_index(dimension: Dimension) -> bool:
 
 def _decoded(dimension: Dimension, drawn: Any) -> Any:
     """The value that Optuna's answer stands for, as the journal can hold it."""
-    return options.plain(space.grid(dimension)[int(drawn)]) if _by_index(dimension) else drawn
+    return options.toml_value(space.grid(dimension)[int(drawn)]) if _by_index(dimension) else drawn
 
 
 def _encoded(dimensions: Mapping[str, Dimension], values: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        name: [_key(options.plain(each)) for each in space.grid(dimension)].index(_key(values[name]))
+        name: [_key(options.toml_value(each)) for each in space.grid(dimension)].index(_key(values[name]))
         if _by_index(dimension)
         else values[name]
         for name, dimension in dimensions.items()
@@ -158,7 +158,7 @@ def _encoded(dimensions: Mapping[str, Dimension], values: Mapping[str, Any]) -> 
 def _grid(dimensions: Mapping[str, Dimension]) -> Iterator[dict[str, Any]]:
     """Every combination, the last dimension fastest."""
     for values in itertools.product(*map(space.grid, dimensions.values())):
-        yield dict(zip(dimensions, map(options.plain, values), strict=True))
+        yield dict(zip(dimensions, map(options.toml_value, values), strict=True))
 
 
 def _key(value: Any) -> str:

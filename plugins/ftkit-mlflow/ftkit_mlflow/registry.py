@@ -126,7 +126,7 @@ class MLflow:
             if _is_bundle(folder, wanted, record):
                 return folder
             source = client.get_model_version_download_uri(self.model, str(found.version))
-            with files.whole_folder(folder) as partial:
+            with files.atomic_folder(folder) as partial:
                 bundle = connection.download(f"{source}/bundle", partial / "bundle", self._tracking, place)
                 _verified(bundle, wanted, record, place)
                 for each in list(bundle.iterdir()):

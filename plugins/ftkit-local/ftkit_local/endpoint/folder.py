@@ -24,7 +24,7 @@ from typing import Any, Literal
 
 from ftkit import files
 from ftkit.bundle import bundle as bundles
-from ftkit.bundle.promotion_record import NATIVE
+from ftkit.contracts import NATIVE
 from ftkit.errors import DeployError
 
 FORMAT = 1
@@ -178,7 +178,7 @@ class Folder:
         target = self.bundle(deployment)
         opened = bundles.cleared(bundle, engine)
         try:
-            with files.whole_folder(target) as partial:
+            with files.atomic_folder(target) as partial:
                 shutil.copytree(opened.folder, partial, dirs_exist_ok=True, copy_function=_link)
             return opened.hash
         except OSError as error:  # shutil.Error is one
