@@ -49,7 +49,7 @@ class Child(Parent):
     """A table."""
 
 
-def test_fields_their_defaults_and_the_strings_below_them_are_the_description() -> None:
+def test_an_option_is_described_by_its_field_its_default_and_the_string_below_it() -> None:
     described = {option.name: option for option in options.options(Child)}
     assert list(described) == ["checkpoint", "rate", "needed", "mode", "path", "steps", "labels"]
     assert described["checkpoint"].doc == "Where the weights are."
@@ -63,11 +63,11 @@ def test_fields_their_defaults_and_the_strings_below_them_are_the_description() 
     assert options.summary(Child) == "A component with every kind of field."
 
 
-def test_a_section_becomes_a_component_and_a_component_the_same_section() -> None:
+def test_a_component_is_built_from_its_section_and_again_from_its_own_table() -> None:
     section = {"needed": 3, "rate": 1, "path": "x.csv", "steps": [3], "labels": {"a": [1, 2]}}
-    made = options.build(Child, section)
-    assert made == Child(needed=3, rate=1.0, path=Path("x.csv"), steps=(3,), labels={"a": (1, 2)})
-    assert options.build(Child, options.to_table(made)) == made
+    component = options.build(Child, section)
+    assert component == Child(needed=3, rate=1.0, path=Path("x.csv"), steps=(3,), labels={"a": (1, 2)})
+    assert options.build(Child, options.to_table(component)) == component
 
 
 @pytest.mark.parametrize(
@@ -87,29 +87,32 @@ def test_a_section_becomes_a_component_and_a_component_the_same_section() -> Non
         ),
     ],
 )
-def test_every_mistake_of_a_section_is_named_in_plain_words(section: dict[str, Any], expected: list[Any]) -> None:
+def test_every_mistake_of_a_section_is_reported_in_plain_words(section: dict[str, Any], expected: list[Any]) -> None:
     with pytest.raises(options.Mistakes) as caught:
         options.build(Child, section)
-    assert [(each.path, each.what) for each in caught.value.found] == expected
+    assert [(mistake.path, mistake.what) for mistake in caught.value.mistakes] == expected
 
 
-def test_a_near_miss_is_suggested() -> None:
+def test_a_similar_name_is_suggested() -> None:
     with pytest.raises(options.Mistakes) as caught:
         options.build(Child, {"needed": 1, "stps": [1], "mode": "god"})
-    assert sorted(each.hint for each in caught.value.found) == ['Did you mean "good"?', "Did you mean 'steps'?"]
+    assert sorted(mistake.hint for mistake in caught.value.mistakes) == [
+        'Did you mean "good"?',
+        "Did you mean 'steps'?",
+    ]
 
 
-def test_a_folder_is_recognised_below_a_subclass_that_calls_it_text(tmp_path: Path) -> None:
+def test_a_folder_is_resolved_where_a_subclass_declares_the_field_as_text(tmp_path: Path) -> None:
     (tmp_path / "tiny").mkdir()
-    assert options.placed(Child, "checkpoint", "tiny", tmp_path) == str(tmp_path / "tiny")
-    assert options.placed(Child, "checkpoint", "./other", tmp_path) == str(tmp_path / "other")
-    assert options.placed(Child, "checkpoint", "org/model", tmp_path) == "org/model"
-    assert options.placed(Child, "checkpoint", "", tmp_path) == ""
-    assert options.placed(Child, "path", "x.csv", tmp_path) == str(tmp_path / "x.csv")
-    assert options.placed(Child, "mode", "good", tmp_path) == "good"
+    assert options.resolve_paths(Child, "checkpoint", "tiny", tmp_path) == str(tmp_path / "tiny")
+    assert options.resolve_paths(Child, "checkpoint", "./other", tmp_path) == str(tmp_path / "other")
+    assert options.resolve_paths(Child, "checkpoint", "org/model", tmp_path) == "org/model"
+    assert options.resolve_paths(Child, "checkpoint", "", tmp_path) == ""
+    assert options.resolve_paths(Child, "path", "x.csv", tmp_path) == str(tmp_path / "x.csv")
+    assert options.resolve_paths(Child, "mode", "good", tmp_path) == "good"
 
 
-def test_a_value_that_fits_no_part_of_a_union_is_named_once() -> None:
+def test_a_value_that_fits_no_type_of_a_union_is_reported_once() -> None:
     @dataclass(frozen=True, kw_only=True)
     class Either:
         name: ClassVar[str] = "either"
@@ -118,7 +121,7 @@ def test_a_value_that_fits_no_part_of_a_union_is_named_once() -> None:
     globals()["Either"] = Either
     with pytest.raises(options.Mistakes) as caught:
         options.build(Either, {"text": 3})
-    assert [each.what for each in caught.value.found] == ["expected text or list of texts, not 3"]
+    assert [mistake.what for mistake in caught.value.mistakes] == ["expected text or list of texts, not 3"]
 
 
 @pytest.mark.parametrize(
@@ -130,22 +133,22 @@ def test_a_value_that_fits_no_part_of_a_union_is_named_once() -> None:
         (tuple[bool, ...], "list of truth values"),
     ],
 )
-def test_types_are_named_in_the_words_of_a_reader(hint: Any, name: str) -> None:
+def test_types_are_named_in_plain_words(hint: Any, name: str) -> None:
     assert options.type_name(hint) == name
 
 
-@pytest.mark.parametrize("found", plugins.load().found, ids=lambda found: f"{found.kind}-{found.name}")
-def test_every_option_of_every_bundled_component_is_documented(found: plugins.Found) -> None:
-    assert options.summary(found.component)
-    assert [option.name for option in options.options(found.component) if not option.doc] == []
+@pytest.mark.parametrize("installed", plugins.load().found, ids=lambda installed: f"{installed.kind}-{installed.name}")
+def test_every_option_of_every_bundled_component_is_documented(installed: plugins.Found) -> None:
+    assert options.summary(installed.component)
+    assert [option.name for option in options.options(installed.component) if not option.doc] == []
 
 
-def test_an_option_of_what_has_none_is_told_so() -> None:
+def test_a_component_without_options_says_so_when_a_key_is_given() -> None:
     @dataclass(frozen=True)
     class Bare:
         name: ClassVar[str] = "bare"
 
     with pytest.raises(options.Mistakes) as caught:
         options.build(Bare, {"slack": 1})
-    (mistake,) = caught.value.found
+    (mistake,) = caught.value.mistakes
     assert mistake.hint.startswith("It has no options")

@@ -106,13 +106,13 @@ class Sections:
     def build(self, key: Key, component: type[Any], values: dict[str, Any]) -> Any:
         """A component of a class, with these values as its options."""
         placed = {
-            name: options.placed(component, name, value, self.document.base_of((*key, name)))
+            name: options.resolve_paths(component, name, value, self.document.base_of((*key, name)))
             for name, value in values.items()
         }
         try:
             return options.build(component, placed)
         except options.Mistakes as mistakes:
-            for each in mistakes.found:
+            for each in mistakes.mistakes:
                 self.wrong((*key, *each.path), each.what, each.hint)
         return None
 
@@ -124,7 +124,7 @@ class Sections:
         try:
             options.convert(component, values, partial=True)
         except options.Mistakes as mistakes:
-            for each in mistakes.found:
+            for each in mistakes.mistakes:
                 self.wrong((*key, *each.path), each.what, each.hint)
 
 

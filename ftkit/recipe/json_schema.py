@@ -119,16 +119,16 @@ def _search(plugins: Plugins) -> dict[str, Any]:
         one["required"] = ["use", *one.get("required", [])]
         policies.append(one)
     body["properties"]["policy"] = {
-        "description": options.documents(Search)["policy"],
+        "description": options.field_docs(Search)["policy"],
         "oneOf": [{"enum": [policy.name for policy in POLICIES]}, *policies],
     }
     body["properties"]["confirm"] = {
-        "description": options.documents(Search)["confirm"],
+        "description": options.field_docs(Search)["confirm"],
         "default": False,
         "oneOf": [{"type": "boolean"}, _closed(options.json_schema(Confirm))],
     }
     body["properties"]["space"] = {
-        "description": options.documents(Search)["space"],
+        "description": options.field_docs(Search)["space"],
         "type": "object",
         "properties": {"use": {"enum": plugins.names("search_spaces")}},
         "additionalProperties": {"oneOf": [_CHOICES, _RANGE]},

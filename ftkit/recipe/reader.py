@@ -234,14 +234,14 @@ class Reader:
             return dimension
         converted = []
         for value in ends(dimension):
-            given = options.placed(backbone, name, options.toml_value(value), self.document.base_of(key))
+            given = options.resolve_paths(backbone, name, options.toml_value(value), self.document.base_of(key))
             try:
                 fitting = options.convert(backbone, {name: given}, partial=True)
                 if made is not None:
                     replace(made, **fitting)
                 converted.append(fitting[name])
             except options.Mistakes as mistakes:
-                self.sections.wrong(key, f"{value!r} does not fit: {mistakes.found[0].what}")
+                self.sections.wrong(key, f"{value!r} does not fit: {mistakes.mistakes[0].what}")
             except ValueError as error:
                 self.sections.wrong(key, f"{value!r} does not fit: {error}")
         if isinstance(dimension, Choice) and len(converted) == len(dimension.values):
