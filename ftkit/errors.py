@@ -20,6 +20,9 @@ import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ftkit.disclosure import without_secrets
+from ftkit.redaction import redacted
+
 
 class ExitCode(enum.IntEnum):
     """What `ftkit` returns to the shell."""
@@ -33,15 +36,15 @@ class ExitCode(enum.IntEnum):
 
 
 class FtkitError(Exception):
-    """An error a user can act on: what happened, where, and how to fix it."""
+    """An error a user can act on: what happened, where, and how to fix it, without the secrets of any text."""
 
     exit_code = ExitCode.STAGE
 
     def __init__(self, what: str, where: str = "", hint: str = "") -> None:
-        super().__init__(what, where, hint)
-        self.what = what
-        self.where = where
-        self.hint = hint
+        self.what = redacted(what)
+        self.where = redacted(where)
+        self.hint = redacted(hint)
+        super().__init__(self.what, self.where, self.hint)
 
     def __str__(self) -> str:
         place = f"{self.where}: " if self.where else ""
@@ -69,7 +72,7 @@ class RecipeError(FtkitError):
     exit_code = ExitCode.RECIPE
 
     def __init__(self, problems: Sequence[Problem]) -> None:
-        self.problems = tuple(problems)
+        self.problems = without_secrets(tuple(problems))
         count = len(self.problems)
         super().__init__(f"{count} mistake{'s' * (count != 1)} in the recipe")
 

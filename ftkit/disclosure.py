@@ -1,0 +1,122 @@
+"""What leaves the process: values and streams of text in which the one redaction has hidden every secret."""
+
+from __future__ import annotations
+
+import io
+import logging
+import sys
+import threading
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass, replace
+from functools import lru_cache
+from typing import Any, TypeVar
+
+from ftkit.redaction import MASK, redacted
+
+__all__ = ["RedactedStream", "redact_output", "without_secrets"]
+
+T = TypeVar("T")
+
+
+def without_secrets(value: T) -> T:
+    """A value with all its texts redacted, those in mappings, sequences and dataclasses included.
+
+    Keys stay as they are; what is called a password is hidden whatever it looks like. A value without secrets is returned
+    itself. Only for what is shown, sent or written down to be read: what is computed with stays as it is.
+    """
+    if isinstance(value, str):
+        return redacted(value)  # type: ignore[return-value]
+    if isinstance(value, Mapping):
+        shown = {key: MASK if _is_secret(key, each) else without_secrets(each) for key, each in value.items()}
+        return shown if any(shown[key] is not each for key, each in value.items()) else value  # type: ignore[return-value]
+    if type(value) in (list, tuple):
+        items = [without_secrets(each) for each in value]  # type: ignore[attr-defined]
+        changed = any(after is not before for after, before in zip(items, value, strict=True))  # type: ignore[call-overload]
+        return type(value)(items) if changed else value  # type: ignore[call-arg]
+    if is_dataclass(value) and not isinstance(value, type):
+        before = {each.name: getattr(value, each.name) for each in fields(value) if each.init}
+        after = {name: without_secrets(each) for name, each in before.items()}
+        changes = {name: each for name, each in after.items() if each is not before[name]}
+        return replace(value, **changes) if changes else value
+    return value
+
+
+class RedactedStream(io.TextIOBase):
+    """A stream that redacts each line before the stream behind it gets it. Thread-safe.
+
+    Without `buffer`: bytes would pass unread.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._line = ""
+        self._lock = threading.RLock()
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        """The encoding of the stream behind."""
+        return str(self._stream.encoding or "utf-8")
+
+    @property
+    def errors(self) -> str | None:  # type: ignore[override]
+        """What the stream behind does with characters that its encoding lacks."""
+        return str(self._stream.errors)
+
+    def write(self, text: str) -> int:
+        """Take a text; it is written when its line ends, so that no secret comes in two parts."""
+        with self._lock:
+            self._line += text
+            if self._line.endswith(("\n", "\r")):
+                self._write_line()
+        return len(text)
+
+    def flush(self) -> None:
+        """Write what has been taken, also in the middle of a line."""
+        with self._lock:
+            self._write_line()
+            self._stream.flush()
+
+    def isatty(self) -> bool:
+        """Whether the stream behind is a terminal."""
+        return bool(self._stream.isatty())
+
+    def fileno(self) -> int:
+        """The descriptor of the stream behind."""
+        return int(self._stream.fileno())
+
+    def writable(self) -> bool:
+        """True: this is an output."""
+        return True
+
+    def reconfigure(self, **settings: Any) -> None:
+        """Change settings of the stream behind."""
+        self._stream.reconfigure(**settings)
+
+    def _write_line(self) -> None:
+        line, self._line = self._line, ""
+        if line:
+            self._stream.write(redacted(line))
+
+
+def redact_output() -> None:
+    """Redact all that this process prints and logs from now on; for a process whose output is a log."""
+    streams = {name: getattr(sys, name) for name in ("stdout", "stderr")}
+    for name, stream in streams.items():
+        if stream is None or isinstance(stream, RedactedStream):
+            continue
+        redacting = RedactedStream(stream)
+        setattr(sys, name, redacting)
+        loggers = [logging.getLogger(), *(each for each in logging.root.manager.loggerDict.values())]
+        for handler in [each for logger in loggers if isinstance(logger, logging.Logger) for each in logger.handlers]:
+            if isinstance(handler, logging.StreamHandler) and handler.stream is stream:
+                handler.setStream(redacting)
+
+
+@lru_cache(maxsize=1024)
+def _names_secret(name: str) -> bool:
+    """Whether a key of this name has a secret for its value."""
+    return MASK in redacted(f'"{name}": "hunter2x"')
+
+
+def _is_secret(key: Any, value: Any) -> bool:
+    return isinstance(key, str) and isinstance(value, str) and value not in ("", MASK) and _names_secret(key)
