@@ -111,7 +111,7 @@ def _use() -> str:
 
 
 def _search(metric: str, trials: Sequence[Trial], best: Trial) -> str:
-    own = selection.searched(trials)
+    own = selection.searched_trials(trials)
     ended = {state: sum(each.state == state for each in own) for state in ("finished", "stopped", "failed")}
     ways = f"{ended['finished']} finished, {ended['stopped']} stopped early, {ended['failed']} failed"
     reached = f"{_number(best.metrics.get(metric, math.nan))}, reached in epoch {best.epoch}"

@@ -52,9 +52,9 @@ class Platform(Component, Protocol):
     """Where a run happens.
 
     A platform that also trains the repeats which `[search] confirm` asks for says so by `confirms: ClassVar[bool] = True`;
-    for any other, a recipe with `confirm` is refused when it is loaded. `ftkit.evaluation.selection.planned` says, once the search has
+    for any other, a recipe with `confirm` is refused when it is loaded. `ftkit.evaluation.selection.planned_repeats` says, once the search has
     ended, which repeats there are: each becomes a `Trial` with its number, values and seed and with `repeats` set. No policy
-    ends one early, no sampler learns from one, a failed one ends nothing, and the models that `ftkit.evaluation.selection.needed` names
+    ends one early, no sampler learns from one, a failed one ends nothing, and the models that `ftkit.evaluation.selection.trials_to_keep` names
     are kept.
     """
 

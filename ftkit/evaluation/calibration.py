@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def calibration_error(certainty: np.ndarray, right: np.ndarray, bins: int) -> float:
     """Expected calibration error over bins with equally many rows; `right` is 1 where the answer is."""
-    return weighted(certainty, right, binned(certainty, bins))
+    return binned_error(certainty, right, equal_mass_bins(certainty, bins))
 
 
 def brier(probabilities: np.ndarray, labels: np.ndarray) -> float:
@@ -24,7 +24,7 @@ def brier(probabilities: np.ndarray, labels: np.ndarray) -> float:
     return float(((probabilities - truth) ** 2).sum(axis=1).mean())
 
 
-def binned(certainty: np.ndarray, bins: int) -> np.ndarray:
+def equal_mass_bins(certainty: np.ndarray, bins: int) -> np.ndarray:
     """The bin of each row, counted from 0 without gaps."""
     import numpy as np
 
@@ -34,7 +34,9 @@ def binned(certainty: np.ndarray, bins: int) -> np.ndarray:
     return np.unique(wanted, return_inverse=True)[1]
 
 
-def means(certainty: np.ndarray, right: np.ndarray, placed: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def bin_means(
+    certainty: np.ndarray, right: np.ndarray, placed: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """By bin: rows, mean certainty, share that is right."""
     import numpy as np
 
@@ -42,7 +44,7 @@ def means(certainty: np.ndarray, right: np.ndarray, placed: np.ndarray) -> tuple
     return sizes, np.bincount(placed, certainty) / sizes, np.bincount(placed, right) / sizes
 
 
-def weighted(certainty: np.ndarray, right: np.ndarray, placed: np.ndarray) -> float:
+def binned_error(certainty: np.ndarray, right: np.ndarray, placed: np.ndarray) -> float:
     """The calibration error of rows that are placed in bins already."""
-    sizes, sure, hit = means(certainty, right, placed)
+    sizes, sure, hit = bin_means(certainty, right, placed)
     return float((sizes * abs(sure - hit)).sum() / sizes.sum())

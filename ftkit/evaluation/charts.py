@@ -35,7 +35,7 @@ _STYLE: dict[str, Any] = {
 }
 
 
-def drawn(title: str, draw: Callable[[Axes], None], size: tuple[float, float] = (6.0, 3.2)) -> str:
+def svg(title: str, draw: Callable[[Axes], None], size: tuple[float, float] = (6.0, 3.2)) -> str:
     """An SVG of one pair of axes that `draw` fills; `title` is read out where nobody sees it."""
     import matplotlib as mpl
     from matplotlib.backends.backend_svg import FigureCanvasSVG

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Paired:
+class PairedComparison:
     """How much better one contender is than the other on the same rows; positive is better for every metric."""
 
     difference: float
@@ -33,7 +33,9 @@ class Paired:
         return float((self.draws < value - 1e-12).mean()) if len(self.draws) else math.nan
 
 
-def paired(metric: str, one: np.ndarray, other: np.ndarray, labels: np.ndarray, *, seed: int, resamples: int) -> Paired:
+def compare(
+    metric: str, one: np.ndarray, other: np.ndarray, labels: np.ndarray, *, seed: int, resamples: int
+) -> PairedComparison:
     """Compare two contenders' probabilities by resampling rows, each time the same rows for both.
 
     Source: Efron and Tibshirani 1993, "An Introduction to the Bootstrap", chapters 13 and 16; Koehn 2004, "Statistical
@@ -49,7 +51,9 @@ def paired(metric: str, one: np.ndarray, other: np.ndarray, labels: np.ndarray, 
     theirs = resampled(metric, other, labels, seed=seed, resamples=resamples)
     draws = sign * (mine - theirs)
     difference = sign * (metrics.score(metric, one, labels) - metrics.score(metric, other, labels))
-    return Paired(float(difference), draws[~np.isnan(draws)], mine[~np.isnan(mine)], theirs[~np.isnan(theirs)])
+    return PairedComparison(
+        float(difference), draws[~np.isnan(draws)], mine[~np.isnan(mine)], theirs[~np.isnan(theirs)]
+    )
 
 
 def percentiles(draws: np.ndarray, level: float) -> tuple[float, float]:

@@ -24,22 +24,22 @@ def profile(probabilities: Probabilities, classes: Sequence[str]) -> Profile:
     """The profile of the answers to at least one row; bins that ties would leave empty are joined with their neighbours."""
     import numpy as np
 
-    predicted, confidence = judged(probabilities)
+    predicted, confidence = predictions(probabilities)
     edges = np.unique(np.quantile(confidence, np.arange(1, BINS) / BINS))
     counts = np.bincount(predicted, minlength=len(classes))
     return Profile(
         {name: int(count) for name, count in zip(classes, counts, strict=True)},
         tuple(float(edge) for edge in edges),
-        tuple(binned(confidence, edges)),
+        tuple(bin_counts(confidence, edges)),
     )
 
 
-def judged(probabilities: Probabilities) -> tuple[np.ndarray, np.ndarray]:
+def predictions(probabilities: Probabilities) -> tuple[np.ndarray, np.ndarray]:
     """The predicted class's index and its probability, row by row."""
     return probabilities.argmax(axis=1), probabilities.max(axis=1)
 
 
-def binned(confidence: Sequence[float] | np.ndarray, edges: Sequence[float] | np.ndarray) -> list[int]:
+def bin_counts(confidence: Sequence[float] | np.ndarray, edges: Sequence[float] | np.ndarray) -> list[int]:
     """How many values fall into each bin."""
     import numpy as np
 

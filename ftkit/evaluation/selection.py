@@ -40,21 +40,21 @@ class Repeat:
     seed: int
 
 
-def searched(trials: Sequence[Trial]) -> list[Trial]:
+def searched_trials(trials: Sequence[Trial]) -> list[Trial]:
     """The trials of the search itself, by number."""
     return sorted((trial for trial in trials if trial.repeats is None), key=lambda each: each.number)
 
 
-def planned(search: Search, seed: int, trials: Sequence[Trial]) -> list[Repeat]:
+def planned_repeats(search: Search, seed: int, trials: Sequence[Trial]) -> list[Repeat]:
     """The repeats of a search that has ended, those that are done included; none where the recipe asks for none.
 
     A function of the recipe and of the search's trials alone, so that an interrupted confirmation goes on as it began.
     """
     if search.confirm is None:
         return []
-    own = searched(trials)
+    own = searched_trials(trials)
     first = max((trial.number for trial in own), default=-1) + 1
-    leading = leaders(own, search.metric, search.confirm.top)
+    leading = leading_trials(own, search.metric, search.confirm.top)
     pairs = [(leader, repeat) for leader in leading for repeat in range(search.confirm.seeds)]
     return [
         Repeat(number, leader.number, leader.values, _derived(seed, leader.number, repeat))
@@ -62,7 +62,7 @@ def planned(search: Search, seed: int, trials: Sequence[Trial]) -> list[Repeat]:
     ]
 
 
-def most(search: Search, trials: int) -> int:
+def most_repeats(search: Search, trials: int) -> int:
     """How many repeats there will be after so many trials, if all of them finish."""
     if search.confirm is None:
         return 0
@@ -71,10 +71,10 @@ def most(search: Search, trials: int) -> int:
     return int(min(search.confirm.top, trials, different)) * search.confirm.seeds
 
 
-def leaders(trials: Sequence[Trial], metric: str, count: int) -> list[Trial]:
+def leading_trials(trials: Sequence[Trial], metric: str, count: int) -> list[Trial]:
     """The best finished trials of the search, the best first: one for each set of values, the earliest of equals."""
     different: dict[str, Trial] = {}
-    for trial in _ranked(searched(trials), metric):
+    for trial in _ranked(searched_trials(trials), metric):
         different.setdefault(json.dumps(trial.values, sort_keys=True, default=str), trial)
     return list(different.values())[:count]
 
@@ -97,7 +97,7 @@ def spreads(trials: Sequence[Trial], metric: str) -> list[Spread]:
     return sorted(found, key=functools.cmp_to_key(order))
 
 
-def best_of(trials: Sequence[Trial], metric: str) -> Trial:
+def best_trial(trials: Sequence[Trial], metric: str) -> Trial:
     """The trial whose model is the result of the search. Raises: SearchError when none finished.
 
     Without repeats it is the finished trial with the best validation value, the earliest of equals. With repeats it is the
@@ -105,7 +105,7 @@ def best_of(trials: Sequence[Trial], metric: str) -> Trial:
     """
     if winners := spreads(trials, metric):
         return _models(winners[0].number, trials, metric)[0]
-    ranked = _ranked(searched(trials), metric)
+    ranked = _ranked(searched_trials(trials), metric)
     if not ranked:
         raise SearchError(
             f"none of the {len(trials)} trials finished, so there is nothing to promote",
@@ -114,10 +114,10 @@ def best_of(trials: Sequence[Trial], metric: str) -> Trial:
     return ranked[0]
 
 
-def needed(search: Search, trials: Sequence[Trial]) -> set[int]:
+def trials_to_keep(search: Search, trials: Sequence[Trial]) -> set[int]:
     """Numbers of the finished trials whose models may still become the bundle; every other model may go."""
     count = search.confirm.top if search.confirm else 1
-    leading = leaders(trials, search.metric, count)
+    leading = leading_trials(trials, search.metric, count)
     return {_models(leader.number, trials, search.metric)[0].number for leader in leading}
 
 

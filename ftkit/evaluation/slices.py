@@ -50,7 +50,7 @@ def groups(data: Data, classes: bool, lengths: int, columns: Sequence[str] | Non
     return found
 
 
-def view(
+def metric_inputs(
     metric: str, group: Group, probabilities: np.ndarray, labels: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, str]:
     """Probabilities, labels and the metric that measures a group, of those of all test rows.

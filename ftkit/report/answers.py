@@ -110,10 +110,10 @@ def sliced(answers: Answers, metric: str) -> list[Row]:
     found = slices.groups(answers.data, classes=True, lengths=4, columns=None, max_values=12)[:PARTS]
     rows = []
     for group in found:
-        mine, labels, used = slices.view(metric, group, answers.candidate, answers.labels)
+        mine, labels, used = slices.metric_inputs(metric, group, answers.candidate, answers.labels)
         theirs = None
         if answers.champion is not None:
-            theirs, _, _ = slices.view(metric, group, answers.champion, answers.labels)
+            theirs, _, _ = slices.metric_inputs(metric, group, answers.champion, answers.labels)
         rows.append(_compared(group.title, used, mine, theirs, labels, answers.seed, len(group.rows)))
     return rows
 
@@ -136,7 +136,7 @@ def _compared(
     if theirs is None:
         low, high = metrics.interval(metric, mine, labels, seed=seed, resamples=often)
         return Row(title, metric, rows, Measure(value, low, high))
-    pair = paired_comparison.paired(metric, mine, theirs, labels, seed=seed, resamples=often)
+    pair = paired_comparison.compare(metric, mine, theirs, labels, seed=seed, resamples=often)
     return Row(
         title,
         metric,
@@ -171,9 +171,9 @@ class Bins:
 def reliable(probabilities: np.ndarray, labels: np.ndarray, bins: int | None = None) -> Bins:
     """How certain the answers are and how often they are right; few rows make fewer bins unless told how many."""
     certainty, right = probabilities.max(axis=1), (probabilities.argmax(axis=1) == labels).astype(float)
-    placed = calibration.binned(certainty, bins or (BINS if len(labels) >= FEW else BINS // 2))
-    rows, sure, hit = calibration.means(certainty, right, placed)
-    error = calibration.weighted(certainty, right, placed)
+    placed = calibration.equal_mass_bins(certainty, bins or (BINS if len(labels) >= FEW else BINS // 2))
+    rows, sure, hit = calibration.bin_means(certainty, right, placed)
+    error = calibration.binned_error(certainty, right, placed)
     return Bins(rows, sure, hit, error, calibration.brier(probabilities, labels))
 
 

@@ -73,7 +73,7 @@ def parallel(trials: Sequence[Trial], metric: str, best: int | None) -> str | No
             side.set_visible(False)
         axes.tick_params(length=0)
 
-    return charts.drawn(f"Trials by their values and {metrics.TITLES.get(metric, metric)}", draw, (WIDTH, 3.2))
+    return charts.svg(f"Trials by their values and {metrics.TITLES.get(metric, metric)}", draw, (WIDTH, 3.2))
 
 
 def curves(trials: Sequence[Trial], metric: str, best: int | None) -> str | None:
@@ -119,7 +119,7 @@ def curves(trials: Sequence[Trial], metric: str, best: int | None) -> str | None
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend(fontsize=8)
 
-    return charts.drawn(f"{metrics.TITLES.get(metric, metric)} by epoch", draw, (WIDTH, 3.2))
+    return charts.svg(f"{metrics.TITLES.get(metric, metric)} by epoch", draw, (WIDTH, 3.2))
 
 
 def reliability(candidate: Bins, champion: Bins | None) -> str:
@@ -158,7 +158,7 @@ def reliability(candidate: Bins, champion: Bins | None) -> str:
         axes.set_ylabel("share that is right")
         axes.legend(loc="upper left", fontsize=8)
 
-    return charts.drawn("Reliability diagram", draw, (4.2, 3.6))
+    return charts.svg("Reliability diagram", draw, (4.2, 3.6))
 
 
 def wilson(share: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -224,7 +224,7 @@ def forest(rows: Sequence[Row], title: str) -> str | None:
             axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, fontsize=8)
 
     height = 1.2 + (0.36 if any(each.champion for each in shown) else 0.27) * len(shown)
-    return charts.drawn(f"{title} by part of the test rows", draw, (WIDTH, height))
+    return charts.svg(f"{title} by part of the test rows", draw, (WIDTH, height))
 
 
 def bars(seconds: Mapping[str, float], title: str, strong: str = "") -> str | None:
@@ -253,7 +253,7 @@ def bars(seconds: Mapping[str, float], title: str, strong: str = "") -> str | No
         axes.set_xticks([])
         axes.spines["bottom"].set_visible(False)
 
-    return charts.drawn(title, draw, (WIDTH, 0.4 + 0.27 * len(shown)))
+    return charts.svg(title, draw, (WIDTH, 0.4 + 0.27 * len(shown)))
 
 
 class _Scale:

@@ -138,7 +138,7 @@ def _paired(one: Answers | None, other: Answers | None) -> list[Scored]:
         if math.isnan(first) or math.isnan(second):
             found.append(Scored(metric, _value(first), _value(second), None))
             continue
-        pair = paired_comparison.paired(
+        pair = paired_comparison.compare(
             metric, other.candidate, one.candidate, one.labels, seed=one.seed, resamples=resamples(len(one.labels))
         )
         sign = 1 if metrics.GREATER_IS_BETTER[metric] else -1

@@ -5,11 +5,12 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from typing import Any
 
 from ftkit import hardware, options
-from ftkit.contracts import DataReport, Publishing, Trial
+from ftkit.contracts import DataReport, Estimable, Publishing, Trial
+from ftkit.contracts.capabilities import offline
 from ftkit.contracts.plan import Plan
 from ftkit.contracts.space import Dimension, ends, size
 from ftkit.errors import FtkitError
@@ -68,7 +69,13 @@ def preview(plan: Plan) -> Preview:
 def evaluations(plan: Plan) -> float:
     """Epochs over all trials and repeats, as far as the values tell: the mean of a searched range."""
     dimension = plan.search.space.get("epochs")
-    epochs = _mean(dimension) if dimension is not None else getattr(plan.backbone, "epochs", 1)
+    epochs = (
+        _mean(dimension)
+        if dimension is not None
+        else plan.backbone.epochs
+        if isinstance(plan.backbone, Estimable)
+        else 1
+    )
     return (trials(plan) + repeats(plan)) * epochs
 
 
@@ -85,7 +92,7 @@ def trials(plan: Plan) -> int:
 
 def repeats(plan: Plan) -> int:
     """How many trainings with other seeds there will be after the search, if all of its trials finish."""
-    return selection.most(plan.search, trials(plan))
+    return selection.most_repeats(plan.search, trials(plan))
 
 
 def _data(plan: Plan) -> DataReport | None:
@@ -94,10 +101,8 @@ def _data(plan: Plan) -> DataReport | None:
         if _recipe(ledger).get("dataset") == _section(plan.dataset) and ledger.fact("data"):
             return ledger.data(()).report
     dataset: Any = plan.dataset
-    if any(field.name == "offline" for field in fields(dataset)):
-        dataset = replace(dataset, offline=True)
     try:
-        return dataset.load(plan.seed, lambda event: None).report
+        return offline(dataset).load(plan.seed, lambda event: None).report
     except FtkitError:
         return None
 
@@ -121,7 +126,7 @@ def _cost(plan: Plan, report: DataReport | None) -> tuple[float | None, str]:
             per_row = _seconds_per_row(done, theirs) * _tokens(plan, report) / _tokens(plan, theirs)
             seconds = per_row * rows * evaluations(plan) / plan.search.concurrency
             return seconds, f"measured in {ledger.run}"
-    parameters = getattr(plan.backbone, "encoder_parameters", None)
+    parameters = plan.backbone.encoder_parameters if isinstance(plan.backbone, Estimable) else None
     if parameters is None or shutil.which("nvidia-smi"):
         return None, "unknown until one trial has been run"
     operations = 6 * parameters * _tokens(plan, report) * rows * evaluations(plan)
@@ -136,7 +141,8 @@ def _seconds_per_row(done: list[Trial], report: DataReport) -> float:
 def _tokens(plan: Plan, report: DataReport) -> float:
     """Tokens of a usual row, cut at the backbone's length."""
     usual = (report.lengths["p50"] + report.lengths["p95"]) / 2 * TOKENS_PER_WORD
-    return max(1.0, min(usual, getattr(plan.backbone, "max_length", None) or 512))
+    longest = plan.backbone.max_length if isinstance(plan.backbone, Estimable) else 512
+    return max(1.0, min(usual, longest))
 
 
 def _speed() -> float:

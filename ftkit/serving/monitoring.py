@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from ftkit import plugins
 from ftkit.contracts import Counting, Reading
 from ftkit.contracts.monitoring import DEPLOYMENT, ENDPOINT, TRACE, Served, ServedRequest, Watcher
-from ftkit.evaluation.prediction_profile import judged
+from ftkit.evaluation.prediction_profile import predictions
 from ftkit.serving.schema import Refusal
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ class Watch:
         labels: list[str] = []
         confidences: list[float] = []
         if result is not None:
-            predicted, sure = judged(result.probabilities)
+            predicted, sure = predictions(result.probabilities)
             labels, confidences = [self.served.classes[index] for index in predicted], [float(each) for each in sure]
         return ServedRequest(
             served=self.served,

@@ -15,12 +15,11 @@ from ftkit.contracts import Contender, Data, Emit, PromotionTest, Status, Verdic
 from ftkit.contracts.events import Noticed, VerdictReached
 from ftkit.errors import FtkitError
 from ftkit.evaluation import metrics
+from ftkit.evaluation.contenders import align_classes
 from ftkit.runs.ledger import Ledger
 from ftkit.serving.server_process import Serving
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from ftkit.recipe.loader import Plan
 
 
@@ -140,7 +139,7 @@ def _decision(verdicts: Sequence[Verdict]) -> str:
 
 
 def _contender(title: str, bundle: Bundle, data: Data, plan: Plan) -> Contender:
-    probabilities = aligned(bundle.probabilities(data.test.texts), bundle.classes, data.classes)
+    probabilities = align_classes(bundle.probabilities(data.test.texts), bundle.classes, data.classes)
     return Contender(
         title=title,
         bundle=bundle.folder,
@@ -150,23 +149,6 @@ def _contender(title: str, bundle: Bundle, data: Data, plan: Plan) -> Contender:
         metric=plan.search.metric,
         seed=plan.seed,
     )
-
-
-def aligned(probabilities: np.ndarray, theirs: Sequence[str], ours: Sequence[str]) -> np.ndarray:
-    """Probabilities over `theirs` as probabilities over `ours`, by class name.
-
-    A class the model does not know gets 0; what it gave to classes we do not have is shared out in proportion.
-    """
-    import numpy as np
-
-    if tuple(theirs) == tuple(ours):
-        return probabilities
-    columns = np.zeros((len(probabilities), len(ours)))
-    for index, name in enumerate(ours):
-        if name in theirs:
-            columns[:, index] = probabilities[:, list(theirs).index(name)]
-    totals = columns.sum(axis=1, keepdims=True)
-    return np.where(totals > 0, columns / np.where(totals > 0, totals, 1), 1 / len(ours))
 
 
 def _kept(

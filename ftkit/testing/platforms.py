@@ -22,7 +22,7 @@ import pytest
 
 from ftkit import options, runner
 from ftkit.bundle import bundle
-from ftkit.contracts import Outcome, Platform
+from ftkit.contracts import Confirming, Outcome, Platform
 from ftkit.contracts.events import BestSelected, Event
 from ftkit.errors import RecipeError, SearchError
 from ftkit.evaluation import metrics, selection
@@ -103,7 +103,7 @@ class PlatformSuite:
             "search.space.learning_rate": [0.5, 0.0001, 1.0],
             "search.policy": {"use": "bandit", "slack_factor": 0},
         }
-        if not getattr(component, "confirms", False):
+        if not (isinstance(component, Confirming) and component.confirms):
             with pytest.raises(RecipeError, match="cannot train trials again with other seeds"):
                 toys.plan(tmp_path, given | {"run.on": component.name})
             return
@@ -111,7 +111,7 @@ class PlatformSuite:
         own, repeats = outcome.trials[:3], outcome.trials[3:]
         assert [trial.repeats for trial in own] == [None] * 3
         plan = dataclasses.replace(toys.plan(tmp_path, given), platform=component)
-        expected = selection.planned(plan.search, plan.seed, own)
+        expected = selection.planned_repeats(plan.search, plan.seed, own)
         assert expected
         assert "stopped" in {trial.state for trial in own}
         said = [(each.number, each.repeats, dict(each.values), each.seed) for each in repeats]
@@ -124,14 +124,14 @@ class PlatformSuite:
             assert repeat.history != original.history, "it was not trained with its own seed"
         found = selection.spreads(outcome.trials, "roc_auc")
         assert [event.spreads for event in told if isinstance(event, BestSelected)] == [found]
-        assert outcome.best == selection.best_of(outcome.trials, "roc_auc")
+        assert outcome.best == selection.best_trial(outcome.trials, "roc_auc")
         assert found[0].number in (outcome.best.number, outcome.best.repeats)
         manifest = bundle.verify(outcome.bundle).manifest
         assert manifest["trial"]["seed"] == outcome.best.seed
         assert manifest["confirmed"]["mean"] == found[0].mean
 
     def test_repeats_that_fail_sink_nothing(self, component: Platform, tmp_path: Path) -> None:
-        if not getattr(component, "confirms", False):
+        if not (isinstance(component, Confirming) and component.confirms):
             pytest.skip("it trains no repeats, and says so")
         given = {"search.confirm": {"top": 1, "seeds": 2}, "search.trials": 1, "backbone.epochs": 2}
         outcome, _ = self.carry_out(

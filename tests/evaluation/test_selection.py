@@ -30,7 +30,7 @@ FOUR = [trial(0, 0.8), trial(1, 0.95), trial(2, 0.9), trial(3, 0.93)]
 
 def repeated(trials, values, **planning):
     """The trials and their repeats, which reach these values in turn; None is one that failed."""
-    plan = selection.planned(search(**planning), 7, trials)
+    plan = selection.planned_repeats(search(**planning), 7, trials)
     done = [
         trial(each.number, value, "finished" if value is not None else "failed", each.repeats, **each.values)
         for each, value in zip(plan, values, strict=True)
@@ -43,63 +43,63 @@ def repeated(trials, values, **planning):
 
 def test_the_best_finished_trials_are_repeated_and_numbered_after_the_last_trial():
     trials = [*FOUR, trial(4, 0.99, "stopped"), trial(5, None, "failed")]
-    found = selection.planned(search(), 7, trials)
+    found = selection.planned_repeats(search(), 7, trials)
     assert [(each.number, each.repeats) for each in found] == [(6, 1), (7, 1), (8, 3), (9, 3)]
     assert [each.values for each in found] == [{"learning_rate": 1}] * 2 + [{"learning_rate": 3}] * 2
 
 
 def test_without_it_nothing_is_repeated():
-    assert selection.planned(Search(metric="accuracy"), 7, FOUR) == []
-    assert selection.most(Search(), 5) == 0
+    assert selection.planned_repeats(Search(metric="accuracy"), 7, FOUR) == []
+    assert selection.most_repeats(Search(), 5) == 0
 
 
 def test_fewer_finished_trials_than_asked_for_are_all_repeated():
-    found = selection.planned(search(top=9, seeds=1), 7, [*FOUR[:2], trial(2, None, "failed")])
+    found = selection.planned_repeats(search(top=9, seeds=1), 7, [*FOUR[:2], trial(2, None, "failed")])
     assert [each.repeats for each in found] == [1, 0]
-    assert selection.planned(search(), 7, [trial(0, None, "failed")]) == []
+    assert selection.planned_repeats(search(), 7, [trial(0, None, "failed")]) == []
 
 
 def test_values_that_were_tried_twice_are_one_configuration():
     trials = [trial(0, 0.9, rate=1), trial(1, 0.91, rate=1), trial(2, 0.8, rate=2), trial(3, 0.7, rate=3)]
-    assert [each.repeats for each in selection.planned(search(seeds=1), 7, trials)] == [1, 2]
+    assert [each.repeats for each in selection.planned_repeats(search(seeds=1), 7, trials)] == [1, 2]
 
 
 def test_the_earliest_of_equals_and_a_number_before_none_is_repeated_first():
     trials = [trial(0, math.nan), trial(1, 0.9), trial(2, 0.9)]
-    assert [each.number for each in selection.leaders(trials, "accuracy", 3)] == [1, 2, 0]
+    assert [each.number for each in selection.leading_trials(trials, "accuracy", 3)] == [1, 2, 0]
 
 
 def test_less_is_better_where_the_metric_says_so():
     trials = [trial(number, loss, metric="log_loss") for number, loss in enumerate([0.5, 0.2, 0.4])]
-    assert [each.number for each in selection.leaders(trials, "log_loss", 2)] == [1, 2]
+    assert [each.number for each in selection.leading_trials(trials, "log_loss", 2)] == [1, 2]
 
 
 def test_what_is_repeated_does_not_depend_on_what_was_repeated_already():
-    first = selection.planned(search(), 7, FOUR)
+    first = selection.planned_repeats(search(), 7, FOUR)
     done = repeated(FOUR, [0.1, 0.99, 0.2, 0.98])
     for count in range(len(FOUR), len(done) + 1):
-        assert selection.planned(search(), 7, done[:count]) == first
-    assert selection.planned(search(), 7, done[::-1]) == first
+        assert selection.planned_repeats(search(), 7, done[:count]) == first
+    assert selection.planned_repeats(search(), 7, done[::-1]) == first
 
 
 def test_every_seed_is_another_and_the_same_every_time():
     many = [trial(number, 1 - number / 100) for number in range(40)]
-    seeds = [each.seed for each in selection.planned(search(top=40, seeds=25), 7, many)]
+    seeds = [each.seed for each in selection.planned_repeats(search(top=40, seeds=25), 7, many)]
     assert len(set(seeds) | {7}) == 1001
     assert all(0 <= seed < 2**31 for seed in seeds)
-    assert seeds == [each.seed for each in selection.planned(search(top=40, seeds=25), 7, many)]
-    assert not set(seeds) & {each.seed for each in selection.planned(search(top=40, seeds=25), 8, many)}
+    assert seeds == [each.seed for each in selection.planned_repeats(search(top=40, seeds=25), 7, many)]
+    assert not set(seeds) & {each.seed for each in selection.planned_repeats(search(top=40, seeds=25), 8, many)}
     # More seeds or more configurations leave those that were there as they were.
-    fewer = {(each.repeats, each.seed) for each in selection.planned(search(top=3, seeds=2), 7, many)}
-    assert fewer <= {(each.repeats, each.seed) for each in selection.planned(search(top=5, seeds=4), 7, many)}
+    fewer = {(each.repeats, each.seed) for each in selection.planned_repeats(search(top=3, seeds=2), 7, many)}
+    assert fewer <= {(each.repeats, each.seed) for each in selection.planned_repeats(search(top=5, seeds=4), 7, many)}
 
 
 def test_how_many_there_will_be_is_known_before():
     space = {"rate": Choice((1, 2)), "decay": Uniform(0, 1)}
-    assert selection.most(search(top=3, seeds=4, space=space), 10) == 12
-    assert selection.most(search(top=3, seeds=4, space=space), 2) == 8
-    assert selection.most(search(top=3, seeds=4, space={"rate": Choice((1, 2))}), 10) == 8
-    assert selection.most(search(top=3, seeds=4), 10) == 4, "no space is one configuration"
+    assert selection.most_repeats(search(top=3, seeds=4, space=space), 10) == 12
+    assert selection.most_repeats(search(top=3, seeds=4, space=space), 2) == 8
+    assert selection.most_repeats(search(top=3, seeds=4, space={"rate": Choice((1, 2))}), 10) == 8
+    assert selection.most_repeats(search(top=3, seeds=4), 10) == 4, "no space is one configuration"
 
 
 # ------------------------------------------------------------------------------------------------ who wins
@@ -118,11 +118,13 @@ def test_the_best_mean_of_the_repeats_wins_and_the_search_value_does_not_count()
 
 
 def test_the_model_is_the_best_of_the_winning_configuration():
-    assert selection.best_of(repeated(FOUR, [0.80, 0.82, 0.88, 0.92]), "accuracy").number == 3, "the one of the search"
-    best = selection.best_of(repeated(FOUR, [0.80, 0.82, 0.88, 0.94]), "accuracy")
+    assert selection.best_trial(repeated(FOUR, [0.80, 0.82, 0.88, 0.92]), "accuracy").number == 3, (
+        "the one of the search"
+    )
+    best = selection.best_trial(repeated(FOUR, [0.80, 0.82, 0.88, 0.94]), "accuracy")
     assert (best.number, best.repeats) == (7, 3), "a repeat"
     # The highest single value belongs to a configuration whose mean is lower.
-    assert selection.best_of(repeated(FOUR, [0.99, 0.5, 0.9, 0.91]), "accuracy").number == 3
+    assert selection.best_trial(repeated(FOUR, [0.99, 0.5, 0.9, 0.91]), "accuracy").number == 3
 
 
 def test_a_failed_repeat_is_left_out_of_the_mean_and_counted():
@@ -134,16 +136,16 @@ def test_a_failed_repeat_is_left_out_of_the_mean_and_counted():
 def test_a_configuration_without_any_finished_repeat_wins_only_where_nothing_else_is():
     trials = repeated(FOUR, [None, None, 0.2, 0.3])
     assert [each.number for each in selection.spreads(trials, "accuracy")] == [3, 1]
-    assert selection.best_of(trials, "accuracy").number == 3
+    assert selection.best_trial(trials, "accuracy").number == 3
     lost = repeated(FOUR, [None, None, None, None])
     assert [each.mean for each in selection.spreads(lost, "accuracy")] == [None, None]
-    assert selection.best_of(lost, "accuracy").number == 1, "then the search alone decides"
+    assert selection.best_trial(lost, "accuracy").number == 1, "then the search alone decides"
 
 
 def test_a_repeat_whose_metric_is_not_defined_is_no_number_of_the_mean():
     first, _ = selection.spreads(repeated(FOUR, [math.nan, 0.7, 0.2, 0.3]), "accuracy")
     assert (first.number, first.mean, first.finished, first.failed) == (1, 0.7, 1, 1)
-    assert selection.best_of(repeated(FOUR, [math.nan, 0.7, 0.2, 0.3]), "accuracy").number == 1
+    assert selection.best_trial(repeated(FOUR, [math.nan, 0.7, 0.2, 0.3]), "accuracy").number == 1
 
 
 def test_of_equal_means_the_one_that_led_the_search_wins():
@@ -156,16 +158,16 @@ def test_the_lowest_mean_wins_where_less_is_better():
     trials = [trial(0, 0.30, metric="log_loss"), trial(1, 0.31, metric="log_loss")]
     done = [
         trial(each.number, loss, repeats=each.repeats, metric="log_loss", **each.values)
-        for each, loss in zip(selection.planned(options, 7, trials), [0.4, 0.35], strict=True)
+        for each, loss in zip(selection.planned_repeats(options, 7, trials), [0.4, 0.35], strict=True)
     ]
-    assert selection.best_of([*trials, *done], "log_loss").number == 1
+    assert selection.best_trial([*trials, *done], "log_loss").number == 1
 
 
 def test_without_repeats_the_best_trial_wins_the_earliest_of_equals():
-    assert selection.best_of([*FOUR, trial(4, 0.95), trial(5, 0.99, "stopped")], "accuracy").number == 1
+    assert selection.best_trial([*FOUR, trial(4, 0.95), trial(5, 0.99, "stopped")], "accuracy").number == 1
     assert selection.spreads(FOUR, "accuracy") == []
     with pytest.raises(SearchError, match="none of the 1 trials finished"):
-        selection.best_of([trial(0, None, "failed")], "accuracy")
+        selection.best_trial([trial(0, None, "failed")], "accuracy")
 
 
 # ------------------------------------------------------------------------------------------------ models
@@ -183,22 +185,22 @@ def test_a_model_that_may_still_win_is_kept_at_every_moment():
         done: list[Trial] = []
         for each in [own[at] for at in chance.permutation(8)]:
             done.append(each)
-            removed |= {one.number for one in done} - selection.needed(options, done)
+            removed |= {one.number for one in done} - selection.trials_to_keep(options, done)
         if not any(each.state == "finished" for each in own):
             continue
-        plan = selection.planned(options, 7, done)
+        plan = selection.planned_repeats(options, 7, done)
         for each in [plan[at] for at in chance.permutation(len(plan))]:
             value = None if chance.random() < 0.3 else chance.integers(0, 6) / 5
             state = "failed" if value is None else "finished"
             done.append(trial(each.number, value, state, each.repeats, **each.values))
-            removed |= {one.number for one in done} - selection.needed(options, done)
-        assert selection.best_of(done, "accuracy").number not in removed
-        assert len(selection.needed(options, done)) <= options.confirm.top
+            removed |= {one.number for one in done} - selection.trials_to_keep(options, done)
+        assert selection.best_trial(done, "accuracy").number not in removed
+        assert len(selection.trials_to_keep(options, done)) <= options.confirm.top
 
 
 def test_without_confirmation_one_model_is_needed():
-    assert selection.needed(Search(metric="accuracy"), FOUR) == {1}
-    assert selection.needed(Search(metric="accuracy"), [trial(0, None, "failed")]) == set()
+    assert selection.trials_to_keep(Search(metric="accuracy"), FOUR) == {1}
+    assert selection.trials_to_keep(Search(metric="accuracy"), [trial(0, None, "failed")]) == set()
 
 
 # ------------------------------------------------------------------------------------------- what it is for
@@ -218,10 +220,10 @@ def test_fresh_seeds_choose_better_and_say_truer_than_the_best_of_the_search():
         merit = chance.normal(0, 0.5, 12)
         own = [trial(at, float(merit[at] + chance.normal(0, 1))) for at in range(12)]
         done = [*own]
-        for each in selection.planned(options, 7, own):
+        for each in selection.planned_repeats(options, 7, own):
             value = float(merit[each.repeats] + chance.normal(0, 1))
             done.append(trial(each.number, value, repeats=each.repeats, **each.values))
-        naive, sober = selection.best_of(own, "accuracy"), selection.spreads(done, "accuracy")[0]
+        naive, sober = selection.best_trial(own, "accuracy"), selection.spreads(done, "accuracy")[0]
         merits["search"].append(merit[naive.number])
         merits["confirmed"].append(merit[sober.number])
         flattered["search"].append(naive.metrics["accuracy"] - merit[naive.number])

@@ -131,6 +131,6 @@ def test_what_cannot_be_shown_is_refused_with_the_reason(drawing: str, said: str
 
 
 def test_a_narrow_drawing_is_shown_narrow_so_that_its_letters_are_as_large_as_those_of_others() -> None:
-    wide = charts.drawn("wide", lambda axes: None, (6.0, 3.2))
-    narrow = charts.drawn("narrow", lambda axes: None, (3.0, 3.2))
+    wide = charts.svg("wide", lambda axes: None, (6.0, 3.2))
+    narrow = charts.svg("narrow", lambda axes: None, (3.0, 3.2))
     assert (svg.breadth(wide), svg.breadth(narrow), svg.breadth("<svg/>")) == ("34.0rem", "17.0rem", "34rem")

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from ftkit import cli
-from ftkit.evaluation import metrics
-from ftkit.evaluation.paired_comparison import mcnemar, paired
+from ftkit.evaluation import metrics, paired_comparison
+from ftkit.evaluation.paired_comparison import mcnemar
 from ftkit.report.comparison import compare
 from ftkit.report.facts import gather
 from ftkit.runs.ledger import Ledger
@@ -36,7 +36,7 @@ def test_on_the_same_rows_differences_have_paired_intervals_and_flips_are_counte
     first, second = one.predictions()["candidate"], other.predictions()["candidate"]
     labels = np.asarray(one.data(("test",)).test.labels)
     for each in found.test:
-        pair = paired(each.metric, second, first, labels, seed=7, resamples=1000)
+        pair = paired_comparison.compare(each.metric, second, first, labels, seed=7, resamples=1000)
         sign = 1 if metrics.GREATER_IS_BETTER[each.metric] else -1
         assert each.difference == pytest.approx(sign * pair.difference)
         assert sorted(sign * value for value in pair.interval(0.95)) == pytest.approx([each.low, each.high])

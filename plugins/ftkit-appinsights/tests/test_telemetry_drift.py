@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.stats import entropy
 
 from ftkit.contracts.monitoring import Profile
-from ftkit.evaluation.prediction_profile import binned, profile
+from ftkit.evaluation.prediction_profile import bin_counts, profile
 
 COUNTS = st.lists(st.tuples(st.integers(0, 500), st.integers(0, 500)), min_size=2, max_size=12)
 CLASSES = ("bad", "fair", "good")
@@ -82,7 +82,7 @@ def test_the_window_holds_the_latest_rows_and_no_others() -> None:
     counts = [int((latest.argmax(axis=1) == index).sum()) for index in range(3)]
     assert by_class.counts == dict(zip(CLASSES, counts, strict=True))
     assert by_class.psi == pytest.approx(psi(list(reference.classes.values()), counts))
-    wanted = binned(latest.max(axis=1), reference.edges)
+    wanted = bin_counts(latest.max(axis=1), reference.edges)
     assert list(by_confidence.counts.values()) == wanted
     assert by_confidence.psi == pytest.approx(psi(reference.confidence, wanted))
     assert (by_class.rows, by_class.reference) == (300, 400)
@@ -118,4 +118,4 @@ def test_a_profile_of_ties_has_a_bin_for_each_value() -> None:
     assert sum(found.confidence) == 100
     window = Window(found, 100)
     window.add(["b"] * 100, [1.0] * 100)
-    assert window.measure()[1].psi == pytest.approx(psi(found.confidence, binned([1.0] * 100, found.edges)))
+    assert window.measure()[1].psi == pytest.approx(psi(found.confidence, bin_counts([1.0] * 100, found.edges)))

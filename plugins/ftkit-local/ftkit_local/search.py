@@ -103,7 +103,7 @@ class Trials:
 
     def _confirm(self) -> None:
         """Train the best configurations again with other seeds, where the recipe asks for it."""
-        if not (planned := selection.planned(self.plan.search, self.plan.seed, self.ledger.trials())):
+        if not (planned := selection.planned_repeats(self.plan.search, self.plan.seed, self.ledger.trials())):
             return
         ended = {trial.number for trial in self.ledger.trials()}
         done = sum(each.number in ended for each in planned)
@@ -128,7 +128,7 @@ class Trials:
 
     def _searched(self) -> list[Trial]:
         """The trials of the search that came to their end: what samplers and policies go by."""
-        return selection.searched(self.ledger.trials())
+        return selection.searched_trials(self.ledger.trials())
 
     # ----------------------------------------------------------------------------------------- beginning
 
@@ -295,7 +295,7 @@ class Trials:
         if self.platform.keep_models:
             return
         trials = self.ledger.trials()
-        kept = selection.needed(self.plan.search, trials)
+        kept = selection.trials_to_keep(self.plan.search, trials)
         for trial in trials:
             if trial.number not in kept:
                 shutil.rmtree(self.ledger.trial_folder(trial.number) / "model", ignore_errors=True)

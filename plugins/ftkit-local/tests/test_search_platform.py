@@ -138,7 +138,7 @@ def test_the_best_trials_are_repeated_as_trials_are_run_and_their_models_kept_un
     families = [[trial for trial in trials if each in (trial.number, trial.repeats)] for each in begun.repeated]
     best = [max(family, key=lambda trial: (trial.metrics["roc_auc"], -trial.number)).number for family in families]
     assert models_of(book) == sorted(best)
-    assert selection.best_of(trials, "roc_auc").number in best
+    assert selection.best_trial(trials, "roc_auc").number in best
 
 
 def test_a_repeat_that_fails_is_tried_again_and_left_out_of_the_mean(begin):

@@ -142,8 +142,8 @@ def test_a_search_killed_again_and_again_ends_with_the_same_trials_and_winner(st
 
     expected, found = (book_of(tmp_path / name) for name in ("whole", "killed"))
     assert essence(found.trials()) == essence(expected.trials())
-    best = runner.best_of(found.trials(), "roc_auc").number
-    assert best == runner.best_of(expected.trials(), "roc_auc").number
+    best = runner.best_trial(found.trials(), "roc_auc").number
+    assert best == runner.best_trial(expected.trials(), "roc_auc").number
     for book in (expected, found):
         assert [number for number in range(4) if (book.trial_folder(number) / "model").exists()] == [best]
         assert not list(book.folder.glob("trials/*/.*"))
@@ -180,8 +180,8 @@ def test_a_confirmation_killed_again_and_again_ends_with_the_same_repeats_and_wi
     assert essence(found.trials()) == essence(expected.trials())
     assert [trial.repeats for trial in found.trials()] == [trial.repeats for trial in expected.trials()]
     assert [fact["number"] for fact in found.facts("trial-started")] == [0, 1, 2, 3, 4, 5], "each is begun once"
-    best = selection.best_of(found.trials(), "roc_auc").number
-    assert best == selection.best_of(expected.trials(), "roc_auc").number
+    best = selection.best_trial(found.trials(), "roc_auc").number
+    assert best == selection.best_trial(expected.trials(), "roc_auc").number
     assert selection.spreads(found.trials(), "roc_auc") == selection.spreads(expected.trials(), "roc_auc")
     left = [[n for n in range(6) if (book.trial_folder(n) / "model").is_dir()] for book in (expected, found)]
     assert left[0] == left[1]

@@ -102,4 +102,4 @@ class Agreement:
             axes.set_ylabel("the champion's answer")
 
         side = 2.2 + 0.5 * len(classes)
-        return charts.drawn("Answers of champion and candidate", draw, (side + 0.8, side))
+        return charts.svg("Answers of champion and candidate", draw, (side + 0.8, side))

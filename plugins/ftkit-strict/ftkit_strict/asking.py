@@ -15,12 +15,12 @@ def answers(contender: Contender, texts: Sequence[str]) -> np.ndarray:
     """Probabilities of texts, (texts, classes), columns in the order of `data.classes`."""
     import numpy as np
 
-    from ftkit.stages.gate import aligned
+    from ftkit.evaluation.contenders import align_classes
 
     if not texts:
         return np.zeros((0, len(contender.data.classes)))
     found = np.asarray(contender.classifier.probabilities(texts), dtype=np.float64)
-    return aligned(found, contender.classifier.classes, contender.data.classes)
+    return align_classes(found, contender.classifier.classes, contender.data.classes)
 
 
 def sample(contender: Contender, rows: int) -> list[int]:

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from ftkit.bundle.promotion_record import NATIVE
-from ftkit.contracts import Contender, Verdict
+from ftkit.contracts import NATIVE, Contender, Verdict
 from ftkit.errors import DeployError
 from ftkit.evaluation import charts
 from ftkit.formatting import count
@@ -155,7 +154,7 @@ class Budget:
             axes.set_xlabel(f"{legend})")
             axes.set_ylabel("requests answered, in percent")
 
-        return charts.drawn("Requests answered within a time", draw)
+        return charts.svg("Requests answered within a time", draw)
 
 
 def _answered(server: ServedModel, texts: Sequence[str]) -> float:

@@ -57,9 +57,9 @@ class Calibration:
         mine = reliable(probabilities, labels, self.bins)
         error, squared = mine.error, mine.brier
         random = np.random.default_rng(candidate.seed)
-        placed = calibration.binned(certainty, self.bins)
+        placed = calibration.equal_mass_bins(certainty, self.bins)
         simulated = [
-            calibration.weighted(certainty, random.random(len(labels)) < certainty, placed) for _ in range(DRAWS)
+            calibration.binned_error(certainty, random.random(len(labels)) < certainty, placed) for _ in range(DRAWS)
         ]
         by_chance, most = float(np.mean(simulated)), float(np.quantile(simulated, 0.95))
         numbers = {

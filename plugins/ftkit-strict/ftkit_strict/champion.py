@@ -10,7 +10,7 @@ from ftkit import formatting
 from ftkit.contracts import Contender, Verdict
 from ftkit.contracts.settings import Metric
 from ftkit.evaluation import charts, metrics, paired_comparison
-from ftkit.evaluation.paired_comparison import Paired
+from ftkit.evaluation.paired_comparison import PairedComparison
 from ftkit.formatting import percent, rounded
 from ftkit_strict import scoring
 
@@ -73,7 +73,7 @@ class NoWorseThanChampion:
             said = f"{metrics.TITLES[metric]} {rounded(value)}; {champion.title} gave probabilities that are no numbers"
             return Verdict(self.name, "passed", said, {"value": value})
         held = metrics.score(metric, champion.probabilities, labels)
-        pair = paired_comparison.paired(
+        pair = paired_comparison.compare(
             metric,
             candidate.probabilities,
             champion.probabilities,
@@ -131,7 +131,7 @@ class NoWorseThanChampion:
     def _undefined(self, metric: str, reason: str) -> Verdict:
         return Verdict(self.name, "failed", f"{metrics.TITLES[metric]} cannot be compared here: {reason}")
 
-    def _figure(self, pair: Paired, bound: float, metric: str) -> str:
+    def _figure(self, pair: PairedComparison, bound: float, metric: str) -> str:
         low, high = pair.interval(self.level)
 
         def draw(axes: Axes) -> None:
@@ -144,7 +144,7 @@ class NoWorseThanChampion:
             axes.set_ylabel("resamples")
             axes.legend()
 
-        return charts.drawn(f"Resampled differences in {metrics.TITLES[metric]}", draw)
+        return charts.svg(f"Resampled differences in {metrics.TITLES[metric]}", draw)
 
 
 def tango(gained: int, lost: int, rows: int, bound: float) -> float:

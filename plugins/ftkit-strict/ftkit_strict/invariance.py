@@ -138,4 +138,4 @@ class Invariance:
             axes.invert_yaxis()
             axes.set_xlabel("answers flipped, in percent (line: the limit)")
 
-        return charts.drawn("Answers flipped by changes that do not matter", draw, (6.0, 1.0 + 0.32 * len(shares)))
+        return charts.svg("Answers flipped by changes that do not matter", draw, (6.0, 1.0 + 0.32 * len(shares)))

@@ -88,4 +88,4 @@ class Leakage:
             axes.set_xlabel("similarity to the nearest training row; 1: word for word")
             axes.set_ylabel("test rows")
 
-        return charts.drawn("Test rows that are in the training split too", draw)
+        return charts.svg("Test rows that are in the training split too", draw)

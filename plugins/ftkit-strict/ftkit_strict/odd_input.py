@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from ftkit.bundle.promotion_record import NATIVE
-from ftkit.contracts import Contender, Verdict
+from ftkit.contracts import NATIVE, Contender, Verdict
 from ftkit.errors import BundleError, DeployError
 from ftkit.formatting import count, listed, quoted, rounded
 from ftkit.serving.limits import Limits

@@ -60,7 +60,7 @@ class Reload:
         """Load the candidate's bundle elsewhere. Raises: OSError when there is no room for a copy."""
         import numpy as np
 
-        from ftkit.stages.gate import aligned
+        from ftkit.evaluation.contenders import align_classes
 
         try:
             opened = bundles.verify(candidate.bundle)
@@ -81,7 +81,7 @@ class Reload:
             faults.append("the copy is another bundle")
         answers = np.asarray(found["probabilities"], dtype=np.float64).reshape(len(rows), -1)
         here = np.asarray(candidate.probabilities, dtype=np.float64)[rows]  # (rows, classes)
-        there = aligned(answers, found["classes"], candidate.data.classes)
+        there = align_classes(answers, found["classes"], candidate.data.classes)
         apart = float(abs(there - here).max()) if np.isfinite(there).all() else float("inf")
         if apart > self.tolerance:
             said = rounded(apart) if np.isfinite(apart) else "so that they are no numbers"

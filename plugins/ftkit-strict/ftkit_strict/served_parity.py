@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from ftkit.bundle import bundle as bundles
 from ftkit.bundle.bundle import Bundle
-from ftkit.bundle.promotion_record import NATIVE, judged
-from ftkit.contracts import Contender, Verdict
+from ftkit.bundle.promotion_record import judged
+from ftkit.contracts import NATIVE, Contender, Verdict
 from ftkit.errors import BundleError, DeployError
 from ftkit.evaluation import charts
 from ftkit.formatting import count, percent, printable, quoted, rounded
@@ -216,4 +216,4 @@ class ServedParity:
             axes.set_ylabel("as it is served")
             axes.legend()
 
-        return charts.drawn("Answers of the gate and of the server", draw, (4.8, 4.4))
+        return charts.svg("Answers of the gate and of the server", draw, (4.8, 4.4))

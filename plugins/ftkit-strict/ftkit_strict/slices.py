@@ -13,7 +13,7 @@ from ftkit.contracts import Contender, Data, Verdict
 from ftkit.contracts.settings import Metric
 from ftkit.errors import DataError
 from ftkit.evaluation import charts, metrics, paired_comparison
-from ftkit.evaluation.slices import Group, groups, view
+from ftkit.evaluation.slices import Group, groups, metric_inputs
 from ftkit.formatting import rounded
 from ftkit_strict import scoring
 
@@ -157,7 +157,7 @@ class Slices:
         import numpy as np
 
         truth = scoring.labels_of(candidate)
-        mine, labels, used = view(metric, group, candidate.probabilities, truth)
+        mine, labels, used = metric_inputs(metric, group, candidate.probabilities, truth)
         rows = len(group.rows)
         # Ranking rows of one class above those of others is as uncertain as the smaller side.
         support = len(labels) - int(np.bincount(labels).max()) if used == "roc_auc" else rows
@@ -170,8 +170,8 @@ class Slices:
         if champion is None:
             low, high = metrics.interval(used, mine, labels, seed=seed, resamples=resamples)
             return Slice(group.title, rows, used, value, low, high, judged, below=below)
-        theirs, _, _ = view(metric, group, champion.probabilities, truth)
-        pair = paired_comparison.paired(used, mine, theirs, labels, seed=seed, resamples=resamples)
+        theirs, _, _ = metric_inputs(metric, group, champion.probabilities, truth)
+        pair = paired_comparison.compare(used, mine, theirs, labels, seed=seed, resamples=resamples)
         low, high = paired_comparison.percentiles(pair.own, 0.95)
         reached = (pair.draws >= -self.margin - 1e-12).sum()
         return Slice(
@@ -215,9 +215,7 @@ class Slices:
             axes.set_ylim(len(shown) - 0.5, -0.5)
             axes.set_xlabel(f"{metrics.TITLES[metric]} (faint: too few rows to judge; tick: the champion)")
 
-        return charts.drawn(
-            f"{metrics.TITLES[metric]} by part of the rows", draw, (6.4, 1.1 + 0.28 * max(len(shown), 1))
-        )
+        return charts.svg(f"{metrics.TITLES[metric]} by part of the rows", draw, (6.4, 1.1 + 0.28 * max(len(shown), 1)))
 
 
 def holm(chances: Sequence[float]) -> list[float]:

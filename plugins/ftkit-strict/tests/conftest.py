@@ -15,8 +15,8 @@ import pytest
 from ftkit.bundle import bundle as bundles
 from ftkit.bundle.bundle import Bundle
 from ftkit.contracts import Contender, Data, DataReport, Split
+from ftkit.evaluation.contenders import align_classes
 from ftkit.serving.server_process import Serving
-from ftkit.stages.gate import aligned
 from ftkit.testing import toys
 from ftkit.testing.bundles import toy_bundle
 
@@ -110,7 +110,7 @@ class Workshop:
     def contender(self, name: str, **behaviour: object) -> Contender:
         """A contender scored on the toy reviews, as the gate would."""
         bundle = self.bundle(name, **behaviour)
-        found = aligned(bundle.probabilities(self.data.test.texts), bundle.classes, self.data.classes)
+        found = align_classes(bundle.probabilities(self.data.test.texts), bundle.classes, self.data.classes)
         return Contender("the candidate", bundle.folder, bundle.classifier, found, self.data, "accuracy", 7)
 
 

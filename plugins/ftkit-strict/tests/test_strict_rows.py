@@ -206,7 +206,7 @@ def test_a_figure_is_the_same_each_time_and_takes_the_colour_of_its_page() -> No
         axes.set_xlabel("Wörter 語 \ud83d".encode("utf-8", "replace").decode())
         axes.legend()
 
-    one, other = charts.drawn('A "title" & more', draw), charts.drawn('A "title" & more', draw)
+    one, other = charts.svg('A "title" & more', draw), charts.svg('A "title" & more', draw)
     assert one == other
     root = ElementTree.fromstring(one)
     assert root.get("aria-label") == 'A "title" & more'
