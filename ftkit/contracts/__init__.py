@@ -12,10 +12,15 @@ monitoring     what is told of live requests
 """
 
 from ftkit.contracts.capabilities import (
+    Confirming,
     Counting,
+    EngineChoosing,
+    Estimable,
     Exporting,
     Foreseeing,
+    Local,
     Mirroring,
+    OfflineCapable,
     Paced,
     Packaging,
     Reading,
@@ -28,6 +33,7 @@ from ftkit.contracts.components import (
     Contender,
     Dataset,
     Deployer,
+    ModelServer,
     PromotionPreset,
     PromotionTest,
     Registry,
@@ -38,6 +44,8 @@ from ftkit.contracts.components import (
 from ftkit.contracts.events import Emit
 from ftkit.contracts.plan import Platform, Publishing, Refusing
 from ftkit.contracts.types import (
+    AUTO,
+    NATIVE,
     SPLITS,
     Data,
     DataReport,
@@ -57,10 +65,11 @@ from ftkit.contracts.types import (
 from ftkit.options import FolderOrId
 
 __all__ = [
-    "SPLITS",
+    "AUTO",
     "Backbone",
     "Classifier",
     "Component",
+    "Confirming",
     "Contender",
     "Counting",
     "Data",
@@ -70,12 +79,18 @@ __all__ = [
     "Deployment",
     "Emit",
     "Endpoint",
+    "EngineChoosing",
+    "Estimable",
     "Exporting",
     "FolderOrId",
     "Foreseeing",
     "Health",
     "Lineage",
+    "Local",
     "Mirroring",
+    "ModelServer",
+    "NATIVE",
+    "OfflineCapable",
     "Outcome",
     "Paced",
     "Packaging",
@@ -89,6 +104,7 @@ __all__ = [
     "Registry",
     "Report",
     "Requiring",
+    "SPLITS",
     "SearchSpace",
     "Split",
     "Spread",

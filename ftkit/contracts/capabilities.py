@@ -1,19 +1,20 @@
-"""What a component or a classifier may do beyond what its kind must: nothing requires any of it.
+"""What a component or a classifier may be or do beyond what its kind must; nothing requires any of it.
 
-Whoever makes use of one asks first whether it is there. They are to be imported from `ftkit.contracts`.
+Each is a protocol that code asks for with `isinstance` before it uses it. Import them from `ftkit.contracts`. Those of a platform
+that need the plan, `Refusing` and `Publishing`, are in `ftkit.contracts.plan`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence, Sized
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
 from ftkit.contracts.classifier import Classifier, Probabilities
 from ftkit.contracts.types import Data
 
-if TYPE_CHECKING:
-    from ftkit.bundle.bundle import Bundle
+T = TypeVar("T")
 
 
 @runtime_checkable
@@ -106,9 +107,79 @@ class Packaging(Protocol):
     """A deployer whose deployments can also be made by hand, from a folder. Nothing requires it."""
 
     @classmethod
-    def package(cls, bundle: Bundle, folder: Path, engine: str) -> None:
-        """Write all that a deployment needs into a folder that is new or empty. Raises: PluginError, BundleError."""
+    def package(cls, bundle: Path, folder: Path, engine: str) -> None:
+        """Write all that a deployment of a bundle's folder needs into a folder that is new or empty.
+
+        Raises: PluginError, BundleError.
+        """
         ...
+
+
+@runtime_checkable
+class Local(Protocol):
+    """A registry or deployer that says whether it lives on the machine where the command was given. Nothing requires it."""
+
+    @property
+    def local(self) -> bool:
+        """Whether only this machine can use it: a platform that runs elsewhere leaves to this machine what needs it."""
+        ...
+
+
+@runtime_checkable
+class Confirming(Protocol):
+    """A platform that says whether it trains the repeats that `[search] confirm` asks for. Nothing requires it.
+
+    With any other platform, a recipe with `confirm` is refused when it is loaded.
+    """
+
+    confirms: ClassVar[bool]
+    """True where it does."""
+
+
+@runtime_checkable
+class EngineChoosing(Protocol):
+    """A deployer whose deployments answer by an engine of the bundle that the recipe names. Nothing requires it."""
+
+    @property
+    def engine(self) -> str:
+        """An engine, `native`, or `auto`: a field, read-only as all fields of a component."""
+        ...
+
+
+@runtime_checkable
+class Estimable(Protocol):
+    """A backbone whose training time can be estimated before any trial has run. Nothing requires it."""
+
+    encoder_parameters: ClassVar[int | None]
+    """Parameters outside the embeddings; None where they are not known."""
+
+    @property
+    def epochs(self) -> int:
+        """Times that every training row is seen: a field."""
+        ...
+
+    @property
+    def max_length(self) -> int:
+        """Tokens of a text that are read at most: a field."""
+        ...
+
+
+@runtime_checkable
+class OfflineCapable(Protocol):
+    """A component that can be told to make no connection. Nothing requires it.
+
+    `[run] offline = true` sets the option wherever the recipe does not set it itself.
+    """
+
+    @property
+    def offline(self) -> bool:
+        """Whether it makes no connection: a field."""
+        ...
+
+
+def offline(component: T) -> T:
+    """The component, told to make no connection where it can be told."""
+    return replace(component, offline=True) if isinstance(component, OfflineCapable) else component  # type: ignore[type-var, return-value]
 
 
 @runtime_checkable

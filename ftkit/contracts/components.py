@@ -9,15 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from ftkit.contracts.classifier import Classifier, Probabilities
 from ftkit.contracts.events import Emit
 from ftkit.contracts.space import Dimension
 from ftkit.contracts.types import Data, Endpoint, Health, Lineage, Verdict, Version
-
-if TYPE_CHECKING:
-    from ftkit.serving.server_process import Serving
 
 # ------------------------------------------------------------------------------------------- training
 
@@ -43,6 +40,27 @@ class Report(Protocol):
 # --------------------------------------------------------------------------------------- promotion
 
 
+class ModelServer(Protocol):
+    """Servers of one bundle that the promotion tests of a gate share; `ftkit.serving.server_process` has the real one."""
+
+    @property
+    def threads(self) -> int:
+        """Threads of the model's matrix products; 0 is one for each core."""
+        ...
+
+    @property
+    def engine(self) -> str:
+        """The engine that answers."""
+        ...
+
+    def get(self) -> Any:
+        """A running server, `ftkit.serving.server_process.ServedModel`: started with the first call, and again when it is gone.
+
+        Raises: DeployError when the bundle cannot be served; PluginError.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class Contender:
     """A model in the promotion gate, loaded from its bundle and scored on the rows of `data.test`."""
@@ -57,7 +75,7 @@ class Contender:
     metric: str
     """The recipe's metric, which tests judge by unless told otherwise."""
     seed: int
-    serving: Serving | None = None
+    serving: ModelServer | None = None
     """A server of the bundle that all tests of a gate share; `ftkit.serving.server_process.serving` gives it, or one of its own."""
 
 

@@ -9,6 +9,11 @@ from typing import Any, Literal
 
 SPLITS = ("train", "valid", "test")
 
+NATIVE = "native"
+"""The engine that every bundle has: the model as its backbone loads it."""
+AUTO = "auto"
+"""In place of an engine: whichever is the fastest, on the machine that serves, of those that the tests passed."""
+
 
 @dataclass(frozen=True)
 class Split:

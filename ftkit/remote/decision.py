@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from ftkit import runner
 from ftkit.bundle import bundle as bundles
-from ftkit.contracts import Emit, Trial, Version
+from ftkit.contracts import Emit, Local, Trial, Version
 from ftkit.contracts.events import Noticed
 from ftkit.contracts.plan import Plan
 from ftkit.errors import FtkitError, LedgerError
@@ -101,4 +101,4 @@ def _version(plan: Plan, ledger: Ledger, version: str | None, bundle: str | None
 
 
 def _stays(component: Any) -> bool:
-    return bool(getattr(component, "local", False))
+    return isinstance(component, Local) and component.local

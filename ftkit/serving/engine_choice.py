@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftkit import files, hardware
-from ftkit.bundle.promotion_record import NATIVE
+from ftkit.contracts import NATIVE
 from ftkit.errors import PluginError
 
 if TYPE_CHECKING:

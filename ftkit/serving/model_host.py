@@ -13,7 +13,7 @@ from typing import Literal
 
 from ftkit.bundle import bundle
 from ftkit.bundle.bundle import Bundle
-from ftkit.bundle.promotion_record import AUTO, NATIVE
+from ftkit.contracts import AUTO, NATIVE
 from ftkit.errors import FtkitError
 from ftkit.serving.batcher import Engine
 from ftkit.serving.engine_choice import Choice, Timing, choose

@@ -20,8 +20,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from ftkit.bundle.promotion_record import NATIVE
+from ftkit.contracts import NATIVE
 from ftkit.contracts.monitoring import DEPLOYMENT, ENDPOINT
+from ftkit.disclosure import redact_output
 from ftkit.encoders.process_environment import process_environment
 from ftkit.errors import PluginError
 
@@ -91,6 +92,7 @@ def death(code: int) -> str:
 
 def main(folder: str, socket: str, engine: str, limits: str) -> None:
     """Serve the bundle until told to stop."""
+    redact_output()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
     import uvicorn
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftkit import files
-from ftkit.bundle.promotion_record import NATIVE
+from ftkit.contracts import NATIVE
 from ftkit.errors import DeployError
 from ftkit.serving import server
 from ftkit.serving.limits import Limits

@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
-from ftkit import hookimpl, plugins
+from ftkit import plugins
 from ftkit.contracts import DataReport, Spread, Trial, Verdict, Version, events
+from ftkit.hookspecs import hookimpl
 
 SECONDS = 5.0
 """What an observer may take for a whole run's events: the run waits for it."""

@@ -11,8 +11,7 @@ import pytest
 
 from ftkit import runner
 from ftkit.bundle import bundle as bundles
-from ftkit.bundle import promotion_record as records
-from ftkit.contracts import Exporting, Trial, Verdict
+from ftkit.contracts import NATIVE, Exporting, Trial, Verdict
 from ftkit.errors import BundleError, DeployError, PluginError
 from ftkit.evaluation import metrics
 from ftkit.testing import toys
@@ -113,7 +112,7 @@ def test_an_export_that_breaks_off_leaves_no_bundle(tmp_path):
 def test_an_engine_is_allowed_when_its_answers_were_judged_and_the_bundle_let_through(numbers, ended, allowed):
     record = replace(toy_record("ab" * 32, ended), verdicts=(Verdict("parity", "passed", "", numbers),))
     assert record.allows("half") is allowed
-    assert record.allows(records.NATIVE) is (ended != "failed")
+    assert record.allows(NATIVE) is (ended != "failed")
 
 
 def test_a_record_that_one_test_speaks_against_allows_no_engine():

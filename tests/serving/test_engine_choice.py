@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from ftkit.bundle.bundle import Bundle, cleared
-from ftkit.bundle.promotion_record import AUTO
+from ftkit.contracts import AUTO
 from ftkit.errors import DeployError, PluginError
 from ftkit.serving import engine_choice
 from ftkit.serving.engine_choice import Timing, choose

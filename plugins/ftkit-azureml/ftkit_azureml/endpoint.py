@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from ftkit.bundle.bundle import Bundle, cleared
-from ftkit.bundle.promotion_record import AUTO, NATIVE
-from ftkit.contracts import Data, Deployment, Endpoint, Health
+from ftkit.contracts import AUTO, NATIVE, Data, Deployment, Endpoint, Health
 from ftkit.errors import DeployError
 from ftkit_azureml import assets, blueprint, operations, refusals
 from ftkit_azureml.blueprint import BUNDLE, PROBE
@@ -243,11 +242,12 @@ class ManagedEndpoint(InWorkspace):
             online.route(found.traffic or {}, {deployment: self.mirror} if deployment else {})
 
     @classmethod
-    def package(cls, bundle: Bundle, folder: Path, engine: str = NATIVE) -> None:
+    def package(cls, bundle: Path, folder: Path, engine: str = NATIVE) -> None:
         """Write what a deployment by hand needs: code, environment, the bundle, and files for the `az` command."""
         from ftkit_azureml import package
 
-        package.write(bundle, needs(bundle, IMAGE, engine=engine), folder, engine)
+        opened = cleared(bundle, engine)
+        package.write(opened, needs(opened, IMAGE, engine=engine), folder, engine)
 
     # ------------------------------------------------------------------------------------ what they share
 

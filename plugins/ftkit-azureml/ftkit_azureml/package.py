@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ftkit.bundle.bundle import Bundle
-from ftkit.bundle.promotion_record import NATIVE
+from ftkit.contracts import NATIVE
 from ftkit_azureml.scoring import SCRIPT, SERVER, Needs
 
 _README = """\

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ftkit.bundle import requirements
 from ftkit.bundle.bundle import Bundle
-from ftkit.bundle.promotion_record import AUTO, NATIVE
+from ftkit.contracts import AUTO, NATIVE
 
 SERVER = "azureml-inference-server-http==1.5.1"
 """Microsoft's server, which runs the scoring script."""
@@ -50,6 +50,7 @@ from azureml_inference_server_http.api.aml_request import rawhttp
 from azureml_inference_server_http.api.aml_response import AMLResponse
 
 import ftkit
+from ftkit.disclosure import redact_output
 from ftkit.serving.handler import respond
 from ftkit.serving.model_host import Host
 from ftkit.serving.limits import Limits
@@ -60,6 +61,7 @@ host = None
 def init():
     """Load the bundle; the server ends with the reason in its log when that fails."""
     global host
+    redact_output()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("ftkit").setLevel(logging.INFO)
     logging.getLogger("ftkit").info("ftkit %s from %s", ftkit.__version__, pathlib.Path(ftkit.__file__).parent)

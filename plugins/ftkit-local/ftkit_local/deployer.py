@@ -9,8 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from ftkit.bundle.promotion_record import AUTO
-from ftkit.contracts import Deployment, Endpoint, Health
+from ftkit.contracts import AUTO, Deployment, Endpoint, Health
 from ftkit.errors import DeployError
 from ftkit.files import tail
 from ftkit_local.endpoint import launch
