@@ -1,4 +1,4 @@
-"""Which rows are kept: none without a text, one of each text, and none of a text whose labels contradict each other."""
+"""Which rows are kept: none without text, one row of each text, and none of a text whose labels contradict each other."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ALSO_IN = "text is also in {}"
 
 
 def folded(text: str) -> str:
-    """What texts are compared by: composed (Unicode NFC), case folded, every run of white space one space."""
+    """The form in which texts are compared: Unicode NFC, case folded, every run of white space one space."""
     if not text.isascii():
         text = unicodedata.normalize("NFC", text)
     return " ".join(text.casefold().split())
@@ -27,15 +27,17 @@ def folded(text: str) -> str:
 
 @dataclass(frozen=True)
 class Cleaned:
-    """Rows after cleaning: which are kept, and each row's digest of its folded text and number of words."""
+    """Rows after cleaning. Rows are named by their index."""
 
     rows: Rows
     kept: list[int]
     digests: list[bytes]
+    """Of each row, a hash of its folded text."""
     words: list[int]
+    """Of each row, its number of words."""
 
     def by_class(self, classes: Sequence[str]) -> dict[str, list[int]]:
-        """Kept rows of each class. Raises: DataError for a label that is no class."""
+        """Kept rows of each class. Raises: DataError for a label that is not among the classes."""
         groups: dict[str, list[int]] = {name: [] for name in classes}
         unknown: Counter[str] = Counter()
         for index in self.kept:
@@ -56,23 +58,26 @@ class Cleaned:
         return groups
 
     def shuffled(self, indices: Iterable[int], salt: str) -> list[int]:
-        """Rows in an order that depends on their texts and the salt alone."""
-        keyed = hashlib.blake2b(salt.encode(), digest_size=16)
+        """Rows in an order that depends only on their texts and the salt."""
+        salted = hashlib.blake2b(salt.encode(), digest_size=16)
 
-        def place(index: int) -> bytes:
-            digest = keyed.copy()
+        def sort_key(index: int) -> bytes:
+            digest = salted.copy()
             digest.update(self.digests[index])
             return digest.digest()
 
-        return sorted(indices, key=place)
+        return sorted(indices, key=sort_key)
 
 
 def clean(rows: Rows, seen: Mapping[bytes, str], dropped: Counter[str]) -> Cleaned:
-    """Keep the first row of every text that is not empty, not seen in a later split, and labelled in one way only."""
+    """Keep the first row of every text that is not empty, not in `seen`, and has one label only.
+
+    `seen` maps digests of texts to the split that has them; rows left out are added to `dropped`, by reason.
+    """
     digests: list[bytes] = []
     words: list[int] = []
     first: dict[bytes, int] = {}
-    again: list[int] = []
+    repeats: list[int] = []
     contradictory: set[bytes] = set()
     for index, text in enumerate(rows.texts):
         key = folded(text)
@@ -84,10 +89,10 @@ def clean(rows: Rows, seen: Mapping[bytes, str], dropped: Counter[str]) -> Clean
         elif digest in seen:
             dropped[ALSO_IN.format(seen[digest])] += 1
         elif (other := first.setdefault(digest, index)) != index:
-            again.append(index)
+            repeats.append(index)
             if rows.labels[other] != rows.labels[index]:
                 contradictory.add(digest)
-    unclear = sum(digests[index] in contradictory for index in again)
-    dropped[DUPLICATE] += len(again) - unclear
-    dropped[CONTRADICTORY] += unclear + len(contradictory)
+    contradicting = sum(digests[index] in contradictory for index in repeats)
+    dropped[DUPLICATE] += len(repeats) - contradicting
+    dropped[CONTRADICTORY] += contradicting + len(contradictory)
     return Cleaned(rows, [index for digest, index in first.items() if digest not in contradictory], digests, words)

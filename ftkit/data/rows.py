@@ -1,8 +1,8 @@
-"""What a data set's reader hands over: texts with class names, and an account of every row it left out.
+"""What a data set's reader returns: texts with class names, and a count of every row it left out.
 
 rows = Rows(str(path))
 for number, line in lines(path, emit):
-    row = parse(line)                       # damaged: rows.damage(number, "no JSON")
+    row = parse(line)                       # damaged: rows.damage(number, "not valid JSON")
     rows.add(row["text"], row["label"])     # left out on purpose: rows.drop("no label")
 rows.check_damage(0.01)
 """
@@ -25,55 +25,55 @@ from ftkit.errors import DataError
 DAMAGED = "damaged line"
 """The reason under which damaged lines are counted."""
 
-LONGEST = 16 * 2**20
-"""Bytes a line may have; a longer one is no text to classify, and is handed over cut, so that it counts as damaged."""
+MAX_LINE_BYTES = 16 * 2**20
+"""A longer line is not a text to classify: its reader gets it cut off, so that it counts as damaged."""
 
-UNPACKING = (EOFError, zlib.error, gzip.BadGzipFile)
-"""What reading a damaged gzip file raises: the cause of the `DataError` that tells so."""
+GZIP_ERRORS = (EOFError, zlib.error, gzip.BadGzipFile)
+"""What reading a damaged gzip file raises: the cause of the `DataError` that reports it."""
 
-NAMED = 20
+MAX_NAMED_LINES = 20
 """How many damaged lines are named by number."""
 
 
 @dataclass
 class Rows:
-    """Rows as they were read: all lists are of one length, and nothing is lost without being counted."""
+    """Rows as they were read. All lists have one length, and every row left out is counted."""
 
     source: str
-    """Where they come from: the file or package, for reports and errors."""
+    """The file or package they come from, for reports and errors."""
     texts: list[str] = field(default_factory=list)
     labels: list[str] = field(default_factory=list)
     """Class names."""
     columns: dict[str, list[Any]] = field(default_factory=dict)
-    """Further columns, for looking at parts of the data later."""
+    """Further columns, for analysing parts of the data later."""
     dropped: Counter[str] = field(default_factory=Counter)
     """Rows left out, by reason."""
     damaged: list[int] = field(default_factory=list)
     """Numbers of the first damaged lines, counted from 1."""
     reason: str = ""
-    """What was wrong with the first of them."""
+    """What is wrong with the first damaged line."""
 
     @property
     def read(self) -> int:
-        """Rows that were there, those left out included."""
+        """Number of rows in the source, those left out included."""
         return len(self.texts) + self.dropped.total()
 
     def add(self, text: str, label: str, /, **columns: Any) -> None:
-        """Take a row; every row has the same columns."""
+        """Add a row; every row needs the same columns."""
         self.texts.append(text)
         self.labels.append(label)
         for name, value in columns.items():
             self.columns.setdefault(name, []).append(value)
 
     def drop(self, reason: str, count: int = 1) -> None:
-        """Leave rows out on purpose."""
+        """Count rows that are left out on purpose."""
         self.dropped[reason] += count
 
     def damage(self, line: int, reason: str) -> None:
-        """Leave a row out because it cannot be read."""
+        """Count a row that is left out because it cannot be read."""
         self.dropped[DAMAGED] += 1
         self.reason = self.reason or reason
-        if len(self.damaged) < NAMED:
+        if len(self.damaged) < MAX_NAMED_LINES:
             self.damaged.append(line)
 
     def check_damage(self, limit: float) -> None:
@@ -82,30 +82,29 @@ class Rows:
         if count and count > limit * self.read:
             raise DataError(
                 f"{count:,} of {self.read:,} rows are damaged ({count / self.read:.2%}; the limit is {limit:.2%}): "
-                f"{named(self.damaged, count)}. The first: {self.reason}",
+                f"{name_lines(self.damaged, count)}. The first: {self.reason}",
                 where=f"{self.source}:{self.damaged[0]}",
-                hint="Fix or remove these lines, or raise max_damaged if the others are right.",
+                hint="Fix or remove these lines, or raise max_damaged if the other rows are correct.",
             )
 
 
-def named(numbers: Sequence[int], count: int) -> str:
-    """The first line numbers of so many in a sentence: `lines 3, 8, 9 and 12 more`."""
+def name_lines(numbers: Sequence[int], count: int) -> str:
+    """The first of `count` line numbers as part of a sentence: `lines 3, 8, 9 and 12 more`."""
     more = f" and {count - len(numbers):,} more" if count > len(numbers) else ""
     return f"line{'s' * (count > 1)} {', '.join(map(str, numbers))}{more}"
 
 
 def check_limit(max_damaged: float) -> None:
-    """Raises: ValueError when the option is no share."""
+    """Check the option `max_damaged` of a data set. Raises: ValueError unless it is from 0 to 1."""
     if not 0 <= max_damaged <= 1:
-        raise ValueError(f"max_damaged is a share of the lines, from 0 to 1, not {max_damaged}")
+        raise ValueError(f"max_damaged must be a share of the lines, from 0 to 1, not {max_damaged}")
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
-    """A data file for reading: its content, unpacked if it is gzip, and the file itself, to tell how far we are.
+def open_data(path: Path) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
+    """Open a data file: its content, unpacked if it is gzip, and the file itself, whose position shows the progress.
 
-    What goes wrong while the block reads is told as well. Raises: DataError for a file that is missing, cannot be
-    read, is empty, or is a damaged gzip file.
+    Raises: DataError, also while the block reads, for a file that is missing, cannot be read, is empty, or is a damaged gzip file.
     """
     try:
         with path.open("rb") as raw:
@@ -119,14 +118,14 @@ def opened(path: Path) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
             else:
                 yield raw, raw
     except FileNotFoundError as error:
-        raise DataError("there is no such file", where=str(path), hint=_nearby(path)) from error
+        raise DataError("there is no such file", where=str(path), hint=_similar_name(path)) from error
     except IsADirectoryError as error:
         raise DataError("this is a folder, not a file", where=str(path), hint="Give the path of one file.") from error
-    except UNPACKING as error:
+    except GZIP_ERRORS as error:
         raise DataError(
             f"the gzip file is damaged or ends too early: {error}",
             where=str(path),
-            hint="It was probably not downloaded whole: fetch it again.",
+            hint="Its download was probably incomplete: download it again.",
         ) from error
     except OSError as error:
         raise DataError(
@@ -137,17 +136,17 @@ def opened(path: Path) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
 
 
 def lines(path: Path, emit: Emit, label: str = "") -> Iterator[tuple[int, bytes]]:
-    """Lines of a file with their numbers, unpacked if need be, telling how far it is; blank lines are passed over.
+    """Lines of a file with their numbers, counted from 1, without blank lines; emits progress. gzip files are unpacked.
 
-    Raises: DataError as `opened` does.
+    Raises: DataError as `open_data` does.
     """
     label = label or f"reading {path.name}"
-    with opened(path) as (content, raw):
+    with open_data(path) as (content, raw):
         size, number = path.stat().st_size, 0
-        while line := content.readline(LONGEST):
+        while line := content.readline(MAX_LINE_BYTES):
             number += 1
-            if len(line) == LONGEST and not line.endswith(b"\n"):
-                while (rest := content.readline(LONGEST)) and not rest.endswith(b"\n"):
+            if len(line) == MAX_LINE_BYTES and not line.endswith(b"\n"):
+                while (rest := content.readline(MAX_LINE_BYTES)) and not rest.endswith(b"\n"):
                     pass
             if number % 20_000 == 0:
                 emit(Progressed(label, min(raw.tell(), size), size, "bytes"))
@@ -156,12 +155,12 @@ def lines(path: Path, emit: Emit, label: str = "") -> Iterator[tuple[int, bytes]
         emit(Progressed(label, size, size, "bytes"))
 
 
-def _nearby(path: Path) -> str:
+def _similar_name(path: Path) -> str:
     import difflib
 
     try:
-        names = sorted(each.name for each in path.parent.iterdir() if each.is_file())
+        names = sorted(file.name for file in path.parent.iterdir() if file.is_file())
     except OSError:
-        return f"The folder {path.parent} cannot be found either." if not path.parent.is_dir() else ""
+        return f"The folder {path.parent} does not exist either." if not path.parent.is_dir() else ""
     near = difflib.get_close_matches(path.name, names, 1)
-    return f"Did you mean {near[0]!r}?" if near else "Relative paths are taken from the recipe's folder."
+    return f"Did you mean {near[0]!r}?" if near else "Relative paths start at the recipe's folder."

@@ -1,11 +1,11 @@
-"""From rows to `Data`: what every data set does about empty texts, duplicates, classes and splits.
+"""From rows to `Data`: how every data set treats empty texts, duplicates, classes and splits.
 
-Texts are the same when `folded` says so. Of rows with the same text one is kept; when their labels contradict each
-other none is, because nothing tells which label is right. Only then are rows split, so no text is in two splits, and texts
-that are nearly the same are in one.
+Two texts are the same when their `folded` forms are equal. Of rows with the same text one is kept; when their labels contradict
+each other none is kept, because it is unknown which label is right. Rows are split after that, so no text is in two splits; near
+copies of a text are in one split.
 
-A hash of the text and the seed decides which split a row goes to: the same on every platform and with every version of
-every library, whatever the order of the rows, and nearly the same once the data has grown.
+A hash of the text and the seed decides which split a row goes to. The result is the same on every platform, with every version of
+every library and for any order of the rows, and nearly the same when the data has grown.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from typing import Literal
 
 from ftkit.contracts import SPLITS, Data, DataReport, Split
 from ftkit.data.cleaning import CONTRADICTORY, DUPLICATE, EMPTY, Cleaned, clean, folded
-from ftkit.data.rows import DAMAGED, NAMED, Rows, named
-from ftkit.data.split_assignment import Copies, allot, copies
+from ftkit.data.rows import DAMAGED, MAX_NAMED_LINES, Rows, name_lines
+from ftkit.data.split_assignment import NearCopyGroups, assign, find_near_copies
 from ftkit.errors import DataError
 
 __all__ = [
@@ -39,10 +39,10 @@ __all__ = [
 ]
 
 NearCopies = Literal["together", "ignored"]
-"""What becomes of texts that share most of their wording: each group of them in one split, or wherever chance puts them."""
+"""How texts that share most of their wording are split: each group of them into one split, or each text by chance."""
 
 SHARES = (0.8, 0.1, 0.1)
-"""Shares of train, valid and test, where nothing else is asked for."""
+"""Default shares of train, valid and test."""
 
 RARE = "class with too few rows"
 SAMPLED = "not in the sample"
@@ -50,13 +50,13 @@ SAMPLED = "not in the sample"
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
-    """How to split: what the data sets' options of the same names say."""
+    """How to split; data sets offer options with the same names."""
 
     seed: int
     shares: Sequence[float] = SHARES
     """Shares of train, valid and test."""
     rows: int | None = None
-    """Keep a sample of about this many rows, each class in proportion."""
+    """Keep a sample of about this many rows, each class in proportion; None keeps all."""
     min_rows: int = 0
     """Leave out classes with fewer rows."""
     near_copies: NearCopies = "together"
@@ -78,16 +78,18 @@ class Rules:
 def split(rows: Rows, classes: Sequence[str], rules: Rules, notes: Sequence[str] = ()) -> Data:
     """Clean rows and split them, each class in the same shares of train, valid and test.
 
-    Raises: DataError when there are no rows, only one class, labels that are no class, or a class too small for three
+    `notes` are added to the data report.
+
+    Raises: DataError when there are no rows, only one class, labels that are not among the classes, or a class too small for three
     splits.
     """
     return _assemble({"": rows}, {"": SPLITS}, classes, rules, notes)
 
 
 def join(parts: Mapping[str, Rows], classes: Sequence[str], rules: Rules, notes: Sequence[str] = ()) -> Data:
-    """Clean rows that come split: `train`, `test`, and `valid`, or else a share of train takes its place.
+    """Clean rows that come already split: `train`, `test`, and `valid`; without `valid`, a share of train becomes the valid split.
 
-    A text of the test rows is dropped from valid and train, one of valid from train: measured on, never trained on.
+    A text of the test rows is dropped from valid and train, a text of valid from train: no text is both trained and measured on.
     Raises: DataError as `split` does, and when a class is missing in one of the parts.
     """
     into: dict[str, Sequence[str]] = {name: (name,) for name in SPLITS if name in parts}
@@ -98,7 +100,7 @@ def join(parts: Mapping[str, Rows], classes: Sequence[str], rules: Rules, notes:
 
 
 def fingerprint(classes: Sequence[str], splits: Iterable[Split]) -> str:
-    """SHA-256 over the classes and, split by split in order, every label and text, each led by its length."""
+    """SHA-256 over the classes and, split by split in order, every label and text, each preceded by its length."""
     digest = hashlib.sha256()
     for name in classes:
         encoded = name.encode("utf-8", "surrogatepass")
@@ -118,7 +120,7 @@ def _assemble(
     rules: Rules,
     notes: Sequence[str],
 ) -> Data:
-    """Clean every part and place its rows in the splits that `into` names for it."""
+    """Clean every part and divide its rows among the splits that `into` names for it."""
     dropped: Counter[str] = sum((rows.dropped for rows in parts.values()), Counter())
     seen: dict[bytes, str] = {}
     cleaned: dict[str, Cleaned] = {}
@@ -132,28 +134,28 @@ def _assemble(
     rare = [label for label in classes if sizes[label] < rules.min_rows]
     if rare:
         dropped[RARE] += sum(sizes.pop(label) for label in rare)
-        notes = (*notes, f"Left out with fewer than {rules.min_rows} rows: {', '.join(rare)}.")
+        notes = (*notes, f"Classes left out, because they have fewer than {rules.min_rows} rows: {', '.join(rare)}.")
     _check_sizes(sizes, groups, into, parts)
 
     classes, total = tuple(sizes), sum(sizes.values())
     portion = 1.0 if rules.rows is None else min(1.0, rules.rows / total)
-    chosen: dict[str, tuple[Cleaned, list[int]]] = {}
-    for name, places in into.items():
-        part, left = cleaned[name], {label: groups[name][label] for label in classes}
-        shares = [rules.shares[SPLITS.index(place)] for place in places]
-        for label, group in left.items():
-            if (size := max(len(places), int(len(group) * portion))) < len(group):
+    assigned: dict[str, tuple[Cleaned, list[int]]] = {}
+    for name, names in into.items():
+        part, sample = cleaned[name], {label: groups[name][label] for label in classes}
+        shares = [rules.shares[SPLITS.index(split_name)] for split_name in names]
+        for label, group in sample.items():
+            if (size := max(len(names), int(len(group) * portion))) < len(group):
                 dropped[SAMPLED] += len(group) - size
-                left[label] = part.shuffled(group, f"sample {rules.seed}")[:size]
-        near = Copies()
-        if len(places) > 1 and rules.near_copies == "together":
-            near = copies(part, sorted(row for group in left.values() for row in group))
-        taken, told = allot(part, left, places, shares, rules.seed, near)
-        notes = (*notes, *told)
-        chosen |= {place: (part, rows) for place, rows in taken.items()}
+                sample[label] = part.shuffled(group, f"sample {rules.seed}")[:size]
+        near_copies = NearCopyGroups()
+        if len(names) > 1 and rules.near_copies == "together":
+            near_copies = find_near_copies(part, sorted(row for group in sample.values() for row in group))
+        rows_by_split, assignment_notes = assign(part, sample, names, shares, rules.seed, near_copies)
+        notes = (*notes, *assignment_notes)
+        assigned |= {split_name: (part, rows) for split_name, rows in rows_by_split.items()}
     if len(parts) > 1:
-        notes = (*notes, *(_damage(rows) for rows in parts.values() if rows.damaged))
-    return _data(parts, chosen, classes, dropped, notes)
+        notes = (*notes, *(_damage_note(rows) for rows in parts.values() if rows.damaged))
+    return _data(parts, assigned, classes, dropped, notes)
 
 
 def _check_classes(sizes: Mapping[str, int], parts: Mapping[str, Rows], dropped: Mapping[str, int]) -> None:
@@ -169,7 +171,7 @@ def _check_classes(sizes: Mapping[str, int], parts: Mapping[str, Rows], dropped:
             f"there is only one class: all {sizes[present[0]]:,} rows are {present[0]!r}"
             + (f" (dropped: {left_out})" if left_out else ""),
             where=where,
-            hint="A classifier needs rows of at least two classes: check where the labels come from.",
+            hint="A classifier needs at least two classes: check which column or field the labels are read from.",
         )
 
 
@@ -186,22 +188,22 @@ def _check_sizes(
             where=next(iter(parts.values())).source,
             hint="Lower min_rows: a classifier needs at least two classes.",
         )
-    for name, places in into.items():
-        small = {label: len(groups[name][label]) for label in sizes if len(groups[name][label]) < len(places)}
+    for name, names in into.items():
+        small = {label: len(groups[name][label]) for label in sizes if len(groups[name][label]) < len(names)}
         if small:
-            told = ", ".join(f"{label!r} has {size}" for label, size in small.items())
+            listed = ", ".join(f"{label!r} has {size}" for label, size in small.items())
             raise DataError(
-                f"too few rows to have every class in {' and '.join(places)}: {told}",
+                f"too few rows to have every class in {' and '.join(names)}: {listed}",
                 where=parts[name].source,
-                hint="Add rows, or leave rare classes out: by min_rows, or by the option that maps labels to classes."
+                hint="Add rows, or leave rare classes out: with min_rows, or with the option that maps labels to classes."
                 if len(into) == 1
-                else "Add rows, leave the class out, or give all rows as one file, which ftkit then splits.",
+                else "Add rows, leave the class out, or give one file with all rows, so that ftkit splits them.",
             )
 
 
 def _data(
     parts: Mapping[str, Rows],
-    chosen: Mapping[str, tuple[Cleaned, list[int]]],
+    assigned: Mapping[str, tuple[Cleaned, list[int]]],
     classes: tuple[str, ...],
     dropped: Mapping[str, int],
     notes: Sequence[str],
@@ -209,36 +211,36 @@ def _data(
     number = {label: index for index, label in enumerate(classes)}
     splits: dict[str, Split] = {}
     words: list[int] = []
-    for place in SPLITS:
-        part, indices = chosen[place]
+    for name in SPLITS:
+        part, indices = assigned[name]
         rows = part.rows
         words += [part.words[index] for index in indices]
-        splits[place] = Split(
+        splits[name] = Split(
             tuple(rows.texts[index] for index in indices),
             tuple(number[rows.labels[index]] for index in indices),
-            {name: tuple(values[index] for index in indices) for name, values in rows.columns.items()},
+            {column: tuple(values[index] for index in indices) for column, values in rows.columns.items()},
         )
     words.sort()
     report = DataReport(
         source=", ".join(dict.fromkeys(rows.source for rows in parts.values())),
         rows_read=sum(rows.read for rows in parts.values()),
         dropped={reason: count for reason, count in dropped.items() if count},
-        counts={place: _tally(splits[place], classes) for place in SPLITS},
+        counts={name: _count_by_class(splits[name], classes) for name in SPLITS},
         lengths={
-            name: words[math.ceil(share * len(words)) - 1]
-            for name, share in (("p5", 0.05), ("p50", 0.5), ("p95", 0.95), ("max", 1.0))
+            quantile: words[math.ceil(share * len(words)) - 1]
+            for quantile, share in (("p5", 0.05), ("p50", 0.5), ("p95", 0.95), ("max", 1.0))
         },
         fingerprint=fingerprint(classes, splits.values()),
-        damaged_lines=tuple(number for rows in parts.values() for number in rows.damaged)[:NAMED],
+        damaged_lines=tuple(number for rows in parts.values() for number in rows.damaged)[:MAX_NAMED_LINES],
         notes=tuple(notes),
     )
     return Data(classes, splits["train"], splits["valid"], splits["test"], report)
 
 
-def _tally(rows: Split, classes: Sequence[str]) -> dict[str, int]:
+def _count_by_class(rows: Split, classes: Sequence[str]) -> dict[str, int]:
     counts = Counter(rows.labels)
     return {label: counts[index] for index, label in enumerate(classes)}
 
 
-def _damage(rows: Rows) -> str:
-    return f"Damaged in {rows.source}: {named(rows.damaged, rows.dropped[DAMAGED])}."
+def _damage_note(rows: Rows) -> str:
+    return f"Damaged in {rows.source}: {name_lines(rows.damaged, rows.dropped[DAMAGED])}."

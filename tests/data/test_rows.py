@@ -1,4 +1,4 @@
-"""Rows and files: every row left out is counted, every damaged line has its number."""
+"""Rows and files: every row left out is counted, and every damaged line is named by its number."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ftkit.events import Progressed
 
 
 def silent(event: object) -> None:
-    """An emit that keeps nothing."""
+    """An emit that ignores every event."""
 
 
 def test_rows_left_out_count_as_read() -> None:
@@ -34,12 +34,12 @@ def test_columns_may_have_any_name() -> None:
     assert rows.columns == {"text": [1], "label": [2], "self": [3]}
 
 
-def test_damage_up_to_the_limit_is_let_pass_and_above_it_told() -> None:
+def test_damage_up_to_the_limit_passes_and_above_it_is_an_error() -> None:
     rows = Rows("a.csv")
     for index in range(98):
         rows.add(str(index), "a")
     rows.damage(3, "cut off")
-    rows.damage(9, "no JSON")
+    rows.damage(9, "not valid JSON")
     rows.check_damage(0.02)
     with pytest.raises(DataError) as caught:
         rows.check_damage(0.019)
@@ -59,25 +59,25 @@ def test_only_the_first_damaged_lines_are_named() -> None:
 
 
 @pytest.mark.parametrize("limit", [-0.1, 1.1, float("nan")])
-def test_a_limit_that_is_no_share_is_refused(limit: float) -> None:
+def test_a_limit_outside_0_to_1_is_refused(limit: float) -> None:
     with pytest.raises(ValueError, match="max_damaged"):
         check_limit(limit)
 
 
 @pytest.mark.parametrize("name", ["a.txt", "a.txt.gz"])
-def test_lines_keep_their_numbers_and_blank_ones_are_passed_over(name: str, tmp_path: Path) -> None:
+def test_lines_keep_their_numbers_and_blank_ones_are_left_out(name: str, tmp_path: Path) -> None:
     content = b"one\n\n  \r\nfour\nlast"
     path = tmp_path / name
     path.write_bytes(gzip.compress(content) if name.endswith("gz") else content)
-    told: list[Any] = []
-    assert list(lines(path, told.append)) == [(1, b"one\n"), (4, b"four\n"), (5, b"last")]
-    assert told == [Progressed(f"reading {name}", path.stat().st_size, path.stat().st_size, "bytes")]
+    events: list[Any] = []
+    assert list(lines(path, events.append)) == [(1, b"one\n"), (4, b"four\n"), (5, b"last")]
+    assert events == [Progressed(f"reading {name}", path.stat().st_size, path.stat().st_size, "bytes")]
 
 
-def test_a_line_without_end_is_cut_and_the_next_one_keeps_its_number(
+def test_a_very_long_line_is_cut_and_the_next_one_keeps_its_number(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "LONGEST", 10)
+    monkeypatch.setattr(module, "MAX_LINE_BYTES", 10)
     path = tmp_path / "a.txt"
     path.write_bytes(b"x" * 35 + b"\nshort\n" + b"y" * 10 + b"\n123456789\n")
     assert list(lines(path, silent)) == [
@@ -89,16 +89,16 @@ def test_a_line_without_end_is_cut_and_the_next_one_keeps_its_number(
 
 
 @pytest.mark.parametrize("keep", [3, 12, 30])
-def test_a_packed_file_cut_anywhere_is_told(keep: int, tmp_path: Path) -> None:
+def test_a_gzip_file_cut_anywhere_is_reported_as_damaged(keep: int, tmp_path: Path) -> None:
     path = tmp_path / "a.gz"
     path.write_bytes(gzip.compress(b"some text\n" * 9)[:keep])
     with pytest.raises(DataError, match="damaged or ends too early"):
         list(lines(path, silent))
 
 
-def test_a_file_that_may_not_be_read_is_told(tmp_path: Path) -> None:
+def test_a_file_without_read_permission_is_reported(tmp_path: Path) -> None:
     if os.geteuid() == 0:
-        pytest.skip("root may read everything")
+        pytest.skip("root may read every file")
     path = tmp_path / "a.txt"
     path.write_text("x")
     path.chmod(0)

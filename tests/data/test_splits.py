@@ -23,10 +23,10 @@ PINNED_FINGERPRINT = "92383c0815c18127c76da9784b5fd7816cdd4ef9db455f48a94ce4bdf7
 
 
 def rows(*pairs: tuple[str, str], source: str = "rows.csv") -> Rows:
-    made = Rows(source)
+    table = Rows(source)
     for text, label in pairs:
-        made.add(text, label, length=len(text))
-    return made
+        table.add(text, label, length=len(text))
+    return table
 
 
 def many(count: int, classes: tuple[str, ...] = AB, prefix: str = "text") -> Rows:
@@ -34,17 +34,17 @@ def many(count: int, classes: tuple[str, ...] = AB, prefix: str = "text") -> Row
 
 
 def pairs_of(data: Data) -> Counter[tuple[str, str]]:
-    found: Counter[tuple[str, str]] = Counter()
+    pairs: Counter[tuple[str, str]] = Counter()
     for name in SPLITS:
         part = getattr(data, name)
-        found.update((text, data.classes[label]) for text, label in zip(part.texts, part.labels, strict=True))
-    return found
+        pairs.update((text, data.classes[label]) for text, label in zip(part.texts, part.labels, strict=True))
+    return pairs
 
 
 def adds_up(data: Data) -> bool:
     kept = sum(len(getattr(data, name)) for name in SPLITS)
-    told = sum(sum(each.values()) for each in data.report.counts.values())
-    return data.report.rows_read == kept + sum(data.report.dropped.values()) and told == kept
+    counted = sum(sum(by_class.values()) for by_class in data.report.counts.values())
+    return data.report.rows_read == kept + sum(data.report.dropped.values()) and counted == kept
 
 
 def leaks(data: Data) -> set[str]:
@@ -68,12 +68,12 @@ def test_any_rows_split_without_a_shared_text_and_with_every_row_counted_or_are_
         data = split(rows(*table), AB, Rules(seed=seed, rows=limit))
     except DataError:
         clean: Counter[str] = Counter()
-        labels: dict[str, set[str]] = {}
+        labels_of: dict[str, set[str]] = {}
         for text, label in table:
-            labels.setdefault(folded(text), set()).add(label)
-        for key, found in labels.items():
-            if key and len(found) == 1:
-                clean[next(iter(found))] += 1
+            labels_of.setdefault(folded(text), set()).add(label)
+        for key, labels in labels_of.items():
+            if key and len(labels) == 1:
+                clean[next(iter(labels))] += 1
         assert any(clean[name] < 3 for name in AB)
         return
     assert not leaks(data)
@@ -85,7 +85,7 @@ def test_any_rows_split_without_a_shared_text_and_with_every_row_counted_or_are_
 
 @settings(max_examples=150, deadline=None)
 @given(tables, tables, st.one_of(st.none(), tables), st.integers(0, 5))
-def test_any_given_splits_never_train_on_a_text_that_is_measured_on(
+def test_whatever_splits_come_no_text_is_both_trained_and_measured_on(
     train: Pairs, test: Pairs, valid: Pairs | None, seed: int
 ) -> None:
     base = [(f"train {index}", AB[index % 2]) for index in range(8)]
@@ -110,8 +110,8 @@ def test_the_order_of_the_rows_does_not_change_the_splits(order: list[int]) -> N
 
 
 def test_every_class_keeps_its_share_in_every_split() -> None:
-    made = rows(*((f"text {index}", "rare" if index % 10 == 0 else "common") for index in range(1000)))
-    data = split(made, ("rare", "common"), Rules(seed=1))
+    table = rows(*((f"text {index}", "rare" if index % 10 == 0 else "common") for index in range(1000)))
+    data = split(table, ("rare", "common"), Rules(seed=1))
     assert data.report.counts == {
         "train": {"rare": 80, "common": 720},
         "valid": {"rare": 10, "common": 90},
@@ -151,20 +151,20 @@ def test_nearly_every_test_row_stays_a_test_row_when_the_data_grows() -> None:
 
 
 def test_texts_that_differ_in_case_or_white_space_or_composition_are_one_text() -> None:
-    made = many(12)
+    table = many(12)
     for text in ("Caf\u00e9  noir", "cafe\u0301 noir", " CAF\u00c9\tNOIR\n"):
-        made.add(text, "a", length=1)
-    data = split(made, AB, Rules(seed=0))
+        table.add(text, "a", length=1)
+    data = split(table, AB, Rules(seed=0))
     assert data.report.dropped == {DUPLICATE: 2}
     kept = [text for name in SPLITS for text in getattr(data, name).texts if "noir" in text.lower()]
     assert kept == ["Caf\u00e9  noir"], "the first is kept as it was written"
 
 
 def test_all_rows_of_a_text_with_contradictory_labels_are_left_out() -> None:
-    made = rows(
+    table = rows(
         *((f"text {index}", AB[index % 2]) for index in range(12)), ("Same", "a"), ("same", "a"), ("same ", "b")
     )
-    data = split(made, AB, Rules(seed=0))
+    data = split(table, AB, Rules(seed=0))
     assert data.report.dropped == {CONTRADICTORY: 3}
     assert adds_up(data)
 
@@ -176,21 +176,21 @@ def test_texts_of_nothing_but_white_space_are_left_out() -> None:
     assert data.report.dropped == {EMPTY: 2}
 
 
-def test_what_the_reader_left_out_is_part_of_the_report() -> None:
-    made = many(20)
-    made.drop("no label", 4)
-    made.damage(3, "no JSON")
-    made.damage(9, "no JSON")
-    data = split(made, AB, Rules(seed=0), notes=["said by the reader"])
+def test_rows_the_reader_left_out_are_part_of_the_report() -> None:
+    table = many(20)
+    table.drop("no label", 4)
+    table.damage(3, "not valid JSON")
+    table.damage(9, "not valid JSON")
+    data = split(table, AB, Rules(seed=0), notes=["from the reader"])
     assert data.report.rows_read == 26
     assert data.report.dropped == {"no label": 4, "damaged line": 2}
     assert data.report.damaged_lines == (3, 9)
-    assert data.report.notes == ("said by the reader",)
+    assert data.report.notes == ("from the reader",)
 
 
 def test_lengths_are_quantiles_in_words() -> None:
-    made = rows(*((" ".join([f"w{count}"] * count), AB[count % 2]) for count in range(1, 101)))
-    assert split(made, AB, Rules(seed=0)).report.lengths == {"p5": 5, "p50": 50, "p95": 95, "max": 100}
+    table = rows(*((" ".join([f"w{count}"] * count), AB[count % 2]) for count in range(1, 101)))
+    assert split(table, AB, Rules(seed=0)).report.lengths == {"p5": 5, "p50": 50, "p95": 95, "max": 100}
 
 
 def test_columns_stay_with_their_rows() -> None:
@@ -200,15 +200,15 @@ def test_columns_stay_with_their_rows() -> None:
         assert part.columns["length"] == tuple(len(text) for text in part.texts)
 
 
-def test_half_of_a_surrogate_pair_does_not_stop_anything() -> None:
-    made = many(12)
-    made.add("broken \ud83d emoji", "a", length=1)
-    first, again = split(made, AB, Rules(seed=0)), split(made, AB, Rules(seed=0))
+def test_half_of_a_surrogate_pair_is_split_as_any_text() -> None:
+    table = many(12)
+    table.add("broken \ud83d emoji", "a", length=1)
+    first, again = split(table, AB, Rules(seed=0)), split(table, AB, Rules(seed=0))
     assert first.report.fingerprint == again.report.fingerprint
     assert sum(pairs_of(first).values()) == 13
 
 
-def test_the_fingerprint_tells_texts_labels_classes_and_assignment_apart() -> None:
+def test_the_fingerprint_depends_on_texts_labels_classes_and_assignment() -> None:
     data = split(many(30), AB, Rules(seed=0))
     parts = [data.train, data.valid, data.test]
     same = fingerprint(data.classes, parts)
@@ -222,8 +222,8 @@ def test_the_fingerprint_tells_texts_labels_classes_and_assignment_apart() -> No
 
 
 def test_a_sample_keeps_the_proportions_and_is_the_same_for_the_same_seed() -> None:
-    made = rows(*((f"text {index}", "rare" if index % 10 == 0 else "common") for index in range(1000)))
-    data, again = (split(made, ("rare", "common"), Rules(seed=1, rows=100)) for _ in range(2))
+    table = rows(*((f"text {index}", "rare" if index % 10 == 0 else "common") for index in range(1000)))
+    data, again = (split(table, ("rare", "common"), Rules(seed=1, rows=100)) for _ in range(2))
     assert data == again
     assert sum(pairs_of(data).values()) == 100
     assert data.report.dropped == {SAMPLED: 900}
@@ -231,16 +231,16 @@ def test_a_sample_keeps_the_proportions_and_is_the_same_for_the_same_seed() -> N
 
 
 def test_classes_below_min_rows_are_left_out_and_named() -> None:
-    made = many(20)
-    made.add("odd one", "c", length=1)
-    data = split(made, ("a", "b", "c"), Rules(seed=0, min_rows=3))
+    table = many(20)
+    table.add("odd one", "c", length=1)
+    data = split(table, ("a", "b", "c"), Rules(seed=0, min_rows=3))
     assert data.classes == AB
     assert data.report.dropped == {RARE: 1}
     assert "c" in data.report.notes[0]
 
 
 @pytest.mark.parametrize(
-    ("made", "classes", "said"),
+    ("table", "classes", "message"),
     [
         (rows(), AB, "there are no rows"),
         (rows(("", "a"), (" ", "b")), AB, "no rows are left: 2 empty text"),
@@ -249,12 +249,12 @@ def test_classes_below_min_rows_are_left_out_and_named() -> None:
         (rows(*((f"t{i}", "a") for i in range(9)), ("x", "bb")), AB, "none of the classes: 'bb' (1)"),
     ],
 )
-def test_rows_that_cannot_be_split_are_refused_with_the_reason_the_place_and_a_way_out(
-    made: Rows, classes: tuple[str, ...], said: str
+def test_rows_that_cannot_be_split_are_refused_with_the_reason_the_place_and_a_hint(
+    table: Rows, classes: tuple[str, ...], message: str
 ) -> None:
     with pytest.raises(DataError) as caught:
-        split(made, classes, Rules(seed=0))
-    assert said in caught.value.what
+        split(table, classes, Rules(seed=0))
+    assert message in caught.value.what
     assert caught.value.where == "rows.csv"
     assert caught.value.hint
 
@@ -265,7 +265,7 @@ def test_min_rows_that_leaves_one_class_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    "options",
     [
         {"shares": (0.5, 0.5)},
         {"shares": (0.8, 0.2, 0.0)},
@@ -275,12 +275,12 @@ def test_min_rows_that_leaves_one_class_is_refused() -> None:
         {"min_rows": -1},
     ],
 )
-def test_rules_that_cannot_be_followed_are_refused_by_name(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=next(iter(wrong))):
-        Rules(seed=0, **wrong)
+def test_rules_that_cannot_be_followed_are_refused_naming_the_option(options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(options))):
+        Rules(seed=0, **options)
 
 
-def test_a_text_of_two_given_splits_stays_where_it_is_measured_and_is_counted() -> None:
+def test_a_text_in_two_splits_stays_in_the_one_it_is_measured_in_and_is_counted() -> None:
     data = join(
         {
             "train": rows(("In Test", "a"), ("in valid", "b"), ("own", "a"), ("own b", "b"), source="train.csv"),
@@ -297,35 +297,35 @@ def test_a_text_of_two_given_splits_stays_where_it_is_measured_and_is_counted() 
     assert data.report.source == "train.csv, valid.csv, test.csv"
 
 
-def test_without_valid_rows_a_share_of_train_takes_their_place() -> None:
+def test_without_valid_rows_a_share_of_train_becomes_the_valid_split() -> None:
     data = join({"train": many(90), "test": many(10, prefix="other")}, AB, Rules(seed=0))
     assert [len(getattr(data, name)) for name in SPLITS] == [80, 10, 10]
     assert "split off" in data.report.notes[-1]
 
 
-def test_a_sample_of_given_splits_takes_of_each_in_proportion() -> None:
+def test_a_sample_of_ready_splits_takes_rows_of_each_in_proportion() -> None:
     data = join({"train": many(800), "test": many(200, prefix="other")}, AB, Rules(seed=0, rows=100))
     assert len(data.test) == 20
     assert len(data.train) + len(data.valid) == 80
     assert adds_up(data)
 
 
-def test_a_class_missing_in_a_given_split_is_refused_naming_the_split() -> None:
+def test_a_class_missing_in_a_ready_split_is_refused_naming_the_split() -> None:
     with pytest.raises(DataError) as caught:
         join({"train": many(20), "test": rows(("x", "a"), source="test.csv")}, AB, Rules(seed=0))
     assert "every class in test: 'b' has 0" in caught.value.what
     assert caught.value.where == "test.csv"
 
 
-def test_damaged_lines_of_several_files_are_told_by_file() -> None:
+def test_damaged_lines_of_several_files_are_reported_by_file() -> None:
     train = many(20)
-    train.damage(4, "no JSON")
+    train.damage(4, "not valid JSON")
     data = join({"train": train, "test": many(4, prefix="t")}, AB, Rules(seed=0))
     assert any("rows.csv: line 4" in note for note in data.report.notes)
 
 
 def test_a_hundred_thousand_rows_are_split_in_seconds() -> None:
-    made = many(100_000)
+    table = many(100_000)
     begun = time.process_time()
-    split(made, AB, Rules(seed=0))
+    split(table, AB, Rules(seed=0))
     assert time.process_time() - begun < 10

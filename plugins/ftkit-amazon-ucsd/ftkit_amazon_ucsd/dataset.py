@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from ftkit import files
 from ftkit.contracts import Data, Emit
 from ftkit.data import splits
-from ftkit.data.rows import UNPACKING, Rows, check_limit, lines
+from ftkit.data.rows import GZIP_ERRORS, Rows, check_limit, lines
 from ftkit.errors import DataError
 from ftkit.events import Noticed
 from ftkit_amazon_ucsd import archive, parsing
@@ -122,7 +122,7 @@ class AmazonUcsd:
         try:
             rows = self._read(cached, emit)
         except DataError as error:
-            if self.offline or not isinstance(error.__cause__, UNPACKING):
+            if self.offline or not isinstance(error.__cause__, GZIP_ERRORS):
                 raise
             self._discard(cached, error.what, emit)
             download.fetch(emit)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from ftkit import files
 from ftkit.contracts import Emit
-from ftkit.data.rows import UNPACKING
+from ftkit.data.rows import GZIP_ERRORS
 from ftkit.errors import DataError
 from ftkit.events import Noticed, Progressed
 
@@ -226,7 +226,7 @@ def check_packed(path: Path, where: str) -> None:
         with gzip.open(path) as unpacked:
             while unpacked.read(2**20):
                 pass
-    except UNPACKING as error:
+    except GZIP_ERRORS as error:
         with path.open("rb") as file:
             begin = file.read(200)
         page = "a web page, not the file" if b"<html" in begin.lower() else "no whole gzip file"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ftkit.contracts import Emit
-from ftkit.data.rows import LONGEST, Rows, opened
+from ftkit.data.rows import MAX_LINE_BYTES, Rows, open_data
 from ftkit.errors import DataError
 from ftkit.events import Progressed
 
@@ -60,7 +60,7 @@ def records(path: Path, kind: str, columns: Sequence[str], layout: Layout, rows:
     if kind == "parquet":
         yield from _parquet(path, columns, emit)
         return
-    with opened(path) as (content, raw):
+    with open_data(path) as (content, raw):
         encoding = "utf-8-sig" if codecs.lookup(layout.encoding).name == "utf-8" else layout.encoding
         text = io.TextIOWrapper(content, encoding, newline="" if kind != "jsonl" else "\n")
         try:
@@ -83,7 +83,7 @@ def _delimited(
     text: io.TextIOWrapper, path: Path, columns: Sequence[str], layout: Layout, rows: Rows
 ) -> Iterator[Record]:
     """Rows of a csv or tsv file."""
-    csv.field_size_limit(max(csv.field_size_limit(), LONGEST))
+    csv.field_size_limit(max(csv.field_size_limit(), MAX_LINE_BYTES))
     if layout.quote:
         reader = csv.reader(text, delimiter=layout.delimiter, quotechar=layout.quote, strict=True)
     else:
@@ -121,7 +121,7 @@ def _jsonl(text: io.TextIOWrapper, path: Path, columns: Sequence[str], rows: Row
     lacking: list[tuple[int, str]] = []
     good = 0
     number = 0
-    while line := text.readline(LONGEST):
+    while line := text.readline(MAX_LINE_BYTES):
         number += 1
         if line.isspace():
             continue
@@ -152,7 +152,7 @@ def _jsonl(text: io.TextIOWrapper, path: Path, columns: Sequence[str], rows: Row
 
 def _parquet(path: Path, columns: Sequence[str], emit: Emit) -> Iterator[Record]:
     """Rows of a parquet file."""
-    with opened(path):
+    with open_data(path):
         pass  # tells what is missing, empty or not readable in our own words
     import pyarrow
     import pyarrow.parquet
@@ -201,7 +201,7 @@ def _undecodable(path: Path, encoding: str, error: UnicodeError) -> DataError:
     """Says which byte of the file is not of this encoding, and which encoding it may be."""
     decoder = codecs.getincrementaldecoder(encoding)()
     line, done, shown = 1, 0, "the end of the file"
-    with opened(path) as (content, _):
+    with open_data(path) as (content, _):
         start = content.read(2)
         content.seek(0)
         while chunk := content.read(2**20):
