@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from ftkit import display, events, formatting
+from ftkit import display, events
 from ftkit.contracts import Deployment, Endpoint, Outcome, Spread, Trial, Verdict, Version
 from ftkit.display import board, failures, live, plain, summary, terminal
 from ftkit.errors import Problem, RecipeError, UsageError
@@ -463,43 +463,6 @@ def test_every_mistake_of_a_recipe_begins_its_line_with_the_place():
         "a.toml:9: no TOML",
         "2 mistakes in the recipe",
     ]
-
-
-@pytest.mark.parametrize(
-    ("seconds", "said"),
-    [
-        (0.04, "0.0 s"),
-        (9.94, "9.9 s"),
-        (9.96, "10 s"),
-        (59.4, "59 s"),
-        (59.6, "1 min 00 s"),
-        (125, "2 min 05 s"),
-        (3840, "1 h 04 min"),
-        (math.nan, "?"),
-    ],
-)
-def test_a_time_is_said_in_the_unit_that_suits_it(seconds, said):
-    assert formatting.duration(seconds) == said
-
-
-@pytest.mark.parametrize(
-    ("value", "said"),
-    [
-        (5.5e-5, "5.5e-05"),
-        (True, "true"),
-        (8, "8"),
-        ("bert-base-cased", "bert-base-cased"),
-        ((1, 2), "1, 2"),
-        ("a\nb", "a b"),
-    ],
-)
-def test_a_value_is_said_as_a_recipe_would(value, said):
-    assert formatting.value(value) == said
-
-
-def test_a_path_is_told_by_its_end():
-    assert formatting.value("/a/very/long/folder/of/somebody/bert-large", 16).endswith("bert-large")
-    assert len(formatting.value("/a/very/long/folder/of/somebody/bert-large", 16)) == 16
 
 
 def test_a_listing_in_a_pipe_is_never_cut():

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from matplotlib.axes import Axes
 
-    from ftkit.serving.server_process import ServedModel
+    from ftkit.serving.server_process import ServerProcess
 
 MEGABYTE = 2**20
 WARM_UP = 5
@@ -69,7 +69,7 @@ class Budget:
         """Measure the candidate's server."""
         import numpy as np
 
-        from ftkit.serving.server_process import serving
+        from ftkit.serving.server_process import shared_server
 
         if not len(candidate.data.test):
             return Verdict(self.name, "failed", "nothing can be asked: the test split has no rows")
@@ -77,7 +77,7 @@ class Budget:
         texts = [candidate.data.test.texts[row] for row in sample(candidate, self.requests)]
         rounds: list[np.ndarray] = []  # milliseconds
         try:
-            with serving(candidate, self.engine) as servers:
+            with shared_server(candidate, self.engine) as servers:
                 server = servers.get()
                 while len(rounds) < self.attempts and (not rounds or self._slow(rounds)):
                     rounds.append(np.array(self._round(server, texts)) * 1e3)
@@ -114,7 +114,7 @@ class Budget:
     def _slow(self, rounds: Sequence[np.ndarray]) -> bool:
         return self.p95_ms is not None and min(map(_p95, rounds)) > self.p95_ms
 
-    def _round(self, server: ServedModel, texts: Sequence[str]) -> list[float]:
+    def _round(self, server: ServerProcess, texts: Sequence[str]) -> list[float]:
         """Seconds of each request. Raises: DeployError."""
         for number in range(WARM_UP):
             _answered(server, [texts[number % len(texts)]])
@@ -157,7 +157,7 @@ class Budget:
         return charts.svg("Requests answered within a time", draw)
 
 
-def _answered(server: ServedModel, texts: Sequence[str]) -> float:
+def _answered(server: ServerProcess, texts: Sequence[str]) -> float:
     """The seconds that a request took. Raises: DeployError when it was not answered."""
     answer = server.invoke({"data": [{"text": text} for text in texts]})
     if answer.refusal:

@@ -67,12 +67,12 @@ class NotDegenerate:
                 if not said and rows >= self.min_support
             ]
             if never and total and several:
-                faults.append(f"never answered: {formatting.listed(never)}")
+                faults.append(f"never answered: {formatting.listing(never)}")
         if total > 1 and (found[sound] == found[sound][0]).all() and len(set(candidate.data.test.texts)) > 1:
             faults.append("all rows have the same probabilities")
         numbers = {f"answered {name}": float(said) for name, said in zip(classes, answers, strict=True)}
         numbers |= {"not_finite": float((~sound).sum()), "not_one": float((sound & ~tidy).sum()), "top_share": share}
-        shown = formatting.listed([f"{name} {said:,}" for name, said in zip(classes, answers, strict=True)])
+        shown = formatting.listing([f"{name} {said:,}" for name, said in zip(classes, answers, strict=True)])
         said = "; ".join(faults) if faults else f"finite probabilities that add up to one; answers: {shown}"
         return Verdict(self.name, scoring.status(not faults), said, scoring.finite(numbers))
 

@@ -72,7 +72,7 @@ class Direction:
         ]
         asked = [(what, phrases, index) for what, phrases, index in sides if phrases and index is not None]
         if not asked:
-            names = formatting.listed(candidate.data.classes)
+            names = formatting.listing(candidate.data.classes)
             said = f"the classes are {names}: name those that praise and blame speak for by positive and negative"
             return Verdict(self.name, "not applicable", said)
         if reason := scoring.trouble(candidate):
@@ -132,6 +132,6 @@ class Direction:
             raise DataError(
                 f"there is no class {asked!r}",
                 where=f"{self.name}.{option}",
-                hint=f"The classes of the data set are {formatting.listed(classes, 20)}.",
+                hint=f"The classes of the data set are {formatting.listing(classes, 20)}.",
             )
         return classes.index(asked)

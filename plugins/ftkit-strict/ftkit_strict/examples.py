@@ -64,13 +64,13 @@ class Examples:
                 unknown.setdefault(row.label, row.line)
         if unknown:
             (label, line), *others = unknown.items()
-            more = formatting.listed([f"{other!r} in line {place}" for other, place in others], 5)
+            more = formatting.listing([f"{other!r} in line {place}" for other, place in others], 5)
             near = difflib.get_close_matches(label, classes, 1)
             raise DataError(
                 f"the label {label!r} is no class of the data set" + (f"; nor is {more}" if more else ""),
                 where=f"{self.path}:{line}",
                 hint=(f"Did you mean {near[0]!r}? " if near else "")
-                + f"The classes are {formatting.listed(classes, 20)}.",
+                + f"The classes are {formatting.listing(classes, 20)}.",
             )
         return rows
 
@@ -172,7 +172,7 @@ def _check_columns(where: str, wanted: Sequence[str], there: Sequence[str]) -> N
     for name in wanted:
         if name not in there:
             raise DataError(
-                f"there is no column {name!r}; the columns are {formatting.listed(there, 20) or 'none'}",
+                f"there is no column {name!r}; the columns are {formatting.listing(there, 20) or 'none'}",
                 where=where,
                 hint="Name the columns by the options text and label.",
             )

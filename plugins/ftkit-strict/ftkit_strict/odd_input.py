@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from ftkit.contracts import NATIVE, Contender, Verdict
+from ftkit.contracts import NATIVE, Contender, ModelServer, Verdict
 from ftkit.errors import BundleError, DeployError
-from ftkit.formatting import count, listed, quoted, rounded
+from ftkit.formatting import count, listing, quoted, rounded
 from ftkit.serving.limits import Limits
 from ftkit_strict import scoring
 from ftkit_strict.oddities import broken_requests, odd_texts
@@ -16,8 +16,6 @@ from ftkit_strict.served import Unsound, asked, fitting, sample_texts
 
 if TYPE_CHECKING:
     import numpy as np
-
-    from ftkit.serving.server_process import Serving
 
 LONGEST = 500_000
 """Characters of a text that fit into a request, whatever they are: six bytes each at most."""
@@ -57,9 +55,9 @@ class OddInput:
     def check(self, candidate: Contender, champion: Contender | None) -> Verdict:
         """Ask the candidate's server."""
         texts = {**odd_texts(self.long), **{f"the text {quoted(text)}": text for text in self.texts}}
-        from ftkit.serving.server_process import serving
+        from ftkit.serving.server_process import shared_server
 
-        with serving(candidate, self.engine) as servers:
+        with shared_server(candidate, self.engine) as servers:
             trial = _Trial(servers, candidate.data.classes)
             try:
                 limits = servers.get().limits
@@ -107,14 +105,14 @@ class OddInput:
                     apart[title] = difference
         if apart:
             worst = sorted(apart, key=apart.__getitem__, reverse=True)
-            trial.faults.append(f"{listed(worst, 3)}: answered otherwise in company, by up to {rounded(largest)}")
+            trial.faults.append(f"{listing(worst, 3)}: answered otherwise in company, by up to {rounded(largest)}")
         return largest
 
 
 class _Trial:
     """One server asked this and that, and what it did wrong."""
 
-    def __init__(self, servers: Serving, classes: Sequence[str]) -> None:
+    def __init__(self, servers: ModelServer, classes: Sequence[str]) -> None:
         self.servers = servers
         self.classes = classes
         self.faults: list[str] = []

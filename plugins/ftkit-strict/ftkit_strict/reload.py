@@ -18,7 +18,7 @@ from ftkit import files
 from ftkit.bundle import bundle as bundles
 from ftkit.contracts import Contender, Verdict
 from ftkit.errors import BundleError
-from ftkit.formatting import count, listed, printable, rounded
+from ftkit.formatting import count, listing, printable, rounded
 from ftkit.serving import server
 from ftkit_strict import scoring
 from ftkit_strict.asking import sample
@@ -72,9 +72,9 @@ class Reload:
         found = self._elsewhere(opened, [candidate.data.test.texts[row] for row in rows])
         faults = []
         if found.get("reached"):
-            faults.append(f"it tried to reach {listed(found['reached'], 3)}")
+            faults.append(f"it tried to reach {listing(found['reached'], 3)}")
         if found.get("read"):
-            faults.append(f"it read {listed(found['read'], 3)}, which another machine has not")
+            faults.append(f"it read {listing(found['read'], 3)}, which another machine has not")
         if "error" in found:
             return self._failed("; ".join([f"it does not load there: {printable(found['error'])}", *faults]))
         if found["hash"] != opened.hash:

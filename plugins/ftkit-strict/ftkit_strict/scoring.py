@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ftkit.contracts import Contender, Status, Verdict
-from ftkit.formatting import listed, quoted
+from ftkit.formatting import listing, quoted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,7 +36,7 @@ def foreign(champion: Contender, test: str) -> Verdict | None:
     mine, theirs = champion.data.classes, champion.classifier.classes
     if set(mine) == set(theirs):
         return None
-    said = f"{champion.title} answers {listed(theirs)} and the candidate {listed(mine)}: they cannot be compared"
+    said = f"{champion.title} answers {listing(theirs)} and the candidate {listing(mine)}: they cannot be compared"
     return Verdict(test, "failed", said)
 
 

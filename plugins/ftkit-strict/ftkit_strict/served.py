@@ -15,7 +15,7 @@ from ftkit.serving.limits import Limits
 if TYPE_CHECKING:
     import numpy as np
 
-    from ftkit.serving.server_process import Answer, ServedModel
+    from ftkit.serving.server_process import Answer, ServerProcess
 
 ONE = 1e-3
 """How far probabilities may be from adding up to one."""
@@ -25,7 +25,7 @@ class Unsound(Exception):
     """An answer that is none, or the answer to something else; its text says in what."""
 
 
-def asked(server: ServedModel, texts: Sequence[str], classes: Sequence[str]) -> tuple[Answer, np.ndarray]:
+def asked(server: ServerProcess, texts: Sequence[str], classes: Sequence[str]) -> tuple[Answer, np.ndarray]:
     """The server's answer and its probabilities of texts, (texts, classes), columns in this order of the classes.
 
     Raises: Unsound; DeployError when the server died or hangs.

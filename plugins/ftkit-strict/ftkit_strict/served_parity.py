@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from matplotlib.axes import Axes
 
-    from ftkit.serving.server_process import ServedModel
+    from ftkit.serving.server_process import ServerProcess
 
 
 @dataclass(frozen=True)
@@ -126,14 +126,14 @@ class ServedParity:
         self, engine: str, opened: Bundle, candidate: Contender, rows: Sequence[int], offline: np.ndarray
     ) -> Parity:
         """One engine, served and asked."""
-        from ftkit.serving.server_process import serving
+        from ftkit.serving.server_process import shared_server
 
         further = engine != NATIVE
         tolerance = self.engine_tolerances.get(engine, self.engine_tolerance) if further else self.tolerance
         agreement = self.engine_agreement if further else 0.0
         texts = [candidate.data.test.texts[row] for row in rows]
         try:
-            with serving(candidate, engine) as servers:
+            with shared_server(candidate, engine) as servers:
                 online = self._served(servers.get(), engine, opened, texts, candidate.data.classes)
         except DeployError as error:
             return Parity(engine, tolerance, agreement, f"the served model cannot be compared: {error.what}")
@@ -144,7 +144,7 @@ class ServedParity:
         return Parity(engine, tolerance, agreement, "", online, apart, same)
 
     def _served(
-        self, server: ServedModel, engine: str, opened: Bundle, texts: Sequence[str], classes: Sequence[str]
+        self, server: ServerProcess, engine: str, opened: Bundle, texts: Sequence[str], classes: Sequence[str]
     ) -> np.ndarray:
         """The server's probabilities, (texts, classes). Raises: Unsound; DeployError."""
         import numpy as np

@@ -97,7 +97,7 @@ class Slices:
         for name in self.columns or ():
             if name not in there:
                 near = difflib.get_close_matches(name, there, 1)
-                carried = formatting.listed([repr(each) for each in there], 20)
+                carried = formatting.listing([repr(each) for each in there], 20)
                 raise DataError(
                     f"the data set carries no column {name!r}; "
                     + (f"it carries {carried}" if there else "it carries none besides text and label"),

@@ -16,7 +16,7 @@ from ftkit.bundle import bundle as bundles
 from ftkit.bundle.bundle import Bundle
 from ftkit.contracts import Contender, Data, DataReport, Split
 from ftkit.evaluation.contenders import align_classes
-from ftkit.serving.server_process import Serving
+from ftkit.serving.server_process import SharedServer
 from ftkit.testing import toys
 from ftkit.testing.bundles import toy_bundle
 
@@ -131,7 +131,7 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
 def sound(workshop: Workshop) -> Iterator[Contender]:
     """A contender with nothing wrong about it, and a server that the tests of a module share."""
     contender = workshop.contender("sound")
-    with Serving(contender.bundle, threads=1) as shared:
+    with SharedServer(contender.bundle, threads=1) as shared:
         yield replace(contender, serving=shared)
 
 

@@ -12,7 +12,7 @@ from ftkit_strict.budget import Budget
 
 import ftkit
 from ftkit.contracts import Contender, Verdict
-from ftkit.serving.server_process import ServedModel, serving
+from ftkit.serving.server_process import ServerProcess, shared_server
 from ftkit.testing import toys
 
 TESTS = """
@@ -44,13 +44,13 @@ def recipe(tmp_path: Path) -> Path:
 def started(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The processes of servers that were started."""
     pids: list[int] = []
-    begin: Callable[..., None] = ServedModel.__init__
+    begin: Callable[..., None] = ServerProcess.__init__
 
-    def noted(self: ServedModel, *args: Any, **options: Any) -> None:
+    def noted(self: ServerProcess, *args: Any, **options: Any) -> None:
         begin(self, *args, **options)
         pids.append(self.pid)
 
-    monkeypatch.setattr(ServedModel, "__init__", noted)
+    monkeypatch.setattr(ServerProcess, "__init__", noted)
     return pids
 
 
@@ -84,7 +84,7 @@ def test_a_gate_that_breaks_off_leaves_no_server(
     recipe: Path, started: list[int], monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
 ) -> None:
     def check(self: Budget, candidate: Contender, champion: Contender | None) -> Verdict:
-        with serving(candidate) as servers:
+        with shared_server(candidate) as servers:
             assert lives(servers.get().pid)
             raise error
 

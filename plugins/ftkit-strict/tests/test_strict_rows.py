@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import math
 import random
-import re
 import subprocess
 import sys
 from dataclasses import replace
 from typing import Any
-from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -17,9 +15,6 @@ from ftkit_strict.agreement import Agreement
 from ftkit_strict.degenerate import NotDegenerate
 from ftkit_strict.label_noise import LabelNoise, suspects
 from ftkit_strict.leakage import Leakage
-
-from ftkit import formatting
-from ftkit.evaluation import charts
 
 
 def prose(rows: int, seed: int, words: int = 30) -> list[str]:
@@ -188,32 +183,6 @@ def test_texts_in_sentences_can_be_written_down(bench: Any, odd_texts: list[str]
         verdict = test.check(one, other)
         verdict.sentence.encode()
         assert verdict.sentence.isprintable()
-
-
-def test_quoted_texts_are_short_and_on_one_line() -> None:
-    assert formatting.quoted("a\n b\x00\ud800") == "“a b\\x00\\ud800”"
-    assert len(formatting.quoted("long " * 10**6)) == 62
-
-
-@pytest.mark.parametrize(("share", "said"), [(0, "0.0 %"), (1, "100.0 %"), (0.0123, "1.2 %"), (0.00012, "0.012 %")])
-def test_small_shares_are_not_said_to_be_none(share: float, said: str) -> None:
-    assert formatting.percent(share) == said
-
-
-def test_a_figure_is_the_same_each_time_and_takes_the_colour_of_its_page() -> None:
-    def draw(axes: Any) -> None:
-        axes.plot([0, 1], [0, 1], label="a < b & $c$")
-        axes.set_xlabel("Wörter 語 \ud83d".encode("utf-8", "replace").decode())
-        axes.legend()
-
-    one, other = charts.svg('A "title" & more', draw), charts.svg('A "title" & more', draw)
-    assert one == other
-    root = ElementTree.fromstring(one)
-    assert root.get("aria-label") == 'A "title" & more'
-    texts = [each.text for each in root.iter("{http://www.w3.org/2000/svg}text")]
-    assert "a < b & $c$" in texts
-    assert "currentColor" in one
-    assert not re.findall(r"#000000|fill: #ffffff|<g id", one)
 
 
 def test_importing_the_plugin_loads_no_plotting_and_no_statistics_package() -> None:

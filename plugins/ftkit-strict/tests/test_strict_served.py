@@ -20,7 +20,7 @@ from ftkit.contracts import Contender, Split, Verdict
 from ftkit.errors import PluginError
 from ftkit.serving import server
 from ftkit.serving.limits import Limits
-from ftkit.serving.server_process import Answer, Serving
+from ftkit.serving.server_process import Answer, SharedServer
 
 Make = Any
 
@@ -332,7 +332,7 @@ def encoder(tmp_path_factory: pytest.TempPathFactory, contender_of: Callable[[Pa
 
 
 def test_a_real_encoder_is_served_as_it_was_scored(encoder: Contender) -> None:
-    with Serving(encoder.bundle, threads=1) as shared:
+    with SharedServer(encoder.bundle, threads=1) as shared:
         contender = replace(encoder, serving=shared)
         parity = ServedParity().check(contender, None)
         assert parity.status == "passed", parity.sentence
