@@ -13,7 +13,7 @@ from ftkit.evaluation import charts
 from ftkit.formatting import count
 from ftkit_strict import scoring
 from ftkit_strict.asking import sample
-from ftkit_strict.served import fitting
+from ftkit_strict.served_answers import fitting
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,8 +11,8 @@ from ftkit.errors import BundleError, DeployError
 from ftkit.formatting import count, listing, quoted, rounded
 from ftkit.serving.limits import Limits
 from ftkit_strict import scoring
-from ftkit_strict.oddities import broken_requests, odd_texts
-from ftkit_strict.served import Unsound, asked, fitting, sample_texts
+from ftkit_strict.odd_input_cases import broken_requests, odd_texts
+from ftkit_strict.served_answers import Unsound, asked, fitting, sample_texts
 
 if TYPE_CHECKING:
     import numpy as np

@@ -22,7 +22,7 @@ from ftkit.formatting import count, listing, printable, rounded
 from ftkit.serving import server
 from ftkit_strict import scoring
 from ftkit_strict.asking import sample
-from ftkit_strict.served import distance
+from ftkit_strict.served_answers import distance
 
 PLACES = (
     *("HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "TRANSFORMERS_CACHE", "SENTENCE_TRANSFORMERS_HOME"),
@@ -113,7 +113,7 @@ class Reload:
             job["allowed"] = [str(place), *(str(each.absolute()) for each in self.allow)]
             (place / "job.json").write_text(json.dumps(job), encoding="utf-8")
             log, result = place / "log", place / "result.json"
-            program = [sys.executable, "-P", "-m", "ftkit_strict.elsewhere", str(place / "job.json"), str(result)]
+            program = [sys.executable, "-P", "-m", "ftkit_strict.reload_process", str(place / "job.json"), str(result)]
             with log.open("wb") as output:
                 try:
                     done = subprocess.run(
@@ -151,6 +151,6 @@ def _gathered() -> list[Path]:
 
 def _bare(folder: Path, place: Path) -> bool:
     """Whether a folder can be hidden without hiding what the fresh process needs."""
-    from ftkit_strict.isolation import software
+    from ftkit_strict.sandbox import software
 
     return not any(Path(each).is_relative_to(folder) for each in [str(place), *software()])

@@ -15,7 +15,7 @@ from ftkit.evaluation import charts
 from ftkit.formatting import count, percent, printable, quoted, rounded
 from ftkit_strict import scoring
 from ftkit_strict.asking import sample
-from ftkit_strict.served import Unsound, asked, distance, fitting
+from ftkit_strict.served_answers import Unsound, asked, distance, fitting
 
 if TYPE_CHECKING:
     import numpy as np

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ftkit_strict.isolation import Watch, software
 from ftkit_strict.reload import Reload
+from ftkit_strict.sandbox import Watch, software
 
 from ftkit.contracts import Contender
 
@@ -24,7 +24,7 @@ Make = Any
 @pytest.fixture(scope="module")
 def isolated() -> bool:
     """Whether this system lets a process leave its network behind."""
-    script = "from ftkit_strict.isolation import leave; print(leave([]))"
+    script = "from ftkit_strict.sandbox import leave; print(leave([]))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     return done.stdout.strip() == "True"
 

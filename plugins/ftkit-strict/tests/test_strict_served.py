@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from ftkit_strict.budget import Budget
 from ftkit_strict.odd_input import OddInput
-from ftkit_strict.oddities import broken_requests, odd_texts
-from ftkit_strict.served import Unsound, fitting, read
+from ftkit_strict.odd_input_cases import broken_requests, odd_texts
+from ftkit_strict.served_answers import Unsound, fitting, read
 from ftkit_strict.served_parity import ServedParity
 
 from ftkit.contracts import Contender, Split, Verdict

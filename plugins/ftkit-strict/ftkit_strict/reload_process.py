@@ -1,6 +1,6 @@
 """Loads a bundle as another machine would, in a process of its own: no network, no files but the bundle's.
 
-python -m ftkit_strict.elsewhere JOB RESULT
+python -m ftkit_strict.reload_process JOB RESULT
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ftkit_strict.isolation import Watch, leave, software
+from ftkit_strict.sandbox import Watch, leave, software
 
 
 def main(job: str, result: str) -> None:
