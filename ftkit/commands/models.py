@@ -121,14 +121,14 @@ def _lines(file: IO[str]) -> Iterator[str]:
 
 def _answers(opened: Bundle, texts: Iterator[str], scores: bool) -> Iterator[tuple[str, Any]]:
     """Each text with its answer, through the engine that endpoints serve with."""
-    from ftkit.serving.batcher import Engine
+    from ftkit.serving.batcher import Batcher
     from ftkit.serving.schema import answer, whole_text
 
     opened.classifier  # noqa: B018  loads the model, so that an error of loading is not one of answering
-    engine = Engine(opened)
+    batcher = Batcher(opened)
     try:
         while batch := [whole_text(text) for text in itertools.islice(texts, AT_ONCE)]:
-            result = engine.submit(batch).result()
+            result = batcher.submit(batch).result()
             yield from zip(batch, answer(result.probabilities, opened.classes, scores), strict=True)
     finally:
-        engine.close()
+        batcher.close()

@@ -54,7 +54,7 @@ class ModelServer(Protocol):
         ...
 
     def get(self) -> Any:
-        """A running server, `ftkit.serving.server_process.ServedModel`: started with the first call, and again when it is gone.
+        """A running server, `ftkit.serving.server_process.ServerProcess`: started with the first call, and again when it is gone.
 
         Raises: DeployError when the bundle cannot be served; PluginError.
         """
@@ -76,7 +76,7 @@ class Contender:
     """The recipe's metric, which tests judge by unless told otherwise."""
     seed: int
     serving: ModelServer | None = None
-    """A server of the bundle that all tests of a gate share; `ftkit.serving.server_process.serving` gives it, or one of its own."""
+    """A server of the bundle that all tests of a gate share; `ftkit.serving.server_process.shared_server` gives it, or one of its own."""
 
 
 # --------------------------------------------------------------------------------- what components do

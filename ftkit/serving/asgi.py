@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ftkit.serving.batcher import Closed
 from ftkit.serving.handler import ask, shutting_down
 from ftkit.serving.http_api import interface, json_response, read_body
-from ftkit.serving.model_host import Host
+from ftkit.serving.model_host import ModelHost
 from ftkit.serving.monitoring import Note, noted
 from ftkit.serving.schema import too_large
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 
-def application(host: Host) -> FastAPI:
+def application(host: ModelHost) -> FastAPI:
     """An ASGI application that serves a host's bundle; the bundle begins to load when the server starts."""
     from starlette.responses import Response as StarletteResponse
 
@@ -54,12 +54,12 @@ def application(host: Host) -> FastAPI:
         bundle = host.ready_engine()[1]
         manifest = {key: value for key, value in bundle.manifest.items() if key != "files"}
         measured = {engine: asdict(timing) for engine, timing in host.timings.items()}
-        said = {"engine": host.served_by, **({"engines_measured_ms": measured} if measured else {})}
+        said = {"engine": host.engine, **({"engines_measured_ms": measured} if measured else {})}
         return json_response({**manifest, "hash": bundle.hash, **said})
 
     async def ready(_: Request) -> Response:
         status = host.status
-        body = {"status": status.state, "reason": status.reason, "engine": host.served_by}
+        body = {"status": status.state, "reason": status.reason, "engine": host.engine}
         return json_response(body, 200 if status.state == "ready" else 503)
 
     return interface("ftkit model server", score=score, model=model, ready=ready, lifespan=lifespan)

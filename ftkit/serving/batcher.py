@@ -22,7 +22,7 @@ from ftkit.serving.request_queue import Batch, Busy, Closed, Result, Turns
 if TYPE_CHECKING:
     from ftkit.contracts import Probabilities
 
-__all__ = ["Busy", "Closed", "Engine", "Model", "Result"]
+__all__ = ["Batcher", "Busy", "Closed", "Model", "Result"]
 
 log = logging.getLogger("ftkit.serving")
 
@@ -53,7 +53,7 @@ class Whole:
         return self.model.probabilities(rows)
 
 
-class Engine:
+class Batcher:
     """Answers many callers with one model; safe to call from any thread."""
 
     def __init__(self, model: Model, limits: Limits | None = None) -> None:

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ftkit.bundle.bundle import Bundle
-from ftkit.serving.batcher import Busy, Closed, Engine, Result, log
+from ftkit.serving.batcher import Batcher, Busy, Closed, Result, log
 from ftkit.serving.limits import Limits
-from ftkit.serving.model_host import Host
+from ftkit.serving.model_host import ModelHost
 from ftkit.serving.monitoring import Note, noted
 from ftkit.serving.schema import Refusal, ScoreRequest, answer, parse
 
@@ -49,7 +49,7 @@ class Asked:
         return Reply(200, encoded(answer(result.probabilities, self.bundle.classes, self.request.scores)), headers)
 
 
-def ask(ready: tuple[Engine, Bundle], body: bytes, limits: Limits, note: Note) -> Asked:
+def ask(ready: tuple[Batcher, Bundle], body: bytes, limits: Limits, note: Note) -> Asked:
     """Read a request and hand its texts to the model. Raises: Refusal."""
     engine, bundle = ready
     request = parse(body, limits)
@@ -70,7 +70,7 @@ def shutting_down() -> Refusal:
     return Refusal(503, "the server is shutting down", hint="Send the request again.", headers=_LATER)
 
 
-def respond(host: Host, body: bytes, headers: Mapping[str, str], place: str = "/score") -> Reply:
+def respond(host: ModelHost, body: bytes, headers: Mapping[str, str], place: str = "/score") -> Reply:
     """Answer one request in the caller's thread, refusals and failures included; never raises.
 
     `headers` are the request's, whatever case their names have; `place` is the path that a failure names.

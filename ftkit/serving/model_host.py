@@ -15,7 +15,7 @@ from ftkit.bundle import bundle
 from ftkit.bundle.bundle import Bundle
 from ftkit.contracts import AUTO, NATIVE
 from ftkit.errors import FtkitError
-from ftkit.serving.batcher import Engine
+from ftkit.serving.batcher import Batcher
 from ftkit.serving.engine_choice import Choice, Timing, choose
 from ftkit.serving.limits import Limits
 from ftkit.serving.monitoring import Watch, watch
@@ -32,22 +32,22 @@ class Status:
     reason: str = ""
 
 
-class Host:
+class ModelHost:
     """One bundle being served: nothing at first, an engine once it is loaded and warm, or the reason why not.
 
-    `served_by` names the bundle's own engine that computes: the native one unless told otherwise; `auto` becomes, while the
+    `engine` names the bundle's own engine that computes: the native one unless told otherwise; `auto` becomes, while the
     bundle is loaded, the fastest here of those that the promotion tests passed.
     """
 
-    def __init__(self, folder: Path, limits: Limits | None = None, served_by: str = NATIVE) -> None:
+    def __init__(self, folder: Path, limits: Limits | None = None, engine: str = NATIVE) -> None:
         self.folder = folder
-        self.served_by = served_by
+        self.engine = engine
         self.timings: Mapping[str, Timing] = {}
         """What was measured of each engine that `auto` chose from."""
         self.limits = limits or Limits()
         self.status = Status("starting", "the bundle is being verified")
         self.bundle: Bundle | None = None
-        self.engine: Engine | None = None
+        self.batcher: Batcher | None = None
         self.watch: Watch | None = None
         """Whom to tell of requests: nobody, but in a deployment that somebody watches."""
 
@@ -57,21 +57,21 @@ class Host:
 
     def close(self) -> None:
         """Refuse what still waits for the model; let those who watch end."""
-        if self.engine:
-            self.engine.close()
+        if self.batcher:
+            self.batcher.close()
         if self.watch:
             self.watch.close()
 
-    def ready_engine(self) -> tuple[Engine, Bundle]:
+    def ready_engine(self) -> tuple[Batcher, Bundle]:
         """The engine and its bundle. Raises: Refusal while there is none."""
-        if self.engine is None or self.bundle is None:
+        if self.batcher is None or self.bundle is None:
             raise Refusal(
                 503,
                 f"the model is not ready: {self.status.reason}",
                 hint="Ask again in a moment." if self.status.state == "starting" else "See the server's log.",
                 headers={"Retry-After": "1"},
             )
-        return self.engine, self.bundle
+        return self.batcher, self.bundle
 
     def load(self) -> None:
         """Load and warm up in this thread; `status` says how it went."""
@@ -79,27 +79,27 @@ class Host:
             begun = time.monotonic()
             opened = bundle.verify(self.folder)
             self._tell("the model is being loaded")
-            choice = choose(opened) if self.served_by == AUTO else None
-            choice = choice or Choice(self.served_by, opened.classifier_of(self.served_by), {})
-            self.served_by, self.timings, classifier = choice.engine, choice.timings, choice.classifier
+            choice = choose(opened) if self.engine == AUTO else None
+            choice = choice or Choice(self.engine, opened.classifier_of(self.engine), {})
+            self.engine, self.timings, classifier = choice.engine, choice.timings, choice.classifier
             self._tell("the model is being warmed up")
-            engine = Engine(classifier, self.limits)
-            self._warm_up(engine, opened)
-            self.watch = watch(opened, self.served_by, classifier)
-            self.bundle, self.engine = opened, engine
+            batcher = Batcher(classifier, self.limits)
+            self._warm_up(batcher, opened)
+            self.watch = watch(opened, self.engine, classifier)
+            self.bundle, self.batcher = opened, batcher
             self.status = Status("ready")
             spent = time.monotonic() - begun
-            log.info("ready after %.1f s: bundle %s, engine %s", spent, opened.hash[:12], self.served_by)
+            log.info("ready after %.1f s: bundle %s, engine %s", spent, opened.hash[:12], self.engine)
         except BaseException as error:  # the reason must reach whoever waits for this server, whatever it is
             log.exception("the bundle cannot be served")
             reason = str(error) if isinstance(error, FtkitError) else f"{type(error).__name__}: {error}"
             self.status = Status("failed", reason)
 
-    def _warm_up(self, engine: Engine, opened: Bundle) -> None:
+    def _warm_up(self, batcher: Batcher, opened: Bundle) -> None:
         """Compute the sample request alone and in full batches, so that no caller pays for the first call."""
         texts = [row.text for row in parse(_json(opened.sample_request), self.limits).data] or [""]
         for count in sorted({1, min(8, self.limits.batch), self.limits.batch}):
-            engine.submit(list(itertools.islice(itertools.cycle(texts), count))).result()
+            batcher.submit(list(itertools.islice(itertools.cycle(texts), count))).result()
 
     def _tell(self, reason: str) -> None:
         self.status = Status("starting", reason)

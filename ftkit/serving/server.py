@@ -98,11 +98,11 @@ def main(folder: str, socket: str, engine: str, limits: str) -> None:
 
     from ftkit.serving.asgi import application
     from ftkit.serving.limits import Limits
-    from ftkit.serving.model_host import Host
+    from ftkit.serving.model_host import ModelHost
 
     server = uvicorn.Server(
         uvicorn.Config(
-            application(Host(Path(folder), Limits(**json.loads(limits)), engine)),
+            application(ModelHost(Path(folder), Limits(**json.loads(limits)), engine)),
             uds=socket,
             log_config=None,
             access_log=False,

@@ -1,6 +1,6 @@
 """A bundle served beside this process as an endpoint would serve it: started, asked, measured and ended.
 
-with ServedModel(folder) as served:
+with ServerProcess(folder) as served:
     served.invoke({"data": [{"text": "It broke after a week."}]}).value
 """
 
@@ -25,7 +25,7 @@ from ftkit.serving import server
 from ftkit.serving.limits import Limits
 
 if TYPE_CHECKING:
-    from ftkit.contracts import Contender
+    from ftkit.contracts import Contender, ModelServer
 
 END = 5.0
 """Seconds a server has to end by itself."""
@@ -52,7 +52,7 @@ class Answer:
         return f"{self.status}: {said or http.client.responses.get(self.status, 'no reason given')}"
 
 
-class ServedModel:
+class ServerProcess:
     """The server process of one bundle, ready to answer; it ends with this process, whatever happens to it.
 
     One caller at a time may use it. Raises: DeployError when it does not become ready, with its own reason; PluginError
@@ -98,7 +98,7 @@ class ServedModel:
             self.started_in = time.monotonic() - begun
             self._stack = stack.pop_all()
 
-    def __enter__(self) -> ServedModel:
+    def __enter__(self) -> ServerProcess:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -237,26 +237,26 @@ class ServedModel:
                 self._process.stdin.close()
 
 
-class Serving:
+class SharedServer:
     """Keeps one server of a bundle for all who ask: started when first asked for, and anew when it is gone."""
 
     def __init__(self, folder: Path, threads: int = 0, engine: str = NATIVE) -> None:
         self.folder = folder
         self.threads = threads
         self.engine = engine
-        self._running: ServedModel | None = None
+        self._running: ServerProcess | None = None
 
-    def __enter__(self) -> Serving:
+    def __enter__(self) -> SharedServer:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def get(self) -> ServedModel:
+    def get(self) -> ServerProcess:
         """A server that lives. Raises: DeployError when the bundle cannot be served; PluginError."""
         if self._running is None or not self._running.alive:
             self.close()
-            self._running = ServedModel(self.folder, threads=self.threads, engine=self.engine)
+            self._running = ServerProcess(self.folder, threads=self.threads, engine=self.engine)
         return self._running
 
     def close(self) -> None:
@@ -267,12 +267,12 @@ class Serving:
 
 
 @contextmanager
-def serving(contender: Contender, engine: str = NATIVE) -> Iterator[Serving]:
+def shared_server(contender: Contender, engine: str = NATIVE) -> Iterator[ModelServer]:
     """The servers of a contender: those of its gate, or, outside one and for other engines, those of this block alone."""
     if contender.serving is not None and contender.serving.engine == engine:
         yield contender.serving
         return
-    with Serving(contender.bundle, contender.serving.threads if contender.serving else 0, engine) as own:
+    with SharedServer(contender.bundle, contender.serving.threads if contender.serving else 0, engine) as own:
         yield own
 
 

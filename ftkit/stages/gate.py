@@ -4,49 +4,37 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, get_args
 
 from ftkit import options
+from ftkit._version import __version__
 from ftkit.bundle import bundle as bundles
 from ftkit.bundle import promotion_record as records
 from ftkit.bundle.bundle import Bundle
+from ftkit.bundle.promotion_record import PromotionRecord
 from ftkit.contracts import Contender, Data, Emit, PromotionTest, Status, Verdict, Version
 from ftkit.contracts.events import Noticed, VerdictReached
+from ftkit.disclosure import without_secrets
 from ftkit.errors import FtkitError
 from ftkit.evaluation import metrics
+from ftkit.evaluation.prediction_profile import profile
 from ftkit.evaluation.contenders import align_classes
+from ftkit.redaction import redacted
+from ftkit.runs import decision
 from ftkit.runs.ledger import Ledger
-from ftkit.serving.server_process import Serving
+from ftkit.serving.server_process import SharedServer
 
 if TYPE_CHECKING:
     from ftkit.recipe.loader import Plan
 
 
-@dataclass(frozen=True)
-class Tested:
-    """What the gate decided, and on what."""
+def judge(plan: Plan, ledger: Ledger, bundle: Bundle, emit: Emit) -> PromotionRecord:
+    """Run every promotion test of the plan on the bundle; nothing else opens the test split.
 
-    promoted: bool
-    sentence: str
-    verdicts: tuple[Verdict, ...]
-    metrics: Mapping[str, float]
-    """Test metrics of the candidate."""
-    champion: Version | None
-    """The version the candidate was measured against."""
-    by: str = ""
-    """Who ran the gate."""
-    at: str = ""
-    """When it decided: ISO 8601, UTC."""
-
-    @property
-    def errors(self) -> tuple[str, ...]:
-        """Names of the tests that broke off, and so decided nothing."""
-        return tuple(verdict.test for verdict in self.verdicts if verdict.status == "error")
-
-
-def judge(plan: Plan, ledger: Ledger, bundle: Bundle, emit: Emit) -> Tested:
-    """Hear every promotion test of the plan; this is the one place that opens the test split."""
+    What was decided is in the journal and in the record that is returned. Raises: FtkitError.
+    """
     import numpy as np
 
     champion = plan.registry.champion() if plan.registry is not None else None
@@ -67,43 +55,51 @@ def judge(plan: Plan, ledger: Ledger, bundle: Bundle, emit: Emit) -> Tested:
     ledger.store_predictions(
         {"candidate": candidate.probabilities, **({"champion": live.probabilities} if live else {})}
     )
-    with Serving(bundle.folder) as shared:
+    with SharedServer(bundle.folder) as shared:
         verdicts = _verdicts(plan.promote, replace(candidate, serving=shared), live, ledger, emit)
-    ledger.append(
-        "tested",
+    labels = np.asarray(data.test.labels)
+    record = PromotionRecord(
         bundle=bundle.hash,
-        champion=champion.bundle_hash if champion else None,
-        champion_version=champion.version if champion else None,
+        run=ledger.run,
+        name=plan.name,
+        recipe=records.sha256(plan.text),
         tests=tests,
+        data=data.report.fingerprint,
+        rows=sum(data.report.counts["test"].values()),
+        verdicts=verdicts,
+        metrics=metrics.scores(candidate.probabilities, labels),
+        champion=_named(champion),
         promoted=all(verdict.status in ("passed", "not applicable") for verdict in verdicts),
-        sentence=_decision(verdicts),
-        verdicts=[asdict(verdict) for verdict in verdicts],
-        metrics=metrics.scores(candidate.probabilities, np.asarray(data.test.labels)),
+        sentence=_sentence(verdicts),
         by=records.whoever(),
+        at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        ftkit=__version__,
+        profile=profile(candidate.probabilities, data.classes) if len(labels) else None,
     )
-    return told(ledger, champion)
+    decision.write(ledger, record)
+    return decision.read(ledger) or record
 
 
 def _verdicts(
     tests: Sequence[PromotionTest], candidate: Contender, champion: Contender | None, ledger: Ledger, emit: Emit
 ) -> tuple[Verdict, ...]:
     if not tests:
-        said = "No tests asked for: the recipe has no [[promote]] section, so any result is promoted."
-        verdict = Verdict("none", "not applicable", said)
+        sentence = "No tests asked for: the recipe has no [[promote]] section, so any result is promoted."
+        verdict = Verdict("none", "not applicable", sentence)
         emit(VerdictReached(verdict))
         return (verdict,)
     verdicts = []
     for each in tests:
-        verdict = _heard(each, candidate, champion, ledger)
+        verdict = _run_test(each, candidate, champion, ledger)
         emit(VerdictReached(verdict))
         verdicts.append(verdict)
     return tuple(verdicts)
 
 
-def _heard(test: PromotionTest, candidate: Contender, champion: Contender | None, ledger: Ledger) -> Verdict:
-    """What a test says; one that breaks off is an error, which is no reason to let the others go unheard."""
+def _run_test(test: PromotionTest, candidate: Contender, champion: Contender | None, ledger: Ledger) -> Verdict:
+    """The verdict of one test; one that breaks off gives the verdict `error`, and the others are still run."""
     try:
-        return _sound(test.check(candidate, champion))
+        return _checked(test.check(candidate, champion))
     except FtkitError as error:
         hint = f" {error.hint}" if error.hint else ""
         where = f"{error.where}: " if error.where else ""
@@ -112,15 +108,15 @@ def _heard(test: PromotionTest, candidate: Contender, champion: Contender | None
         log = ledger.folder / "tests.log"
         try:
             with log.open("a", encoding="utf-8") as file:
-                file.write(f"{test.name}\n{''.join(traceback.format_exception(error))}\n")
+                file.write(redacted(f"{test.name}\n{''.join(traceback.format_exception(error))}\n"))
             details = f"; the details are in {log}"
         except OSError:
             details = ""
         return Verdict(test.name, "error", f"it broke off: {type(error).__name__}: {error}{details}")
 
 
-def _sound(verdict: Any) -> Verdict:
-    """A verdict as journal and record can keep it. Raises: TypeError, ValueError for what is none."""
+def _checked(verdict: Any) -> Verdict:
+    """A verdict that journal and record can keep. Raises: TypeError, ValueError for anything else."""
     if not isinstance(verdict, Verdict) or verdict.status not in get_args(Status):
         raise TypeError(f"it gave no verdict but {verdict!r:.200}")
     numbers = {str(name): float(value) for name, value in verdict.numbers.items()}
@@ -128,12 +124,13 @@ def _sound(verdict: Any) -> Verdict:
     return replace(verdict, sentence=str(verdict.sentence), numbers=numbers, figure=figure)
 
 
-def _decision(verdicts: Sequence[Verdict]) -> str:
+def _sentence(verdicts: Sequence[Verdict]) -> str:
     failed = [verdict.test for verdict in verdicts if verdict.status == "failed"]
     broken = [verdict.test for verdict in verdicts if verdict.status == "error"]
     if failed or broken:
-        said = [f"{', '.join(failed)} failed"] * bool(failed) + [f"{', '.join(broken)} gave no verdict"] * bool(broken)
-        return f"Not promoted: {'; '.join(said)}."
+        reasons = [f"{', '.join(failed)} failed"] * bool(failed)
+        reasons += [f"{', '.join(broken)} gave no verdict"] * bool(broken)
+        return f"Not promoted: {'; '.join(reasons)}."
     passed = sum(verdict.status == "passed" for verdict in verdicts)
     return f"Promoted: {passed} of {len(verdicts)} tests passed, none failed."
 
@@ -153,24 +150,21 @@ def _contender(title: str, bundle: Bundle, data: Data, plan: Plan) -> Contender:
 
 def _kept(
     ledger: Ledger, bundle: Bundle, champion: Version | None, tests: Sequence[Mapping[str, Any]]
-) -> Tested | None:
-    """What an interrupted run had decided, if by these tests, about this bundle and against the champion of now.
+) -> PromotionRecord | None:
+    """The decision of an interrupted run, if it was made by these tests, about this bundle, against today's champion.
 
-    A champion that is this very bundle was made by the interrupted run, after its decision. A test that broke off is heard
-    again: what it needs may be there now.
+    A champion that is this very bundle was made by the interrupted run, after its decision. Tests that broke off are run
+    again: what they need may be there now.
     """
-    fact = ledger.fact("tested")
-    live = champion.bundle_hash if champion else None
-    if not fact or fact["bundle"] != bundle.hash or live not in (fact["champion"], bundle.hash):
+    record = decision.read(ledger)
+    if record is None or record.bundle != bundle.hash or record.undecided or record.tests != options.toml_value(tests):
         return None
-    if options.toml_value(tests) != fact["tests"] or any(each["status"] == "error" for each in fact["verdicts"]):
-        return None
-    return told(ledger, champion)
+    if champion is None:
+        return record if record.champion is None else None
+    judged_against = record.champion["bundle"] if record.champion else None
+    return record if champion.bundle_hash in (judged_against, bundle.hash) else None
 
 
-def told(ledger: Ledger, champion: Version | None) -> Tested:
-    """The gate's last decision, as the journal has it."""
-    fact = ledger.fact("tested")
-    assert fact is not None
-    verdicts = tuple(Verdict(**each) for each in fact["verdicts"])
-    return Tested(fact["promoted"], fact["sentence"], verdicts, fact["metrics"], champion, fact["by"], fact["at"])
+def _named(version: Version | None) -> dict[str, str] | None:
+    """A version as the promotion record names it."""
+    return {"model": version.model, "version": version.version, "bundle": version.bundle_hash} if version else None

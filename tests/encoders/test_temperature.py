@@ -14,10 +14,10 @@ import pytest
 from ftkit.bundle import bundle as bundles
 from ftkit.contracts import Split
 from ftkit.encoders import Encoder, temperature
-from ftkit.encoders.encoder import Precision
+from ftkit.encoders.config import Precision
 from ftkit.encoders.inference.classifier import EncoderClassifier, softmax
 from ftkit.errors import BundleError
-from ftkit.serving.batcher import Engine
+from ftkit.serving.batcher import Batcher
 from ftkit.testing.backbones import CLASSES, BackboneSuite, separable, separable_data
 
 
@@ -133,12 +133,12 @@ def test_the_served_answers_carry_it(overfitted, tmp_path):
     expected = classifier.probabilities(texts)
     raw = EncoderClassifier(classifier.model, classifier.words, classifier.length).probabilities(texts)
     assert np.abs(expected - raw).max() > 0.05
-    engine = Engine(bundles.verify(bundle.folder))
+    batcher = Batcher(bundles.verify(bundle.folder))
     try:
         with ThreadPoolExecutor(4) as pool:
-            answers = list(pool.map(lambda text: engine.submit([text]).result(60).probabilities[0], texts))
+            answers = list(pool.map(lambda text: batcher.submit([text]).result(60).probabilities[0], texts))
     finally:
-        engine.close()
+        batcher.close()
     np.testing.assert_allclose(answers, expected, atol=1e-5)
 
 

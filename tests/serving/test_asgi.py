@@ -19,7 +19,7 @@ from starlette.testclient import TestClient
 from ftkit.bundle.bundle import Bundle
 from ftkit.serving.asgi import application
 from ftkit.serving.limits import Limits
-from ftkit.serving.model_host import Host
+from ftkit.serving.model_host import ModelHost
 from ftkit.testing import toys
 from ftkit.testing.bundles import BAD, GOOD, toy_bundle
 
@@ -42,7 +42,7 @@ def wait_until_ready(client: TestClient, state: str = "ready") -> dict[str, Any]
 
 @pytest.fixture
 def client(bundle: Bundle) -> Iterator[TestClient]:
-    with TestClient(application(Host(bundle.folder, Limits(rows=50, size=100_000, batch=8)))) as client:
+    with TestClient(application(ModelHost(bundle.folder, Limits(rows=50, size=100_000, batch=8)))) as client:
         wait_until_ready(client)
         yield client
 
@@ -143,7 +143,7 @@ def test_before_the_model_is_loaded_the_process_says_so(bundle: Bundle, monkeypa
 
     real = toys.ToyWords.load
     monkeypatch.setattr(toys.ToyWords, "load", load)
-    with TestClient(application(Host(bundle.folder))) as client:
+    with TestClient(application(ModelHost(bundle.folder))) as client:
         assert loading.wait(10)
         assert client.get("/healthz").status_code == 200
         unready = client.get("/readyz")
@@ -161,7 +161,7 @@ def test_a_damaged_bundle_is_never_served(bundle: Bundle, tmp_path: Path) -> Non
     damaged = toy_bundle(tmp_path / "bundle")
     weights = damaged.folder / "model" / "weights.npy"
     weights.write_bytes(weights.read_bytes()[:-1] + b"\x7f")
-    with TestClient(application(Host(damaged.folder))) as client:
+    with TestClient(application(ModelHost(damaged.folder))) as client:
         said = wait_until_ready(client, "failed")
         assert "changed since it was written: model/weights.npy" in said["reason"]
         assert client.get("/healthz").status_code == 200
@@ -195,7 +195,7 @@ def test_too_many_waiting_requests_are_told_to_come_back(bundle: Bundle, monkeyp
 
     real = toys.ToyClassifier.probabilities
     monkeypatch.setattr(toys.ToyClassifier, "probabilities", probabilities)
-    host = Host(bundle.folder, Limits(batch=1, waiting=2))
+    host = ModelHost(bundle.folder, Limits(batch=1, waiting=2))
     with TestClient(application(host)) as client, ThreadPoolExecutor(2) as callers:
         wait_until_ready(client)
         held = callers.submit(client.post, "/score", json={"data": [{"text": "wait"}]})

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from ftkit.serving.batcher import Busy, Closed, Engine
+from ftkit.serving.batcher import Batcher, Busy, Closed
 from ftkit.serving.limits import Limits
 
 
@@ -37,8 +37,8 @@ def model() -> Model:
 
 
 @pytest.fixture
-def engine(model: Model) -> Iterator[Engine]:
-    engine = Engine(model, Limits(batch=4, waiting=8))
+def engine(model: Model) -> Iterator[Batcher]:
+    engine = Batcher(model, Limits(batch=4, waiting=8))
     yield engine
     for _ in range(50):
         model.go.release()
@@ -53,7 +53,7 @@ def wait_begun(model: Model) -> None:
     assert model.begun.acquire(timeout=10)
 
 
-def wait_read(engine: Engine) -> None:
+def wait_read(engine: Batcher) -> None:
     """Until every text that waits has been read, so that it can be in the next call."""
     turns, ends = engine._turns, time.monotonic() + 10
     while turns._waiting != sum(len(job.waiting) for job in turns._jobs):
@@ -61,7 +61,7 @@ def wait_read(engine: Engine) -> None:
         time.sleep(0.001)
 
 
-def test_an_idle_engine_computes_at_once_and_what_waits_goes_together(engine: Engine, model: Model) -> None:
+def test_an_idle_engine_computes_at_once_and_what_waits_goes_together(engine: Batcher, model: Model) -> None:
     first = engine.submit(["1"])
     wait_begun(model)
     later = [engine.submit([str(number)]) for number in (2, 3, 4)]
@@ -71,7 +71,7 @@ def test_an_idle_engine_computes_at_once_and_what_waits_goes_together(engine: En
     assert model.calls == [["1"], ["2", "3", "4"]]
 
 
-def test_a_request_larger_than_a_batch_takes_turns_with_small_ones(engine: Engine, model: Model) -> None:
+def test_a_request_larger_than_a_batch_takes_turns_with_small_ones(engine: Batcher, model: Model) -> None:
     large = engine.submit([str(number) for number in range(10)])
     wait_begun(model)
     small = engine.submit(["77"])
@@ -83,7 +83,7 @@ def test_a_request_larger_than_a_batch_takes_turns_with_small_ones(engine: Engin
     assert max(map(len, model.calls)) == 4
 
 
-def test_one_request_that_the_model_cannot_bear_does_not_fail_its_neighbours(engine: Engine, model: Model) -> None:
+def test_one_request_that_the_model_cannot_bear_does_not_fail_its_neighbours(engine: Batcher, model: Model) -> None:
     engine.submit(["1"])
     wait_begun(model)
     good, bad, also_good = (engine.submit([text]) for text in ("2", "poison", "3"))
@@ -95,7 +95,7 @@ def test_one_request_that_the_model_cannot_bear_does_not_fail_its_neighbours(eng
         bad.result(10)
 
 
-def test_the_queue_is_bounded_but_an_empty_one_takes_any_request(engine: Engine, model: Model) -> None:
+def test_the_queue_is_bounded_but_an_empty_one_takes_any_request(engine: Batcher, model: Model) -> None:
     running = engine.submit(["0"])
     wait_begun(model)
     waiting = engine.submit([str(number) for number in range(8)])
@@ -108,7 +108,7 @@ def test_the_queue_is_bounded_but_an_empty_one_takes_any_request(engine: Engine,
     assert len(rows(engine.submit(["1"] * 20).result(10))) == 20
 
 
-def test_a_caller_who_has_left_costs_nothing(engine: Engine, model: Model) -> None:
+def test_a_caller_who_has_left_costs_nothing(engine: Batcher, model: Model) -> None:
     running = engine.submit(["0"])
     wait_begun(model)
     assert engine.submit(["1"] * 8).cancel()
@@ -119,7 +119,7 @@ def test_a_caller_who_has_left_costs_nothing(engine: Engine, model: Model) -> No
 
 
 def test_closing_refuses_what_waits(model: Model) -> None:
-    engine = Engine(model, Limits(batch=1))
+    engine = Batcher(model, Limits(batch=1))
     running = engine.submit(["1"])
     wait_begun(model)
     waiting = engine.submit(["2", "3"])
@@ -139,7 +139,7 @@ def test_many_callers_get_their_own_answers() -> None:
         def probabilities(self, texts: Sequence[str]) -> np.ndarray:
             return np.array([[float(text)] for text in texts])
 
-    engine = Engine(Instant(), Limits(batch=7))
+    engine = Batcher(Instant(), Limits(batch=7))
 
     def ask(number: int) -> bool:
         texts = [str(number * 100 + each) for each in range(number % 20 + 1)]
@@ -186,16 +186,16 @@ class Reader:
 
 
 @pytest.fixture
-def reader() -> Iterator[tuple[Reader, Engine]]:
+def reader() -> Iterator[tuple[Reader, Batcher]]:
     model = Reader()
-    engine = Engine(model, Limits(batch=4, waiting=100))
+    engine = Batcher(model, Limits(batch=4, waiting=100))
     yield model, engine
     for _ in range(100):
         model.go.release()
     engine.close()
 
 
-def test_a_model_that_bears_two_calls_gets_two_and_the_third_waits(reader: tuple[Reader, Engine]) -> None:
+def test_a_model_that_bears_two_calls_gets_two_and_the_third_waits(reader: tuple[Reader, Batcher]) -> None:
     model, engine = reader
     asked = [engine.submit(["a"]), engine.submit(["bb"])]
     for _ in range(2):
@@ -207,7 +207,7 @@ def test_a_model_that_bears_two_calls_gets_two_and_the_third_waits(reader: tuple
 
 
 def test_what_is_alike_is_computed_together_and_parts_of_a_request_find_their_places(
-    reader: tuple[Reader, Engine],
+    reader: tuple[Reader, Batcher],
 ) -> None:
     model, engine = reader
     held = [engine.submit(["x" * 9]), engine.submit(["y" * 10])]
@@ -223,7 +223,7 @@ def test_what_is_alike_is_computed_together_and_parts_of_a_request_find_their_pl
     assert all(len(set(lengths)) == 1 for lengths in model.computing)
 
 
-def test_texts_that_cannot_be_read_fail_their_own_request_only(reader: tuple[Reader, Engine]) -> None:
+def test_texts_that_cannot_be_read_fail_their_own_request_only(reader: tuple[Reader, Batcher]) -> None:
     model, engine = reader
     model.go.release(100)
     asked = [engine.submit(["a", "unreadable"]), engine.submit(["a"])]

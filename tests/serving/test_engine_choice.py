@@ -20,7 +20,7 @@ from ftkit.contracts import AUTO
 from ftkit.errors import DeployError, PluginError
 from ftkit.serving import engine_choice
 from ftkit.serving.engine_choice import Timing, choose
-from ftkit.serving.model_host import Host
+from ftkit.serving.model_host import ModelHost
 from ftkit.testing import toys
 from ftkit.testing.bundles import GOOD, toy_bundle
 
@@ -123,9 +123,9 @@ def test_what_is_wrong_with_an_engine_is_said_by_whoever_wants_to_serve(
 def test_who_measures_ends_with_whoever_waits(bundle: Bundle) -> None:
     code = """
 import sys, time
-from ftkit.serving import choice
-choice.measure = lambda _: print("measuring", flush=True) or time.sleep(3600)
-choice.main(*sys.argv[1:])
+from ftkit.serving import engine_choice
+engine_choice.measure = lambda _: print("measuring", flush=True) or time.sleep(3600)
+engine_choice.main(*sys.argv[1:])
 """
     command = [sys.executable, "-c", code, str(bundle.folder), bundle.hash, os.devnull]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
@@ -187,7 +187,7 @@ def test_a_host_says_what_was_chosen_and_what_was_measured(bundle: Bundle, monke
     from ftkit.serving.asgi import application
 
     timed(monkeypatch, 1.0, 2.0)
-    host = Host(bundle.folder, served_by=AUTO)
+    host = ModelHost(bundle.folder, engine=AUTO)
     host.load()
     client = TestClient(application(host))
     assert client.get("/readyz").json()["engine"] == "half"

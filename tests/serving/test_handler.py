@@ -10,7 +10,7 @@ import pytest
 from ftkit.serving.asgi import application
 from ftkit.serving.handler import respond
 from ftkit.serving.limits import Limits
-from ftkit.serving.model_host import Host
+from ftkit.serving.model_host import ModelHost
 from ftkit.testing import toys
 from ftkit.testing.bundles import GOOD, toy_bundle
 
@@ -27,16 +27,16 @@ BODIES = [
 
 
 @pytest.fixture
-def host(tmp_path: Path) -> Iterator[Host]:
+def host(tmp_path: Path) -> Iterator[ModelHost]:
     with toys.install(tmp_path / "plugins"):
-        made = Host(toy_bundle(tmp_path / "bundle").folder, Limits(rows=3, size=2000))
+        made = ModelHost(toy_bundle(tmp_path / "bundle").folder, Limits(rows=3, size=2000))
         made.load()
         yield made
         made.close()
 
 
 @pytest.mark.parametrize("body", BODIES)
-def test_the_bytes_are_those_of_the_application(host: Host, body: bytes) -> None:
+def test_the_bytes_are_those_of_the_application(host: ModelHost, body: bytes) -> None:
     from starlette.testclient import TestClient
 
     over = TestClient(application(host)).post("/score", content=body)
@@ -46,18 +46,18 @@ def test_the_bytes_are_those_of_the_application(host: Host, body: bytes) -> None
 
 
 def test_a_host_that_is_not_ready_says_so(tmp_path: Path) -> None:
-    reply = respond(Host(tmp_path), BODIES[0], {})
+    reply = respond(ModelHost(tmp_path), BODIES[0], {})
     assert reply.status == 503
     assert reply.headers["Retry-After"] == "1"
 
 
-def test_a_model_that_fails_is_an_answer_and_no_exception(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert host.engine is not None
+def test_a_model_that_fails_is_an_answer_and_no_exception(host: ModelHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert host.batcher is not None
 
     def fails(_: object) -> None:
         raise RuntimeError("told to fail")
 
-    monkeypatch.setattr(host.engine, "submit", fails)
+    monkeypatch.setattr(host.batcher, "submit", fails)
     reply = respond(host, BODIES[0], {})
     assert reply.status == 500
     assert b"RuntimeError" in reply.body
@@ -65,7 +65,7 @@ def test_a_model_that_fails_is_an_answer_and_no_exception(host: Host, monkeypatc
 
 
 def test_a_bundle_that_cannot_be_loaded_leaves_its_reason(tmp_path: Path) -> None:
-    host = Host(tmp_path)
+    host = ModelHost(tmp_path)
     host.load()
     assert host.status.state == "failed"
     assert "manifest.json" in host.status.reason

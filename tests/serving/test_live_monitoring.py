@@ -21,9 +21,9 @@ from ftkit.encoders.inference.classifier import EncoderClassifier
 from ftkit.serving import monitoring as watches
 from ftkit.serving import server
 from ftkit.serving.asgi import application
-from ftkit.serving.batcher import Engine
+from ftkit.serving.batcher import Batcher
 from ftkit.serving.limits import Limits
-from ftkit.serving.model_host import Host
+from ftkit.serving.model_host import ModelHost
 from ftkit.testing import toys
 from ftkit.testing.bundles import BAD, GOOD, toy_bundle
 from ftkit.testing.watchers import sample_served
@@ -86,7 +86,7 @@ def serve(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
         monkeypatch.setattr(plugins, "load", lambda: loaded)
         monkeypatch.setenv("FTKIT_DEPLOYMENT", deployment)
         monkeypatch.setenv("FTKIT_ENDPOINT", "reviews")
-        host = Host(bundle.folder, limits)
+        host = ModelHost(bundle.folder, limits)
         clients.append(TestClient(application(host), raise_server_exceptions=False))
         clients[-1].__enter__()
         clients[-1].app_state["host"] = host
@@ -298,7 +298,7 @@ class Reader(Counter):
 def test_no_text_is_looked_at_twice_to_count_its_tokens(model: Counter) -> None:
     listener = Listener()
     watch = watches.Watch(sample_served(), [listener], model)
-    engine = Engine(model, Limits(batch=2))
+    engine = Batcher(model, Limits(batch=2))
     texts = ["one", "two words", "three more words", ""]
     with watches.noted(watch, {}) as note:
         note.texts = texts

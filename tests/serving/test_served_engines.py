@@ -9,7 +9,7 @@ pytest.importorskip("fastapi")
 import numpy as np
 
 from ftkit.errors import DeployError
-from ftkit.serving.server_process import ServedModel
+from ftkit.serving.server_process import ServerProcess
 from ftkit.testing import toys
 from ftkit.testing.bundles import BAD, GOOD, toy_bundle
 
@@ -24,7 +24,7 @@ def bundle(tmp_path_factory):
 @pytest.mark.parametrize("engine", ["native", "half"])
 def test_a_server_answers_by_the_engine_it_was_told_and_says_so(bundle, engine):
     texts = [GOOD, BAD, ""]
-    with ServedModel(bundle.folder, threads=1, engine=engine) as served:
+    with ServerProcess(bundle.folder, threads=1, engine=engine) as served:
         assert served.describe()["engine"] == engine
         answer = served.invoke({"data": [{"text": text} for text in texts], "scores": True})
     found = np.array([[row["scores"][name] for name in bundle.classes] for row in answer.value])
@@ -35,4 +35,4 @@ def test_a_server_answers_by_the_engine_it_was_told_and_says_so(bundle, engine):
 
 def test_a_server_without_the_engine_says_what_there_is(bundle):
     with pytest.raises(DeployError, match="no engine 'onnx'"):
-        ServedModel(bundle.folder, threads=1, engine="onnx")
+        ServerProcess(bundle.folder, threads=1, engine="onnx")

@@ -22,7 +22,7 @@ from ftkit.contracts import Contender
 from ftkit.errors import DeployError, PluginError
 from ftkit.serving import server, server_process
 from ftkit.serving.limits import Limits
-from ftkit.serving.server_process import ServedModel, Serving, serving
+from ftkit.serving.server_process import ServerProcess, SharedServer, shared_server
 from ftkit.testing import toys
 from ftkit.testing.bundles import BAD, GOOD, toy_bundle
 
@@ -88,8 +88,8 @@ def bundle(folder: Path) -> Bundle:
 
 
 @pytest.fixture(scope="module")
-def served(bundle: Bundle) -> Iterator[ServedModel]:
-    with ServedModel(bundle.folder, threads=1) as served:
+def served(bundle: Bundle) -> Iterator[ServerProcess]:
+    with ServerProcess(bundle.folder, threads=1) as served:
         yield served
 
 
@@ -108,7 +108,7 @@ def wait(condition: Callable[[], bool], seconds: float = 30) -> None:
         time.sleep(0.02)
 
 
-def test_it_answers_over_one_connection_and_says_from_which_bundle(served: ServedModel, bundle: Bundle) -> None:
+def test_it_answers_over_one_connection_and_says_from_which_bundle(served: ServerProcess, bundle: Bundle) -> None:
     answers = [served.invoke({"data": [{"text": text}]}) for text in (GOOD, BAD)]
     assert [each.value for each in answers] == [["good"], ["bad"]]
     assert {each.status for each in answers} == {200}
@@ -119,7 +119,7 @@ def test_it_answers_over_one_connection_and_says_from_which_bundle(served: Serve
     assert "ready after" in served.log()
 
 
-def test_what_is_refused_is_an_answer_too(served: ServedModel) -> None:
+def test_what_is_refused_is_an_answer_too(served: ServerProcess) -> None:
     answer = served.invoke(b"no json")
     assert answer.status == 400
     assert answer.refusal.startswith("400: the body is not JSON")
@@ -130,7 +130,7 @@ def test_what_is_refused_is_an_answer_too(served: ServedModel) -> None:
     assert served.invoke({"data": [{"text": GOOD}]}).refusal == ""
 
 
-def test_memory_is_the_peak_of_the_serving_process(served: ServedModel) -> None:
+def test_memory_is_the_peak_of_the_serving_process(served: ServerProcess) -> None:
     before = served.memory
     assert before is not None
     assert before > 20 * 2**20
@@ -140,7 +140,7 @@ def test_memory_is_the_peak_of_the_serving_process(served: ServedModel) -> None:
     assert after >= before
 
 
-def test_it_is_the_program_that_the_local_endpoint_runs(served: ServedModel) -> None:
+def test_it_is_the_program_that_the_local_endpoint_runs(served: ServerProcess) -> None:
     child = importlib.util.find_spec("ftkit_local.endpoint.child")
     assert child is not None and child.origin is not None
     assert "server.command(" in Path(child.origin).read_text(encoding="utf-8")
@@ -152,7 +152,7 @@ def test_it_is_the_program_that_the_local_endpoint_runs(served: ServedModel) -> 
 
 
 def test_closing_ends_the_process_and_leaves_nothing(bundle: Bundle) -> None:
-    with ServedModel(bundle.folder, threads=1) as own:
+    with ServerProcess(bundle.folder, threads=1) as own:
         folder = Path(own._socket).parent
         assert len(os.fsencode(own._socket)) < server.LONGEST_SOCKET
         pid = own.pid
@@ -165,7 +165,7 @@ def test_closing_ends_the_process_and_leaves_nothing(bundle: Bundle) -> None:
 
 
 def test_a_server_that_dies_on_a_request_says_how_and_the_next_who_asks_gets_another(bundle: Bundle) -> None:
-    with Serving(bundle.folder, threads=1) as shared:
+    with SharedServer(bundle.folder, threads=1) as shared:
         first = shared.get()
         assert shared.get() is first
         with pytest.raises(DeployError, match=r"(?s)killed by SIGKILL.*log ends.*ready after"):
@@ -178,7 +178,7 @@ def test_a_server_that_dies_on_a_request_says_how_and_the_next_who_asks_gets_ano
 
 
 def test_a_server_that_does_not_answer_in_time_is_ended(bundle: Bundle) -> None:
-    with ServedModel(bundle.folder, threads=1, timeout=1) as own:
+    with ServerProcess(bundle.folder, threads=1, timeout=1) as own:
         with pytest.raises(DeployError, match="did not answer within 1 s"):
             own.invoke({"data": [{"text": "hang"}]})
         assert not own.alive
@@ -188,7 +188,7 @@ def test_a_bundle_that_cannot_be_served_says_why_and_leaves_no_process(folder: P
     damaged = shutil.copytree(bundle.folder, folder / "damaged")
     (damaged / "recipe.toml").write_text("changed", encoding="utf-8")
     with pytest.raises(DeployError, match=r"cannot be served: .*changed since it was written: recipe\.toml") as error:
-        ServedModel(damaged, threads=1)
+        ServerProcess(damaged, threads=1)
     assert "\n" not in error.value.what
 
 
@@ -197,13 +197,13 @@ def test_a_bundle_that_cannot_be_served_says_why_and_leaves_no_process(folder: P
 )
 def test_a_server_that_never_becomes_ready_is_not_waited_for_in_vain(folder: Path, how: str, said: str) -> None:
     with pytest.raises(DeployError, match=said):
-        ServedModel(toy_bundle(folder / how, use="unruly", beside={how: ""}).folder, threads=1, patience=5)
+        ServerProcess(toy_bundle(folder / how, use="unruly", beside={how: ""}).folder, threads=1, patience=5)
 
 
 def test_a_killed_owner_takes_its_server_along(bundle: Bundle) -> None:
     script = (
-        "import sys, time; from pathlib import Path; from ftkit.serving.server_process import ServedModel\n"
-        "served = ServedModel(Path(sys.argv[1]), threads=1); print(served.pid, served._socket.parent, flush=True); time.sleep(600)"
+        "import sys, time; from pathlib import Path; from ftkit.serving.server_process import ServerProcess\n"
+        "served = ServerProcess(Path(sys.argv[1]), threads=1); print(served.pid, served._socket.parent, flush=True); time.sleep(600)"
     )
     owner = subprocess.Popen([sys.executable, "-c", script, bundle.folder], stdout=subprocess.PIPE, text=True)
     assert owner.stdout is not None
@@ -221,12 +221,12 @@ def test_ctrl_c_while_it_starts_ends_it(bundle: Bundle) -> None:
     script = (
         "import os, signal, sys, subprocess\n"
         "from pathlib import Path\n"
-        "from ftkit.serving import process\n"
+        "from ftkit.serving import server_process\n"
         "def interrupted(self, deadline):\n"
         "    print(self.pid, flush=True)\n"
         "    os.kill(os.getpid(), signal.SIGINT)\n"
-        "process.ServedModel._wait = interrupted\n"
-        "process.ServedModel(Path(sys.argv[1]), threads=1)"
+        "server_process.ServerProcess._wait = interrupted\n"
+        "server_process.ServerProcess(Path(sys.argv[1]), threads=1)"
     )
     done = subprocess.run([sys.executable, "-c", script, bundle.folder], capture_output=True, text=True, timeout=60)
     assert done.returncode == -signal.SIGINT
@@ -235,19 +235,19 @@ def test_ctrl_c_while_it_starts_ends_it(bundle: Bundle) -> None:
 
 def test_outside_a_gate_a_contender_is_served_by_a_server_of_its_own(bundle: Bundle) -> None:
     contender = Contender("the candidate", bundle.folder, bundle.classifier, None, None, "accuracy", 7)  # type: ignore[arg-type]
-    with serving(contender) as own:
+    with shared_server(contender) as own:
         pid = own.get().pid
     assert gone(pid)
-    with Serving(bundle.folder) as shared:
+    with SharedServer(bundle.folder) as shared:
         given = Contender("it", bundle.folder, bundle.classifier, None, None, "accuracy", 7, shared)  # type: ignore[arg-type]
-        with serving(given) as found:
+        with shared_server(given) as found:
             assert found is shared
 
 
 def test_what_serving_needs_and_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, bundle: Bundle) -> None:
     monkeypatch.setattr(server, "NEEDED", ("json", "no_such_server"))
     with pytest.raises(PluginError, match="no_such_server is not installed") as error:
-        server_process.ServedModel(bundle.folder)
+        server_process.ServerProcess(bundle.folder)
     assert "pip install 'ftkit[serving]'" in error.value.hint
 
 

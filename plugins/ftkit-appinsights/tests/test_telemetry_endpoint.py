@@ -227,12 +227,12 @@ from azureml_inference_server_http.api.aml_request import rawhttp
 from azureml_inference_server_http.api.aml_response import AMLResponse
 
 from ftkit.serving.handler import respond
-from ftkit.serving.model_host import Host
+from ftkit.serving.model_host import ModelHost
 
 
 def init():
     global host
-    host = Host(pathlib.Path(os.environ["AZUREML_MODEL_DIR"]))
+    host = ModelHost(pathlib.Path(os.environ["AZUREML_MODEL_DIR"]))
     host.load()
 
 

@@ -52,7 +52,7 @@ from azureml_inference_server_http.api.aml_response import AMLResponse
 import ftkit
 from ftkit.disclosure import redact_output
 from ftkit.serving.handler import respond
-from ftkit.serving.model_host import Host
+from ftkit.serving.model_host import ModelHost
 from ftkit.serving.limits import Limits
 
 host = None
@@ -66,7 +66,7 @@ def init():
     logging.getLogger("ftkit").setLevel(logging.INFO)
     logging.getLogger("ftkit").info("ftkit %s from %s", ftkit.__version__, pathlib.Path(ftkit.__file__).parent)
     limits = Limits(**json.loads(os.environ.get("FTKIT_LIMITS", "{{}}")))
-    host = Host(_bundle(), limits, os.environ.get("FTKIT_ENGINE", "native"))
+    host = ModelHost(_bundle(), limits, os.environ.get("FTKIT_ENGINE", "native"))
     host.load()
     if host.status.state != "ready":
         raise SystemExit(f"the bundle cannot be served: {{host.status.reason}}")

@@ -25,7 +25,7 @@ from ftkit.encoders.inference import fast_tokenizer
 from ftkit.encoders.inference.classifier import EncoderClassifier
 from ftkit.encoders.tokenization import Words
 from ftkit.errors import BundleError
-from ftkit.serving.server_process import ServedModel
+from ftkit.serving.server_process import ServerProcess
 from ftkit.testing.backbones import ODD_TEXTS, tiny_bert
 from ftkit.testing.bundles import toy_record
 
@@ -63,7 +63,7 @@ def older(bundle, tmp_path_factory):
 @pytest.mark.parametrize("engine", ["onnx", "onnx-int8", "openvino"])
 def test_a_server_process_answers_as_this_one_does(bundle, engine, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    with ServedModel(bundle.folder, threads=1, engine=engine) as served:
+    with ServerProcess(bundle.folder, threads=1, engine=engine) as served:
         alone = [served.invoke({"data": [{"text": text}], "scores": True}).value[0] for text in TEXTS]
         together = served.invoke({"data": [{"text": text} for text in TEXTS], "scores": True}).value
         assert served.describe()["engine"] == engine
@@ -81,7 +81,7 @@ def test_a_server_of_an_engine_loads_neither_torch_nor_transformers_and_answers_
     monkeypatch.setenv("PYTHONPROFILEIMPORTTIME", "1")  # every import is written to the server's log
     said, loaded = [], []
     for each in (bundle, older):
-        with ServedModel(each.folder, threads=1, engine=engine) as served:
+        with ServerProcess(each.folder, threads=1, engine=engine) as served:
             asked = [served.invoke({"data": [{"text": text}], "scores": True}) for text in TEXTS]
             asked.append(served.invoke({"data": [{"text": text} for text in TEXTS], "scores": True}))
             loaded.append(set(re.findall(r"^import time:.*\|\s+(\w+)$", served.log(100_000), re.MULTILINE)))
@@ -99,11 +99,11 @@ def test_choosing_an_engine_leaves_torch_in_no_process_that_serves_another(bundl
     code = """
 import sys
 from pathlib import Path
-from ftkit.serving.model_host import Host
-host = Host(Path(sys.argv[1]), served_by="auto")
+from ftkit.serving.model_host import ModelHost
+host = ModelHost(Path(sys.argv[1]), engine="auto")
 host.load()
 assert host.status.state == "ready", host.status
-print(host.served_by, len(host.timings), "torch" in sys.modules)
+print(host.engine, len(host.timings), "torch" in sys.modules)
 """
     said = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=True)
     assert "measured in this process" not in said.stderr

@@ -18,11 +18,12 @@ pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
 
 from ftkit.encoders import Encoder, checkpoint
+from ftkit.encoders.export import onnx as export
 from ftkit.encoders.inference import engines, runtimes
 from ftkit.encoders.inference.classifier import EncoderClassifier
 from ftkit.encoders.tokenization import Words
 from ftkit.errors import BundleError, PluginError, StageError
-from ftkit.serving.batcher import Engine
+from ftkit.serving.batcher import Batcher
 from ftkit.testing.backbones import CLASSES, ODD_TEXTS, separable, separable_data
 from ftkit.testing.engines import EngineSuite
 
@@ -46,17 +47,17 @@ class TestBertEngines(EngineSuite):
         """What docs/endpoint.md promises, of every engine."""
         model = exported.model if name == "native" else exported.engines[name]
         wanted = np.concatenate([model.probabilities([text]) for text in texts])
-        engine = Engine(model)
+        batcher = Batcher(model)
         try:
             for seed in range(3):
                 order = np.random.default_rng(seed).permutation(len(texts))
                 asked = [order[at : at + 3] for at in range(0, len(order), 3)] + [order]
-                given = [engine.submit([texts[index] for index in each]) for each in asked]
+                given = [batcher.submit([texts[index] for index in each]) for each in asked]
                 for indices, future in zip(asked, given, strict=True):
                     found = future.result(60).probabilities
                     np.testing.assert_allclose(found, wanted[indices], atol=1e-5 if name != "onnx-int8" else 1e-3)
         finally:
-            engine.close()
+            batcher.close()
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +66,7 @@ def bert(tiny, tmp_path_factory):
     folder = tmp_path_factory.mktemp("bert")
     read = checkpoint.read(tiny)
     EncoderClassifier(read.model(("bad", "good")), Words(read.tokenizer, read.limit), 64, temperature=2.5).save(folder)
-    engines.export(folder, ALL)
+    export.export(folder, ALL)
     return folder
 
 
@@ -117,7 +118,7 @@ def test_other_architectures_answer_alike_in_lengths_the_exporter_has_not_seen(a
     }  # fmt: skip
     torch.manual_seed(1)
     EncoderClassifier(architecture(size), words, 128).save(tmp_path)
-    engines.export(tmp_path, ALL)
+    export.export(tmp_path, ALL)
     texts = [*separable(40, 3).texts, "ship " * 100, "sail wave " * 30, *ODD_TEXTS]
     wanted = Encoder().load(tmp_path).probabilities(texts)
     for name, tolerance in (("onnx", 1e-4), ("onnx-int8", 0.1), ("openvino", 0.1)):
@@ -129,10 +130,10 @@ def test_other_architectures_answer_alike_in_lengths_the_exporter_has_not_seen(a
 
 
 def test_an_export_that_answers_otherwise_than_its_network_is_not_kept(folder):
-    model = engines._network(folder)
+    model = export._model(folder)
     model.classifier.bias.data += 1.0
-    with pytest.raises(StageError, match="away from the network's") as caught:
-        engines._compare(model, folder / "engines" / "onnx" / "model.onnx")
+    with pytest.raises(StageError, match="away from the model's") as caught:
+        export._compare(model, folder / "engines" / "onnx" / "model.onnx")
     assert "engines = []" in caught.value.hint
 
 
@@ -218,7 +219,7 @@ def test_openvino_is_opened_without_the_package_that_tells_of_it(bert: Path, tmp
     code = """
 import sys
 from pathlib import Path
-from ftkit.encoders import runtimes
+from ftkit.encoders.inference import runtimes
 runtimes.openvino(Path(sys.argv[1]))
 print([name for name, module in sys.modules.items() if name.startswith("openvino_telemetry") and module is not None])
 """
