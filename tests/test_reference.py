@@ -21,6 +21,7 @@ from ftkit.contracts.settings import POLICIES, Rollout, Search
 from ftkit.errors import UsageError
 from ftkit.plugins import BUNDLED, KINDS
 from ftkit.recipe import loader
+from ftkit.reference.__main__ import main
 from ftkit.testing import observers
 from ftkit.testing.observers import ObserverSuite
 
@@ -45,20 +46,20 @@ def test_pages_that_are_out_of_date_fail_the_check_and_writing_mends_them(tmp_pa
     runner = CliRunner()
     folder = tmp_path / "reference"
     folder.mkdir()
-    assert runner.invoke(reference.main, [str(folder)]).exit_code == 0
-    assert runner.invoke(reference.main, ["--check", str(folder)]).exit_code == 0
+    assert runner.invoke(main, [str(folder)]).exit_code == 0
+    assert runner.invoke(main, ["--check", str(folder)]).exit_code == 0
     (folder / "cli.md").write_text("something else")
     (folder / "gone.md").write_text("about what is gone")
     (folder / "hooks.md").unlink()
-    result = runner.invoke(reference.main, ["--check", str(folder)])
+    result = runner.invoke(main, ["--check", str(folder)])
     assert result.exit_code == 1
     assert [Path(line.partition(":")[0]).name for line in result.output.splitlines()[:-1]] == [
         "cli.md",
         "gone.md",
         "hooks.md",
     ]
-    assert runner.invoke(reference.main, [str(folder)]).exit_code == 0
-    assert runner.invoke(reference.main, ["--check", str(folder)]).exit_code == 0
+    assert runner.invoke(main, [str(folder)]).exit_code == 0
+    assert runner.invoke(main, ["--check", str(folder)]).exit_code == 0
     assert not (folder / "gone.md").exists()
 
 

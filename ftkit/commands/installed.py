@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.command(short_help="List installed components.")
 @as_json
 def plugins(json_: bool) -> None:
-    """List the installed components by kind, who offers each, and plugins that were set aside."""
+    """List the installed components by kind, the plugin that offers each, and plugins that were set aside."""
     from ftkit import plugins as installed
     from ftkit.options import summary
 
@@ -41,28 +41,33 @@ def plugins(json_: bool) -> None:
 @click.argument("name", shell_complete=completer(component_names()))
 @as_json
 def options(name: str, json_: bool) -> None:
-    """Show all options of the component NAME: type, default, and what each is for."""
+    """Show all options of the component NAME: type, default, and what each is for.
+
+    NAME may also be a setting of the recipe that no plugin offers: search, rollout, confirm, or a search policy.
+    """
     from ftkit import plugins as installed
     from ftkit.options import summary
 
     loaded = installed.load()
-    found = [each for each in loaded.found if each.name == name] or _others(name)
-    if not found:
+    components = [each for each in loaded.found if each.name == name] or [
+        each for each in core_settings() if each.name == name
+    ]
+    if not components:
         raise _unknown(name, loaded)
     if json_:
         print_json(
             [
                 {"kind": each.kind, "name": name, "plugin": each.plugin, "options": described(each.component)}
-                for each in found
+                for each in components
             ]
         )
         return
-    for index, each in enumerate(found):
-        head = f"{each.name}: {installed.kind_noun(each.kind)}, from {each.plugin}"
-        terminal.write(("\n" if index else "") + head)
-        if said := summary(each.component):
-            terminal.write(said)
-        rows = [(one.name, one.type, default(one), one.doc) for one in described(each.component)]
+    for index, each in enumerate(components):
+        heading = f"{each.name}: {installed.kind_noun(each.kind)}, from {each.plugin}"
+        terminal.write(("\n" if index else "") + heading)
+        if first_line := summary(each.component):
+            terminal.write(first_line)
+        rows = [(option.name, option.type, _default(option), option.doc) for option in described(each.component)]
         if rows:
             terminal.write("")
             terminal.table(("option", "type", "default", "what it is for"), rows)
@@ -70,44 +75,45 @@ def options(name: str, json_: bool) -> None:
             terminal.write("It has no options.")
 
 
+def core_settings() -> list[Found]:
+    """The settings of a recipe that no plugin offers: sections without a `use`, search policies, and the repeats."""
+    from ftkit.contracts.settings import POLICIES, Confirm, Rollout, Search
+    from ftkit.plugins import Found
+
+    return [
+        Found("section", "search", Search, "ftkit"),
+        *(Found("search policy", policy.name, policy, "ftkit") for policy in POLICIES),
+        Found("option of the search", Confirm.name, Confirm, "ftkit"),
+        Found("section", "rollout", Rollout, "ftkit"),
+    ]
+
+
 def described(component: type[Any]) -> list[Option]:
-    """A component's options, with those of the search that are small languages put in words."""
+    """A component's options; those of the search that take more than one type are described in words."""
     from ftkit.contracts.settings import Search
     from ftkit.options import options as options_of
 
-    found = options_of(component)
+    described_options = options_of(component)
     if component is not Search:
-        return found
-    said = {
+        return described_options
+    in_words: dict[str, tuple[str, Any]] = {
         "policy": ("name, or table with `use`", "none"),
         "confirm": ("table, or true or false", False),
         "space": ("table of values to search", {}),
     }
     return [
-        dataclasses.replace(each, type=said[each.name][0], default=said[each.name][1]) if each.name in said else each
-        for each in found
+        dataclasses.replace(option, type=in_words[option.name][0], default=in_words[option.name][1])
+        if option.name in in_words
+        else option
+        for option in described_options
     ]
 
 
-def default(option: Option) -> str:
-    """An option's default as it would stand in a recipe."""
+def _default(option: Option) -> str:
+    """An option's default as a recipe would write it."""
     if option.required:
         return "required"
     return "none" if option.default is None else json.dumps(option.default, ensure_ascii=False)
-
-
-def _others(name: str) -> list[Found]:
-    """Parts of a recipe that no plugin offers: search policies, and the sections without a `use`."""
-    from ftkit.contracts.settings import POLICIES, Confirm, Rollout, Search
-    from ftkit.plugins import Found
-
-    parts: dict[str, tuple[str, type[Any]]] = {"search": ("section", Search), "rollout": ("section", Rollout)}
-    parts |= {each.name: ("search policy", each) for each in POLICIES}
-    parts[Confirm.name] = ("option of the search", Confirm)
-    if name not in parts:
-        return []
-    kind, component = parts[name]
-    return [Found(kind, name, component, "ftkit")]
 
 
 def _unknown(name: str, loaded: Plugins) -> Exception:

@@ -1,4 +1,4 @@
-"""What a run and its end look like: a live view on a terminal, plain lines elsewhere, JSON for machines."""
+"""How a run is shown: a live view on a terminal, plain lines elsewhere, JSON for machines."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import weakref
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Protocol
 
+from ftkit.disclosure import without_secrets
 from ftkit.display import terminal
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class Display(Protocol):
 
 
 class Printer:
-    """An `Emit` that shows events one way or another and never raises: a display must not end a run of hours."""
+    """An `Emit` that shows events and never raises: a display that fails must not end a run of hours."""
 
     def __init__(self, display: Display, stream: IO[str]) -> None:
         self._display: Display | None = display
@@ -39,9 +40,9 @@ class Printer:
             if self._display is None:
                 return
             try:
-                self._display(event)
+                self._display(without_secrets(event))
             except (OSError, ValueError):
-                self._display = None  # the terminal or the reader at the pipe's other end is gone
+                self._display = None  # the terminal, or the reader of the pipe, is gone
             except Exception:
                 logging.getLogger("ftkit").debug("an event could not be shown", exc_info=True)
                 self._fall_back(event)
@@ -49,7 +50,7 @@ class Printer:
             self.close()
 
     def close(self) -> None:
-        """Give the terminal back; events that come later are still shown."""
+        """Restore the terminal; later events are still shown."""
         with self._lock:
             try:
                 if self._display is not None:
@@ -66,23 +67,23 @@ class Printer:
         self.close()
 
     def _fall_back(self, event: Event) -> None:
-        """Go on with plain lines where drawing has failed."""
+        """Continue with plain lines when drawing has failed."""
         from ftkit.display.plain import Lines
 
         self.close()
         try:
             self._display = Lines(self._stream)
-            self._display(event)
+            self._display(without_secrets(event))
         except Exception:
             self._display = None
 
 
 def _close(display: Display) -> None:
-    """Give the terminal back when a run broke off between two stages, or Python ends in the middle of one."""
+    """Restore the terminal when a run breaks off between two stages, or Python ends during one."""
     try:
         display.close()
     except Exception:
-        logging.getLogger("ftkit").debug("the terminal could not be given back", exc_info=True)
+        logging.getLogger("ftkit").debug("the terminal could not be restored", exc_info=True)
 
 
 class Json:
@@ -92,16 +93,16 @@ class Json:
         self.stream = stream
 
     def __call__(self, event: Event) -> None:
-        terminal.write(terminal.json_line({"event": kind(type(event)), **terminal.machine(event)}), self.stream)
+        terminal.write(terminal.json_line({"event": event_name(type(event)), **terminal.machine(event)}), self.stream)
 
     def close(self) -> None:
         """Nothing is held open."""
 
 
 def printer(plain: bool | None = None, stream: IO[str] | None = None, *, json: bool = False) -> Printer:
-    """Somewhere for a run to tell its events: drawn live on a terminal, plain lines anywhere else.
+    """A printer for the events of a run: a live view on a terminal, plain lines anywhere else.
 
-    `plain` decides it either way; `json` writes events as JSON lines instead. Never raises.
+    `plain` overrides that choice; with `json` events are JSON lines instead. The printer never raises.
     """
     stream = terminal.forgiving(stream or sys.stdout)
     if json:
@@ -115,7 +116,7 @@ def printer(plain: bool | None = None, stream: IO[str] | None = None, *, json: b
     return Printer(Screen(stream), stream)
 
 
-def kind(event: type[Event]) -> str:
+def event_name(event: type[Event]) -> str:
     """An event's name for machines: `trial-finished`."""
     name = event.__name__
     return "".join("-" + letter.lower() if letter.isupper() else letter for letter in name).lstrip("-")
