@@ -1,8 +1,9 @@
-"""Texts that share most of their wording, found without comparing all with all.
+"""Find texts that share most of their wording, without comparing every text with every other.
 
-A text is the set of its shingles, runs of a few words; how alike two texts are is the Jaccard similarity of their sets. A text that
-shares too few of its shingles with any other is out at once. Among the rest, the least hash of two sets is the same with a
-probability that is their similarity: bands of such hashes bring similar texts together, and every pair so found is measured exactly.
+A text is treated as the set of its shingles, runs of a few words; the similarity of two texts is the Jaccard similarity of their
+sets. A text that shares too few shingles with all others is left out first. Among the rest, two sets have the same minimum hash with
+a probability equal to their similarity (MinHash): texts that agree in a band of such hashes are candidates, and the similarity of
+every candidate pair is computed exactly.
 
 Source: Broder 1997, "On the resemblance and containment of documents"; Leskovec, Rajaraman and Ullman 2020, "Mining of
 Massive Datasets", section 3.4, on bands.
@@ -25,23 +26,24 @@ SHINGLE = 3
 """Words of a shingle."""
 
 HASHES = 128
+"""Hashes of a text, in bands."""
 MISSED = 0.001
-"""Probability of missing a pair that is exactly as similar as asked for, which decides how long the bands are."""
+"""Probability of missing a pair whose similarity equals the threshold; it decides the length of the bands."""
 CROWD = 200
-"""Texts that may be similar in a band to one of the other side before only the first are measured."""
+"""Candidates in one band for a text of the other list; where there are more, only the first are measured."""
 NEIGHBOURS = 8
-"""Texts of one list that agree in a band are measured with so many of those next to them; chains make up for the rest."""
+"""Texts of one list that agree in a band are each compared with this many of the next ones; chains link the others."""
 BLOCK = 2**16
-"""Shingles to hash or compare in one go: what fits a processor's cache is done several times as fast."""
+"""Shingles to hash or compare at a time: work that fits a processor's cache is several times as fast."""
 ROWS = 2**24
-"""Texts that can be told apart beside their shingles."""
+"""Largest number of texts: a shingle and the number of its text must fit into 64 bits."""
 STRETCH = 2**20
-"""Shingles to count in one go, so that working memory does not grow with the data."""
+"""Shingles to count at a time, so that working memory does not grow with the data."""
 
 
 @dataclass(frozen=True)
 class Twin:
-    """A text of one list and the most similar one of another."""
+    """A text of one list and the most similar text of another."""
 
     row: int
     other: int
@@ -56,38 +58,40 @@ def twins(
     shingle: int = SHINGLE,
     seed: int = 0,
 ) -> list[Twin]:
-    """For each of the texts that has one: the most similar of the others, at least as similar as the threshold."""
+    """For each text that has a near copy among `others`: the most similar of them, at least as similar as the threshold."""
     if not texts or not others:
         return []
-    kept = _sharing([*texts, *others], threshold, shingle, len(texts)).tolist()
-    mine = [(row, normal(texts[row])) for row in kept if row < len(texts)]
-    first: dict[str, int] = {}
-    for row in kept:
+    candidates = _sharing([*texts, *others], threshold, shingle, len(texts)).tolist()
+    candidate_texts = [(row, normal(texts[row])) for row in candidates if row < len(texts)]
+    first_other: dict[str, int] = {}
+    for row in candidates:
         if row >= len(texts):
-            first.setdefault(normal(others[row - len(texts)]), row - len(texts))
-    found = {row: Twin(row, first[text], 1.0) for row, text in mine if text in first}
-    # Only texts that are not there word for word are left to look for, each once.
-    left: dict[str, list[int]] = {}
-    for row, text in mine:
-        if row not in found:
-            left.setdefault(text, []).append(row)
-    unseen, known = list(left), list(first)
-    for one, other, similarity in _near(unseen, known, threshold, shingle, seed) if left and first else ():
-        found |= {row: Twin(row, first[known[other]], similarity) for row in left[unseen[one]]}
-    return [found[row] for row in sorted(found)]
+            first_other.setdefault(normal(others[row - len(texts)]), row - len(texts))
+    twin_of = {row: Twin(row, first_other[text], 1.0) for row, text in candidate_texts if text in first_other}
+    # The texts without a copy word for word are compared further, each different one once.
+    rows_of: dict[str, list[int]] = {}
+    for row, text in candidate_texts:
+        if row not in twin_of:
+            rows_of.setdefault(text, []).append(row)
+    distinct, distinct_others = list(rows_of), list(first_other)
+    if distinct and distinct_others:
+        for one, other, similarity in _near(distinct, distinct_others, threshold, shingle, seed):
+            nearest = first_other[distinct_others[other]]
+            twin_of |= {row: Twin(row, nearest, similarity) for row in rows_of[distinct[one]]}
+    return [twin_of[row] for row in sorted(twin_of)]
 
 
 def clusters(texts: Sequence[str], threshold: float = THRESHOLD, shingle: int = SHINGLE) -> list[list[int]]:
-    """Places of texts that are near copies of each other, be it by way of others; texts without any are in no cluster."""
+    """Groups of texts linked by near copies, as indices; a text without near copies is in no group."""
     import numpy as np
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    kept = _sharing(texts, threshold, shingle)
-    if not len(kept):
+    candidates = _sharing(texts, threshold, shingle)
+    if not len(candidates):
         return []
-    sets = _Sets([texts[row] for row in kept.tolist()], shingle)
-    cluster = np.arange(len(kept))
+    sets = _Sets([texts[row] for row in candidates.tolist()], shingle)
+    cluster = np.arange(len(candidates))
     joined = np.zeros((0, 2), dtype=np.int64)
     for key in sets.keys(_band(threshold), seed=0):
         pairs = _neighbours(key)
@@ -95,18 +99,21 @@ def clusters(texts: Sequence[str], threshold: float = THRESHOLD, shingle: int = 
         pairs = pairs[sets.similarity(pairs, threshold) >= threshold - 1e-12]
         if len(pairs):
             joined = np.concatenate([joined, pairs])
-            links = coo_array((np.ones(len(joined), bool), (joined[:, 0], joined[:, 1])), (len(kept), len(kept)))
+            links = coo_array(
+                (np.ones(len(joined), bool), (joined[:, 0], joined[:, 1])), (len(candidates), len(candidates))
+            )
             cluster = connected_components(links, directed=False)[1]
     order = np.argsort(cluster, kind="stable")
     ends = np.flatnonzero(np.append(cluster[order][1:] != cluster[order][:-1], True)) + 1
-    parts = np.split(kept[order], ends[:-1])
+    parts = np.split(candidates[order], ends[:-1])
     return sorted(part.tolist() for part in parts if len(part) > 1)
 
 
 def _sharing(texts: Sequence[str], threshold: float, shingle: int, border: int | None = None) -> np.ndarray:
-    """Places of texts that share enough shingles with all others together to be similar to one of them.
+    """Indices of texts that share enough shingles with the others together to be similar to one of them.
 
-    With a border, only what texts before it share with texts behind it counts. Raises: ValueError for too many texts.
+    With a border, only shingles that a text before it shares with a text at or behind it count.
+    Raises: ValueError for too many texts.
     """
     import numpy as np
 
@@ -114,50 +121,50 @@ def _sharing(texts: Sequence[str], threshold: float, shingle: int, border: int |
         return np.zeros(0, dtype=np.int64)
     if len(texts) > ROWS:
         raise ValueError(f"at most {ROWS:,} texts can be compared")
-    # Shingle and text in one number: once these are sorted, all texts with a shingle stand together.
+    # Shingle and text in one number: in sorted order, all texts with the same shingle are next to each other.
     low = np.uint64(ROWS.bit_length() - 1)
-    packed, found, begin = [], [], 0
+    packed, counts_of_blocks, begin = [], [], 0
     for values, sizes in blocks(texts, shingle):
         numbers = np.arange(begin, begin + len(sizes), dtype=np.uint64)
         packed.append(values >> np.uint64(BITS + ROWS.bit_length() - 65) << low | np.repeat(numbers, sizes))
-        found.append(sizes)
+        counts_of_blocks.append(sizes)
         begin += len(sizes)
-    places, sizes = np.concatenate(packed), np.concatenate(found)
+    entries, sizes = np.concatenate(packed), np.concatenate(counts_of_blocks)
     del packed
-    places.sort()
+    entries.sort()
     while True:
-        having = np.zeros(len(texts), dtype=np.int64)
-        for part in _stretches(places, low):
+        shared_counts = np.zeros(len(texts), dtype=np.int64)
+        for part in _stretches(entries, low):
             rows = (part & np.uint64(ROWS - 1)).astype(np.int64)
             begins = np.flatnonzero(np.append(True, part[1:] >> low != part[:-1] >> low))
             counts = np.diff(np.append(begins, len(part)))
             first, last = rows[begins], rows[begins + counts - 1]
             shared = first != last if border is None else (first < border) & (last >= border)
-            having += np.bincount(rows[np.repeat(shared, counts)], minlength=len(texts))
-        alive = (having >= threshold * sizes - 1e-9) & (having > 0)
-        left = places[alive[(places & np.uint64(ROWS - 1)).astype(np.uint32)]]
-        if len(left) >= 0.9 * len(places):
+            shared_counts += np.bincount(rows[np.repeat(shared, counts)], minlength=len(texts))
+        alive = (shared_counts >= threshold * sizes - 1e-9) & (shared_counts > 0)
+        remaining = entries[alive[(entries & np.uint64(ROWS - 1)).astype(np.uint32)]]
+        if len(remaining) >= 0.9 * len(entries):
             return np.flatnonzero(alive)
-        places = left  # what is shared with texts that are out counts no more
+        entries = remaining  # shingles shared with texts that were left out no longer count
 
 
-def _stretches(places: np.ndarray, low: np.uint64) -> Iterator[np.ndarray]:
+def _stretches(entries: np.ndarray, low: np.uint64) -> Iterator[np.ndarray]:
     """Sorted numbers in parts of bounded length that keep equal shingles together."""
     import numpy as np
 
     begin = 0
-    while begin < len(places):
-        end = min(begin + STRETCH, len(places))
-        if end < len(places):
-            end = int(np.searchsorted(places, places[end] >> low << low))
+    while begin < len(entries):
+        end = min(begin + STRETCH, len(entries))
+        if end < len(entries):
+            end = int(np.searchsorted(entries, entries[end] >> low << low))
             if end <= begin:  # a shingle of more texts than a stretch has room for
-                end = int(np.searchsorted(places, places[begin] | np.uint64(ROWS - 1), "right"))
-        yield places[begin:end]
+                end = int(np.searchsorted(entries, entries[begin] | np.uint64(ROWS - 1), "right"))
+        yield entries[begin:end]
         begin = end
 
 
 class _Sets:
-    """The shingles of some texts, for hashing and for measuring pairs of them."""
+    """The shingle sets of some texts, for hashing and for the similarity of pairs."""
 
     def __init__(self, texts: Sequence[str], shingle: int) -> None:
         import numpy as np
@@ -166,43 +173,42 @@ class _Sets:
         self.starts = np.cumsum(self.sizes) - self.sizes
 
     def keys(self, length: int, seed: int) -> np.ndarray:
-        """Band by band, one number for each text: the same for texts whose least hashes of this band are the same."""
+        """For each band, one number for each text, equal for texts whose minimum hashes in this band are equal; (bands, texts)."""
         import numpy as np
 
         random = np.random.default_rng(seed)
         factors = random.integers(0, 2**63, HASHES, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
         keys = np.zeros((HASHES // length, len(self.sizes)), dtype=np.uint64)
-        for some in np.array_split(np.arange(len(self.sizes)), -(-len(self.values) // BLOCK)):
-            if not len(some):
+        for block in np.array_split(np.arange(len(self.sizes)), -(-len(self.values) // BLOCK)):
+            if not len(block):
                 continue
-            begin = self.starts[some[0]]
-            values = self.values[begin : self.starts[some[-1]] + self.sizes[some[-1]]]
-            starts, found = self.starts[some] - begin, keys[:, some[0] : some[-1] + 1]
-            for place, factor in enumerate(factors[: len(keys) * length]):
+            begin = self.starts[block[0]]
+            values = self.values[begin : self.starts[block[-1]] + self.sizes[block[-1]]]
+            starts, block_keys = self.starts[block] - begin, keys[:, block[0] : block[-1] + 1]
+            for index, factor in enumerate(factors[: len(keys) * length]):
                 hashed = values * factor
-                hashed ^= hashed >> np.uint64(
-                    32
-                )  # the low bits of a product know nothing of the high ones of its factors
+                # The low bits of a product do not depend on the high bits of its factors.
+                hashed ^= hashed >> np.uint64(32)
                 hashed *= factor
-                found[place // length] ^= np.minimum.reduceat(hashed, starts)
-                found[place // length] *= np.uint64(0x9E3779B97F4A7C15)
+                block_keys[index // length] ^= np.minimum.reduceat(hashed, starts)
+                block_keys[index // length] *= np.uint64(0x9E3779B97F4A7C15)
         return keys
 
     def similarity(self, pairs: np.ndarray, threshold: float) -> np.ndarray:
-        """Jaccard similarity of each pair: shared shingles over all; 0 for sizes too different to be similar enough."""
+        """Jaccard similarity of each pair, shared shingles over all; 0 where the sizes alone rule the threshold out."""
         import numpy as np
 
         sizes = self.sizes[pairs]
-        found = np.zeros(len(pairs))
+        similarity = np.zeros(len(pairs))
         fitting = np.flatnonzero(sizes.min(axis=1) >= threshold * sizes.max(axis=1) - 1e-9)
         parts = np.cumsum(sizes[fitting].sum(axis=1)) // BLOCK
         for part in np.unique(parts):
             chosen = fitting[parts == part]
-            for some in np.array_split(chosen, -(-len(chosen) // 2 ** (64 - BITS))):
-                found[some] = self._measured(pairs[some])
-        return found
+            for block in np.array_split(chosen, -(-len(chosen) // 2 ** (64 - BITS))):
+                similarity[block] = self._jaccard(pairs[block])
+        return similarity
 
-    def _measured(self, pairs: np.ndarray) -> np.ndarray:
+    def _jaccard(self, pairs: np.ndarray) -> np.ndarray:
         import numpy as np
 
         sides = pairs.T.reshape(-1)
@@ -218,42 +224,42 @@ class _Sets:
 def _near(
     texts: Sequence[str], others: Sequence[str], threshold: float, shingle: int, seed: int
 ) -> Iterator[tuple[int, int, float]]:
-    """Places of each text and its most similar other, where similar enough; the first of several alike."""
+    """Indices of each text and of the first of its most similar others, where similar enough, with the similarity."""
     import numpy as np
 
     sets = _Sets([*texts, *others], shingle)
-    found = [_across(key, len(texts)) for key in sets.keys(_band(threshold), seed)]
-    pairs = np.unique(np.concatenate(found), axis=0)
+    candidates = [_across(key, len(texts)) for key in sets.keys(_band(threshold), seed)]
+    pairs = np.unique(np.concatenate(candidates), axis=0)
     similarity = sets.similarity(pairs, threshold)
     order = np.lexsort((pairs[:, 1], -similarity, pairs[:, 0]))
     rows = pairs[order, 0]
-    for place in order[np.append(True, rows[1:] != rows[:-1])[: len(rows)]].tolist():
-        if similarity[place] >= threshold - 1e-12:
-            yield int(pairs[place, 0]), int(pairs[place, 1]) - len(texts), float(similarity[place])
+    for best in order[np.append(True, rows[1:] != rows[:-1])[: len(rows)]].tolist():
+        if similarity[best] >= threshold - 1e-12:
+            yield int(pairs[best, 0]), int(pairs[best, 1]) - len(texts), float(similarity[best])
 
 
 def _band(threshold: float) -> int:
-    """The longest band that misses hardly any pair as similar as the threshold."""
+    """The longest band that misses a pair as similar as the threshold with a probability of at most MISSED."""
     return max(
         (length for length in range(1, 33) if (1 - threshold**length) ** (HASHES // length) <= MISSED), default=1
     )
 
 
 def _neighbours(key: np.ndarray) -> np.ndarray:
-    """Pairs of one list that agree in a band and stand near each other, (pairs, 2)."""
+    """Pairs of texts of one list that agree in a band and are near each other in it, (pairs, 2)."""
     import numpy as np
 
     order = np.argsort(key, kind="stable")
     ranked = key[order]
-    found = []
+    pairs = []
     for step in range(1, min(NEIGHBOURS, len(key) - 1) + 1):
         same = np.flatnonzero(ranked[step:] == ranked[:-step])
-        found.append(np.stack([order[same], order[same + step]], axis=1))
-    return np.concatenate(found) if found else np.zeros((0, 2), dtype=np.int64)
+        pairs.append(np.stack([order[same], order[same + step]], axis=1))
+    return np.concatenate(pairs) if pairs else np.zeros((0, 2), dtype=np.int64)
 
 
 def _across(key: np.ndarray, border: int) -> np.ndarray:
-    """Pairs of a text before the border and one behind it that agree in a band, (pairs, 2)."""
+    """Pairs of a text before the border and one at or behind it that agree in a band, (pairs, 2)."""
     import numpy as np
 
     one, other = key[:border], key[border:]

@@ -1,6 +1,6 @@
-"""Texts as sets of numbers, one for each run of a few words, so that how much two texts share can be counted.
+"""Texts as sets of numbers, one for each run of a few words, so that what two texts share can be counted.
 
-All is done on whole blocks of texts at once, because a data set may have a million of them.
+Whole blocks of texts are processed at once, because a data set may have a million texts.
 
 Source: Broder 1997, "On the resemblance and containment of documents".
 """
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     import numpy as np
 
 BITS = 48
-"""Of a shingle's number: a hundred million different shingles have some twenty pairs of one number."""
+"""Bits of a shingle's number: among a hundred million different shingles some twenty pairs share a number."""
 BLOCK = 2**17
-"""Characters to look at in one go: what fits a processor's cache is done ten times as fast."""
+"""Characters to process at a time: work that fits a processor's cache is ten times as fast."""
 
 _ODD = 0x9E3779B97F4A7C15
 """2**64 over the golden ratio: multiplying by it spreads neighbouring numbers."""
@@ -26,26 +26,26 @@ _WORD = re.compile(r"\w+")
 
 
 def normal(text: str) -> str:
-    """A text without what a copy may differ in: case, punctuation, white space."""
+    """A text without the differences that a copy may have: case, punctuation, white space."""
     folded = text.casefold()
     return " ".join(_WORD.findall(folded)) or " ".join(folded.split())
 
 
 def shingles(texts: Sequence[str], length: int) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers of the shingles of all texts, one text after the other and sorted within it, and how many each text has.
+    """Numbers of the shingles of all texts, text by text and sorted within a text, and how many each text has.
 
-    None repeats within a text, and none is without: a text shorter than `length` words is one shingle.
+    No number repeats within a text. Every text has at least one: a text shorter than `length` words is one shingle.
     """
     import numpy as np
 
-    found = [*blocks(texts, length)]
-    if not found:
+    shingled = [*blocks(texts, length)]
+    if not shingled:
         return np.zeros(0, np.uint64), np.zeros(0, np.int64)
-    return np.concatenate([values for values, _ in found]), np.concatenate([sizes for _, sizes in found])
+    return np.concatenate([values for values, _ in shingled]), np.concatenate([sizes for _, sizes in shingled])
 
 
 def blocks(texts: Sequence[str], length: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """The same block by block, each of some of the texts, in order."""
+    """What `shingles` returns, block by block, each block for some of the texts, in order."""
     return (_shingled(block, length) for block in _blocks(texts))
 
 
@@ -72,7 +72,7 @@ def _shingled(texts: Sequence[str], length: int) -> tuple[np.ndarray, np.ndarray
     whole = np.maximum(counts - length + 1, 0)
     owners = [np.repeat(np.arange(len(texts)), whole)]
     values = [runs[np.repeat(first[:-1], whole) + steps(whole)]]
-    for short in range(length):  # texts of so few words are one shingle
+    for short in range(length):  # a text of fewer words is one shingle
         rows = np.flatnonzero(counts == short)
         owners.append(rows)
         values.append(_runs(words, short)[first[rows]] if short else np.zeros(len(rows), np.uint64))
@@ -85,7 +85,7 @@ def _shingled(texts: Sequence[str], length: int) -> tuple[np.ndarray, np.ndarray
 
 
 def _words(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """A number for each word of all texts, and the place of each text's first word, with the end behind the last."""
+    """A number for each word of all texts, and the index of each text's first word, with the end behind the last."""
     import numpy as np
 
     folded = [text.casefold() for text in texts]
@@ -93,7 +93,7 @@ def _words(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     starts = np.append(1, 1 + np.cumsum([len(text) + 1 for text in folded]))
     word, space = _characters()
     inside = word[codes]
-    # A text without any word is compared by what it has, such as faces.
+    # A text without any word is compared by its other characters, such as emoji.
     bare = np.flatnonzero(np.diff(np.append(0, np.cumsum(inside))[np.append(starts[:-1], len(codes))]) == 0)
     for row in bare:
         part = slice(starts[row], starts[row + 1] - 1)
@@ -107,17 +107,17 @@ def _words(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _runs(words: np.ndarray, length: int) -> np.ndarray:
-    """A number for the words from each place on; the last ones run over the end and are of no use."""
+    """A number for the run of words that begins at each word; the last ones reach over the end and are not used."""
     import numpy as np
 
-    found = words.copy()
+    runs = words.copy()
     for step in range(1, length):
-        found[: max(0, len(words) - step)] += words[step:] * np.uint64(pow(_ODD, step, 2**64))
-    return found
+        runs[: max(0, len(words) - step)] += words[step:] * np.uint64(pow(_ODD, step, 2**64))
+    return runs
 
 
 def steps(counts: np.ndarray) -> np.ndarray:
-    """0, 1, … for each count, one after the other."""
+    """0, 1, …, count - 1 for each count, one after the other."""
     import numpy as np
 
     return np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
@@ -144,12 +144,12 @@ def _characters() -> tuple[np.ndarray, np.ndarray]:
 
 @functools.cache
 def _powers(count: int) -> tuple[np.ndarray, np.ndarray]:
-    """The powers of a number modulo 2**64, and their inverses: they make sums over places into sums over words."""
+    """The powers of a number modulo 2**64, and their inverses: with them a word's hash is a difference of two prefix sums."""
     import numpy as np
 
-    made = []
+    tables = []
     for base in (_ODD, pow(_ODD, -1, 2**64)):
         powers = np.full(count, base, np.uint64)
         powers[0] = 1
-        made.append(np.cumprod(powers, dtype=np.uint64))
-    return made[0], made[1]
+        tables.append(np.cumprod(powers, dtype=np.uint64))
+    return tables[0], tables[1]

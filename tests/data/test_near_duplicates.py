@@ -1,4 +1,4 @@
-"""Near copies: none is missed that comparing all with all finds, and none is made up."""
+"""Near copies: exactly those that a comparison of all texts with all texts finds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ftkit.data.shingles import normal
 
 
 def prose(rows: int, seed: int, words: int = 20) -> list[str]:
-    """Texts that share no sequences of words to speak of."""
+    """Texts that share hardly any run of words."""
     drawn = random.Random(seed)
     return [" ".join(f"w{drawn.randrange(5000)}" for _ in range(words)) for _ in range(rows)]
 
@@ -21,13 +21,13 @@ def prose(rows: int, seed: int, words: int = 20) -> list[str]:
 def altered(texts: list[str], seed: int, most: int = 5) -> list[str]:
     """The same texts with some words replaced."""
     drawn = random.Random(seed)
-    found = []
+    results = []
     for text in texts:
         words = text.split()
         for _ in range(drawn.randrange(most + 1)):
             words[drawn.randrange(len(words))] = "new"
-        found.append(" ".join(words))
-    return found
+        results.append(" ".join(words))
+    return results
 
 
 def runs(text: str, length: int = 3) -> set[tuple[str, ...]]:
@@ -45,29 +45,29 @@ def linked(texts: list[str], threshold: float) -> list[list[int]]:
     for one in range(len(texts)):
         for other in range(one):
             if similarity(texts[one], texts[other]) >= threshold:
-                cluster = [cluster[other] if each == cluster[one] else each for each in cluster]
-    found = [[row for row in range(len(texts)) if cluster[row] == each] for each in set(cluster)]
-    return sorted(each for each in found if len(each) > 1)
+                cluster = [cluster[other] if number == cluster[one] else number for number in cluster]
+    groups = [[row for row in range(len(texts)) if cluster[row] == number] for number in set(cluster)]
+    return sorted(group for group in groups if len(group) > 1)
 
 
 def test_the_similarity_is_jaccards_counted_by_hand() -> None:
     # Runs of two words: {ab, bc, cd} and {ab, bc, ce}: two shared of four.
-    assert [each.similarity for each in twins(["a b c d"], ["a b c e"], 0.5, 2)] == [0.5]
+    assert [twin.similarity for twin in twins(["a b c d"], ["a b c e"], 0.5, 2)] == [0.5]
     assert twins(["a b c d"], ["a b c e"], 0.51, 2) == []
     assert clusters(["a b c d", "x", "a b c e"], 0.5, 2) == [[0, 2]]
     assert clusters(["a b c d", "x", "a b c e"], 0.51, 2) == []
 
 
 @pytest.mark.parametrize("threshold", [0.3, 0.5, 0.7, 0.9])
-def test_no_near_copy_is_missed_that_comparing_all_with_all_finds(threshold: float) -> None:
+def test_near_copies_are_those_of_comparing_all_with_all(threshold: float) -> None:
     train = prose(120, 4)
     test = altered(train[:80], 3)
     expected = {}
     for row, text in enumerate(test):
-        best = max(similarity(text, each) for each in train)
+        best = max(similarity(text, other) for other in train)
         if best >= threshold:
             expected[row] = pytest.approx(best)
-    assert {each.row: each.similarity for each in twins(test, train, threshold, 3, 7)} == expected
+    assert {twin.row: twin.similarity for twin in twins(test, train, threshold, 3, 7)} == expected
     assert len(expected) >= 10
 
 
@@ -76,9 +76,9 @@ def test_clusters_are_those_of_comparing_all_with_all(threshold: float) -> None:
     originals = prose(60, 5)
     texts = [*originals, *altered(originals[:30], 6, 2), *altered(originals[:20], 7, 2), *prose(20, 8)]
     random.Random(9).shuffle(texts)
-    found = clusters(texts, threshold)
-    assert found == linked(texts, threshold)
-    assert len(found) >= 10
+    groups = clusters(texts, threshold)
+    assert groups == linked(texts, threshold)
+    assert len(groups) >= 10
 
 
 def test_a_chain_of_near_copies_is_one_cluster() -> None:
@@ -89,37 +89,37 @@ def test_a_chain_of_near_copies_is_one_cluster() -> None:
 
 
 def test_every_repeated_text_counts_and_the_first_of_the_others_is_named() -> None:
-    found = twins(["A lamp.", "a   LAMP", "another lamp"], ["x", "a lamp", "A lamp!"], 0.9)
-    assert [(each.row, each.other) for each in found] == [(0, 1), (1, 1)]
+    pairs = twins(["A lamp.", "a   LAMP", "another lamp"], ["x", "a lamp", "A lamp!"], 0.9)
+    assert [(twin.row, twin.other) for twin in pairs] == [(0, 1), (1, 1)]
     assert clusters(["A lamp.", "a   LAMP", "another lamp", "a lamp!"]) == [[0, 1, 3]]
 
 
 def test_texts_without_words_are_compared_as_they_are() -> None:
     odd = ["", "   ", "half \ud800 a pair", "\udc80", "😀" * 50, "line\nbreak\x00\x1b[31m", "x" * 5000]
-    assert [each.row for each in twins(odd, odd[2:])] == [2, 3, 4, 5, 6]
+    assert [twin.row for twin in twins(odd, odd[2:])] == [2, 3, 4, 5, 6]
     assert twins([*odd, "!"], ["?", "\udc81"]) == []
     assert clusters(odd) == [[0, 1]]
     assert clusters([]) == clusters(["a"]) == twins([], ["a"]) == twins(["a"], []) == []
 
 
-def test_thousands_of_texts_that_are_all_alike_take_no_time_to_speak_of() -> None:
+def test_thousands_of_similar_texts_are_compared_in_seconds() -> None:
     drawn = random.Random(1)
     short = [" ".join(drawn.choices(["good", "bad", "lamp", "nice"], k=4)) for _ in range(6000)]
     begun = time.process_time()
-    assert len(twins(short[:2000], [f"{each} indeed" for each in short[2000:]], 0.6, 2)) > 1000
-    same = [f"{text}{'!' * (place % 7)}" for place, text in enumerate(["the very same words again"] * 5000)]
+    assert len(twins(short[:2000], [f"{text} indeed" for text in short[2000:]], 0.6, 2)) > 1000
+    same = [f"{text}{'!' * (index % 7)}" for index, text in enumerate(["the very same words again"] * 5000)]
     assert clusters(same) == [list(range(5000))]
     assert time.process_time() - begun < 20
 
 
-def test_long_texts_that_share_their_beginning_only_are_no_copies() -> None:
+def test_long_texts_that_share_only_their_beginning_are_not_near_copies() -> None:
     letterhead = " ".join(f"h{number}" for number in range(60))
     assert clusters([f"{letterhead} {text}" for text in prose(400, 2, 60)]) == []
 
 
-def test_short_stretches_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_size_of_blocks_does_not_change_the_clusters(monkeypatch: pytest.MonkeyPatch) -> None:
     originals = prose(60, 5)
-    texts = [*originals, *altered(originals[:30], 6, 2), *(f"the same words in {each}" for each in "abcdefgh")]
+    texts = [*originals, *altered(originals[:30], 6, 2), *(f"the same words in {letter}" for letter in "abcdefgh")]
     before = clusters(texts)
     monkeypatch.setattr(near_duplicates, "STRETCH", 5)
     monkeypatch.setattr(near_duplicates, "BLOCK", 50)
