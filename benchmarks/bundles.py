@@ -46,12 +46,12 @@ def available() -> tuple[Any, ...]:
     """The engines whose packages are installed."""
     from ftkit_quickstart.minilm import MiniLM
 
-    from ftkit.encoders.encoder import Exported
+    from ftkit.encoders.config import EngineName
 
     nothing = DataReport("nothing", 0, {}, {}, {}, "")
     data = Data(CLASSES, Split((), ()), Split((), ()), Split((), ()), nothing)
     found = []
-    for engine in get_args(Exported):
+    for engine in get_args(EngineName):
         try:
             MiniLM(engines=(engine,)).foresee(data)
             found.append(engine)
@@ -65,7 +65,7 @@ def _let_through(made: Any, numbers: Mapping[str, float]) -> None:
     why = promotion_record.Override("its head is untrained; what it costs is measured", "python -m benchmarks", "now")
     promotion_record.write(
         made.folder,
-        promotion_record.Record(
+        promotion_record.PromotionRecord(
             bundle=made.hash, run="benchmark", recipe="", tests=[], data="", rows=0, metrics={}, champion=None,
             verdicts=(Verdict("none", "failed", "nobody has judged this model", numbers),), promoted=False,
             sentence="Not promoted: nobody has judged this model.", by=why.by, at=why.at, ftkit="", override=why,

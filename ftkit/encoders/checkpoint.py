@@ -12,7 +12,7 @@ from ftkit.encoders import first_position
 from ftkit.errors import CheckpointError
 
 if TYPE_CHECKING:
-    from ftkit.encoders.encoder import Encoder
+    from ftkit.encoders.config import EncoderConfig
 
 FILES = ("config.json", "*.safetensors", "*.safetensors.index.json", "tokenizer*", "special_tokens_map.json",
          "added_tokens.json", "vocab*", "merges.txt", "spm.model", "spiece.model", "sentencepiece.*")  # fmt: skip
@@ -72,7 +72,7 @@ class Checkpoint:
             )
         except Exception as error:  # the file's content decides which one
             raise CheckpointError(
-                f"the weights cannot be read: {_line(error)}",
+                f"the weights cannot be read: {first_line(error)}",
                 where=str(self.folder),
                 hint="Fetch the checkpoint again; its model.safetensors is damaged or of another architecture.",
             ) from error
@@ -99,7 +99,7 @@ _DROPOUTS = (
 )  # fmt: skip
 
 
-def open_checkpoint(encoder: Encoder) -> Checkpoint:
+def open_checkpoint(encoder: EncoderConfig) -> Checkpoint:
     """The checkpoint of an encoder's options, downloaded first if it is on the hub. Raises: CheckpointError."""
     source = encoder.source()
     if not str(source):
@@ -126,7 +126,7 @@ def read(folder: Path) -> Checkpoint:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:
         raise CheckpointError(
-            f"config.json cannot be used: {_line(error)}",
+            f"config.json cannot be used: {first_line(error)}",
             where=str(folder),
             hint="It must name a model_type that the installed transformers knows, without code of its own.",
         ) from error
@@ -142,7 +142,7 @@ def read(folder: Path) -> Checkpoint:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:
         raise CheckpointError(
-            f"the tokenizer cannot be read: {_line(error)}",
+            f"the tokenizer cannot be read: {first_line(error)}",
             where=str(folder),
             hint="Fetch the checkpoint's tokenizer files again.",
         ) from error
@@ -264,7 +264,7 @@ def _unreachable(repository: str, revision: str | None, error: Exception) -> Che
             hint=f"Check the spelling (owner/name); for a private one, `hf auth login`. {_ALTERNATIVES}",
         )
     return CheckpointError(
-        f"{repository} cannot be fetched from the Hugging Face hub: {_line(error)}",
+        f"{repository} cannot be fetched from the Hugging Face hub: {first_line(error)}",
         hint=f"Set HF_ENDPOINT to a mirror, or HF_HUB_CACHE to a cache that holds it. {_ALTERNATIVES}",
     )
 
@@ -275,6 +275,7 @@ _ALTERNATIVES = (
 )
 
 
-def _line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """An error's type and the first line of its message."""
     text = str(error).strip().splitlines()
     return f"{type(error).__name__}: {text[0][:200]}" if text else type(error).__name__

@@ -1,26 +1,23 @@
-"""The options of every encoder backbone: a frozen dataclass that a checkpoint's name turns into a component."""
+"""The options of every encoder backbone, with their defaults and their checks."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from ftkit.contracts import FolderOrId
 
-if TYPE_CHECKING:
-    from ftkit.contracts import Classifier, Data, Report
-
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
-Exported = Literal["onnx", "onnx-int8", "openvino"]
+EngineName = Literal["onnx", "onnx-int8", "openvino"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Encoder:
-    """A Hugging Face encoder with a classification head, fine-tuned as a whole.
+class EncoderConfig:
+    """How an encoder is fine-tuned: the options that `ftkit.encoders.Encoder` has in a recipe.
 
-    A subclass names a checkpoint and is a backbone; it may change any default. Defaults are those of Devlin et al.
-    2019, "BERT", section A.3 (fine-tuning), and of its released code where the paper leaves one open.
+    Defaults are those of Devlin et al. 2019, "BERT", section A.3 (fine-tuning), and of its released code where the paper
+    gives none.
     """
 
     name: ClassVar[str]
@@ -66,7 +63,7 @@ class Encoder:
     """What makes certainty honest: nothing, or a temperature fitted to the validation rows, which changes no answer."""
     precision: Precision = "auto"
     """Number format of training's matrix products; `auto` is bf16 where the processor has units for it, else fp32."""
-    engines: tuple[Exported, ...] = ()
+    engines: tuple[EngineName, ...] = ()
     """Forms of the model to put into the bundle beside torch's: for ONNX Runtime in single precision or 8-bit integers, for OpenVINO."""
 
     def __post_init__(self) -> None:
@@ -92,54 +89,3 @@ class Encoder:
     def source(self) -> str | Path:
         """Where `fit` finds the pretrained checkpoint: a hub id or a folder. Raises: CheckpointError."""
         return self.checkpoint
-
-    def fit(self, data: Data, seed: int, report: Report) -> Classifier:
-        """Fine-tune on `data.train`, evaluate on `data.valid` after every epoch, and return the best weights.
-
-        The same seed gives the same weights on a CPU. Raises: CheckpointError, StageError; StopTrial passes through.
-        """
-        from ftkit.encoders.process_environment import be_patient
-
-        be_patient()
-        from ftkit.encoders.training.loop import fit
-
-        return fit(self, data, seed, report)
-
-    def load(self, folder: Path) -> Classifier:
-        """Read back what `save` wrote, from this folder and nowhere else. Raises: BundleError."""
-        from ftkit.encoders.process_environment import be_patient
-
-        be_patient()
-        from ftkit.encoders.inference.classifier import load
-
-        return load(folder)
-
-    @property
-    def requires(self) -> tuple[str, ...]:
-        """What the engines asked for are made with."""
-        return ("ftkit[engines]",) if self.engines else ()
-
-    def foresee(self, data: Data) -> None:
-        """See before any training that what the engines need is installed. Raises: PluginError."""
-        if self.engines:
-            from ftkit.encoders.inference import engines
-
-            engines.require_all(self.engines)
-
-    def export(self, folder: Path) -> None:
-        """Add the engines asked for to what `save` wrote. Raises: PluginError, BundleError, StageError."""
-        from ftkit.encoders.process_environment import be_patient
-
-        be_patient()
-        from ftkit.encoders.inference import engines
-
-        engines.export(folder, self.engines)
-
-    def load_engine(self, folder: Path, engine: str) -> Classifier:
-        """An engine that `export` wrote, of whatever model. Raises: PluginError, BundleError."""
-        from ftkit.encoders.process_environment import be_patient
-
-        be_patient()
-        from ftkit.encoders.inference import engines
-
-        return engines.load(folder, engine)

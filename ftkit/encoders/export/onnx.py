@@ -1,139 +1,65 @@
-"""Fine-tuned encoders in other forms: exported into the bundle, and opened to answer.
-
-    model/engines/onnx/model.onnx        the network in single precision, for the engines `onnx` and `openvino`
-    model/engines/onnx-int8/model.onnx   its matrix products in 8 bits, see `quantise`
-    model/engines/words.json             what makes transformers, and torch with it, unnecessary to answer, see `plain`
-
-Everything else an engine needs is the model's own: tokenizer, class names, temperature.
-"""
+"""Exports a saved encoder to ONNX: the files that the engines of `ftkit.encoders.inference.engines` open."""
 
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import logging
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ftkit.encoders import temperature as temperatures
+from ftkit.encoders import checkpoint
+from ftkit.encoders.checkpoint import first_line
+from ftkit.encoders.inference import engines as formats
 from ftkit.encoders.inference import fast_tokenizer, runtimes
-from ftkit.encoders.inference.exported_classifier import ExportedClassifier
-from ftkit.encoders.inference.runtimes import INPUTS, Network
-from ftkit.errors import BundleError, CheckpointError, PluginError, StageError
+from ftkit.encoders.inference.engines import FORMATS, NEW_BUNDLE
+from ftkit.encoders.inference.runtimes import INPUTS
+from ftkit.errors import BundleError, CheckpointError, StageError
 
-EXPORTING = ("onnx", "onnxscript", "onnxruntime")
+PACKAGES = ("onnx", "onnxscript", "onnxruntime")
+"""What an export is made and compared with."""
 TOLERANCE = 1e-3
-"""How far a fresh export may be from the network it was made of, in a logit: far above rounding, far below a mistake."""
-
-_AGAIN = "Fetch the bundle again from the registry, or run the recipe again."
+"""How far a logit of a fresh export may be from that of the model: far above rounding, far below a mistake."""
 
 
-@dataclass(frozen=True)
-class Form:
-    """What an engine's network lies in, and what opens it."""
-
-    file: str
-    """In the folder of the model."""
-    package: str
-    open: Callable[[Path, bool], Network]
-
-
-FORMS: Mapping[str, Form] = {
-    "onnx": Form("engines/onnx/model.onnx", "onnxruntime", runtimes.onnx_runtime),
-    "onnx-int8": Form("engines/onnx-int8/model.onnx", "onnxruntime", runtimes.onnx_runtime),
-    "openvino": Form("engines/onnx/model.onnx", "openvino", runtimes.openvino),
-}
-
-
-def require(packages: Iterable[str]) -> None:
-    """Raises: PluginError naming the packages that are not installed, and the extra that brings them."""
-    if missing := [name for name in packages if importlib.util.find_spec(name) is None]:
-        raise PluginError(
-            f"engines need packages that are not installed: {', '.join(missing)}",
-            where="backbone.engines",
-            hint="Install them: pip install 'ftkit[engines]'; or leave engines out.",
-        )
-
-
-def require_all(engines: Sequence[str]) -> None:
-    """Raises: PluginError unless all is installed that makes these engines, and that answers by them."""
-    require(dict.fromkeys((*EXPORTING, *(FORMS[engine].package for engine in engines))))
+def require_packages(engines: Sequence[str]) -> None:
+    """Raises: PluginError unless everything is installed that exports these engines and computes with them."""
+    formats.require_packages(dict.fromkeys((*PACKAGES, *(FORMATS[engine].package for engine in engines))))
 
 
 def export(folder: Path, engines: Sequence[str]) -> None:
     """Write these engines into the folder of a saved model.
 
-    Raises: PluginError without the packages; BundleError when the model cannot be read; StageError when its network cannot be
-    exported.
+    Raises: PluginError without the packages; BundleError when the model cannot be read; StageError when it cannot be exported.
     """
-    require_all(engines)
+    require_packages(engines)
     runtimes.unobserved()
     import onnx
 
     from ftkit.encoders.export.quantise import quantise
 
-    model = _network(folder)
-    found = _onnx(model)
-    for file in dict.fromkeys(FORMS[engine].file for engine in engines):
-        made = found
-        if file == FORMS["onnx-int8"].file:
-            made = onnx.ModelProto()
-            made.CopyFrom(found)
-            quantise(made)
+    model = _model(folder)
+    network = _onnx(model)
+    for file in dict.fromkeys(FORMATS[engine].file for engine in engines):
+        exported = network
+        if file == FORMATS["onnx-int8"].file:
+            exported = onnx.ModelProto()
+            exported.CopyFrom(network)
+            quantise(exported)
         path = folder / file
         path.parent.mkdir(parents=True)
         try:
-            onnx.save(made, path)
-        except ValueError as error:  # what protobuf says of more than 2 GiB
+            onnx.save(exported, path)
+        except ValueError as error:  # protobuf's, for more than 2 GiB
             raise _failed(error) from error
     fast_tokenizer.write(folder)
-    if (folder / FORMS["onnx"].file).exists():
-        _compare(model, folder / FORMS["onnx"].file)
+    if (folder / FORMATS["onnx"].file).exists():
+        _compare(model, folder / FORMATS["onnx"].file)
 
 
-def load(folder: Path, engine: str) -> ExportedClassifier:
-    """An engine of a saved model; the network itself stays on the disk. Raises: BundleError; PluginError."""
-    form = FORMS.get(engine)
-    if form is None or not (folder / form.file).is_file():
-        there = [name for name, each in FORMS.items() if (folder / each.file).is_file()]
-        raise BundleError(
-            f"the model has no engine {engine!r}",
-            where=str(folder),
-            hint=f"It has: {', '.join(['native', *there])}. Others come with backbone.engines in the recipe.",
-        )
-    require([form.package])
-    path = folder / form.file
-    try:
-        saved = fast_tokenizer.read(folder) or fast_tokenizer.by_transformers(folder)
-        temperature = temperatures.load(folder)
-    except CheckpointError as error:
-        raise BundleError(
-            f"the model cannot be loaded: {error.what}", where=error.where or str(folder), hint=_AGAIN
-        ) from error
-    words, classes = saved.words, saved.classes
-    try:
-        wide = narrow = form.open(path, True)
-        if (count := runtimes.threads()) > 1:
-            narrow = form.open(path, False)
-    except PluginError:
-        raise
-    except Exception as error:  # the file's content decides which one
-        raise BundleError(f"the engine cannot be loaded: {_line(error)}", where=str(path), hint=_AGAIN) from error
-    if wide.inputs != set(INPUTS) or wide.classes != len(classes):
-        raise BundleError(
-            f"the engine is not of this model: it takes {', '.join(sorted(wide.inputs))} and gives {wide.classes} logits",
-            where=str(path),
-            hint=_AGAIN,
-        )
-    return ExportedClassifier(wide, narrow, count, folder, words, words.limit, classes, temperature)
-
-
-def _network(folder: Path) -> Any:
-    """The saved model as torch has it, with attention spelt out: the exporter makes the smallest graph of that."""
-    from ftkit.encoders import checkpoint
+def _model(folder: Path) -> Any:
+    """The saved model in torch, with attention in single operations: the exporter makes the smallest graph of these."""
     from ftkit.encoders.training.cpu import attention
 
     attention.register()
@@ -143,13 +69,13 @@ def _network(folder: Path) -> Any:
         model = saved.model(tuple(names[index] for index in range(len(names))), complete=True, attention=attention.NAME)
     except CheckpointError as error:
         raise BundleError(
-            f"the model cannot be exported: {error.what}", where=error.where or str(folder), hint=_AGAIN
+            f"the model cannot be exported: {error.what}", where=error.where or str(folder), hint=NEW_BUNDLE
         ) from error
     return model.eval().requires_grad_(False)
 
 
 def _onnx(model: Any) -> Any:
-    """A network as an ONNX model whose rows and lengths are free. Raises: StageError."""
+    """The model as an ONNX network that takes any number of rows of any length. Raises: StageError."""
     import torch
 
     class Logits(torch.nn.Module):
@@ -160,7 +86,7 @@ def _onnx(model: Any) -> Any:
         def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
             return self.model(input_ids=input_ids, attention_mask=attention_mask).logits
 
-    free = {0: "rows", 1: "length"}
+    dynamic = {0: "rows", 1: "length"}
     try:
         with _quiet(), torch.inference_mode():
             program = torch.onnx.export(
@@ -168,24 +94,24 @@ def _onnx(model: Any) -> Any:
                 _example(model, 2, 16),
                 input_names=INPUTS,
                 output_names=("logits",),
-                dynamic_shapes=dict.fromkeys(INPUTS, free),
-                dynamo=True,  # the older way bakes the example's length into some architectures' masks
+                dynamic_shapes=dict.fromkeys(INPUTS, dynamic),
+                dynamo=True,  # the older exporter bakes the example's length into the masks of some architectures
                 verbose=False,
             )
             assert program is not None
-            found = program.model_proto
-    except Exception as error:  # whatever the exporter does not know about an architecture
+            network = program.model_proto
+    except Exception as error:  # the architecture decides which one
         raise _failed(error) from error
-    _forget(found)
-    return found
+    _strip_metadata(network)
+    return network
 
 
 def _example(model: Any, rows: int, length: int) -> tuple[Any, Any]:
     """Token ids and an attention mask, (rows, length), the last row half padding."""
     import torch
 
-    chance = torch.Generator().manual_seed(length)
-    ids = torch.randint(0, model.config.vocab_size, (rows, length), generator=chance)
+    generator = torch.Generator().manual_seed(length)
+    ids = torch.randint(0, model.config.vocab_size, (rows, length), generator=generator)
     mask = torch.ones_like(ids)
     if rows > 1:
         mask[-1, length // 2 :] = 0
@@ -194,54 +120,50 @@ def _example(model: Any, rows: int, length: int) -> tuple[Any, Any]:
 
 
 def _compare(model: Any, path: Path) -> None:
-    """Raises: StageError when an export answers otherwise than its network, in shapes that the exporter has not seen."""
+    """Raises: StageError when an export's logits differ from the model's, in shapes that the exporter has not seen."""
     import torch
 
     network = runtimes.onnx_runtime(path)
     for rows, length in ((1, 5), (3, 41)):
-        example = _example(model, rows, length)
+        ids, mask = _example(model, rows, length)
         with torch.inference_mode():
-            wanted = model(input_ids=example[0], attention_mask=example[1]).logits
-        apart = float((torch.from_numpy(network.run(*(each.numpy() for each in example))) - wanted).abs().max())
-        if not apart <= TOLERANCE:
-            raise _failed(f"its logits are {apart:.3g} away from the network's")
+            expected = model(input_ids=ids, attention_mask=mask).logits
+        logits = torch.from_numpy(network.run(ids.numpy(), mask.numpy()))
+        difference = float((logits - expected).abs().max())
+        if not difference <= TOLERANCE:
+            raise _failed(f"its logits are {difference:.3g} away from the model's")
 
 
-def _forget(model: Any) -> None:
-    """Drop what the exporter noted about the code it read, this machine's paths included."""
-    for part in (model, model.graph, *model.graph.node, *model.graph.initializer, *model.graph.value_info):
+def _strip_metadata(network: Any) -> None:
+    """Drop what the exporter wrote about the code it read, this machine's paths included."""
+    graph = network.graph
+    for part in (network, graph, *graph.node, *graph.initializer, *graph.value_info):
         part.ClearField("doc_string")
         part.ClearField("metadata_props")
-    for each in (*model.graph.input, *model.graph.output):
-        each.ClearField("metadata_props")
-    del model.graph.value_info[:]
+    for value in (*graph.input, *graph.output):
+        value.ClearField("metadata_props")
+    del graph.value_info[:]
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the exporter's remarks about its own workings to itself."""
+    """Keep the exporter's messages about its own workings out of the log."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")]
-    levels = [each.level for each in loggers]
+    levels = [logger.level for logger in loggers]
     try:
-        for each in loggers:
-            each.setLevel(logging.ERROR)
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        for each, level in zip(loggers, levels, strict=True):
-            each.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
-def _failed(reason: object) -> StageError:
-    said = _line(reason) if isinstance(reason, Exception) else str(reason)
+def _failed(reason: Exception | str) -> StageError:
     return StageError(
-        f"the model cannot be exported to ONNX: {said}",
+        f"the model cannot be exported to ONNX: {reason if isinstance(reason, str) else first_line(reason)}",
         where="backbone.engines",
-        hint="Set backbone.engines = [] and give the same command: its trained model is served by torch.",
+        hint="Set backbone.engines = [] and give the same command: the trained model is then served by torch.",
     )
-
-
-def _line(error: Exception) -> str:
-    text = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {text[0][:200]}" if text else type(error).__name__

@@ -12,7 +12,7 @@ from ftkit.encoders.training.cpu.adamw import Optimizer
 if TYPE_CHECKING:
     import torch
 
-    from ftkit.encoders.encoder import Encoder, Precision
+    from ftkit.encoders.config import EncoderConfig, Precision
 
 
 def accelerator(wanted: Precision) -> tuple[Any, str]:
@@ -34,7 +34,7 @@ def accelerator(wanted: Precision) -> tuple[Any, str]:
 class Learner:
     """What the training loop needs of a model: logits, a backward pass, an update, and its weights to keep."""
 
-    def __init__(self, model: Any, encoder: Encoder, accelerator: Any, number_format: str, seed: int) -> None:
+    def __init__(self, model: Any, encoder: EncoderConfig, accelerator: Any, number_format: str, seed: int) -> None:
         import torch
 
         from ftkit.encoders.training.cpu import dropout

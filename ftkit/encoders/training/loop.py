@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ftkit.contracts import Data, Report
-    from ftkit.encoders.encoder import Encoder
+    from ftkit.encoders.config import EncoderConfig
 
 log = logging.getLogger(__name__)
 
 
-def fit(encoder: Encoder, data: Data, seed: int, report: Report) -> EncoderClassifier:
+def fit(encoder: EncoderConfig, data: Data, seed: int, report: Report) -> EncoderClassifier:
     """Fine-tune `encoder` on `data`; the weights of the evaluation that `report` called the best.
 
     Runs on the CPU, on one GPU, or, where `accelerate launch` or `torchrun` started several processes and each calls
@@ -48,7 +48,7 @@ def fit(encoder: Encoder, data: Data, seed: int, report: Report) -> EncoderClass
         ) from error
 
 
-def train(encoder: Encoder, data: Data, seed: int, report: Report) -> EncoderClassifier:
+def train(encoder: EncoderConfig, data: Data, seed: int, report: Report) -> EncoderClassifier:
     """The loop. Raises: as `fit`, and torch's own errors."""
     import numpy as np
     import torch
@@ -135,7 +135,7 @@ def schedule(step: int, steps: int, warmup: float) -> float:
     return (step + 1) / rising if step < rising else (steps - step) / max(steps - rising, 1)
 
 
-def class_weights(encoder: Encoder, data: Data) -> np.ndarray:
+def class_weights(encoder: EncoderConfig, data: Data) -> np.ndarray:
     """Each class's weight in the loss, (classes,), fp32: ones, or rows / (classes × rows of the class).
 
     Source: King and Zeng 2001, "Logistic Regression in Rare Events Data"; scikit-learn's `class_weight="balanced"`.

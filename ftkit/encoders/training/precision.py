@@ -9,7 +9,7 @@ from ftkit.errors import StageError
 if TYPE_CHECKING:
     import torch
 
-    from ftkit.encoders.encoder import Precision
+    from ftkit.encoders.config import Precision
 
 
 def choose(wanted: Precision, device: str) -> str:

@@ -94,8 +94,8 @@ def test_it_is_read_without_transformers(tmp_path: Path) -> None:
     code = """
 import sys
 from pathlib import Path
-from ftkit.encoders import plain
-assert plain.read(Path(sys.argv[1])).words.own(["the ship"])
+from ftkit.encoders.inference import fast_tokenizer
+assert fast_tokenizer.read(Path(sys.argv[1])).words.own(["the ship"])
 print([name for name in ("torch", "transformers") if name in sys.modules])
 """
     said = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=True)

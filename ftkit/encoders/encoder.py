@@ -1,0 +1,72 @@
+"""An encoder as a backbone: what a run does with the options of `EncoderConfig`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ftkit.encoders.config import EncoderConfig
+
+if TYPE_CHECKING:
+    from ftkit.contracts import Classifier, Data, Report
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encoder(EncoderConfig):
+    """A Hugging Face encoder with a classification head, fine-tuned as a whole.
+
+    A subclass names a checkpoint and is a backbone; it may change any default. Defaults are those of Devlin et al.
+    2019, "BERT", section A.3 (fine-tuning), and of its released code where the paper gives none.
+    """
+
+    def fit(self, data: Data, seed: int, report: Report) -> Classifier:
+        """Fine-tune on `data.train`, evaluate on `data.valid` after every epoch, and return the best weights.
+
+        The same seed gives the same weights on a CPU. Raises: CheckpointError, StageError; StopTrial passes through.
+        """
+        from ftkit.encoders.process_environment import be_patient
+
+        be_patient()
+        from ftkit.encoders.training.loop import fit
+
+        return fit(self, data, seed, report)
+
+    def load(self, folder: Path) -> Classifier:
+        """Read back what `save` wrote, from this folder and nowhere else. Raises: BundleError."""
+        from ftkit.encoders.process_environment import be_patient
+
+        be_patient()
+        from ftkit.encoders.inference.classifier import load
+
+        return load(folder)
+
+    @property
+    def requires(self) -> tuple[str, ...]:
+        """The extra whose packages export these engines and compute with them."""
+        return ("ftkit[engines]",) if self.engines else ()
+
+    def foresee(self, data: Data) -> None:
+        """Check before any training that the packages of the engines are installed. Raises: PluginError."""
+        if self.engines:
+            from ftkit.encoders.export import onnx
+
+            onnx.require_packages(self.engines)
+
+    def export(self, folder: Path) -> None:
+        """Add the engines to what `save` wrote. Raises: PluginError, BundleError, StageError."""
+        from ftkit.encoders.process_environment import be_patient
+
+        be_patient()
+        from ftkit.encoders.export import onnx
+
+        onnx.export(folder, self.engines)
+
+    def load_engine(self, folder: Path, engine: str) -> Classifier:
+        """Open an engine that `export` wrote. Raises: PluginError, BundleError."""
+        from ftkit.encoders.process_environment import be_patient
+
+        be_patient()
+        from ftkit.encoders.inference import engines
+
+        return engines.load(folder, engine)

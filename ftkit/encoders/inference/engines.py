@@ -1,0 +1,91 @@
+"""The engines of a saved encoder: which there are, where their files lie, and how one is opened to answer.
+
+    model/engines/onnx/model.onnx        the network in single precision, for the engines `onnx` and `openvino`
+    model/engines/onnx-int8/model.onnx   its matrix products in 8 bits, see `ftkit.encoders.export.quantise`
+    model/engines/words.json             replaces transformers, and torch with it, see `fast_tokenizer`
+
+An engine takes everything else from the model itself: tokenizer, class names, temperature.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ftkit.encoders import temperature as temperatures
+from ftkit.encoders.checkpoint import first_line
+from ftkit.encoders.inference import fast_tokenizer, runtimes
+from ftkit.encoders.inference.exported_classifier import ExportedClassifier
+from ftkit.encoders.inference.runtimes import INPUTS, Network
+from ftkit.errors import BundleError, CheckpointError, PluginError
+
+NEW_BUNDLE = "Fetch the bundle again from the registry, or run the recipe again."
+"""The hint for a model that is damaged."""
+
+
+@dataclass(frozen=True)
+class EngineFormat:
+    """The file that holds an engine's network, and what opens it."""
+
+    file: str
+    """Relative to the folder of the model."""
+    package: str
+    open: Callable[[Path, bool], Network]
+
+
+FORMATS: Mapping[str, EngineFormat] = {
+    "onnx": EngineFormat("engines/onnx/model.onnx", "onnxruntime", runtimes.onnx_runtime),
+    "onnx-int8": EngineFormat("engines/onnx-int8/model.onnx", "onnxruntime", runtimes.onnx_runtime),
+    "openvino": EngineFormat("engines/onnx/model.onnx", "openvino", runtimes.openvino),
+}
+
+
+def require_packages(packages: Iterable[str]) -> None:
+    """Raises: PluginError naming the packages that are not installed, and the extra that installs them."""
+    if missing := [name for name in packages if importlib.util.find_spec(name) is None]:
+        raise PluginError(
+            f"engines need packages that are not installed: {', '.join(missing)}",
+            where="backbone.engines",
+            hint="Install them: pip install 'ftkit[engines]'; or leave engines out.",
+        )
+
+
+def load(folder: Path, engine: str) -> ExportedClassifier:
+    """Open an engine of a saved model without reading the model's own weights. Raises: BundleError; PluginError."""
+    form = FORMATS.get(engine)
+    if form is None or not (folder / form.file).is_file():
+        exported = [name for name, other in FORMATS.items() if (folder / other.file).is_file()]
+        raise BundleError(
+            f"the model has no engine {engine!r}",
+            where=str(folder),
+            hint=f"It has: {', '.join(['native', *exported])}. Others come with backbone.engines in the recipe.",
+        )
+    require_packages([form.package])
+    path = folder / form.file
+    try:
+        saved = fast_tokenizer.read(folder) or fast_tokenizer.by_transformers(folder)
+        temperature = temperatures.load(folder)
+    except CheckpointError as error:
+        raise BundleError(
+            f"the model cannot be loaded: {error.what}", where=error.where or str(folder), hint=NEW_BUNDLE
+        ) from error
+    words, classes = saved.words, saved.classes
+    try:
+        wide = narrow = form.open(path, True)
+        if (count := runtimes.threads()) > 1:
+            narrow = form.open(path, False)
+    except PluginError:
+        raise
+    except Exception as error:  # the file's content decides which one
+        raise BundleError(
+            f"the engine cannot be loaded: {first_line(error)}", where=str(path), hint=NEW_BUNDLE
+        ) from error
+    if wide.inputs != set(INPUTS) or wide.classes != len(classes):
+        raise BundleError(
+            f"the engine is not of this model: it takes {', '.join(sorted(wide.inputs))} and gives {wide.classes} logits",
+            where=str(path),
+            hint=NEW_BUNDLE,
+        )
+    return ExportedClassifier(wide, narrow, count, folder, words, words.limit, classes, temperature)
