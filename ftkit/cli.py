@@ -7,6 +7,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import redirect_stderr
 from datetime import UTC, datetime
 
 import click
@@ -26,8 +27,10 @@ from ftkit.commands.recipes import check, plan, schema
 from ftkit.commands.report import report
 from ftkit.commands.run import run
 from ftkit.commands.runs import runs
+from ftkit.disclosure import RedactedStream
 from ftkit.display import failures, terminal
 from ftkit.errors import ExitCode, FtkitError
+from ftkit.redaction import redacted
 
 EPILOG = (
     "Exit codes: 0 done, or promoted and deployed; 2 a mistake in the recipe or the command; 3 a plugin is missing "
@@ -87,7 +90,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         return shell_complete(commands, {}, "ftkit", "_FTKIT_COMPLETE", instruction)
     try:
-        code = _carry_out(list(sys.argv[1:] if arguments is None else arguments), ending)
+        with redirect_stderr(RedactedStream(sys.stderr)) as errors:
+            code = _carry_out(list(sys.argv[1:] if arguments is None else arguments), ending)
+            errors.flush()
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader has what it wanted. Python would complain once more when it flushes at its end.
@@ -121,10 +126,10 @@ def _carry_out(arguments: list[str], ending: Ending) -> int:
 
 def _unexpected(error: Exception, ending: Ending) -> int:
     """Say that ftkit or a plugin broke, and keep what a report of it needs. Returns the exit code."""
+    text = redacted("".join(traceback.format_exception(error)))
     if os.environ.get("FTKIT_DEBUG"):
-        traceback.print_exception(error)
+        terminal.write(text.rstrip(), sys.stderr)
         return int(ExitCode.STAGE)
-    text = "".join(traceback.format_exception(error))
     path = files.home() / "failures" / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{os.getpid()}.txt"
     try:
         files.write_text(path, text)

@@ -16,6 +16,7 @@ from typing import Any
 
 from ftkit.contracts import DataReport, Trial
 from ftkit.evaluation import selection
+from ftkit.redaction import redacted
 
 _PACKAGES = ("ftkit", "torch", "transformers", "tokenizers", "safetensors", "accelerate", "numpy")
 
@@ -67,7 +68,7 @@ def card(
         "## Made with",
         _table(("package", "version"), _versions()),
     ]
-    return "\n\n".join(section for section in sections if section) + "\n"
+    return redacted("\n\n".join(section for section in sections if section)) + "\n"
 
 
 def _head(name: str, backbone: Mapping[str, Any], data: DataReport, best: Trial) -> str:

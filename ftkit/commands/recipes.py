@@ -62,19 +62,19 @@ def check(
 def plan(path: Path, overrides: Sequence[str], on: str | None, deploy: str | None, offline: bool, json_: bool) -> None:
     """Say what a run of RECIPE would do and about what it would cost, without doing it."""
     from ftkit import formatting
+    from ftkit.disclosure import without_secrets
     from ftkit.recipe import loader as recipes
     from ftkit.runs import preview as previews
 
     seen = previews.preview(recipes.load(path, overrides, on=on, deploy=deploy, offline=offline))
     if json_:
-        said = terminal.machine(seen)
-        print_json({**said, "plan": tomllib.loads(seen.plan.text)})
+        print_json(without_secrets({**terminal.machine(seen), "plan": tomllib.loads(seen.plan.text)}))
         return
     if seen.resumes:
         terminal.write(f"goes on with {seen.resumes}, which was interrupted; --fresh would begin anew")
-    for step in seen.steps:
+    for step in without_secrets(seen.steps):
         terminal.write(f"{step.stage + ':':<10} {step.says}")
-    for title, says in seen.pipeline:
+    for title, says in without_secrets(seen.pipeline):
         terminal.write(f"{title + ':':<10} {says}")
     cost = f"about {formatting.duration(seen.seconds)} for the search; " if seen.seconds is not None else ""
     terminal.write(f"{'cost:':<10} {cost}{seen.basis}")

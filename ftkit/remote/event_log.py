@@ -11,6 +11,7 @@ from typing import Any
 
 from ftkit.contracts import Emit, events
 from ftkit.contracts.events import Event
+from ftkit.disclosure import without_secrets
 
 
 def writer(path: Path) -> Emit:
@@ -39,7 +40,7 @@ def parse(line: str) -> Event | None:
 def _line(event: Event) -> str:
     from ftkit.display.terminal import json_line, machine
 
-    return json_line({"event": type(event).__name__, **machine(event)})
+    return json_line({"event": type(event).__name__, **machine(without_secrets(event))})
 
 
 def _whole(event: Event, said: Mapping[str, Any]) -> Event:

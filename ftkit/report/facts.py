@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 from ftkit.bundle import bundle as bundles
 from ftkit.bundle import promotion_record as records
 from ftkit.contracts import Data, DataReport, Trial, Verdict
+from ftkit.disclosure import without_secrets
 from ftkit.errors import FtkitError
+from ftkit.redaction import redacted
 from ftkit.runs import status
 from ftkit.runs.ledger import Ledger
 
@@ -76,7 +78,7 @@ class Facts:
     """Seconds by stage, over all attempts that finished it."""
     bundle: str = ""
     """The bundle's hash."""
-    record: records.Record | None = None
+    record: records.PromotionRecord | None = None
     record_trouble: str = ""
     """What is wrong with the promotion record."""
     override: Mapping[str, str] = field(default_factory=dict)
@@ -107,7 +109,7 @@ class Facts:
 def gather(ledger: Ledger, state: str | None = None) -> Facts:
     """Everything there is to tell about a run; `state` is how it stands, for who knows better than its folder."""
     table = status.recipe(ledger)
-    tested, selected = ledger.fact("tested") or {}, ledger.fact("selected") or {}
+    tested, selected = without_secrets(ledger.fact("tested") or {}), ledger.fact("selected") or {}
     data, classes = _report(ledger)
     bundle = str(tested.get("bundle") or selected.get("bundle") or "")
     record, trouble = _record(ledger, bundle)
@@ -120,15 +122,15 @@ def gather(ledger: Ledger, state: str | None = None) -> Facts:
         name=str(table.get("name") or (ledger.fact("started") or {}).get("name") or ledger.run),
         metric=status.metric(ledger),
         seed=int(table.get("seed", 0)),
-        recipe=_recipe(ledger),
+        recipe=redacted(_recipe(ledger)),
         began=str((ledger.fact("started") or {}).get("at", "")),
         ended=str((ledger.fact("finished") or ledger.fact("failed") or {}).get("at", "")),
-        failure=ledger.failure,
-        trials=ledger.trials(),
+        failure=redacted(ledger.failure),
+        trials=without_secrets(ledger.trials()),
         started=len({each.get("number") for each in ledger.facts("trial-started")}),
         best=selected.get("number"),
         classes=classes,
-        data=data,
+        data=without_secrets(data),
         tested=tested,
         verdicts=[_verdict(each) for each in tested.get("verdicts", [])],
         answers=answers,
@@ -140,7 +142,7 @@ def gather(ledger: Ledger, state: str | None = None) -> Facts:
         bundle=bundle,
         record=record,
         record_trouble=trouble,
-        override={key: str(override[key]) for key in ("reason", "by", "at") if key in override},
+        override={key: redacted(str(override[key])) for key in ("reason", "by", "at") if key in override},
         version=str((ledger.fact("registered") or {}).get("version") or ""),
         endpoint=str(deployed.get("endpoint") or ""),
         deployment=str(deployed.get("deployment") or ""),
@@ -177,7 +179,7 @@ def _report(ledger: Ledger) -> tuple[DataReport | None, tuple[str, ...]]:
         return None, ()
 
 
-def _record(ledger: Ledger, bundle: str) -> tuple[records.Record | None, str]:
+def _record(ledger: Ledger, bundle: str) -> tuple[records.PromotionRecord | None, str]:
     """The promotion record beside the bundle, and what is wrong with it."""
     folder = ledger.folder / "bundle"
     if not bundle or not (folder / bundles.MANIFEST).is_file():

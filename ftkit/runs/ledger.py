@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 from ftkit import files
 from ftkit.contracts import SPLITS, Data, DataReport, Emit, Split, Trial
 from ftkit.contracts.events import Stage, stage
+from ftkit.disclosure import without_secrets
 from ftkit.errors import LedgerError, UsageError
 
 if TYPE_CHECKING:
@@ -45,11 +46,11 @@ class Ledger:
 
     def append(self, fact: str, **values: Any) -> None:
         """Write down one finished piece of work. Raises: LedgerError when the disk does not take it."""
-        self._write([{"fact": fact, "at": datetime.now(UTC).isoformat(timespec="milliseconds"), **values}])
+        self._write([_shown({"fact": fact, "at": datetime.now(UTC).isoformat(timespec="milliseconds"), **values})])
 
     def extend(self, entries: Iterable[Mapping[str, Any]]) -> None:
         """Write down facts of the same run that another ledger holds, those excepted that are here already. Raises: LedgerError."""
-        self._write([dict(entry) for entry in entries if entry not in self._facts])
+        self._write([entry for entry in map(_shown, entries) if entry not in self._facts])
 
     @property
     def entries(self) -> Sequence[Mapping[str, Any]]:
@@ -154,7 +155,7 @@ class Ledger:
                         for index, (text, label) in enumerate(zip(split.texts, split.labels, strict=True)):
                             row = {key: values[index] for key, values in split.columns.items()}
                             file.write(json.dumps({"text": text, "label": int(label), "columns": row}) + "\n")
-                report = asdict(data.report) | {"classes": data.classes}
+                report = asdict(without_secrets(data.report)) | {"classes": data.classes}
                 files.write_text(
                     folder / "report.json", json.dumps(report, indent=2) + "\n"
                 )  # in the order it is shown in
@@ -286,6 +287,16 @@ def _new_folder(parent: Path, name: str) -> Path:
             ) from error
         return folder
     raise LedgerError(f"there are too many runs named {stamp}", where=str(parent))
+
+
+def _shown(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """An entry without secrets, but for a trial's values: a run that goes on computes with them."""
+    shown = dict(without_secrets(entry))
+    if "values" in entry:
+        shown["values"] = entry["values"]
+    if isinstance(trial := entry.get("trial"), Mapping):
+        shown["trial"] = _shown(trial)
+    return shown
 
 
 def _read(path: Path) -> Iterator[dict[str, Any]]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ftkit import files, options
 from ftkit.contracts import Data, StopTrial
 from ftkit.contracts.plan import Plan
+from ftkit.redaction import redacted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -107,6 +108,6 @@ def clear(folder: Path) -> None:
 def line(error: BaseException) -> str:
     """What a failed trial says of its error, in one line."""
     if isinstance(error, HopelessError):
-        return str(error)
-    said = str(error).strip().partition("\n")[0]
+        return redacted(str(error))
+    said = redacted(str(error)).strip().partition("\n")[0]
     return f"{type(error).__name__}: {said}" if said else type(error).__name__

@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from ftkit.contracts import StopTrial
+from ftkit.disclosure import redact_output, without_secrets
 from ftkit.errors import FtkitError, RecipeError, StageError
 from ftkit.stages import trial
 
@@ -92,6 +93,7 @@ def disk_full(error: BaseException) -> bool:
 def main() -> None:
     """Carry out one trial and say how it ended. The process that started this one reads the rest from the exit."""
     begun = time.monotonic()
+    redact_output()
     volunteer()
     wire = Wire(int(sys.argv[1]))
     job = wire.receive()
@@ -115,7 +117,7 @@ def main() -> None:
             kind = "StageError" if isinstance(error, RecipeError) else type(error).__name__
             what = str(error) if isinstance(error, RecipeError) else error.what
             ended["raised"] = [kind, what, error.where, error.hint]
-    wire.send(**ended, usage=_usage(time.monotonic() - begun))
+    wire.send(**without_secrets(ended), usage=_usage(time.monotonic() - begun))
 
 
 def _usage(seconds: float) -> dict[str, float]:

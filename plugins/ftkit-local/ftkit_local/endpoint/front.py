@@ -22,6 +22,7 @@ from typing import Any
 import uvicorn
 from filelock import FileLock
 
+from ftkit.disclosure import redact_output
 from ftkit.serving.monitoring import watch_front
 from ftkit_local.endpoint.admin import admin
 from ftkit_local.endpoint.folder import Folder
@@ -41,6 +42,7 @@ class Listener(uvicorn.Server):
 
 def main(root: str, descriptor: str) -> None:
     """Serve the endpoint in this folder until told to stop."""
+    redact_output()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("httpx2").setLevel(logging.WARNING)
     os.umask(0o077)
