@@ -27,14 +27,6 @@ from ftkit.errors import StageError
 from ftkit.options import Mistake
 from ftkit.remote.decision import left_over, travelling
 
-_SCRIPT = """{preamble}
-from {module} import enter  # noqa: E402  # from the wheels
-from ftkit.remote.entry_point import begin  # noqa: E402
-
-if __name__ == "__main__":
-    sys.exit(begin("{verb}", pathlib.Path(__file__).resolve().parent, enter))
-"""
-
 
 @dataclass(frozen=True)
 class Luggage:
@@ -101,12 +93,12 @@ def pack(
     folder: Path,
     needed: requirements.Distributions,
     *,
-    module: str,
+    scripts: Mapping[str, str],
     replaced: Collection[str],
     most_mb: float,
     hint: str,
 ) -> Luggage:
-    """Fill an empty folder with what the steps need; `module` has `enter`, which gives an `Inside`.
+    """Fill an empty folder with what the steps need; `scripts` are texts by file name, which may import what is in the wheels.
 
     Raises: PluginError; StageError when it is larger than `most_mb`, with how to fix that.
     """
@@ -117,9 +109,8 @@ def pack(
         _copy(path, folder / there[key])
     files.write_text(folder / "recipe.toml", plan.text)
     files.write_json(folder / "step.json", {"overrides": travelling(plan), "files": there, "left": left_over(plan)})
-    for verb in ("trial", "decide", "deploy"):
-        script = _SCRIPT.format(preamble=requirements.PREAMBLE, verb=verb, module=module)
-        files.write_text(folder / f"{verb}.py", script)
+    for name, script in scripts.items():
+        files.write_text(folder / name, f"{requirements.PREAMBLE}\n{script}")
     luggage = Luggage(folder, needed.pins, tuple(path.name for path in wheels))
     if luggage.size > most_mb * 2**20:
         parts = sorted(_sizes(folder).items(), key=lambda each: -each[1])[:3]

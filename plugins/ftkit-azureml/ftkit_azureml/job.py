@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ftkit_azure.monitor import Names
+
 from ftkit.errors import StageError
-from ftkit.remote.pipeline_monitor import Names
 from ftkit.remote.snapshot import Luggage
 from ftkit_azureml import assets, refusals, sweep
 from ftkit_azureml.scoring import Environment

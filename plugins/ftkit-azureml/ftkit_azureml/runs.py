@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from ftkit_azure import runs as service_runs
+
 from ftkit.errors import StageError
-from ftkit.remote import service_runs
 from ftkit_azureml import refusals
 from ftkit_azureml.workspace import Workspace
 
@@ -75,7 +76,7 @@ class Services:
 
 
 class Run:
-    """One run: what `ftkit.remote.service_runs.Run` asks for."""
+    """One run: what `ftkit_azure.runs.Run` asks for."""
 
     def __init__(self, services: Services, said: Mapping[str, Any]) -> None:
         self._services = services

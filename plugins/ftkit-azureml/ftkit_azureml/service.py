@@ -10,14 +10,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ftkit_azure.monitor import Watch
+from ftkit_azure.step import RUN, scripts
+
 from ftkit import remote
 from ftkit.contracts import Emit
 from ftkit.contracts.plan import Plan
 from ftkit.errors import FtkitError, StageError
 from ftkit.events import Noticed
 from ftkit.remote import snapshot
-from ftkit.remote.entry_point import RUN
-from ftkit.remote.pipeline_monitor import Watch
 from ftkit_azureml import assets, client, clusters, job, refusals, runs
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ class Service:
             self.plan,
             folder,
             snapshot.needs(self.plan),
-            module="ftkit_azureml.step",
+            scripts=scripts("ftkit_azureml.step"),
             replaced=self.platform.data,
             most_mb=self.platform.snapshot_mb,
             hint="Register large data as a data asset and name it in run.data, or raise run.snapshot_mb (300 at most).",

@@ -6,9 +6,10 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from ftkit_azure.runs import OUTPUTS, Run
+from ftkit_azure.step import RUN
+
 from ftkit.errors import StageError
-from ftkit.remote.entry_point import RUN
-from ftkit.remote.service_runs import OUTPUTS, Run
 from ftkit_azureml import runs
 from ftkit_azureml.job import STEPS
 from ftkit_azureml.workspace import Workspace

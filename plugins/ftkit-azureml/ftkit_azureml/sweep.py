@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ftkit_azure import sampling
+
 from ftkit.contracts.settings import Bandit, Median, Truncation
 from ftkit.options import Mistake
-from ftkit.remote import sampling
 
 if TYPE_CHECKING:
     from ftkit.contracts.plan import Plan

@@ -6,8 +6,9 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
+from ftkit_azure.monitor import Names
+
 from ftkit.errors import StageError
-from ftkit.remote.pipeline_monitor import Names
 from ftkit.remote.snapshot import Luggage, python
 from ftkit_hyperdrive import sdk, search
 

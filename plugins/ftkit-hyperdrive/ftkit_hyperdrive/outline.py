@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ftkit_azure import sampling
+
 from ftkit.remote import outline as shared
-from ftkit.remote import sampling
 from ftkit_hyperdrive import search
 from ftkit_hyperdrive.graph import DECIDE, DEPLOY, SEARCH, decision_cluster
 from ftkit_hyperdrive.travel import CLIENT_ONLY

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ftkit_azure import sampling
+
 from ftkit.contracts.settings import Bandit, Median, Truncation
-from ftkit.remote import sampling
 
 if TYPE_CHECKING:
     from ftkit.contracts.plan import Plan

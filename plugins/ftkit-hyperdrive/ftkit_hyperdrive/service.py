@@ -10,13 +10,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ftkit_azure.monitor import Watch
+from ftkit_azure.step import RUN
+
 from ftkit import remote
 from ftkit.contracts import Emit
 from ftkit.contracts.plan import Plan
 from ftkit.errors import StageError
 from ftkit.events import Noticed
-from ftkit.remote.entry_point import RUN
-from ftkit.remote.pipeline_monitor import Watch
 from ftkit_hyperdrive import graph, sdk, travel, trials, workspace
 
 if TYPE_CHECKING:

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ftkit_azure.step import RUN
+
 from ftkit.errors import StageError
-from ftkit.remote.entry_point import RUN
 from ftkit_hyperdrive import trials
 from ftkit_hyperdrive.graph import DECIDE, SEARCH
 

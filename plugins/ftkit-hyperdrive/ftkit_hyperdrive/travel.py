@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ftkit_azure.step import scripts
+
 from ftkit.remote import snapshot
 from ftkit.remote.snapshot import Luggage
 
@@ -22,7 +24,7 @@ def pack(plan: Plan, platform: HyperDrive, folder: Path) -> Luggage:
         plan,
         folder,
         snapshot.needs(plan, CLIENT_ONLY),
-        module="ftkit_hyperdrive.step",
+        scripts=scripts("ftkit_hyperdrive.step"),
         replaced=platform.data,
         most_mb=platform.snapshot_mb,
         hint="Register large data as a Dataset and name it in run.data, or raise run.snapshot_mb (300 at most).",

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ftkit.remote.service_runs import OUTPUTS
+from ftkit_azure.runs import OUTPUTS
+
 from ftkit_hyperdrive import sdk
 
 

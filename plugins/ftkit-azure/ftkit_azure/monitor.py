@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 from ftkit.contracts import Emit, events
 from ftkit.contracts.plan import Plan
-from ftkit.remote import service_runs
-from ftkit.remote.entry_point import EVENTS, FAILURE
 from ftkit.remote.event_log import parse
-from ftkit.remote.service_runs import Run
+from ftkit_azure import runs
+from ftkit_azure.runs import Run
+from ftkit_azure.step import EVENTS, FAILURE
 
 
 class Names(NamedTuple):
@@ -56,7 +56,7 @@ class Watch:
         if self.names.search in found:
             self._look_at_trials(found[self.names.search])
         for name in (self.names.decide, self.names.deploy):
-            if name in found and found[name].status in (*service_runs.RUNNING, *service_runs.ENDED):
+            if name in found and found[name].status in (*runs.RUNNING, *runs.ENDED):
                 self._pass_on(found[name])
         self._trouble = ""
 
@@ -70,18 +70,18 @@ class Watch:
         """Why the pipeline did not end well, in the words of the step that failed."""
         for run in self.pipeline.get_children():
             if run.status in ("Failed", "Canceled"):
-                if failure := service_runs.text(run, FAILURE):
+                if failure := runs.text(run, FAILURE):
                     said = json.loads(failure)
                     where = f"{said['where']}: " if said["where"] else ""
                     return f"the step {run.name} failed: {where}{said['what']}. {said['hint']}".strip()
-                words = service_runs.said(run)
+                words = runs.said(run)
                 ended = f"the step {run.name} ended as {run.status}"
-                return service_runs.redacted(ended + (f": {words}" if words else ""))[:600]
+                return runs.redacted(ended + (f": {words}" if words else ""))[:600]
         return f"the pipeline ended as {status}"
 
     def _changed(self, name: str, status: str) -> None:
         if self._status.get(name) != status:
-            if status in service_runs.WAITING:
+            if status in runs.WAITING:
                 self.emit(events.Noticed(f"{name}: {status.lower()}"))
             self._status[name] = status
 
@@ -89,12 +89,12 @@ class Watch:
         search = self.search(run)
         if search is None:
             return
-        begun = [each for each in search.get_children() if each.status in (*service_runs.RUNNING, *service_runs.ENDED)]
+        begun = [each for each in search.get_children() if each.status in (*runs.RUNNING, *runs.ENDED)]
         if self._searching_since is None:
             if not self._begin(begun):
                 return
             self._searching_since = time.monotonic()
-        for each in sorted(begun, key=service_runs.number):
+        for each in sorted(begun, key=runs.number):
             if each.id not in self._ended:
                 self._look_at_trial(search, each)
 
@@ -102,7 +102,7 @@ class Watch:
         """Tell of the data, as a trial has read them, and that the search begins; False while there is nothing to tell."""
         found = [event for each in begun for event in self._events(each) if _of_the_data(event)]
         loaded = [index for index, event in enumerate(found) if isinstance(event, events.StageFinished)]
-        if not loaded and all(each.status in service_runs.RUNNING for each in begun):
+        if not loaded and all(each.status in runs.RUNNING for each in begun):
             return False
         for event in found[: loaded[0] + 1] if loaded else ():
             self.emit(event)
@@ -113,18 +113,18 @@ class Watch:
         return True
 
     def _look_at_trial(self, search: Run, run: Run) -> None:
-        number = service_runs.number(run)
+        number = runs.number(run)
         if run.id not in self._begun:
-            values, seed = service_runs.assigned(self.plan, search, run)
+            values, seed = runs.assigned(self.plan, search, run)
             self.emit(events.TrialStarted(number, values, seed, 1, 0, run.get_portal_url()))
             self._begun.add(run.id)
-        curve = service_runs.history(run, self.plan.search.metric)
+        curve = runs.history(run, self.plan.search.metric)
         for numbers in curve[self._reported.get(run.id, 0) :]:
             self.emit(events.TrialReported(number, numbers))
         self._reported[run.id] = max(len(curve), self._reported.get(run.id, 0))
-        if run.status in service_runs.ENDED:
+        if run.status in runs.ENDED:
             self._ended.add(run.id)
-            self.emit(events.TrialFinished(service_runs.as_trial(self.plan, search, run).trial))
+            self.emit(events.TrialFinished(runs.as_trial(self.plan, search, run).trial))
 
     def _pass_on(self, run: Run) -> None:
         """Tell what a step has written of its own events, but what the trials have told already."""
@@ -139,7 +139,7 @@ class Watch:
                 self._searched(event)
             elif not (self._data_told and _of_the_data(event)):
                 self.emit(event)
-        self._told[run.id] = -1 if run.status in service_runs.ENDED else len(told)
+        self._told[run.id] = -1 if run.status in runs.ENDED else len(told)
 
     def _searched(self, event: events.Event) -> None:
         """Tell of the end of the search, which began with the trials and not where their models were gathered."""
@@ -152,7 +152,7 @@ class Watch:
     @staticmethod
     def _events(run: Run) -> list[events.Event]:
         """What a run has told so far; a line that is not whole yet comes later."""
-        found = (parse(line) for line in service_runs.text(run, EVENTS).split("\n")[:-1])
+        found = (parse(line) for line in runs.text(run, EVENTS).split("\n")[:-1])
         return [event for event in found if event is not None]
 
 

@@ -16,8 +16,8 @@ from ftkit.contracts.plan import Plan
 from ftkit.errors import UsageError
 from ftkit.evaluation import metrics
 from ftkit.remote.collection import Arrived
-from ftkit.remote.sampling import SEED
 from ftkit.remote.trial_step import TRIAL, arrived, seed, values
+from ftkit_azure.sampling import SEED
 
 OUTPUTS = "outputs"
 LEFT = f"{OUTPUTS}/{TRIAL}"

@@ -17,18 +17,28 @@ from ftkit import files
 from ftkit.contracts import Emit, Trial
 from ftkit.contracts.events import Event
 from ftkit.contracts.plan import Plan
+from ftkit.disclosure import redact_output
 from ftkit.errors import ExitCode, FtkitError
 from ftkit.remote import transfer as travelling
 from ftkit.remote.collection import gathered
 from ftkit.remote.decision import Left, decide, deploy
 from ftkit.remote.event_log import writer
-from ftkit.remote.service_runs import Run, as_trial, number, proposed
 from ftkit.remote.trial_step import trial
+from ftkit_azure.runs import Run, as_trial, number, proposed
 
 EVENTS = "logs/events.jsonl"
 FAILURE = "logs/failure.json"
 RUN = "outputs/run"
 """What a step leaves in its run's files."""
+
+
+_SCRIPT = """\
+from {module} import enter  # noqa: E402  # from the wheels
+from ftkit_azure.step import begin  # noqa: E402
+
+if __name__ == "__main__":
+    sys.exit(begin("{verb}", pathlib.Path(__file__).resolve().parent, enter))
+"""
 
 
 class Inside(Protocol):
@@ -72,6 +82,11 @@ class Task:
     """Further arguments: the values that the service proposed."""
 
 
+def scripts(module: str) -> dict[str, str]:
+    """The scripts of the steps by file name; `module` has `enter`, which gives an `Inside`."""
+    return {f"{verb}.py": _SCRIPT.format(module=module, verb=verb) for verb in _WORK}
+
+
 def begin(verb: str, here: Path, entered: Callable[[], Inside]) -> int:
     """Do the work of a step, leaving in its run's files what it told and, if it failed, why; returns the exit code.
 
@@ -79,6 +94,7 @@ def begin(verb: str, here: Path, entered: Callable[[], Inside]) -> int:
     """
     from ftkit.display import printer
 
+    redact_output()
     write, say = writer(Path(EVENTS)), printer(True)
 
     def tell(event: Event) -> None:
