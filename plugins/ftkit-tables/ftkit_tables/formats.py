@@ -1,4 +1,4 @@
-"""The rows of csv, tsv, jsonl and parquet files as mappings by column, with their numbers."""
+"""Read csv, tsv, jsonl and parquet files: their rows by column, with row numbers."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ SUFFIXES = {
 FORMATS = tuple(dict.fromkeys(SUFFIXES.values()))
 
 Record = tuple[int, dict[str, Any]]
-"""The number of a row (in text files, of the line it begins in), and its values by column."""
+"""The number of a row (in text files, of the line where it begins), and its values by column."""
 
 STEP = 20_000
-"""Rows between two events of progress."""
+"""Rows between two progress events."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How text files are written, as the options of `Table` say."""
+    """How text files are written; the fields are options of `Table`."""
 
     encoding: str
     delimiter: str
@@ -47,15 +47,15 @@ class Layout:
 
 
 def suffix_format(path: Path) -> str | None:
-    """The format that a file's name tells, or None."""
-    suffixes = [each.lower() for each in path.suffixes if each.lower() != ".gz"]
+    """The format by a file's suffix, or None where the suffix is unknown."""
+    suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
     return SUFFIXES.get(suffixes[-1]) if suffixes else None
 
 
 def records(path: Path, kind: str, columns: Sequence[str], layout: Layout, rows: Rows, emit: Emit) -> Iterator[Record]:
-    """The wanted columns of every row; damaged rows are noted in `rows`.
+    """The wanted columns of every row; damaged rows are counted in `rows`.
 
-    Raises: DataError for a file that cannot be read as this format and encoding, and for a column that is not there.
+    Raises: DataError for a file that cannot be read with this format and encoding, and for a missing column.
     """
     if kind == "parquet":
         yield from _parquet(path, columns, emit)
@@ -64,11 +64,12 @@ def records(path: Path, kind: str, columns: Sequence[str], layout: Layout, rows:
         encoding = "utf-8-sig" if codecs.lookup(layout.encoding).name == "utf-8" else layout.encoding
         text = io.TextIOWrapper(content, encoding, newline="" if kind != "jsonl" else "\n")
         try:
-            read = (
-                _jsonl(text, path, columns, rows) if kind == "jsonl" else _delimited(text, path, columns, layout, rows)
-            )
+            if kind == "jsonl":
+                parsed = _jsonl(text, path, columns, rows)
+            else:
+                parsed = _delimited(text, path, columns, layout, rows)
             size = path.stat().st_size
-            for count, record in enumerate(read, 1):
+            for count, record in enumerate(parsed, 1):
                 if count % STEP == 0:
                     emit(Progressed(f"reading {path.name}", min(raw.tell(), size), size, "bytes"))
                 yield record
@@ -95,7 +96,7 @@ def _delimited(
     except csv.Error as error:
         raise DataError(f"the first line cannot be read: {error}", where=f"{path}:1", hint=_QUOTES) from error
     _check_columns(path, columns, names)
-    places = {name: names.index(name) for name in columns}
+    positions = {name: names.index(name) for name in columns}
     while True:
         begins = reader.line_num + 1
         try:
@@ -105,12 +106,12 @@ def _delimited(
         except csv.Error as error:
             if "end of data" in str(error):
                 raise DataError(
-                    "a quote is opened in this row and never closed", where=f"{path}:{begins}", hint=_QUOTES
+                    "a quote that begins in this row is never closed", where=f"{path}:{begins}", hint=_QUOTES
                 ) from error
             rows.damage(begins, str(error))
             continue
         if len(values) == len(names):
-            yield begins, {name: values[place] for name, place in places.items()}
+            yield begins, {name: values[position] for name, position in positions.items()}
         elif values:
             rows.damage(begins, f"it has {len(values)} columns, not {len(names)}")
 
@@ -118,7 +119,7 @@ def _delimited(
 def _jsonl(text: io.TextIOWrapper, path: Path, columns: Sequence[str], rows: Rows) -> Iterator[Record]:
     """Rows of a file with one JSON object per line."""
     seen: dict[str, None] = {}
-    lacking: list[tuple[int, str]] = []
+    lacks_columns = False
     good = 0
     number = 0
     while line := text.readline(MAX_LINE_BYTES):
@@ -134,26 +135,26 @@ def _jsonl(text: io.TextIOWrapper, path: Path, columns: Sequence[str], rows: Row
                     where=f"{path}:1",
                     hint="Write it as JSON lines, for instance with `jq -c '.[]'`.",
                 ) from error
-            rows.damage(number, f"no JSON: {error}")
+            rows.damage(number, f"not valid JSON: {error}")
             continue
         if not isinstance(row, dict):
-            rows.damage(number, "it is no JSON object")
+            rows.damage(number, "not a JSON object")
             continue
         if missing := [name for name in columns if name not in row]:
             seen |= dict.fromkeys(row) if len(seen) < 1000 else {}
-            lacking.append((number, missing[0]))
-            rows.damage(number, f"it has no {missing[0]!r}")
+            lacks_columns = True
+            rows.damage(number, f"it has no key {missing[0]!r}")
             continue
         good += 1
         yield number, {name: row[name] for name in columns}
-    if lacking and not good:
+    if lacks_columns and not good:
         _check_columns(path, columns, seen)
 
 
 def _parquet(path: Path, columns: Sequence[str], emit: Emit) -> Iterator[Record]:
     """Rows of a parquet file."""
     with open_data(path):
-        pass  # tells what is missing, empty or not readable in our own words
+        pass  # raises for a file that is missing, empty or not readable, with a better message than pyarrow's
     import pyarrow
     import pyarrow.parquet
 
@@ -168,37 +169,38 @@ def _parquet(path: Path, columns: Sequence[str], emit: Emit) -> Iterator[Record]
                 emit(Progressed(f"reading {path.name}", number, total, "rows"))
     except (pyarrow.ArrowException, OSError) as error:
         raise DataError(
-            f"this is no parquet file, or a damaged one: {error}",
+            f"this is not a parquet file, or it is damaged: {error}",
             where=str(path),
-            hint='Give its format by `format`, or write the file anew: `frame.to_parquet("…")`.',
+            hint='Set `format` to the format of the file, or write the file again: `frame.to_parquet("…")`.',
         ) from error
 
 
-def _check_columns(path: Path, wanted: Sequence[str], there: Collection[str]) -> None:
-    """Raises: DataError naming a column that is missing or there twice, and the nearest of those there are."""
-    if not there:
+def _check_columns(path: Path, wanted: Sequence[str], names: Collection[str]) -> None:
+    """Raises: DataError for a column that is missing or not unique; the hint has the most similar name."""
+    if not names:
         raise DataError("there are no rows", where=str(path), hint="Give a file with a header and rows.")
     for name in wanted:
-        if name not in there:
-            near = difflib.get_close_matches(name, there, 1) or [each for each in there if each.lower() == name.lower()]
-            listed = ", ".join(f"{each!r:.60}" for each in list(there)[:20])
+        if name not in names:
+            near = difflib.get_close_matches(name, names, 1)
+            near = near or [other for other in names if other.lower() == name.lower()]
+            listed = ", ".join(f"{other!r:.60}" for other in list(names)[:20])
             raise DataError(
                 f"there is no column {name!r}; the columns are {listed}",
                 where=str(path),
                 hint=f"Did you mean {near[0]!r}?"
                 if near
-                else "Name the columns by the options text and label; if the first line is a row already, by header.",
+                else "Set the options text and label to the names of the columns; if the file has no header line, set header.",
             )
-        if list(there).count(name) > 1:
+        if list(names).count(name) > 1:
             raise DataError(
-                f"the column {name!r} is there {list(there).count(name)} times",
+                f"the column {name!r} occurs {list(names).count(name)} times",
                 where=str(path),
                 hint="Rename one of them.",
             )
 
 
 def _undecodable(path: Path, encoding: str, error: UnicodeError) -> DataError:
-    """Says which byte of the file is not of this encoding, and which encoding it may be."""
+    """The error for a file in another encoding: the first byte that does not fit, its line, and a guess at the encoding."""
     decoder = codecs.getincrementaldecoder(encoding)()
     line, done, shown = 1, 0, "the end of the file"
     with open_data(path) as (content, _):
@@ -208,9 +210,9 @@ def _undecodable(path: Path, encoding: str, error: UnicodeError) -> DataError:
             pending = len(decoder.getstate()[0])
             try:
                 decoder.decode(chunk)
-            except UnicodeDecodeError as found:
-                line += found.object[: found.start].count(b"\n")
-                shown = f"byte {done - pending + found.start:,} (0x{found.object[found.start]:02x})"
+            except UnicodeDecodeError as mismatch:
+                line += mismatch.object[: mismatch.start].count(b"\n")
+                shown = f"byte {done - pending + mismatch.start:,} (0x{mismatch.object[mismatch.start]:02x})"
                 break
             except UnicodeError:
                 shown = "byte 0"
@@ -218,10 +220,10 @@ def _undecodable(path: Path, encoding: str, error: UnicodeError) -> DataError:
             line += chunk.count(b"\n")
             done += len(chunk)
     if start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-        guess = 'The file begins as UTF-16 does: encoding = "utf-16".'
+        guess = 'The file begins like UTF-16: set encoding = "utf-16".'
     else:
         guess = 'Set the encoding it was written in, such as encoding = "cp1252" (Windows) or "latin-1".'
     return DataError(f"{shown} is not {encoding}: {error.args[-1]}", where=f"{path}:{line}", hint=guess)
 
 
-_QUOTES = 'If quotes are plain characters in this file, set quote = ""; if not, close the quote.'
+_QUOTES = 'If quotes are ordinary characters in this file, set quote = ""; otherwise close the quote.'

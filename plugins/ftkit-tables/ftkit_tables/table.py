@@ -1,4 +1,4 @@
-"""A table of texts and labels as a data set: one file to split, or files that come split."""
+"""A table of texts and labels as a data set: one file to split, or files that are already split."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from ftkit.contracts import SPLITS, Data, Emit
+from ftkit.contracts import Data, Emit
 from ftkit.data import splits
 from ftkit.data.rows import Rows, check_limit
 from ftkit.errors import DataError
@@ -27,45 +27,45 @@ class Table:
 
     name: ClassVar[str] = "table"
     path: Path | None = None
-    """The one file with all rows, which ftkit splits; a relative path is taken from the recipe's folder."""
+    """The one file with all rows, which ftkit splits; a relative path starts at the recipe's folder."""
     train: Path | None = None
-    """The file of training rows, where the rows come split; give `test` with it."""
+    """The file of training rows, where the rows are already split; needs `test` as well."""
     valid: Path | None = None
-    """The file of validation rows; without it a share of the training rows takes their place."""
+    """The file of validation rows; without it, a share of the training rows is used."""
     test: Path | None = None
     """The file of test rows; a text in it is dropped from the training and validation rows."""
     text: str | tuple[str, ...] = "text"
-    """The column with the texts, or a list of columns, joined line by line."""
+    """The column with the texts, or a list of columns, joined by line breaks."""
     label: str = "label"
     """The column with the labels; numbers and true/false become names as they are written."""
     labels: Mapping[str, str] = field(default_factory=dict)
-    """From a value of the label column to the name of its class; without it, values are names."""
+    """Values of the label column and the names of their classes; without it, the values are the names."""
     classes: tuple[str, ...] = ()
     """The order of the classes; of two, the second is the positive one. Without it: as in `labels`, or sorted."""
     unlisted: Literal["fail", "drop"] = "fail"
-    """What becomes of rows whose label is not in `labels` or `classes`, where these are given."""
+    """What to do with rows whose label is not in `labels` or `classes`, where these are set."""
     columns: tuple[str, ...] = ()
-    """Further columns to keep, for looking at parts of the data later."""
+    """Further columns to keep, for analysing parts of the data later."""
     format: Literal["auto", "csv", "tsv", "jsonl", "parquet"] = "auto"
-    """How the files are written; `auto` goes by their names, with or without .gz."""
+    """Format of the files; `auto` chooses by their suffixes, with or without .gz."""
     encoding: str = "utf-8"
-    """How csv, tsv and jsonl files encode characters."""
+    """Character encoding of csv, tsv and jsonl files."""
     delimiter: str = ""
-    """What separates the columns of a csv or tsv file, where it is neither comma nor tab."""
+    """The character between the columns of a csv or tsv file; empty for a comma in csv and a tab in tsv."""
     quote: str = '"'
-    """What encloses texts with delimiters or line ends in csv and tsv files; empty where quotes are plain characters."""
+    """The character around texts with delimiters or line ends in csv and tsv files; empty where quotes are ordinary characters."""
     header: tuple[str, ...] = ()
-    """The names of the columns, for csv and tsv files whose first line is a row already."""
+    """The names of the columns, for csv and tsv files without a header line."""
     max_damaged: float = 0.01
-    """Share of the rows that may be damaged before the load fails; 0 refuses any."""
+    """Share of the rows that may be damaged before loading fails; 0 allows none."""
     rows: int | None = None
-    """Keep a sample of about this many rows, each class in proportion, for a quick try."""
+    """Keep a sample of about this many rows, each class in proportion, for quick experiments."""
     min_rows: int = 0
     """Leave out classes with fewer rows than this."""
     shares: tuple[float, float, float] = splits.SHARES
     """Shares of the training, validation and test split."""
     near_copies: splits.NearCopies = "together"
-    """Whether texts that share most of their wording stay in one split, or go wherever chance puts them."""
+    """Whether texts that share most of their wording stay in one split, or are split by chance."""
 
     def __post_init__(self) -> None:
         self._rules(0)
@@ -73,25 +73,25 @@ class Table:
         if self.path is not None and (self.train or self.valid or self.test):
             raise ValueError("path is for one file that ftkit splits: give either path, or train and test")
         if self.path is None and (self.train is None or self.test is None):
-            raise ValueError("path is missing: give path, or train and test where the rows come split")
+            raise ValueError("path is missing: give path, or train and test where the rows are already split")
         for file in self._files().values():
             if self.format == "auto" and suffix_format(file) is None:
-                raise ValueError(f"format cannot be told from the name {file.name}: give one of {', '.join(FORMATS)}")
+                raise ValueError(f"format is unknown for the name {file.name}: set it to one of {', '.join(FORMATS)}")
         _check_characters(self.encoding, self.delimiter, self.quote)
         if not self._texts():
             raise ValueError("text names no column")
         if self.label in self._texts():
             raise ValueError(f"label must be another column than text, not {self.label!r}")
         if len(set(self.classes)) < len(self.classes):
-            raise ValueError("classes names a class twice")
-        if strange := [name for name in self.labels.values() if self.classes and name not in self.classes]:
-            raise ValueError(f"labels leads to the class {strange[0]!r}, which is not in classes")
+            raise ValueError("classes has a class twice")
+        if unknown := [name for name in self.labels.values() if self.classes and name not in self.classes]:
+            raise ValueError(f"labels maps to the class {unknown[0]!r}, which is not in classes")
 
     def load(self, seed: int, emit: Emit) -> Data:
         """Read the files, map labels to classes, and clean and split the rows.
 
-        Raises: DataError for a file that is missing, empty, damaged or of another format, a column that is not
-        there, labels that are not listed, and rows that cannot be split.
+        Raises: DataError for a file that is missing, empty, damaged or of another format, a missing column, labels that are not
+        listed, and rows that cannot be split.
         """
         rules = self._rules(seed)
         parts = {name: self._read(file, emit) for name, file in self._files().items()}
@@ -106,8 +106,8 @@ class Table:
         )
 
     def _files(self) -> dict[str, Path]:
-        named = {"path": self.path, **{name: getattr(self, name) for name in SPLITS}}
-        return {name: file for name, file in named.items() if file is not None}
+        files = {"path": self.path, "train": self.train, "valid": self.valid, "test": self.test}
+        return {name: file for name, file in files.items() if file is not None}
 
     def _texts(self) -> tuple[str, ...]:
         return (self.text,) if isinstance(self.text, str) else self.text
@@ -120,10 +120,10 @@ class Table:
         unlisted: Counter[str] = Counter()
         for number, record in records(file, kind, (*texts, self.label, *self.columns), layout, rows, emit):
             parts = [record[name] for name in texts]
-            if strange := [part for part in parts if part is not None and not isinstance(part, str)]:
-                rows.damage(number, f"the text is no text but {strange[0]!r:.40}")
+            if wrong_types := [part for part in parts if part is not None and not isinstance(part, str)]:
+                rows.damage(number, f"the text is not a string: {wrong_types[0]!r:.40}")
                 continue
-            value = _value(record[self.label])
+            value = _label(record[self.label])
             if value is None:
                 rows.drop(NO_LABEL)
                 continue
@@ -133,7 +133,7 @@ class Table:
                 rows.drop(UNLISTED)
                 continue
             text = "\n".join(part for part in parts if part and not part.isspace())
-            rows.add(text, label, **{name: _plain(record[name]) for name in self.columns})
+            rows.add(text, label, **{name: _json_value(record[name]) for name in self.columns})
         rows.check_damage(self.max_damaged)
         if unlisted and self.unlisted == "fail":
             shown = ", ".join(f"{value!r} ({count:,})" for value, count in unlisted.most_common(5))
@@ -141,21 +141,21 @@ class Table:
                 f"{unlisted.total():,} rows have labels that are not listed: {shown}"
                 + (f" and {len(unlisted) - 5:,} more" if len(unlisted) > 5 else ""),
                 where=f"{file}, column {self.label!r}",
-                hint=f'Add them to {"labels" if self.labels else "classes"}, or leave them out by unlisted = "drop".',
+                hint=f'Add them to {"labels" if self.labels else "classes"}, or leave these rows out: unlisted = "drop".',
             )
         return rows
 
     def _order(self, parts: Iterable[Rows]) -> tuple[str, ...]:
-        """The classes: as the recipe orders them, or else sorted, numbers by their value."""
+        """The classes in the recipe's order, or else sorted, numbers by their value."""
         if self.classes:
             return self.classes
         if self.labels:
             return tuple(dict.fromkeys(self.labels.values()))
-        return tuple(sorted({label for rows in parts for label in rows.labels}, key=_natural))
+        return tuple(sorted({label for rows in parts for label in rows.labels}, key=_natural_order))
 
 
-def _value(value: Any) -> str | None:
-    """A label as text, or None where there is none: 1.0 and 1 are the same, so are true and True in typed formats."""
+def _label(value: Any) -> str | None:
+    """A label as text, or None where it is missing; 1.0 and 1 are the same, and so are true and True in typed formats."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
     if isinstance(value, bool):
@@ -165,14 +165,14 @@ def _value(value: Any) -> str | None:
     return str(value).strip() or None
 
 
-def _plain(value: Any) -> Any:
-    """A column's value as JSON can hold it."""
+def _json_value(value: Any) -> Any:
+    """A column's value in the types that JSON has."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value if value is None or isinstance(value, str | int | float | bool) else str(value)
 
 
-def _natural(label: str) -> list[tuple[int, float, str]]:
+def _natural_order(label: str) -> list[tuple[int, float, str]]:
     """Sort key by which `2` comes before `10`, `-1` before `1`, and `item 2` before `item 10`."""
     try:
         number = float(label)
@@ -183,11 +183,11 @@ def _natural(label: str) -> list[tuple[int, float, str]]:
 
 
 def _check_characters(encoding: str, delimiter: str, quote: str) -> None:
-    """Raises: ValueError when these options of text files cannot be carried out."""
+    """Check the options of text files. Raises: ValueError."""
     try:
         codecs.lookup(encoding)
     except LookupError:
-        raise ValueError(f"encoding {encoding!r} is unknown; known are utf-8, latin-1, cp1252, utf-16 …") from None
+        raise ValueError(f"encoding {encoding!r} is unknown; examples are utf-8, latin-1, cp1252, utf-16") from None
     for name, value in (("delimiter", delimiter), ("quote", quote)):
         if len(value) > 1 or value in ("\n", "\r"):
             raise ValueError(f"{name} must be one character, not {value!r}")

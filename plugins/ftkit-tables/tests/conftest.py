@@ -1,4 +1,4 @@
-"""What the tests of the tables share: files with known rows, and real sentences where they are at hand."""
+"""Fixtures of the tests of tables: known rows, and real sentences where they are available."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables: the same rows from every format, and every mistake told with its place."""
+"""Tables: the same rows from every format, and every mistake reported with its place."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Pairs = list[tuple[str, str]]
 
 
 def silent(event: object) -> None:
-    """An emit that keeps nothing."""
+    """An emit that ignores every event."""
 
 
 def load(**options: Any) -> Data:
@@ -67,7 +67,7 @@ def write_tsv(path: Path, pairs: Pairs) -> Path:
     return write_csv(path, pairs, "\t")
 
 
-def packed(path: Path) -> Path:
+def compressed(path: Path) -> Path:
     target = path.with_name(path.name + ".gz")
     target.write_bytes(gzip.compress(path.read_bytes()))
     path.unlink()
@@ -80,7 +80,7 @@ class TestTable(DatasetSuite):
         return Table(path=write_csv(tmp_path / "rows.csv", pairs), columns=("label",), min_rows=2)
 
 
-class TestTableOfGivenSplits(DatasetSuite):
+class TestTableOfReadySplits(DatasetSuite):
     @pytest.fixture
     def component(self, tmp_path: Path, pairs: Pairs) -> Table:
         return Table(
@@ -108,27 +108,25 @@ def test_every_format_gives_the_same_data(
 
 
 @pytest.mark.parametrize(("write", "name"), [(write_csv, "r.csv"), (write_tsv, "r.tsv"), (write_jsonl, "r.jsonl")])
-def test_packed_files_are_read_as_they_are(
-    write: Callable[[Path, Pairs], Path], name: str, tmp_path: Path, pairs: Pairs
-) -> None:
-    assert everything(load(path=packed(write(tmp_path / name, pairs)))) == set(pairs)
+def test_gzip_files_are_unpacked(write: Callable[[Path, Pairs], Path], name: str, tmp_path: Path, pairs: Pairs) -> None:
+    assert everything(load(path=compressed(write(tmp_path / name, pairs)))) == set(pairs)
 
 
-def test_a_format_that_the_name_does_not_tell_can_be_given(tmp_path: Path, pairs: Pairs) -> None:
+def test_an_unknown_suffix_needs_the_format(tmp_path: Path, pairs: Pairs) -> None:
     path = write_tsv(tmp_path / "rows.txt", pairs)
     assert everything(load(path=path, format="tsv")) == set(pairs)
-    with pytest.raises(ValueError, match="format cannot be told from the name"):
+    with pytest.raises(ValueError, match="format is unknown for the name"):
         Table(path=path)
 
 
-def test_another_delimiter_encoding_and_a_missing_header_can_be_given(tmp_path: Path) -> None:
+def test_delimiter_encoding_and_header_can_be_set(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("".join(f"caf\u00e9 {index};{index % 2}\n" for index in range(20)), "cp1252")
     data = load(path=path, delimiter=";", encoding="cp1252", header=("text", "label"))
     assert everything(data) == {(f"caf\u00e9 {index}", str(index % 2)) for index in range(20)}
 
 
-def test_a_byte_order_mark_is_no_part_of_a_column_name(tmp_path: Path, pairs: Pairs) -> None:
+def test_a_byte_order_mark_is_not_part_of_a_column_name(tmp_path: Path, pairs: Pairs) -> None:
     path = write_csv(tmp_path / "rows.csv", pairs)
     path.write_bytes(codecs.BOM_UTF8 + path.read_bytes())
     assert everything(load(path=path)) == set(pairs)
@@ -141,7 +139,7 @@ def test_utf_16_files_are_read(tmp_path: Path, pairs: Pairs) -> None:
         assert len(everything(load(path=path, encoding="utf-16"))) == len(pairs)
 
 
-def test_quotes_can_be_plain_characters(tmp_path: Path) -> None:
+def test_quotes_can_be_ordinary_characters(tmp_path: Path) -> None:
     path = tmp_path / "rows.tsv"
     path.write_text("text\tlabel\n" + "".join(f'"{index} quotes\t{index % 2}\n' for index in range(20)), "utf-8")
     assert '"3 quotes' in {text for text, _ in everything(load(path=path, quote=""))}
@@ -173,7 +171,7 @@ def test_typed_labels_become_names_and_missing_ones_are_dropped(tmp_path: Path) 
     assert load(path=write_csv(tmp_path / "r.csv", [*truths, ("x", " ")])).report.dropped == {"no label": 1}
 
 
-def test_labels_are_mapped_to_classes_in_the_order_given(tmp_path: Path) -> None:
+def test_labels_are_mapped_to_classes_in_order(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "r.csv", [(f"t{index}", str(index % 3)) for index in range(30)])
     data = load(path=path, labels={"2": "up", "0": "down", "1": "down"})
     assert data.classes == ("up", "down")
@@ -182,7 +180,7 @@ def test_labels_are_mapped_to_classes_in_the_order_given(tmp_path: Path) -> None
     assert ordered.classes == ("down", "up")
 
 
-def test_labels_not_listed_are_refused_or_dropped_as_asked(tmp_path: Path) -> None:
+def test_labels_not_listed_are_refused_or_dropped(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "r.csv", [(f"t{index}", "abc"[index % 3]) for index in range(30)])
     error = refused(path=path, labels={"a": "A", "b": "B"})
     assert "10 rows have labels that are not listed: 'c' (10)" in error.what
@@ -209,7 +207,7 @@ def test_three_files_are_kept_as_they_are_split(tmp_path: Path, pairs: Pairs) ->
     assert data.report.dropped == {"text is also in test": 1}
 
 
-def test_rows_of_another_width_are_damaged_and_told_by_line(tmp_path: Path) -> None:
+def test_rows_with_another_number_of_columns_are_damaged_and_named_by_line(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     lines = [f"text {index},{index % 2}" for index in range(300)]
     lines[10] = "a text, with a comma,1"
@@ -232,7 +230,7 @@ def test_lines_are_counted_through_texts_of_several_lines(tmp_path: Path) -> Non
     assert load(path=path).report.damaged_lines == (402,)
 
 
-def test_damaged_json_lines_are_told_by_line(tmp_path: Path) -> None:
+def test_damaged_json_lines_are_named_by_number(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     lines = [json.dumps({"text": f"t{index}", "label": "ab"[index % 2]}) for index in range(20)]
     lines[3:3] = ["{", "[1]", '{"text": "no label"}', '{"text": 5, "label": "a"}', "[" * 100_000, ""]
@@ -242,23 +240,23 @@ def test_damaged_json_lines_are_told_by_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["rows.csv", "rows.jsonl", "rows.parquet"])
-def test_a_missing_column_is_told_with_the_nearest(name: str, tmp_path: Path, pairs: Pairs) -> None:
+def test_a_missing_column_is_refused_and_a_similar_one_suggested(name: str, tmp_path: Path, pairs: Pairs) -> None:
     write = {"rows.csv": write_csv, "rows.jsonl": write_jsonl, "rows.parquet": write_parquet}[name]
     error = refused(path=write(tmp_path / name, pairs), text="texts")
     assert "there is no column 'texts'; the columns are 'text', 'label'" in error.what
     assert error.hint == "Did you mean 'text'?"
 
 
-def test_a_column_that_is_there_twice_is_refused(tmp_path: Path, pairs: Pairs) -> None:
+def test_a_column_that_occurs_twice_is_refused(tmp_path: Path, pairs: Pairs) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("text,text,label\na,b,c\n", "utf-8")
-    assert "'text' is there 2 times" in refused(path=path).what
+    assert "'text' occurs 2 times" in refused(path=path).what
 
 
-def test_a_missing_file_is_told_with_the_nearest(tmp_path: Path, pairs: Pairs) -> None:
+def test_a_missing_file_is_refused_and_a_similar_one_suggested(tmp_path: Path, pairs: Pairs) -> None:
     write_csv(tmp_path / "reviews.csv", pairs)
     assert refused(path=tmp_path / "review.csv").hint == "Did you mean 'reviews.csv'?"
-    assert "cannot be found either" in refused(path=tmp_path / "nowhere" / "review.csv").hint
+    assert "does not exist either" in refused(path=tmp_path / "nowhere" / "review.csv").hint
 
 
 def test_a_folder_in_place_of_a_file_is_refused(tmp_path: Path) -> None:
@@ -272,30 +270,30 @@ def test_an_empty_file_is_refused(name: str, tmp_path: Path) -> None:
     assert refused(path=tmp_path / name).what == "the file is empty"
 
 
-def test_a_file_of_a_header_only_is_refused(tmp_path: Path) -> None:
+def test_a_file_with_only_a_header_is_refused(tmp_path: Path) -> None:
     assert "there are no rows" in refused(path=write_csv(tmp_path / "rows.csv", [])).what
 
 
-def test_a_parquet_file_that_is_none_is_refused(tmp_path: Path, pairs: Pairs) -> None:
+def test_a_file_that_is_not_parquet_is_refused(tmp_path: Path, pairs: Pairs) -> None:
     path = write_csv(tmp_path / "rows.parquet", pairs)
-    assert "no parquet file" in refused(path=path).what
+    assert "not a parquet file" in refused(path=path).what
 
 
 def test_a_cut_parquet_file_is_refused(tmp_path: Path, pairs: Pairs) -> None:
     path = write_parquet(tmp_path / "rows.parquet", pairs)
     path.write_bytes(path.read_bytes()[:-20])
-    assert "no parquet file, or a damaged one" in refused(path=path).what
+    assert "not a parquet file, or it is damaged" in refused(path=path).what
 
 
-def test_a_cut_packed_file_is_refused(tmp_path: Path, pairs: Pairs) -> None:
-    path = packed(write_csv(tmp_path / "rows.csv", pairs))
+def test_a_cut_gzip_file_is_refused(tmp_path: Path, pairs: Pairs) -> None:
+    path = compressed(write_csv(tmp_path / "rows.csv", pairs))
     path.write_bytes(path.read_bytes()[:-20])
     error = refused(path=path)
     assert "damaged or ends too early" in error.what
     assert error.where == str(path)
 
 
-def test_another_encoding_is_told_with_the_byte_the_line_and_a_guess(tmp_path: Path) -> None:
+def test_another_encoding_is_reported_with_the_byte_the_line_and_a_guess(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_bytes(b"text,label\nplain,a\ncaf\xe9,b\n")
     error = refused(path=path)
@@ -304,7 +302,7 @@ def test_another_encoding_is_told_with_the_byte_the_line_and_a_guess(tmp_path: P
     assert 'encoding = "cp1252"' in error.hint
 
 
-def test_a_far_away_wrong_byte_is_found_across_blocks(tmp_path: Path) -> None:
+def test_a_wrong_byte_is_located_across_blocks(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     line = json.dumps({"text": "caf\u00e9 " * 10, "label": "a"}, ensure_ascii=False).encode() + b"\n"
     path.write_bytes(line * 20_000 + b"\xff\n")
@@ -313,7 +311,7 @@ def test_a_far_away_wrong_byte_is_found_across_blocks(tmp_path: Path) -> None:
     assert error.where == f"{path}:20001"
 
 
-def test_utf_16_read_as_utf_8_is_told(tmp_path: Path, pairs: Pairs) -> None:
+def test_utf_16_read_as_utf_8_is_reported(tmp_path: Path, pairs: Pairs) -> None:
     path = write_csv(tmp_path / "rows.csv", pairs)
     path.write_bytes(path.read_text("utf-8").encode("utf-16"))
     assert 'encoding = "utf-16"' in refused(path=path).hint
@@ -321,7 +319,7 @@ def test_utf_16_read_as_utf_8_is_told(tmp_path: Path, pairs: Pairs) -> None:
     assert "is not utf-16" in refused(path=path, encoding="utf-16").what
 
 
-def test_a_quote_that_is_never_closed_is_told_by_its_line(tmp_path: Path) -> None:
+def test_a_quote_that_is_never_closed_is_reported_with_its_line(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text('text,label\nfine,a\n"open,b\n' + "".join(f"t{n},a\n" for n in range(500)), "utf-8")
     error = refused(path=path)
@@ -330,7 +328,7 @@ def test_a_quote_that_is_never_closed_is_told_by_its_line(tmp_path: Path) -> Non
     assert 'quote = ""' in error.hint
 
 
-def test_a_json_list_is_told_apart_from_json_lines(tmp_path: Path) -> None:
+def test_a_json_list_in_place_of_json_lines_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "rows.json"
     path.write_text(json.dumps([{"text": "a", "label": "b"}], indent=1), "utf-8")
     assert "one JSON list" in refused(path=path).what
@@ -348,7 +346,7 @@ FILE = Path("rows.csv")
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({}, "path is missing"),
         ({"train": FILE}, "path is missing"),
@@ -358,14 +356,14 @@ FILE = Path("rows.csv")
         ({"path": FILE, "delimiter": '"'}, "delimiter and quote must differ"),
         ({"path": FILE, "text": ()}, "text names no column"),
         ({"path": FILE, "text": "label"}, "label must be another column"),
-        ({"path": FILE, "classes": ("a", "a")}, "classes names a class twice"),
-        ({"path": FILE, "classes": ("a", "b"), "labels": {"1": "c"}}, "labels leads to the class 'c'"),
-        ({"path": FILE, "max_damaged": 2}, "max_damaged is a share"),
+        ({"path": FILE, "classes": ("a", "a")}, "classes has a class twice"),
+        ({"path": FILE, "classes": ("a", "b"), "labels": {"1": "c"}}, "labels maps to the class 'c'"),
+        ({"path": FILE, "max_damaged": 2}, "max_damaged must be a share"),
         ({"path": FILE, "shares": (1.0, 1.0, 1.0)}, "shares must add up to 1"),
     ],
 )
-def test_options_that_do_not_fit_are_refused_by_name(options: dict[str, Any], said: str) -> None:
-    with pytest.raises(ValueError, match=said.replace("(", r"\(")):
+def test_options_that_do_not_fit_are_refused_by_name(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message.replace("(", r"\(")):
         Table(**options)
 
 
