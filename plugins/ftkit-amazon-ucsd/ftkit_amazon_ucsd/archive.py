@@ -1,4 +1,4 @@
-"""What the archive holds and how its files are named.
+"""The categories of the archive and the names of its files.
 
 Source: Amazon product data, 2014 (McAuley and others), http://jmcauley.ucsd.edu/data/amazon/links.html
 """
@@ -39,23 +39,23 @@ CATEGORIES = (
 
 
 def listed(category: str) -> str | None:
-    """A category as the archive writes it, whatever its case and whether words are joined by _, - , & or spaces."""
+    """A category as the archive writes it; case does not matter, and words may be joined by _, -, & or spaces."""
     return {_bare(name): name for name in CATEGORIES}.get(_bare(category))
 
 
 def file_name(category: str, five_core: bool) -> str:
-    """The name of a category's file; one that is not listed is taken as it is, for mirrors that hold others."""
+    """The name of a category's file; a category that is not listed is used as it is, for mirrors with other categories."""
     name = listed(category) or re.sub(r"\s+", "_", category.strip())
     return f"reviews_{name}{'_5' * five_core}.json.gz"
 
 
 def advice(category: str) -> str:
-    """The nearest category, or all of them."""
+    """A hint with the most similar categories, or with all of them."""
     bare = {_bare(name): name for name in CATEGORIES}
     near = difflib.get_close_matches(_bare(category), bare, 3, 0.6)
-    near += [each for each in bare if each not in near and len(_bare(category)) > 3 and _bare(category) in each]
+    near += [name for name in bare if name not in near and len(_bare(category)) > 3 and _bare(category) in name]
     if near:
-        return f"Did you mean {' or '.join(repr(bare[each]) for each in near[:3])}?"
+        return f"Did you mean {' or '.join(repr(bare[name]) for name in near[:3])}?"
     return f"The archive has {', '.join(CATEGORIES)}."
 
 

@@ -1,4 +1,4 @@
-"""The reviews of one category as a data set: found, downloaded, read, and labelled by their stars."""
+"""The reviews of one category as a data set: downloaded, parsed, and labelled by their stars."""
 
 from __future__ import annotations
 
@@ -34,31 +34,31 @@ class AmazonUcsd:
     category: str = "Automotive"
     """A category of the archive by its name, such as Automotive or Musical_Instruments."""
     five_core: bool = True
-    """Take the smaller file, of users and products with at least five reviews each, instead of all reviews."""
+    """Use the smaller file, with users and products of at least five reviews each, instead of all reviews."""
     path: Path | None = None
-    """A file of this form that you have, packed or not; nothing is downloaded then."""
+    """A local file of this format, with or without gzip; then nothing is downloaded."""
     base_url: str = archive.BASE_URL
-    """Where the archive's files are; a mirror of it, for instance."""
+    """The folder URL of the archive's files, for example of a mirror."""
     sha256: str = ""
-    """The SHA-256 the packed file must have, in hexadecimal; empty to check its own checksums alone."""
+    """The SHA-256 that the gzip file must have, in hexadecimal; empty to check only its own checksum."""
     offline: bool = False
     """Use a file downloaded before, and never open a connection."""
     retries: int = 5
-    """Tries in a row that may fail before a download is given up."""
+    """Attempts in a row that may fail before the download fails."""
     timeout: float = 30.0
-    """Seconds a connection may be silent before it counts as broken."""
+    """Seconds without data after which a connection counts as broken."""
     stars: Mapping[str, tuple[int, ...]] = field(default_factory=lambda: {"negative": (1, 2), "positive": (4, 5)})
-    """Classes by their stars, ordered from the fewest stars to the most; stars of no class are left out."""
+    """The stars of each class; classes are ordered from the fewest stars to the most, and reviews with other stars are left out."""
     text: Literal["reviewText", "summary", "summary+reviewText"] = "reviewText"
-    """The field to classify, or both, joined line by line."""
+    """The field to classify, or both fields, joined by a line break."""
     max_damaged: float = 0.01
-    """Share of the lines that may be damaged before the load fails; 0 refuses any."""
+    """Share of the lines that may be damaged before loading fails; 0 allows none."""
     rows: int | None = None
-    """Keep a sample of about this many reviews, each class in proportion, for a quick try."""
+    """Keep a sample of about this many reviews, each class in proportion, for quick experiments."""
     shares: tuple[float, float, float] = splits.SHARES
     """Shares of the training, validation and test split."""
     near_copies: splits.NearCopies = "together"
-    """Whether reviews that share most of their wording stay in one split, or go wherever chance puts them."""
+    """Whether reviews that share most of their wording stay in one split, or are split by chance."""
 
     def __post_init__(self) -> None:
         self._rules(0)
@@ -75,17 +75,17 @@ class AmazonUcsd:
             if self._base() == archive.BASE_URL:
                 raise ValueError(f"category {self.category!r} is not in the archive. {archive.advice(self.category)}")
             if not re.fullmatch(r"[\w&-]+( [\w&-]+)*", self.category):
-                raise ValueError(f"category {self.category!r} cannot be part of a file name")
+                raise ValueError(f"category {self.category!r} has characters that cannot be part of a file name")
         _check_stars(self.stars)
 
     def load(self, seed: int, emit: Emit) -> Data:
-        """Find or download the file, read it, and clean and split the reviews.
+        """Download the file unless it is there, read it, and clean and split the reviews.
 
-        Raises: DataError for a file that cannot be had or read, too many damaged lines, and rows that cannot be split.
+        Raises: DataError for a file that cannot be downloaded or read, too many damaged lines, and rows that cannot be split.
         """
         rules = self._rules(seed)
         if self.path is None:
-            rows = self._archived(emit)
+            rows = self._read_archive(emit)
         else:
             if self.sha256 and self.path.is_file():
                 check_hash(self.path, self.sha256, str(self.path))
@@ -101,12 +101,12 @@ class AmazonUcsd:
     def _base(self) -> str:
         return self.base_url.rstrip("/")
 
-    def _archived(self, emit: Emit) -> Rows:
-        """The reviews of the archive's file, from the cache if it is there and sound. Raises: DataError."""
+    def _read_archive(self, emit: Emit) -> Rows:
+        """The reviews of the archive's file, from the cache if it has an undamaged copy. Raises: DataError."""
         name = archive.file_name(self.category, self.five_core)
         cached = files.cache() / "amazon-ucsd" / name
         url = f"{self._base()}/{name}"
-        download = Download(url, cached, self.retries, self.timeout, self._missing(), self.sha256)
+        download = Download(url, cached, self.retries, self.timeout, self._hint_if_missing(), self.sha256)
         if self.sha256 and not self.offline and cached.is_file() and files.sha256(cached) != self.sha256.lower():
             self._discard(cached, f"its SHA-256 is not {self.sha256}", emit)
         if not cached.is_file():
@@ -114,7 +114,7 @@ class AmazonUcsd:
                 raise DataError(
                     "the file was not downloaded before, and offline is set",
                     where=str(cached),
-                    hint="Load it once without offline, put the file there, or give a file that you have by path.",
+                    hint="Run once without offline, put the file at this place, or set path to a local file.",
                 )
             download.fetch(emit)
         elif self.sha256 and self.offline:
@@ -130,11 +130,11 @@ class AmazonUcsd:
         rows.source = url
         return rows
 
-    def _discard(self, cached: Path, flaw: str, emit: Emit) -> None:
-        emit(Noticed(f"The file that was downloaded before is brought again: {cached}: {flaw}.", warning=True))
+    def _discard(self, cached: Path, fault: str, emit: Emit) -> None:
+        emit(Noticed(f"Downloading again, because the copy in the cache is damaged: {cached}: {fault}.", warning=True))
         cached.unlink(missing_ok=True)
 
-    def _missing(self) -> str:
+    def _hint_if_missing(self) -> str:
         if archive.listed(self.category):
             return "Check base_url: it must be a mirror with the archive's file names."
         return archive.advice(self.category)
@@ -142,31 +142,32 @@ class AmazonUcsd:
     def _read(self, path: Path, emit: Emit) -> Rows:
         """The reviews of a file as rows. Raises: DataError."""
         rows, fields = Rows(str(path)), self.text.split("+")
-        classes = {star: name for name, some in self.stars.items() for star in some}
+        classes = {number: name for name, numbers in self.stars.items() for number in numbers}
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the literal parser warns of strange escapes in reviews
+            warnings.simplefilter("ignore")  # the parser of Python literals warns about unknown escapes in reviews
             for number, line in lines(path, emit):
                 try:
                     review = parsing.parse(line)
                     stars = parsing.stars(review)
-                    text = "\n".join(part for part in (parsing.text(review, each) for each in fields) if part.strip())
+                    parts = [parsing.text(review, name) for name in fields]
                 except ValueError as error:
                     rows.damage(number, str(error))
                     continue
                 if (label := classes.get(stars)) is None:
                     rows.drop(NO_CLASS)
                 else:
+                    text = "\n".join(part for part in parts if part.strip())
                     rows.add(text, label, stars=stars, year=parsing.year(review))
         rows.check_damage(self.max_damaged)
         return rows
 
 
 def _check_stars(stars: Mapping[str, tuple[int, ...]]) -> None:
-    """Raises: ValueError when these are no classes."""
-    given = [star for some in stars.values() for star in some]
+    """Check the option `stars`. Raises: ValueError."""
+    listed = [number for numbers in stars.values() for number in numbers]
     if len(stars) < 2 or not all(stars.values()):
-        raise ValueError("stars must give at least two classes some stars each")
-    if strange := [star for star in given if star not in (1, 2, 3, 4, 5)]:
-        raise ValueError(f"stars are from 1 to 5, not {strange[0]}")
-    if twice := [star for star in given if given.count(star) > 1]:
-        raise ValueError(f"stars puts {twice[0]} into two classes")
+        raise ValueError("stars must have at least two classes, each with at least one number of stars")
+    if outside := [number for number in listed if number not in (1, 2, 3, 4, 5)]:
+        raise ValueError(f"stars are from 1 to 5, not {outside[0]}")
+    if twice := [number for number in listed if listed.count(number) > 1]:
+        raise ValueError(f"stars has {twice[0]} in two classes")

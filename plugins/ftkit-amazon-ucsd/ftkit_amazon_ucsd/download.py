@@ -1,7 +1,7 @@
-"""Bring one packed file here, whole or not at all, over a network that breaks.
+"""Download one gzip file over an unreliable network; the file appears complete or not at all.
 
-The bytes that have come are kept in NAME.partial; a request for the rest goes on from there, as long as the server
-says by ETag or date that the file is still the same. Several processes may ask for one file: one brings it.
+Received bytes are kept in NAME.partial. A later request asks for the rest, as long as ETag or date say that the file on the server
+is still the same. When several processes want one file, one of them downloads it.
 """
 
 from __future__ import annotations
@@ -28,38 +28,38 @@ if TYPE_CHECKING:
 
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 60.0
-"""Seconds before another try; the pause doubles from the first to the longest."""
+"""Seconds before the next attempt; the pause doubles from the first to the longest."""
 
-PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
-"""Answers that may be others in a while."""
+TEMPORARY = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""HTTP statuses after which another attempt may succeed."""
 
 
 @dataclass(frozen=True)
 class Download:
-    """A file to bring, and how hard to try."""
+    """A file to download, and how often to try."""
 
     url: str
     target: Path
     retries: int
-    """Tries in a row that may fail without bringing a byte before it is given up."""
+    """Attempts in a row that may fail without receiving a byte before the download fails."""
     timeout: float
-    """Seconds a connection may be silent."""
+    """Seconds without data after which a connection counts as broken."""
     missing: str
-    """What to do when the server does not have the file."""
+    """The hint for a server that does not have the file."""
     sha256: str = ""
 
     @property
     def partial(self) -> Path:
-        """Where the bytes are until all have come."""
+        """The received bytes, until the file is complete."""
         return self.target.with_name(f"{self.target.name}.partial")
 
     @property
     def note(self) -> Path:
-        """Which file of which server the partial one is of."""
+        """The address and version of the file that the partial file belongs to."""
         return self.target.with_name(f"{self.target.name}.partial.json")
 
     def fetch(self, emit: Emit) -> None:
-        """Bring the file unless it is there. Raises: DataError."""
+        """Download the file unless it is there. Raises: DataError."""
         import filelock
 
         try:
@@ -72,71 +72,70 @@ class Download:
                 lock.acquire()
             try:
                 if not self.target.is_file():
-                    self._bring(emit)
+                    self._download(emit)
             finally:
                 lock.release()
         except OSError as error:
             raise DataError(
                 f"the download cannot be stored: {error.strerror or error}",
                 where=str(self.target),
-                hint="Make room or fix the permissions, or set FTKIT_CACHE to another folder; what has come is kept.",
+                hint="Free disk space, fix the permissions, or set FTKIT_CACHE to another folder; received bytes are kept.",
             ) from error
 
-    def _bring(self, emit: Emit) -> None:
-        """Download, check, and put the file in its place; a resumed file that fails the check is brought anew once."""
+    def _download(self, emit: Emit) -> None:
+        """Download, check, and move the file to its place; a resumed file that fails the check is downloaded again once."""
         for again in (False, True):
-            resumed = self._download(emit)
+            resumed = self._receive(emit)
             try:
                 check_hash(self.partial, self.sha256, self.url)
-                check_packed(self.partial, self.url)
+                check_gzip(self.partial, self.url)
                 break
             except DataError:
                 self._discard()
                 if again or not resumed:
                     raise
-            emit(Noticed(f"The parts of {self.target.name} that came do not fit together; starting over."))
+            emit(Noticed(f"The received parts of {self.target.name} do not belong to one file; downloading it again."))
         with self.partial.open("rb") as file:
             os.fsync(file.fileno())
         os.replace(self.partial, self.target)
         self.note.unlink(missing_ok=True)
 
-    def _download(self, emit: Emit) -> bool:
-        """Ask until all bytes are here; returns whether they came in several parts.
+    def _receive(self, emit: Emit) -> bool:
+        """Send requests until all bytes are here; returns whether they came in several parts.
 
-        Raises: DataError when it is given up.
+        Raises: DataError when too many attempts in a row fail.
         """
         import httpx
 
         failures = 0
         with httpx.Client(timeout=self.timeout, follow_redirects=True) as client:
             while True:
-                before = self._have()
+                before = self._received()
                 try:
                     return self._request(client, before, emit)
                 except (httpx.RequestError, _Broken) as error:
-                    failures = 1 if self._have() > before else failures + 1
-                    said = str(error) or type(error).__name__
+                    failures = 1 if self._received() > before else failures + 1
+                    reason = str(error) or type(error).__name__
                     if failures > self.retries:
                         raise DataError(
-                            f"the file cannot be downloaded: {said} ({failures} tries)",
+                            f"the file cannot be downloaded: {reason} (failed attempts: {failures})",
                             where=self.url,
-                            hint="Try again later: what has come is kept. Or give another server by base_url, or a file "
-                            "that you have by path.",
+                            hint="Try again later: received bytes are kept. Or set base_url to another server, or path to a local file.",
                         ) from error
                     pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (failures - 1)) * random.uniform(0.5, 1)
-                    pause = max(pause, min(LONGEST_PAUSE, getattr(error, "after", 0.0)))
-                    emit(Noticed(f"Download of {self.target.name}: {said}; trying again in {pause:.1f} s."))
+                    pause = max(pause, min(LONGEST_PAUSE, error.after if isinstance(error, _Broken) else 0.0))
+                    emit(Noticed(f"Download of {self.target.name}: {reason}; trying again in {pause:.1f} s."))
                     time.sleep(pause)
 
     def _request(self, client: httpx.Client, have: int, emit: Emit) -> bool:
-        """Ask once for the file or the rest of it; returns whether it was the rest.
+        """Request the file or the rest of it once; returns whether it was the rest.
 
-        Raises: _Broken and httpx.RequestError, which may pass; DataError.
+        Raises: _Broken or httpx.RequestError for a temporary fault; DataError.
         """
         headers = {"Accept-Encoding": "identity"}
         if have:
             headers["Range"] = f"bytes={have}-"
-            if same := self._noted().get("same"):
+            if same := self._noted_version().get("same"):
                 headers["If-Range"] = same
         with client.stream("GET", self.url, headers=headers) as response:
             status = response.status_code
@@ -145,20 +144,20 @@ class Download:
                 if span and span.group(2) == str(have):
                     return True
                 self._discard()
-                raise _Broken("the server's file is another by now")
-            if status in PASSING:
+                raise _Broken("the file on the server has changed")
+            if status in TEMPORARY:
                 raise _Broken(f"the server answered {status}", _seconds(response.headers.get("Retry-After", "")))
             if status in (404, 410):
                 raise DataError(f"the server has no such file (it answered {status})", self.url, self.missing)
             if status not in (200, 206):
                 raise DataError(
-                    f"the server refused: it answered {status} {response.reason_phrase}",
+                    f"the server refused the request: it answered {status} {response.reason_phrase}",
                     where=self.url,
-                    hint="Give another server by base_url, or a file that you have by path.",
+                    hint="Set base_url to another server, or path to a local file.",
                 )
             if status == 206 and not (span and span.group(1) == str(have)):
                 self._discard()
-                raise _Broken("the server answered with another part of the file than was asked for")
+                raise _Broken("the server sent another part of the file than the one requested")
             if status == 200:
                 have = 0
                 self._discard()
@@ -170,32 +169,32 @@ class Download:
             return status == 206
 
     def _store(self, response: httpx.Response, have: int, total: int | None, emit: Emit) -> None:
-        """Append to the partial file what comes, telling how far it is about ten times a second."""
-        label, told = f"downloading {self.target.name}", 0.0
+        """Append received bytes to the partial file, with a progress event about ten times a second."""
+        label, reported_at = f"downloading {self.target.name}", 0.0
         with self.partial.open("ab" if have else "wb") as file:
             for chunk in response.iter_raw():
                 file.write(chunk)
                 have += len(chunk)
-                if (now := time.monotonic()) - told > 0.1:
+                if (now := time.monotonic()) - reported_at > 0.1:
                     emit(Progressed(label, have, total, "bytes"))
-                    told = now
+                    reported_at = now
         if total is not None and have != total:
-            raise _Broken(f"{have:,} of {total:,} bytes came")
+            raise _Broken(f"only {have:,} of {total:,} bytes were received")
         emit(Progressed(label, have, have, "bytes"))
 
-    def _have(self) -> int:
-        """Bytes that have come of this very address."""
+    def _received(self) -> int:
+        """Number of bytes received from this address."""
         try:
-            return self.partial.stat().st_size if self._noted().get("url") == self.url else 0
+            return self.partial.stat().st_size if self._noted_version().get("url") == self.url else 0
         except FileNotFoundError:
             return 0
 
-    def _noted(self) -> dict[str, str]:
+    def _noted_version(self) -> dict[str, str]:
         try:
-            noted = json.loads(self.note.read_text(encoding="utf-8"))
+            version = json.loads(self.note.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}
-        return noted if isinstance(noted, dict) else {}
+        return version if isinstance(version, dict) else {}
 
     def _discard(self) -> None:
         self.partial.unlink(missing_ok=True)
@@ -203,25 +202,26 @@ class Download:
 
 
 class _Broken(Exception):
-    """A try that failed for a reason that may pass."""
+    """An attempt that failed for a temporary reason."""
 
-    def __init__(self, said: str, after: float = 0.0) -> None:
-        super().__init__(said)
+    def __init__(self, reason: str, after: float = 0.0) -> None:
+        super().__init__(reason)
         self.after = after
+        """Seconds that the server asks to wait."""
 
 
 def check_hash(path: Path, sha256: str, where: str) -> None:
-    """Raises: DataError when a file does not have the SHA-256 it should have; an empty one asks for none."""
-    if sha256 and (found := files.sha256(path)) != sha256.lower():
+    """Raises: DataError when a file does not have the expected SHA-256; an empty one is not checked."""
+    if sha256 and (actual := files.sha256(path)) != sha256.lower():
         raise DataError(
-            f"the SHA-256 of the file is {found}, not {sha256.lower()}",
+            f"the SHA-256 of the file is {actual}, not {sha256.lower()}",
             where=where,
-            hint="Correct sha256 if you trust this file; if not, take another by base_url or path.",
+            hint="If you trust this file, correct sha256; otherwise choose another one with base_url or path.",
         )
 
 
-def check_packed(path: Path, where: str) -> None:
-    """Raises: DataError when a packed file does not agree with its own checksums, or is not packed at all."""
+def check_gzip(path: Path, where: str) -> None:
+    """Raises: DataError when a gzip file does not agree with its own checksum, or is not a gzip file."""
     try:
         with gzip.open(path) as unpacked:
             while unpacked.read(2**20):
@@ -229,16 +229,16 @@ def check_packed(path: Path, where: str) -> None:
     except GZIP_ERRORS as error:
         with path.open("rb") as file:
             begin = file.read(200)
-        page = "a web page, not the file" if b"<html" in begin.lower() else "no whole gzip file"
+        content = "a web page" if b"<html" in begin.lower() else "not a complete gzip file"
         raise DataError(
-            f"what came is {page}: {error}",
+            f"the downloaded file is {content}: {error}",
             where=where,
-            hint="Check that base_url is a mirror of the archive and that no proxy answers in its place.",
+            hint="Check that base_url is a mirror of the archive, and that no proxy answers instead of it.",
         ) from error
 
 
 def _seconds(text: str) -> float:
-    """What a Retry-After header says, where it says it in seconds."""
+    """The seconds of a Retry-After header; 0 where it has a date."""
     with suppress(ValueError):
         return max(0.0, float(text))
     return 0.0

@@ -1,4 +1,4 @@
-"""One line of the archive as a mapping: JSON, or a Python literal, which is read but never evaluated."""
+"""Parse one line of the archive: JSON, or a Python literal, which is parsed but never run as code."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from typing import Any
 
 LONGEST_LITERAL = 2**20
-"""Characters a Python literal may have: the parser takes some hundred times as much memory."""
+"""Characters that a Python literal may have: its parser needs about a hundred times as much memory."""
 
 
 def parse(line: bytes) -> Mapping[str, Any]:
-    """Read one review. Raises: ValueError saying what is wrong with the line."""
+    """Read one review. Raises: ValueError with what is wrong with the line."""
     try:
         text = line.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -22,30 +22,32 @@ def parse(line: bytes) -> Mapping[str, Any]:
     except (ValueError, RecursionError):
         review = _literal(text.strip())
     if not isinstance(review, Mapping):
-        raise ValueError("it is no JSON object and no Python literal of one")
+        raise ValueError("neither a JSON object nor a Python dict")
     return review
 
 
 def stars(review: Mapping[str, Any]) -> int:
     """The number of stars, from 1 to 5. Raises: ValueError."""
-    given = review.get("overall")
-    if isinstance(given, bool) or not isinstance(given, int | float) or given not in (1, 2, 3, 4, 5):
-        raise ValueError(f"overall is {given!r:.40}, not 1 to 5 stars" if "overall" in review else "it has no overall")
-    return int(given)
+    if "overall" not in review:
+        raise ValueError("it has no key 'overall'")
+    stars = review["overall"]
+    if isinstance(stars, bool) or not isinstance(stars, int | float) or stars not in (1, 2, 3, 4, 5):
+        raise ValueError(f"overall is {stars!r:.40}, not 1 to 5 stars")
+    return int(stars)
 
 
 def text(review: Mapping[str, Any], field: str) -> str:
-    """A field's text, empty where there is none. Raises: ValueError."""
-    given = review.get(field)
-    if given is None:
+    """A field's text, empty where the field is missing. Raises: ValueError."""
+    value = review.get(field)
+    if value is None:
         return ""
-    if not isinstance(given, str):
-        raise ValueError(f"{field} is {given!r:.40}, not text")
-    return given
+    if not isinstance(value, str):
+        raise ValueError(f"{field} is {value!r:.40}, not text")
+    return value
 
 
 def year(review: Mapping[str, Any]) -> int | None:
-    """The year of the review (UTC), or None where it does not say."""
+    """The year of the review (UTC), or None where it is missing."""
     from datetime import UTC, datetime
 
     try:
@@ -55,7 +57,7 @@ def year(review: Mapping[str, Any]) -> int | None:
 
 
 def _literal(text: str) -> Any:
-    """A Python literal's value; names, calls and whatever else could run are none."""
+    """The value of a Python literal, or None for anything else, such as names and calls."""
     if not text.startswith("{") or len(text) > LONGEST_LITERAL:
         return None
     try:

@@ -1,4 +1,4 @@
-"""A real web server on the loopback that breaks connections as asked, and a cache of one's own."""
+"""A web server on the loopback interface that can break connections, and a cache of its own for each test."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ftkit_amazon_ucsd import download
 
 
 def review(index: int, **changes: Any) -> dict[str, Any]:
-    """One review of the archive's form; every fifth is negative."""
+    """One review in the archive's format; stars repeat from 1 to 5."""
     return {
         "reviewerID": f"R{index}",
         "asin": f"A{index % 10}",
@@ -31,18 +31,18 @@ def review(index: int, **changes: Any) -> dict[str, Any]:
     } | changes
 
 
-def packed(count: int = 400) -> bytes:
-    """A file of the archive with so many reviews, hard to pack further so that it has some size."""
+def compressed(count: int = 400) -> bytes:
+    """A file of the archive with this many reviews; random content keeps it large after compression."""
     lines = (json.dumps(review(index, noise=os.urandom(64).hex())) for index in range(count))
     return gzip.compress("".join(line + "\n" for line in lines).encode(), mtime=0)
 
 
 class Archive:
-    """A server that answers each request by the next behaviour of its script, and as it should once that is used up.
+    """A server that answers each request with the next behaviour of its script, and correctly when the script has ended.
 
-    Behaviours: `cut:N` breaks off after N bytes of the body, `hang:N` falls silent after them, `gate` waits for the
+    Behaviours: `cut:N` closes the connection after N bytes of the body, `hang:N` sends nothing after them, `gate` waits for the
     event `gate` first, a number answers with that status, `whole` ignores a range, `page` sends HTML, `shift` answers
-    a range with another.
+    a range with another range.
     """
 
     def __init__(self, content: bytes) -> None:
@@ -66,7 +66,7 @@ class Archive:
 
         class Server(ThreadingHTTPServer):
             def handle_error(self, *_: Any) -> None:
-                """Connections that the other side drops are what these tests are about."""
+                """Connections that the client closes are expected here."""
 
         self.server = Server(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
@@ -74,7 +74,7 @@ class Archive:
 
     @property
     def ranges(self) -> list[str]:
-        """What part each request asked for; empty for all of it."""
+        """The range that each request asked for; empty for the whole file."""
         return [headers.get("Range", "") for _, headers in self.requests]
 
     def answer(self, handler: BaseHTTPRequestHandler, behaviour: str) -> None:
@@ -87,10 +87,10 @@ class Archive:
         if verb == "page":
             self.send(handler, 200, {}, b"<!doctype html><html>Log in first</html>")
             return
-        start, asked = 0, handler.headers.get("Range", "")
+        start, requested = 0, handler.headers.get("Range", "")
         same = handler.headers.get("If-Range") in (None, self.headers.get("ETag"), self.headers.get("Last-Modified"))
-        if asked and same and verb != "whole":
-            start = int(asked.removeprefix("bytes=").rstrip("-"))
+        if requested and same and verb != "whole":
+            start = int(requested.removeprefix("bytes=").rstrip("-"))
             if start >= len(self.content):
                 self.send(handler, 416, {"Content-Range": f"bytes */{len(self.content)}"}, b"")
                 return
@@ -124,20 +124,20 @@ class Archive:
 
 @pytest.fixture
 def archive() -> Iterator[Archive]:
-    made = Archive(packed())
-    thread = threading.Thread(target=made.server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    server = Archive(compressed())
+    thread = threading.Thread(target=server.server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
-    yield made
-    made.gate.set()
-    made.ending.set()
-    made.server.shutdown()
-    made.server.server_close()
+    yield server
+    server.gate.set()
+    server.ending.set()
+    server.server.shutdown()
+    server.server.server_close()
     thread.join()
 
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of downloads, empty; proxies are left aside and pauses are short."""
+    """The empty folder of downloads; proxies are not used, and pauses are short."""
     monkeypatch.setenv("FTKIT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setattr(download, "FIRST_PAUSE", 0.01)
@@ -146,7 +146,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def write(tmp_path: Path) -> Callable[..., Path]:
-    """Writes lines, texts or bytes, to a file, packed when its name says so."""
+    """Writes lines, text or bytes, to a file, with gzip where its name ends in .gz."""
 
     def written(*lines: str | bytes, name: str = "reviews.json") -> Path:
         content = b"".join((line.encode() if isinstance(line, str) else line) + b"\n" for line in lines)

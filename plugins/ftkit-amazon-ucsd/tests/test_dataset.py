@@ -23,8 +23,8 @@ from ftkit.testing.datasets import DatasetSuite
 
 
 def review(index: int, **changes: Any) -> dict[str, Any]:
-    made = {"reviewText": f"Number {index}, it's fine.", "overall": 1.0 + index % 5, "summary": f"Summary {index}"}
-    return made | {"unixReviewTime": 1393545600} | changes
+    fields = {"reviewText": f"Number {index}, it's fine.", "overall": 1.0 + index % 5, "summary": f"Summary {index}"}
+    return fields | {"unixReviewTime": 1393545600} | changes
 
 
 def good(count: int = 100) -> list[str]:
@@ -116,14 +116,14 @@ def test_code_in_a_line_is_never_run_and_counts_as_damage(
     ],
     ids=["parentheses", "signs", "sums", "dicts", "lists", "digits", "long", "unhashable"],
 )
-def test_a_line_made_to_overwhelm_the_parser_is_damaged(bomb: str, write: Callable[..., Path]) -> None:
+def test_a_line_that_would_overload_the_parser_counts_as_damaged(bomb: str, write: Callable[..., Path]) -> None:
     code = (
         "import sys; from pathlib import Path; from ftkit_amazon_ucsd import AmazonUcsd;"
         "print(AmazonUcsd(path=Path(sys.argv[1])).load(0, lambda event: None).report.damaged_lines)"
     )
     path = write(*good(200), bomb)
-    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "(201,)\n", "")
+    finished = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False)
+    assert (finished.returncode, finished.stdout, finished.stderr) == (0, "(201,)\n", "")
 
 
 @settings(deadline=None)
@@ -141,12 +141,12 @@ def test_any_line_is_read_or_refused_with_a_reason(line: bytes) -> None:
 @given(
     st.fixed_dictionaries({"reviewText": st.text(st.characters(codec="utf-8")), "overall": st.sampled_from((1.0, 5))})
 )
-def test_any_review_is_read_in_both_forms(made: dict[str, Any]) -> None:
-    assert parsing.parse(json.dumps(made).encode()) == made
-    assert parsing.parse(repr(made).encode()) == made
+def test_any_review_is_read_in_both_forms(fields: dict[str, Any]) -> None:
+    assert parsing.parse(json.dumps(fields).encode()) == fields
+    assert parsing.parse(repr(fields).encode()) == fields
 
 
-def test_strange_escapes_in_literals_warn_nobody(write: Callable[..., Path]) -> None:
+def test_unknown_escapes_in_literals_raise_no_warning(write: Callable[..., Path]) -> None:
     import warnings
 
     lines = [rf"{{'overall': {1 + index % 5}.0, 'reviewText': 'a \d {index}'}}" for index in range(30)]
@@ -171,7 +171,7 @@ DAMAGED = (
 )
 
 
-def test_damaged_lines_are_counted_and_told_by_number(write: Callable[..., Path]) -> None:
+def test_damaged_lines_are_counted_and_named_by_number(write: Callable[..., Path]) -> None:
     data = load(write(*DAMAGED, *good(100), name="reviews.json.gz"), max_damaged=0.2)
     assert data.report.damaged_lines == tuple(range(1, 13))
     assert data.report.dropped["damaged line"] == 12
@@ -185,7 +185,7 @@ def test_too_many_damaged_lines_stop_the_load(write: Callable[..., Path]) -> Non
     assert "24 of 124 rows are damaged (19.35%; the limit is 1.00%)" in caught.value.what
     assert "lines 101, 102, 103" in caught.value.what
     assert "and 4 more" in caught.value.what
-    assert "no JSON object" in caught.value.what
+    assert "neither a JSON object nor a Python dict" in caught.value.what
     assert caught.value.where == f"{path}:101"
     assert "max_damaged" in caught.value.hint
 
@@ -198,13 +198,13 @@ def test_reviews_without_a_text_are_empty_not_damaged(write: Callable[..., Path]
     assert both.report.dropped == {"stars without a class": 20, "empty text": 1, "duplicate": 1}
 
 
-def test_blank_lines_are_no_rows(write: Callable[..., Path]) -> None:
+def test_blank_lines_are_not_rows(write: Callable[..., Path]) -> None:
     data = load(write("", *good(100), " ", "{"))
     assert data.report.rows_read == 101
     assert data.report.damaged_lines == (103,)
 
 
-def test_text_is_the_field_or_the_fields_asked_for(write: Callable[..., Path]) -> None:
+def test_text_is_the_chosen_field_or_both(write: Callable[..., Path]) -> None:
     path = write(*good())
     assert "Number 0, it's fine." in texts(load(path))
     assert "Summary 0" in texts(load(path, text="summary"))
@@ -220,28 +220,28 @@ def test_classes_are_ordered_by_their_stars_however_they_are_written(write: Call
         assert [expected[star] for star in rows.columns["stars"]] == list(rows.labels)
 
 
-def test_stars_and_years_are_kept_for_looking_at_parts_of_the_data(write: Callable[..., Path]) -> None:
+def test_stars_and_years_are_kept_as_columns(write: Callable[..., Path]) -> None:
     odd = json.dumps(review(1, unixReviewTime="yesterday", reviewText="when?"))
     data = load(write(*good(), odd))
     years = {year for name in SPLITS for year in getattr(data, name).columns["year"]}
     assert years == {2014, None}
 
 
-def test_a_cut_packed_file_is_told(write: Callable[..., Path]) -> None:
+def test_a_cut_gzip_file_is_reported(write: Callable[..., Path]) -> None:
     path = write(*good(), name="reviews.json.gz")
     path.write_bytes(path.read_bytes()[:-50])
     with pytest.raises(DataError, match="damaged or ends too early") as caught:
         load(path)
     assert caught.value.where == str(path)
-    assert "fetch it again" in caught.value.hint
+    assert "download it again" in caught.value.hint
 
 
-def test_a_missing_file_is_told(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such file"):
         load(tmp_path / "reviews.json.gz")
 
 
-def test_a_local_file_must_have_the_hash_asked_for(write: Callable[..., Path]) -> None:
+def test_a_local_file_must_have_the_expected_hash(write: Callable[..., Path]) -> None:
     with pytest.raises(DataError, match="SHA-256"):
         load(write(*good()), sha256="0" * 64)
 
@@ -252,33 +252,36 @@ def test_one_class_is_refused(write: Callable[..., Path]) -> None:
 
 
 @pytest.mark.parametrize("name", ["Musical_Instruments", "musical instruments", "Musical-Instruments"])
-def test_categories_are_found_however_their_words_are_joined(name: str) -> None:
+def test_the_words_of_a_category_may_be_joined_in_several_ways(name: str) -> None:
     assert archive.file_name(name, True) == "reviews_Musical_Instruments_5.json.gz"
     assert archive.file_name("Clothing, Shoes & Jewelry", False) == "reviews_Clothing_Shoes_and_Jewelry.json.gz"
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"category": "Automotiv"}, "category 'Automotiv' is not in the archive. Did you mean 'Automotive'"),
         ({"category": "kitchen"}, "Did you mean 'Home_and_Kitchen'"),
         ({"category": "xyz"}, "The archive has Amazon_Instant_Video"),
-        ({"category": "../x", "base_url": "http://127.0.0.1/"}, "category '../x' cannot be part of a file name"),
+        (
+            {"category": "../x", "base_url": "http://127.0.0.1/"},
+            "category '../x' has characters that cannot be part of a file name",
+        ),
         ({"base_url": "ftp://example.org"}, "base_url must begin with http"),
         ({"sha256": "abc"}, "sha256 must be 64"),
         ({"retries": -1}, "retries must not be negative"),
         ({"timeout": 0}, "timeout must be above 0"),
-        ({"stars": {"all": (1, 2, 3)}}, "stars must give at least two classes"),
+        ({"stars": {"all": (1, 2, 3)}}, "stars must have at least two classes"),
         ({"stars": {"a": (1,), "b": (6,)}}, "stars are from 1 to 5, not 6"),
-        ({"stars": {"a": (1, 2), "b": (2, 3)}}, "stars puts 2 into two classes"),
-        ({"max_damaged": -0.1}, "max_damaged is a share"),
+        ({"stars": {"a": (1, 2), "b": (2, 3)}}, "stars has 2 in two classes"),
+        ({"max_damaged": -0.1}, "max_damaged must be a share"),
         ({"rows": 1}, "rows must be at least"),
     ],
 )
-def test_options_that_do_not_fit_are_refused_by_name(options: dict[str, Any], said: str) -> None:
+def test_options_that_do_not_fit_are_refused_by_name(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError) as caught:  # noqa: PT011  # the message is compared below
         AmazonUcsd(**options)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_importing_the_plugin_loads_no_client_library() -> None:

@@ -1,4 +1,4 @@
-"""Downloads over a network that breaks: resumed, tried again, checked, and never half there."""
+"""Downloads over an unreliable network: resumed, repeated, checked, and never left half done."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ def refused(archive: Any, **options: Any) -> DataError:
     return caught.value
 
 
-def test_a_download_is_told_kept_and_not_repeated(archive: Any, cache: Path) -> None:
+def test_a_download_reports_progress_is_kept_and_not_repeated(archive: Any, cache: Path) -> None:
     log = Log()
     first = load(archive, log)
     assert (cache / FILE).read_bytes() == archive.content
-    assert sorted(each.name for each in cache.iterdir()) == [FILE, f"{FILE}.lock"]
-    told = [event for event in log if isinstance(event, Progressed) and event.label.startswith("downloading")]
-    assert told[-1].done == told[-1].total == len(archive.content)
-    assert told[-1].unit == "bytes"
+    assert sorted(path.name for path in cache.iterdir()) == [FILE, f"{FILE}.lock"]
+    progress = [event for event in log if isinstance(event, Progressed) and event.label.startswith("downloading")]
+    assert progress[-1].done == progress[-1].total == len(archive.content)
+    assert progress[-1].unit == "bytes"
     assert load(archive) == first
     assert len(archive.requests) == 1
     assert first.report.source == f"{archive.url}/{FILE}"
@@ -68,19 +68,19 @@ def test_a_broken_connection_is_resumed_where_it_broke(archive: Any, cache: Path
     assert (cache / FILE).read_bytes() == archive.content
 
 
-def test_tries_that_bring_bytes_do_not_use_up_the_retries(archive: Any) -> None:
+def test_attempts_that_receive_bytes_do_not_use_up_the_retries(archive: Any) -> None:
     archive.script = ["cut:1000"] * 8
     load(archive, retries=1)
     assert len(archive.requests) == 9
 
 
-def test_a_server_that_ignores_ranges_is_asked_for_all_again(archive: Any, cache: Path) -> None:
+def test_a_server_that_ignores_ranges_sends_the_whole_file_again(archive: Any, cache: Path) -> None:
     archive.script = ["cut:5000", "whole"]
     load(archive)
     assert (cache / FILE).read_bytes() == archive.content
 
 
-def test_a_file_that_changed_meanwhile_is_brought_from_the_start(archive: Any, cache: Path) -> None:
+def test_a_file_that_changed_meanwhile_is_downloaded_from_the_start(archive: Any, cache: Path) -> None:
     archive.script = ["cut:5000"]
     with pytest.raises(DataError):
         load(archive, retries=0)
@@ -91,7 +91,7 @@ def test_a_file_that_changed_meanwhile_is_brought_from_the_start(archive: Any, c
     assert (cache / FILE).read_bytes() == archive.content
 
 
-def test_a_mixture_of_two_files_is_found_out_and_brought_anew(archive: Any, cache: Path) -> None:
+def test_a_mixture_of_two_files_is_detected_and_downloaded_again(archive: Any, cache: Path) -> None:
     archive.headers = {}
     archive.script = ["cut:5000"]
     with pytest.raises(DataError):
@@ -101,11 +101,11 @@ def test_a_mixture_of_two_files_is_found_out_and_brought_anew(archive: Any, cach
     load(archive, log)
     assert archive.ranges == ["", "bytes=5000-", ""]
     assert "If-Range" not in archive.requests[1][1]
-    assert any("starting over" in text for text in log.notices)
+    assert any("do not belong to one file" in text for text in log.notices)
     assert (cache / FILE).read_bytes() == archive.content
 
 
-def test_a_file_that_changes_between_two_tries_is_found_out_too(archive: Any, cache: Path) -> None:
+def test_a_file_that_changes_between_two_attempts_is_detected(archive: Any, cache: Path) -> None:
     archive.headers = {}
     archive.script = ["cut:5000"]
     changed = gzip.compress(gzip.decompress(archive.content), 1)
@@ -119,14 +119,14 @@ def test_a_file_that_changes_between_two_tries_is_found_out_too(archive: Any, ca
     assert (cache / FILE).read_bytes() == changed
 
 
-def test_a_server_that_sends_another_part_is_asked_for_all_again(archive: Any, cache: Path) -> None:
+def test_a_server_that_sends_another_part_is_asked_for_the_whole_file(archive: Any, cache: Path) -> None:
     archive.script = ["cut:5000", "shift"]
     load(archive)
     assert archive.ranges == ["", "bytes=5000-", ""]
     assert (cache / FILE).read_bytes() == archive.content
 
 
-def test_what_came_before_an_interruption_is_used_by_the_next_run(archive: Any, cache: Path) -> None:
+def test_bytes_received_before_an_interruption_are_used_by_the_next_run(archive: Any, cache: Path) -> None:
     archive.script = ["cut:5000"]
     assert "cannot be downloaded" in refused(archive, retries=0).what
     assert not (cache / FILE).exists()
@@ -159,7 +159,7 @@ def test_a_busy_server_is_asked_again(archive: Any) -> None:
     assert any("the server answered 503; trying again in" in text for text in log.notices)
 
 
-def test_a_server_that_asks_for_patience_gets_it(archive: Any) -> None:
+def test_the_pause_that_a_server_asks_for_is_kept(archive: Any) -> None:
     archive.script = ["503:0.3"]
     begun = time.monotonic()
     load(archive)
@@ -172,16 +172,16 @@ def test_a_silent_connection_counts_as_broken(archive: Any) -> None:
     assert archive.ranges == ["", "bytes=5000-"]
 
 
-def test_a_server_that_stays_away_is_given_up_naming_the_alternatives(archive: Any) -> None:
+def test_a_server_that_keeps_failing_is_an_error_with_alternatives(archive: Any) -> None:
     archive.script = ["500"] * 3
     error = refused(archive, retries=2)
-    assert "the server answered 500 (3 tries)" in error.what
+    assert "the server answered 500 (failed attempts: 3)" in error.what
     assert error.where == f"{archive.url}/{FILE}"
     assert "base_url" in error.hint
     assert "path" in error.hint
 
 
-def test_a_port_where_nobody_listens_is_told() -> None:
+def test_a_port_without_a_server_is_reported() -> None:
     import socket
 
     with socket.socket() as taken:
@@ -192,7 +192,7 @@ def test_a_port_where_nobody_listens_is_told() -> None:
     assert "base_url" in caught.value.hint
 
 
-def test_a_file_the_server_does_not_have_is_told_with_near_categories(archive: Any) -> None:
+def test_a_file_the_server_does_not_have_is_reported_with_similar_categories(archive: Any) -> None:
     archive.script = ["404"]
     error = refused(archive, category="Automobile")
     assert "no such file" in error.what
@@ -200,26 +200,26 @@ def test_a_file_the_server_does_not_have_is_told_with_near_categories(archive: A
     assert len(archive.requests) == 1
 
 
-def test_a_refusal_is_not_tried_again(archive: Any) -> None:
+def test_a_refused_request_is_not_repeated(archive: Any) -> None:
     archive.script = ["403"]
     assert "it answered 403" in refused(archive).what
     assert len(archive.requests) == 1
 
 
-def test_a_web_page_in_place_of_the_file_is_told_and_not_kept(archive: Any, cache: Path) -> None:
+def test_a_web_page_in_place_of_the_file_is_reported_and_not_kept(archive: Any, cache: Path) -> None:
     archive.script = ["page"]
-    assert "a web page, not the file" in refused(archive).what
-    assert [each.name for each in cache.iterdir()] == [f"{FILE}.lock"]
+    assert "is a web page" in refused(archive).what
+    assert [path.name for path in cache.iterdir()] == [f"{FILE}.lock"]
 
 
 @pytest.mark.parametrize("damage", [lambda content: content[:-9], lambda content: content[:-6] + b"xx" + content[-4:]])
-def test_a_damaged_file_is_told_and_not_kept(damage: Callable[[bytes], bytes], archive: Any, cache: Path) -> None:
+def test_a_damaged_file_is_reported_and_not_kept(damage: Callable[[bytes], bytes], archive: Any, cache: Path) -> None:
     archive.content = damage(archive.content)
-    assert "no whole gzip file" in refused(archive).what
-    assert [each.name for each in cache.iterdir()] == [f"{FILE}.lock"]
+    assert "not a complete gzip file" in refused(archive).what
+    assert [path.name for path in cache.iterdir()] == [f"{FILE}.lock"]
 
 
-def test_another_hash_is_told_and_the_right_one_accepted(archive: Any, cache: Path) -> None:
+def test_a_wrong_hash_is_reported_and_the_right_one_accepted(archive: Any, cache: Path) -> None:
     right = hashlib.sha256(archive.content).hexdigest()
     error = refused(archive, sha256="0" * 64)
     assert f"is {right}, not {'0' * 64}" in error.what
@@ -228,27 +228,27 @@ def test_another_hash_is_told_and_the_right_one_accepted(archive: Any, cache: Pa
     assert len(archive.requests) == 2
 
 
-def test_a_kept_file_with_another_hash_is_brought_again(archive: Any, cache: Path) -> None:
+def test_a_cached_file_with_another_hash_is_downloaded_again(archive: Any, cache: Path) -> None:
     cache.mkdir(parents=True)
     (cache / FILE).write_bytes(gzip.compress(b"{}\n"))
     right = hashlib.sha256(archive.content).hexdigest()
     assert "SHA-256" in refused(archive, sha256=right, offline=True).what
     log = Log()
     load(archive, log, sha256=right)
-    assert any("brought again" in text for text in log.notices)
+    assert any(text.startswith("Downloading again") and FILE in text for text in log.notices)
 
 
-def test_a_kept_file_that_was_damaged_since_is_brought_again(archive: Any, cache: Path) -> None:
+def test_a_cached_file_that_was_damaged_since_is_downloaded_again(archive: Any, cache: Path) -> None:
     first = load(archive)
     (cache / FILE).write_bytes(archive.content[:-2000])
     assert "damaged or ends too early" in refused(archive, offline=True).what
     log = Log()
     assert load(archive, log) == first
-    assert any("brought again" in text for text in log.notices)
+    assert any(text.startswith("Downloading again") and FILE in text for text in log.notices)
     assert (cache / FILE).read_bytes() == archive.content
 
 
-def test_offline_uses_the_kept_file_and_asks_nobody(archive: Any) -> None:
+def test_offline_uses_the_cached_file_and_sends_no_request(archive: Any) -> None:
     error = refused(archive, offline=True)
     assert "not downloaded before" in error.what
     assert "path" in error.hint
@@ -258,7 +258,9 @@ def test_offline_uses_the_kept_file_and_asks_nobody(archive: Any) -> None:
     assert len(archive.requests) == 1
 
 
-def test_a_folder_that_cannot_be_written_is_told(archive: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_cannot_be_written_is_reported(
+    archive: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("FTKIT_CACHE", str(tmp_path / "file"))
     error = refused(archive)
@@ -267,7 +269,7 @@ def test_a_folder_that_cannot_be_written_is_told(archive: Any, tmp_path: Path, m
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
-def test_a_full_disk_is_told(archive: Any, cache: Path) -> None:
+def test_a_full_disk_is_reported(archive: Any, cache: Path) -> None:
     class Full(Download):
         @property
         def partial(self) -> Path:
@@ -279,7 +281,7 @@ def test_a_full_disk_is_told(archive: Any, cache: Path) -> None:
     full = Full(f"{archive.url}/{FILE}", cache / FILE, 0, 5.0, "")
     with pytest.raises(DataError, match="No space left") as caught:
         full.fetch(Log())
-    assert "Make room" in caught.value.hint
+    assert "Free disk space" in caught.value.hint
 
 
 WORKER = """
