@@ -17,14 +17,14 @@ from ftkit.bundle import bundle as bundles
 from ftkit.bundle.bundle import Bundle
 from ftkit.bundle.model_card import card
 from ftkit.contracts import Data, Emit, Exporting, Foreseeing, Outcome, Trial, events
+from ftkit.disclosure import without_secrets
 from ftkit.errors import FtkitError, SearchError, StageError
 from ftkit.evaluation.selection import best_trial, planned_repeats, spreads
 from ftkit.recipe.loader import Plan
 from ftkit.runs import ledger as ledgers
 from ftkit.runs import provenance
 from ftkit.runs.ledger import Ledger, staged
-from ftkit.stages import gate
-from ftkit.stages.release import conclude, keep_live, record, release, track
+from ftkit.stages import release
 
 Search = Callable[[Plan, Ledger, Emit], Sequence[Trial]]
 """Runs the trials of a plan and writes each into the ledger: what a platform brings."""
@@ -38,8 +38,9 @@ def run(plan: Plan, emit: Emit) -> Outcome:
     observers = plugins.load()
 
     def tell(event: events.Event) -> None:
-        emit(event)
-        observers.tell(event)
+        shown = without_secrets(event)
+        emit(shown)
+        observers.tell(shown)
 
     return plan.platform.run(plan, tell)
 
@@ -59,23 +60,10 @@ def carry_out(plan: Plan, emit: Emit, search: Search) -> Outcome:
         data = load_data(plan, ledger, emit)
         trials = run_trials(plan, ledger, emit, search)
         best, bundle = select(plan, ledger, emit, data, trials)
-        outcome = decide_and_release(plan, ledger, emit, trials, best, bundle)
+        record = release.decide(plan, ledger, emit, trials, best, bundle)
+        outcome = release.go_live(plan, ledger, emit, bundle, record)
         finish(ledger, emit, outcome, begun)
         return outcome
-
-
-def decide_and_release(
-    plan: Plan, ledger: Ledger, emit: Emit, trials: Sequence[Trial], best: Trial, bundle: Bundle
-) -> Outcome:
-    """Hear the promotion tests; then register and roll out what they let through, or see that the champion answers."""
-    track(plan, ledger, trials, best, bundle)
-    tested = test(plan, ledger, emit, bundle)
-    kin = track(plan, ledger, trials, best, bundle, tested)  # once more, now with verdicts and test metrics
-    if tested.promoted:
-        version, endpoint, deployment = release(plan, ledger, emit, bundle, kin)
-    else:
-        version, (endpoint, deployment) = None, keep_live(plan, ledger, emit, tested.champion)
-    return conclude(ledger, trials, best, bundle, tested, version, endpoint, deployment)
 
 
 @contextmanager
@@ -92,7 +80,7 @@ def under_way(plan: Plan, emit: Emit) -> Iterator[Ledger]:
 
 def finish(ledger: Ledger, emit: Emit, outcome: Outcome, begun: float) -> None:
     """Write the report and tell that the run is over; `begun` is when it began, by the monotonic clock."""
-    report.tell(ledger, emit)
+    report.announce(ledger, emit)
     emit(events.RunFinished(ledger.run, outcome.promoted, outcome.exit_code, time.monotonic() - begun))
 
 
@@ -105,7 +93,7 @@ def _failure_noted(ledger: Ledger, emit: Emit) -> Iterator[None]:
         with suppress(FtkitError):  # a journal that takes no more must not hide the reason
             ledger.append("failed", error=error.what)
             if ledger.trials():
-                report.tell(ledger, emit)
+                report.announce(ledger, emit)
         raise
 
 
@@ -171,15 +159,6 @@ def select(plan: Plan, ledger: Ledger, emit: Emit, data: Data, trials: Sequence[
                 shutil.rmtree(ledger.trial_folder(trial.number) / "model", ignore_errors=True)
         emit(events.BestSelected(best, plan.search.metric, found))
     return best, bundle
-
-
-def test(plan: Plan, ledger: Ledger, emit: Emit, bundle: Bundle) -> gate.Tested:
-    """Open the test split, score candidate and champion on it, and hear every promotion test."""
-    with staged(ledger, "test", emit):
-        tested = gate.judge(plan, ledger, bundle, emit)
-        record(plan, ledger, bundle)
-    emit(events.PromotionDecided(tested.promoted, tested.sentence))
-    return tested
 
 
 def _write_bundle(plan: Plan, ledger: Ledger, data: Data, trials: Sequence[Trial], best: Trial) -> Bundle:

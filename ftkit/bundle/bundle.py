@@ -25,7 +25,7 @@ from typing import Any
 
 from ftkit import files
 from ftkit.bundle import promotion_record as records
-from ftkit.bundle.promotion_record import Record
+from ftkit.bundle.promotion_record import PromotionRecord
 from ftkit.contracts import AUTO, NATIVE, Classifier, Exporting
 from ftkit.errors import BundleError, DeployError
 
@@ -57,7 +57,7 @@ class Bundle:
         return (self.folder / "recipe.toml").read_text(encoding="utf-8")
 
     @property
-    def record(self) -> Record | None:
+    def record(self) -> PromotionRecord | None:
         """The promotion record as it stands, or None while the bundle was not tested. Raises: BundleError."""
         return records.read(self.folder, self.hash)
 

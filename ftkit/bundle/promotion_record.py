@@ -45,7 +45,7 @@ class Override:
 
 
 @dataclass(frozen=True)
-class Record:
+class PromotionRecord:
     """What the promotion gate decided about one bundle, and on what."""
 
     bundle: str
@@ -60,7 +60,7 @@ class Record:
     rows: int
     """Rows of the test split."""
     verdicts: tuple[Verdict, ...]
-    """Without their figures."""
+    """Their charts stay in the run's journal: the record's file leaves them out."""
     metrics: Mapping[str, float]
     """Test metrics of the candidate."""
     champion: Mapping[str, str] | None
@@ -84,6 +84,18 @@ class Record:
     def passing(self) -> bool:
         """Whether the bundle may be deployed."""
         return self.promoted or self.override is not None
+
+    @property
+    def conclusion(self) -> str:
+        """The decision in a sentence, with the person who overrode the tests where one did."""
+        if self.override is None:
+            return self.sentence
+        return f"Promoted against its tests by {self.override.by}: {self.override.reason}"
+
+    @property
+    def undecided(self) -> tuple[str, ...]:
+        """Names of the tests that broke off, and so decided nothing."""
+        return tuple(verdict.test for verdict in self.verdicts if verdict.status == "error")
 
     def allows(self, engine: str) -> bool:
         """Whether the bundle may be deployed on this engine.
@@ -118,19 +130,35 @@ class Record:
         key = judged(engine)
         return [each.numbers[key] for each in self.verdicts if key in each.numbers]
 
-    def overridden(self, reason: str, by: str, at: str) -> Record:
+    def overridden(self, reason: str, by: str, at: str) -> PromotionRecord:
         """The same record with a person's decision in it."""
         return replace(self, override=Override(reason, by, at))
 
-    def _table(self) -> dict[str, Any]:
-        verdicts = [{key: value for key, value in asdict(each).items() if key != "figure"} for each in self.verdicts]
-        table = {"format": FORMAT, **asdict(self), "verdicts": verdicts}
+    @property
+    def table(self) -> dict[str, Any]:
+        """Every value of the record, charts included, as a journal keeps it; `from_table` reads it."""
+        table = asdict(self)
         if self.profile is None:
             del table["profile"]  # so that a record without one is still written in the one way it was
         return table
 
+    def _table(self) -> dict[str, Any]:
+        verdicts = [{key: value for key, value in asdict(each).items() if key != "figure"} for each in self.verdicts]
+        return {"format": FORMAT, **self.table, "verdicts": verdicts}
 
-def write(folder: Path, record: Record) -> None:
+
+def from_table(table: Mapping[str, Any]) -> PromotionRecord:
+    """The record that such a table holds. Raises: KeyError, TypeError, ValueError."""
+    override, profile = table["override"], table.get("profile")
+    values = {
+        "verdicts": tuple(Verdict(**verdict) for verdict in table["verdicts"]),
+        "override": Override(**override) if override else None,
+        "profile": profiles.read(profile) if profile else None,
+    }
+    return PromotionRecord(**{**table, **values})
+
+
+def write(folder: Path, record: PromotionRecord) -> None:
     """Put a record into its bundle's folder, replacing an older one. Raises: BundleError when the disk does not take it."""
     try:
         # A kill in the middle must not leave a foreign file in the bundle.
@@ -143,7 +171,7 @@ def write(folder: Path, record: Record) -> None:
         ) from error
 
 
-def read(folder: Path, bundle: str) -> Record | None:
+def read(folder: Path, bundle: str) -> PromotionRecord | None:
     """The record of the bundle with this hash, or None when it has none.
 
     Raises: BundleError when it was changed, is about another bundle, or lacks the signature that is asked for.
@@ -166,12 +194,7 @@ def read(folder: Path, bundle: str) -> Record | None:
                 where=str(path),
                 hint=f"Use ftkit {table.get('ftkit', 'in the version that wrote it')}.",
             )
-        override, profile = table.pop("override"), table.pop("profile", None)
-        record = Record(
-            **{**table, "verdicts": tuple(Verdict(**each) for each in table["verdicts"])},
-            override=Override(**override) if override else None,
-            profile=profiles.read(profile) if profile else None,
-        )
+        record = from_table(table)
         said = {"digest": digest, **({"signature": signature} if signature is not None else {})}
         intact = digest == record.digest and written == _canonical({**record._table(), **said}).encode()
     except (ValueError, KeyError, TypeError, AttributeError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,7 +13,8 @@ from ftkit.display import terminal
 from ftkit.runs import status
 
 if TYPE_CHECKING:
-    from ftkit.contracts.types import Spread
+    from ftkit.bundle.promotion_record import PromotionRecord
+    from ftkit.contracts import Spread, Verdict
     from ftkit.runs.ledger import Ledger
 
 
@@ -26,7 +28,7 @@ def runs(name: str | None, json_: bool) -> None:
     if name is not None:
         one = ledger.find(name)
         if json_:
-            more = {"trials": one.trials(), "spreads": _spreads(one), "verdicts": _tested(one).get("verdicts", [])}
+            more = {"trials": one.trials(), "spreads": _spreads(one), "verdicts": _verdicts(one)}
             print_json(_described(one) | more)
         else:
             _detail(one)
@@ -47,7 +49,7 @@ def _described(ledger: Ledger) -> dict[str, Any]:
     trials, metric = ledger.trials(), status.metric(ledger)
     selected = ledger.fact("selected") or {}
     best = next((each for each in trials if each.number == selected.get("number")), None)
-    tested, deployed = _tested(ledger), ledger.fact("deployed") or {}
+    decided, deployed = _decision(ledger), ledger.fact("deployed") or {}
     bundle = ledger.folder / "bundle"
     return {
         "run": ledger.run,
@@ -58,7 +60,7 @@ def _described(ledger: Ledger) -> dict[str, Any]:
         "best": f"{metric} {formatting.score(best.metrics.get(metric))}" if best else "",
         "best_trial": best.number if best else None,
         "metric": metric,
-        "test_metrics": tested.get("metrics", {}),
+        "test_metrics": decided.metrics if decided else {},
         "version": (ledger.fact("registered") or {}).get("version"),
         "endpoint": deployed.get("endpoint"),
         "deployment": deployed.get("deployment"),
@@ -75,8 +77,7 @@ def _detail(ledger: Ledger) -> None:
         rows.append(("reason", ledger.failure))
     if said["test_metrics"]:
         rows.append(("test", formatting.metrics(said["test_metrics"])))
-    tested = _tested(ledger)
-    rows += [(each["test"], f"{each['status']}: {each['sentence']}") for each in tested.get("verdicts", [])]
+    rows += [(verdict.test, f"{verdict.status}: {verdict.sentence}") for verdict in _verdicts(ledger)]
     if overridden := ledger.fact("overridden"):
         rows.append(("override", f"by {overridden['by']}, {_when(overridden['at'])}: {overridden['reason']}"))
     rows += [
@@ -137,8 +138,15 @@ def _spreads(ledger: Ledger) -> list[Spread]:
     return spreads(ledger.trials(), status.metric(ledger))
 
 
-def _tested(ledger: Ledger) -> dict[str, Any]:
-    return ledger.fact("tested") or {}
+def _decision(ledger: Ledger) -> PromotionRecord | None:
+    from ftkit.runs import decision
+
+    return decision.read(ledger)
+
+
+def _verdicts(ledger: Ledger) -> Sequence[Verdict]:
+    decided = _decision(ledger)
+    return decided.verdicts if decided else ()
 
 
 def _when(stamp: str) -> str:

@@ -10,14 +10,14 @@ from typing import Any, Protocol
 
 from ftkit import runner
 from ftkit.bundle import bundle as bundles
-from ftkit.contracts import Emit, Endpoint, Outcome
+from ftkit.contracts import Emit, Endpoint, Outcome, Version
 from ftkit.contracts.events import Event, Noticed, TrialFinished
 from ftkit.contracts.plan import Plan
 from ftkit.errors import FtkitError, SearchError, StageError
-from ftkit.remote.decision import decided, left_over, registered
+from ftkit.remote.decision import left_over
 from ftkit.remote.transfer import take_over
 from ftkit.runs.ledger import Ledger
-from ftkit.stages import known_endpoints
+from ftkit.stages import known_endpoints, release
 
 
 class Pipeline(Protocol):
@@ -107,7 +107,7 @@ def _follow(ledger: Ledger, emit: Emit, pipeline: Pipeline, submitted: Mapping[s
 def _come_home(plan: Plan, ledger: Ledger, emit: Emit) -> Outcome:
     """The outcome of what the steps did, after doing here what they left over."""
     if not left_over(plan) and ledger.finished:
-        return _told(plan, ledger)
+        return _outcome(plan, ledger)
 
     def quiet(event: Event) -> None:
         """What the steps have told already."""
@@ -118,31 +118,37 @@ def _come_home(plan: Plan, ledger: Ledger, emit: Emit) -> Outcome:
     data = runner.load_data(plan, ledger, quiet)
     trials = runner.run_trials(plan, ledger, quiet, never)
     best, bundle = runner.select(plan, ledger, quiet, data, trials)
-    return runner.decide_and_release(plan, ledger, emit, trials, best, bundle)
+    record = release.decide(plan, ledger, emit, trials, best, bundle)
+    return release.go_live(plan, ledger, emit, bundle, record)
 
 
-def _told(plan: Plan, ledger: Ledger) -> Outcome:
+def _outcome(plan: Plan, ledger: Ledger) -> Outcome:
     """The outcome of a run whose last stage was carried out elsewhere."""
-    trials, best, tested = decided(plan, ledger)
+    record = release.decided(ledger)
+    bundles.verify(ledger.folder / "bundle")
     deployed = ledger.fact("deployed")
     endpoint: Endpoint | None = None
     if plan.deploy is not None:
         known_endpoints.remember(plan.deploy)
         try:
             endpoint = plan.deploy.describe()
-        except FtkitError:  # it is live, whether it can be looked at from here or not
+        except FtkitError:  # it is live, whether or not this machine can reach it
             endpoint = Endpoint(plan.deploy.endpoint, "") if deployed else None
-    return Outcome(
-        run=ledger.run,
-        folder=ledger.folder,
-        promoted=tested.promoted,
-        best=best,
-        trials=trials,
-        verdicts=tested.verdicts,
-        metrics=tested.metrics,
-        bundle=bundles.verify(ledger.folder / "bundle").folder,
-        version=registered(plan, ledger) if tested.promoted else None,
-        champion=tested.champion,
+    return release.outcome(
+        ledger,
+        record,
+        version=_described(plan, release.registered(plan, ledger)) if record.passing else None,
         endpoint=endpoint,
         deployment=deployed["deployment"] if deployed else "",
     )
+
+
+def _described(plan: Plan, version: Version | None) -> Version | None:
+    """A version as its registry describes it now, if it can be reached."""
+    if version is None or plan.registry is None:
+        return version
+    try:
+        versions = plan.registry.versions()
+    except FtkitError:  # the decision stands, whether or not this machine can reach the registry
+        return version
+    return next((each for each in versions if each.version == version.version), version)

@@ -1,4 +1,4 @@
-"""Two runs side by side: what their recipes, data, winners, test metrics and verdicts have in common, and what not."""
+"""Two runs side by side: where their recipes, data, winners, test metrics and verdicts agree and where they differ."""
 
 from __future__ import annotations
 
@@ -6,20 +6,17 @@ import math
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ftkit.evaluation import metrics, paired_comparison
 from ftkit.formatting import capital
-from ftkit.report.answers import resamples
+from ftkit.report.answers import agreement, changed, resamples
 from ftkit.report.facts import Answers, Facts
-
-if TYPE_CHECKING:
-    import numpy as np
 
 
 @dataclass(frozen=True)
 class Change:
-    """A value that is not the same in both runs; None where one has none."""
+    """A value of both runs; None where a run has none."""
 
     key: str
     one: Any
@@ -28,7 +25,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Scored:
-    """One metric of both runs; the difference is the second less the first."""
+    """One metric of both runs; the difference is the second minus the first."""
 
     metric: str
     one: float | None
@@ -39,8 +36,8 @@ class Scored:
     high: float | None = None
 
     @property
-    def told(self) -> str:
-        """What the difference comes to: `better`, `worse`, `not told apart`, or nothing where rows differ."""
+    def direction(self) -> str:
+        """Whether the second run is `better`, `worse` or `not told apart`; empty when the rows differ."""
         if self.low is None or self.high is None:
             return ""
         if self.low <= 0 <= self.high:
@@ -63,7 +60,7 @@ class Flipped:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Everything two runs can be compared by."""
+    """Everything that is compared of two runs."""
 
     one: Facts
     other: Facts
@@ -77,13 +74,13 @@ class Comparison:
     verdicts: Sequence[Change]
     stages: Sequence[Change]
     notes: Sequence[str]
-    """What cannot be compared, and why, a sentence each."""
+    """What cannot be compared, and why; a sentence each."""
 
 
 def compare(one: Facts, other: Facts) -> Comparison:
-    """Put two runs side by side, as far as both came."""
-    apart = _apart(one, other)
-    paired = one.answers is not None and other.answers is not None and not apart
+    """Put two runs side by side, as far as both went."""
+    difference = _row_difference(one, other)
+    paired = one.answers is not None and other.answers is not None and not difference
     return Comparison(
         one=one,
         other=other,
@@ -92,31 +89,31 @@ def compare(one: Facts, other: Facts) -> Comparison:
         same_data=one.data is not None and other.data is not None and one.data.fingerprint == other.data.fingerprint,
         winners=_changes(_winner(one), _winner(other), every=True),
         validation=_scored(_validation(one), _validation(other)),
-        test=_paired(one.answers, other.answers) if paired else _scored(_tested(one), _tested(other)),
+        test=_paired(one.answers, other.answers) if paired else _scored(one.metrics, other.metrics),
         flipped=_flipped(one.answers, other.answers) if paired else None,
         verdicts=_changes(_verdicts(one), _verdicts(other), every=True),
         stages=_changes(dict(one.stages), dict(other.stages), every=True),
-        notes=list(_notes(one, other, apart)),
+        notes=list(_notes(one, other, difference)),
     )
 
 
-def _notes(one: Facts, other: Facts, apart: str) -> Iterator[str]:
-    for each in (one, other):
-        if not each.tested:
-            yield f"{each.run} has not come to its promotion tests ({each.state}), so it has no test metrics."
-        elif each.answers is None:
-            yield f"{each.run}: {each.missing}"
-    if apart:
+def _notes(one: Facts, other: Facts, row_difference: str) -> Iterator[str]:
+    for run in (one, other):
+        if run.decision is None:
+            yield f"{run.run} has not reached its promotion tests ({run.state}), so it has no test metrics."
+        elif run.answers is None:
+            yield f"{run.run}: {run.missing}"
+    if row_difference:
         yield (
-            f"{capital(apart)}: the test metrics are those of different rows, and a difference between them may be one "
-            f"of the rows. No row can be compared."
+            f"{capital(row_difference)}: the test metrics were measured on different rows, and the rows alone may "
+            f"explain a difference. The runs cannot be compared row by row."
         )
     if one.metric != other.metric:
-        yield f"The searches looked for different metrics: {one.metric} and {other.metric}."
+        yield f"The searches used different metrics: {one.metric} and {other.metric}."
 
 
-def _apart(one: Facts, other: Facts) -> str:
-    """Why the test rows of both runs cannot be compared one by one; empty when they are the same."""
+def _row_difference(one: Facts, other: Facts) -> str:
+    """Why the runs cannot be compared row by row; empty when their test rows are the same."""
     first, second = one.answers, other.answers
     if first is None or second is None:
         if one.data is not None and other.data is not None and one.data.fingerprint != other.data.fingerprint:
@@ -124,49 +121,44 @@ def _apart(one: Facts, other: Facts) -> str:
         return ""
     if first.data.classes != second.data.classes:
         return "the runs have different classes"
-    mine, theirs = first.data.test, second.data.test
-    if list(mine.texts) != list(theirs.texts) or list(mine.labels) != list(theirs.labels):
+    one_test, other_test = first.data.test, second.data.test
+    if list(one_test.texts) != list(other_test.texts) or list(one_test.labels) != list(other_test.labels):
         return "the runs have different test rows"
     return ""
 
 
 def _paired(one: Answers | None, other: Answers | None) -> list[Scored]:
     assert one is not None and other is not None
-    found = []
+    scored = []
     for metric in metrics.METRICS:
         first, second = (metrics.score(metric, each.candidate, one.labels) for each in (one, other))
         if math.isnan(first) or math.isnan(second):
-            found.append(Scored(metric, _value(first), _value(second), None))
+            scored.append(Scored(metric, _value(first), _value(second), None))
             continue
         pair = paired_comparison.compare(
             metric, other.candidate, one.candidate, one.labels, seed=one.seed, resamples=resamples(len(one.labels))
         )
         sign = 1 if metrics.GREATER_IS_BETTER[metric] else -1
         low, high = sorted(sign * each for each in pair.interval(0.95))
-        found.append(Scored(metric, first, second, second - first, _value(low), _value(high)))
-    return found
+        scored.append(Scored(metric, first, second, second - first, _value(low), _value(high)))
+    return scored
 
 
 def _flipped(one: Answers | None, other: Answers | None) -> Flipped:
     assert one is not None and other is not None
-    first, second = _right(one), _right(other)
-    fixed, broken = int((second & ~first).sum()), int((first & ~second).sum())
-    agree = int((one.candidate.argmax(axis=1) == other.candidate.argmax(axis=1)).sum())
+    fixed, broken = map(len, changed(one.candidate, other.candidate, one.labels))
+    agree = agreement(one.candidate, other.candidate)
     return Flipped(len(one.labels), agree, fixed, broken, paired_comparison.mcnemar(fixed, broken))
-
-
-def _right(answers: Answers) -> np.ndarray:
-    return answers.candidate.argmax(axis=1) == answers.labels
 
 
 def _scored(one: Mapping[str, float], other: Mapping[str, float]) -> list[Scored]:
     names = [name for name in metrics.METRICS if name in one or name in other]
-    found = []
+    scored = []
     for name in names:
         first, second = _value(one.get(name)), _value(other.get(name))
         difference = second - first if first is not None and second is not None else None
-        found.append(Scored(name, first, second, difference))
-    return found
+        scored.append(Scored(name, first, second, difference))
+    return scored
 
 
 def _value(value: float | None) -> float | None:
@@ -177,10 +169,6 @@ def _validation(facts: Facts) -> Mapping[str, float]:
     return facts.winner.metrics if facts.winner is not None else {}
 
 
-def _tested(facts: Facts) -> Mapping[str, float]:
-    return facts.tested.get("metrics") or {}
-
-
 def _winner(facts: Facts) -> dict[str, Any]:
     if facts.winner is None:
         return {}
@@ -189,13 +177,13 @@ def _winner(facts: Facts) -> dict[str, Any]:
 
 
 def _verdicts(facts: Facts) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for each in facts.verdicts:
-        name, count = each.test, 2
-        while name in found:  # a recipe may ask for one test twice
-            name, count = f"{each.test} ({count})", count + 1
-        found[name] = each.status
-    return found
+    statuses: dict[str, Any] = {}
+    for verdict in facts.verdicts:
+        name, count = verdict.test, 2
+        while name in statuses:  # a recipe may name one test twice
+            name, count = f"{verdict.test} ({count})", count + 1
+        statuses[name] = verdict.status
+    return statuses
 
 
 def _data(facts: Facts) -> dict[str, Any]:
@@ -215,7 +203,7 @@ def _table(recipe: str) -> dict[str, Any]:
 
 
 def _flat(value: Any, key: str = "") -> dict[str, Any]:
-    """A recipe's values by dotted key, as `--set` names them."""
+    """A recipe's values by dotted key, as `--set` takes them."""
     inner: Iterator[tuple[Any, Any]] | None = None
     if isinstance(value, Mapping) and value:
         inner = iter(value.items())
@@ -223,14 +211,14 @@ def _flat(value: Any, key: str = "") -> dict[str, Any]:
         inner = iter(enumerate(value))
     if inner is None:
         return {key: value}
-    found: dict[str, Any] = {}
-    for name, each in inner:
-        found |= _flat(each, f"{key}.{name}" if key else str(name))
-    return found
+    flat: dict[str, Any] = {}
+    for name, inner_value in inner:
+        flat |= _flat(inner_value, f"{key}.{name}" if key else str(name))
+    return flat
 
 
 def _changes(one: Mapping[str, Any], other: Mapping[str, Any], every: bool = False) -> list[Change]:
-    """Keys whose values differ, or every key."""
+    """The keys whose values differ; with `every`, all keys."""
     return [
         Change(key, one.get(key), other.get(key))
         for key in dict.fromkeys([*one, *other])

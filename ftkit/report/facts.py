@@ -1,13 +1,13 @@
-"""What a run's folder tells about it, gathered for a reader: of finished, failed and interrupted runs alike.
+"""Everything about a run that its report shows, read from the run's folder: of finished, failed and interrupted runs.
 
-Nothing here needs a plugin of the run, loads its model or opens its test split before the promotion tests did.
+No plugin of the run is needed, no model is loaded, and the test split stays closed until the promotion tests opened it.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from ftkit.contracts import Data, DataReport, Trial, Verdict
 from ftkit.disclosure import without_secrets
 from ftkit.errors import FtkitError
 from ftkit.redaction import redacted
-from ftkit.runs import status
+from ftkit.runs import decision, status
 from ftkit.runs.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Answers:
-    """What candidate and champion said of the test rows, and what is true."""
+    """The answers of candidate and champion to the test rows, and the labels."""
 
     data: Data
-    """With the test split alone."""
+    """Only its test split has rows."""
     candidate: np.ndarray
     """Probabilities, (rows, classes)."""
     champion: np.ndarray | None
@@ -45,7 +45,7 @@ class Answers:
 
 @dataclass(frozen=True)
 class Facts:
-    """A run as its folder tells it."""
+    """A run as its folder records it."""
 
     run: str
     state: str
@@ -60,40 +60,49 @@ class Facts:
     ended: str = ""
     failure: str = ""
     trials: Sequence[Trial] = ()
-    """Those that came to their end, by number."""
+    """The trials that ended, by number."""
     started: int = 0
-    """Trials that were begun."""
+    """How many trials were started."""
     best: int | None = None
     """Number of the winning trial."""
     classes: tuple[str, ...] = ()
     data: DataReport | None = None
-    tested: Mapping[str, Any] = field(default_factory=dict)
-    """The gate's decision as the journal has it."""
+    decision: records.PromotionRecord | None = None
+    """What the gate decided, from the journal; None before it has decided."""
     verdicts: Sequence[Verdict] = ()
     answers: Answers | None = None
     missing: str = ""
-    """Why there are no answers, in a sentence."""
+    """Why there are no answers; a sentence."""
     environment: Mapping[str, Any] = field(default_factory=dict)
     stages: Mapping[str, float] = field(default_factory=dict)
     """Seconds by stage, over all attempts that finished it."""
     bundle: str = ""
     """The bundle's hash."""
     record: records.PromotionRecord | None = None
-    record_trouble: str = ""
+    record_problem: str = ""
     """What is wrong with the promotion record."""
     override: Mapping[str, str] = field(default_factory=dict)
-    """Reason, by whom and when a person let the model through against its tests."""
+    """Why, by whom and when the model was promoted against its tests."""
     version: str = ""
     endpoint: str = ""
     deployment: str = ""
 
     @property
     def champion(self) -> str:
-        """What to call the champion of then; empty when there was none."""
-        if not self.tested.get("champion"):
+        """What to call the champion at the time of the run; empty when there was none."""
+        if self.decision is None or not self.decision.champion:
             return ""
-        version = self.tested.get("champion_version")
-        return f"champion version {version}" if version else "the champion"
+        return f"champion version {self.decision.champion['version']}"
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """Test metrics of the candidate; empty before the tests."""
+        return self.decision.metrics if self.decision is not None else {}
+
+    @property
+    def sentence(self) -> str:
+        """What the gate decided, in a sentence; empty before it has decided."""
+        return self.decision.sentence if self.decision is not None else ""
 
     @property
     def seconds(self) -> float:
@@ -106,14 +115,14 @@ class Facts:
         return next((each for each in self.trials if each.number == self.best), None)
 
 
-def gather(ledger: Ledger, state: str | None = None) -> Facts:
-    """Everything there is to tell about a run; `state` is how it stands, for who knows better than its folder."""
+def read(ledger: Ledger, state: str | None = None) -> Facts:
+    """The facts of a run; `state` overrides the state that the run's folder shows."""
     table = status.recipe(ledger)
-    tested, selected = without_secrets(ledger.fact("tested") or {}), ledger.fact("selected") or {}
+    decided, selected = without_secrets(_decision(ledger)), ledger.fact("selected") or {}
     data, classes = _report(ledger)
-    bundle = str(tested.get("bundle") or selected.get("bundle") or "")
-    record, trouble = _record(ledger, bundle)
-    answers, missing = _answers(ledger, tested, int(table.get("seed", 0)))
+    bundle = decided.bundle if decided is not None else str(selected.get("bundle") or "")
+    record, problem = _record(ledger, bundle)
+    answers, missing = _answers(ledger, decided is not None, int(table.get("seed", 0)))
     deployed = ledger.fact("deployed") or {}
     override = ledger.fact("overridden") or {}
     return Facts(
@@ -131,8 +140,8 @@ def gather(ledger: Ledger, state: str | None = None) -> Facts:
         best=selected.get("number"),
         classes=classes,
         data=without_secrets(data),
-        tested=tested,
-        verdicts=[_verdict(each) for each in tested.get("verdicts", [])],
+        decision=decided,
+        verdicts=decided.verdicts if decided is not None else (),
         answers=answers,
         missing=missing,
         environment={
@@ -141,7 +150,7 @@ def gather(ledger: Ledger, state: str | None = None) -> Facts:
         stages=_stages(ledger),
         bundle=bundle,
         record=record,
-        record_trouble=trouble,
+        record_problem=problem,
         override={key: redacted(str(override[key])) for key in ("reason", "by", "at") if key in override},
         version=str((ledger.fact("registered") or {}).get("version") or ""),
         endpoint=str(deployed.get("endpoint") or ""),
@@ -149,16 +158,20 @@ def gather(ledger: Ledger, state: str | None = None) -> Facts:
     )
 
 
-def _verdict(table: Mapping[str, Any]) -> Verdict:
-    return Verdict(**{each.name: table[each.name] for each in fields(Verdict) if each.name in table})
+def _decision(ledger: Ledger) -> records.PromotionRecord | None:
+    """What the gate decided, or None where the run's folder has lost what belongs to it."""
+    try:
+        return decision.read(ledger)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _stages(ledger: Ledger) -> dict[str, float]:
-    found: dict[str, float] = {}
-    for each in ledger.facts("stage"):
-        if not each.get("reused"):
-            found[each["stage"]] = found.get(each["stage"], 0.0) + float(each["seconds"])
-    return found
+    seconds: dict[str, float] = {}
+    for entry in ledger.facts("stage"):
+        if not entry.get("reused"):
+            seconds[entry["stage"]] = seconds.get(entry["stage"], 0.0) + float(entry["seconds"])
+    return seconds
 
 
 def _recipe(ledger: Ledger) -> str:
@@ -180,7 +193,7 @@ def _report(ledger: Ledger) -> tuple[DataReport | None, tuple[str, ...]]:
 
 
 def _record(ledger: Ledger, bundle: str) -> tuple[records.PromotionRecord | None, str]:
-    """The promotion record beside the bundle, and what is wrong with it."""
+    """The bundle's promotion record, or None and what is wrong with it."""
     folder = ledger.folder / "bundle"
     if not bundle or not (folder / bundles.MANIFEST).is_file():
         return None, ""
@@ -190,26 +203,26 @@ def _record(ledger: Ledger, bundle: str) -> tuple[records.PromotionRecord | None
         return None, error.what
 
 
-def _answers(ledger: Ledger, tested: Mapping[str, Any], seed: int) -> tuple[Answers | None, str]:
-    """The kept answers to the test rows, or why there are none."""
+def _answers(ledger: Ledger, is_tested: bool, seed: int) -> tuple[Answers | None, str]:
+    """The stored answers to the test rows, or None and why there are none."""
     import numpy as np
 
-    if not tested:
-        return None, "The test split has not been opened: no promotion test has judged yet."
+    if not is_tested:
+        return None, "No promotion test has run yet, so the test split has not been opened."
     try:
-        kept = ledger.predictions()
+        stored = ledger.predictions()
         data = ledger.data(("test",))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        said = error.strerror if isinstance(error, OSError) else error  # a page that is shared names no folders
-        return None, f"The answers to the test rows cannot be read: {said}."
-    if "candidate" not in kept:
-        return None, "This run has not kept its answers to the test rows."
+        reason = error.strerror if isinstance(error, OSError) else error  # a page that is shared names no folders
+        return None, f"The answers to the test rows cannot be read: {reason}."
+    if "candidate" not in stored:
+        return None, "The answers to the test rows were not stored with this run."
     shape = (len(data.test), len(data.classes))
-    if any(each.shape != shape for each in kept.values()) or not shape[0]:
-        return None, "The kept answers do not fit the rows of the test split."
-    if not np.isfinite(kept["candidate"]).all():
-        return None, "The candidate gave probabilities that are no numbers, so nothing can be measured on them."
-    champion = kept.get("champion")
+    if any(each.shape != shape for each in stored.values()) or not shape[0]:
+        return None, "The stored answers do not fit the rows of the test split."
+    if not np.isfinite(stored["candidate"]).all():
+        return None, "The candidate gave probabilities that are not numbers, so nothing can be measured on them."
+    champion = stored.get("champion")
     if champion is not None and not np.isfinite(champion).all():
         champion = None
-    return Answers(data, kept["candidate"], champion, seed), ""
+    return Answers(data, stored["candidate"], champion, seed), ""

@@ -1,4 +1,4 @@
-"""What the run was made of and on: its data, its time, its machine, and the names of what it made."""
+"""The last sections of the page: the run's data, its time, its machine, and what identifies its results."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any
 from ftkit import formatting
 from ftkit.contracts import SPLITS
 from ftkit.formatting import capital, printable
-from ftkit.report import charts
+from ftkit.report import trial_charts
 from ftkit.report.facts import Facts
 from ftkit.report.svg import inline
 
 CLASSES = 40
-"""Classes listed one by one."""
+"""The most classes that are listed one by one."""
 
 
 def data(facts: Facts) -> dict[str, Any]:
-    """What the data report says."""
+    """The data report: rows by class and split, what was dropped, and the lengths of the texts."""
     report = facts.data
     if report is None:
         return {"rows": None, "dropped": [], "lengths": "", "damaged": ""}
@@ -48,67 +48,60 @@ def data(facts: Facts) -> dict[str, Any]:
 
 def time(facts: Facts) -> dict[str, Any]:
     """How long stages and trials took."""
-    names = {
-        "data": "data",
-        "search": "search",
-        "select": "select",
-        "test": "test",
-        "register": "register",
-        "deploy": "deploy",
-    }
-    stages = {names.get(name, name): seconds for name, seconds in facts.stages.items()}
     trials = {f"trial {each.number}": each.seconds for each in facts.trials if each.seconds > 0}
     best = f"trial {facts.best}" if facts.best is not None else ""
-    said = f"The finished stages took {formatting.duration(facts.seconds)}." if stages else ""
+    sentences = [f"The finished stages took {formatting.duration(facts.seconds)}."] if facts.stages else []
     if trials:
-        said += f" A trial took {formatting.duration(statistics.median(trials.values()))} in the median."
+        sentences.append(f"The median trial took {formatting.duration(statistics.median(trials.values()))}.")
     return {
-        "stages": inline(charts.bars(stages, "Time by stage"), "stages"),
-        "trials": inline(charts.bars(trials, "Time by trial", strong=best), "durations") if len(trials) > 1 else None,
-        "said": said.strip(),
-        "cut": len(trials) > charts.BARS,
-        "most": str(charts.BARS),
+        "stages": inline(trial_charts.bars(facts.stages, "Time by stage"), "stages"),
+        "trials": inline(trial_charts.bars(trials, "Time by trial", highlighted=best), "durations")
+        if len(trials) > 1
+        else None,
+        "text": " ".join(sentences),
+        "cut": len(trials) > trial_charts.BARS,
+        "most": str(trial_charts.BARS),
     }
 
 
 def environment(facts: Facts) -> list[tuple[str, str]]:
-    """What the run was carried out on."""
+    """The machine and the versions that the run used."""
     titles = {
         "python": "Python",
         "system": "System",
         "processor": "Processor",
         "cores": "Cores",
-        "bf16_units": "Units for bf16",
-        "gpus": "Graphics cards",
+        "bf16_units": "bf16 units",
+        "gpus": "GPUs",
     }
-    found: list[tuple[str, str]] = []
+    entries: list[tuple[str, str]] = []
     for key, value in facts.environment.items():
         if key == "versions" or value in (None, "", [], {}):
             continue
         if key == "memory_mb":
-            found.append(("Memory", formatting.megabytes(float(value))))
+            entries.append(("Memory", formatting.megabytes(float(value))))
         else:
-            said = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-            found.append((titles.get(key, capital(key.replace("_", " "))), said))
+            text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+            entries.append((titles.get(key, capital(key.replace("_", " "))), text))
     versions = facts.environment.get("versions") or {}
     if versions:
-        found.append(("Versions", ", ".join(f"{name} {version}" for name, version in versions.items())))
-    return found
+        entries.append(("Versions", ", ".join(f"{name} {version}" for name, version in versions.items())))
+    return entries
 
 
 def origin(facts: Facts) -> list[tuple[str, dict[str, Any]]]:
-    """What names this run and its model beyond doubt."""
+    """The identifiers and hashes of the run, its model and its promotion record."""
     record = facts.record
-    found: list[tuple[str, str, bool]] = [("Run", facts.run, True)]
+    entries: list[tuple[str, str, bool]] = [("Run", facts.run, True)]
     if facts.bundle:
-        found.append(("Bundle", facts.bundle, True))
-    if facts.tested.get("champion"):
-        found.append(("Champion's bundle", str(facts.tested["champion"]), True))
+        entries.append(("Bundle", facts.bundle, True))
+    if facts.decision is not None and facts.decision.champion:
+        entries.append(("Champion's bundle", facts.decision.champion["bundle"], True))
     if facts.version:
-        found.append(("Registered as", f"version {facts.version}", False))
+        entries.append(("Registered as", f"version {facts.version}", False))
     if facts.endpoint:
-        found.append(("Deployed as", f"{facts.deployment} at {facts.endpoint}", False))
+        entries.append(("Deployed as", f"{facts.deployment} at {facts.endpoint}", False))
     if record is not None:
-        found += [("Promotion record", record.digest, True), ("Decided by", record.by, False)]
-        found += [("Recipe's SHA-256", record.recipe, True), ("Made with", f"ftkit {record.ftkit}", False)]
-    return [(title, {"text": printable(text), "code": code}) for title, text, code in found]
+        entries += [("Promotion record", record.digest, True), ("Decided by", record.by, False)]
+        entries += [("Recipe's SHA-256", record.recipe, True), ("Made with", f"ftkit {record.ftkit}", False)]
+    return [(title, {"text": printable(text), "code": code}) for title, text, code in entries]

@@ -1,4 +1,4 @@
-"""How the run ended, in a word, a few numbers, and every promotion test with what it found."""
+"""The first sections of the page: how the run ended, a few numbers, and every promotion test."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from ftkit.evaluation import metrics
 from ftkit.formatting import capital, count, printable, signed
 from ftkit.report.answers import Row
 from ftkit.report.facts import Facts
-from ftkit.report.svg import breadth, inline
+from ftkit.report.svg import inline, max_width
 
 if TYPE_CHECKING:
     from markupsafe import Markup
 
 NUMBERS = 150
-"""Numbers shown of one promotion test."""
-DRAWN = 1_200_000
-"""Characters of all the promotion tests' figures together."""
-LARGEST = 400_000
-"""Characters of one of them."""
+"""The most numbers that are shown of one promotion test."""
+ALL_CHARTS = 1_200_000
+"""Most characters of all charts of the promotion tests together."""
+ONE_CHART = 400_000
+"""Most characters of one chart."""
 
 MARKS = {
     "passed": {"mark": "✓", "tone": "good"},
@@ -29,36 +29,36 @@ MARKS = {
     "error": {"mark": "!", "tone": "bad"},
     "not applicable": {"mark": "–", "tone": "calm"},
 }
-"""How each status looks; the word stands beside it always."""
+"""How each status looks; its name is always beside the mark."""
 ORDER = ("error", "failed", "passed", "not applicable")
 
 
 def decision(facts: Facts, verdicts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """How the run ended, and why."""
-    tested = str(facts.tested.get("sentence", ""))
+    tested = facts.sentence
     ended = tested.removeprefix("Promoted: ").removeprefix("Not promoted: ")
-    against = [each for each in verdicts if each["status"] in ("failed", "error")]
-    said = {
+    objections = [each for each in verdicts if each["status"] in ("failed", "error")]
+    endings = {
         "promoted": ("Promoted", "✓", "good", [capital(ended)]),
-        "not promoted": ("Not promoted", "✗", "bad", [] if against else [capital(ended)]),
+        "not promoted": ("Not promoted", "✗", "bad", [] if objections else [capital(ended)]),
         "failed": (
             "The run failed",
             "✗",
             "bad",
-            [f"It broke off: {printable(facts.failure) or 'no reason was kept'}."],
+            [f"The reason: {printable(facts.failure) or 'not known'}."],
         ),
-        "interrupted": ("Interrupted", "!", "warn", ["It broke off before it came to a decision."]),
-        "running": ("Still running", "…", "calm", ["This is how far it has come."]),
+        "interrupted": ("Interrupted", "!", "warn", ["The run was interrupted before it ended."]),
+        "running": ("Still running", "…", "calm", ["The page shows what the run has finished so far."]),
     }
-    title, mark, tone, sentences = said.get(facts.state, said["interrupted"])
+    title, mark, tone, sentences = endings.get(facts.state, endings["interrupted"])
     if facts.state in ("failed", "interrupted"):
-        sentences.append("What it had finished is kept and shown here; the same command goes on from there.")
+        sentences.append("What it finished is kept and shown here; the same command continues from there.")
     if facts.state not in ("promoted", "not promoted") and tested:
         sentences.append(f"The promotion tests had decided: {tested}")
     if (
         facts.state == "failed"
-        and not facts.tested.get("promoted")
-        and any(each["status"] == "error" for each in against)
+        and not (facts.decision is not None and facts.decision.promoted)
+        and any(each["status"] == "error" for each in objections)
     ):
         title, sentences = "Not promoted", [capital(printable(facts.failure.removeprefix("Not promoted: ")))]
     if facts.override:
@@ -68,43 +68,44 @@ def decision(facts: Facts, verdicts: Sequence[Mapping[str, Any]]) -> dict[str, A
         "mark": mark,
         "tone": tone,
         "sentences": [each for each in sentences if each],
-        "reasons": against,
+        "reasons": objections,
     }
 
 
 def tests(facts: Facts) -> list[dict[str, Any]]:
-    """Every promotion test, those that stand in the way first."""
-    found, room = [], DRAWN
+    """Every promotion test, those that prevent the promotion first."""
+    entries, room = [], ALL_CHARTS
     ordered = sorted(enumerate(facts.verdicts), key=lambda each: (_rank(each[1]), each[0]))
     for place, verdict in ordered:
-        drawing, trouble = _inlined(verdict, f"test{place}", room)
-        room -= len(drawing or "")
+        chart, problem = _chart(verdict, f"test{place}", room)
+        room -= len(chart or "")
         numbers = [(str(name), value) for name, value in verdict.numbers.items()]
-        found.append(
+        entries.append(
             {
                 "test": verdict.test,
                 "status": verdict.status if verdict.status in MARKS else "error",
                 "sentence": verdict.sentence,
                 "anchor": f"test-{place + 1}",
-                "figure": drawing,
-                "most": breadth(drawing or ""),
-                "trouble": trouble,
+                "chart": chart,
+                "max_width": max_width(chart or ""),
+                "problem": problem,
                 "numbers": numbers[:NUMBERS],
                 "more": max(0, len(numbers) - NUMBERS),
             }
         )
-    return found
+    return entries
 
 
 def _rank(verdict: Verdict) -> int:
     return ORDER.index(verdict.status) if verdict.status in ORDER else 0
 
 
-def _inlined(verdict: Verdict, name: str, room: int) -> tuple[Markup | None, str]:
+def _chart(verdict: Verdict, name: str, room: int) -> tuple[Markup | None, str]:
+    """The chart of a verdict, or None and why it is not shown."""
     if not verdict.figure:
         return None, ""
     try:
-        return inline(verdict.figure, name, min(room, LARGEST)), ""
+        return inline(verdict.figure, name, min(room, ONE_CHART)), ""
     except ValueError as error:
         return None, printable(str(error))
 
@@ -112,29 +113,29 @@ def _inlined(verdict: Verdict, name: str, room: int) -> tuple[Markup | None, str
 def tally(verdicts: Sequence[Verdict]) -> str:
     """How many tests ended how."""
     counts = {status: sum(each.status == status for each in verdicts) for status in ORDER}
-    named = {"error": "gave no verdict", "failed": "failed", "passed": "passed", "not applicable": "did not apply"}
-    return ", ".join(f"{number} {named[status]}" for status, number in counts.items() if number) + "."
+    names = {"error": "gave no verdict", "failed": "failed", "passed": "passed", "not applicable": "did not apply"}
+    return ", ".join(f"{number} {names[status]}" for status, number in counts.items() if number) + "."
 
 
 def glance(facts: Facts, rows: Sequence[Row]) -> list[dict[str, str]]:
     """The few numbers to know first."""
-    found = []
+    items = []
     title = metrics.TITLES.get(facts.metric, facts.metric)
     row = next((each for each in rows if each.metric == facts.metric), None)
-    value = row.candidate.value if row else facts.tested.get("metrics", {}).get(facts.metric)
+    value = row.candidate.value if row else facts.metrics.get(facts.metric)
     if value is not None:
         note = (
             f"95 % interval {formatting.score(row.candidate.low)} to {formatting.score(row.candidate.high)}"
             if row
             else ""
         )
-        found.append(_item(f"{capital(title)}, test rows", formatting.score(value), note))
+        items.append(_item(f"{capital(title)}, test rows", formatting.score(value), note))
     if row is not None and row.champion is not None and row.gain is not None:
         change = f"gain {signed(row.gain.value)}, 95 % interval {signed(row.gain.low)} to {signed(row.gain.high)}"
-        found.append(_item(capital(facts.champion), formatting.score(row.champion.value), change))
+        items.append(_item(capital(facts.champion), formatting.score(row.champion.value), change))
     winner = facts.winner
     if winner is not None:
-        found.append(
+        items.append(
             _item(
                 "Selected",
                 f"Trial {winner.number}",
@@ -142,20 +143,20 @@ def glance(facts: Facts, rows: Sequence[Row]) -> list[dict[str, str]]:
             )
         )
     elif facts.trials:
-        found.append(_item("Trials", f"{len(facts.trials):,}", "none was selected"))
+        items.append(_item("Trials", f"{len(facts.trials):,}", "none was selected"))
     if facts.data is not None:
         sizes = {name: sum(each.values()) for name, each in facts.data.counts.items()}
         note = (
             f"in {count(len(facts.classes), 'class') if len(facts.classes) == 1 else f'{len(facts.classes)} classes'}"
         )
-        found.append(_item("Rows", f"{sum(sizes.values()):,}", f"{note}; {sizes.get('test', 0):,} for the test"))
+        items.append(_item("Rows", f"{sum(sizes.values()):,}", f"{note}; {sizes.get('test', 0):,} for the test"))
     if facts.seconds:
-        found.append(_item("Time", formatting.duration(facts.seconds), "all finished stages"))
+        items.append(_item("Time", formatting.duration(facts.seconds), "all finished stages"))
     if facts.endpoint:
-        found.append(_item("Deployed", printable(facts.endpoint), printable(facts.deployment)))
+        items.append(_item("Deployed", printable(facts.endpoint), printable(facts.deployment)))
     elif facts.version:
-        found.append(_item("Registered", f"Version {printable(facts.version)}", ""))
-    return found
+        items.append(_item("Registered", f"Version {printable(facts.version)}", ""))
+    return items
 
 
 def _item(title: str, value: str, note: str) -> dict[str, str]:

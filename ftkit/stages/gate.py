@@ -19,8 +19,8 @@ from ftkit.contracts.events import Noticed, VerdictReached
 from ftkit.disclosure import without_secrets
 from ftkit.errors import FtkitError
 from ftkit.evaluation import metrics
-from ftkit.evaluation.prediction_profile import profile
 from ftkit.evaluation.contenders import align_classes
+from ftkit.evaluation.prediction_profile import profile
 from ftkit.redaction import redacted
 from ftkit.runs import decision
 from ftkit.runs.ledger import Ledger
@@ -66,7 +66,7 @@ def judge(plan: Plan, ledger: Ledger, bundle: Bundle, emit: Emit) -> PromotionRe
         tests=tests,
         data=data.report.fingerprint,
         rows=sum(data.report.counts["test"].values()),
-        verdicts=verdicts,
+        verdicts=without_secrets(verdicts),
         metrics=metrics.scores(candidate.probabilities, labels),
         champion=_named(champion),
         promoted=all(verdict.status in ("passed", "not applicable") for verdict in verdicts),

@@ -11,7 +11,7 @@ from typing import Literal
 from ftkit.bundle import bundle
 from ftkit.bundle import promotion_record as records
 from ftkit.bundle.bundle import Bundle
-from ftkit.bundle.promotion_record import Record
+from ftkit.bundle.promotion_record import PromotionRecord
 from ftkit.contracts.types import Verdict
 from ftkit.testing.toys import ToyReviews, ToyWords
 
@@ -63,11 +63,11 @@ def toy_record(
     digest: str,
     ended: Literal["passed", "failed", "overridden"] = "passed",
     engines: Mapping[Literal["half"], bool] = MappingProxyType({}),
-) -> Record:
+) -> PromotionRecord:
     """The promotion record of the bundle with this hash, after one test, which judged these engines besides."""
     passed = ended == "passed"
     numbers = {"value": 0.8, **{records.judged(each): float(good) for each, good in engines.items()}}
-    made = Record(
+    made = PromotionRecord(
         bundle=digest,
         run="toy",
         name="toy",

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 from ftkit.bundle import bundle
-from ftkit.contracts import Data, Split, Trial
+from ftkit.bundle.promotion_record import PromotionRecord
+from ftkit.contracts import Data, Split, Trial, Verdict
 from ftkit.evaluation import metrics
-from ftkit.runs import ledger
+from ftkit.runs import decision, ledger
 from ftkit.runs.ledger import Ledger
 from ftkit.testing.toys import ToyReviews, ToyWords
 
@@ -92,18 +93,23 @@ def maker(folder: Path) -> Make:
         if champion:
             found["champion"] = fitted(data, weaker).probabilities(texts)
         book.store_predictions(found)
-        book.append(
-            "tested",
+        record = PromotionRecord(
             bundle=made.hash,
-            champion="c0" * 32 if champion else None,
-            champion_version="3" if champion else None,
+            run=book.run,
+            recipe="",
             tests=[],
+            data=data.report.fingerprint,
+            rows=len(data.test),
+            verdicts=tuple(Verdict(**verdict) for verdict in verdicts),
+            metrics=metrics.scores(found["candidate"], np.asarray(data.test.labels)),
+            champion={"model": "reviews", "version": "3", "bundle": "c0" * 32} if champion else None,
             promoted=False,
             sentence="Not promoted: beats-champion failed; broken gave no verdict.",
-            verdicts=[{"figure": None, **each} for each in verdicts],
-            metrics=metrics.scores(found["candidate"], np.asarray(data.test.labels)),
             by="someone",
+            at="2026-01-02T03:04:00.000+00:00",
+            ftkit="0.1.0",
         )
+        decision.write(book, record)
         if upto == "tested":
             return book
         book.append("finished", promoted=False, exit_code=5)

@@ -282,7 +282,7 @@ def test_the_promotion_record_is_named_and_one_that_was_changed_is_said(make: Ma
     book = make()
     bundle = str((book.fact("tested") or {})["bundle"])
     verdicts = (Verdict("metric-floor", "failed", "no"),)
-    written = promotion_record.Record(
+    written = promotion_record.PromotionRecord(
         bundle, book.run, "r" * 64, (), "f" * 64, 24, verdicts, {}, None, False, "no", "someone", "2026-01-01", "0.1.0"
     )
     promotion_record.write(book.folder / "bundle", written)
@@ -346,7 +346,7 @@ def test_a_report_that_fails_is_said_and_fails_no_run(make: Make, monkeypatch: p
     book = make()
     events: list[Event] = []
     (book.folder / report.NAME).mkdir()
-    report.tell(book, events.append)
+    report.announce(book, events.append)
     (said,) = events
     assert isinstance(said, Noticed)
     assert said.warning

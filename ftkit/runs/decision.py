@@ -1,0 +1,65 @@
+"""What the promotion gate decided, in a run's journal: the promotion record, and a person's override of it."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from ftkit.bundle import promotion_record as records
+from ftkit.bundle.promotion_record import Override, PromotionRecord
+from ftkit.evaluation.prediction_profile import profile
+from ftkit.runs.ledger import Ledger
+
+
+def write(ledger: Ledger, record: PromotionRecord) -> None:
+    """Put what the gate decided into the journal, as fact `tested`. Raises: LedgerError."""
+    table = record.table
+    del table["override"]  # a person's own fact
+    ledger.append("tested", **table)
+
+
+def write_override(ledger: Ledger, bundle: str, reason: str) -> None:
+    """Put into the journal that a person lets the bundle with this hash through, and why. Raises: LedgerError."""
+    at = datetime.now(UTC).isoformat(timespec="milliseconds")
+    ledger.append("overridden", bundle=bundle, reason=reason, by=records.whoever(), at=at)
+
+
+def read(ledger: Ledger) -> PromotionRecord | None:
+    """What the gate decided last, with a person's override; None before it has decided."""
+    fact = ledger.fact("tested")
+    if fact is None:
+        return None
+    values = {key: value for key, value in fact.items() if key != "fact"}
+    table = values if "data" in values else _completed(ledger, values)
+    record = records.from_table({**table, "override": None})
+    override = ledger.fact("overridden")
+    if override is None or override["bundle"] != record.bundle or record.promoted:
+        return record
+    return replace(record, override=Override(override["reason"], override["by"], override["at"]))
+
+
+def _completed(ledger: Ledger, fact: Mapping[str, Any]) -> dict[str, Any]:
+    """The record's table of a journal that ftkit 0.1.0 began: it left out what stands elsewhere in the run's folder."""
+    recipe = tomllib.loads(ledger.recipe)
+    data = ledger.data(())
+    probabilities = ledger.predictions().get("candidate")
+    known = dict(fact)
+    version, champion = known.pop("champion_version", None), known.pop("champion", None)
+    model = recipe.get("registry", {}).get("model", "")
+    environment = ledger.fact("environment") or {}
+    return {
+        **known,
+        "run": ledger.run,
+        "name": recipe.get("name", ""),
+        "recipe": records.sha256(ledger.recipe),
+        "data": data.report.fingerprint,
+        "rows": sum(data.report.counts["test"].values()),
+        "champion": {"model": model, "version": version or "", "bundle": champion} if champion else None,
+        "ftkit": environment.get("versions", {}).get("ftkit", ""),
+        "profile": asdict(profile(probabilities, data.classes))
+        if probabilities is not None and len(probabilities)
+        else None,
+    }
