@@ -1,4 +1,4 @@
-"""MLflow as ftkit's model registry: a SQLite file by default, any MLflow server by option."""
+"""MLflow as ftkit's model registry: a SQLite file by default, or any MLflow server."""
 
 from __future__ import annotations
 

@@ -1,21 +1,20 @@
-"""Addresses of trackers and registries: what may be printed of one, and which file it means."""
+"""Addresses of MLflow servers and databases: how one is shown, and which file it names."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from ftkit.redaction import redacted
+
 
 def shown(uri: str) -> str:
-    """An address as it may be printed: without a password."""
-    parts = urlsplit(uri)
-    if not parts.password:
-        return uri
-    return parts._replace(netloc=parts.netloc.replace(f":{parts.password}@", ":***@")).geturl()
+    """An address to print: user and host are readable, the password is not."""
+    return redacted(uri)
 
 
 def sqlite_file(uri: str) -> Path | None:
-    """The file of a SQLite address, or None for any other."""
+    """The file of a SQLite address; None for any other address."""
     scheme, _, path = uri.partition(":///")
     if not scheme.startswith("sqlite") or path in ("", ":memory:"):
         return None
@@ -23,7 +22,7 @@ def sqlite_file(uri: str) -> Path | None:
 
 
 def local(uri: str) -> bool:
-    """Whether an address means something else on every machine: a file, or a server on the machine itself."""
+    """Whether an address is valid on this machine only: a file, or a server on this machine."""
     parts = urlsplit(uri)
     return (
         parts.scheme in ("", "file")

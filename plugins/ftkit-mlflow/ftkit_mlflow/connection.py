@@ -1,4 +1,4 @@
-"""Reaching MLflow: quickly found out when it cannot be reached, silent on the terminal, patient with a busy file."""
+"""Connecting to MLflow: an early error when it is out of reach, no output on the terminal, and waiting for a locked file."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ from ftkit_mlflow.addresses import shown, sqlite_file
 from ftkit_mlflow.refusals import refusal
 
 REACH_SECONDS = 10
-"""How long a server may take to answer the first request of a verb."""
+"""Seconds that a server may take to answer the first request."""
 
 BUSY_SECONDS = 120
-"""How long another run may keep a SQLite file to itself before this one gives up."""
+"""Seconds to wait for a SQLite file that another process has locked."""
 
 _SETTINGS = {
-    # MLflow's own default of 7 means four minutes before a server that went away is reported.
+    # With MLflow's default of 7 it takes four minutes to report a server that is gone.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
 
-_one_at_a_time = threading.RLock()
+_lock = threading.RLock()
 
 
 @contextmanager
 def opened(tracking_uri: str, registry_uri: str) -> Iterator[Any]:
-    """A client of both stores, for the length of a block.
+    """A client of the tracking store and the registry for the duration of a block.
 
-    Within the block MLflow is quiet and fails early; settings of the user's own environment win.
-    Raises: RegistryError for whatever MLflow, the database or the network refuses.
+    In the block MLflow logs nothing and fails early; variables that the user has set take precedence.
+    Raises: RegistryError for every failure of MLflow, the database or the network.
     """
-    with _one_at_a_time, _settings():
+    with _lock, _settings():
         try:
             import sqlite3
 
@@ -60,7 +60,7 @@ def opened(tracking_uri: str, registry_uri: str) -> Iterator[Any]:
         except (mlflow.exceptions.MlflowException, OSError, sqlite3.Error) as error:
             raise refusal(error, place) from error
         except Exception as error:
-            # Drivers of databases and stores of artifacts raise trees of errors of their own.
+            # Database drivers and artifact stores raise errors of their own.
             if type(error).__module__.split(".")[0] in (
                 "sqlalchemy",
                 "requests",
@@ -75,7 +75,7 @@ def opened(tracking_uri: str, registry_uri: str) -> Iterator[Any]:
 
 
 def existing(call: Callable[[], Any]) -> Any | None:
-    """What a call returns, or None where MLflow has no such thing."""
+    """The result of a call, or None when the requested entity does not exist."""
     from mlflow.exceptions import MlflowException
 
     try:
@@ -86,8 +86,8 @@ def existing(call: Callable[[], Any]) -> Any | None:
         raise
 
 
-def unless_there(call: Callable[[], Any]) -> None:
-    """Make something that another process may have made in the same moment."""
+def unless_present(call: Callable[[], Any]) -> None:
+    """Create an entity that another process may have created at the same moment."""
     from mlflow.exceptions import MlflowException
 
     try:
@@ -98,43 +98,43 @@ def unless_there(call: Callable[[], Any]) -> None:
 
 
 def pages(search: Callable[..., Any], **query: Any) -> list[Any]:
-    """Everything a search of MLflow finds, page by page."""
-    found: list[Any] = []
+    """All results of a search, page by page."""
+    results: list[Any] = []
     token = None
     while True:
         page = search(**query, page_token=token)
-        found.extend(page)
+        results.extend(page)
         token = page.token
         if not token:
-            return found
+            return results
 
 
 def download(source: str, folder: Path, tracking_uri: str, place: str) -> Path:
-    """Copy a folder of artifacts to `folder`. Raises: RegistryError when it is gone."""
+    """Copy artifacts to `folder`. Raises: RegistryError when they no longer exist."""
     from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException
 
     parent = folder.parent
-    gone = RegistryError(
-        "its artifacts are gone from the store",
+    missing = RegistryError(
+        "its artifacts are no longer in the store",
         where=f"{place}, {shown(source)}",
-        hint="Restore them from a backup, or give the alias champion to a version whose artifacts are there.",
+        hint="Restore them from a backup, or give the alias champion to a version that has its artifacts.",
     )
     if not holds(source.rsplit("/", 1)[0], {source.rsplit("/", 1)[1]}, tracking_uri):
-        raise gone
+        raise missing
     try:
-        found = Path(download_artifacts(artifact_uri=source, dst_path=str(parent), tracking_uri=tracking_uri))
+        downloaded = Path(download_artifacts(artifact_uri=source, dst_path=str(parent), tracking_uri=tracking_uri))
     except MlflowException as error:
         if error.error_code == "RESOURCE_DOES_NOT_EXIST":
-            raise gone from error
+            raise missing from error
         raise
-    if found != folder:
-        found.rename(folder)
+    if downloaded != folder:
+        downloaded.rename(folder)
     return folder
 
 
 def holds(source: str, names: set[str], tracking_uri: str) -> bool:
-    """Whether all these names are in a folder of artifacts."""
+    """Whether a folder of artifacts has entries of all these names."""
     from mlflow.artifacts import list_artifacts
     from mlflow.exceptions import MlflowException
 
@@ -145,18 +145,18 @@ def holds(source: str, names: set[str], tracking_uri: str) -> bool:
     return names <= {each.path.rstrip("/").rsplit("/", 1)[-1] for each in listed}
 
 
-class _Patient:
-    """A client whose every call waits while another process writes the same SQLite file."""
+class _WaitingClient:
+    """A client whose calls wait while another process has the SQLite file locked."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        return functools.partial(_patiently, getattr(self._client, name))
+        return functools.partial(_call_when_unlocked, getattr(self._client, name))
 
 
-def _patiently(call: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
-    """Call, again and again while the file is locked: SQLite took the whole transaction back."""
+def _call_when_unlocked(call: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+    """Repeat a call while the file is locked: SQLite has rolled its transaction back, so nothing is written twice."""
     from mlflow.exceptions import MlflowException
 
     deadline = time.monotonic() + BUSY_SECONDS
@@ -173,15 +173,15 @@ def _patiently(call: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
 
 @functools.cache
 def _client(tracking_uri: str, registry_uri: str) -> Any:
-    """One client for each pair of addresses; the first of a new SQLite file makes its tables."""
+    """One client for each pair of addresses; the first client of a new SQLite file creates its tables."""
     import filelock
     from mlflow import MlflowClient
 
-    with ExitStack() as held:
-        # MLflow's own lock does not cover all that makes a new file, so that two runs would break each other.
-        for file in sorted({found for uri in (tracking_uri, registry_uri) if (found := sqlite_file(uri))}):
-            held.enter_context(filelock.FileLock(file.with_name(f".{file.name}.lock"), timeout=BUSY_SECONDS))
-        client = _Patient(MlflowClient(tracking_uri, registry_uri))
+    with ExitStack() as locks:
+        # MLflow's own lock does not cover every step of creating the tables, so two runs could damage each other's.
+        for file in sorted({file for uri in (tracking_uri, registry_uri) if (file := sqlite_file(uri))}):
+            locks.enter_context(filelock.FileLock(file.with_name(f".{file.name}.lock"), timeout=BUSY_SECONDS))
+        client = _WaitingClient(MlflowClient(tracking_uri, registry_uri))
         if urlsplit(tracking_uri).scheme not in ("http", "https", "databricks"):
             client.search_experiments(max_results=1)
         if urlsplit(registry_uri).scheme not in ("http", "https", "databricks"):
@@ -190,18 +190,18 @@ def _client(tracking_uri: str, registry_uri: str) -> Any:
 
 
 def _reach(uri: str) -> None:
-    """Find out in seconds what MLflow's own retries would find out in minutes. Raises: RegistryError, OSError."""
+    """Report in seconds what MLflow's own retries would report in minutes. Raises: RegistryError, OSError."""
     import sqlite3
 
     if urlsplit(uri).scheme in ("http", "https"):
         _ping(uri)
     elif file := sqlite_file(uri):
         file.parent.mkdir(parents=True, exist_ok=True)
-        connected = sqlite3.connect(file, timeout=BUSY_SECONDS)
+        connection = sqlite3.connect(file, timeout=BUSY_SECONDS)
         try:
-            connected.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         finally:
-            connected.close()
+            connection.close()
     elif urlsplit(uri).scheme.split("+")[0] in ("postgresql", "mysql", "mssql"):
         import sqlalchemy
 
@@ -216,7 +216,7 @@ def _reach(uri: str) -> None:
 
 
 def _ping(uri: str) -> None:
-    """Any answer will do: one of the server's own, or that of a gate which asks for a password."""
+    """Check that an MLflow server answers and accepts the credentials. Raises: RegistryError."""
     from mlflow.tracking._tracking_service.utils import get_default_host_creds
     from mlflow.utils.rest_utils import http_request
 
@@ -231,23 +231,23 @@ def _ping(uri: str) -> None:
     )
     if answer.status_code in (401, 403):
         raise RegistryError(
-            f"the MLflow server does not let you in (HTTP {answer.status_code})",
+            f"the MLflow server rejects the credentials (HTTP {answer.status_code})",
             where=shown(uri),
             hint="Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN.",
         )
     if "json" not in answer.headers.get("Content-Type", ""):
         raise RegistryError(
-            f"what answers there is no MLflow server (HTTP {answer.status_code})",
+            f"the server at this address is not an MLflow server (HTTP {answer.status_code})",
             where=shown(uri),
-            hint="Compare tracking_uri with the address of the server; a path prefix belongs to it.",
+            hint="Compare tracking_uri with the address of the server, including its path prefix.",
         )
 
 
 @contextmanager
 def _settings() -> Iterator[None]:
-    """Settings for our calls alone; what the user has set stays."""
+    """MLflow's settings for ftkit's own calls; variables that the user has set stay as they are."""
     if "DO_NOT_TRACK" not in os.environ:
-        # Read when mlflow is imported, and by processes it starts: this one outlasts the block.
+        # Stays set after the block: mlflow reads it on import, and so do the processes that it starts.
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     added = [name for name in _SETTINGS if name not in os.environ]
     os.environ.update({name: _SETTINGS[name] for name in added})
@@ -260,7 +260,7 @@ def _settings() -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep MLflow's and Alembic's log lines off the terminal, unless the user asked MLflow for them."""
+    """Keep the log lines of MLflow and Alembic off the terminal, unless MLFLOW_LOGGING_LEVEL is set."""
     if os.environ.get("MLFLOW_LOGGING_LEVEL"):
         yield
         return

@@ -1,4 +1,4 @@
-"""A registered bundle answering through MLflow: `mlflow models serve`, or `mlflow.pyfunc.load_model` in Python.
+"""A registered bundle as an MLflow model, for `mlflow models serve` and `mlflow.pyfunc.load_model`.
 
 MLflow calls `_load_pyfunc` because the version's `MLmodel` names this module.
 """
@@ -14,13 +14,13 @@ from ftkit.bundle.bundle import Bundle
 
 
 class Labels:
-    """A bundle as MLflow's python_function flavour sees it: a table with a column `text` in, label names out."""
+    """A bundle in MLflow's python_function flavour: takes a table with a column `text`, returns label names."""
 
     def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
 
     def predict(self, model_input: Any, params: Mapping[str, Any] | None = None) -> list[Any]:
-        """One label for each row; with the parameter `scores`, its probability and those of all classes too."""
+        """One label for each row; with the parameter `scores` also its probability and those of all classes."""
         texts = ["" if text is None or text != text else str(text) for text in model_input["text"]]
         if not texts:
             return []
@@ -40,7 +40,7 @@ class Labels:
 
 
 def _load_pyfunc(path: str) -> Labels:
-    """Open the bundle, its hashes verified, and load its weights. Raises: BundleError, PluginError."""
+    """Verify the bundle's hashes and load its weights. Raises: BundleError, PluginError."""
     bundle = bundles.verify(Path(path))
-    bundle.classifier  # noqa: B018  # loaded now, so that a server is ready when it says so
+    bundle.classifier  # noqa: B018  # loaded now, so that a server that reports ready is ready
     return Labels(bundle)

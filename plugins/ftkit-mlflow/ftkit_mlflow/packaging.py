@@ -1,4 +1,4 @@
-"""What MLflow wants to find around a bundle, so that its own tools can load and serve it. No file of it is a pickle."""
+"""The files that MLflow's own tools need beside a bundle to load and serve it. None of them is a pickle."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _RUNTIME = ("mlflow", "numpy", "torch", "transformers", "tokenizers", "safetenso
 
 
 @contextmanager
-def around(bundle: Bundle, run: str, place: str, lineage: Mapping[str, Any]) -> Iterator[Path]:
-    """A folder with all files of the MLflow model but the bundle, for the length of a block.
+def model_files(bundle: Bundle, run: str, place: str, lineage: Mapping[str, Any]) -> Iterator[Path]:
+    """A folder with all files of the MLflow model except the bundle, for the duration of a block.
 
     Source: MLflow, "MLflow Models", storage format and the python_function flavour.
     """
@@ -52,17 +52,17 @@ def around(bundle: Bundle, run: str, place: str, lineage: Mapping[str, Any]) -> 
         python_env="python_env.yaml",
     )
     model.model_size_bytes = sum(file.stat().st_size for file in bundle.folder.rglob("*") if file.is_file())
-    needed = _requirements(bundle)
+    requirements = _requirements(bundle)
     python = {"python": platform.python_version(), "dependencies": ["-r requirements.txt"]}
     conda = {
         "name": "mlflow-env",
         "channels": ["conda-forge"],
-        "dependencies": [f"python={platform.python_version()}", "pip", {"pip": needed}],
+        "dependencies": [f"python={platform.python_version()}", "pip", {"pip": requirements}],
     }
     with tempfile.TemporaryDirectory(prefix="ftkit-mlflow-") as temporary:
         folder = Path(temporary)
         model.save(str(folder / "MLmodel"))
-        (folder / "requirements.txt").write_text("\n".join([*needed, ""]), encoding="utf-8")
+        (folder / "requirements.txt").write_text("\n".join([*requirements, ""]), encoding="utf-8")
         (folder / "python_env.yaml").write_text(yaml.safe_dump(python), encoding="utf-8")
         (folder / "conda.yaml").write_text(yaml.safe_dump(conda), encoding="utf-8")
         (folder / "input_example.json").write_text(json.dumps(example), encoding="utf-8")
@@ -72,7 +72,7 @@ def around(bundle: Bundle, run: str, place: str, lineage: Mapping[str, Any]) -> 
 
 
 def _requirements(bundle: Bundle) -> list[str]:
-    """The packages that load this bundle, in the versions of this installation."""
+    """The packages that load this bundle, pinned to the installed versions."""
     from ftkit import plugins
 
     use = bundle.manifest["backbone"]["use"]
@@ -83,7 +83,7 @@ def _requirements(bundle: Bundle) -> list[str]:
 
 def _version(distribution: str) -> str:
     try:
-        # A local label such as +cpu names no release that pip could find.
+        # pip has no release with a local version label such as +cpu.
         return metadata.version(distribution).partition("+")[0]
     except metadata.PackageNotFoundError:
         return ""

@@ -1,22 +1,22 @@
-"""What MLflow, a database or the network refused, in ftkit's words and with a remedy."""
+"""Failures of MLflow, its database or the network as errors that say how to repair them."""
 
 from __future__ import annotations
 
 import errno
-from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from ftkit.errors import RegistryError
+from ftkit.redaction import redacted
 from ftkit_mlflow.addresses import shown, sqlite_file
 
 
 def refusal(error: Exception, uri: str) -> RegistryError:
-    """What went wrong, in ftkit's words, and how to fix it."""
-    text = str(error)
+    """The error to raise instead: what failed, where, and how to repair it."""
+    text = redacted(str(error))  # before it is cut
     place = shown(uri)
     file = sqlite_file(uri)
-    if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or any(
+    if (isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)) or any(
         each in text for each in ("No space left", "disk is full", "Disk quota exceeded")
     ):
         return RegistryError(
@@ -55,12 +55,14 @@ def refusal(error: Exception, uri: str) -> RegistryError:
             hint="Start it (`mlflow server`), or fix tracking_uri; without tracking_uri a SQLite file on this machine is used.",
         )
     return RegistryError(
-        f"MLflow refused: {_line(text)}", where=place, hint="Nothing was lost: fix it, then give the same command."
+        f"MLflow failed: {_line(text)}",
+        where=place,
+        hint="Repair it, then give the same command: what is finished is kept.",
     )
 
 
 def _schema(text: str, uri: str) -> RegistryError:
-    """Tell a database of an older MLflow, which can be upgraded, from one of a newer, which cannot be read."""
+    """The error for a database of another MLflow: an older one can be upgraded, a newer one cannot be read."""
     import mlflow
 
     migrations = Path(mlflow.__file__).parent / "store" / "db_migrations" / "versions"
@@ -80,20 +82,19 @@ def _schema(text: str, uri: str) -> RegistryError:
 
 
 def _line(text: str) -> str:
-    """The first line that says something, cut to a readable length."""
-    line = next((each.strip() for each in text.splitlines() if each.strip()), "it gave no reason")
+    """The first line that is not empty, cut to a readable length."""
+    line = next((each.strip() for each in text.splitlines() if each.strip()), "it gives no reason")
     return line if len(line) <= 300 else f"{line[:297]}…"
 
 
 def _cause(error: BaseException) -> str:
     """The innermost reason of a failed connection: `Connection refused`, `timed out`, …"""
-    seen: list[BaseException] = []
-    found: BaseException | None = error
-    while found is not None and found not in seen:
-        seen.append(found)
-        found = found.__cause__ or found.__context__
-    for each in reversed(seen):
-        with suppress(AttributeError):
-            if each.strerror:  # type: ignore[attr-defined]
-                return str(each.strerror)  # type: ignore[attr-defined]
-    return _line(str(seen[-1]))
+    chain: list[BaseException] = []
+    cause: BaseException | None = error
+    while cause is not None and cause not in chain:
+        chain.append(cause)
+        cause = cause.__cause__ or cause.__context__
+    for each in reversed(chain):
+        if isinstance(each, OSError) and each.strerror:
+            return str(each.strerror)
+    return _line(redacted(str(chain[-1])))

@@ -1,7 +1,7 @@
-"""A run of ftkit as MLflow shows it: one MLflow run for the whole, and one nested in it for each trial.
+"""Writes a run of ftkit to MLflow: one MLflow run for the whole, and a nested one for each trial.
 
-Everything is found by tags before it is made, and every number has the time stamp of its run's beginning, so
-that writing twice, or going on after a crash, leaves each run and each number there once.
+Every MLflow run is looked up by its tags before it is created, and every number has the time stamp of its run's start. So
+writing twice, or again after a crash, leaves one copy of each run and each number.
 """
 
 from __future__ import annotations
@@ -28,67 +28,67 @@ _PARAMS, _METRICS, _LENGTH, _TAG = 100, 1000, 6000, 5000
 
 
 def experiment(client: Any, name: str, artifacts: str | None, uri: str) -> str:
-    """The identifier of an experiment, made when it is not there. Raises: RegistryError for a deleted one."""
-    found = client.get_experiment_by_name(name)
-    if found is None:
+    """The identifier of an experiment, which is created if needed. Raises: RegistryError for a deleted one."""
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
         place = f"{artifacts.rstrip('/')}/{re.sub(r'[^A-Za-z0-9_.-]', '_', name)}" if artifacts else None
-        connection.unless_there(lambda: client.create_experiment(name, artifact_location=place))
-        found = client.get_experiment_by_name(name)
-    if found.lifecycle_stage != "active":
+        connection.unless_present(lambda: client.create_experiment(name, artifact_location=place))
+        experiment = client.get_experiment_by_name(name)
+    if experiment.lifecycle_stage != "active":
         raise RegistryError(
             f"the experiment {name!r} was deleted",
             where=addresses.shown(uri),
-            hint=f"MLFLOW_TRACKING_URI={addresses.shown(uri)} mlflow experiments restore -x {found.experiment_id}, "
+            hint=f"MLFLOW_TRACKING_URI={addresses.shown(uri)} mlflow experiments restore -x {experiment.experiment_id}, "
             "or give `experiment` another name.",
         )
-    return str(found.experiment_id)
+    return str(experiment.experiment_id)
 
 
 def record(client: Any, experiment_id: str, lineage: Lineage) -> str:
-    """Write what is not written yet; returns the identifier of the MLflow run for the whole."""
+    """Write what MLflow does not have yet; returns the identifier of the MLflow run for the whole."""
     parent = _parent(client, experiment_id, lineage)
     run = parent.info.run_id
-    known = _children(client, experiment_id, run)
+    children = _children(client, experiment_id, run)
     for trial in lineage.trials:
-        child = known.get(str(trial.number))
+        child = children.get(str(trial.number))
         if child is None or child.info.status == "RUNNING":
             _write_trial(client, experiment_id, run, lineage, trial, child)
-    digest = hashlib.sha256(json.dumps(told(lineage), sort_keys=True).encode()).hexdigest()
+    digest = hashlib.sha256(json.dumps(as_json(lineage), sort_keys=True).encode()).hexdigest()
     if parent.data.tags.get("ftkit.lineage") != digest:
         _write_run(client, parent, lineage, digest)
     return str(run)
 
 
-def told(lineage: Lineage) -> dict[str, Any]:
-    """A lineage as JSON, without what is true on this machine only."""
+def as_json(lineage: Lineage) -> dict[str, Any]:
+    """A lineage as JSON, without the folder and the figures."""
     values = asdict(lineage)
     del values["folder"]
     for verdict in values["verdicts"]:
         del verdict["figure"]
-    told: dict[str, Any] = _plain(values)
-    return told
+    table: dict[str, Any] = _plain(values)
+    return table
 
 
 def verdict_tags(lineage: Lineage) -> dict[str, str]:
-    """One tag for each verdict, in their order."""
+    """A tag for each verdict, in their order."""
     return {
         _key(f"ftkit.verdict.{number}.{verdict.test}"): f"{verdict.status}: {verdict.sentence}"[:_TAG]
         for number, verdict in enumerate(lineage.verdicts, 1)
     }
 
 
-def sentence(lineage: Lineage) -> str:
-    """What a version is, for whoever looks at it in MLflow."""
+def description(lineage: Lineage) -> str:
+    """The description of a run and of its version on MLflow's pages."""
     scores = ", ".join(f"{key} {value:.4f}" for key, value in finite(lineage.metrics).items())
     lines = [
-        f"Trial {lineage.best} of ftkit run {lineage.run}, chosen by {_by(lineage)} on the validation split.",
+        f"Trial {lineage.best} of ftkit run {lineage.run}, chosen by {_criterion(lineage)} on the validation split.",
         f"Test split: {scores}." if scores else "",
         *(f"- {verdict.test} {verdict.status}: {verdict.sentence}" for verdict in lineage.verdicts),
     ]
     return "\n\n".join(line for line in lines if line)[:_TAG]
 
 
-def _by(lineage: Lineage) -> str:
+def _criterion(lineage: Lineage) -> str:
     for spread in spreads(lineage.trials, lineage.metric)[:1]:
         if spread.mean is not None:
             return f"the mean {lineage.metric} of its values over {spread.finished} other seeds ({spread.mean:.4f})"
@@ -102,9 +102,9 @@ def finite(numbers: Mapping[str, float]) -> dict[str, float]:
 
 def _parent(client: Any, experiment_id: str, lineage: Lineage) -> Any:
     query = f"tags.`ftkit.run` = {_quoted(lineage.run)} AND tags.`ftkit.part` = 'run'"
-    found = connection.pages(client.search_runs, experiment_ids=[experiment_id], filter_string=query)
-    if found:
-        return found[0]
+    runs = connection.pages(client.search_runs, experiment_ids=[experiment_id], filter_string=query)
+    if runs:
+        return runs[0]
     return client.create_run(
         experiment_id,
         start_time=_now() - int(1000 * max((trial.seconds for trial in lineage.trials), default=0)),
@@ -114,16 +114,16 @@ def _parent(client: Any, experiment_id: str, lineage: Lineage) -> Any:
 
 
 def _children(client: Any, experiment_id: str, parent: str) -> dict[str, Any]:
-    """The MLflow run of each trial by its number, for what was written so far."""
+    """The MLflow runs of trials that exist so far, by the trial's number."""
     query = f"tags.`mlflow.parentRunId` = '{parent}'"
-    found = connection.pages(client.search_runs, experiment_ids=[experiment_id], filter_string=query)
-    return {run.data.tags["ftkit.trial"]: run for run in found if "ftkit.trial" in run.data.tags}
+    runs = connection.pages(client.search_runs, experiment_ids=[experiment_id], filter_string=query)
+    return {run.data.tags["ftkit.trial"]: run for run in runs if "ftkit.trial" in run.data.tags}
 
 
-def _write_trial(client: Any, experiment_id: str, parent: str, lineage: Lineage, trial: Trial, half: Any) -> None:
-    """Write one trial; `half` is what a crash left of it. It ends its run last, and so is known to be whole."""
+def _write_trial(client: Any, experiment_id: str, parent: str, lineage: Lineage, trial: Trial, unfinished: Any) -> None:
+    """Write a trial; `unfinished` is its MLflow run if a crash left one. The run ends last, so an ended run is complete."""
     milliseconds = int(1000 * trial.seconds)
-    child = half or client.create_run(
+    child = unfinished or client.create_run(
         experiment_id,
         start_time=_now() - milliseconds,
         run_name=f"trial {trial.number:03d}",
@@ -165,26 +165,26 @@ def _write_trial(client: Any, experiment_id: str, parent: str, lineage: Lineage,
 
 
 def _write_run(client: Any, parent: Any, lineage: Lineage, digest: str) -> None:
-    """Write what concerns the run as a whole; its digest comes last, and so says that all of it is there."""
+    """Write the run as a whole; the digest of its lineage comes last, so a run that has it is complete."""
     run = parent.info.run_id
     best = next((trial for trial in lineage.trials if trial.number == lineage.best), None)
     numbers = {f"best_{key}": value for key, value in (best.metrics if best else {}).items()}
     numbers |= {f"test_{key}": value for key, value in lineage.metrics.items()}
     for spread in spreads(lineage.trials, lineage.metric)[:1]:
-        found = {"mean": spread.mean, "deviation": spread.deviation, "seeds": spread.finished}
-        numbers |= {f"confirmed_{lineage.metric}_{key}": value for key, value in found.items() if value is not None}
+        confirmed = {"mean": spread.mean, "deviation": spread.deviation, "seeds": spread.finished}
+        numbers |= {f"confirmed_{lineage.metric}_{key}": value for key, value in confirmed.items() if value is not None}
     tags = {
-        "mlflow.note.content": sentence(lineage),
+        "mlflow.note.content": description(lineage),
         "ftkit.data": lineage.data.fingerprint,
         "ftkit.bundle": lineage.bundle_hash,
         "ftkit.best_trial": str(lineage.best),
         **verdict_tags(lineage),
     }
-    known = parent.data.params
-    params = {key: value for key, value in _recipe(lineage.recipe).items() if key not in known}
+    logged = parent.data.params
+    params = {key: value for key, value in _recipe_values(lineage.recipe).items() if key not in logged}
     _log(client, run, parent.info.start_time, [(key, value, 0) for key, value in numbers.items()], params, tags)
     client.log_text(run, lineage.recipe, "lineage/recipe.toml")
-    client.log_dict(run, told(lineage), "lineage/lineage.json")
+    client.log_dict(run, as_json(lineage), "lineage/lineage.json")
     for number, verdict in enumerate(lineage.verdicts, 1):
         if verdict.figure:
             client.log_text(run, verdict.figure, f"lineage/{_figure(number, verdict)}")
@@ -201,13 +201,13 @@ def _log(
     params: Mapping[str, Any],
     tags: Mapping[str, str],
 ) -> None:
-    """Log in as few requests as MLflow's limits allow."""
+    """Log with as few requests as MLflow's limits allow."""
     from mlflow.entities import Metric, Param, RunTag
 
     metrics = [Metric(_key(key), float(value), begun, step) for key, value, step in numbers if _is_number(value)]
-    said = [Param(_key(key), _text(value)) for key, value in params.items()]
+    parameters = [Param(_key(key), _text(value)) for key, value in params.items()]
     client.log_batch(run, tags=[RunTag(key, value) for key, value in tags.items()])
-    for part in _parts(said, _PARAMS):
+    for part in _parts(parameters, _PARAMS):
         client.log_batch(run, params=part)
     for part in _parts(metrics, _METRICS):
         client.log_batch(run, metrics=part)
@@ -218,8 +218,8 @@ def _parts(values: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
         yield values[start : start + size]
 
 
-def _recipe(text: str) -> dict[str, Any]:
-    """The recipe's values by dotted key, as `--set` names them; nothing where it is not TOML."""
+def _recipe_values(text: str) -> dict[str, Any]:
+    """The recipe's values by dotted key, as `--set` names them; empty for a text that is not TOML."""
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError:
@@ -245,7 +245,7 @@ def _figure(number: int, verdict: Verdict) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """A value as JSON can say it: NaN and infinity are nothing there."""
+    """A value as JSON can hold it: NaN and infinity become null."""
     if isinstance(value, Mapping):
         return {str(key): _plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
@@ -265,12 +265,12 @@ def _text(value: Any) -> str:
 
 
 def _key(name: str) -> str:
-    """A name that MLflow takes for a metric, parameter or tag."""
+    """A name that MLflow accepts for a metric, parameter or tag."""
     return re.sub(r"[^\w./ -]", "_", name)[:250]
 
 
 def _quoted(value: str) -> str:
-    """A value in a search: MLflow knows two kinds of quotes and no way to write one inside its own."""
+    """A quoted value for a search: MLflow has two kinds of quotes and no escape for them."""
     return f'"{value}"' if "'" in value else f"'{value}'"
 
 

@@ -46,13 +46,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def helpers() -> SimpleNamespace:
-    """What starts processes and waits for them."""
+    """Functions that start processes and wait for them."""
     return SimpleNamespace(free_port=free_port, started=started, wait_until_it_answers=wait_until_it_answers)
 
 
 @pytest.fixture
 def model() -> str:
-    """A model name that nobody has used."""
+    """A model name that no other test uses."""
     return f"reviews-{uuid.uuid4().hex[:12]}"
 
 
@@ -63,10 +63,10 @@ def bundle(tmp_path: Path) -> Bundle:
 
 
 def free_port() -> int:
-    """A port nobody listens to."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+    """A free port."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 @contextmanager

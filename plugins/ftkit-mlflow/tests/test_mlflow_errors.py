@@ -1,4 +1,4 @@
-"""What the registry says when MLflow cannot do its part: quickly, and with a remedy."""
+"""Errors of the registry when MLflow fails: raised within seconds, and with a hint."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ftkit.testing.registries import make_lineage
 
 
 def refusal(uri: str) -> RegistryError:
-    """What asking for the champion raises; it takes seconds at most and prints nothing."""
+    """The error that `champion` raises, within seconds."""
     begun = time.monotonic()
     with pytest.raises(RegistryError) as refused:
         MLflow(model="reviews", tracking_uri=uri).champion()
@@ -34,20 +34,20 @@ def refusal(uri: str) -> RegistryError:
 
 @pytest.fixture
 def database(shared: str, tmp_path: Path) -> Path:
-    """A copy of a working registry, to be damaged."""
+    """A copy of a working registry for a test to damage."""
     MLflow(model="reviews", tracking_uri=shared).champion()
     return Path(shutil.copy(addresses.sqlite_file(shared) or "", tmp_path / "copy.db"))
 
 
 def test_a_server_that_does_not_run(capfd):
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))  # bound and not listening: nobody else can take it, and nobody answers
+        taken.bind(("127.0.0.1", 0))  # bound and not listening: no other process can take it, and nothing answers
         uri = f"http://127.0.0.1:{taken.getsockname()[1]}"
-        found = refusal(uri)
-    assert "cannot be reached: " in found.what
-    assert "refused" in found.what
-    assert found.where == uri
-    assert "mlflow server" in found.hint
+        error = refusal(uri)
+    assert "cannot be reached: " in error.what
+    assert "refused" in error.what
+    assert error.where == uri
+    assert "mlflow server" in error.hint
     assert capfd.readouterr() == ("", "")
 
 
@@ -59,79 +59,79 @@ def test_a_server_that_never_answers(monkeypatch):
         assert "cannot be reached: " in refusal(f"http://127.0.0.1:{listener.getsockname()[1]}").what
 
 
-def test_a_name_nobody_knows():
+def test_a_host_that_does_not_exist():
     assert "cannot be reached" in refusal("http://no-such-host.invalid:5000").what
 
 
 @pytest.mark.parametrize(
-    ("status", "kind", "said"),
+    ("status", "kind", "message"),
     [
-        (401, "text/plain", "does not let you in (HTTP 401)"),
-        (403, "application/json", "does not let you in (HTTP 403)"),
-        (404, "text/html", "is no MLflow server (HTTP 404)"),
-        (200, "text/html", "is no MLflow server (HTTP 200)"),
+        (401, "text/plain", "rejects the credentials (HTTP 401)"),
+        (403, "application/json", "rejects the credentials (HTTP 403)"),
+        (404, "text/html", "is not an MLflow server (HTTP 404)"),
+        (200, "text/html", "is not an MLflow server (HTTP 200)"),
     ],
 )
-def test_a_server_that_is_another_or_asks_for_a_password(status, kind, said):
+def test_a_server_that_is_not_mlflow_or_rejects_the_credentials(status, kind, message):
     with web(status, kind) as uri:
-        assert said in refusal(uri).what
+        assert message in refusal(uri).what
 
 
-def test_a_file_that_is_no_database(tmp_path):
+def test_a_file_that_is_not_a_database(tmp_path):
     (tmp_path / "mlflow.db").write_bytes(b"these are not the tables you are looking for" * 100)
-    found = refusal(f"sqlite:///{tmp_path / 'mlflow.db'}")
-    assert "the database is damaged" in found.what
-    assert str(tmp_path / "mlflow.db") in found.hint
+    error = refusal(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    assert "the database is damaged" in error.what
+    assert str(tmp_path / "mlflow.db") in error.hint
 
 
-def test_a_database_that_lost_its_middle(database):
+def test_a_database_whose_middle_is_overwritten(database):
     content = database.read_bytes()
     database.write_bytes(content[:4096] + b"\0" * (len(content) - 4096))
     assert "the database is damaged" in refusal(f"sqlite:///{database}").what
 
 
 @pytest.mark.parametrize(
-    ("revision", "said", "hint"),
+    ("revision", "message", "hint"),
     [
         ("ffffffffffff", "made by a newer MLflow", "pip install --upgrade mlflow"),
         ("451aebb31d03", "made by an older MLflow", "mlflow db upgrade sqlite:///"),
     ],
 )
-def test_a_database_of_another_mlflow(database, revision, said, hint):
+def test_a_database_of_another_mlflow(database, revision, message, hint):
     with sqlite3.connect(database) as opened:
         opened.execute("UPDATE alembic_version SET version_num = ?", (revision,))
     opened.close()
-    found = refusal(f"sqlite:///{database}")
-    assert said in found.what
-    assert hint in found.hint
+    error = refusal(f"sqlite:///{database}")
+    assert message in error.what
+    assert hint in error.hint
 
 
-def test_a_folder_that_cannot_be_made(tmp_path):
+def test_a_folder_that_cannot_be_created(tmp_path):
     (tmp_path / "file").write_text("in the way")
     assert refusal(f"sqlite:///{tmp_path / 'file' / 'mlflow.db'}").where
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write anywhere")
-def test_a_database_that_may_only_be_read(database, shared):
+def test_a_read_only_database(database, shared):
     database.chmod(0o400)
     database.parent.chmod(0o500)
     try:
-        found = refusal(f"sqlite:///{database}")
+        error = refusal(f"sqlite:///{database}")
     finally:
         database.parent.chmod(0o700)
-    assert "cannot be opened for writing" in found.what
+    assert "cannot be opened for writing" in error.what
 
 
 def test_a_database_without_its_driver():
-    found = refusal("postgresql+pg8000://127.0.0.1/mlflow")
-    assert "pg8000" in found.what
-    assert "pip install" in found.hint
+    error = refusal("postgresql+pg8000://127.0.0.1/mlflow")
+    assert "pg8000" in error.what
+    assert "pip install" in error.hint
 
 
 def test_an_mlflow_that_does_not_import(monkeypatch, shared):
     monkeypatch.setitem(sys.modules, "mlflow.exceptions", None)
-    found = refusal(shared)
-    assert "mlflow cannot be imported" in found.what
+    error = refusal(shared)
+    assert "mlflow cannot be imported" in error.what
 
 
 def test_an_experiment_that_was_deleted(shared, model, bundle):
@@ -145,22 +145,21 @@ def test_an_experiment_that_was_deleted(shared, model, bundle):
     assert f"restore -x {number}" in refused.value.hint
 
 
-def test_a_full_disk_is_said_and_a_later_attempt_succeeds(tmp_path, database, bundle):
+def test_a_full_disk_is_an_error_and_a_later_attempt_succeeds(tmp_path, database, bundle):
     script = (
         "import resource, signal, sys; from ftkit.bundle import bundle; from ftkit_mlflow import MLflow;"
         "from ftkit.testing.registries import make_lineage;"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); limit = int(sys.argv[3]);"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit));"
-        "found = bundle.verify(sys.argv[1]);"
-        "MLflow(model='reviews', tracking_uri=sys.argv[2]).register(found.folder, make_lineage(found))"
+        "big = bundle.verify(sys.argv[1]);"
+        "MLflow(model='reviews', tracking_uri=sys.argv[2]).register(big.folder, make_lineage(big))"
     )
-    big = bundle.folder.with_name("big")
     from ftkit.testing.bundles import toy_bundle
 
-    found = toy_bundle(big, beside={"vocabulary.txt": "word\n" * 1_000_000})
+    big = toy_bundle(bundle.folder.with_name("big"), beside={"vocabulary.txt": "word\n" * 1_000_000})
     uri = f"sqlite:///{database}"
     ended = subprocess.run(
-        [sys.executable, "-c", script, str(big), uri, "4000000"],
+        [sys.executable, "-c", script, str(big.folder), uri, "4000000"],
         capture_output=True,
         text=True,
         timeout=120,
@@ -170,18 +169,18 @@ def test_a_full_disk_is_said_and_a_later_attempt_succeeds(tmp_path, database, bu
     assert "RegistryError" in ended.stderr
     registry = MLflow(model="reviews", tracking_uri=uri)
     assert list(registry.versions()) == []
-    assert registry.register(big, make_lineage(found)).version == "1"
+    assert registry.register(big.folder, make_lineage(big)).version == "1"
     assert registry.fetch("1", tmp_path / "fetched")
 
 
 @pytest.mark.parametrize("text", ["[Errno 28] No space left on device", "database or disk is full"])
-def test_a_full_disk_is_recognised_wherever_it_is_told(text):
-    found = refusals.refusal(OSError(text), "sqlite:////data/mlflow.db")
-    assert "the disk is full" in found.what
-    assert "FTKIT_HOME" in found.hint
+def test_a_full_disk_is_recognised_by_the_text_of_the_error(text):
+    error = refusals.refusal(OSError(text), "sqlite:////data/mlflow.db")
+    assert "the disk is full" in error.what
+    assert "FTKIT_HOME" in error.hint
 
 
-def test_a_password_is_never_shown():
+def test_an_address_is_shown_without_its_password():
     assert addresses.shown("postgresql://me:secret@host/db") == "postgresql://me:***@host/db"
     assert addresses.shown("sqlite:////data/mlflow.db") == "sqlite:////data/mlflow.db"
 

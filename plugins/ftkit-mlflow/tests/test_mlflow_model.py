@@ -1,4 +1,4 @@
-"""A registered bundle served by MLflow's own tools."""
+"""A registered bundle that MLflow's own tools load and serve."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ TEXTS = ["sturdy bright perfect quiet happy", "broke cracked useless noisy refun
 
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """A bundle of the quickstart's real encoder, fine-tuned for a moment."""
+    """A bundle of the quickstart's real encoder, fine-tuned on a few rows."""
     quickstart = pytest.importorskip("ftkit_quickstart", reason="the quickstart plugin is not installed")
     folder = tmp_path_factory.mktemp("encoder")
     data: Data = ToyReviews().load(7, lambda _: None)
@@ -71,36 +71,36 @@ def loaded(shared: str, champion: str) -> Iterator[Any]:
         mlflow.set_tracking_uri(before)
 
 
-def test_mlflow_answers_as_the_bundle_does(loaded, encoder):
+def test_mlflow_predicts_what_the_bundle_predicts(loaded, encoder):
     table = pd.DataFrame({"text": TEXTS})
     assert loaded.predict(table) == bundles.verify(encoder.folder).predict(TEXTS)
     scored = loaded.predict(table, params={"scores": True})
     expected = encoder.probabilities(TEXTS)
     assert [each["label"] for each in scored] == loaded.predict(table)
-    for found, row in zip(scored, expected, strict=True):
-        assert list(found["scores"]) == list(encoder.classes)
-        assert np.allclose(list(found["scores"].values()), row)
-        assert found["score"] == max(found["scores"].values())
+    for answer, row in zip(scored, expected, strict=True):
+        assert list(answer["scores"]) == list(encoder.classes)
+        assert np.allclose(list(answer["scores"].values()), row)
+        assert answer["score"] == max(answer["scores"].values())
 
 
-def test_mlflow_answers_with_the_temperature_that_was_fitted(loaded, encoder):
+def test_mlflow_applies_the_fitted_temperature(loaded, encoder):
     model: Any = encoder.classifier
     assert model.temperature != 1.0
     raw = EncoderClassifier(model.model, model.words, model.length).probabilities(TEXTS)
     expected = raw ** (1 / model.temperature)
     expected /= expected.sum(axis=1, keepdims=True)
     scored = loaded.predict(pd.DataFrame({"text": TEXTS}), params={"scores": True})
-    found = np.array([list(each["scores"].values()) for each in scored])
-    assert np.allclose(found, expected)
-    assert not np.allclose(found, raw)
+    calibrated = np.array([list(each["scores"].values()) for each in scored])
+    assert np.allclose(calibrated, expected)
+    assert not np.allclose(calibrated, raw)
 
 
-def test_no_rows_missing_texts_and_empty_texts_are_answered(loaded):
+def test_no_rows_missing_texts_and_empty_texts_get_predictions(loaded):
     assert loaded.predict(pd.DataFrame({"text": pd.Series([], dtype=object)})) == []
     assert len(loaded.predict(pd.DataFrame({"text": [None, "", "great"]}))) == 3
 
 
-def test_a_request_without_texts_is_refused_by_the_signature(loaded):
+def test_the_signature_rejects_a_request_without_texts(loaded):
     with pytest.raises(mlflow.exceptions.MlflowException, match="text"):
         loaded.predict(pd.DataFrame({"review": ["great"]}))
 
@@ -111,7 +111,7 @@ def test_the_input_example_fits_the_signature(loaded):
     assert len(loaded.predict(example)) == 2
 
 
-def test_a_bundle_that_was_changed_is_not_served(encoder, tmp_path):
+def test_a_changed_bundle_is_not_served(encoder, tmp_path):
     import shutil
 
     from ftkit_mlflow.model import _load_pyfunc

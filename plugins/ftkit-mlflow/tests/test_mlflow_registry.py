@@ -1,4 +1,4 @@
-"""The registry `mlflow` on real MLflow: a SQLite file, and a server."""
+"""The registry `mlflow` with a real MLflow: a SQLite file and a server."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_the_plugin_offers_the_registry():
     assert plugins.load().find("registries", "mlflow") is MLflow
 
 
-def test_left_to_itself_it_keeps_everything_in_the_home_folder(tmp_path, monkeypatch, bundle):
+def test_by_default_everything_is_in_the_home_folder(tmp_path, monkeypatch, bundle):
     monkeypatch.setenv("FTKIT_HOME", str(tmp_path / "home"))
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
@@ -60,7 +60,7 @@ def test_artifacts_go_where_the_option_says(tmp_path, shared, model, bundle):
 
 def test_the_model_registry_may_be_another_database(tmp_path, shared, model, bundle):
     MLflow(model=model, tracking_uri=shared).champion()
-    shutil.copy(addresses.sqlite_file(shared), tmp_path / "models.db")  # quicker than to make its tables
+    shutil.copy(addresses.sqlite_file(shared), tmp_path / "models.db")  # faster than creating the tables
     registry = MLflow(model=model, tracking_uri=shared, registry_uri=f"sqlite:///{tmp_path / 'models.db'}")
     version = registry.promote(registry.register(bundle.folder, make_lineage(bundle)).version)
     assert registry.champion() == version
@@ -71,20 +71,20 @@ def test_the_model_registry_may_be_another_database(tmp_path, shared, model, bun
 def test_a_version_carries_its_lineage(shared, model, bundle):
     lineage = make_lineage(bundle)
     MLflow(model=model, tracking_uri=shared).register(bundle.folder, lineage)
-    found = MlflowClient(shared).get_model_version(model, "1")
-    assert found.tags["ftkit.bundle"] == bundle.hash
-    assert found.tags["ftkit.run"] == lineage.run
-    assert found.tags["ftkit.data"] == lineage.data.fingerprint
-    assert json.loads(found.tags["ftkit.classes"]) == ["bad", "good"]
-    assert json.loads(found.tags["ftkit.metrics"]) == lineage.metrics
-    assert found.tags["ftkit.verdict.1.metric-floor"].startswith("passed: accuracy 0.8000")
-    assert "accuracy 0.8000" in found.description
-    told = json.loads((_place(shared, model) / "lineage.json").read_text())
-    assert told["recipe"] == lineage.recipe
-    assert told["data"]["dropped"] == {"empty text": 1, "duplicate": 1}
-    assert [trial["state"] for trial in told["trials"]] == ["finished", "stopped", "failed"]
-    assert told["trials"][1]["metrics"]["log_loss"] is None, "NaN is no JSON"
-    assert "folder" not in told
+    version = MlflowClient(shared).get_model_version(model, "1")
+    assert version.tags["ftkit.bundle"] == bundle.hash
+    assert version.tags["ftkit.run"] == lineage.run
+    assert version.tags["ftkit.data"] == lineage.data.fingerprint
+    assert json.loads(version.tags["ftkit.classes"]) == ["bad", "good"]
+    assert json.loads(version.tags["ftkit.metrics"]) == lineage.metrics
+    assert version.tags["ftkit.verdict.1.metric-floor"].startswith("passed: accuracy 0.8000")
+    assert "accuracy 0.8000" in version.description
+    stored = json.loads((_place(shared, model) / "lineage.json").read_text())
+    assert stored["recipe"] == lineage.recipe
+    assert stored["data"]["dropped"] == {"empty text": 1, "duplicate": 1}
+    assert [trial["state"] for trial in stored["trials"]] == ["finished", "stopped", "failed"]
+    assert stored["trials"][1]["metrics"]["log_loss"] is None, "NaN is no JSON"
+    assert "folder" not in stored
 
 
 def test_no_artifact_is_a_pickle(shared, model, bundle):
@@ -97,18 +97,18 @@ def test_no_artifact_is_a_pickle(shared, model, bundle):
     assert "ftkit_mlflow.model" in (place / "MLmodel").read_text()
 
 
-def test_artifacts_removed_behind_its_back_are_an_error_that_names_them(shared, model, bundle, tmp_path):
+def test_artifacts_that_were_deleted_are_an_error_that_names_the_version(shared, model, bundle, tmp_path):
     registry = MLflow(model=model, tracking_uri=shared)
     registry.promote(registry.register(bundle.folder, make_lineage(bundle)).version)
     shutil.rmtree(_place(shared, model))
-    with pytest.raises(RegistryError, match="artifacts are gone") as refused:
+    with pytest.raises(RegistryError, match="artifacts are no longer in the store") as refused:
         registry.fetch("1", tmp_path / "fetched")
     assert f"{model} version 1" in refused.value.where
     assert refused.value.hint
     assert not (tmp_path / "fetched").exists()
 
 
-def test_registering_again_puts_lost_artifacts_back(shared, model, bundle, tmp_path):
+def test_registering_again_restores_lost_artifacts(shared, model, bundle, tmp_path):
     registry = MLflow(model=model, tracking_uri=shared)
     registry.register(bundle.folder, make_lineage(bundle))
     shutil.rmtree(_place(shared, model))
@@ -116,7 +116,7 @@ def test_registering_again_puts_lost_artifacts_back(shared, model, bundle, tmp_p
     assert bundles.verify(registry.fetch("1", tmp_path / "fetched")).hash == bundle.hash
 
 
-def test_artifacts_that_were_changed_are_not_handed_out(shared, model, bundle, tmp_path):
+def test_changed_artifacts_are_not_fetched(shared, model, bundle, tmp_path):
     registry = MLflow(model=model, tracking_uri=shared)
     registry.register(bundle.folder, make_lineage(bundle))
     (_place(shared, model) / "bundle" / "recipe.toml").write_text("changed")
@@ -125,7 +125,7 @@ def test_artifacts_that_were_changed_are_not_handed_out(shared, model, bundle, t
     assert list(tmp_path.glob("*fetched*")) == []
 
 
-def test_a_whole_bundle_put_in_the_place_of_another_is_not_handed_out(shared, model, bundle, tmp_path):
+def test_a_bundle_that_replaces_another_is_not_fetched(shared, model, bundle, tmp_path):
     from ftkit.testing.bundles import toy_bundle
 
     registry = MLflow(model=model, tracking_uri=shared)
@@ -136,7 +136,7 @@ def test_a_whole_bundle_put_in_the_place_of_another_is_not_handed_out(shared, mo
         registry.fetch("1", tmp_path / "fetched")
 
 
-def test_a_promotion_record_put_in_the_place_of_another_is_not_handed_out(shared, model, bundle, tmp_path):
+def test_a_promotion_record_that_replaces_another_is_not_fetched(shared, model, bundle, tmp_path):
     registry = MLflow(model=model, tracking_uri=shared)
     registry.register(bundle.folder, make_lineage(bundle))
     records.write(_place(shared, model) / "bundle", toy_record(bundle.hash, "overridden"))
@@ -148,7 +148,7 @@ def test_a_promotion_record_put_in_the_place_of_another_is_not_handed_out(shared
         registry.fetch("1", tmp_path / "fetched")
 
 
-def test_a_bundle_that_was_decided_about_again_gets_its_new_record(shared, model, bundle, tmp_path):
+def test_a_version_gets_the_new_record_of_an_overridden_bundle(shared, model, bundle, tmp_path):
     registry = MLflow(model=model, tracking_uri=shared)
     first = registry.register(bundle.folder, make_lineage(bundle))
     before = registry.fetch(first.version, tmp_path / "fetched")
@@ -158,20 +158,20 @@ def test_a_bundle_that_was_decided_about_again_gets_its_new_record(shared, model
     assert fetched.record == toy_record(bundle.hash, "overridden")
 
 
-def test_fetching_into_a_folder_with_something_else_touches_nothing(shared, model, bundle, tmp_path):
+def test_fetching_into_a_folder_with_other_files_changes_nothing(shared, model, bundle, tmp_path):
     registry = MLflow(model=model, tracking_uri=shared)
     registry.register(bundle.folder, make_lineage(bundle))
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("years of work")
-    with pytest.raises(RegistryError, match="something else than a bundle"):
+    with pytest.raises(RegistryError, match="something other than a bundle"):
         registry.fetch("1", tmp_path / "mine")
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.tex"]
 
 
-def test_a_version_of_somebody_else_is_listed_and_not_fetched(shared, model, tmp_path):
+def test_a_version_that_ftkit_did_not_register_is_listed_and_not_fetched(shared, model, tmp_path):
     client = MlflowClient(shared)
     client.create_registered_model(model)
-    client.create_model_version(model, (tmp_path / "theirs").as_uri())
+    client.create_model_version(model, (tmp_path / "foreign").as_uri())
     client.set_registered_model_alias(model, "champion", "1")
     registry = MLflow(model=model, tracking_uri=shared)
     champion = registry.champion()
@@ -197,7 +197,7 @@ def test_registering_an_old_bundle_again_does_not_unseat_a_newer_challenger(shar
     assert registry.versions()[0].aliases == ("challenger",)
 
 
-def test_registering_goes_on_after_a_crash_at_any_call(shared, model, bundle, monkeypatch):
+def test_registering_continues_after_a_crash_at_any_call(shared, model, bundle, monkeypatch):
     registry = MLflow(model=model, tracking_uri=shared)
     real = connection._client(shared, shared)
     calls = 0
@@ -214,19 +214,19 @@ def test_registering_goes_on_after_a_crash_at_any_call(shared, model, bundle, mo
                 break
         version = registry.register(bundle.folder, make_lineage(bundle, run))
         assert version.aliases == ("challenger",)
-        mine = [each for each in registry.versions() if each.run == run]
-        assert mine == [version], "stored once"
+        stored = [each for each in registry.versions() if each.run == run]
+        assert stored == [version], "stored once"
         assert _written(shared, model, run) == _written(shared, model, "run-0"), f"crash after {last} calls"
     assert calls > 5, "all parts of the work were interrupted once"
 
 
-def test_several_processes_may_begin_one_file_at_the_same_moment(tmp_path, bundle):
+def test_several_processes_can_create_one_file_at_the_same_moment(tmp_path, bundle):
     script = (
         "import sys; from pathlib import Path; from ftkit.bundle import bundle; from ftkit_mlflow import MLflow;"
         "from ftkit.testing.registries import make_lineage;"
-        "found = bundle.verify(sys.argv[1]); registry = MLflow(model='reviews');"
-        "lineage = make_lineage(found, sys.argv[2]); registry.track(lineage);"
-        "registry.promote(registry.register(found.folder, lineage).version)"
+        "verified = bundle.verify(sys.argv[1]); registry = MLflow(model='reviews');"
+        "lineage = make_lineage(verified, sys.argv[2]); registry.track(lineage);"
+        "registry.promote(registry.register(verified.folder, lineage).version)"
     )
 
     def run(number: int) -> subprocess.CompletedProcess[str]:
@@ -243,17 +243,17 @@ def test_several_processes_may_begin_one_file_at_the_same_moment(tmp_path, bundl
     assert registry.champion() is not None
 
 
-def test_a_file_that_another_process_writes_is_waited_for(shared, model, bundle, monkeypatch):
+def test_a_call_waits_for_a_locked_file(shared, model, bundle, monkeypatch):
     from mlflow.exceptions import MlflowException
 
     real = connection._client(shared, shared)
     busy = _Busy(real._client, times=1)
-    monkeypatch.setattr(connection, "_client", lambda *_: connection._Patient(busy))
+    monkeypatch.setattr(connection, "_client", lambda *_: connection._WaitingClient(busy))
     assert MLflow(model=model, tracking_uri=shared).register(bundle.folder, make_lineage(bundle)).version == "1"
     assert busy.refused > 10
     monkeypatch.setattr(connection, "BUSY_SECONDS", 0.01)
     with pytest.raises(MlflowException):
-        connection._patiently(_locked)
+        connection._call_when_unlocked(_locked)
 
 
 def test_importing_the_plugin_loads_no_mlflow_and_using_it_connects_to_nothing(tmp_path, bundle):
@@ -268,9 +268,9 @@ from ftkit.bundle import bundle
 registry = ftkit_mlflow.MLflow(model="reviews")
 print("mlflow" in sys.modules)
 from ftkit.testing.registries import make_lineage
-found = bundle.verify(sys.argv[1])
-registry.track(make_lineage(found))
-registry.fetch(registry.promote(registry.register(found.folder, make_lineage(found)).version).version, Path(sys.argv[2]))
+verified = bundle.verify(sys.argv[1])
+registry.track(make_lineage(verified))
+registry.fetch(registry.promote(registry.register(verified.folder, make_lineage(verified)).version).version, Path(sys.argv[2]))
 print("mlflow" in sys.modules)
 import mlflow.telemetry
 print(mlflow.telemetry.get_telemetry_client())
@@ -302,7 +302,7 @@ def test_the_environment_is_as_before_but_for_the_telemetry(shared, model, monke
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"model": "a/b"}, "letters, digits"),
         ({"model": ""}, "letters, digits"),
@@ -313,8 +313,8 @@ def test_the_environment_is_as_before_but_for_the_telemetry(shared, model, monke
         ({"model": "m", "experiment": " "}, "must not be empty"),
     ],
 )
-def test_options_that_cannot_work_are_refused(options: dict[str, Any], said: str):
-    with pytest.raises(ValueError, match=said) as refused:
+def test_invalid_options_are_refused(options: dict[str, Any], message: str):
+    with pytest.raises(ValueError, match=message) as refused:
         MLflow(**options)
     assert "secret" not in str(refused.value)
 
@@ -333,7 +333,7 @@ class _Crashing:
 
 
 class _Busy:
-    """A client that finds its file locked a few times before each call goes through."""
+    """A client whose calls each fail a few times because the file is locked."""
 
     def __init__(self, client: Any, times: int) -> None:
         self.client, self.times, self.refused = client, times, 0
@@ -363,12 +363,12 @@ def _place(uri: str, model: str, version: str = "1") -> Path:
 
 
 def _written(uri: str, model: str, run: str) -> list[Any]:
-    """What MLflow holds of a run, without what differs between any two runs."""
+    """What MLflow has of a run, without the values that differ between any two runs."""
     client = MlflowClient(uri)
     experiment = client.get_experiment_by_name(model)
-    found = client.search_runs([experiment.experiment_id], f"tags.`ftkit.run` = '{run}'")
+    runs = client.search_runs([experiment.experiment_id], f"tags.`ftkit.run` = '{run}'")
     rows = []
-    for each in found:
+    for each in runs:
         curves = {
             key: [(point.step, point.value) for point in client.get_metric_history(each.info.run_id, key)]
             for key in each.data.metrics

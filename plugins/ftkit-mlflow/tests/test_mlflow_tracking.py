@@ -1,4 +1,4 @@
-"""What MLflow shows of a run: trials as nested runs with values, curves and outcomes."""
+"""A run in MLflow: trials as nested runs with values, curves and outcomes."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ def runs(uri: str, model: str) -> dict[str, object]:
     return {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
 
 
-def test_each_trial_is_a_run_nested_in_the_run_for_the_whole(shared, model, lineage):
+def test_each_trial_is_nested_in_the_run_for_the_whole(shared, model, lineage):
     MLflow(model=model, tracking_uri=shared).track(lineage)
-    found = runs(shared, model)
-    assert set(found) == {lineage.run, "trial 000", "trial 001", "trial 002"}
-    parent = found[lineage.run]
-    assert {run.data.tags.get("mlflow.parentRunId") for run in found.values()} == {None, parent.info.run_id}
-    assert [found[f"trial {number:03d}"].info.status for number in range(3)] == ["FINISHED", "KILLED", "FAILED"]
+    by_name = runs(shared, model)
+    assert set(by_name) == {lineage.run, "trial 000", "trial 001", "trial 002"}
+    parent = by_name[lineage.run]
+    assert {run.data.tags.get("mlflow.parentRunId") for run in by_name.values()} == {None, parent.info.run_id}
+    assert [by_name[f"trial {number:03d}"].info.status for number in range(3)] == ["FINISHED", "KILLED", "FAILED"]
     assert parent.info.status == "FINISHED"
 
 
-def test_a_trial_has_its_values_and_seed_its_best_numbers_and_why_it_failed(shared, model, lineage):
+def test_a_trial_has_its_values_seed_best_metrics_and_error(shared, model, lineage):
     MLflow(model=model, tracking_uri=shared).track(lineage)
-    found = runs(shared, model)
-    best, failed = found["trial 000"], found["trial 002"]
+    by_name = runs(shared, model)
+    best, failed = by_name["trial 000"], by_name["trial 002"]
     assert best.data.params == {"learning_rate": "1.0", "sampler": "full", "seed": "7"}
     assert best.data.metrics["best_accuracy"] == pytest.approx(0.8)
     assert best.data.metrics["best_epoch"] == 3
@@ -50,20 +50,20 @@ def test_a_trial_has_its_values_and_seed_its_best_numbers_and_why_it_failed(shar
     assert failed.data.tags["ftkit.error"] == "killed: out of memory"
 
 
-def test_repeats_are_runs_that_say_what_they_repeat(shared, model, lineage):
+def test_a_repeat_names_the_trial_that_it_repeats(shared, model, lineage):
     first = lineage.trials[0]
-    again = [
+    repeats = [
         dataclasses.replace(first, number=3 + at, seed=100 + at, repeats=0, metrics={"accuracy": value})
         for at, value in enumerate((0.7, 0.9))
     ]
-    confirmed = dataclasses.replace(lineage, trials=[*lineage.trials, *again], best=4)
+    confirmed = dataclasses.replace(lineage, trials=[*lineage.trials, *repeats], best=4)
     MLflow(model=model, tracking_uri=shared).track(confirmed)
-    found = runs(shared, model)
-    assert found["trial 003"].data.tags["ftkit.repeats"] == "0"
-    assert found["trial 003"].data.params["seed"] == "100"
-    assert "ftkit.repeats" not in found["trial 000"].data.tags
-    assert found["trial 004"].data.tags["ftkit.best"] == "true"
-    parent = found[lineage.run]
+    by_name = runs(shared, model)
+    assert by_name["trial 003"].data.tags["ftkit.repeats"] == "0"
+    assert by_name["trial 003"].data.params["seed"] == "100"
+    assert "ftkit.repeats" not in by_name["trial 000"].data.tags
+    assert by_name["trial 004"].data.tags["ftkit.best"] == "true"
+    parent = by_name[lineage.run]
     assert parent.data.metrics["confirmed_accuracy_mean"] == pytest.approx(0.8)
     assert parent.data.metrics["confirmed_accuracy_deviation"] == pytest.approx(0.02**0.5)
     assert parent.data.metrics["confirmed_accuracy_seeds"] == 2
@@ -72,15 +72,17 @@ def test_repeats_are_runs_that_say_what_they_repeat(shared, model, lineage):
 
 def test_a_metric_has_one_point_for_each_epoch(shared, model, lineage):
     MLflow(model=model, tracking_uri=shared).track(lineage)
-    found = runs(shared, model)
-    history = MlflowClient(shared).get_metric_history(found["trial 000"].info.run_id, "accuracy")
+    by_name = runs(shared, model)
+    history = MlflowClient(shared).get_metric_history(by_name["trial 000"].info.run_id, "accuracy")
     assert [(point.step, round(point.value, 6)) for point in history] == [(1, 0.6), (2, 0.7), (3, 0.8)]
-    assert "log_loss" not in found["trial 001"].data.metrics, "NaN is no point of a curve"
+    assert "log_loss" not in by_name["trial 001"].data.metrics, "NaN is not a point of a curve"
 
 
 def test_the_run_has_the_recipe_the_data_report_and_the_verdicts(shared, model, lineage, tmp_path):
-    drawn = Verdict("calibration", "passed", "it is", figure="<svg/>")
-    MLflow(model=model, tracking_uri=shared).track(dataclasses.replace(lineage, verdicts=(*lineage.verdicts, drawn)))
+    with_figure = Verdict("calibration", "passed", "it is", figure="<svg/>")
+    MLflow(model=model, tracking_uri=shared).track(
+        dataclasses.replace(lineage, verdicts=(*lineage.verdicts, with_figure))
+    )
     parent = runs(shared, model)[lineage.run]
     assert parent.data.params == {"name": "words", "seed": "7", "dataset.use": "made-up"}
     assert parent.data.metrics["test_accuracy"] == 0.8
@@ -94,7 +96,7 @@ def test_the_run_has_the_recipe_the_data_report_and_the_verdicts(shared, model, 
     assert (folder / "2-calibration.svg").read_text() == "<svg/>"
 
 
-def test_tracking_twice_leaves_every_run_and_number_there_once(shared, model, lineage):
+def test_tracking_twice_stores_every_run_and_number_once(shared, model, lineage):
     registry = MLflow(model=model, tracking_uri=shared)
     registry.track(lineage)
     before = runs(shared, model)
@@ -128,7 +130,7 @@ def test_two_runs_of_one_experiment_stay_apart(shared, model, bundle):
     assert len(client.search_runs([experiment.experiment_id])) == 8
 
 
-def test_long_histories_odd_names_and_endless_values_are_taken(shared, model, lineage):
+def test_long_histories_odd_names_and_long_values_are_accepted(shared, model, lineage):
     trial = Trial(
         number=0,
         values={"note": "x" * 9000, "läng(e)": [1, 2], "flag": True, "nothing": None},
@@ -146,7 +148,7 @@ def test_long_histories_odd_names_and_endless_values_are_taken(shared, model, li
     assert "loss" not in run.data.metrics
 
 
-def test_the_server_shows_trials_by_its_own_interface(server, model, lineage):
+def test_the_server_finds_trials_through_its_own_api(server, model, lineage):
     MLflow(model=model, tracking_uri=server).track(lineage)
     experiment = MlflowClient(server).get_experiment_by_name(model)
     body = {
@@ -157,5 +159,5 @@ def test_the_server_shows_trials_by_its_own_interface(server, model, lineage):
         f"{server}/api/2.0/mlflow/runs/search", json.dumps(body).encode(), {"Content-Type": "application/json"}
     )
     with urllib.request.urlopen(request, timeout=60) as answer:
-        (found,) = json.load(answer)["runs"]
-    assert found["info"]["run_name"] == "trial 000"
+        (run,) = json.load(answer)["runs"]
+    assert run["info"]["run_name"] == "trial 000"
