@@ -17,6 +17,7 @@ from typing import Any
 import pluggy
 
 from ftkit import contracts, hookspecs
+from ftkit.bundled_plugins import bundled_plugins
 from ftkit.contracts.events import Event
 from ftkit.contracts.monitoring import Served, Watcher
 from ftkit.errors import PluginError
@@ -40,43 +41,6 @@ VERBS = ("on_event", "watchers")
 
 NAMED_ALIKE: dict[str, str] = {"promotion_tests": "promotion_presets", "promotion_presets": "promotion_tests"}
 """Kinds that a recipe names in one place, so that a name must be of one kind only."""
-
-BUNDLED: dict[str, str] = {
-    "bbc-news": "ftkit-quickstart",
-    "minilm": "ftkit-quickstart",
-    "amazon-ucsd": "ftkit-amazon-ucsd",
-    "table": "ftkit-tables",
-    "bert-base-cased": "ftkit-bert",
-    "bert-large-cased": "ftkit-bert",
-    "bert-base-uncased": "ftkit-bert",
-    "distilbert-base-cased": "ftkit-bert",
-    "original": "ftkit-bert",
-    "bert-paper": "ftkit-bert",
-    "deberta-v3-small": "ftkit-deberta",
-    "deberta-v3-base": "ftkit-deberta",
-    "deberta-v3-large": "ftkit-deberta",
-    "local": "ftkit-local",
-    "mlflow": "ftkit-mlflow",
-    "no-worse-than-champion": "ftkit-strict",
-    "agreement": "ftkit-strict",
-    "calibration": "ftkit-strict",
-    "slices": "ftkit-strict",
-    "invariance": "ftkit-strict",
-    "direction": "ftkit-strict",
-    "examples": "ftkit-strict",
-    "leakage": "ftkit-strict",
-    "label-noise": "ftkit-strict",
-    "not-degenerate": "ftkit-strict",
-    "odd-input": "ftkit-strict",
-    "served-parity": "ftkit-strict",
-    "budget": "ftkit-strict",
-    "reload": "ftkit-strict",
-    "strict": "ftkit-strict",
-    "managed-endpoint": "ftkit-azureml",
-    "azureml": "ftkit-azureml",
-    "hyperdrive": "ftkit-hyperdrive",
-}
-"""Components of the plugins that ftkit ships, so that a missing one can be named."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +87,7 @@ class Plugins:
 
     def advice(self, kind: str, name: str) -> str:
         """How to come by a component that is not there."""
-        owner = BUNDLED.get(name)
+        owner = bundled_plugins().get(name)
         suspects = [each for each in self.broken if owner is None or each.plugin.partition(" ")[0] == owner]
         names = self.choices(kind)
         near = difflib.get_close_matches(name, names, 1)

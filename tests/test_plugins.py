@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import pytest
 
 from ftkit import hookimpl, plugins
+from ftkit.bundled_plugins import bundled_plugins
 from ftkit.contracts.space import Choice
 from ftkit.errors import PluginError
 from ftkit.events import Noticed
@@ -237,8 +238,8 @@ def test_what_an_observer_raises_is_logged_and_stops_nobody(caplog):
 def test_every_bundled_component_that_is_installed_comes_from_the_plugin_it_is_said_to_come_from():
     for each in plugins.load().found:
         owner = each.plugin.partition(" ")[0]
-        if each.name in plugins.BUNDLED and owner.startswith("ftkit-") and "toys" not in owner:
-            assert plugins.BUNDLED[each.name] == owner
+        if each.name in bundled_plugins() and owner.startswith("ftkit-") and "toys" not in owner:
+            assert bundled_plugins()[each.name] == owner
 
 
 def test_finding_plugins_loads_no_heavy_library():

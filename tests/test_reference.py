@@ -16,10 +16,11 @@ import pytest
 from click.testing import CliRunner
 
 from ftkit import hookimpl, hookspecs, options, plugins, reference
+from ftkit.bundled_plugins import bundled_plugins
 from ftkit.cli import commands
 from ftkit.contracts.settings import POLICIES, Rollout, Search
 from ftkit.errors import UsageError
-from ftkit.plugins import BUNDLED, KINDS
+from ftkit.plugins import KINDS
 from ftkit.recipe import loader
 from ftkit.reference.__main__ import main
 from ftkit.testing import observers
@@ -147,7 +148,7 @@ def test_every_bundled_plugin_is_known_and_brings_a_conformance_test(folder):
         name = tomllib.load(file)["project"]["name"]
     distribution(name)
     offered = {each.name for each in plugins.load().found if each.plugin.split()[0] == name}
-    assert {each for each, owner in BUNDLED.items() if owner == name} == offered
+    assert {each for each, owner in bundled_plugins().items() if owner == name} == offered
     tests = "\n".join(path.read_text() for path in (folder / "tests").rglob("*.py"))
     kinds = {each.kind for each in plugins.load().found if each.plugin.split()[0] == name}
     assert [kind for kind in sorted(kinds) if f"{KINDS[kind].__name__}Suite)" not in tests] == []

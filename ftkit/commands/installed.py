@@ -119,12 +119,13 @@ def _default(option: Option) -> str:
 def _unknown(name: str, loaded: Plugins) -> Exception:
     import difflib
 
+    from ftkit.bundled_plugins import bundled_plugins
     from ftkit.errors import UsageError
-    from ftkit.plugins import BUNDLED
 
+    owner = bundled_plugins().get(name)
     near = difflib.get_close_matches(name, {each.name for each in loaded.found}, 1)
-    if name in BUNDLED:
-        hint = f"It comes with the plugin {BUNDLED[name]}: pip install {BUNDLED[name]}."
+    if owner is not None:
+        hint = f"It comes with the plugin {owner}: pip install {owner}."
     elif near:
         hint = f"Did you mean {near[0]!r}?"
     else:

@@ -9,8 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from ftkit import files
+from ftkit.bundled_plugins import bundled_plugins
 from ftkit.errors import UsageError
-from ftkit.plugins import BUNDLED, KINDS, Plugins
+from ftkit.plugins import KINDS, Plugins
 from ftkit.reference.command_line import command_line
 from ftkit.reference.components import components, recipe
 from ftkit.reference.hooks import event_page, event_types, hooks
@@ -22,7 +23,7 @@ __all__ = ["differences", "event_types", "pages", "write"]
 def pages(plugins: Plugins) -> dict[str, str]:
     """Every page by its file name. Raises: UsageError when a bundled plugin is not installed."""
     installed = {each.name for each in plugins.found}
-    missing = sorted({owner for name, owner in BUNDLED.items() if name not in installed})
+    missing = sorted({owner for name, owner in bundled_plugins().items() if name not in installed})
     if missing:
         broken = "".join(f" {each.plugin} was set aside: {each.reason}." for each in plugins.broken)
         raise UsageError(

@@ -6,9 +6,10 @@ import json
 from typing import Any
 
 from ftkit import files, options
+from ftkit.bundled_plugins import bundled_plugins
 from ftkit.commands.installed import core_settings, described
 from ftkit.contracts import space
-from ftkit.plugins import BUNDLED, NAMED_ALIKE, Found, Plugins, kind_noun
+from ftkit.plugins import NAMED_ALIKE, Found, Plugins, kind_noun
 from ftkit.recipe.components import SECTIONS
 from ftkit.reference.markdown import docstring, page, table
 
@@ -33,7 +34,7 @@ _HEADINGS = {"section": "## [{}]", "search policy": "### policy: {}", "option of
 
 def components(kind: str, plugins: Plugins) -> str:
     """The components of one kind, those of ftkit's own distributions: other plugins have pages of their own."""
-    distributions = {"ftkit", *BUNDLED.values()}
+    distributions = {"ftkit", *bundled_plugins().values()}
     own = [each for each in plugins.found if each.kind == kind and _distribution(each) in distributions]
     title = {"datasets": "data sets"}.get(kind, kind.replace("_", " ")).capitalize()
     introduction = f"A recipe names a {kind_noun(kind)} by {USES[kind]}. How to write one: [hooks](hooks.md#{kind})."

@@ -1,0 +1,30 @@
+"""The list of components that ftkit's own plugins offer: read off their sources, and carried by the wheel."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+from ftkit.bundled_plugins import LIST, bundled_plugins, offered
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_a_checkout_reads_the_list_off_the_plugins() -> None:
+    assert bundled_plugins()["minilm"] == "ftkit-quickstart"
+    assert bundled_plugins()["served-parity"] == "ftkit-strict"
+
+
+def test_a_folder_without_plugins_gives_an_empty_list(tmp_path: Path) -> None:
+    assert offered(tmp_path) == {}
+
+
+def test_the_wheel_carries_the_same_list(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    subprocess.run([*command, "--no-build-isolation", "--wheel-dir", tmp_path, ROOT], check=True, timeout=120)
+    (wheel,) = tmp_path.glob("ftkit-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        assert json.loads(archive.read(f"ftkit/{LIST}")) == offered(ROOT / "plugins")
