@@ -1,4 +1,4 @@
-"""`--set KEY=VALUE` and its shorthands, laid over a recipe's document with a note of where each value came from."""
+"""A recipe's values with `--set KEY=VALUE` and its shorthands applied, and where each value was written."""
 
 from __future__ import annotations
 
@@ -14,42 +14,43 @@ from ftkit.recipe.toml_lines import Key
 
 @dataclass
 class Document:
-    """A recipe's values, and for every key the place it was given at."""
+    """A recipe's values, and for every key the place where it was written."""
 
     values: dict[str, Any]
     file: str
-    """What the recipe is called in messages."""
+    """The recipe's name in messages."""
     base: Path
-    """Where relative paths of the file start."""
+    """The folder that relative paths in the file start at."""
     lines: Mapping[Key, int] = field(default_factory=dict)
-    given: dict[Key, str] = field(default_factory=dict)
-    """Keys that an override set, and how it reads."""
-    moved: dict[Key, Key] = field(default_factory=dict)
-    """Keys that came from elsewhere in the document, such as a target's own sub-table, and from where."""
+    """The line of each key of the file."""
+    overridden: dict[Key, str] = field(default_factory=dict)
+    """Keys that an override set, and the override as it was written."""
+    moved_from: dict[Key, Key] = field(default_factory=dict)
+    """Keys whose values were merged in from another table, such as a target's own sub-table, and their keys there."""
 
     def where(self, key: Key) -> str:
-        """FILE:LINE of a key, of the nearest key above it where it has none, or the override that set it."""
-        key = self.origin(key)
+        """FILE:LINE of a key, or of the nearest key above it that has a line, or the override that set it."""
+        key = self.written_key(key)
         for end in range(len(key), -1, -1):
-            if key[:end] in self.given:
-                return self.given[key[:end]]
+            if key[:end] in self.overridden:
+                return self.overridden[key[:end]]
             if end and key[:end] in self.lines:
                 return f"{self.file}:{self.lines[key[:end]]}"
         return f"{self.file}:1"
 
-    def base_of(self, key: Key) -> Path:
-        """Where a relative path of this key starts: the recipe's folder, or for an override the working folder."""
-        key = self.origin(key)
-        overridden = any(key[:end] in self.given for end in range(1, len(key) + 1))
-        return Path.cwd() if overridden else self.base
+    def base_folder(self, key: Key) -> Path:
+        """The folder that a relative path of this key starts at: the recipe's, or for an override the working folder."""
+        key = self.written_key(key)
+        is_override = any(key[:end] in self.overridden for end in range(1, len(key) + 1))
+        return Path.cwd() if is_override else self.base
 
-    def origin(self, key: Key) -> Key:
-        """Where a key, or one above it, really stands."""
+    def written_key(self, key: Key) -> Key:
+        """The key as the recipe's author wrote it: another one where the value was merged in from another table."""
         ends = range(len(key), 0, -1)
-        return next((self.moved[key[:end]] + key[end:] for end in ends if key[:end] in self.moved), key)
+        return next((self.moved_from[key[:end]] + key[end:] for end in ends if key[:end] in self.moved_from), key)
 
-    def lay_over(self, overrides: Mapping[str, Any] | Sequence[str], problems: list[Problem]) -> None:
-        """Set dotted keys, later ones winning; what cannot be set is added to `problems`."""
+    def override(self, overrides: Mapping[str, Any] | Sequence[str], problems: list[Problem]) -> None:
+        """Set dotted keys; a later override wins. Those that cannot be set are added to `problems`."""
         if isinstance(overrides, Mapping):
             pairs = [(key, value, f"overrides[{key!r}]") for key, value in overrides.items()]
         else:
@@ -57,58 +58,55 @@ class Document:
             for text in overrides:
                 key, equals, value = text.partition("=")
                 if not equals or not key.strip():
-                    problems.append(
-                        Problem(
-                            f"--set {text}", "", "not of the form KEY=VALUE", "For example --set backbone.epochs=1."
-                        )
-                    )
+                    hint = "For example --set backbone.epochs=1."
+                    problems.append(Problem(f"--set {text}", "", "not of the form KEY=VALUE", hint))
                     continue
                 pairs.append((key.strip(), parse(value), f"--set {text}"))
-        for key, value, said in pairs:
+        for key, value, source in pairs:
             parts: Key = tuple(int(part) if part.isdigit() else part for part in key.split("."))
-            if problem := self._set(parts, _tabled(value)):
-                problems.append(Problem(said, key, problem))
+            if problem := self._set(parts, _toml_value(value)):
+                problems.append(Problem(source, key, problem))
             else:
-                self.given[parts] = said
+                self.overridden[parts] = source
 
     def _set(self, key: Key, value: Any) -> str:
-        """Put one value in its place; says why when it has none."""
-        at: Any = self.values
+        """Set one value; returns what is wrong with the key, or nothing."""
+        holder: Any = self.values
         for part, following in zip(key, key[1:], strict=False):
-            if isinstance(at, list):
-                if not isinstance(part, int) or part >= len(at):
-                    return f"the list has {len(at)} entries, counted from 0; {part!r} is none of them"
-                at = at[part]
-            elif isinstance(at, dict):
-                at = at.setdefault(str(part), [] if isinstance(following, int) else {})
+            if isinstance(holder, list):
+                if not isinstance(part, int) or part >= len(holder):
+                    return f"the list has {len(holder)} entries, counted from 0; {part!r} is not one of them"
+                holder = holder[part]
+            elif isinstance(holder, dict):
+                holder = holder.setdefault(str(part), [] if isinstance(following, int) else {})
             else:
                 break
         last = key[-1]
-        if isinstance(at, list):
-            if not isinstance(last, int) or last > len(at):
-                return f"the list has {len(at)} entries, counted from 0; {last!r} is none of them"
-            at[last : last + 1] = [value]
+        if isinstance(holder, list):
+            if not isinstance(last, int) or last > len(holder):
+                return f"the list has {len(holder)} entries, counted from 0; {last!r} is not one of them"
+            holder[last : last + 1] = [value]
             return ""
-        if not isinstance(at, dict):
-            return "the key goes through a value that is no table"
-        at[str(last)] = value
+        if not isinstance(holder, dict):
+            return "a part of the key before the last one is not a table"
+        holder[str(last)] = value
         return ""
 
 
 def parse(text: str) -> Any:
-    """A value as TOML reads it; what TOML does not read is taken as text, so that words need no quotes."""
+    """A value in TOML; anything that is not valid TOML is text, so that words need no quotes."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
 
 
-def _tabled(value: Any) -> Any:
-    """A Python value in the types a TOML document has."""
+def _toml_value(value: Any) -> Any:
+    """A Python value in the types that TOML has."""
     if isinstance(value, Path):
         return str(value)
     if isinstance(value, Mapping):
-        return {str(key): _tabled(item) for key, item in value.items()}
+        return {str(key): _toml_value(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_tabled(item) for item in value]
+        return [_toml_value(item) for item in value]
     return value

@@ -1,4 +1,4 @@
-"""The JSON Schema of recipes for the installed plugins: completion and checks in any editor that knows TOML schemas."""
+"""The JSON Schema of recipes for the installed plugins, with which editors complete and check TOML."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _RANGE = {
 }
 _CHOICES = {"type": "array", "minItems": 1, "uniqueItems": True, "description": "The values to choose from."}
 
-_SAID = {
+_DESCRIPTIONS = {
     "dataset": "Where the labelled texts come from.",
     "promote": "A promotion test, or a preset that brings several.",
     "backbone": "The encoder to fine-tune; every option is a hyperparameter that can be searched.",
@@ -43,13 +43,13 @@ def schema(plugins: Plugins | None = None) -> dict[str, Any]:
             "name": {
                 "type": "string",
                 "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
-                "description": "What runs are called; by default the file's name.",
+                "description": "The name of runs; by default the file's name.",
             },
             "seed": {
                 "type": "integer",
                 "minimum": 0,
                 "default": 0,
-                "description": "Fixes the splits, the proposals of the search, and the training.",
+                "description": "Determines the splits, the proposals of the search, and the training.",
             },
             "dataset": sections["dataset"],
             "backbone": sections["backbone"],
@@ -57,7 +57,7 @@ def schema(plugins: Plugins | None = None) -> dict[str, Any]:
             "promote": {
                 "type": "array",
                 "items": sections["promote"],
-                "description": "Promotion tests, all of which must not fail.",
+                "description": "Promotion tests; a model is promoted when none of them fails.",
             },
             "registry": sections["registry"],
             "deploy": sections["deploy"],
@@ -71,17 +71,17 @@ def schema(plugins: Plugins | None = None) -> dict[str, Any]:
 
 
 def _section(name: str, kind: str, plugins: Plugins, definitions: dict[str, Any]) -> dict[str, Any]:
-    """A section whose `use` (for [run]: `on`) decides which options it takes."""
+    """A section whose `use` (for [run]: `on`) decides which options it has."""
     key = "on" if name == "run" else "use"
     names = plugins.choices(kind)
     absent = ["none"] if name in ("registry", "deploy") else []
     cases = []
-    for each in names:
-        of = kind if each in plugins.names(kind) else NAMED_ALIKE[kind]
-        body = options.json_schema(plugins.find(of, each))
+    for use in names:
+        its_kind = kind if use in plugins.names(kind) else NAMED_ALIKE[kind]
+        body = options.json_schema(plugins.find(its_kind, use))
         definitions.update(body.pop("$defs", {}))
         properties = body.setdefault("properties", {})
-        properties[key] = {"const": each, "description": body["description"]}
+        properties[key] = {"const": use, "description": body["description"]}
         if name == "run":
             properties["offline"] = {
                 "type": "boolean",
@@ -90,12 +90,15 @@ def _section(name: str, kind: str, plugins: Plugins, definitions: dict[str, Any]
             }
         for other in names:
             if other not in properties:
-                properties[other] = {"type": "object", "description": f"Options that count when {other} is used."}
-        definitions[f"{of}.{each}"] = _closed(body)
-        condition: dict[str, Any] = {"properties": {key: {"const": each}}}
-        if not (name == "run" and each == "local"):
+                properties[other] = {
+                    "type": "object",
+                    "description": f"Options for {other} only: they apply when it is used.",
+                }
+        definitions[f"{its_kind}.{use}"] = _closed(body)
+        condition: dict[str, Any] = {"properties": {key: {"const": use}}}
+        if not (name == "run" and use == "local"):
             condition["required"] = [key]
-        cases.append({"if": condition, "then": {"$ref": f"#/$defs/{of}.{each}"}})
+        cases.append({"if": condition, "then": {"$ref": f"#/$defs/{its_kind}.{use}"}})
     section: dict[str, Any] = {
         "type": "object",
         "properties": {key: {"enum": [*names, *absent]}},
@@ -104,8 +107,8 @@ def _section(name: str, kind: str, plugins: Plugins, definitions: dict[str, Any]
         section["allOf"] = cases
     if name != "run":
         section["required"] = [key]
-    if name in _SAID:
-        section["description"] = _SAID[name]
+    if name in _DESCRIPTIONS:
+        section["description"] = _DESCRIPTIONS[name]
     return section
 
 
@@ -114,10 +117,10 @@ def _search(plugins: Plugins) -> dict[str, Any]:
     body.pop("$defs", None)
     policies = []
     for policy in POLICIES:
-        one = _closed(options.json_schema(policy))
-        one["properties"] = {"use": {"const": policy.name}, **one.get("properties", {})}
-        one["required"] = ["use", *one.get("required", [])]
-        policies.append(one)
+        entry = _closed(options.json_schema(policy))
+        entry["properties"] = {"use": {"const": policy.name}, **entry.get("properties", {})}
+        entry["required"] = ["use", *entry.get("required", [])]
+        policies.append(entry)
     body["properties"]["policy"] = {
         "description": options.field_docs(Search)["policy"],
         "oneOf": [{"enum": [policy.name for policy in POLICIES]}, *policies],
@@ -137,4 +140,5 @@ def _search(plugins: Plugins) -> dict[str, Any]:
 
 
 def _closed(body: dict[str, Any]) -> dict[str, Any]:
+    """An object that allows no further keys."""
     return {**body, "type": "object", "additionalProperties": False}

@@ -1,4 +1,4 @@
-"""TOML to `Plan`: every mistake of a recipe at once, each with its place, its key and how to fix it."""
+"""From a TOML recipe to a `Plan`; all mistakes are reported at once, each with its place, its key and how to fix it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ftkit.contracts.plan import Plan
 from ftkit.errors import Problem, RecipeError, UsageError
 from ftkit.recipe.document import Document
 from ftkit.recipe.reader import Reader
-from ftkit.recipe.toml_lines import places
+from ftkit.recipe.toml_lines import line_numbers
 
 __all__ = ["Plan", "load", "loads"]
 
@@ -28,9 +28,10 @@ def load(
     offline: bool = False,
     fresh: bool = False,
 ) -> Plan:
-    """Read a recipe file, lay overrides over it, and check all of it.
+    """Read a recipe file, apply overrides, and check all of it.
 
-    `path` may be the bare name of a recipe that comes with ftkit: `quickstart`. Raises: UsageError when the file cannot be read; RecipeError with every mistake; PluginError.
+    `path` may be the name of a recipe that comes with ftkit, such as `quickstart`.
+    Raises: UsageError when the file cannot be read; RecipeError with every mistake; PluginError.
     """
     path = Path(path)
     if not path.exists():
@@ -42,7 +43,7 @@ def load(
 
 
 def loads(text: str, overrides: Mapping[str, Any] | Sequence[str] | None = None) -> Plan:
-    """Make a plan of a recipe's text, such as `Plan.text`. Raises: RecipeError; PluginError."""
+    """Make a plan from a recipe's text, such as `Plan.text`. Raises: RecipeError; PluginError."""
     return _read(text, "recipe", Path.cwd(), overrides or (), ())
 
 
@@ -59,9 +60,9 @@ def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        near = sorted(each.name for each in path.parent.glob("*.toml")) if path.parent.is_dir() else []
-        ours = f"ftkit comes with {', '.join(bundled())}."
-        hint = f"In that folder there are: {', '.join(near)}. {ours}" if near else f"Give a TOML file's path. {ours}"
+        names = sorted(file.name for file in path.parent.glob("*.toml")) if path.parent.is_dir() else []
+        hint = f"The folder has {', '.join(names)}." if names else "Give the path of a TOML file."
+        hint += f" ftkit comes with {', '.join(bundled())}."
         raise UsageError("there is no such recipe", where=str(path), hint=hint) from None
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"the recipe cannot be read: {error}", where=str(path)) from error
@@ -76,12 +77,12 @@ def _read(
         message, _, place = str(error).partition(" (at ")
         line = re.search(r"line (\d+)", place)
         where = f"{file}:{line.group(1) if line else text.count(chr(10)) + 1}"
-        hint = "Texts need quotes; a table begins with [name]. See toml.io for the format."
+        hint = "Text needs quotes; a table begins with [name]. See toml.io for the format."
         raise RecipeError([Problem(where, "", f"not valid TOML: {message}", hint)]) from error
-    document = Document(values, file, base, places(text))
+    document = Document(values, file, base, line_numbers(text))
     problems: list[Problem] = []
-    document.lay_over(overrides, problems)
-    document.lay_over(shorthands, problems)
+    document.override(overrides, problems)
+    document.override(shorthands, problems)
     reader = Reader(document, plugins.load(), problems)
     plan = reader.plan()
     if reader.problems or plan is None:

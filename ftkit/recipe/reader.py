@@ -1,10 +1,10 @@
-"""From a recipe's document to its plan, noting every mistake instead of stopping at the first."""
+"""From a recipe's document to its plan; all mistakes are reported, not only the first."""
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,11 @@ from ftkit.recipe.document import Document
 from ftkit.recipe.toml_lines import Key
 
 KEYS = ("name", "seed", "dataset", "backbone", "search", "promote", "registry", "deploy", "rollout", "run")
-"""What a recipe may have at its top."""
+"""The sections and keys at the top of a recipe."""
 
 
 class Reader:
-    """Turns a document into a plan, noting every mistake instead of stopping at the first."""
+    """Makes the plan of one document."""
 
     def __init__(self, document: Document, plugins: Plugins, problems: list[Problem]) -> None:
         self.document = document
@@ -35,8 +35,9 @@ class Reader:
         self.sections = Sections(document, plugins, problems)
 
     def plan(self) -> Plan | None:
+        """The plan, or None with `problems` where something is wrong."""
         values = self.document.values
-        self._known(values, KEYS)
+        self._check_keys(values)
         name = self._name(values.get("name"))
         seed = self._seed(values.get("seed", 0))
         platform = self._platform()
@@ -46,8 +47,8 @@ class Reader:
         promote = self._promote()
         registry = self.sections.component("registry")
         deploy = self.sections.component("deploy")
-        self._engine(backbone, deploy)
-        rollout = self.sections.plain("rollout", Rollout)
+        self._check_engine(backbone, deploy)
+        rollout = self.sections.settings("rollout", Rollout)
         if self.problems or search is None:
             return None
         plan = Plan(
@@ -63,41 +64,43 @@ class Reader:
             platform=platform,
             offline=self.sections.offline,
         )
-        for each in platform.refusals(plan) if isinstance(platform, Refusing) else ():
-            self.sections.wrong(each.path, each.what, each.hint)
+        for mistake in platform.refusals(plan) if isinstance(platform, Refusing) else ():
+            self.sections.report_problem(mistake.path, mistake.what, mistake.hint)
         return plan
 
     def _name(self, name: Any) -> str:
         if name is None:
             name = Path(self.document.file).stem
         if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
-            said = "must be text of letters, digits, dots, dashes and underscores, beginning with a letter or digit"
-            self.sections.wrong(("name",), said, 'For example name = "bert_automotive".')
+            what = "must consist of letters, digits, dots, dashes and underscores, and begin with a letter or digit"
+            self.sections.report_problem(("name",), what, 'For example name = "bert_automotive".')
             return ""
         return name
 
     def _seed(self, seed: Any) -> int:
         if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**31:
-            self.sections.wrong(("seed",), f"must be a whole number from 0 to {2**31 - 1}, not {seed!r}")
+            self.sections.report_problem(("seed",), f"must be a whole number from 0 to {2**31 - 1}, not {seed!r}")
             return 0
         return seed
 
     def _platform(self) -> Any:
         section = self.sections.table(("run",)) or {}
-        offline = section.pop("offline", False)
-        if not isinstance(offline, bool):
-            self.sections.wrong(("run", "offline"), f"must be true or false, not {offline!r}")
-        self.sections.offline = offline is True
+        is_offline = section.pop("offline", False)
+        if not isinstance(is_offline, bool):
+            self.sections.report_problem(("run", "offline"), f"must be true or false, not {is_offline!r}")
+        self.sections.offline = is_offline is True
         return self.sections.make(("run",), "platforms", section, use=section.pop("on", "local"), use_key="on")
 
     def _promote(self) -> tuple[Any, ...]:
         tests = self.document.values.get("promote", [])
         if not isinstance(tests, list):
-            self.sections.wrong(("promote",), "must be a list of tables", "Write [[promote]] with two brackets.")
+            self.sections.report_problem(
+                ("promote",), "must be a list of tables", "Write [[promote]] with two brackets."
+            )
             return ()
-        uses = [each.get("use") for each in tests if isinstance(each, dict)]
+        uses = [section.get("use") for section in tests if isinstance(section, dict)]
         owners: dict[str, Key] = {use: () for use in uses if isinstance(use, str)}
-        made: list[Any] = []
+        promotion_tests: list[Any] = []
         for index, _ in enumerate(tests):
             key: Key = ("promote", index)
             values = self.sections.table(key)
@@ -106,40 +109,50 @@ class Reader:
             use = values.pop("use", None)
             if use in self.plugins.names("promotion_presets"):
                 preset = self.sections.make(key, "promotion_presets", values, use=use)
-                made += self._spread(key, preset, owners) if preset is not None else ()
+                promotion_tests += self._tests_of_preset(key, preset, owners) if preset is not None else ()
             else:
-                made.append(self.sections.make(key, "promotion_tests", values, use=use))
-        return tuple(made)
+                promotion_tests.append(self.sections.make(key, "promotion_tests", values, use=use))
+        return tuple(promotion_tests)
 
-    def _spread(self, key: Key, preset: Any, owners: dict[str, Key]) -> list[Any]:
-        """The tests of a preset without those that the recipe names itself, whose options are the recipe's own."""
-        found = []
+    def _tests_of_preset(self, key: Key, preset: Any, owners: dict[str, Key]) -> list[Any]:
+        """The tests of a preset without those that have a [[promote]] section of their own.
+
+        `owners` has the section that brings each test, or () for a test with a section of its own.
+        """
+        tests = []
         for test in preset.tests():
             owner = owners.setdefault(test.name, key)
             if test.name not in self.plugins.names("promotion_tests"):
-                # The plan travels as the text of its tests: one that nobody can name would be lost on the way.
+                # The plan is sent elsewhere as text, which names its tests: each must be installed under its name.
                 advice = self.plugins.advice("promotion_tests", test.name)
-                self.sections.wrong((*key, "use"), f"{preset.name!r} needs the promotion test {test.name!r}", advice)
+                self.sections.report_problem(
+                    (*key, "use"), f"{preset.name!r} needs the promotion test {test.name!r}", advice
+                )
             elif owner and owner != key:
-                hint = f'Say its options in a [[promote]] of its own, with use = "{test.name}": they then count alone.'
-                self.sections.wrong(
+                hint = f'Add a [[promote]] with use = "{test.name}": it then replaces both.'
+                self.sections.report_problem(
                     (*key, "use"), f"{preset.name!r} and {dotted(owner)} both bring {test.name!r}", hint
                 )
             elif owner:
-                found.append(offline(test) if self.sections.offline else test)
-        return found
+                tests.append(offline(test) if self.sections.offline else test)
+        return tests
 
-    def _engine(self, backbone: Any, deploy: Any) -> None:
-        """What is to answer must be made: that it is missing would show when everything is trained and tested."""
+    def _check_engine(self, backbone: Any, deploy: Any) -> None:
+        """The engine that will be deployed must be exported; otherwise the run would fail only after training and testing."""
         wanted = deploy.engine if isinstance(deploy, EngineChoosing) else NATIVE
         exported = backbone.engines if isinstance(backbone, Exporting) else ()
         if backbone is None or wanted in (NATIVE, AUTO, *exported):
             return
-        said = f"the backbone {backbone.name!r} is not asked for an engine {wanted!r}"
-        can = "Set backbone.engines to make it" if isinstance(backbone, Exporting) else "It has none"
-        self.sections.wrong(("deploy", "engine"), said, f"{can}; or --set deploy.engine={NATIVE}.")
+        if isinstance(backbone, Exporting):
+            what = f"the engine {wanted!r} is not in backbone.engines, so the model would not have it"
+            hint = f"Add it to backbone.engines, or give --set deploy.engine={NATIVE}."
+        else:
+            what = f"the backbone {backbone.name!r} has no engine {wanted!r}"
+            hint = f"Give --set deploy.engine={NATIVE}."
+        self.sections.report_problem(("deploy", "engine"), what, hint)
 
-    def _search(self, backbone: Any, made: Any, platform: Any) -> Search | None:
+    def _search(self, backbone_class: Any, backbone: Any, platform: Any) -> Search | None:
+        """The search section; `backbone` is None where its options are wrong, `backbone_class` where its name is."""
         values = self.sections.table(("search",)) if "search" in self.document.values else {}
         if values is None:
             return None
@@ -147,7 +160,7 @@ class Reader:
         if policy is not None:
             policy = self._policy(policy)
         confirm = self._confirm(values.pop("confirm", False), platform)
-        dimensions = self._space(space, backbone, made)
+        dimensions = self._space(space, backbone_class, backbone)
         search = self.sections.build(("search",), Search, values)
         if search is None or dimensions is None:
             return None
@@ -155,7 +168,9 @@ class Reader:
             for name, dimension in dimensions.items():
                 if size(dimension) is None:
                     hint = 'List its values, give the range a step, or use sampler = "random" or "tpe".'
-                    self.sections.wrong(("search", "space", name), "a grid cannot hold a continuous range", hint)
+                    self.sections.report_problem(
+                        ("search", "space", name), "the grid sampler cannot search a continuous range", hint
+                    )
         return replace(search, space=dimensions, confirm=confirm, **({"policy": policy} if policy is not None else {}))
 
     def _confirm(self, value: Any, platform: Any) -> Confirm | None:
@@ -163,38 +178,37 @@ class Reader:
         if value is False:
             return None
         if value is not True and not isinstance(value, dict):
-            self.sections.wrong(
-                key, f"must be a table, true or false, not {value!r}", "For example { top = 3, seeds = 3 }."
-            )
+            what = f"must be a table, true or false, not {value!r}"
+            self.sections.report_problem(key, what, "For example { top = 3, seeds = 3 }.")
             return None
         if platform is not None and not (isinstance(platform, Confirming) and platform.confirms):
-            said = f"the platform {platform.name!r} cannot train trials again with other seeds"
-            self.sections.wrong(key, said, "Take it out (--set search.confirm=false), or run on a platform that can.")
+            what = f"the platform {platform.name!r} cannot train trials again with other seeds"
+            self.sections.report_problem(key, what, "Give --set search.confirm=false, or run on another platform.")
         return self.sections.build(key, Confirm, {} if value is True else value)
 
     def _policy(self, value: Any) -> Any:
         key: Key = ("search", "policy")
-        by_name = {each.name: each for each in POLICIES}
+        by_name = {policy.name: policy for policy in POLICIES}
         values = {"use": value} if isinstance(value, str) else value
         if not isinstance(values, dict):
-            self.sections.wrong(key, f"must name a policy, not {value!r}", 'For example { use = "median" }.')
+            self.sections.report_problem(key, f"must name a policy, not {value!r}", 'For example { use = "median" }.')
             return None
         values = dict(values)
         use = values.pop("use", None)
         if use not in by_name:
-            said = f"no policy is named {use!r}" if use is not None else "`use` is missing"
-            self.sections.wrong((*key, "use"), said, f"The policies are {', '.join(by_name)}.")
+            what = f"no policy is named {use!r}" if use is not None else "`use` is missing"
+            self.sections.report_problem((*key, "use"), what, f"The policies are {', '.join(by_name)}.")
             return None
         return self.sections.build(key, by_name[use], values)
 
-    def _space(self, value: Any, backbone: Any, made: Any) -> dict[str, Dimension] | None:
+    def _space(self, value: Any, backbone_class: Any, backbone: Any) -> dict[str, Dimension] | None:
+        """The dimensions by field: those of the ready-made space in `use`, and those beside it, which replace them."""
         key: Key = ("search", "space")
         if isinstance(value, str):
             value = {"use": value}
         if not isinstance(value, dict):
-            self.sections.wrong(
-                key, f"must be a table of fields to search, not {value!r}", "For example space.epochs = [2, 3]."
-            )
+            what = f"must be a table of fields to search, not {value!r}"
+            self.sections.report_problem(key, what, "For example space.epochs = [2, 3].")
             return None
         values = dict(value)
         dimensions: dict[str, Dimension] = {}
@@ -202,57 +216,61 @@ class Reader:
             component = self.sections.find(key, "search_spaces", use, "use")
             if component is None:
                 return None
-            own = options.names(component)
-            space = self.sections.build(
-                key, component, {name: values.pop(name) for name in list(values) if name in own}
-            )
+            option_names = [name for name in values if name in options.names(component)]
+            space = self.sections.build(key, component, {name: values.pop(name) for name in option_names})
             if space is None:
                 return None
             dimensions.update(space.dimensions())
-        for name, given in values.items():
+        for name, written in values.items():
             try:
-                dimensions[name] = parse(given)
+                dimensions[name] = parse(written)
             except ValueError as error:
-                self.sections.wrong((*key, name), str(error))
+                self.sections.report_problem((*key, name), str(error))
         for name in dimensions:
-            if ("backbone", name) in self.document.given:
-                said = "the field is searched, so this value would never be used"
-                self.sections.wrong(("backbone", name), said, f"Give --set search.space.{name}=[…] instead.")
-        if backbone is None:
+            if ("backbone", name) in self.document.overridden:
+                what = "the field is searched, so this value would never be used"
+                self.sections.report_problem(("backbone", name), what, f"Use --set search.space.{name}=[…] instead.")
+        if backbone_class is None:
             return dimensions
-        return {name: self._fitting(name, each, backbone, made, use) for name, each in dimensions.items()}
+        return {
+            name: self._converted(name, dimension, backbone_class, backbone, use)
+            for name, dimension in dimensions.items()
+        }
 
-    def _fitting(self, name: str, dimension: Dimension, backbone: Any, made: Any, use: str | None) -> Dimension:
-        """The dimension with its values converted to the backbone field's type; mistakes are noted."""
+    def _converted(
+        self, name: str, dimension: Dimension, backbone_class: Any, backbone: Any, use: str | None
+    ) -> Dimension:
+        """The dimension with its values in the type of the backbone's field; values that do not fit are reported."""
         key: Key = ("search", "space", name)
-        known = [each.name for each in fields(backbone) if each.init]
+        known = [field.name for field in fields(backbone_class) if field.init]
         if name not in known:
             near = difflib.get_close_matches(name, known, 1)
             origin = f" (from the search space {use!r})" if use and key not in self.document.lines else ""
-            hint = f"Did you mean {near[0]!r}?" if near else f"It has {', '.join(known)}."
-            self.sections.wrong(key, f"the backbone {backbone.name!r} has no field {name!r} to search{origin}", hint)
+            hint = f"Did you mean {near[0]!r}?" if near else f"Its fields are {', '.join(known)}."
+            what = f"the backbone {backbone_class.name!r} has no field {name!r} to search{origin}"
+            self.sections.report_problem(key, what, hint)
             return dimension
         converted = []
         for value in ends(dimension):
-            given = options.resolve_paths(backbone, name, options.toml_value(value), self.document.base_of(key))
+            base = self.document.base_folder(key)
+            resolved = options.resolve_paths(backbone_class, name, options.toml_value(value), base)
             try:
-                fitting = options.convert(backbone, {name: given}, partial=True)
-                if made is not None:
-                    replace(made, **fitting)
-                converted.append(fitting[name])
-            except options.Mistakes as mistakes:
-                self.sections.wrong(key, f"{value!r} does not fit: {mistakes.mistakes[0].what}")
+                change = options.convert(backbone_class, {name: resolved}, partial=True)
+                if backbone is not None:
+                    replace(backbone, **change)  # the backbone's own checks
+                converted.append(change[name])
+            except options.Mistakes as error:
+                self.sections.report_problem(key, f"{value!r} does not fit: {error.mistakes[0].what}")
             except ValueError as error:
-                self.sections.wrong(key, f"{value!r} does not fit: {error}")
+                self.sections.report_problem(key, f"{value!r} does not fit: {error}")
         if isinstance(dimension, Choice) and len(converted) == len(dimension.values):
             return Choice(tuple(converted))
         return dimension
 
-    def _known(self, values: Mapping[str, Any], known: Sequence[str]) -> None:
-        for name in values:
-            if name not in known:
-                near = difflib.get_close_matches(name, known, 1)
-                hint = f"Did you mean {near[0]!r}?" if near else f"A recipe has {', '.join(known)}."
-                self.sections.wrong(
-                    (name,), "unknown section" if isinstance(values[name], dict | list) else "unknown key", hint
-                )
+    def _check_keys(self, values: Mapping[str, Any]) -> None:
+        for name, value in values.items():
+            if name not in KEYS:
+                near = difflib.get_close_matches(name, KEYS, 1)
+                hint = f"Did you mean {near[0]!r}?" if near else f"A recipe has {', '.join(KEYS)}."
+                what = "unknown section" if isinstance(value, dict | list) else "unknown key"
+                self.sections.report_problem((name,), what, hint)

@@ -1,6 +1,6 @@
-"""Where each key of a TOML text stands, so that a mistake can be named as FILE:LINE.
+"""The line number of each key of a TOML text, so that a mistake can be reported with FILE:LINE.
 
-The text has been accepted by `tomllib`; this only walks it again for the line numbers that `tomllib` does not keep.
+The text must be valid TOML: it is scanned again only for the line numbers, which `tomllib` does not keep.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ _BLANK = re.compile(r"(?:[ \t\r\n]+|#[^\n]*)*")
 _SPACE = re.compile(r"[ \t]*")
 
 
-def places(text: str) -> Mapping[Key, int]:
+def line_numbers(text: str) -> Mapping[Key, int]:
     """The line, counted from 1, of every table and key; array elements by their index."""
-    return _Walk(text).document()
+    return _Scanner(text).document()
 
 
-class _Walk:
+class _Scanner:
     """One pass over a TOML text."""
 
     def __init__(self, text: str) -> None:
@@ -45,17 +45,17 @@ class _Walk:
         return self.lines
 
     def _header(self) -> Key:
-        many = self.text.startswith("[[", self.at)
+        is_array = self.text.startswith("[[", self.at)
         line = self._line()
-        self.at += 2 if many else 1
+        self.at += 2 if is_array else 1
         key = self._resolve(self._key(), line)
-        if many:
+        if is_array:
             index = self.arrays[key] = self.arrays.get(key, -1) + 1
             self._note(key, line)
             key = (*key, index)
         self._note(key, line)
         self._skip(_SPACE)
-        self.at += 2 if many else 1
+        self.at += 2 if is_array else 1
         return key
 
     def _resolve(self, parts: Key, line: int) -> Key:

@@ -1,11 +1,11 @@
-"""What every data set must do, as tests to inherit.
+"""Tests that every data set must pass, to inherit.
 
     class TestReviews(DatasetSuite):
         @pytest.fixture
         def component(self):
             return Reviews(path=FOLDER / "reviews.csv")
 
-The component should load in a second or two, without a network, and hold some hundred different texts.
+The component should load in a second or two, without a network, and have some hundred different texts.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from ftkit import options
-from ftkit.contracts import SPLITS, Data, Dataset
+from ftkit.contracts import SPLITS, Data, Dataset, OfflineCapable
 from ftkit.contracts.events import Event
 from ftkit.data import splits
 
@@ -33,12 +33,12 @@ class DatasetSuite:
 
     @pytest.fixture
     def component(self) -> Dataset:
-        """The data set under test, with options that let it load here."""
+        """The data set under test, with options with which it loads on any machine."""
         raise NotImplementedError("override the fixture `component`")
 
     @pytest.fixture
     def data(self, component: Dataset) -> Data:
-        """What it loads with one seed."""
+        """The data that it loads with one seed."""
         return component.load(SEED, _ignore)
 
     def test_it_is_a_frozen_dataclass_with_a_name(self, component: Dataset) -> None:
@@ -48,7 +48,7 @@ class DatasetSuite:
         assert component.__dataclass_params__.frozen
 
     def test_every_option_is_documented(self, component: Dataset) -> None:
-        undocumented = [each.name for each in options.options(type(component)) if not each.doc]
+        undocumented = [option.name for option in options.options(type(component)) if not option.doc]
         assert not undocumented, f"write a string under the fields {undocumented}"
 
     def test_it_can_be_rebuilt_from_its_recipe_section(self, component: Dataset) -> None:
@@ -63,7 +63,7 @@ class DatasetSuite:
         component.load(SEED, _ignore)
         assert options.to_table(component) == before
 
-    def test_texts_are_text_and_labels_point_into_the_classes(self, data: Data) -> None:
+    def test_texts_are_strings_and_labels_are_indices_of_classes(self, data: Data) -> None:
         assert len(data.classes) >= 2
         assert len(set(data.classes)) == len(data.classes)
         assert all(isinstance(name, str) and name for name in data.classes)
@@ -77,7 +77,7 @@ class DatasetSuite:
         everything = set(range(len(data.classes)))
         assert {name: set(getattr(data, name).labels) for name in SPLITS} == dict.fromkeys(SPLITS, everything)
 
-    def test_no_text_is_there_twice_neither_in_one_split_nor_in_two(self, data: Data) -> None:
+    def test_no_text_occurs_twice_in_one_split_or_in_two(self, data: Data) -> None:
         seen = Counter(splits.folded(text) for name in SPLITS for text in getattr(data, name).texts)
         assert [text for text, count in seen.items() if count > 1] == []
 
@@ -94,7 +94,7 @@ class DatasetSuite:
 
     def test_another_seed_gives_other_splits_of_the_same_rows(self, component: Dataset, data: Data) -> None:
         if self.given_splits(component):
-            pytest.skip("the splits of this component are given, not drawn")
+            pytest.skip("this component has splits of its own, which no seed changes")
         other = component.load(SEED + 1, _ignore)
         assert set(other.train.texts) != set(data.train.texts)
         assert other.report.fingerprint != data.report.fingerprint
@@ -109,12 +109,15 @@ class DatasetSuite:
         assert len(report.damaged_lines) <= sum(report.dropped.values())
         for name in SPLITS:
             labels = getattr(data, name).labels
-            assert dict(report.counts[name]) == {each: labels.count(index) for index, each in enumerate(data.classes)}
+            by_class = {label: labels.count(index) for index, label in enumerate(data.classes)}
+            assert dict(report.counts[name]) == by_class
 
-    def test_the_report_tells_the_lengths_in_words(self, data: Data) -> None:
+    def test_the_report_has_the_lengths_in_words(self, data: Data) -> None:
         words = sorted(len(text.split()) for name in SPLITS for text in getattr(data, name).texts)
         ranks = {"p5": 0.05, "p50": 0.5, "p95": 0.95, "max": 1.0}
-        assert dict(data.report.lengths) == {key: words[math.ceil(at * len(words)) - 1] for key, at in ranks.items()}
+        assert dict(data.report.lengths) == {
+            key: words[math.ceil(rank * len(words)) - 1] for key, rank in ranks.items()
+        }
 
     def test_the_fingerprint_is_that_of_the_rows(self, data: Data) -> None:
         parts = [getattr(data, name) for name in SPLITS]
@@ -126,14 +129,14 @@ class DatasetSuite:
         stored = json.loads(json.dumps(dataclasses.asdict(data.report)))
         assert stored["fingerprint"] == data.report.fingerprint
 
-    def test_it_tells_events_and_nothing_else(self, component: Dataset, capfd: pytest.CaptureFixture[str]) -> None:
-        told: list[Any] = []
-        component.load(SEED, told.append)
-        assert all(isinstance(each, Event) for each in told)
+    def test_it_emits_events_and_prints_nothing(self, component: Dataset, capfd: pytest.CaptureFixture[str]) -> None:
+        events: list[Any] = []
+        component.load(SEED, events.append)
+        assert all(isinstance(event, Event) for event in events)
         assert capfd.readouterr() == ("", "")
 
     def test_offline_makes_no_connection(self, component: Dataset, data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
-        if not hasattr(component, "offline"):
+        if not isinstance(component, OfflineCapable):
             pytest.skip("this component has no option `offline`")
 
         def refuse(*_: Any, **__: Any) -> None:
@@ -146,9 +149,9 @@ class DatasetSuite:
         assert offline.load(SEED, _ignore) == data
 
     def given_splits(self, component: Dataset) -> bool:
-        """Override to return True where the splits are given, so that a seed does not change all of them."""
+        """Override to return True where the data comes split, so that a seed does not change all splits."""
         return False
 
 
 def _ignore(event: Event) -> None:
-    """An emit for tests that look at the data only."""
+    """An emit for tests that need no events."""

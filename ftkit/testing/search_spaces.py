@@ -1,4 +1,4 @@
-"""What every ready-made search space must do, as tests to inherit.
+"""Tests that every ready-made search space must pass, to inherit.
 
 class TestBertPaper(SearchSpaceSuite):
     @pytest.fixture
@@ -41,16 +41,16 @@ class SearchSpaceSuite:
         assert component.__dataclass_params__.frozen  # type: ignore[attr-defined]
 
     def test_every_option_is_documented(self, component: SearchSpace) -> None:
-        assert not [each.name for each in options.options(type(component)) if not each.doc]
+        assert not [option.name for option in options.options(type(component)) if not option.doc]
 
     def test_it_can_be_rebuilt_from_its_recipe_section(self, component: SearchSpace) -> None:
         assert options.build(type(component), options.to_table(component)) == component
         assert pickle.loads(pickle.dumps(component)) == component  # noqa: S301  # our own bytes
 
-    def test_it_names_at_least_one_dimension_and_always_the_same(self, component: SearchSpace) -> None:
+    def test_it_has_at_least_one_dimension_and_always_the_same(self, component: SearchSpace) -> None:
         dimensions = component.dimensions()
         assert dimensions
-        assert all(isinstance(each, space.Dimension) for each in dimensions.values())
+        assert all(isinstance(dimension, space.Dimension) for dimension in dimensions.values())
         assert dict(dimensions) == dict(component.dimensions())
         assert Search(space=dimensions).space == dimensions
 
@@ -58,9 +58,9 @@ class SearchSpaceSuite:
         fields = {field.name for field in dataclasses.fields(backbone) if field.init}  # type: ignore[arg-type]
         assert set(component.dimensions()) <= fields
 
-    def test_the_backbone_takes_the_ends_of_every_dimension(self, component: SearchSpace, backbone: Backbone) -> None:
+    def test_the_backbone_accepts_the_ends_of_every_dimension(self, component: SearchSpace, backbone: Backbone) -> None:
         for name, dimension in component.dimensions().items():
             for value in space.ends(dimension):
-                made = options.convert(type(backbone), {name: options.toml_value(value)}, partial=True)
-                changed = dataclasses.replace(backbone, **made)  # type: ignore[type-var]
+                change = options.convert(type(backbone), {name: options.toml_value(value)}, partial=True)
+                changed = dataclasses.replace(backbone, **change)  # type: ignore[type-var]
                 assert options.toml_value(getattr(changed, name)) == options.toml_value(value)

@@ -1,6 +1,6 @@
-"""A data set and a backbone small enough to train in a blink: what platforms and runners are tried out with.
+"""A data set and a backbone that train in a second, for tests of platforms and runners.
 
-Both are real: the texts are drawn, not canned, and the model learns. `install` makes them a plugin that worker processes find.
+Both are real: the texts are random, and the model learns. `install` makes them a plugin that worker processes find.
 """
 
 from __future__ import annotations
@@ -36,24 +36,24 @@ _BUCKETS = 256
 
 @dataclass(frozen=True, kw_only=True)
 class ToyReviews:
-    """Short made-up reviews, good and bad, with some noise."""
+    """Short generated reviews, good and bad, with some noise."""
 
     name: ClassVar[str] = "toy-reviews"
     rows: int = 240
-    """How many to make up."""
+    """How many reviews to generate."""
 
     def load(self, seed: int, emit: Emit) -> Data:
         words = {
             "bad": ["broke", "cheap", "refund", "noisy", "cracked", "useless", "late", "rattles"],
             "good": ["sturdy", "bright", "easy", "perfect", "quiet", "solid", "quick", "happy"],
         }
-        drawn = random.Random(seed)
-        rows = Rows(source="made up")
+        generator = random.Random(seed)
+        rows = Rows(source="generated")
         for number in range(self.rows):
-            label = drawn.choice(sorted(words))
+            label = generator.choice(sorted(words))
             other = "bad" if label == "good" else "good"
-            kinds = drawn.choices([words[label], words[other], ["it", "the", "is", "and", "lamp"]], [4, 1, 4], k=9)
-            rows.add(" ".join([*map(drawn.choice, kinds), f"order {number}"]), label)
+            kinds = generator.choices([words[label], words[other], ["it", "the", "is", "and", "lamp"]], [4, 1, 4], k=9)
+            rows.add(" ".join([*map(generator.choice, kinds), f"order {number}"]), label)
         return split(rows, ("bad", "good"), Rules(seed=seed))
 
 
@@ -79,7 +79,7 @@ Fault = Literal["none", "error", "memory", "crash", "exit", "hang", "diverge", "
 
 @dataclass(frozen=True, kw_only=True)
 class ToyWords:
-    """Softmax regression over hashed words, which can also be told to fail in the ways real training does."""
+    """Softmax regression over hashed words, with options to fail in the ways that real training fails."""
 
     name: ClassVar[str] = "toy-words"
     learning_rate: float = 1.0
@@ -91,17 +91,17 @@ class ToyWords:
     delay: float = 0.0
     """Seconds to wait in each epoch."""
     fault: Fault = "none"
-    """How to fail: by an exception, killed as for want of memory, by a segmentation fault, and so on."""
+    """How to fail: with an exception, killed as when memory is short, with a segmentation fault, and so on."""
     fault_epoch: int = 2
-    """When to fail."""
+    """The epoch in which to fail."""
     fault_after: int = 0
-    """How many attempts with these values succeed first."""
+    """How many attempts with these values succeed before the first failure."""
     fault_times: int = 99
-    """How many attempts with these values fail; later ones succeed."""
+    """How many attempts with these values fail; later attempts succeed."""
     fault_above: int = -1
-    """Fail only with seeds above this one."""
+    """Fail only with seeds above this number."""
     engines: tuple[Literal["half"], ...] = ()
-    """Forms of the model beside it: `half`, whose weights are rounded to 16 bits."""
+    """Engines to export: `half`, whose weights are rounded to 16 bits."""
 
     def __post_init__(self) -> None:
         if self.learning_rate <= 0:
@@ -115,7 +115,7 @@ class ToyWords:
         assert not len(data.test), "training must not see the test split"
         features, targets = _features(data.train.texts), np.eye(len(data.classes))[list(data.train.labels)]
         weights = np.random.default_rng(seed).normal(0, 0.5, (_BUCKETS, len(data.classes)))
-        kept = weights
+        best = weights
         for epoch in range(1, self.epochs + 1):
             time.sleep(self.delay)
             if self.fault != "none" and epoch == self.fault_epoch and seed > self.fault_above and self._fails(data):
@@ -127,12 +127,12 @@ class ToyWords:
             for _ in range(10):
                 error = _softmax(features @ weights) - targets
                 weights = weights - self.learning_rate * (features.T @ error / len(targets) + self.decay * weights)
-            found = ToyClassifier(data.classes, weights)
+            classifier = ToyClassifier(data.classes, weights)
             if self.fault == "silent":
                 continue
-            if report(epoch, found.probabilities(data.valid.texts), train_loss=float(np.abs(error).mean())):
-                kept = weights
-        return ToyClassifier(data.classes, kept)
+            if report(epoch, classifier.probabilities(data.valid.texts), train_loss=float(np.abs(error).mean())):
+                best = weights
+        return ToyClassifier(data.classes, best)
 
     def load(self, folder: Path) -> ToyClassifier:
         import numpy as np
@@ -157,7 +157,7 @@ class ToyWords:
         return ToyClassifier(self.load(folder).classes, np.load(folder / f"{engine}.npy", allow_pickle=False))
 
     def _fails(self, data: Data) -> bool:
-        """Count this attempt; a file keeps the count, since each attempt is a process of its own."""
+        """Whether this attempt fails. A file counts the attempts, because each is a process of its own."""
         assert data.cache is not None
         counter = data.cache / f"faults-{zlib.crc32(repr(self).encode())}"
         with counter.open("a") as file:
@@ -191,7 +191,7 @@ def search_spaces() -> list[type[Any]]:
 
 
 def plan(folder: Path, overrides: Mapping[str, Any] | None = None) -> Plan:
-    """A recipe over the toys as a plan: a few seconds of work, on this machine unless overridden. Needs `install`."""
+    """The plan of a recipe with the toys: a few seconds of work, on this machine unless overridden. Needs `install`."""
     from ftkit.recipe import loader
 
     path = folder / "toy.toml"
@@ -220,11 +220,11 @@ on = "local"
 
 @contextmanager
 def install(folder: Path) -> Iterator[None]:
-    """Make the toys a plugin, for this process and those it starts, found through `folder` on their path."""
-    found = folder / "ftkit_toys-1.dist-info"
-    found.mkdir(parents=True, exist_ok=True)
-    (found / "METADATA").write_text("Metadata-Version: 2.1\nName: ftkit-toys\nVersion: 1\n")
-    (found / "entry_points.txt").write_text("[ftkit]\ntoys = ftkit.testing.toys\n")
+    """Make the toys a plugin, for this process and the processes it starts; `folder` is added to their import path."""
+    metadata = folder / "ftkit_toys-1.dist-info"
+    metadata.mkdir(parents=True, exist_ok=True)
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: ftkit-toys\nVersion: 1\n")
+    (metadata / "entry_points.txt").write_text("[ftkit]\ntoys = ftkit.testing.toys\n")
     before = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = f"{folder}{os.pathsep}{before}" if before else str(folder)
     sys.path.insert(0, str(folder))
@@ -264,15 +264,15 @@ def _features(texts: Sequence[str]) -> np.ndarray:
     """Counts of hashed words, (texts, buckets)."""
     import numpy as np
 
-    found = np.zeros((len(texts), _BUCKETS))
+    counts = np.zeros((len(texts), _BUCKETS))
     for row, text in enumerate(texts):
         for word in text.split():
-            found[row, zlib.crc32(word.encode()) % _BUCKETS] += 1
-    return found
+            counts[row, zlib.crc32(word.encode()) % _BUCKETS] += 1
+    return counts
 
 
 def _softmax(scores: np.ndarray) -> np.ndarray:
     import numpy as np
 
-    raised = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return raised / raised.sum(axis=1, keepdims=True)
+    exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return exponentials / exponentials.sum(axis=1, keepdims=True)

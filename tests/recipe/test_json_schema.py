@@ -1,4 +1,4 @@
-"""The JSON Schema says of a recipe what the recipe loader says."""
+"""The JSON Schema accepts and refuses the same recipes as the loader."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_a_resolved_plan_fits_the_schema(validator: Any) -> None:
 
 
 @pytest.mark.parametrize("confirm", [False, True, {}, {"top": 2}, {"top": 2, "seeds": 5}])
-def test_what_a_recipe_may_say_of_confirmation_fits_the_schema(confirm: Any, validator: Any) -> None:
+def test_every_form_of_confirm_fits_the_schema(confirm: Any, validator: Any) -> None:
     document = tomllib.loads(loader.bundled()["quickstart"].read_text())
     validator.validate(document | {"search": {"confirm": confirm}})
 

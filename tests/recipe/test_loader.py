@@ -1,4 +1,4 @@
-"""Recipes: what they mean, and what every mistake in one says."""
+"""Recipes: the plan of a correct one, and the message of every mistake."""
 
 from __future__ import annotations
 
@@ -65,7 +65,10 @@ def problems(path: Path, *overrides: str, **shorthands: Any) -> list[str]:
     with pytest.raises(RecipeError) as caught:
         loader.load(path, overrides, **shorthands)
     assert caught.value.exit_code == ExitCode.RECIPE
-    return [f"{Path(each.where).name}: {each.key}: {each.what} | {each.hint}" for each in caught.value.problems]
+    return [
+        f"{Path(problem.where).name}: {problem.key}: {problem.what} | {problem.hint}"
+        for problem in caught.value.problems
+    ]
 
 
 def test_a_recipe_becomes_a_plan_of_components(write: Any, tmp_path: Path) -> None:
@@ -88,7 +91,7 @@ def test_the_text_of_a_plan_makes_an_equal_plan_anywhere(write: Any, monkeypatch
     assert pickle.loads(pickle.dumps(plan)) == plan
 
 
-def test_every_mistake_is_found_at_once_with_its_line_and_a_way_to_mend_it(write: Any) -> None:
+def test_every_mistake_is_reported_at_once_with_its_line_and_a_hint(write: Any) -> None:
     text = """\
 nmae = "reviews"
 seed = -1
@@ -114,7 +117,7 @@ endpoint = "x"
 [rollout]
 canary = [50, 5]
 """
-    found = "\n".join(problems(write(text)))
+    messages = "\n".join(problems(write(text)))
     for expected in (
         "reviews.toml:1: nmae: unknown key | Did you mean 'name'?",
         "reviews.toml:2: seed: must be a whole number from 0",
@@ -132,7 +135,7 @@ canary = [50, 5]
         "reviews.toml:20: deploy: `use` is missing",
         "reviews.toml:23: rollout.canary: canary steps must rise",
     ):
-        assert expected in found, f"{expected}\n--- not in ---\n{found}"
+        assert expected in messages, f"{expected}\n--- not in ---\n{messages}"
 
 
 @pytest.mark.parametrize(
@@ -160,7 +163,7 @@ canary = [50, 5]
         ("[search]\nspace.epochs = [1, 1]\n", "names a value twice"),
     ],
 )
-def test_each_mistake_says_what_and_where(write: Any, text: str, expected: str) -> None:
+def test_each_mistake_has_its_place(write: Any, text: str, expected: str) -> None:
     assert expected in "\n".join(problems(write(text)))
 
 
@@ -172,27 +175,27 @@ def test_each_mistake_says_what_and_where(write: Any, text: str, expected: str) 
         ("backbone.batch_size=x", "expected whole number"),
         ("backbone.epochs=1", "the field is searched, so this value would never be used"),
         ("promote.5.use=x", "the list has 2 entries"),
-        ("name.inner=3", "goes through a value that is no table"),
+        ("name.inner=3", "a part of the key before the last one is not a table"),
         ("nonsense", "not of the form KEY=VALUE"),
     ],
 )
-def test_a_wrong_override_is_named_as_it_was_given(write: Any, override: str, expected: str) -> None:
-    (found,) = problems(write(GOOD), override)
-    assert f"--set {override}" in found
-    assert expected in found
+def test_a_wrong_override_is_reported_as_it_was_written(write: Any, override: str, expected: str) -> None:
+    (message,) = problems(write(GOOD), override)
+    assert f"--set {override}" in message
+    assert expected in message
 
 
-def test_confirmation_is_off_unless_asked_for_and_can_be_taken_out(write: Any) -> None:
+def test_confirmation_is_off_by_default_and_can_be_switched_off(write: Any) -> None:
     assert loader.load(write(GOOD)).search.confirm is None
-    asked = GOOD.replace("[[promote]]", "confirm = { top = 2 }\n\n[[promote]]", 1)
-    assert loader.load(write(asked)).search.confirm == Confirm(top=2, seeds=3)
-    assert loader.load(write(asked), ["search.confirm=false"]).search.confirm is None
-    assert loader.load(write(asked), ["search.confirm.seeds=5"]).search.confirm == Confirm(top=2, seeds=5)
+    confirming = GOOD.replace("[[promote]]", "confirm = { top = 2 }\n\n[[promote]]", 1)
+    assert loader.load(write(confirming)).search.confirm == Confirm(top=2, seeds=3)
+    assert loader.load(write(confirming), ["search.confirm=false"]).search.confirm is None
+    assert loader.load(write(confirming), ["search.confirm.seeds=5"]).search.confirm == Confirm(top=2, seeds=5)
     assert loader.load(write(GOOD), ["search.confirm.seeds=5"]).search.confirm == Confirm(top=3, seeds=5)
     assert loader.load(write(GOOD), ["search.confirm=true"]).search.confirm == Confirm()
 
 
-def test_the_text_of_a_plan_holds_the_confirmation_and_nothing_of_it_where_there_is_none(write: Any) -> None:
+def test_the_text_of_a_plan_has_the_confirmation_only_where_the_recipe_has_one(write: Any) -> None:
     plan = loader.load(write(GOOD), ["search.confirm={top = 2, seeds = 4}"])
     assert loader.loads(plan.text) == plan
     assert loader.loads(plan.text).search.confirm == Confirm(top=2, seeds=4)
@@ -200,10 +203,10 @@ def test_the_text_of_a_plan_holds_the_confirmation_and_nothing_of_it_where_there
     assert "confirm" not in loader.load(write(GOOD)).text
 
 
-def test_an_engine_that_is_to_answer_must_be_asked_for(write: Any) -> None:
-    (found,) = problems(write(GOOD), "deploy.engine=onnx")
-    assert "deploy.engine: the backbone 'minilm' is not asked for an engine 'onnx'" in found
-    assert "Set backbone.engines to make it" in found
+def test_the_engine_to_deploy_must_be_among_those_of_the_backbone(write: Any) -> None:
+    (message,) = problems(write(GOOD), "deploy.engine=onnx")
+    assert "deploy.engine: the engine 'onnx' is not in backbone.engines" in message
+    assert "Add it to backbone.engines, or give --set deploy.engine=native" in message
     plan = loader.load(write(GOOD), ["deploy.engine=onnx", "backbone.engines=['onnx']"])
     assert loader.loads(plan.text) == plan
 
@@ -212,15 +215,15 @@ def test_a_platform_that_cannot_repeat_trials_refuses_the_recipe(write: Any, mon
     from ftkit_local.platform import LocalPlatform
 
     monkeypatch.delattr(LocalPlatform, "confirms")
-    (found,) = problems(write(GOOD), "search.confirm=true")
-    assert "search.confirm: the platform 'local' cannot train trials again with other seeds" in found
-    assert "--set search.confirm=false" in found
+    (message,) = problems(write(GOOD), "search.confirm=true")
+    assert "search.confirm: the platform 'local' cannot train trials again with other seeds" in message
+    assert "--set search.confirm=false" in message
     assert loader.load(write(GOOD), ["search.confirm=false"]).search.confirm is None
 
 
 def test_a_grid_over_a_continuous_range_is_refused(write: Any) -> None:
-    found = problems(write(GOOD), "search.sampler=grid", "search.space.learning_rate={low=1e-5, high=1e-4}")
-    assert "a grid cannot hold a continuous range" in found[0]
+    (message,) = problems(write(GOOD), "search.sampler=grid", "search.space.learning_rate={low=1e-5, high=1e-4}")
+    assert "the grid sampler cannot search a continuous range" in message
 
 
 def test_overrides_win_and_words_need_no_quotes(write: Any) -> None:
@@ -255,26 +258,26 @@ def test_a_checkpoint_is_a_folder_where_there_is_one_and_a_hub_name_elsewhere(wr
     assert loader.load(write(text)).backbone.checkpoint == "google-bert/bert-base-uncased"
 
 
-def test_options_of_another_target_wait_in_a_sub_table_of_its_name(write: Any) -> None:
+def test_options_of_another_target_are_kept_in_a_sub_table_of_its_name(write: Any) -> None:
     text = GOOD.replace("[deploy]", "[deploy.local]\nport = 4321\n[dataset.bbc-news]\n[deploy]")
     plan = loader.load(write(text))
     assert plan.deploy.port == 4321
-    found = problems(write(text.replace("port = 4321", "prt = 4321")))
-    assert "reviews.toml:33: deploy.local.prt: unknown key" in found[0]
-    found = problems(write(text.replace("[dataset.bbc-news]", "[dataset.bbc-news]\nnope = 1")))
-    assert "dataset.bbc-news.nope: unknown key" in found[0]
-    found = problems(write(text.replace("[dataset.bbc-news]", "[dataset.bbc-nws]")))
-    assert "dataset.bbc-nws: unknown key" in found[0]
-    found = problems(write(text.replace("[dataset.bbc-news]", "[dataset.mlflow]")))
-    assert "dataset.mlflow: unknown key" in found[0], "a component of another kind is not passed over"
+    messages = problems(write(text.replace("port = 4321", "prt = 4321")))
+    assert "reviews.toml:33: deploy.local.prt: unknown key" in messages[0]
+    messages = problems(write(text.replace("[dataset.bbc-news]", "[dataset.bbc-news]\nnope = 1")))
+    assert "dataset.bbc-news.nope: unknown key" in messages[0]
+    messages = problems(write(text.replace("[dataset.bbc-news]", "[dataset.bbc-nws]")))
+    assert "dataset.bbc-nws: unknown key" in messages[0]
+    messages = problems(write(text.replace("[dataset.bbc-news]", "[dataset.mlflow]")))
+    assert "dataset.mlflow: unknown key" in messages[0], "a component of another kind is a mistake"
 
 
-def test_a_wrong_override_of_a_targets_own_table_is_named_as_it_was_given(write: Any) -> None:
-    (found,) = problems(write(GOOD), "deploy.local.prt=1")
-    assert found.startswith("--set deploy.local.prt=1: deploy.local.prt: unknown key")
+def test_a_wrong_override_of_a_targets_own_table_is_reported_as_it_was_written(write: Any) -> None:
+    (message,) = problems(write(GOOD), "deploy.local.prt=1")
+    assert message.startswith("--set deploy.local.prt=1: deploy.local.prt: unknown key")
 
 
-def test_a_path_in_a_targets_own_table_starts_where_the_table_was_given(
+def test_a_path_in_a_targets_own_table_starts_where_the_table_was_written(
     write: Any, tmp_path: Path, monkeypatch: Any
 ) -> None:
     (tmp_path / "here").mkdir()
@@ -294,7 +297,7 @@ def test_shorthands_and_offline_reach_the_components(write: Any) -> None:
     assert plan.fresh
 
 
-def test_a_ready_made_space_can_be_widened(write: Any) -> None:
+def test_a_ready_made_space_can_have_further_fields(write: Any) -> None:
     text = GOOD.replace(
         "space.learning_rate = [1e-5, 2e-5]\nspace.epochs = { low = 1, high = 3 }", 'space.use = "original"'
     )
@@ -304,11 +307,11 @@ def test_a_ready_made_space_can_be_widened(write: Any) -> None:
     assert plan.search.space["dropout"] == space.Choice((0.0, 0.1))
 
 
-def test_the_name_is_the_files_when_the_recipe_gives_none(write: Any) -> None:
+def test_the_default_name_is_that_of_the_file(write: Any) -> None:
     assert loader.load(write(GOOD.replace('name = "reviews"\n', ""))).name == "reviews"
 
 
-def test_a_missing_recipe_names_those_that_are_there(write: Any, tmp_path: Path) -> None:
+def test_a_missing_recipe_is_an_error_with_the_recipes_of_its_folder(write: Any, tmp_path: Path) -> None:
     write(GOOD)
     with pytest.raises(UsageError, match=r"there is no such recipe(.|\n)*reviews\.toml"):
         loader.load(tmp_path / "nope.toml")
@@ -319,10 +322,10 @@ def test_the_recipes_that_come_with_ftkit_pass_the_check(name: str) -> None:
     path = loader.bundled()[name]
     plan = loader.load(name)
     assert plan.name == name
-    assert path.read_text().startswith(f"# ftkit run recipes/{name}.toml\n"), "the header states the command"
+    assert path.read_text().startswith(f"# ftkit run recipes/{name}.toml\n"), "the first line is the command"
 
 
-def test_the_original_recipe_keeps_the_originals_settings() -> None:
+def test_the_recipe_of_the_original_has_its_settings() -> None:
     plan = loader.load("bert_automotive")
     assert plan.dataset.category == "Automotive"
     assert (plan.search.trials, plan.search.concurrency, plan.search.metric) == (20, 3, "roc_auc")

@@ -1,4 +1,4 @@
-"""Presets: a recipe names a set of promotion tests in one section, and the plan holds the tests themselves."""
+"""Presets: a recipe names a set of promotion tests in one section, and the plan has the tests themselves."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ floor = 0.7
 
 @dataclass(frozen=True, kw_only=True)
 class House:
-    """What this house asks for."""
+    """The promotion tests of one house."""
 
     name: ClassVar[str] = "house"
     floor: float = 0.5
-    """The least accuracy."""
+    """The lowest accuracy that passes."""
 
     def __post_init__(self) -> None:
         self.tests()
@@ -54,7 +54,7 @@ class House:
 
 @dataclass(frozen=True, kw_only=True)
 class Guest:
-    """What a guest asks for."""
+    """The promotion tests of a guest."""
 
     name: ClassVar[str] = "guest"
 
@@ -69,12 +69,12 @@ class Absent:
     name: ClassVar[str] = "absent"
 
     def check(self, candidate: Any, champion: Any) -> Any:
-        """Judge nothing."""
+        """Never called."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Careless:
-    """A preset whose test is not offered."""
+    """A preset with a test that no plugin offers."""
 
     name: ClassVar[str] = "careless"
 
@@ -84,19 +84,19 @@ class Careless:
 
 @dataclass(frozen=True, kw_only=True)
 class Remote:
-    """A test that can go without connections."""
+    """A test with an option `offline`."""
 
     name: ClassVar[str] = "remote"
     offline: bool = False
     """Make no connection."""
 
     def check(self, candidate: Any, champion: Any) -> Any:
-        """Judge nothing."""
+        """Never called."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Faraway:
-    """A preset of a test that makes connections."""
+    """A preset of a test with an option `offline`."""
 
     name: ClassVar[str] = "faraway"
 
@@ -105,7 +105,7 @@ class Faraway:
 
 
 def offering(**hooks: list[Any]) -> SimpleNamespace:
-    """A plugin that offers these components by these hooks."""
+    """A plugin that offers these components with these hooks."""
     offered = {}
     for hook, components in hooks.items():
 
@@ -119,12 +119,12 @@ def offering(**hooks: list[Any]) -> SimpleNamespace:
 
 @pytest.fixture(autouse=True)
 def presets(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The presets above, beside all that is installed."""
-    loaded = plugins.load()
-    ours = offering(promotion_presets=[House, Guest, Careless, Faraway], promotion_tests=[Remote])
-    found = plugins.collect([], {"ours": ours}).found
-    mixed = plugins.Plugins(loaded._manager, [*loaded.found, *found], ())
-    monkeypatch.setattr(plugins, "load", lambda: mixed)
+    """The presets above, together with all installed components."""
+    installed = plugins.load()
+    plugin = offering(promotion_presets=[House, Guest, Careless, Faraway], promotion_tests=[Remote])
+    components = plugins.collect([], {"plugin": plugin}).found
+    extended = plugins.Plugins(installed._manager, [*installed.found, *components], ())
+    monkeypatch.setattr(plugins, "load", lambda: extended)
 
 
 def read(tmp_path: Path, more: str = "", *overrides: str, **shorthands: Any) -> Any:
@@ -136,7 +136,10 @@ def read(tmp_path: Path, more: str = "", *overrides: str, **shorthands: Any) -> 
 def problems(tmp_path: Path, more: str = "", *overrides: str) -> list[str]:
     with pytest.raises(RecipeError) as caught:
         read(tmp_path, more, *overrides)
-    return [f"{Path(each.where).name}: {each.key}: {each.what} | {each.hint}" for each in caught.value.problems]
+    return [
+        f"{Path(problem.where).name}: {problem.key}: {problem.what} | {problem.hint}"
+        for problem in caught.value.problems
+    ]
 
 
 class TestHouse(PromotionPresetSuite):
@@ -145,7 +148,7 @@ class TestHouse(PromotionPresetSuite):
         return House(floor=0.9)
 
 
-def test_a_preset_is_its_tests_in_the_place_where_it_stands(tmp_path: Path) -> None:
+def test_a_preset_is_replaced_by_its_tests_in_its_place(tmp_path: Path) -> None:
     plan = read(tmp_path, '[[promote]]\nuse = "beats-champion"\n')
     assert plan.promote == (MetricFloor(metric="accuracy", floor=0.7), BeatsMajority(), BeatsChampion())
     again = loader.loads(plan.text)
@@ -155,25 +158,25 @@ def test_a_preset_is_its_tests_in_the_place_where_it_stands(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("before", [True, False])
-def test_a_test_that_the_recipe_names_itself_replaces_that_of_the_preset(tmp_path: Path, before: bool) -> None:
+def test_a_test_with_a_section_of_its_own_replaces_that_of_the_preset(tmp_path: Path, before: bool) -> None:
     own = '[[promote]]\nuse = "metric-floor"\nfloor = 0.2\n'
     path = tmp_path / "reviews.toml"
     head, preset = RECIPE.partition("[[promote]]")[0], RECIPE.partition("[[promote]]")[2]
     path.write_text(f"{head}{own}[[promote]]{preset}" if before else RECIPE + own)
-    found = loader.load(path).promote
-    assert set(found) == {MetricFloor(floor=0.2), BeatsMajority()}
-    assert len(found) == 2
+    tests = loader.load(path).promote
+    assert set(tests) == {MetricFloor(floor=0.2), BeatsMajority()}
+    assert len(tests) == 2
 
 
 def test_positions_of_overrides_are_those_of_the_recipe(tmp_path: Path) -> None:
     more = '[[promote]]\nuse = "beats-champion"\n'
-    found = read(tmp_path, more, "promote.0.floor=0.3", "promote.1.margin=0.05").promote
-    assert found == (MetricFloor(metric="accuracy", floor=0.3), BeatsMajority(), BeatsChampion(margin=0.05))
+    tests = read(tmp_path, more, "promote.0.floor=0.3", "promote.1.margin=0.05").promote
+    assert tests == (MetricFloor(metric="accuracy", floor=0.3), BeatsMajority(), BeatsChampion(margin=0.05))
     assert read(tmp_path, "", 'promote.0={use="guest"}').promote == (BeatsChampion(), BeatsMajority(margin=0.1))
 
 
 @pytest.mark.parametrize(
-    ("more", "override", "said"),
+    ("more", "override", "message"),
     [
         ("", "promote.0.floor=1.5", "--set promote.0.floor=1.5: promote.0.floor: floor is 1.5, but accuracy lies"),
         ("", "promote.0.flor=0.5", "unknown key; 'house' has no such option | Did you mean 'floor'?"),
@@ -181,19 +184,20 @@ def test_positions_of_overrides_are_those_of_the_recipe(tmp_path: Path) -> None:
         (
             '[[promote]]\nuse = "guest"\n',
             "",
-            "reviews.toml:17: promote.1.use: 'guest' and promote.0 both bring 'beats-majority' | Say its options",
+            "reviews.toml:17: promote.1.use: 'guest' and promote.0 both bring 'beats-majority' | Add a [[promote]] with use",
         ),
         ('[[promote]]\nuse = "house"\n', "", "'house' and promote.0 both bring 'metric-floor'"),
         ('[[promote]]\nuse = "careless"\n', "", "promote.1.use: 'careless' needs the promotion test 'absent'"),
         ("[[promote]]\nfloor = 0.5\n", "", "`use` is missing"),
     ],
 )
-def test_mistakes_name_the_place_in_the_recipe(tmp_path: Path, more: str, override: str, said: str) -> None:
-    found = "\n".join(problems(tmp_path, more, *filter(None, [override])))
-    assert said in found
+def test_mistakes_are_reported_with_their_place_in_the_recipe(
+    tmp_path: Path, more: str, override: str, message: str
+) -> None:
+    assert message in "\n".join(problems(tmp_path, more, *filter(None, [override])))
 
 
-def test_two_presets_agree_once_the_recipe_names_what_both_bring(tmp_path: Path) -> None:
+def test_two_presets_may_share_a_test_that_has_a_section_of_its_own(tmp_path: Path) -> None:
     both = '[[promote]]\nuse = "guest"\n[[promote]]\nuse = "beats-majority"\nmargin = 0.2\n'
     assert read(tmp_path, both).promote == (
         MetricFloor(metric="accuracy", floor=0.7),
@@ -202,13 +206,13 @@ def test_two_presets_agree_once_the_recipe_names_what_both_bring(tmp_path: Path)
     )
 
 
-def test_a_run_without_connections_says_so_to_the_tests_of_a_preset(tmp_path: Path) -> None:
+def test_an_offline_run_makes_the_tests_of_a_preset_offline(tmp_path: Path) -> None:
     more = '[[promote]]\nuse = "faraway"\n'
     assert read(tmp_path, more).promote[-1] == Remote()
     assert read(tmp_path, more, offline=True).promote[-1] == Remote(offline=True)
 
 
-def test_a_preset_and_a_test_of_one_name_are_refused_whoever_comes_first() -> None:
+def test_a_preset_and_a_test_with_the_same_name_are_refused_in_any_order() -> None:
     @dataclass(frozen=True, kw_only=True)
     class Test:
         """A test with the preset's name."""
@@ -228,7 +232,7 @@ def test_a_preset_and_a_test_of_one_name_are_refused_whoever_comes_first() -> No
         plugins.collect([], {"one 1": one, "two 1": offering(promotion_presets=[House])})
 
 
-def test_the_schema_knows_presets_and_their_options() -> None:
+def test_the_schema_has_presets_and_their_options() -> None:
     body = json_schema.schema(plugins.load())
     jsonschema.Draft202012Validator.check_schema(body)
     validator = jsonschema.Draft202012Validator(body)

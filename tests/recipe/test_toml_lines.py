@@ -10,7 +10,7 @@ import tomli_w
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftkit.recipe.toml_lines import places
+from ftkit.recipe.toml_lines import line_numbers
 
 RECIPE = '''\
 name = "a # b"   # comment
@@ -57,17 +57,17 @@ deep = true
         (("promote", 1, "inner", "deep"), 23),
     ],
 )
-def test_every_key_is_found_on_its_own_line(key: tuple[Any, ...], line: int) -> None:
-    assert places(RECIPE)[key] == line
+def test_every_key_has_the_number_of_its_line(key: tuple[Any, ...], line: int) -> None:
+    assert line_numbers(RECIPE)[key] == line
 
 
 def test_windows_line_ends_do_not_shift_lines() -> None:
-    assert places("a = 1\r\n\r\n[b]\r\nc = 2\r\n")["b", "c"] == 4
+    assert line_numbers("a = 1\r\n\r\n[b]\r\nc = 2\r\n")["b", "c"] == 4
 
 
-def test_an_empty_text_has_no_places() -> None:
-    assert places("") == {}
-    assert places("# only a comment") == {}
+def test_an_empty_text_has_no_line_numbers() -> None:
+    assert line_numbers("") == {}
+    assert line_numbers("# only a comment") == {}
 
 
 _KEYS = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), min_size=1, max_size=6)
@@ -79,17 +79,17 @@ _VALUES: Any = st.recursive(
 
 
 def _paths(value: Any, path: tuple[Any, ...] = ()) -> set[tuple[Any, ...]]:
-    found = {path} if path else set()
+    paths = {path} if path else set()
     pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, item in pairs:
-        found |= _paths(item, (*path, key))
-    return found
+        paths |= _paths(item, (*path, key))
+    return paths
 
 
 @given(st.dictionaries(_KEYS, _VALUES, max_size=4), st.booleans())
-def test_any_document_is_walked_to_its_end_and_every_line_exists(document: dict[str, Any], multiline: bool) -> None:
+def test_every_key_of_any_document_has_an_existing_line(document: dict[str, Any], multiline: bool) -> None:
     text = tomli_w.dumps(document, multiline_strings=multiline)
     assert tomllib.loads(text) == document
-    found = places(text)
-    assert _paths(document) <= set(found)
-    assert all(1 <= line <= text.count("\n") + 1 for line in found.values())
+    numbers = line_numbers(text)
+    assert _paths(document) <= set(numbers)
+    assert all(1 <= number <= text.count("\n") + 1 for number in numbers.values())

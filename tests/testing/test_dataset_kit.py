@@ -1,4 +1,4 @@
-"""The conformance kit of data sets finds what is wrong with one."""
+"""The conformance kit of data sets detects every fault."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from ftkit.testing.datasets import DatasetSuite
 
 
 def rows() -> Rows:
-    made = Rows("rows")
+    table = Rows("rows")
     for index in range(60):
-        made.add(f"text {index}", ("a", "b")[index % 2], index=index)
-    return made
+        table.add(f"text {index}", ("a", "b")[index % 2], index=index)
+    return table
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sound:
-    """A data set as it should be."""
+    """A correct data set."""
 
     name: ClassVar[str] = "sound"
     count: int = 1
@@ -44,31 +44,33 @@ class TestSound(DatasetSuite):
         return Sound()
 
 
-def refingered(data: Data) -> Data:
-    mark = fingerprint(data.classes, [data.train, data.valid, data.test])
-    return dataclasses.replace(data, report=dataclasses.replace(data.report, fingerprint=mark))
+def with_right_fingerprint(data: Data) -> Data:
+    right = fingerprint(data.classes, [data.train, data.valid, data.test])
+    return dataclasses.replace(data, report=dataclasses.replace(data.report, fingerprint=right))
 
 
 def leaking(data: Data) -> Data:
     first = f"{data.test.texts[0].upper()} "
     train = dataclasses.replace(data.train, texts=(first, *data.train.texts[1:]))
-    return refingered(dataclasses.replace(data, train=train))
+    return with_right_fingerprint(dataclasses.replace(data, train=train))
 
 
 def without_a_class(data: Data) -> Data:
-    return refingered(dataclasses.replace(data, valid=dataclasses.replace(data.valid, labels=(0,) * len(data.valid))))
+    return with_right_fingerprint(
+        dataclasses.replace(data, valid=dataclasses.replace(data.valid, labels=(0,) * len(data.valid)))
+    )
 
 
 def losing_a_row(data: Data) -> Data:
     train = Split(data.train.texts[1:], data.train.labels[1:], {"index": data.train.columns["index"][1:]})
-    return refingered(dataclasses.replace(data, train=train))
+    return with_right_fingerprint(dataclasses.replace(data, train=train))
 
 
 def with_short_columns(data: Data) -> Data:
     return dataclasses.replace(data, train=dataclasses.replace(data.train, columns={"index": (1, 2)}))
 
 
-def with_strange_labels(data: Data) -> Data:
+def with_labels_of_no_class(data: Data) -> Data:
     return dataclasses.replace(data, test=dataclasses.replace(data.test, labels=(7, *data.test.labels[1:])))
 
 
@@ -88,28 +90,28 @@ SUITE = DatasetSuite()
 
 
 @pytest.mark.parametrize(
-    ("spoil", "check"),
+    ("damage", "check"),
     [
-        (leaking, SUITE.test_no_text_is_there_twice_neither_in_one_split_nor_in_two),
+        (leaking, SUITE.test_no_text_occurs_twice_in_one_split_or_in_two),
         (without_a_class, SUITE.test_every_class_is_in_every_split),
         (losing_a_row, SUITE.test_the_report_accounts_for_every_row),
         (with_short_columns, SUITE.test_columns_are_as_long_as_the_texts_and_can_be_stored),
-        (with_strange_labels, SUITE.test_texts_are_text_and_labels_point_into_the_classes),
-        (with_empty_texts, SUITE.test_texts_are_text_and_labels_point_into_the_classes),
+        (with_labels_of_no_class, SUITE.test_texts_are_strings_and_labels_are_indices_of_classes),
+        (with_empty_texts, SUITE.test_texts_are_strings_and_labels_are_indices_of_classes),
         (with_another_fingerprint, SUITE.test_the_fingerprint_is_that_of_the_rows),
-        (with_other_lengths, SUITE.test_the_report_tells_the_lengths_in_words),
+        (with_other_lengths, SUITE.test_the_report_has_the_lengths_in_words),
     ],
 )
-def test_spoilt_data_is_found_out(spoil: Callable[[Data], Data], check: Callable[[Data], None]) -> None:
+def test_faulty_data_is_detected(damage: Callable[[Data], Data], check: Callable[[Data], None]) -> None:
     data = Sound().load(1, lambda event: None)
     check(data)
     with pytest.raises(AssertionError):
-        check(spoil(data))
+        check(damage(data))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Moody(Sound):
-    """Splits differently every time."""
+    """Splits differently in every call."""
 
     name: ClassVar[str] = "moody"
     undocumented: int = 0
@@ -122,7 +124,7 @@ class Moody(Sound):
 
 @dataclass(frozen=True, kw_only=True)
 class Stubborn(Sound):
-    """Splits the same way whatever the seed, prints, and connects when it should not."""
+    """Ignores the seed, prints, and opens a connection in spite of `offline`."""
 
     name: ClassVar[str] = "stubborn"
 
@@ -133,30 +135,30 @@ class Stubborn(Sound):
         return super().load(0, emit)
 
 
-def test_a_seed_that_is_not_kept_is_found_out() -> None:
+def test_splits_that_change_in_spite_of_the_same_seed_are_detected() -> None:
     moody = Moody()
     data = moody.load(1, lambda event: None)
     with pytest.raises(AssertionError):
         SUITE.test_the_same_seed_gives_the_same_data(moody, data)
 
 
-def test_an_option_without_a_description_is_found_out() -> None:
+def test_an_option_without_a_description_is_detected() -> None:
     SUITE.test_every_option_is_documented(Sound())
     with pytest.raises(AssertionError, match="undocumented"):
         SUITE.test_every_option_is_documented(Moody())
 
 
-def test_a_seed_that_changes_nothing_is_found_out() -> None:
+def test_a_seed_without_effect_is_detected() -> None:
     with pytest.raises(AssertionError):
         SUITE.test_another_seed_gives_other_splits_of_the_same_rows(Stubborn(), Stubborn().load(1, lambda event: None))
 
 
-def test_printing_is_found_out(capfd: Any) -> None:
+def test_printing_is_detected(capfd: Any) -> None:
     with pytest.raises(AssertionError):
-        SUITE.test_it_tells_events_and_nothing_else(Stubborn(), capfd)
+        SUITE.test_it_emits_events_and_prints_nothing(Stubborn(), capfd)
 
 
-def test_a_connection_in_spite_of_offline_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_in_spite_of_offline_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     data = Stubborn().load(1, lambda event: None)
     with pytest.raises(AssertionError, match="a connection was opened"):
         SUITE.test_offline_makes_no_connection(Stubborn(), data, monkeypatch)
