@@ -20,54 +20,65 @@ if TYPE_CHECKING:
 @click.argument("other", metavar="RUN", shell_complete=completer(run_names))
 @as_json
 def compare(one: str, other: str, json_: bool) -> None:
-    """Compare two runs: what differs between their recipes and data, what each selected and came to, and by how much.
+    """Compare two runs: their recipes, data, selected trials, metrics, verdicts and times.
 
-    Where both were tested on the same rows, the difference of each metric has a 95 % interval, and the rows that flipped
-    are counted. Differences are the second run less the first.
+    If both runs were tested on the same rows, the difference of each metric has a 95 % interval, and the rows with
+    different answers are counted. A difference is the second run minus the first.
     """
-    from ftkit.report.comparison import compare as compared
-    from ftkit.report.facts import gather
+    from ftkit.report.comparison import compare as compare_runs
+    from ftkit.report.facts import read
     from ftkit.runs import ledger
 
-    found = compared(gather(ledger.find(one)), gather(ledger.find(other)))
+    comparison = compare_runs(read(ledger.find(one)), read(ledger.find(other)))
     if json_:
-        print_json(_machine(found))
+        print_json(_machine(comparison))
     else:
-        _show(found)
+        _show(comparison)
 
 
-def _machine(found: Comparison) -> dict[str, Any]:
+def _machine(comparison: Comparison) -> dict[str, Any]:
     from ftkit.report import summary
 
     parts = ("recipe", "data", "same_data", "winners", "validation", "flipped", "verdicts", "stages", "notes")
-    said = {name: terminal.machine(getattr(found, name)) for name in parts}
-    test = [{**terminal.machine(each), "told": each.told or None} for each in found.test]
-    return {"one": summary(found.one), "other": summary(found.other), **said, "test": test}
+    values = {name: terminal.machine(getattr(comparison, name)) for name in parts}
+    test = [{**terminal.machine(each), "told": each.direction or None} for each in comparison.test]
+    return {"one": summary(comparison.one), "other": summary(comparison.other), **values, "test": test}
 
 
-def _show(found: Comparison) -> None:
-    titles = (found.one.run, found.other.run)
+def _show(comparison: Comparison) -> None:
+    titles = (comparison.one.run, comparison.other.run)
     states = [
-        (each.state, formatting.duration(each.seconds) if each.seconds else "–") for each in (found.one, found.other)
+        (each.state, formatting.duration(each.seconds) if each.seconds else "–")
+        for each in (comparison.one, comparison.other)
     ]
     _table("runs", titles, [("state", *(each[0] for each in states)), ("time", *(each[1] for each in states))])
-    _table("recipe", titles, _rows(found.recipe), "both runs have the same")
-    _table("data", titles, _rows(found.data), "the same data" if found.same_data else "no data in one of the runs")
-    _table("selected", titles, _rows(found.winners), "no trial in either run")
-    _table("validation rows", (*titles, "difference"), _scores(found.validation), "no trial was selected in either run")
-    paired = any(each.low is not None for each in found.test)
-    headings = (*titles, "difference", "95 % interval", "second is") if paired else (*titles, "difference")
-    _table("test rows", headings, _scores(found.test, paired), "neither run came to its promotion tests")
-    if (flipped := found.flipped) is not None:
+    _table("recipe", titles, _rows(comparison.recipe), "both runs have the same")
+    _table(
+        "data",
+        titles,
+        _rows(comparison.data),
+        "the same data" if comparison.same_data else "no data in one of the runs",
+    )
+    _table("selected", titles, _rows(comparison.winners), "no trial in either run")
+    _table(
+        "validation rows",
+        (*titles, "difference"),
+        _scores(comparison.validation),
+        "no trial was selected in either run",
+    )
+    paired = any(each.low is not None for each in comparison.test)
+    headings = (*titles, "difference", "95 % interval", "second run is") if paired else (*titles, "difference")
+    _table("test rows", headings, _scores(comparison.test, paired), "neither run reached its promotion tests")
+    if (flipped := comparison.flipped) is not None:
         terminal.write(
-            f"\n{flipped.agree:,} of {flipped.rows:,} test rows are answered alike; the second run fixes {flipped.fixed:,} "
+            f"\n{flipped.agree:,} of {flipped.rows:,} test rows have the same answer in both runs; the second run fixes {flipped.fixed:,} "
             f"and breaks {flipped.broken:,} (McNemar's exact test: p = {flipped.p:.3g})"
         )
-    _table("verdicts", titles, _rows(found.verdicts), "none in either run")
-    stages = [(each.key, *(_seconds(value) for value in (each.one, each.other))) for each in found.stages]
+    _table("verdicts", titles, _rows(comparison.verdicts), "none in either run")
+    stages = [(each.key, *(_seconds(value) for value in (each.one, each.other))) for each in comparison.stages]
     if stages:
         _table("time by stage", titles, stages)
-    for note in found.notes:
+    for note in comparison.notes:
         terminal.write(f"\nNote: {note}")
 
 
@@ -80,12 +91,12 @@ def _table(name: str, titles: Sequence[str], rows: Sequence[Sequence[str]], empt
 
 
 def _rows(changes: Sequence[Change]) -> list[tuple[str, ...]]:
-    return [(each.key, _said(each.one), _said(each.other)) for each in changes]
+    return [(each.key, _value(each.one), _value(each.other)) for each in changes]
 
 
-def _scores(found: Sequence[Scored], paired: bool = False) -> list[tuple[str, ...]]:
+def _scores(scores: Sequence[Scored], paired: bool = False) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
-    for each in found:
+    for each in scores:
         row: tuple[str, ...] = (
             each.metric,
             formatting.score(each.one),
@@ -93,18 +104,21 @@ def _scores(found: Sequence[Scored], paired: bool = False) -> list[tuple[str, ..
             _signed(each.difference),
         )
         if paired:
-            row += (f"{_signed(each.low)} to {_signed(each.high)}" if each.low is not None else "–", each.told or "–")
+            row += (
+                f"{_signed(each.low)} to {_signed(each.high)}" if each.low is not None else "–",
+                each.direction or "–",
+            )
         rows.append(row)
     return rows
 
 
 def _signed(value: float | None) -> str:
-    return "–" if value is None else f"{value:+.4f}"
+    return "–" if value is None else formatting.signed(value)
 
 
 def _seconds(value: Any) -> str:
     return "–" if value is None else formatting.duration(value)
 
 
-def _said(value: Any) -> str:
+def _value(value: Any) -> str:
     return "–" if value is None else formatting.value(value, 48)

@@ -1,4 +1,4 @@
-"""`ftkit report`: a run as a page to look at."""
+"""`ftkit report`: a run as an HTML page."""
 
 from __future__ import annotations
 
@@ -10,35 +10,35 @@ from ftkit.commands import as_json, completer, print_json, run_names
 from ftkit.display import terminal
 
 
-@click.command(short_help="Write a run's report, a page to look at.")
+@click.command(short_help="Write a run's report as an HTML page.")
 @click.argument("name", metavar="[RUN]", required=False, shell_complete=completer(run_names))
 @click.option("--out", metavar="PATH", type=click.Path(path_type=Path), help="Write to this file, or into this folder.")
-@click.option("--open", "open_", is_flag=True, help="Open it in the browser, too.")
+@click.option("--open", "open_", is_flag=True, help="Also open it in the browser.")
 @as_json
 def report(name: str | None, out: Path | None, open_: bool, json_: bool) -> None:
-    """Write the report of RUN, by default the latest: one HTML file with everything in it, made of the journal alone.
+    """Write the report of RUN, by default the latest run, as one HTML file, and print its path.
 
-    Every run writes one into its folder when it ends. The page shows failed and interrupted runs as far as they came. It
-    holds texts of the test rows: share it as you would share them.
+    Every run writes its report into its folder when it ends. Of a failed or interrupted run the report shows what was
+    finished. It contains texts of the test rows: share it as you would share those texts.
     """
     from ftkit import report as reports
     from ftkit.errors import UsageError
     from ftkit.runs import ledger
 
     if name is not None:
-        found = ledger.find(name)
+        run = ledger.find(name)
     elif latest := ledger.runs()[:1]:
-        found = latest[0]
+        run = latest[0]
     else:
         raise UsageError("no run has been made yet", hint="`ftkit run RECIPE` makes one.")
     if out is not None:
         out = out.expanduser().absolute()
-        out = out / f"{found.run}.html" if out.is_dir() else out
-    path = reports.write(found, out)
+        out = out / f"{run.run}.html" if out.is_dir() else out
+    path = reports.write(run, out)
     if json_:
-        from ftkit.report.facts import gather
+        from ftkit.report.facts import read
 
-        print_json(reports.summary(gather(found)) | {"report": str(path), "bytes": path.stat().st_size})
+        print_json(reports.summary(read(run)) | {"report": str(path), "bytes": path.stat().st_size})
     else:
         terminal.write(str(path))
     if open_:

@@ -1,4 +1,4 @@
-"""What the answers to the test rows come to: metrics with intervals, confusions, parts, flipped rows, worst errors."""
+"""What the answers to the test rows show: metrics with intervals, confusions, parts, flipped rows, worst mistakes."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     import numpy as np
 
 WORK = 5_000_000
-"""Rows drawn for one interval: a page of a hundred intervals is made in seconds, however many rows there are."""
+"""Rows drawn for one interval, so that a page of a hundred intervals takes seconds, however many rows there are."""
 PARTS = 60
-"""Parts of the test rows that are shown."""
+"""The most parts of the test rows that are shown."""
 BINS = 10
 FEW = 100
-"""Rows below which there are half as many bins."""
+"""With fewer rows there are half as many bins."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Measure:
 
 @dataclass(frozen=True)
 class Row:
-    """One metric on some of the test rows, by candidate and champion."""
+    """One metric on some of the test rows, of candidate and champion."""
 
     title: str
     metric: str
@@ -51,7 +51,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Answer:
-    """What was said of one test row."""
+    """The answers to one test row."""
 
     row: int
     """Counted from 1 within the test split."""
@@ -59,14 +59,14 @@ class Answer:
     truth: str
     candidate: str
     certainty: float
-    """Probability the candidate gave its answer; for the champion, `others`."""
+    """Probability that the candidate gave its answer."""
     champion: str = ""
-    others: float = math.nan
+    champion_certainty: float = math.nan
 
 
 @dataclass(frozen=True)
 class First:
-    """The first of some answers, and how many there are in all."""
+    """The first of many answers, and how many there are in total."""
 
     shown: Sequence[Answer]
     total: int
@@ -79,14 +79,15 @@ class Flips:
     fixed: First
     broken: First
     other: int
-    """Rows that both got wrong in different ways."""
+    """Rows that both got wrong, with different answers."""
     p: float
     """McNemar's exact test of fixed against broken."""
     agree: int
+    """Rows with the same answer."""
 
 
 def resamples(rows: int) -> int:
-    """How often to resample so many rows."""
+    """How many resamples an interval over this many rows takes."""
     return max(200, min(1000, WORK // max(rows, 1)))
 
 
@@ -107,48 +108,48 @@ def scored(answers: Answers) -> list[Row]:
 
 def sliced(answers: Answers, metric: str) -> list[Row]:
     """The metric on each part of the test rows: by class, by text length, by columns with few values."""
-    found = slices.groups(answers.data, classes=True, lengths=4, columns=None, max_values=12)[:PARTS]
+    groups = slices.groups(answers.data, classes=True, lengths=4, columns=None, max_values=12)[:PARTS]
     rows = []
-    for group in found:
-        mine, labels, used = slices.metric_inputs(metric, group, answers.candidate, answers.labels)
-        theirs = None
+    for group in groups:
+        candidate, labels, used = slices.metric_inputs(metric, group, answers.candidate, answers.labels)
+        champion = None
         if answers.champion is not None:
-            theirs, _, _ = slices.metric_inputs(metric, group, answers.champion, answers.labels)
-        rows.append(_compared(group.title, used, mine, theirs, labels, answers.seed, len(group.rows)))
+            champion, _, _ = slices.metric_inputs(metric, group, answers.champion, answers.labels)
+        rows.append(_compared(group.title, used, candidate, champion, labels, answers.seed, len(group.rows)))
     return rows
 
 
 def _compared(
     title: str,
     metric: str,
-    mine: np.ndarray,
-    theirs: np.ndarray | None,
+    candidate: np.ndarray,
+    champion: np.ndarray | None,
     labels: np.ndarray,
     seed: int,
     rows: int | None = None,
 ) -> Row:
     """One metric with its interval, beside the champion's and the paired difference."""
     rows = len(labels) if rows is None else rows
-    value = metrics.score(metric, mine, labels)
+    value = metrics.score(metric, candidate, labels)
     if math.isnan(value):
         return Row(title, metric, rows, Measure(value))
-    often = resamples(len(labels))
-    if theirs is None:
-        low, high = metrics.interval(metric, mine, labels, seed=seed, resamples=often)
+    draws = resamples(len(labels))
+    if champion is None:
+        low, high = metrics.interval(metric, candidate, labels, seed=seed, resamples=draws)
         return Row(title, metric, rows, Measure(value, low, high))
-    pair = paired_comparison.compare(metric, mine, theirs, labels, seed=seed, resamples=often)
+    pair = paired_comparison.compare(metric, candidate, champion, labels, seed=seed, resamples=draws)
     return Row(
         title,
         metric,
         rows,
         Measure(value, *paired_comparison.percentiles(pair.own, 0.95)),
-        Measure(metrics.score(metric, theirs, labels), *paired_comparison.percentiles(pair.other, 0.95)),
+        Measure(metrics.score(metric, champion, labels), *paired_comparison.percentiles(pair.other, 0.95)),
         Measure(pair.difference, *pair.interval(0.95)),
     )
 
 
 def confusion(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Rows by true class and answer, (classes, classes)."""
+    """Counts of rows by label and answer, (classes, classes)."""
     import numpy as np
 
     table = np.zeros((probabilities.shape[1],) * 2, dtype=int)
@@ -158,7 +159,7 @@ def confusion(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Bins:
-    """Certainty and truth of the answers, by bins of equally many rows."""
+    """Mean certainty and share of right answers, by bins of equally many rows."""
 
     rows: np.ndarray
     certainty: np.ndarray
@@ -168,31 +169,40 @@ class Bins:
     brier: float
 
 
-def reliable(probabilities: np.ndarray, labels: np.ndarray, bins: int | None = None) -> Bins:
-    """How certain the answers are and how often they are right; few rows make fewer bins unless told how many."""
+def reliability_bins(probabilities: np.ndarray, labels: np.ndarray, bins: int | None = None) -> Bins:
+    """How certain the answers are and how often they are right; by default, few rows have fewer bins."""
     certainty, right = probabilities.max(axis=1), (probabilities.argmax(axis=1) == labels).astype(float)
     placed = calibration.equal_mass_bins(certainty, bins or (BINS if len(labels) >= FEW else BINS // 2))
-    rows, sure, hit = calibration.bin_means(certainty, right, placed)
+    rows, mean_certainty, share_right = calibration.bin_means(certainty, right, placed)
     error = calibration.binned_error(certainty, right, placed)
-    return Bins(rows, sure, hit, error, calibration.brier(probabilities, labels))
+    return Bins(rows, mean_certainty, share_right, error, calibration.brier(probabilities, labels))
+
+
+def changed(before: np.ndarray, after: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The rows that only the answers `after` get right, and those that only the answers `before` get right."""
+    import numpy as np
+
+    right_before, right_after = before.argmax(axis=1) == labels, after.argmax(axis=1) == labels
+    return np.flatnonzero(right_after & ~right_before), np.flatnonzero(right_before & ~right_after)
+
+
+def agreement(one: np.ndarray, other: np.ndarray) -> int:
+    """The number of rows with the same answer."""
+    return int((one.argmax(axis=1) == other.argmax(axis=1)).sum())
 
 
 def flipped(answers: Answers, most: int = 20) -> Flips | None:
-    """The rows on which the answers differ; None without a champion."""
-    import numpy as np
-
+    """The rows on which the answers of candidate and champion differ; None without a champion."""
     if answers.champion is None:
         return None
-    mine, theirs = answers.candidate.argmax(axis=1), answers.champion.argmax(axis=1)
-    right, before = mine == answers.labels, theirs == answers.labels
-    fixed, broken = np.flatnonzero(right & ~before), np.flatnonzero(~right & before)
-    differ = mine != theirs
+    fixed, broken = changed(answers.champion, answers.candidate, answers.labels)
+    agree = agreement(answers.champion, answers.candidate)
     return Flips(
-        _surest(answers, fixed, most),
-        _surest(answers, broken, most),
-        other=int((differ & ~right & ~before).sum()),
+        _most_certain(answers, fixed, most),
+        _most_certain(answers, broken, most),
+        other=len(answers.labels) - agree - len(fixed) - len(broken),
         p=paired_comparison.mcnemar(len(fixed), len(broken)),
-        agree=int((~differ).sum()),
+        agree=agree,
     )
 
 
@@ -200,10 +210,11 @@ def worst(answers: Answers, most: int = 20) -> First:
     """The mistakes the candidate was most certain of."""
     import numpy as np
 
-    return _surest(answers, np.flatnonzero(answers.candidate.argmax(axis=1) != answers.labels), most)
+    return _most_certain(answers, np.flatnonzero(answers.candidate.argmax(axis=1) != answers.labels), most)
 
 
-def _surest(answers: Answers, rows: np.ndarray, most: int) -> First:
+def _most_certain(answers: Answers, rows: np.ndarray, most: int) -> First:
+    """The answers to these rows, those the candidate was most certain of first."""
     import numpy as np
 
     order = rows[np.argsort(-answers.candidate.max(axis=1)[rows], kind="stable")]
@@ -211,15 +222,12 @@ def _surest(answers: Answers, rows: np.ndarray, most: int) -> First:
 
 
 def _answer(answers: Answers, row: int) -> Answer:
-    classes, mine, theirs = answers.data.classes, answers.candidate[row], answers.champion
-    said = int(mine.argmax())
-    other = int(theirs[row].argmax()) if theirs is not None else -1
-    return Answer(
-        row + 1,
-        answers.data.test.texts[row],
-        classes[answers.labels[row]],
-        classes[said],
-        float(mine[said]),
-        classes[other] if theirs is not None else "",
-        float(theirs[row][other]) if theirs is not None else math.nan,
-    )
+    classes = answers.data.classes
+
+    def named(probabilities: np.ndarray) -> tuple[str, float]:
+        answer = int(probabilities.argmax())
+        return classes[answer], float(probabilities[answer])
+
+    truth, text = classes[answers.labels[row]], answers.data.test.texts[row]
+    champion = named(answers.champion[row]) if answers.champion is not None else ()
+    return Answer(row + 1, text, truth, *named(answers.candidate[row]), *champion)

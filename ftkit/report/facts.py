@@ -117,7 +117,7 @@ class Facts:
 
 def read(ledger: Ledger, state: str | None = None) -> Facts:
     """The facts of a run; `state` overrides the state that the run's folder shows."""
-    table = status.recipe(ledger)
+    table = ledger.recipe_values
     decided, selected = without_secrets(_decision(ledger)), ledger.fact("selected") or {}
     data, classes = _report(ledger)
     bundle = decided.bundle if decided is not None else str(selected.get("bundle") or "")
@@ -176,8 +176,8 @@ def _stages(ledger: Ledger) -> dict[str, float]:
 
 def _recipe(ledger: Ledger) -> str:
     try:
-        return (ledger.folder / "recipe.toml").read_text(encoding="utf-8", errors="replace")
-    except OSError:
+        return ledger.recipe
+    except FtkitError:
         return ""
 
 

@@ -1,5 +1,5 @@
 "use strict";
-// Everything is there without this: it sorts tables by the heading that is pressed, and prints what is folded away.
+// The page is complete without this script: it sorts a table by the heading that is pressed, and prints folded parts.
 for (const table of document.querySelectorAll("table[data-sort]")) {
   const body = table.tBodies[0];
   [...table.tHead.rows[0].cells].forEach((head, column) => {

@@ -1,4 +1,4 @@
-"""The report as HTML: one file with its own style, script and figures, and every text of others escaped."""
+"""The report as HTML: one file with its own style, script and charts, and every text from outside escaped."""
 
 from __future__ import annotations
 
@@ -38,23 +38,23 @@ def page(facts: Facts) -> str:
 
 
 def _sections(facts: Facts) -> dict[str, Any]:
-    """What the template shows; nothing where a run has not come so far."""
-    told, judged = facts.answers, verdict.tests(facts)
-    scored = answers.scored(told) if told is not None else []
-    flips = answers.flipped(told) if told is not None else None
+    """The values that the template shows; None for sections that the run has not reached."""
+    tests, answered = verdict.tests(facts), facts.answers
+    scored = answers.scored(answered) if answered is not None else []
+    flips = answers.flipped(answered) if answered is not None else None
     return {
         "facts": facts,
         "recipe": facts.recipe,
         "marks": verdict.MARKS,
-        "decision": verdict.decision(facts, judged),
+        "decision": verdict.decision(facts, tests),
         "glance": verdict.glance(facts, scored),
-        "verdicts": judged,
+        "tests": tests,
         "tally": verdict.tally(facts.verdicts),
         "scores": rows.scores(facts, scored),
-        "errors": rows.errors(facts, told) if told is not None else None,
-        "flips": rows.changed(facts, told, flips) if told is not None and flips is not None else None,
-        "slices": rows.slices(facts, told) if told is not None else None,
-        "certainty": rows.certainty(facts, told) if told is not None else None,
+        "errors": rows.errors(facts, answered) if answered is not None else None,
+        "flips": rows.changed(facts, answered, flips) if answered is not None and flips is not None else None,
+        "slices": rows.slices(facts, answered) if answered is not None else None,
+        "certainty": rows.certainty(facts, answered) if answered is not None else None,
         "search": trials.search(facts),
         **origin.data(facts),
         "time": origin.time(facts),
@@ -64,9 +64,9 @@ def _sections(facts: Facts) -> dict[str, Any]:
 
 
 def _contents(shown: Mapping[str, Any]) -> list[dict[str, str]]:
-    """The sections that are there, in their order."""
-    found = [
-        ("tests", "Promotion tests", shown["verdicts"]),
+    """The sections that the page has, in their order."""
+    sections = [
+        ("tests", "Promotion tests", shown["tests"]),
         ("metrics", "Test metrics", shown["scores"]),
         ("mistakes", "Mistakes", shown["errors"]),
         ("flips", "Flipped rows", shown["flips"]),
@@ -78,7 +78,7 @@ def _contents(shown: Mapping[str, Any]) -> list[dict[str, str]]:
         ("environment", "Environment", shown["environment"]),
         ("origin", "Origin", True),
     ]
-    return [{"anchor": anchor, "title": title} for anchor, title, there in found if there]
+    return [{"anchor": anchor, "title": title} for anchor, title, content in sections if content]
 
 
 @cache
@@ -106,7 +106,7 @@ def _file(name: str) -> str:
 
 
 def visible(text: str, longest: int = LONGEST) -> str:
-    """A text of others as a page takes it: cut, on one line, what has no shape of its own written as an escape."""
+    """A text from outside as the page shows it: cut, on one line, with escapes for characters that cannot be seen."""
     text = str(text)
     shown = printable(text[: 4 * longest])
     if len(shown) <= longest and len(text) <= 4 * longest:
@@ -115,19 +115,19 @@ def visible(text: str, longest: int = LONGEST) -> str:
 
 
 def label(text: str) -> str:
-    """A name of others, short."""
+    """A name from outside, short."""
     return visible(text, 60) if len(str(text)) <= 60 else printable(str(text))[:59].rstrip() + "…"
 
 
 def number(value: Any) -> str:
-    """A measured number: whole ones whole, others with six digits."""
+    """A measured number: whole numbers as they are, others with six digits."""
     if not isinstance(value, int | float):
         return "–"
     return f"{int(value):,}" if float(value).is_integer() and abs(value) < 1e15 else f"{value:.6g}"
 
 
 def moment(stamp: str) -> str:
-    """A journal's time for a reader anywhere."""
+    """A time of the journal, in UTC."""
     try:
         at = datetime.fromisoformat(stamp)
     except ValueError:

@@ -1,4 +1,4 @@
-"""How the trials ended: ranked, trained again with other seeds, drawn."""
+"""The section of the page on the trials: how they ended, the best first, repeats and charts."""
 
 from __future__ import annotations
 
@@ -11,50 +11,51 @@ from ftkit.contracts import Trial
 from ftkit.evaluation import metrics
 from ftkit.evaluation.selection import spreads
 from ftkit.formatting import count, printable
-from ftkit.report import charts
+from ftkit.report import trial_charts
 from ftkit.report.facts import Facts
 from ftkit.report.svg import inline
 
 TRIALS = 200
-"""Trials listed one by one."""
+"""The most trials that are listed one by one."""
 
 
 def search(facts: Facts) -> dict[str, Any]:
-    """The trials: how they ended, ranked, drawn."""
+    """How the trials ended, as text, tables and charts."""
     title = metrics.TITLES.get(facts.metric, facts.metric)
     trials = list(facts.trials)
-    ended = {state: sum(each.state == state for each in trials) for state in ("finished", "stopped", "failed")}
-    named = {"finished": "finished", "stopped": "stopped early", "failed": "failed"}
-    said = (
-        f"{count(len(trials), 'trial')}: {', '.join(f'{n} {named[state]}' for state, n in ended.items() if n)}."
+    counts = {end: sum(trial.state == state for trial in trials) for state, end in trial_charts.ENDS.items()}
+    text = (
+        f"{count(len(trials), 'trial')}: {', '.join(f'{number} {end}' for end, number in counts.items() if number)}."
         if trials
-        else ("No trial has come to its end.")
+        else "No trial has ended."
     )
     if facts.started > len(trials):
-        said += f" {facts.started - len(trials)} more had begun."
+        text += f" {facts.started - len(trials)} more had started."
     winner = facts.winner
     if winner is not None and facts.metric in winner.metrics:
-        said += (
-            f" Trial {winner.number} was selected: {title} {formatting.score(winner.metrics[facts.metric])} on the validation "
-            f"rows, in epoch {winner.epoch}. Being the best of several, that number flatters it; the test rows decide."
+        text += (
+            f" Trial {winner.number} was selected: {title} {formatting.score(winner.metrics[facts.metric])} on the "
+            f"validation rows, in epoch {winner.epoch}."
         )
+        if len(trials) > 1:
+            text += " The best of several trials looks better than it is: the test rows decide."
     names = list(dict.fromkeys(name for each in trials for name in each.values))
-    ranked = sorted(trials, key=lambda each: _place(each, facts.metric))
+    ranked = sorted(trials, key=lambda each: _rank(each, facts.metric))
     shown = ranked[:TRIALS]
     return {
         "title": title,
-        "said": said,
+        "text": text,
         "names": names,
         "hidden": len(ranked) - len(shown),
         "table": [_trial(each, names, facts) for each in shown],
         "repeats": _repeats(trials, facts),
-        "parallel": inline(charts.parallel(trials, facts.metric, facts.best), "parallel"),
-        "curves": inline(charts.curves(trials, facts.metric, facts.best), "curves"),
+        "parallel": inline(trial_charts.parallel(trials, facts.metric, facts.best), "parallel"),
+        "curves": inline(trial_charts.curves(trials, facts.metric, facts.best), "curves"),
     }
 
 
-def _place(trial: Trial, metric: str) -> tuple[bool, float, int]:
-    """Where a trial stands in the list: the best first, those without a value last."""
+def _rank(trial: Trial, metric: str) -> tuple[bool, float, int]:
+    """A trial's rank in the list: the best first, trials without a value last."""
     value = trial.metrics.get(metric)
     if value is None or not math.isfinite(value):
         return True, 0.0, trial.number
@@ -70,7 +71,7 @@ def _trial(trial: Trial, names: Sequence[str], facts: Facts) -> dict[str, Any]:
         "settings": [
             {
                 "raw": repr(each) if isinstance(each, float | int) else printable(str(each)),
-                "said": printable(formatting.value(each, 32)),
+                "text": printable(formatting.value(each, 32)),
             }
             for each in (trial.values.get(name, "") for name in names)
         ],
@@ -79,13 +80,13 @@ def _trial(trial: Trial, names: Sequence[str], facts: Facts) -> dict[str, Any]:
         "epoch": trial.epoch,
         "seconds": trial.seconds,
         "memory": trial.resources.get("memory_peak_mb"),
-        "state": "stopped early" if trial.state == "stopped" else trial.state,
+        "state": trial_charts.ENDS[trial.state],
         "error": trial.error,
     }
 
 
 def _repeats(trials: Sequence[Trial], facts: Facts) -> list[dict[str, Any]]:
-    """Trials that were trained again with other seeds, the best mean first."""
+    """The trials that were repeated with other seeds, the best mean first."""
     winner = facts.winner
     chosen = (winner.number, winner.repeats) if winner is not None else ()
     return [

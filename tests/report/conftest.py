@@ -1,4 +1,4 @@
-"""Runs to report on: real data, real models, and a journal as a run writes it."""
+"""Runs to report on, with real data, real models and a real journal."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ VERDICTS = (
 
 @pytest.fixture
 def make(tmp_path: Path) -> Make:
-    """Makes runs in this test's own home."""
+    """Makes runs in the home folder of this test."""
     return maker(tmp_path)
 
 
 def maker(folder: Path) -> Make:
-    """A function that makes runs; its `upto` is the last thing that happened to one."""
+    """A function that makes runs; `upto` is the last thing that happened in one."""
 
-    def made(
+    def make_run(
         upto: str = "finished",
         *,
         recipe: str = RECIPE,
@@ -75,7 +75,7 @@ def maker(folder: Path) -> Make:
             return book
         book.append("stage", stage="search", seconds=12.0)
         candidate = fitted(data, 2.0)
-        made = bundle.write(
+        written = bundle.write(
             book.folder / "bundle",
             model=saved(candidate, folder / f"model-{book.run}"),
             classes=data.classes,
@@ -85,23 +85,25 @@ def maker(folder: Path) -> Make:
             sample_texts=[data.valid.texts[0]],
             about={"run": book.run},
         )
-        book.append("selected", number=0, bundle=made.hash)
+        book.append("selected", number=0, bundle=written.hash)
         if upto == "selected":
             return book
-        texts = [text.encode("utf-8", "replace").decode() for text in data.test.texts]  # the toy takes no surrogates
-        found = {"candidate": candidate.probabilities(texts)}
+        texts = [
+            text.encode("utf-8", "replace").decode() for text in data.test.texts
+        ]  # the toy cannot encode surrogates
+        predictions = {"candidate": candidate.probabilities(texts)}
         if champion:
-            found["champion"] = fitted(data, weaker).probabilities(texts)
-        book.store_predictions(found)
+            predictions["champion"] = fitted(data, weaker).probabilities(texts)
+        book.store_predictions(predictions)
         record = PromotionRecord(
-            bundle=made.hash,
+            bundle=written.hash,
             run=book.run,
             recipe="",
             tests=[],
             data=data.report.fingerprint,
             rows=len(data.test),
             verdicts=tuple(Verdict(**verdict) for verdict in verdicts),
-            metrics=metrics.scores(found["candidate"], np.asarray(data.test.labels)),
+            metrics=metrics.scores(predictions["candidate"], np.asarray(data.test.labels)),
             champion={"model": "reviews", "version": "3", "bundle": "c0" * 32} if champion else None,
             promoted=False,
             sentence="Not promoted: beats-champion failed; broken gave no verdict.",
@@ -115,7 +117,7 @@ def maker(folder: Path) -> Make:
         book.append("finished", promoted=False, exit_code=5)
         return book
 
-    return made
+    return make_run
 
 
 def fitted(data: Data, learning_rate: float) -> Any:
@@ -129,15 +131,15 @@ def saved(classifier: Any, folder: Path) -> Path:
 
 
 def make_trials(count: int = 3, **more: Any) -> list[Trial]:
-    """Trials with curves: the first is the best, and each third one was stopped."""
-    found = []
+    """Trials with learning curves: the first is the best, and every third was stopped."""
+    trials = []
     for number in range(count):
         state = "stopped" if number % 3 == 2 else "finished"
         epochs = 2 if state == "stopped" else 4
         curve = [0.9 - 0.4 / epoch - 0.3 * number / count for epoch in range(1, epochs + 1)]
         history = [{"epoch": epoch, "macro_f1": value} for epoch, value in enumerate(curve, 1)]
         values = {"learning_rate": 10.0 ** -(number % 5), "decay": 0.01 * (number % 2), "kind": "ab"[number % 2]}
-        found.append(
+        trials.append(
             Trial(
                 number,
                 values,
@@ -151,7 +153,7 @@ def make_trials(count: int = 3, **more: Any) -> list[Trial]:
                 folder=f"trials/{number:03d}",
             )
         )
-    return [replace(each, **more) for each in found] if more else found
+    return [replace(each, **more) for each in trials] if more else trials
 
 
 def with_texts(data: Data, texts: Sequence[str]) -> Data:
@@ -162,7 +164,7 @@ def with_texts(data: Data, texts: Sequence[str]) -> Data:
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
-    """A headless Chromium; tests that need it skip without one, unless FTKIT_REQUIRE_BROWSER asks for it."""
+    """A headless Chromium; tests that need it skip without one, unless FTKIT_REQUIRE_BROWSER is set."""
     required = bool(os.environ.get("FTKIT_REQUIRE_BROWSER"))
     path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
     try:
@@ -173,7 +175,7 @@ def chromium() -> Iterator[Any]:
         pytest.skip("needs playwright: pip install ftkit[development]")
     if path is None:
         if required:
-            pytest.fail("FTKIT_REQUIRE_BROWSER asks for a Chromium, and there is none on the PATH")
+            pytest.fail("FTKIT_REQUIRE_BROWSER is set, and there is no Chromium on the PATH")
         pytest.skip("needs Chromium on the PATH")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-dev-shm-usage"])

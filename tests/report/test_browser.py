@@ -1,4 +1,4 @@
-"""The report as people meet it: in a browser, on a phone, in the dark, on paper, without JavaScript."""
+"""The report in a browser: on a screen, on a phone, in a dark colour scheme, on paper, without JavaScript."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ HOSTILE = (
 
 @pytest.fixture(scope="module")
 def page_of(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The report of a run with everything in it, and with texts that mean no good."""
+    """The report of a run that reached every section, with hostile texts."""
     folder = tmp_path_factory.mktemp("report")
     data = with_texts(ToyReviews().load(7, lambda _: None), HOSTILE)
     trials = make_trials(12)
-    again = [replace(trials[0], number=12 + n, repeats=0, seed=100 + n) for n in range(3)]
+    repeats = [replace(trials[0], number=12 + n, repeats=0, seed=100 + n) for n in range(3)]
     failed = replace(trials[4], state="failed", error="CUDA out of memory <b>", metrics={}, history=[])
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FTKIT_HOME", str(folder / "home"))
-        return report.write(maker(folder)(data=data, trials=[*trials[:4], failed, *trials[5:], *again]))
+        return report.write(maker(folder)(data=data, trials=[*trials[:4], failed, *trials[5:], *repeats]))
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -59,33 +59,33 @@ def test_the_page_is_accessible_and_never_scrolls_sideways(
     page.goto(page_of.as_uri())
     page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    found = Axe().run(page)
-    assert found.violations_count == 0, found.generate_report()
+    results = Axe().run(page)
+    assert results.violations_count == 0, results.generate_report()
     context.close()
 
 
 def test_nothing_is_fetched_nothing_is_blocked_and_no_text_of_a_row_runs(chromium: Any, page_of: Path) -> None:
     context = chromium.new_context()
     page = context.new_page()
-    asked: list[str] = []
-    said: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
+    requested: list[str] = []
+    messages: list[str] = []
+    page.on("request", lambda request: requested.append(request.url))
+    page.on("console", lambda message: messages.append(message.text))
+    page.on("pageerror", lambda error: messages.append(str(error)))
     page.goto(page_of.as_uri())
-    assert [url for url in asked if not url.startswith("data:")] == [page_of.as_uri()]
-    assert said == []
+    assert [url for url in requested if not url.startswith("data:")] == [page_of.as_uri()]
+    assert messages == []
     assert page.title().startswith("toy: not promoted")
     assert page.locator("main img").count() == 0
-    # The policy holds even for a script that got into the page all the same.
+    # The policy blocks a script even when one has got into the page.
     page.evaluate(
-        """() => { const made = document.createElement('script'); made.textContent = "document.title = 'taken over'"; document.body.append(made) }"""
+        """() => { const script = document.createElement('script'); script.textContent = "document.title = 'taken over'"; document.body.append(script) }"""
     )
     assert page.title().startswith("toy: not promoted")
     context.close()
 
 
-def test_without_javascript_all_sections_are_there(chromium: Any, page_of: Path) -> None:
+def test_without_javascript_all_sections_are_shown(chromium: Any, page_of: Path) -> None:
     context = chromium.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(page_of.as_uri())
@@ -127,11 +127,11 @@ def test_the_trials_are_sorted_by_the_heading_that_is_pressed(chromium: Any, pag
     page.close()
 
 
-def test_it_prints_what_is_folded_away_too(chromium: Any, page_of: Path) -> None:
+def test_folded_parts_are_printed_too(chromium: Any, page_of: Path) -> None:
     page = chromium.new_page()
     page.goto(page_of.as_uri())
     page.emulate_media(media="print")
-    shown = page.locator("pre").evaluate("each => { const box = each.getBoundingClientRect(); return box.height }")
-    assert shown > 40
+    height = page.locator("pre").evaluate("each => each.getBoundingClientRect().height")
+    assert height > 40
     assert page.pdf(format="A4").startswith(b"%PDF")
     page.close()

@@ -1,4 +1,4 @@
-"""The report of runs that ended well, badly or not at all, and of rows that mean no good."""
+"""The report of runs that were promoted, failed or were interrupted, and of hostile texts."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from .conftest import RECIPE, Make, make_trials, with_texts
 
 
 class Outline(HTMLParser):
-    """What a page consists of: its headings, its text, and every element with what it asks for."""
+    """The parts of a page: its headings, its text, and every element with its attributes."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
         self.headings: list[str] = []
         self.elements: list[tuple[str, dict[str, str | None]]] = []
         self.text = ""
-        self._in: list[str] = []
+        self._open: list[str] = []
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -43,29 +43,29 @@ class Outline(HTMLParser):
         if tag not in ("a", "bdi", "code", "strong", "time"):
             self.text += " "  # a browser begins another line or cell
         if tag not in ("meta", "link", "br", "img", "input"):
-            self._in.append(tag)
+            self._open.append(tag)
         if tag in ("h1", "h2"):
             self.headings.append("")
 
     def handle_endtag(self, tag: str) -> None:
-        assert self._in.pop() == tag, f"</{tag}> closes what is not open"
+        assert self._open.pop() == tag, f"</{tag}> closes what is not open"
 
     def handle_data(self, data: str) -> None:
-        if {"h1", "h2"} & set(self._in):
+        if {"h1", "h2"} & set(self._open):
             self.headings[-1] += data
-        if not {"style", "script"} & set(self._in):
+        if not {"style", "script"} & set(self._open):
             self.text += data
 
 
-def told(book: ledger.Ledger) -> Outline:
+def outline(book: ledger.Ledger) -> Outline:
     page = Outline(report.write(book).read_text(encoding="utf-8"))
     page.text = " ".join(page.text.split())
     return page
 
 
-def test_a_finished_run_is_told_from_the_verdict_to_its_origin(make: Make) -> None:
+def test_the_report_of_a_finished_run_has_all_sections_from_the_verdict_to_the_origin(make: Make) -> None:
     book = make()
-    page = told(book)
+    page = outline(book)
     assert page.headings == [
         "toy",
         "✗Not promoted",
@@ -83,10 +83,10 @@ def test_a_finished_run_is_told_from_the_verdict_to_its_origin(make: Make) -> No
     ]
     for status in ("✓ passed", "✗ failed", "! error", "– not applicable"):
         assert status in page.text
-    for said in ("broken gave no verdict: it broke off: ValueError: no rows", "champion version 3", "Python 3.11.0"):
-        assert said in page.text
+    for text in ("broken gave no verdict: it broke off: ValueError: no rows", "champion version 3", "Python 3.11.0"):
+        assert text in page.text
     assert page.text.index("broken ! error") < page.text.index("metric-floor ✓ passed"), (
-        "what stands in the way is first"
+        "what prevents the promotion is first"
     )
     assert str((book.fact("selected") or {})["bundle"]) in page.text
 
@@ -107,49 +107,51 @@ def test_the_same_journal_gives_the_same_bytes(make: Make) -> None:
         ("tested", "!Interrupted", {"Data", "Trials", "Promotion tests", "Mistakes"}),
     ],
 )
-def test_a_run_that_broke_off_is_shown_as_far_as_it_came(make: Make, upto: str, title: str, shown: set[str]) -> None:
-    page = told(make(upto))
+def test_the_report_of_an_unfinished_run_shows_what_was_finished(
+    make: Make, upto: str, title: str, shown: set[str]
+) -> None:
+    page = outline(make(upto))
     assert page.headings[1] == title
     assert shown <= set(page.headings)
     assert ("Promotion tests" in page.headings) == (upto == "tested")
-    assert ("It broke off: the disk is full." in page.text) == (upto == "failed")
+    assert ("The reason: the disk is full." in page.text) == (upto == "failed")
 
 
-def test_a_run_of_nothing_but_a_beginning_has_a_report_too() -> None:
+def test_a_run_that_has_only_started_has_a_report() -> None:
     book, _ = ledger.begin("toy", RECIPE, fresh=True)
     (book.folder / "recipe.toml").write_text("this is no recipe")
-    page = told(book)
+    page = outline(book)
     assert page.headings[1] == "!Interrupted"
-    assert "No trial has come to its end." in page.text
+    assert "No trial has ended." in page.text
 
 
-def test_the_test_split_is_not_opened_before_the_promotion_tests_did(make: Make) -> None:
+def test_the_report_does_not_open_the_test_split_before_the_promotion_tests(make: Make) -> None:
     book = make("selected")
     (book.folder / "data" / "test.jsonl").unlink()
-    assert "Trials" in told(book).headings
+    assert "Trials" in outline(book).headings
 
 
 def test_no_plugin_of_the_run_is_needed(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     book = make()
 
     def missing() -> None:
-        raise AssertionError("the report asks for plugins")
+        raise AssertionError("the report loads plugins")
 
     monkeypatch.setattr(plugins, "load", missing)
-    assert "Mistakes" in told(book).headings
+    assert "Mistakes" in outline(book).headings
 
 
 HOSTILE = "</style></script><script>alert(1)</script><!-- \x00\x1b[31m\ud800\u202e &amp; \"'"
 
 
-def test_texts_class_names_and_sentences_of_others_are_shown_and_nothing_else(make: Make) -> None:
+def test_hostile_texts_class_names_and_sentences_are_shown_as_text(make: Make) -> None:
     data = with_texts(ToyReviews().load(7, lambda _: None), [HOSTILE] * 12)
     data = replace(
         data, classes=("bad <b>", "good\u202e\ud800"), report=replace(data.report, source=HOSTILE, notes=[HOSTILE])
     )
     verdict = {"test": "<i>mine</i>", "status": "failed", "sentence": HOSTILE, "numbers": {HOSTILE: 1.0, "none": None}}
     trials = [replace(each, error=HOSTILE, state="failed", values={"<b>": HOSTILE}) for each in make_trials(2)]
-    page = told(
+    page = outline(
         make(
             data=data, verdicts=[verdict], trials=[*make_trials(1), *[replace(t, number=t.number + 1) for t in trials]]
         )
@@ -160,22 +162,22 @@ def test_texts_class_names_and_sentences_of_others_are_shown_and_nothing_else(ma
     assert "&amp;amp;" not in page.text
 
 
-def test_a_text_is_cut_where_a_reader_has_seen_enough_and_says_its_length(make: Make) -> None:
+def test_a_long_text_is_cut_and_its_length_is_shown(make: Make) -> None:
     data = with_texts(ToyReviews().load(7, lambda _: None), ["broke " * 100_000] * 12)
     book = make(data=data)
-    assert "(600,000 characters)" in told(book).text
+    assert "(600,000 characters)" in outline(book).text
     assert (book.folder / report.NAME).stat().st_size < 200_000
 
 
-def test_nothing_is_asked_of_any_other_place(make: Make) -> None:
-    page = told(make())
-    asked = {
+def test_the_page_loads_nothing_from_elsewhere(make: Make) -> None:
+    page = outline(make())
+    addresses = {
         value
         for _, values in page.elements
         for key, value in values.items()
         if key in ("src", "href", "action", "data")
     }
-    assert {each for each in asked if each and not each.startswith(("#", "data:,"))} == set()
+    assert {each for each in addresses if each and not each.startswith(("#", "data:,"))} == set()
     text = report.write(make()).read_text(encoding="utf-8")
     assert "@import" not in text
     assert not re.findall(r"url\((?!#)", text)
@@ -184,7 +186,7 @@ def test_nothing_is_asked_of_any_other_place(make: Make) -> None:
     assert policy.startswith("default-src 'none'")
 
 
-def test_a_figure_of_a_promotion_test_is_drawn_without_what_could_run(make: Make) -> None:
+def test_a_chart_of_a_promotion_test_is_shown_without_scripts_and_images(make: Make) -> None:
     figure = (
         '<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)" aria-label="fine"><script>alert(1)</script>'
         '<image href="https://example.org/x.png"/><g id="a"><path d="M 0 0" style="fill: url(#a)"/></g></svg>'
@@ -200,15 +202,15 @@ def test_a_figure_of_a_promotion_test_is_drawn_without_what_could_run(make: Make
         },
         {"test": "torn", "status": "passed", "sentence": "s", "numbers": {}, "figure": "<svg><g></svg>"},
     ]
-    page = told(make(verdicts=verdicts))
+    page = outline(make(verdicts=verdicts))
     assert ("path", {"d": "M 0 0", "style": "fill: url(#test0-a)"}) in page.elements
     assert "https://example.org" not in page.text
     assert not [values for _, values in page.elements if "onload" in values]
-    assert page.text.count("Its figure is not shown") == 2
+    assert page.text.count("Its chart is not shown") == 2
 
 
 def test_thousands_of_trials_rows_and_classes_keep_the_page_small(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("os.fsync", lambda _: None)  # six thousand lines of a journal that nobody pulls the plug on
+    monkeypatch.setattr("os.fsync", lambda _: None)  # six thousand journal lines, which this test need not keep safe
     loaded = ToyReviews(rows=3000).load(7, lambda _: None)
     words = [f"class {number}" for number in range(60)]
     spread = lambda split: Split(split.texts, [n % 60 for n in range(len(split))], split.columns)  # noqa: E731
@@ -221,31 +223,31 @@ def test_thousands_of_trials_rows_and_classes_keep_the_page_small(make: Make, mo
     numbers = {f"number {n}": float(n) for n in range(5000)}
     verdicts = [{"test": "wordy", "status": "failed", "sentence": "s " * 5000, "numbers": numbers}] * 20
     book = make(data=data, trials=make_trials(3000), verdicts=verdicts)
-    page = told(book)
+    page = outline(book)
     assert (book.folder / report.NAME).stat().st_size < 3_000_000
     assert "2,800 more trials are in the journal" in page.text
     assert "too many for a matrix" in page.text
     assert "The 40 largest of 60 classes" in page.text
 
 
-def test_a_class_without_test_rows_leaves_a_row_without_shares(make: Make) -> None:
+def test_a_class_without_test_rows_has_a_row_without_shares(make: Make) -> None:
     loaded = ToyReviews().load(7, lambda _: None)
     data = replace(loaded, classes=(*loaded.classes, "never seen"))
-    page = told(make(data=data))
+    page = outline(make(data=data))
     assert "never seen" in page.text
     assert page.text.count("class never seen") == 0, "there is nothing to measure"
 
 
 @pytest.mark.parametrize(
-    ("damage", "said"),
+    ("damage", "reason"),
     [
-        ("gone", "has not kept its answers to the test rows"),
+        ("gone", "were not stored with this run"),
         ("shape", "do not fit the rows"),
-        ("nan", "probabilities that are no numbers"),
+        ("nan", "probabilities that are not numbers"),
         ("torn", "cannot be read"),
     ],
 )
-def test_answers_that_are_no_use_are_said_and_the_rest_is_shown(make: Make, damage: str, said: str) -> None:
+def test_unusable_answers_are_explained_and_the_rest_is_shown(make: Make, damage: str, reason: str) -> None:
     book = make()
     path = book.folder / "tested" / "candidate.npy"
     if damage == "gone":
@@ -256,29 +258,29 @@ def test_answers_that_are_no_use_are_said_and_the_rest_is_shown(make: Make, dama
         np.save(path, np.load(path) * np.nan)
     else:
         path.write_bytes(b"no array")
-    page = told(book)
-    assert said in page.text
+    page = outline(book)
+    assert reason in page.text
     assert {"Test metrics", "Promotion tests"} <= set(page.headings)
     assert "Mistakes" not in page.headings
 
 
 def test_without_a_champion_nothing_is_compared(make: Make) -> None:
-    page = told(make(champion=False))
+    page = outline(make(champion=False))
     assert "Rows that flipped" not in page.headings
     assert "Gain" not in page.text
     assert "Mistakes" in page.headings
 
 
-def test_an_override_is_told_first_with_its_reason_and_by_whom(make: Make) -> None:
+def test_an_override_is_shown_first_with_its_reason_and_its_author(make: Make) -> None:
     book = make()
     book.append("overridden", bundle="b", reason="the <old> one is down", by="someone", at="2026-01-02T03:04:05+00:00")
-    page = told(book)
+    page = outline(book)
     assert page.headings[1] == "!Promoted by override"
     assert "the <old> one is down" in page.text
-    assert "Let through against its tests by someone, 2 January 2026, 03:04 UTC." in page.text
+    assert "Promoted against its tests by someone, 2 January 2026, 03:04 UTC." in page.text
 
 
-def test_the_promotion_record_is_named_and_one_that_was_changed_is_said(make: Make) -> None:
+def test_the_promotion_record_is_shown_and_a_changed_one_is_reported(make: Make) -> None:
     book = make()
     bundle = str((book.fact("tested") or {})["bundle"])
     verdicts = (Verdict("metric-floor", "failed", "no"),)
@@ -286,25 +288,25 @@ def test_the_promotion_record_is_named_and_one_that_was_changed_is_said(make: Ma
         bundle, book.run, "r" * 64, (), "f" * 64, 24, verdicts, {}, None, False, "no", "someone", "2026-01-01", "0.1.0"
     )
     promotion_record.write(book.folder / "bundle", written)
-    assert written.digest in told(book).text
+    assert written.digest in outline(book).text
     path = book.folder / "bundle" / promotion_record.NAME
     path.write_text(path.read_text().replace("someone", "nobody"))
-    assert "The promotion record cannot be relied on" in told(book).text
+    assert "The promotion record cannot be relied on" in outline(book).text
 
 
-def test_trials_trained_again_are_shown_with_mean_and_spread(make: Make) -> None:
+def test_repeated_trials_are_shown_with_mean_and_spread(make: Make) -> None:
     trials = make_trials(3)
-    again = [
+    repeats = [
         replace(trials[0], number=3 + n, repeats=0, seed=n, metrics={"macro_f1": value})
         for n, value in enumerate((0.7, 0.9))
     ]
-    page = told(make(trials=[*trials, *again]))
+    page = outline(make(trials=[*trials, *repeats]))
     row = re.search(r"0 selected learning_rate.*?0\.8000 0\.8000 0\.1414 0\.7000 to 0\.9000 2", page.text)
-    assert row, page.text[page.text.index("trained again") :][:600]
-    assert "3 trial 0 again" in page.text
+    assert row, page.text[page.text.index("repeated with") :][:600]
+    assert "3 repeats trial 0" in page.text
 
 
-def test_a_run_writes_its_report_and_tells_where(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_writes_its_report_and_emits_its_path(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     events: list[Event] = []
     path = tmp_path / "toy.toml"
     path.write_text(
@@ -324,11 +326,11 @@ def test_a_run_writes_its_report_and_tells_where(tmp_path: Path, capsys: pytest.
     assert f"report:     {written.path}\n" in capsys.readouterr().out
 
 
-def test_a_run_that_fails_after_its_trials_shows_what_it_had_come_to(
+def test_the_report_of_a_run_that_fails_after_its_trials_shows_the_trials(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: Any) -> None:
-        raise StageError("the tests cannot be heard")
+        raise StageError("the tests cannot run")
 
     monkeypatch.setattr("ftkit.stages.gate.judge", broken)
     events: list[Event] = []
@@ -338,19 +340,21 @@ def test_a_run_that_fails_after_its_trials_shows_what_it_had_come_to(
         ftkit.run(path, emit=events.append)
     page = Outline(Path(next(each.path for each in events if isinstance(each, ReportWritten))).read_text())
     assert page.headings[1] == "✗The run failed"
-    assert "It broke off: the tests cannot be heard." in " ".join(page.text.split())
+    assert "The reason: the tests cannot run." in " ".join(page.text.split())
     assert "Trials" in page.headings
 
 
-def test_a_report_that_fails_is_said_and_fails_no_run(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_report_that_fails_gives_a_warning_and_does_not_fail_the_run(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
     book = make()
     events: list[Event] = []
     (book.folder / report.NAME).mkdir()
     report.announce(book, events.append)
-    (said,) = events
-    assert isinstance(said, Noticed)
-    assert said.warning
-    assert f"`ftkit report {book.run}` makes it" in said.text
+    (notice,) = events
+    assert isinstance(notice, Noticed)
+    assert notice.warning
+    assert f"`ftkit report {book.run}` writes it" in notice.text
 
 
 def test_the_command_writes_the_latest_report_or_the_one_that_is_named(
@@ -360,27 +364,27 @@ def test_the_command_writes_the_latest_report_or_the_one_that_is_named(
     assert cli.main(["report"]) == 0
     assert capsys.readouterr().out == f"{newer.folder / report.NAME}\n"
     assert cli.main(["report", older.run, "--out", str(tmp_path), "--json"]) == 0
-    said = json.loads(capsys.readouterr().out)
-    assert said["report"] == str(tmp_path / f"{older.run}.html")
-    assert (said["state"], said["sentence"]) == ("failed", "the disk is full")
-    assert said["bytes"] == (tmp_path / f"{older.run}.html").stat().st_size
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["report"] == str(tmp_path / f"{older.run}.html")
+    assert (printed["state"], printed["sentence"]) == ("failed", "the disk is full")
+    assert printed["bytes"] == (tmp_path / f"{older.run}.html").stat().st_size
     assert cli.main(["report", "nonesuch"]) == 2
     assert "there is no run 'nonesuch'" in capsys.readouterr().err
     assert cli.main(["runs", newer.run]) == 0
     assert str(newer.folder / report.NAME) in capsys.readouterr().out
 
 
-def test_without_a_run_the_command_says_how_to_make_one(capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_run_the_command_explains_how_to_make_one(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["report"]) == 2
     assert "no run has been made yet" in capsys.readouterr().err
 
 
-def test_the_command_says_why_a_report_cannot_be_written(
+def test_the_command_explains_why_a_report_cannot_be_written(
     make: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     make("failed")
     (tmp_path / "file").write_text("")
     assert cli.main(["report", "--out", str(tmp_path / "file" / "report.html")]) == 4
-    said = capsys.readouterr().err
-    assert "the report cannot be written" in said
-    assert "--out PATH" in said
+    error = capsys.readouterr().err
+    assert "the report cannot be written" in error
+    assert "--out PATH" in error
