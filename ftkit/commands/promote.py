@@ -33,5 +33,5 @@ def promote(ending: Ending, name: str, override: str | None, json_: bool, plain:
     with display.printer(plain or None, json=json_) as printer, terminable():
         outcome = release.promote(name, remembering(ending, printer), override)
     ending.code = outcome.exit_code
-    say(outcome, loader.loads((ledger.find(name).folder / "recipe.toml").read_text(encoding="utf-8")), json_)
+    say(outcome, loader.loads(ledger.find(name).recipe), json_)
     return outcome.exit_code

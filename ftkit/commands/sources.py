@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ def registries(paths: Sequence[Path] = ()) -> Iterator[Registry]:
     seen: list[dict[str, Any]] = []
     for run in ledger.runs():
         try:
-            section = dict(tomllib.loads((run.folder / "recipe.toml").read_text(encoding="utf-8"))["registry"])
+            section = dict(run.recipe_values["registry"])
             if section in seen:
                 continue
             seen.append(dict(section))

@@ -147,16 +147,21 @@ class EngineChoosing(Protocol):
 
 
 @runtime_checkable
-class Estimable(Protocol):
-    """A backbone whose training time can be estimated before any trial has run. Nothing requires it."""
-
-    encoder_parameters: ClassVar[int | None]
-    """Parameters outside the embeddings; None where they are not known."""
+class EpochTrained(Protocol):
+    """A backbone that is trained for a number of epochs. Nothing requires it."""
 
     @property
     def epochs(self) -> int:
         """Times that every training row is seen: a field."""
         ...
+
+
+@runtime_checkable
+class Estimable(EpochTrained, Protocol):
+    """A backbone whose training time can be estimated before any trial has run. Nothing requires it."""
+
+    encoder_parameters: ClassVar[int | None]
+    """Parameters outside the embeddings; None where they are not known."""
 
     @property
     def max_length(self) -> int:

@@ -1,6 +1,6 @@
-"""What `[search]` and `[rollout]` of a recipe say.
+"""The settings of `[search]` and `[rollout]` in a recipe.
 
-These are declarations: a platform carries out the search, `ftkit.stages.rollout` the rollout.
+They only declare: a platform runs the search, `ftkit.stages.rollout` the rollout.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Bandit:
     slack_amount: float | None = None
     """Allowed distance from the best trial, in the metric's own unit."""
     interval: int = 1
-    """Apply the policy at every this many evaluations."""
+    """Apply the policy at every N-th evaluation of a trial."""
     delay: int = 0
     """The first evaluation at which the policy may apply."""
 
@@ -46,14 +46,14 @@ class Bandit:
 
 @dataclass(frozen=True, kw_only=True)
 class Median:
-    """Stop a trial whose best value so far is worse than the median of the others' running averages.
+    """Stop a trial whose best value so far is worse than the median of the other trials' running averages.
 
     Source: Golovin et al. 2017, "Google Vizier", section 3.2.2.
     """
 
     name: ClassVar[str] = "median"
     interval: int = 1
-    """Apply the policy at every this many evaluations."""
+    """Apply the policy at every N-th evaluation of a trial."""
     delay: int = 0
     """The first evaluation at which the policy may apply."""
 
@@ -63,7 +63,7 @@ class Median:
 
 @dataclass(frozen=True, kw_only=True)
 class Truncation:
-    """Stop a trial that is among the worst share of those that came to the same evaluation.
+    """Stop a trial that is among the worst share of the trials that reached the same evaluation.
 
     Source: Azure Machine Learning, "Tune hyperparameters", section on the truncation selection policy.
     """
@@ -72,7 +72,7 @@ class Truncation:
     percentage: int = 20
     """Share of the trials to stop, from 1 to 99."""
     interval: int = 1
-    """Apply the policy at every this many evaluations."""
+    """Apply the policy at every N-th evaluation of a trial."""
     delay: int = 0
     """The first evaluation at which the policy may apply."""
 
@@ -84,16 +84,16 @@ class Truncation:
 
 @dataclass(frozen=True, kw_only=True)
 class Halving:
-    """Let only the best 1/reduction of the trials go on from each rung (asynchronous successive halving).
+    """Let only the best 1/reduction of the trials continue after each rung (asynchronous successive halving).
 
     Source: Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning".
     """
 
     name: ClassVar[str] = "halving"
     smallest: int = 1
-    """Evaluations of the first rung."""
+    """Evaluations before the end of the first rung."""
     reduction: int = 3
-    """Each rung lasts this many times as long as the one before."""
+    """Factor by which each rung is longer than the one before."""
 
     def __post_init__(self) -> None:
         if self.smallest < 1:
@@ -104,7 +104,7 @@ class Halving:
 
 @dataclass(frozen=True, kw_only=True)
 class NoPolicy:
-    """Let every trial run to its end."""
+    """Never stop a trial early."""
 
     name: ClassVar[str] = "none"
 
@@ -118,14 +118,14 @@ class Confirm:
     """Train the best trials again with other seeds, and choose by the mean of these repeats.
 
     Source: Cawley and Talbot 2010, "On Over-fitting in Model Selection and Subsequent Selection Bias in Performance
-    Evaluation"; `ftkit.evaluation.selection` says which seeds count and which model becomes the bundle.
+    Evaluation"; `ftkit.evaluation.selection` decides which seeds count and which model becomes the bundle.
     """
 
     name: ClassVar[str] = "confirm"
     top: int = 3
-    """So many different configurations are repeated, the best of the search; all of them where fewer finished."""
+    """How many different configurations are repeated, the best of the search; all of them where fewer finished."""
     seeds: int = 3
-    """Trainings of each with a seed of its own, besides that of the search."""
+    """Further trainings of each configuration, each with a seed of its own."""
 
     def __post_init__(self) -> None:
         if self.top < 1:
@@ -139,19 +139,19 @@ class Search:
     """How hyperparameters are searched."""
 
     metric: Metric = "macro_f1"
-    """The validation metric that decides; `roc_auc` is computed from scores, weighted one-vs-rest beyond two classes."""
+    """The validation metric that decides; `roc_auc` uses scores, weighted one-vs-rest for more than two classes."""
     trials: int = 1
-    """Trials in total, those of an interrupted run included."""
+    """Number of trials in total, those of an interrupted run included."""
     concurrency: int = 1
-    """Trials that run at the same time."""
+    """Number of trials that run at the same time."""
     sampler: Literal["random", "grid", "tpe"] = "random"
-    """How values are proposed: at random, every combination in turn, or by a tree-structured Parzen estimator (Bayesian)."""
+    """How values are chosen: at random, every combination in turn, or by a tree-structured Parzen estimator."""
     policy: Policy = field(default_factory=NoPolicy)
     """When to stop a trial early."""
     confirm: Confirm | None = None
-    """Train the best configurations again with other seeds, and let the best mean win."""
+    """Train the best configurations again with other seeds; the best mean wins."""
     space: Mapping[str, Dimension] = field(default_factory=dict)
-    """Fields of the backbone to search, and where."""
+    """Fields of the backbone to search, each with its values or range."""
 
     def __post_init__(self) -> None:
         if self.trials < 1:
@@ -162,23 +162,23 @@ class Search:
 
 @dataclass(frozen=True, kw_only=True)
 class Rollout:
-    """How a new deployment takes over from the old ones."""
+    """How a new deployment replaces the old ones."""
 
     canary: tuple[int, ...] = ()
-    """Percent of the traffic that the new deployment gets step by step, before it gets all."""
+    """Percentages of the traffic that the new deployment gets, step by step, before it gets all."""
     bake: float = 3.0
     """Seconds that the new deployment must stay healthy after each step, and after the last."""
     ready_timeout: float | None = None
-    """Seconds within which a new deployment must become ready; left out, as long as its target usually takes at most: 600 on this
-    machine."""
+    """Seconds within which a new deployment must become ready; by default what its target usually needs at most, 600 on
+    this machine."""
     poll: float | None = None
-    """Seconds between two looks at a deployment's health; left out, what suits its target: 0.2 on this machine."""
+    """Seconds between two health checks of a deployment; by default what suits its target, 0.2 on this machine."""
 
     def __post_init__(self) -> None:
         if any(not 0 < step < 100 for step in self.canary):
-            raise ValueError("canary steps are percentages from 1 to 99; 100 % comes by itself")
+            raise ValueError("canary steps are percentages from 1 to 99; the step to 100 % is added automatically")
         if list(self.canary) != sorted(set(self.canary)):
-            raise ValueError("canary steps must rise, as in [5, 25, 50]")
+            raise ValueError("canary steps must increase, as in [5, 25, 50]")
         if self.bake < 0:
             raise ValueError("bake must not be negative")
         if self.ready_timeout is not None and self.ready_timeout <= 0:

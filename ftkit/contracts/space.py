@@ -16,7 +16,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Choice:
-    """One of a list of values, each as likely as the others."""
+    """One of a list of values, all equally likely."""
 
     values: tuple[Any, ...]
 
@@ -24,12 +24,12 @@ class Choice:
         if not self.values:
             raise ValueError("a list of values to search must not be empty")
         if len(set(map(repr, self.values))) < len(self.values):
-            raise ValueError("a list of values to search names a value twice")
+            raise ValueError("a list of values to search has a value twice")
 
 
 @dataclass(frozen=True)
 class Uniform:
-    """A number between two ends, every one as likely; with `step`, on that grid from `low`."""
+    """A number between two ends, all equally likely; with `step`, on a grid that begins at `low`."""
 
     low: float
     high: float
@@ -43,7 +43,7 @@ class Uniform:
 
 @dataclass(frozen=True)
 class LogUniform:
-    """A number between two positive ends, uniform in its logarithm: for scales such as learning rates."""
+    """A number between two positive ends, uniform in its logarithm, as for learning rates."""
 
     low: float
     high: float
@@ -56,7 +56,7 @@ class LogUniform:
 
 @dataclass(frozen=True)
 class Int:
-    """A whole number from `low` to `high`, both included, in steps; `log` makes small ones likelier."""
+    """A whole number from `low` to `high`, both included, in steps; `log` makes small numbers more likely."""
 
     low: int
     high: int
@@ -68,7 +68,7 @@ class Int:
         if self.step < 1:
             raise ValueError("step must be at least 1")
         if self.log and (self.low < 1 or self.step != 1):
-            raise ValueError("a logarithmic whole number needs low of at least 1 and a step of 1")
+            raise ValueError("a range of whole numbers with log needs a low of at least 1 and a step of 1")
 
 
 Dimension = Choice | Uniform | LogUniform | Int
@@ -115,12 +115,12 @@ def to_recipe(dimension: Dimension) -> Any:
 
 
 def ends(dimension: Dimension) -> tuple[Any, ...]:
-    """Values that stand for the whole dimension: every choice, or both ends of a range. For checks."""
+    """Every choice, or both ends of a range: the values to check a whole dimension with."""
     return dimension.values if isinstance(dimension, Choice) else (dimension.low, dimension.high)
 
 
 def size(dimension: Dimension) -> int | None:
-    """How many values there are, or None for a continuous range."""
+    """The number of values, or None for a continuous range."""
     if isinstance(dimension, Choice):
         return len(dimension.values)
     if isinstance(dimension, Int):
@@ -140,7 +140,7 @@ def grid(dimension: Dimension) -> tuple[Any, ...]:
     assert isinstance(dimension, Int | Uniform) and dimension.step is not None
     if isinstance(dimension, Int):
         return tuple(dimension.low + index * dimension.step for index in range(count))
-    # 0.1 + 2 * 0.1 is 0.30000000000000004: twelve digits say what the recipe meant.
+    # 0.1 + 2 * 0.1 is 0.30000000000000004: rounding to twelve digits gives the number that the recipe means.
     steps = (dimension.low + index * dimension.step for index in range(count))
     return tuple(min(dimension.high, float(f"{value:.12g}")) for value in steps)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -43,7 +42,7 @@ def read(ledger: Ledger) -> PromotionRecord | None:
 
 def _completed(ledger: Ledger, fact: Mapping[str, Any]) -> dict[str, Any]:
     """The record's table of a journal that ftkit 0.1.0 began: it left out what stands elsewhere in the run's folder."""
-    recipe = tomllib.loads(ledger.recipe)
+    recipe = ledger.recipe_values
     data = ledger.data(())
     probabilities = ledger.predictions().get("candidate")
     known = dict(fact)

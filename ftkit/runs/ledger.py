@@ -31,6 +31,7 @@ from ftkit.contracts import SPLITS, Data, DataReport, Emit, Split, Trial
 from ftkit.contracts.events import Stage, stage
 from ftkit.disclosure import without_secrets
 from ftkit.errors import LedgerError, UsageError
+from ftkit.runs.journal import Journal
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,42 +43,24 @@ class Ledger:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.run = folder.name
-        self._facts = list(_read(folder / "journal.jsonl"))
+        self._journal = Journal(folder / "journal.jsonl")
 
     def append(self, fact: str, **values: Any) -> None:
         """Write down one finished piece of work. Raises: LedgerError when the disk does not take it."""
-        self._write([_shown({"fact": fact, "at": datetime.now(UTC).isoformat(timespec="milliseconds"), **values})])
+        self._journal.append([{"fact": fact, "at": datetime.now(UTC).isoformat(timespec="milliseconds"), **values}])
 
     def extend(self, entries: Iterable[Mapping[str, Any]]) -> None:
-        """Write down facts of the same run that another ledger holds, those excepted that are here already. Raises: LedgerError."""
-        self._write([entry for entry in map(_shown, entries) if entry not in self._facts])
+        """Write down facts of the same run that another ledger holds, but those that are here already. Raises: LedgerError."""
+        self._journal.append(list(entries))
 
     @property
     def entries(self) -> Sequence[Mapping[str, Any]]:
         """Every fact, oldest first."""
-        return tuple(self._facts)
-
-    def _write(self, entries: Sequence[Mapping[str, Any]]) -> None:
-        path = self.folder / "journal.jsonl"
-        line = (text := "".join(json.dumps(entry) + "\n" for entry in entries)).encode()
-        try:
-            with path.open("ab") as file:
-                if file.tell() and not _ends_with_newline(path):
-                    line = b"\n" + line
-                file.write(line)
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            raise LedgerError(
-                f"the journal cannot be written: {error.strerror}",
-                where=str(path),
-                hint="Make room or fix the permissions, then give the same command: what is in the journal is kept.",
-            ) from error
-        self._facts += map(json.loads, text.splitlines())  # as a later reader gets it: lists for tuples
+        return self._journal.entries
 
     def facts(self, fact: str) -> list[dict[str, Any]]:
         """Every entry of one kind, oldest first."""
-        return [entry for entry in self._facts if entry["fact"] == fact]
+        return self._journal.facts(fact)
 
     def fact(self, fact: str) -> dict[str, Any] | None:
         """The latest entry of one kind, or None."""
@@ -86,7 +69,8 @@ class Ledger:
     @property
     def failure(self) -> str:
         """Why the run broke off, if that is the last thing in its journal; empty otherwise."""
-        return self._facts[-1]["error"] if self._facts and self._facts[-1]["fact"] == "failed" else ""
+        last = self.entries[-1] if self.entries else None
+        return last["error"] if last and last["fact"] == "failed" else ""
 
     @property
     def finished(self) -> bool:
@@ -95,8 +79,24 @@ class Ledger:
 
     @property
     def recipe(self) -> str:
-        """The run's resolved recipe, as TOML text."""
-        return (self.folder / "recipe.toml").read_text(encoding="utf-8")
+        """The run's resolved recipe, as TOML text. Raises: LedgerError when it cannot be read."""
+        path = self.folder / "recipe.toml"
+        try:
+            return path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise LedgerError(
+                f"the run's recipe cannot be read: {error}",
+                where=str(path),
+                hint="Restore the file, or run the recipe again with --fresh.",
+            ) from error
+
+    @property
+    def recipe_values(self) -> dict[str, Any]:
+        """The run's resolved recipe as plain values; empty where it cannot be read."""
+        try:
+            return tomllib.loads(self.recipe)
+        except (LedgerError, tomllib.TOMLDecodeError):
+            return {}
 
     def adopt(self, recipe: str) -> None:
         """Go on by this resolved recipe, which trains as the run's own does. To be called while the run is held."""
@@ -287,37 +287,6 @@ def _new_folder(parent: Path, name: str) -> Path:
             ) from error
         return folder
     raise LedgerError(f"there are too many runs named {stamp}", where=str(parent))
-
-
-def _shown(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """An entry without secrets, but for a trial's values: a run that goes on computes with them."""
-    shown = dict(without_secrets(entry))
-    if "values" in entry:
-        shown["values"] = entry["values"]
-    if isinstance(trial := entry.get("trial"), Mapping):
-        shown["trial"] = _shown(trial)
-    return shown
-
-
-def _read(path: Path) -> Iterator[dict[str, Any]]:
-    """Entries of a journal; a line torn by a kill in the middle of writing is passed over."""
-    try:
-        lines = path.read_bytes().splitlines()
-    except FileNotFoundError:
-        return
-    for line in lines:
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(entry, dict) and "fact" in entry:
-            yield entry
-
-
-def _ends_with_newline(path: Path) -> bool:
-    with path.open("rb") as file:
-        file.seek(-1, os.SEEK_END)
-        return file.read(1) == b"\n"
 
 
 def _text(path: Path) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,7 +97,7 @@ def repeats(plan: Plan) -> int:
 def _data(plan: Plan) -> DataReport | None:
     """The data report, from an earlier run or by reading what is on this machine; None where it would be a download."""
     for ledger in ledgers.runs():
-        if _recipe(ledger).get("dataset") == _section(plan.dataset) and ledger.fact("data"):
+        if ledger.recipe_values.get("dataset") == _section(plan.dataset) and ledger.fact("data"):
             return ledger.data(()).report
     dataset: Any = plan.dataset
     try:
@@ -117,7 +116,7 @@ def _cost(plan: Plan, report: DataReport | None) -> tuple[float | None, str]:
         sum(report.counts["train"].values()) + sum(report.counts["valid"].values()) / 3
     )  # a row costs 3 × in training
     for ledger in ledgers.runs():
-        recipe = _recipe(ledger)
+        recipe = ledger.recipe_values
         if recipe.get("backbone", {}).get("use") != plan.backbone.name or not ledger.fact("data"):
             continue
         done = [trial for trial in ledger.trials() if trial.state == "finished" and trial.history]
@@ -216,15 +215,6 @@ def _deploy_step(plan: Plan) -> str:
 def _mean(dimension: Dimension) -> float:
     values = ends(dimension)
     return sum(values) / len(values)
-
-
-def _recipe(ledger: ledgers.Ledger) -> Mapping[str, Any]:
-    import tomllib
-
-    try:
-        return tomllib.loads((ledger.folder / "recipe.toml").read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError):
-        return {}
 
 
 def _section(component: Any) -> dict[str, Any]:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import tomllib
-from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from ftkit.runs.ledger import Ledger
+from ftkit.runs.ledger import Ledger
 
 
 def state(ledger: Ledger) -> str:
@@ -20,18 +17,9 @@ def state(ledger: Ledger) -> str:
     return "failed" if ledger.failure else "interrupted"
 
 
-def recipe(ledger: Ledger) -> dict[str, Any]:
-    """The run's resolved recipe as plain values; empty where it cannot be read."""
-    try:
-        with (ledger.folder / "recipe.toml").open("rb") as file:
-            return tomllib.load(file)
-    except (OSError, ValueError):
-        return {}
-
-
 def metric(ledger: Ledger) -> str:
     """The metric the run's recipe judges by."""
-    search = recipe(ledger).get("search", {})
+    search = ledger.recipe_values.get("search", {})
     return str(search.get("metric", "macro_f1")) if isinstance(search, dict) else "macro_f1"
 
 
