@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ftkit import hardware, options
-from ftkit.contracts import DataReport, Estimable, Publishing, Trial
+from ftkit.contracts import DataReport, EpochTrained, Estimable, Publishing, Trial
 from ftkit.contracts.capabilities import offline
 from ftkit.contracts.plan import Plan
 from ftkit.contracts.space import Dimension, ends, size
@@ -72,7 +72,7 @@ def evaluations(plan: Plan) -> float:
         _mean(dimension)
         if dimension is not None
         else plan.backbone.epochs
-        if isinstance(plan.backbone, Estimable)
+        if isinstance(plan.backbone, EpochTrained)
         else 1
     )
     return (trials(plan) + repeats(plan)) * epochs
