@@ -1,11 +1,11 @@
 """Telemetry for ftkit: runs and live requests to Application Insights, or to any OpenTelemetry collector.
 
-settings.py   what the environment asks for
-pipeline.py   spans and events on their way out, in the background
-exporters.py  the two ways out, and what is said when nothing arrives
-runs.py       a run as spans and events
-requests.py   a deployment's requests as spans, and their drift as events
-drift.py      how far live answers have moved from those to the test split
+settings.py   telemetry's settings, from environment variables
+pipeline.py   sends spans and events in the background
+exporters.py  exporters to Application Insights and to OTLP collectors, and the log line when nothing arrives
+runs.py       sends a run as spans and events
+requests.py   sends a deployment's requests as spans, and the drift of its predictions as events
+drift.py      measures how far live predictions have moved from those on the test split
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from ftkit_appinsights import settings
 
 @hookimpl
 def on_event(event: Event) -> None:
-    """Send what a run tells, when the environment says where to."""
-    if asked := settings.read():
+    """Send a run's event, if the environment names a destination."""
+    if configured := settings.read():
         from ftkit_appinsights import runs
 
-        if teller := runs.teller(asked):
-            teller.tell(event)
+        if telemetry := runs.telemetry(configured):
+            telemetry.send(event)
 
 
 @hookimpl
 def watchers(served: Served) -> list[Watcher]:
-    """Watch a deployment, when the environment says where to send what is seen."""
-    if asked := settings.read():
-        from ftkit_appinsights.requests import Requests
+    """Watch a deployment, if the environment names a destination."""
+    if configured := settings.read():
+        from ftkit_appinsights.requests import RequestTelemetry
 
-        found = Requests.of(served, asked)
-        return [found] if found else []
+        watcher = RequestTelemetry.of(served, configured)
+        return [watcher] if watcher else []
     return []

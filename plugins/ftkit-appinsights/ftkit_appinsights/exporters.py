@@ -1,7 +1,7 @@
-"""The two ways out, Application Insights and OTLP, and one line in the log when nothing arrives there.
+"""Exporters to Application Insights and to OTLP collectors, and one log line when telemetry does not arrive there.
 
-Exporters call the network in threads of the SDK. What fails there is said once, and once more when it works again: an
-exporter of its own accord would write a traceback for every batch, with the address it tried.
+Exporters call the network in threads of the SDK. A failure is logged once, and its end once: by itself an exporter
+would log a traceback with its address for every batch.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from ftkit_appinsights.settings import AZURE, DEFAULTS, Settings
 log = logging.getLogger("ftkit.telemetry")
 
 TIMEOUT = 10.0
-"""Seconds for a connection, and for an answer, of Application Insights."""
+"""Seconds to wait for a connection to Application Insights, and for its answer."""
 RETRIES = 2
-"""Attempts after the first at one batch; the queue behind it is bounded."""
+"""Further attempts to send a batch; meanwhile the bounded queue fills."""
 
 NOISY = (
     "azure.core.pipeline.policies.http_logging_policy",
@@ -34,53 +34,53 @@ NOISY = (
 
 
 class Destination:
-    """Where telemetry goes, and whether it arrives there."""
+    """A receiver of telemetry, and whether telemetry arrives there."""
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._lost = 0
         self._sending = 0
-        self._left = False
+        self._abandoned = False
         self._lock = threading.Lock()
 
-    def begun(self) -> None:
-        """Something is being sent."""
+    def start(self) -> None:
+        """Count a batch that is being sent."""
         with self._lock:
             self._sending += 1
 
-    def ended(self, items: int, *, arrived: bool) -> None:
-        """It arrived, or it did not."""
+    def finish(self, items: int, *, arrived: bool) -> None:
+        """Count a batch that has arrived or is lost, and log a change."""
         with self._lock:
             self._sending -= 1
             before, self._lost = self._lost, 0 if arrived else self._lost + items
-            if self._left:
+            if self._abandoned:
                 return
         if arrived and before:
             log.warning("telemetry arrives at %s again; %d items were lost", self._name, before)
         elif not arrived and not before:
             log.warning("telemetry does not arrive at %s; requests and runs go on without it", self._name)
 
-    def leave(self) -> None:
-        """Wait no longer: what is still being sent is told of now, and not when it ends in some later moment."""
+    def abandon(self) -> None:
+        """Wait no longer; log now if a batch is still being sent, and nothing later."""
         with self._lock:
-            unsaid = self._sending and not self._lost and not self._left
-            self._left = True
-        if unsaid:
+            unreported = self._sending and not self._lost and not self._abandoned
+            self._abandoned = True
+        if unreported:
             log.warning("telemetry does not arrive at %s in time; the last of it is lost", self._name)
 
 
-class Watched:
-    """An exporter whose failures are counted and said once. It stands in for a span exporter and for a log exporter."""
+class CountingExporter:
+    """An exporter that counts lost items and logs a failure once. Replaces a span exporter or a log exporter."""
 
     def __init__(self, exporter: Any, destination: Destination) -> None:
         self._exporter = exporter
         self.destination = destination
 
     def export(self, batch: Sequence[Any]) -> Any:
-        """Send a batch, and remember whether it arrived."""
-        self.destination.begun()
+        """Send a batch and count whether it arrived."""
+        self.destination.start()
         result = self._exporter.export(batch)
-        self.destination.ended(len(batch), arrived=getattr(result, "name", "") == "SUCCESS")
+        self.destination.finish(len(batch), arrived=result.name == "SUCCESS")
         return result
 
     def shutdown(self) -> None:
@@ -88,31 +88,29 @@ class Watched:
         self._exporter.shutdown()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Nothing is held back here."""
+        """True: nothing is queued here."""
         return True
 
 
-def opened(settings: Settings) -> tuple[list[Watched], list[Watched]]:
-    """Where spans go, and where events go. Raises: PluginError."""
+def exporters(settings: Settings) -> tuple[list[CountingExporter], list[CountingExporter]]:
+    """The exporters of spans and those of events. Raises: PluginError."""
     spans, logs = [], []
     if settings.azure:
-        both = Destination("Application Insights")
-        spans.append(Watched(_azure("AzureMonitorTraceExporter"), both))
-        logs.append(Watched(_azure("AzureMonitorLogExporter"), both))
-    # Collectors of spans and of events can be two.
+        insights = Destination("Application Insights")
+        spans.append(CountingExporter(_azure("AzureMonitorTraceExporter"), insights))
+        logs.append(CountingExporter(_azure("AzureMonitorLogExporter"), insights))
+    # Spans and events can have different collectors.
     if settings.otlp_traces:
-        spans.append(
-            Watched(_otlp("trace_exporter", "OTLPSpanExporter", "TRACES"), Destination("the OTLP collector of spans"))
-        )
+        collector = Destination("the OTLP collector of spans")
+        spans.append(CountingExporter(_otlp("trace_exporter", "OTLPSpanExporter", "TRACES"), collector))
     if settings.otlp_logs:
-        logs.append(
-            Watched(_otlp("_log_exporter", "OTLPLogExporter", "LOGS"), Destination("the OTLP collector of events"))
-        )
+        collector = Destination("the OTLP collector of events")
+        logs.append(CountingExporter(_otlp("_log_exporter", "OTLPLogExporter", "LOGS"), collector))
     return spans, logs
 
 
-def hush() -> None:
-    """Keep the SDKs' own log lines back: they would tell addresses, and of every single failure."""
+def silence() -> None:
+    """Suppress the SDKs' own log lines: they contain addresses and repeat every failure."""
     for name in NOISY:
         logger = logging.getLogger(name)
         if logger.level == logging.NOTSET:
@@ -127,12 +125,12 @@ def _azure(kind: str) -> Any:
     except ImportError as error:
         raise _missing(error, "ftkit-appinsights") from error
     try:
-        # What could not be sent is not kept on disk: nobody looks after it there.
+        # Lost telemetry is not stored on disk: nothing would delete it there.
         return getattr(exporter, kind)(disable_offline_storage=True, retry_total=RETRIES, read_timeout=TIMEOUT)
     except ValueError:
-        # Not as its cause: the exporter's words may hold parts of the string.
+        # Without its cause: the exporter's message can contain parts of the string.
         raise PluginError(
-            f"the connection string in {AZURE} is not one of Application Insights",
+            f"the value of {AZURE} is not a connection string of Application Insights",
             where=AZURE,
             hint="Copy it from the resource's overview: InstrumentationKey=…;IngestionEndpoint=https://…",
         ) from None
@@ -149,10 +147,10 @@ def _otlp(module: str, kind: str, signal: str) -> Any:
     import importlib
 
     try:
-        found = importlib.import_module(f"opentelemetry.exporter.otlp.proto.http.{module}")
+        exporter = importlib.import_module(f"opentelemetry.exporter.otlp.proto.http.{module}")
     except ImportError as error:
         raise _missing(error, "'ftkit-appinsights[otlp]'") from error
-    return getattr(found, kind)()
+    return getattr(exporter, kind)()
 
 
 def _missing(error: ImportError, package: str) -> PluginError:

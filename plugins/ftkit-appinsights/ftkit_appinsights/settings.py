@@ -1,5 +1,7 @@
-"""What the environment asks of telemetry: where it goes, and what it may hold. No recipe has any of it, since a recipe goes
-into every bundle."""
+"""Telemetry's settings, from environment variables: its destination and its contents.
+
+They are not options of a recipe, because every bundle contains its recipe.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +12,11 @@ from dataclasses import dataclass
 log = logging.getLogger("ftkit.telemetry")
 
 AZURE = "APPLICATIONINSIGHTS_CONNECTION_STRING"
-"""Where Application Insights is, with its key. The exporter reads it itself; nothing here holds or shows its value."""
+"""Address and key of Application Insights. The exporter reads it itself; this plugin neither stores nor shows its value."""
 TEXTS = "FTKIT_TELEMETRY_TEXTS"
-"""1 to send texts, too: of requests, of verdicts and of errors."""
+"""1 to send texts as well: of requests, verdicts and errors."""
 WINDOW = "FTKIT_DRIFT_WINDOW"
-"""How many of the latest rows drift is measured over."""
+"""Number of latest rows over which drift is measured."""
 ROWS = 1000
 LEAST = 100
 
@@ -23,27 +25,27 @@ DEFAULTS = {
     "APPLICATIONINSIGHTS_CONTROLPLANE_DISABLED": "true",
     "APPLICATIONINSIGHTS_OPENTELEMETRY_RESOURCE_METRIC_DISABLED": "true",
 }
-"""What the exporter would send of itself, and fetch for itself, is off unless the user has set these variables."""
+"""Switches off the exporter's own telemetry and remote settings, unless the user has set these variables."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Where telemetry goes and what it may hold."""
+    """Destination and contents of telemetry."""
 
     azure: bool
-    """Whether there is a connection string of Application Insights."""
+    """Whether Application Insights has a connection string."""
     otlp_traces: bool
-    """Whether a collector takes spans."""
+    """Whether spans go to a collector."""
     otlp_logs: bool
-    """Whether a collector takes events."""
+    """Whether events go to a collector."""
     texts: bool
-    """Whether texts may leave the process."""
+    """Whether texts are sent."""
     window: int
-    """Rows that drift is measured over."""
+    """Rows over which drift is measured."""
 
 
 def read() -> Settings | None:
-    """What the environment asks for; None when telemetry goes nowhere."""
+    """The settings of the environment; None if it names no destination."""
     if _true("OTEL_SDK_DISABLED"):
         return None
     azure = bool(os.environ.get(AZURE, "").strip())
@@ -54,7 +56,7 @@ def read() -> Settings | None:
 
 
 def _otlp(signal: str) -> bool:
-    """Whether a collector is to get this signal. Source: OpenTelemetry specification, Environment Variable Specification."""
+    """Whether this signal goes to a collector. Source: OpenTelemetry specification, Environment Variable Specification."""
     if os.environ.get(f"OTEL_{signal}_EXPORTER", "otlp").strip() != "otlp":
         return False
     names = ("OTEL_EXPORTER_OTLP_ENDPOINT", f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT")
@@ -66,10 +68,10 @@ def _true(name: str) -> bool:
 
 
 def _window() -> int:
-    said = os.environ.get(WINDOW, "").strip()
-    if not said:
+    value = os.environ.get(WINDOW, "").strip()
+    if not value:
         return ROWS
-    if said.isdecimal() and int(said) >= LEAST:
-        return int(said)
-    log.warning("%s must be a whole number from %d on; drift is measured over %d rows", WINDOW, LEAST, ROWS)
+    if value.isdecimal() and int(value) >= LEAST:
+        return int(value)
+    log.warning("%s must be a whole number of at least %d; drift is measured over %d rows", WINDOW, LEAST, ROWS)
     return ROWS

@@ -1,4 +1,4 @@
-"""Where telemetry arrives in tests: an ingestion service and an OTLP collector, both real HTTP on the loopback."""
+"""Receivers of telemetry: an ingestion service and an OTLP collector, over real HTTP on the loopback."""
 
 from __future__ import annotations
 
@@ -17,47 +17,47 @@ import pytest
 from ftkit.testing import toys
 
 KEY = "0f8fad5b-d9cd-469f-a165-70867728950e"
-"""The instrumentation key of the tests: it may be on the wire to ingestion, and nowhere else."""
+"""The instrumentation key of the tests: it may be in requests to ingestion, and nowhere else."""
 
 
 class Sink:
-    """An HTTP service that keeps what is posted to it, and can be told to misbehave."""
+    """An HTTP service that stores every POST and can be set to fail."""
 
     def __init__(self) -> None:
         self.bodies: list[tuple[str, bytes]] = []
         """Path and decompressed body of every POST that was accepted."""
         self.attempts = 0
         self.strange: list[str] = []
-        """Requests that nobody should have made."""
+        """Requests that should not have been made."""
         self.mood: Literal["well", "failing", "hanging"] = "well"
         self.paths: tuple[str, ...] = ()
         self._released = threading.Event()
-        self._heard = threading.Condition()
+        self._arrived = threading.Condition()
         sink = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def log_message(self, *_: object) -> None:
-                """Nothing: pytest's output is no access log."""
+                """Write no access log."""
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 if self.headers.get("Content-Encoding") == "gzip":
                     body = gzip.decompress(body)
-                with sink._heard:
+                with sink._arrived:
                     sink.attempts += 1
                     if self.path not in sink.paths:
                         sink.strange.append(f"POST {self.path}")
-                    sink._heard.notify_all()
+                    sink._arrived.notify_all()
                 if sink.mood == "hanging":
                     sink._released.wait(60)
                 if sink.mood != "well":
                     self._answer(500, b"{}")
                     return
-                with sink._heard:
+                with sink._arrived:
                     sink.bodies.append((self.path, body))
-                    sink._heard.notify_all()
+                    sink._arrived.notify_all()
                 self._answer(200, sink.answer(body))
 
             def do_GET(self) -> None:
@@ -75,30 +75,30 @@ class Sink:
             daemon_threads = True
 
             def handle_error(self, *_: object) -> None:
-                """A client that left is its own business."""
+                """Ignore a client that has disconnected."""
 
         self._server = Server(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def answer(self, body: bytes) -> bytes:
-        """What a POST is answered."""
+        """The answer to a POST."""
         return b""
 
     def wait(self, condition: Callable[[], bool], seconds: float = 30) -> None:
-        """Until something is true of what arrived."""
-        with self._heard:
-            assert self._heard.wait_for(condition, seconds), f"{len(self.bodies)} bodies, {self.attempts} attempts"
+        """Wait until a condition on what has arrived is true."""
+        with self._arrived:
+            assert self._arrived.wait_for(condition, seconds), f"{len(self.bodies)} bodies, {self.attempts} attempts"
 
     def close(self) -> None:
-        """Stop listening, as a service that is down."""
+        """Stop listening, like a service that is down."""
         self._released.set()
         self._server.shutdown()
         self._server.server_close()
 
 
 class Ingestion(Sink):
-    """Application Insights: what arrives at /v2.1/track."""
+    """Application Insights, at /v2.1/track."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -118,17 +118,17 @@ class Ingestion(Sink):
         return [item for _, body in self.bodies for item in items(body)]
 
     def data(self, kind: str, name: str = "") -> list[dict[str, Any]]:
-        """The data of the items of one kind, such as RequestData, and of one name: its fields, and its tags beside them."""
-        found = [
+        """The items of one kind, such as RequestData, and of one name: their data and their tags."""
+        of_kind = [
             {**item["data"]["baseData"], "tags": item["tags"]}
             for item in self.items
             if item["data"]["baseType"] == kind
         ]
-        return [each for each in found if not name or each["name"] == name]
+        return [each for each in of_kind if not name or each["name"] == name]
 
     @property
     def requests(self) -> list[dict[str, Any]]:
-        """The requests, as Application Insights knows them."""
+        """The requests in Application Insights' format."""
         return self.data("RequestData")
 
     def events(self, name: str) -> list[dict[str, Any]]:
@@ -137,12 +137,12 @@ class Ingestion(Sink):
 
     @property
     def wire(self) -> str:
-        """All that arrived, as text."""
+        """Everything that has arrived, as text."""
         return "\n".join(body.decode() for _, body in self.bodies)
 
 
 class Collector(Sink):
-    """An OTLP collector: what arrives at /v1/traces and /v1/logs."""
+    """An OTLP collector, at /v1/traces and /v1/logs."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -153,44 +153,44 @@ class Collector(Sink):
         """Every span, with its resource."""
         from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-        found = []
+        spans = []
         for _, body in [each for each in self.bodies if each[0] == "/v1/traces"]:
             for group in ExportTraceServiceRequest.FromString(body).resource_spans:
-                resource = said(group.resource.attributes)
-                found += [(resource, span) for scope in group.scope_spans for span in scope.spans]
-        return found
+                resource = attributes_by_name(group.resource.attributes)
+                spans += [(resource, span) for scope in group.scope_spans for span in scope.spans]
+        return spans
 
     @property
     def records(self) -> list[Any]:
         """Every log record."""
         from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
-        found: list[Any] = []
+        records: list[Any] = []
         for _, body in [each for each in self.bodies if each[0] == "/v1/logs"]:
             for group in ExportLogsServiceRequest.FromString(body).resource_logs:
-                found += [record for scope in group.scope_logs for record in scope.log_records]
-        return found
+                records += [record for scope in group.scope_logs for record in scope.log_records]
+        return records
 
 
 def items(body: bytes) -> list[dict[str, Any]]:
-    """The items of a body: a list, or one a line."""
+    """The items of a body: a list, or one item a line."""
     if body.lstrip().startswith(b"["):
         return json.loads(body)
     return [json.loads(line) for line in body.splitlines() if line.strip()]
 
 
-def said(attributes: Any) -> dict[str, Any]:
+def attributes_by_name(attributes: Any) -> dict[str, Any]:
     """Attributes of OTLP by name."""
     return {each.key: getattr(each.value, each.value.WhichOneof("value")) for each in attributes}
 
 
 @pytest.fixture
 def telemetry_off(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Nothing of the developer's own telemetry; and a proxy that whoever goes to a host outside would go through."""
+    """Remove the developer's own telemetry settings, and let a proxy catch every request to another host."""
     for name in list(os.environ):
         if name.startswith(("OTEL_", "APPLICATIONINSIGHTS_", "FTKIT_TELEMETRY_", "FTKIT_DRIFT_")):
             monkeypatch.delenv(name)
-    asked: list[bytes] = []
+    outside_requests: list[bytes] = []
     with socket.create_server(("127.0.0.1", 0)) as proxy:
 
         def refuse() -> None:
@@ -201,7 +201,7 @@ def telemetry_off(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
                     return
                 with connection:
                     connection.settimeout(1)
-                    asked.append(connection.recv(200))
+                    outside_requests.append(connection.recv(200))
 
         threading.Thread(target=refuse, daemon=True).start()
         for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
@@ -212,12 +212,12 @@ def telemetry_off(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             monkeypatch.setenv(name, "100")
         yield
         proxy.shutdown(socket.SHUT_RDWR)
-    assert asked == [], "a host outside was asked"
+    assert outside_requests == [], "another host was contacted"
 
 
 @pytest.fixture
 def telemetry_ingestion(telemetry_off: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ingestion]:
-    """Application Insights, and the environment that says where it is."""
+    """Application Insights, and the environment variable with its address."""
     service = Ingestion()
     monkeypatch.setenv("APPLICATIONINSIGHTS_CONNECTION_STRING", service.connection_string)
     yield service
@@ -227,7 +227,7 @@ def telemetry_ingestion(telemetry_off: None, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.fixture
 def telemetry_collector(telemetry_off: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
-    """An OTLP collector, and the environment that says where it is."""
+    """An OTLP collector, and the environment variable with its address."""
     service = Collector()
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", service.url)
     yield service
@@ -237,7 +237,7 @@ def telemetry_collector(telemetry_off: None, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.fixture
 def telemetry_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A home of its own, with the toys as a plugin that server processes find."""
+    """An FTKIT_HOME for the test, with the toys as a plugin that server processes find."""
     monkeypatch.setenv("FTKIT_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     with toys.install(tmp_path / "plugins"):
@@ -245,10 +245,10 @@ def telemetry_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
 
 
 @pytest.fixture(autouse=True)
-def _own_telling() -> Iterator[None]:
-    """What tells of the runs of this process ends with the test."""
+def _fresh_run_telemetry() -> Iterator[None]:
+    """Let no test inherit the run telemetry of another."""
     from ftkit_appinsights import runs
 
-    runs.teller.cache_clear()
+    runs.telemetry.cache_clear()
     yield
-    runs.teller.cache_clear()
+    runs.telemetry.cache_clear()

@@ -1,4 +1,4 @@
-"""A managed endpoint of the loopback Azure, served by Microsoft's own server, as its requests arrive at Application Insights."""
+"""Requests to a managed endpoint of the loopback Azure, served by Microsoft's own server, at Application Insights."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ftkit.testing.bundles import BAD, GOOD
 if TYPE_CHECKING:
     from tests.azure.azure import Azure
 
-DEPLOY = {"use": "managed-endpoint", "endpoint": "told-endpoint", "telemetry": True}
+DEPLOY = {"use": "managed-endpoint", "endpoint": "telemetry-endpoint", "telemetry": True}
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def deployed(folder: Path, **options: Any) -> Outcome:
     )
 
 
-def test_a_managed_endpoint_with_telemetry_tells_of_its_requests(
+def test_a_managed_endpoint_with_telemetry_sends_its_requests(
     telemetry_ingestion: Any, azure: Azure, azure_scoring: Azure, toy: Path
 ) -> None:
     from tests.azure.v2.endpoints import KEY
@@ -60,17 +60,17 @@ def test_a_managed_endpoint_with_telemetry_tells_of_its_requests(
         )
     )
     traced = [each for each in telemetry_ingestion.requests if each["tags"]["ai.operation.id"] == "a" * 32]
-    about = traced[0]["properties"]
+    properties = traced[0]["properties"]
     assert traced[0]["tags"]["ai.operation.parentId"] == "b" * 16
-    assert (about["ftkit.endpoint"], about["ftkit.deployment"]) == ("told-endpoint", outcome.deployment)
-    assert about["ftkit.bundle"] and about["ftkit.run"] == outcome.run
-    assert float(about["ftkit.duration_ms"]) > float(about["ftkit.computed_ms"]) > 0
+    assert (properties["ftkit.endpoint"], properties["ftkit.deployment"]) == ("telemetry-endpoint", outcome.deployment)
+    assert properties["ftkit.bundle"] and properties["ftkit.run"] == outcome.run
+    assert float(properties["ftkit.duration_ms"]) > float(properties["ftkit.computed_ms"]) > 0
     drift = telemetry_ingestion.events("ftkit.drift")[-1]
     assert (drift["ftkit.drift.rows"], drift["ftkit.deployment"]) == ("100", outcome.deployment)
     assert not any(text in telemetry_ingestion.wire for text in (GOOD, BAD))
 
     # The plugin came with the deployment: its wheel lies beside the scoring script.
-    server = azure.scoring.server("told-endpoint", outcome.deployment)
+    server = azure.scoring.server("telemetry-endpoint", outcome.deployment)
     wheels = [path.name.partition("-")[0] for path in (server.folder / "code").rglob("*.whl")]
     assert "ftkit_appinsights" in wheels
     key = os.environ[AZURE].split("=")[1].partition(";")[0]
@@ -78,7 +78,7 @@ def test_a_managed_endpoint_with_telemetry_tells_of_its_requests(
     assert key not in "".join(path.read_text(errors="replace") for path in outcome.folder.rglob("*") if path.is_file())
 
 
-def test_telemetry_that_has_nowhere_to_go_is_said_before_anything_is_trained(
+def test_telemetry_without_a_destination_is_an_error_before_anything_is_trained(
     telemetry_off: None, azure: Azure, toy: Path
 ) -> None:
     with pytest.raises(PluginError, match="nothing says where it goes") as caught:

@@ -1,4 +1,4 @@
-"""The same telemetry at any OTLP collector, as its own format decodes it."""
+"""Telemetry at an OTLP collector, decoded by OpenTelemetry's own format."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from ftkit.testing.watchers import sample_requests, sample_served
 pytest.importorskip("opentelemetry.exporter.otlp.proto.http")
 
 
-def said(attributes: Any) -> dict[str, Any]:
+def attributes_by_name(attributes: Any) -> dict[str, Any]:
     return {each.key: getattr(each.value, each.value.WhichOneof("value")) for each in attributes}
 
 
 def test_a_request_is_a_server_span_of_its_callers_trace(telemetry_collector: Any) -> None:
     (watching,) = ftkit_appinsights.watchers(served=sample_served())
-    asked = sample_requests()[0]
-    watching.tell(asked)
+    request = sample_requests()[0]
+    watching.tell(request)
     watching.close()
     ((resource, span),) = telemetry_collector.spans
     assert resource["service.name"] == "reviews"
@@ -31,12 +31,12 @@ def test_a_request_is_a_server_span_of_its_callers_trace(telemetry_collector: An
     assert span.parent_span_id.hex() == "b7ad6b7169203331"
     assert span.kind == span.SPAN_KIND_SERVER
     assert span.trace_state == "shop=1"
-    assert span.start_time_unix_nano == asked.began
-    assert span.end_time_unix_nano - span.start_time_unix_nano == pytest.approx(asked.seconds * 1e9, abs=1)
-    about = said(span.attributes)
-    assert about["http.response.status_code"] == 200
-    assert (about["ftkit.tokens"], about["ftkit.confidence"], about["ftkit.version"]) == (7, 0.93, "3")
-    assert not any("It broke" in str(value) for value in about.values())
+    assert span.start_time_unix_nano == request.began
+    assert span.end_time_unix_nano - span.start_time_unix_nano == pytest.approx(request.seconds * 1e9, abs=1)
+    values = attributes_by_name(span.attributes)
+    assert values["http.response.status_code"] == 200
+    assert (values["ftkit.tokens"], values["ftkit.confidence"], values["ftkit.version"]) == (7, 0.93, "3")
+    assert not any("It broke" in str(value) for value in values.values())
 
 
 def test_only_the_servers_own_failures_are_errors(telemetry_collector: Any) -> None:
@@ -44,20 +44,21 @@ def test_only_the_servers_own_failures_are_errors(telemetry_collector: Any) -> N
     for request in sample_requests():
         watching.tell(request)
     watching.close()
-    found = {
-        said(span.attributes)["http.response.status_code"]: span.status.code for _, span in telemetry_collector.spans
+    codes = {
+        attributes_by_name(span.attributes)["http.response.status_code"]: span.status.code
+        for _, span in telemetry_collector.spans
     }
-    assert found == {200: 0, 422: 0, 429: 0, 499: 0, 503: 2, 500: 2}
+    assert codes == {200: 0, 422: 0, 429: 0, 499: 0, 503: 2, 500: 2}
 
 
 def test_events_are_log_records_with_names(telemetry_collector: Any) -> None:
     for event in sample_run():
         ftkit_appinsights.on_event(event=event)
-    asked = settings.read()
-    assert asked
-    teller = runs.teller(asked)
-    assert teller
-    teller.close()
+    configured = settings.read()
+    assert configured
+    running = runs.telemetry(configured)
+    assert running
+    running.close()
     names = [each.body.string_value for each in telemetry_collector.records]
     assert {
         "ftkit.run.started",
@@ -66,14 +67,14 @@ def test_events_are_log_records_with_names(telemetry_collector: Any) -> None:
         "ftkit.promotion",
         "ftkit.traffic",
     } <= set(names)
-    if tuple(map(int, version("opentelemetry-sdk").split(".")[:2])) >= (1, 36):  # those before know no names of events
+    if tuple(map(int, version("opentelemetry-sdk").split(".")[:2])) >= (1, 36):  # older ones have no event names
         assert {each.event_name for each in telemetry_collector.records} == set(names)
     trial = next(each for each in telemetry_collector.records if each.body.string_value == "ftkit.trial")
-    assert said(trial.attributes)["ftkit.seconds"] == 3.0
+    assert attributes_by_name(trial.attributes)["ftkit.seconds"] == 3.0
     assert any(span.trace_id == trial.trace_id for _, span in telemetry_collector.spans)
 
 
-def test_the_users_own_words_about_the_service_come_first(
+def test_the_users_own_resource_attributes_take_precedence(
     telemetry_collector: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OTEL_SERVICE_NAME", "shop")
@@ -85,7 +86,7 @@ def test_the_users_own_words_about_the_service_come_first(
     assert (resource["service.name"], resource["deployment.environment.name"]) == ("shop", "staging")
 
 
-def test_both_destinations_get_the_same(telemetry_ingestion: Any, telemetry_collector: Any) -> None:
+def test_both_destinations_get_the_same_requests(telemetry_ingestion: Any, telemetry_collector: Any) -> None:
     (watching,) = ftkit_appinsights.watchers(served=sample_served())
     for request in sample_requests():
         watching.tell(request)

@@ -1,4 +1,4 @@
-"""Drift against independent references: scipy's relative entropy, and what chance does to samples that have not moved."""
+"""Drift against independent references: scipy's relative entropy, and simulated samples without drift."""
 
 from __future__ import annotations
 
@@ -29,28 +29,28 @@ def rows_of(probabilities: np.ndarray) -> tuple[list[str], list[float]]:
 
 @given(COUNTS)
 def test_the_index_is_the_sum_of_both_relative_entropies(pairs: list[tuple[int, int]]) -> None:
-    expected, found = (np.array(side, float) + SMOOTHING for side in zip(*pairs, strict=True))
-    by_scipy = entropy(found, expected) + entropy(expected, found)  # scipy brings them to sum to 1
+    expected, actual = (np.array(side, float) + SMOOTHING for side in zip(*pairs, strict=True))
+    by_scipy = entropy(actual, expected) + entropy(expected, actual)  # scipy normalises both
     assert psi(*map(list, zip(*pairs, strict=True))) == pytest.approx(by_scipy, abs=1e-12)
 
 
 @given(COUNTS)
 def test_the_index_is_the_same_both_ways_and_never_negative(pairs: list[tuple[int, int]]) -> None:
-    expected, found = map(list, zip(*pairs, strict=True))
-    assert psi(expected, found) == pytest.approx(psi(found, expected))
-    assert psi(expected, found) >= 0
+    expected, actual = map(list, zip(*pairs, strict=True))
+    assert psi(expected, actual) == pytest.approx(psi(actual, expected))
+    assert psi(expected, actual) >= 0
 
 
-def test_equal_distributions_have_an_index_of_nothing() -> None:
+def test_equal_distributions_have_an_index_of_zero() -> None:
     assert psi([10, 20, 30], [10, 20, 30]) == 0
     assert psi([500, 500], [5_000_000, 5_000_000]) == pytest.approx(0, abs=1e-9)
 
 
-def test_a_book_example_has_the_index_of_the_book() -> None:
+def test_the_index_of_an_example_computed_by_hand() -> None:
     # Shares of 0.25 each against 0.1, 0.4, 0.3, 0.2, by hand: 0.2435.
-    expected, found = [250_000] * 4, [100_000, 400_000, 300_000, 200_000]
-    by_hand = sum((there - 0.25) * np.log(there / 0.25) for there in (0.1, 0.4, 0.3, 0.2))
-    assert psi(expected, found) == pytest.approx(by_hand, abs=1e-4)
+    expected, actual = [250_000] * 4, [100_000, 400_000, 300_000, 200_000]
+    by_hand = sum((share - 0.25) * np.log(share / 0.25) for share in (0.1, 0.4, 0.3, 0.2))
+    assert psi(expected, actual) == pytest.approx(by_hand, abs=1e-4)
 
 
 def test_without_change_the_limit_is_exceeded_as_often_as_it_says() -> None:
@@ -64,7 +64,7 @@ def test_without_change_the_limit_is_exceeded_as_often_as_it_says() -> None:
     assert abs(exceeded / times - CHANCE) < spread
 
 
-def test_one_class_alone_cannot_drift() -> None:
+def test_a_single_class_cannot_drift() -> None:
     assert limit(1, 100, 100) == 0
     assert psi([80], [100]) == 0
 
@@ -82,13 +82,13 @@ def test_the_window_holds_the_latest_rows_and_no_others() -> None:
     counts = [int((latest.argmax(axis=1) == index).sum()) for index in range(3)]
     assert by_class.counts == dict(zip(CLASSES, counts, strict=True))
     assert by_class.psi == pytest.approx(psi(list(reference.classes.values()), counts))
-    wanted = bin_counts(latest.max(axis=1), reference.edges)
-    assert list(by_confidence.counts.values()) == wanted
-    assert by_confidence.psi == pytest.approx(psi(reference.confidence, wanted))
+    expected = bin_counts(latest.max(axis=1), reference.edges)
+    assert list(by_confidence.counts.values()) == expected
+    assert by_confidence.psi == pytest.approx(psi(reference.confidence, expected))
     assert (by_class.rows, by_class.reference) == (300, 400)
 
 
-def test_a_shift_is_seen_in_the_window_and_none_is_not() -> None:
+def test_a_shift_exceeds_the_limit_and_no_shift_does_not() -> None:
     rng = np.random.default_rng(3)
     reference = profile(draw(rng, 1000), CLASSES)
     same, moved = Window(reference, 1000), Window(reference, 1000)
@@ -99,7 +99,7 @@ def test_a_shift_is_seen_in_the_window_and_none_is_not() -> None:
     assert moved.measure()[0].psi > moved.measure()[0].limit
 
 
-def test_it_is_measured_for_each_tenth_of_a_window_from_a_fifth_on() -> None:
+def test_a_measurement_is_due_for_each_tenth_of_a_window_from_a_fifth_on() -> None:
     window = Window(Profile({"bad": 5, "good": 5}, (0.7,), (5, 5)), 100)
     measured = [bool(window.add(["good"], [0.9])) for _ in range(150)]
     assert [number for number, each in enumerate(measured, 1) if each] == list(range(20, 151, 10))
@@ -113,9 +113,9 @@ def test_one_request_larger_than_the_window_counts_by_its_last_rows() -> None:
 
 def test_a_profile_of_ties_has_a_bin_for_each_value() -> None:
     sure = np.array([[0.0, 1.0]] * 90 + [[0.4, 0.6]] * 10)
-    found = profile(sure, ("a", "b"))
-    assert found.rows == 100
-    assert sum(found.confidence) == 100
-    window = Window(found, 100)
+    tied = profile(sure, ("a", "b"))
+    assert tied.rows == 100
+    assert sum(tied.confidence) == 100
+    window = Window(tied, 100)
     window.add(["b"] * 100, [1.0] * 100)
-    assert window.measure()[1].psi == pytest.approx(psi(found.confidence, bin_counts([1.0] * 100, found.edges)))
+    assert window.measure()[1].psi == pytest.approx(psi(tied.confidence, bin_counts([1.0] * 100, tied.edges)))

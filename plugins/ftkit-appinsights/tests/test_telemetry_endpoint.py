@@ -1,4 +1,4 @@
-"""Live requests to the endpoint of this machine, and to Microsoft's scoring server, as they arrive at Application Insights."""
+"""Live requests to the local endpoint and to Microsoft's scoring server, at Application Insights."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ PLUGIN = Path(__file__).parents[1]
 
 @pytest.fixture
 def telemetry_bundle(telemetry_home: Path, tmp_path: Path) -> Bundle:
-    """A toy whose record says how it answered its test split: half good, half bad."""
-    made = toy_bundle(tmp_path / "bundle")
-    answers = made.probabilities([GOOD, BAD] * 50)
-    records.write(made.folder, replace(toy_record(made.hash), profile=profile(answers, made.classes)))
-    return verify(made.folder)
+    """A toy bundle whose record has a profile of its predictions: half good, half bad."""
+    toy = toy_bundle(tmp_path / "bundle")
+    probabilities = toy.probabilities([GOOD, BAD] * 50)
+    records.write(toy.folder, replace(toy_record(toy.hash), profile=profile(probabilities, toy.classes)))
+    return verify(toy.folder)
 
 
 @pytest.fixture
@@ -54,9 +54,9 @@ def telemetry_endpoint(telemetry_bundle: Bundle) -> Iterator[Callable[[Mapping[s
                 assert time.monotonic() < ends, health
                 time.sleep(0.05)
         deployer.set_traffic(shares)
-        found = deployer.describe()
-        assert found
-        return found
+        endpoint = deployer.describe()
+        assert endpoint
+        return endpoint
 
     yield start
     deployer.stop()
@@ -82,27 +82,27 @@ def test_live_requests_of_both_deployments_arrive(
     assert ask(live, [], hidden="a secret about me").status_code == 422
     telemetry_ingestion.wait(lambda: len(telemetry_ingestion.requests) >= 102)
 
-    found = telemetry_ingestion.requests
-    assert len(found) == 102
-    assert Counter(each["tags"]["ai.operation.id"] in traces for each in found) == {True: 100, False: 2}
-    by_trace = {each["tags"]["ai.operation.id"]: each for each in found}
+    arrived = telemetry_ingestion.requests
+    assert len(arrived) == 102
+    assert Counter(each["tags"]["ai.operation.id"] in traces for each in arrived) == {True: 100, False: 2}
+    by_trace = {each["tags"]["ai.operation.id"]: each for each in arrived}
     for trace, answer in zip(traces, answers, strict=True):
-        about = by_trace[trace]["properties"]
+        properties = by_trace[trace]["properties"]
         assert by_trace[trace]["tags"]["ai.operation.parentId"] == "b" * 16
-        assert about["ftkit.deployment"] == answer.headers["x-ftkit-deployment"]
-        assert about["ftkit.version"] == about["ftkit.deployment"][1]
-        assert about["ftkit.label"] == answer.json()[0] == "good"
-        assert float(about["ftkit.duration_ms"]) > float(about["ftkit.computed_ms"]) > 0
-    assert Counter(each["properties"]["ftkit.deployment"] for each in found) == {BLUE: 51, GREEN: 51}
-    assert sorted(each["responseCode"] for each in found)[-1] == "422"
+        assert properties["ftkit.deployment"] == answer.headers["x-ftkit-deployment"]
+        assert properties["ftkit.version"] == properties["ftkit.deployment"][1]
+        assert properties["ftkit.label"] == answer.json()[0] == "good"
+        assert float(properties["ftkit.duration_ms"]) > float(properties["ftkit.computed_ms"]) > 0
+    assert Counter(each["properties"]["ftkit.deployment"] for each in arrived) == {BLUE: 51, GREEN: 51}
+    assert sorted(each["responseCode"] for each in arrived)[-1] == "422"
 
-    # Fifty answers each, nearly all of them good, where the test split had half of each.
+    # Each deployment predicted good nearly always; on the test split, half of the predictions were good.
     telemetry_ingestion.wait(lambda: len(telemetry_ingestion.events("ftkit.drift")) >= 2 * 2 * 4)
     drift = [each for each in telemetry_ingestion.events("ftkit.drift") if each["ftkit.drift.signal"] == "class"]
     assert {each["ftkit.deployment"] for each in drift} == {BLUE, GREEN}
     assert all(float(each["ftkit.drift.psi"]) > float(each["ftkit.drift.limit"]) for each in drift)
 
-    # Neither texts nor keys are where they do not belong.
+    # Texts and keys have not left their places.
     wire = telemetry_ingestion.wire
     assert "secret" not in wire
     assert GOOD.split()[0] not in wire
@@ -111,7 +111,7 @@ def test_live_requests_of_both_deployments_arrive(
     kept = [path for path in telemetry_home.rglob("*") if path.is_file()]
     assert [str(path) for path in kept if key.encode() in path.read_bytes()] == []
     logs = "\n".join(path.read_text() for path in telemetry_home.rglob("*.log"))
-    assert "requests are told to telemetry" in logs
+    assert "telemetry of requests is sent" in logs
     assert "127.0.0.1" not in logs.replace("answering on 127.0.0.1", "")
 
 
@@ -136,7 +136,7 @@ def test_a_dead_ingestion_costs_no_request(
     assert "Traceback" not in log.read_text()
 
 
-def test_a_server_that_ends_sends_what_it_still_had(
+def test_a_server_that_ends_sends_its_queue(
     telemetry_ingestion: Any, telemetry_endpoint: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "600000")  # nothing is sent before the end
@@ -170,14 +170,16 @@ def test_a_real_encoder_from_recipe_to_telemetry(
         answer = ask(live, texts, "a" * 32, scores=True).json()
         telemetry_ingestion.wait(lambda: len(telemetry_ingestion.requests) > before)
         (request,) = [each for each in telemetry_ingestion.requests if each["tags"]["ai.operation.id"] == "a" * 32]
-        about = request["properties"]
-        assert about["ftkit.run"] == outcome.run
-        assert about["ftkit.model"] == "tiny"
-        assert about["ftkit.bundle"] == sample.hash
-        assert about["ftkit.rows"] == "3"
-        assert int(about["ftkit.tokens"]) == sum(sample.classifier.tokens(texts))  # type: ignore[attr-defined]
-        assert float(about["ftkit.confidence"]) == pytest.approx(np.mean([each["score"] for each in answer]), abs=1e-6)
-        assert json.loads(about["ftkit.labels"]) == Counter(each["label"] for each in answer)
+        properties = request["properties"]
+        assert properties["ftkit.run"] == outcome.run
+        assert properties["ftkit.model"] == "tiny"
+        assert properties["ftkit.bundle"] == sample.hash
+        assert properties["ftkit.rows"] == "3"
+        assert int(properties["ftkit.tokens"]) == sum(sample.classifier.tokens(texts))  # type: ignore[attr-defined]
+        assert float(properties["ftkit.confidence"]) == pytest.approx(
+            np.mean([each["score"] for each in answer]), abs=1e-6
+        )
+        assert json.loads(properties["ftkit.labels"]) == Counter(each["label"] for each in answer)
         assert request["duration"] != "0.00:00:00.000"
         steps = [each["ftkit.step"] for each in telemetry_ingestion.events("ftkit.deployment")]
         assert [each for each in steps if each != "is starting"][:3] == [
@@ -243,7 +245,7 @@ def run(request):
 """
 
 
-def test_microsofts_scoring_server_with_its_own_opentelemetry_tells_the_same(
+def test_microsofts_scoring_server_with_its_own_opentelemetry_sends_the_same(
     telemetry_ingestion: Any, telemetry_bundle: Bundle, tmp_path: Path
 ) -> None:
     from tests.azure.fixtures import require_scoring
@@ -275,26 +277,30 @@ def test_microsofts_scoring_server_with_its_own_opentelemetry_tells_the_same(
             assert answer.json() == ["good"]
             assert client.post(url, content=b"{").status_code == 400
     finally:
-        end(process)  # what is left is sent by the server that ends
+        end(process)  # a server that ends sends its queue
     one, two = telemetry_ingestion.requests
     assert (one["tags"]["ai.operation.id"], one["tags"]["ai.operation.parentId"]) == ("a" * 32, "b" * 16)
     assert one["tags"]["ai.cloud.role"] == "cloud-reviews"
-    about = one["properties"]
-    assert (about["ftkit.deployment"], about["ftkit.version"], about["ftkit.label"]) == (GREEN, "4", "good")
-    assert float(about["ftkit.duration_ms"]) > float(about["ftkit.computed_ms"]) > 0
+    properties = one["properties"]
+    assert (properties["ftkit.deployment"], properties["ftkit.version"], properties["ftkit.label"]) == (
+        GREEN,
+        "4",
+        "good",
+    )
+    assert float(properties["ftkit.duration_ms"]) > float(properties["ftkit.computed_ms"]) > 0
     assert (two["responseCode"], two["success"]) == ("400", False)
     assert GOOD not in telemetry_ingestion.wire
     key = os.environ[settings.AZURE].split("=")[1].partition(";")[0]
     assert key not in log.read_text()
 
 
-def test_what_no_deployment_answers_arrives_from_the_endpoint_itself(
+def test_a_request_that_no_deployment_answers_arrives_from_the_endpoint(
     telemetry_ingestion: Any, telemetry_endpoint: Any
 ) -> None:
     live = telemetry_endpoint({BLUE: 100})
     LocalDeployer(endpoint="reviews", threads=1).set_traffic({})
     ends = time.monotonic() + 30
-    while not telemetry_ingestion.requests:  # the endpoint answers before it has found out who watches
+    while not telemetry_ingestion.requests:  # the endpoint answers before its watchers are loaded
         assert time.monotonic() < ends
         assert ask(live, [GOOD], "a" * 32).status_code == 503
         time.sleep(0.1)

@@ -1,4 +1,4 @@
-"""A deployment's requests as they arrive at Application Insights: durations, trace context, facts, and no text."""
+"""A deployment's requests at Application Insights: durations, trace context, attributes, and no text."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from ftkit.contracts.monitoring import Profile, Watcher
 from ftkit.testing.watchers import WatcherSuite, sample_requests, sample_served
 
 
-class TestWatching(WatcherSuite):
+class TestIngestion(WatcherSuite):
     @pytest.fixture
     def component(self, telemetry_ingestion: Any) -> Any:
         return ftkit_appinsights
 
 
-class TestWatchingByCollector(WatcherSuite):
+class TestCollector(WatcherSuite):
     @pytest.fixture
     def component(self, telemetry_collector: Any) -> Any:
         return ftkit_appinsights
 
 
 def watcher() -> Watcher:
-    (found,) = ftkit_appinsights.watchers(served=sample_served())
-    return found
+    (only,) = ftkit_appinsights.watchers(served=sample_served())
+    return only
 
 
 def test_a_request_arrives_with_its_duration_and_its_callers_trace(telemetry_ingestion: Any) -> None:
@@ -45,13 +45,13 @@ def test_a_request_arrives_with_its_duration_and_its_callers_trace(telemetry_ing
     assert (request["name"], request["responseCode"], request["success"]) == ("POST /score", "200", True)
 
 
-def test_a_request_arrives_with_what_was_said_of_it(telemetry_ingestion: Any) -> None:
+def test_a_request_arrives_with_its_attributes(telemetry_ingestion: Any) -> None:
     watching = watcher()
     for request in sample_requests()[:2]:
         watching.tell(request)
     watching.close()
     one, two = (each["properties"] for each in telemetry_ingestion.requests)
-    about = {
+    deployment = {
         "ftkit.endpoint": "reviews",
         "ftkit.deployment": "v3-20250101-120000",
         "ftkit.model": "sample",
@@ -60,8 +60,8 @@ def test_a_request_arrives_with_what_was_said_of_it(telemetry_ingestion: Any) ->
         "ftkit.run": "sample-20250101-120000",
         "ftkit.engine": "native",
     }
-    assert one.items() >= about.items()
-    assert two.items() >= about.items()
+    assert one.items() >= deployment.items()
+    assert two.items() >= deployment.items()
     assert (one["ftkit.rows"], one["ftkit.tokens"], one["ftkit.label"]) == ("1", "7", "positive")
     assert float(one["ftkit.confidence"]) == 0.93
     assert float(one["ftkit.duration_ms"]) == pytest.approx(12.3)
@@ -72,17 +72,17 @@ def test_a_request_arrives_with_what_was_said_of_it(telemetry_ingestion: Any) ->
     assert float(two["ftkit.confidence_least"]) == 0.6
 
 
-def test_refusals_and_failures_arrive_as_what_they_are(telemetry_ingestion: Any) -> None:
+def test_refused_and_failed_requests_arrive_with_their_status(telemetry_ingestion: Any) -> None:
     watching = watcher()
     for request in sample_requests():
         watching.tell(request)
     watching.close()
-    found = [(each["responseCode"], each["success"]) for each in telemetry_ingestion.requests]
-    wanted = [("200", True)] * 3 + [("422", False), ("503", False), ("429", False), ("500", False), ("499", False)]
-    assert found == wanted
+    arrived = [(each["responseCode"], each["success"]) for each in telemetry_ingestion.requests]
+    expected = [("200", True)] * 3 + [("422", False), ("503", False), ("429", False), ("500", False), ("499", False)]
+    assert arrived == expected
 
 
-def test_a_caller_that_does_not_sample_is_not_missing(telemetry_ingestion: Any) -> None:
+def test_a_request_arrives_if_its_caller_does_not_sample(telemetry_ingestion: Any) -> None:
     unsampled = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"}
     watching = watcher()
     watching.tell(replace(sample_requests()[0], trace=unsampled))
@@ -90,7 +90,7 @@ def test_a_caller_that_does_not_sample_is_not_missing(telemetry_ingestion: Any) 
     assert len(telemetry_ingestion.requests) == 1
 
 
-def test_a_broken_trace_header_begins_a_trace_of_its_own(telemetry_ingestion: Any) -> None:
+def test_an_invalid_trace_header_starts_a_new_trace(telemetry_ingestion: Any) -> None:
     watching = watcher()
     watching.tell(replace(sample_requests()[0], trace={"traceparent": "00-zz-zz-01"}))
     watching.close()
@@ -99,14 +99,16 @@ def test_a_broken_trace_header_begins_a_trace_of_its_own(telemetry_ingestion: An
     assert "ai.operation.parentId" not in request["tags"]
 
 
-def test_a_duration_below_a_millisecond_is_told_exactly(telemetry_ingestion: Any) -> None:
+def test_a_duration_below_a_millisecond_is_exact(telemetry_ingestion: Any) -> None:
     watching = watcher()
     watching.tell(replace(sample_requests()[0], seconds=0.00042))
     watching.close()
     assert float(telemetry_ingestion.requests[0]["properties"]["ftkit.duration_ms"]) == pytest.approx(0.42)
 
 
-def test_no_text_is_on_the_wire_unless_asked_for(telemetry_ingestion: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_texts_are_sent_only_if_the_variable_says_so_and_without_secrets(
+    telemetry_ingestion: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     watching = watcher()
     for request in sample_requests():
         watching.tell(request)
@@ -116,9 +118,10 @@ def test_no_text_is_on_the_wire_unless_asked_for(telemetry_ingestion: Any, monke
         assert not any(text in telemetry_ingestion.wire for text in request.texts)
     monkeypatch.setenv("FTKIT_TELEMETRY_TEXTS", "1")
     watching = watcher()
-    watching.tell(sample_requests()[0])
+    watching.tell(replace(sample_requests()[0], texts=("It broke after a week.", "My password=hunter2 is safe.")))
     watching.close()
-    assert json.loads(telemetry_ingestion.requests[-1]["properties"]["ftkit.texts"]) == ["It broke after a week."]
+    texts = json.loads(telemetry_ingestion.requests[-1]["properties"]["ftkit.texts"])
+    assert texts == ["It broke after a week.", "My password=*** is safe."]
 
 
 def test_drift_arrives_for_each_signal(telemetry_ingestion: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,9 +130,9 @@ def test_drift_arrives_for_each_signal(telemetry_ingestion: Any, monkeypatch: py
     for _ in range(100):
         watching.tell(replace(sample_requests()[0], labels=("negative",), confidences=(0.55,)))
     watching.close()
-    found = telemetry_ingestion.events("ftkit.drift")
-    assert len(found) == 2 * 9
-    latest = {each["ftkit.drift.signal"]: each for each in found}
+    drift = telemetry_ingestion.events("ftkit.drift")
+    assert len(drift) == 2 * 9
+    latest = {each["ftkit.drift.signal"]: each for each in drift}
     assert json.loads(latest["class"]["ftkit.drift.counts"]) == {"negative": 100, "positive": 0}
     assert json.loads(latest["confidence"]["ftkit.drift.counts"]) == {
         "0 to 0.6000": 100,
@@ -158,7 +161,7 @@ def test_a_bundle_without_a_reference_is_watched_without_drift(
 
 
 @pytest.mark.parametrize("mood", ["failing", "hanging", "gone"])
-def test_an_ingestion_that_does_not_take_anything_holds_up_nobody(
+def test_a_dead_ingestion_delays_nothing_and_is_logged_once(
     telemetry_ingestion: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, mood: str
 ) -> None:
     monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "64")
@@ -173,33 +176,33 @@ def test_an_ingestion_that_does_not_take_anything_holds_up_nobody(
         begun = time.monotonic()
         watching.close()
     assert time.monotonic() - begun < 5
-    said = [record.getMessage() for record in caplog.records if record.name == "ftkit.telemetry"]
-    assert len(said) == 1
-    assert "telemetry does not arrive at Application Insights" in said[0]
+    messages = [record.getMessage() for record in caplog.records if record.name == "ftkit.telemetry"]
+    assert len(messages) == 1
+    assert "telemetry does not arrive at Application Insights" in messages[0]
     assert "0f8fad5b" not in caplog.text
     noise = [record for record in caplog.records if record.name.startswith(("azure", "opentelemetry"))]
     assert noise == []
 
 
-def test_what_does_not_arrive_is_said_once_and_that_it_arrives_again(
+def test_a_failing_ingestion_and_its_recovery_are_each_logged_once(
     telemetry_ingestion: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     from ftkit_appinsights import pipeline, settings
 
-    def sent() -> None:
-        line.event("ftkit.test", {})
-        line.flush(60)
+    def send() -> None:
+        sender.event("ftkit.test", {})
+        sender.flush(60)
 
-    asked = settings.read()
-    assert asked
-    line = pipeline.Pipeline(asked, {})
+    configured = settings.read()
+    assert configured
+    sender = pipeline.Pipeline(configured, {})
     telemetry_ingestion.mood = "failing"
-    sent()
-    sent()
+    send()
+    send()
     telemetry_ingestion.mood = "well"
-    sent()
-    line.close(5)
-    said = [record.getMessage() for record in caplog.records if record.name == "ftkit.telemetry"]
-    assert len(said) == 2
-    assert "does not arrive" in said[0]
-    assert "arrives at Application Insights again; 2 items were lost" in said[1]
+    send()
+    sender.close(5)
+    messages = [record.getMessage() for record in caplog.records if record.name == "ftkit.telemetry"]
+    assert len(messages) == 2
+    assert "does not arrive" in messages[0]
+    assert "arrives at Application Insights again; 2 items were lost" in messages[1]

@@ -1,4 +1,4 @@
-"""A run as it arrives: one trace of spans, events with numbers, and no free text."""
+"""Telemetry of a run: one trace of spans, events with numbers, and no free text."""
 
 from __future__ import annotations
 
@@ -19,31 +19,30 @@ from ftkit.testing import toys
 from ftkit.testing.observers import ObserverSuite, sample_run
 
 
-class TestTelling(ObserverSuite):
+class TestRunTelemetry(ObserverSuite):
     @pytest.fixture
     def component(self, telemetry_ingestion: Any) -> Any:
         return ftkit_appinsights
 
 
-class TestTellingNobody(ObserverSuite):
+class TestWithoutDestination(ObserverSuite):
     @pytest.fixture
     def component(self, telemetry_off: None) -> Any:
         return ftkit_appinsights
 
 
-def tell(*happened: events.Event) -> None:
-    for event in happened:
+def send(*run: events.Event) -> None:
+    for event in run:
         ftkit_appinsights.on_event(event=event)
-    asked = settings.read()
-    assert asked
-    teller = runs.teller(asked)
-    assert teller
-    teller.close()
+    configured = settings.read()
+    assert configured
+    running = runs.telemetry(configured)
+    assert running
+    running.close()
 
 
 def test_a_runs_stages_and_trials_are_spans_of_one_trace(telemetry_ingestion: Any) -> None:
-    happened = [each for each in sample_run() if not isinstance(each, events.StageFailed)]
-    tell(*happened)
+    send(*(each for each in sample_run() if not isinstance(each, events.StageFailed)))
     spans = {each["name"]: each for each in telemetry_ingestion.data("RemoteDependencyData")}
     assert set(spans) == {"ftkit run", "stage data", "stage search", "stage test", "trial 0", "trial 1", "trial 2"}
     assert len({each["tags"]["ai.operation.id"] for each in spans.values()}) == 1
@@ -56,10 +55,10 @@ def test_a_runs_stages_and_trials_are_spans_of_one_trace(telemetry_ingestion: An
     assert root["properties"]["ftkit.promoted"] == "True"
 
 
-def test_a_runs_events_carry_its_name_its_trace_and_their_numbers(telemetry_ingestion: Any) -> None:
-    tell(*sample_run())
-    found = telemetry_ingestion.data("EventData")
-    assert {each["properties"]["ftkit.run"] for each in found} == {"sample-20250101-120000"}
+def test_a_runs_events_have_its_name_its_trace_and_their_numbers(telemetry_ingestion: Any) -> None:
+    send(*sample_run())
+    sent = telemetry_ingestion.data("EventData")
+    assert {each["properties"]["ftkit.run"] for each in sent} == {"sample-20250101-120000"}
     trials = telemetry_ingestion.events("ftkit.trial")
     assert [each["ftkit.trial"] for each in trials] == ["1", "0", "2"]
     best = trials[1]
@@ -77,7 +76,7 @@ def test_a_runs_events_carry_its_name_its_trace_and_their_numbers(telemetry_inge
 
 
 def test_a_stage_that_fails_ends_the_runs_span_as_failed(telemetry_ingestion: Any) -> None:
-    tell(*sample_run()[:4], events.StageFailed("search", 2.5, "no trial finished"))
+    send(*sample_run()[:4], events.StageFailed("search", 2.5, "no trial finished"))
     spans = {each["name"]: each for each in telemetry_ingestion.data("RemoteDependencyData")}
     assert (spans["ftkit run"]["success"], spans["stage search"]["success"]) == (False, False)
     (stage,) = telemetry_ingestion.events("ftkit.stage")
@@ -95,16 +94,18 @@ FREE = [
 ]
 
 
-def test_free_text_stays_here_unless_asked_for(telemetry_ingestion: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    tell(*sample_run()[:1], *FREE)
+def test_free_text_is_sent_only_if_the_variable_says_so(
+    telemetry_ingestion: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send(*sample_run()[:1], *FREE)
     assert telemetry_ingestion.events("ftkit.verdict")
     assert "4111" not in telemetry_ingestion.wire
     monkeypatch.setenv("FTKIT_TELEMETRY_TEXTS", "1")
-    tell(*sample_run()[:1], *FREE)
+    send(*sample_run()[:1], *FREE)
     assert "4111" in telemetry_ingestion.events("ftkit.verdict")[-1]["ftkit.sentence"]
 
 
-def test_a_real_run_arrives_from_the_command_line_and_its_key_stays_off_everything_it_writes(
+def test_a_run_of_the_command_line_arrives_and_its_key_is_in_no_output_and_no_file(
     telemetry_ingestion: Any, telemetry_home: Path, tmp_path: Path
 ) -> None:
     recipe = tmp_path / "toy.toml"
@@ -126,7 +127,7 @@ def test_a_real_run_arrives_from_the_command_line_and_its_key_stays_off_everythi
 
 
 @pytest.mark.parametrize("mood", ["hanging", "gone"])
-def test_a_run_ends_as_it_would_when_ingestion_does_not(
+def test_a_run_ends_normally_when_ingestion_is_dead(
     telemetry_ingestion: Any, telemetry_home: Path, tmp_path: Path, mood: str
 ) -> None:
     recipe = tmp_path / "toy.toml"

@@ -1,4 +1,4 @@
-"""What the environment asks for, and what is never loaded, said or sent when it asks for nothing."""
+"""Settings from the environment, and nothing loaded, logged or sent without a destination."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ftkit.testing.watchers import sample_served
 STRING = "InstrumentationKey=0f8fad5b-d9cd-469f-a165-70867728950e;IngestionEndpoint=http://127.0.0.1:1/"
 
 
-def test_without_a_destination_nobody_watches_and_nothing_is_told(telemetry_off: None) -> None:
+def test_without_a_destination_nothing_is_watched(telemetry_off: None) -> None:
     assert settings.read() is None
     assert ftkit_appinsights.watchers(served=sample_served()) == []
 
@@ -28,14 +28,14 @@ def test_without_a_destination_no_sdk_is_loaded(telemetry_off: None) -> None:
         "from ftkit.testing.watchers import sample_served\n"
         "[ftkit_appinsights.on_event(event=each) for each in sample_run()]\n"
         "assert not ftkit_appinsights.watchers(served=sample_served())\n"
-        "found = [each for each in sys.modules if each.split('.')[0] in ('azure', 'opentelemetry', 'torch')]\n"
-        "assert not found, found\n"
+        "loaded = [each for each in sys.modules if each.split('.')[0] in ('azure', 'opentelemetry', 'torch')]\n"
+        "assert not loaded, loaded\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 
 
 @pytest.mark.parametrize(
-    ("environment", "wanted"),
+    ("environment", "expected"),
     [
         ({settings.AZURE: STRING}, (True, False, False)),
         ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://here"}, (False, True, True)),
@@ -47,41 +47,42 @@ def test_without_a_destination_no_sdk_is_loaded(telemetry_off: None) -> None:
         ({settings.AZURE: "  "}, None),
     ],
 )
-def test_destinations_are_those_of_the_usual_variables(
-    telemetry_off: None, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], wanted: tuple[bool, ...] | None
+def test_destinations_come_from_the_usual_variables(
+    telemetry_off: None, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], expected: tuple[bool, ...] | None
 ) -> None:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    found = settings.read()
-    assert (found and (found.azure, found.otlp_traces, found.otlp_logs)) == wanted
+    configured = settings.read()
+    destinations = configured and (configured.azure, configured.otlp_traces, configured.otlp_logs)
+    assert destinations == expected
 
 
-@pytest.mark.parametrize(("said", "wanted"), [("", False), ("0", False), ("no", False), ("1", True), ("TRUE", True)])
-def test_texts_are_sent_only_when_asked_for(
-    telemetry_off: None, monkeypatch: pytest.MonkeyPatch, said: str, wanted: bool
+@pytest.mark.parametrize(("value", "expected"), [("", False), ("0", False), ("no", False), ("1", True), ("TRUE", True)])
+def test_texts_are_sent_only_if_the_variable_says_so(
+    telemetry_off: None, monkeypatch: pytest.MonkeyPatch, value: str, expected: bool
 ) -> None:
     monkeypatch.setenv(settings.AZURE, STRING)
-    monkeypatch.setenv(settings.TEXTS, said)
-    found = settings.read()
-    assert found
-    assert found.texts is wanted
+    monkeypatch.setenv(settings.TEXTS, value)
+    configured = settings.read()
+    assert configured
+    assert configured.texts is expected
 
 
-@pytest.mark.parametrize(("said", "rows"), [("", 1000), ("250", 250), ("99", 1000), ("-5", 1000), ("many", 1000)])
-def test_a_window_that_is_none_is_said_and_passed_over(
-    telemetry_off: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, said: str, rows: int
+@pytest.mark.parametrize(("value", "rows"), [("", 1000), ("250", 250), ("99", 1000), ("-5", 1000), ("many", 1000)])
+def test_an_invalid_window_is_logged_and_ignored(
+    telemetry_off: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, value: str, rows: int
 ) -> None:
     monkeypatch.setenv(settings.AZURE, STRING)
-    monkeypatch.setenv(settings.WINDOW, said)
+    monkeypatch.setenv(settings.WINDOW, value)
     with caplog.at_level(logging.WARNING, logger="ftkit.telemetry"):
-        found = settings.read()
-    assert found
-    assert found.window == rows
-    assert bool(caplog.records) == (said not in ("", "250"))
+        configured = settings.read()
+    assert configured
+    assert configured.window == rows
+    assert bool(caplog.records) == (value not in ("", "250"))
 
 
 @pytest.mark.parametrize("string", ["InstrumentationKey=secret-but-wrong", "hunter2", "InstrumentationKey=;Ingestion"])
-def test_a_wrong_connection_string_is_said_once_without_its_words(
+def test_a_wrong_connection_string_is_logged_once_without_its_value(
     telemetry_off: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, string: str
 ) -> None:
     monkeypatch.setenv(settings.AZURE, string)
@@ -89,16 +90,16 @@ def test_a_wrong_connection_string_is_said_once_without_its_words(
         assert ftkit_appinsights.watchers(served=sample_served()) == []
         for event in sample_run():
             ftkit_appinsights.on_event(event=event)
-    said = [record for record in caplog.records if record.name == "ftkit.telemetry"]
-    assert [record.levelname for record in said] == ["WARNING", "WARNING"]  # one of requests, one of the run
-    assert all(settings.AZURE in record.getMessage() for record in said)
+    records = [record for record in caplog.records if record.name == "ftkit.telemetry"]
+    assert [record.levelname for record in records] == ["WARNING", "WARNING"]  # one of requests, one of the run
+    assert all(settings.AZURE in record.getMessage() for record in records)
     for word in ("secret", "hunter2", "Ingestion"):
         assert not any(
             word in record.getMessage().replace("IngestionEndpoint=https://…", "") for record in caplog.records
         )
 
 
-def test_a_protocol_that_cannot_be_spoken_is_said(
+def test_an_unsupported_protocol_is_logged(
     telemetry_off: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
