@@ -1,4 +1,4 @@
-"""Files and folders that are either whole or not there, and where ftkit keeps its own."""
+"""Files and folders that are either complete or not there, and the folders where ftkit keeps its own."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 
 
 def home() -> Path:
-    """Where runs, endpoints and the local registry live: FTKIT_HOME, or the user's data directory."""
+    """The folder of runs, endpoints and the local registry: FTKIT_HOME, or the user's data directory."""
     if chosen := os.environ.get("FTKIT_HOME"):
         return Path(chosen).expanduser().absolute()
     import platformdirs
@@ -24,7 +24,7 @@ def home() -> Path:
 
 
 def cache() -> Path:
-    """Where downloads are kept: FTKIT_CACHE, or the user's cache directory."""
+    """The folder of downloads: FTKIT_CACHE, or the user's cache directory."""
     if chosen := os.environ.get("FTKIT_CACHE"):
         return Path(chosen).expanduser().absolute()
     import platformdirs
@@ -35,7 +35,8 @@ def cache() -> Path:
 def write_text(path: Path, text: str, staging: Path | None = None) -> None:
     """Write a file in one step: readers see the old content or the new, never a part. Raises: OSError.
 
-    `staging` is a folder of the same disk for the unfinished file, where a kill must leave nothing beside the file.
+    `staging` is a folder on the same disk for the unfinished file, where an interrupted run must leave nothing in the
+    file's own folder.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = (staging or path.parent) / f".{path.name}.{uuid.uuid4().hex[:8]}.partial"
@@ -50,13 +51,13 @@ def write_text(path: Path, text: str, staging: Path | None = None) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """`write_text` of a value as JSON, keys sorted, so that equal values give equal files."""
+    """Write a value as JSON with `write_text`, keys sorted, so that equal values give equal files."""
     write_text(path, json.dumps(value, indent=2, sort_keys=True) + "\n")
 
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """A folder to fill that takes its place, replacing an older one, only when the block ends without an error."""
+    """A folder to fill, which gets its name, replacing an older one, only when the block ends without an error."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.partial")
     partial.mkdir()
@@ -64,15 +65,15 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         yield partial
         for file in partial.rglob("*"):
             if file.is_file():
-                with file.open("rb") as opened:
-                    os.fsync(opened.fileno())
-        _take_place(partial, path)
+                with file.open("rb") as content:
+                    os.fsync(content.fileno())
+        _replace_folder(partial, path)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _take_place(new: Path, path: Path) -> None:
-    """Put a folder where another may be, which is removed only when the new one is there."""
+def _replace_folder(new: Path, path: Path) -> None:
+    """Move a folder to `path`; an older one there is removed only when the new one has its place."""
     old = new.with_suffix(".old")
     try:
         os.replace(path, old)
@@ -94,11 +95,11 @@ def sha256(path: Path) -> str:
 
 
 def tail(path: Path, lines: int) -> str:
-    """The last lines of a file, or nothing when it is not there."""
+    """The last lines of a file, or nothing when it does not exist."""
     try:
         with path.open("rb") as file:
             file.seek(max(0, path.stat().st_size - 400 * max(lines, 1)))
-            last = deque(file.read().decode("utf-8", "replace").splitlines(), maxlen=max(lines, 0))
+            last_lines = deque(file.read().decode("utf-8", "replace").splitlines(), maxlen=max(lines, 0))
     except FileNotFoundError:
         return ""
-    return "\n".join(last)
+    return "\n".join(last_lines)

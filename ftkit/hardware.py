@@ -1,4 +1,4 @@
-"""What computes on this machine, told without loading anything."""
+"""The hardware of this machine, read without importing anything heavy."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 
 
 def hardware() -> dict[str, Any]:
-    """What computes here: results do not depend on it, how long they take does."""
+    """What determines the speed of this machine: results do not depend on it, durations do."""
     return {"processor": processor(), "cores": cores(), "gpus": gpus()}
 
 
 def cores() -> int:
-    """Cores that this process may use."""
+    """Number of cores that this process may use."""
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # not on macOS
@@ -22,7 +22,7 @@ def cores() -> int:
 
 
 def processor() -> str:
-    """The processor's name, as the system tells it."""
+    """The processor's name according to the system."""
     for line in _lines(Path("/proc/cpuinfo")):
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
@@ -30,13 +30,13 @@ def processor() -> str:
 
 
 def bf16_units() -> list[str]:
-    """What the processor multiplies bf16 with, as Linux names it: training takes that format where there is any."""
+    """The processor's instructions for bf16, as Linux names them; training uses bf16 where there are any."""
     flags = next((line for line in _lines(Path("/proc/cpuinfo")) if line.startswith(("flags", "Features"))), "")
     return sorted({"amx_bf16", "avx512_bf16", "bf16"} & set(flags.partition(":")[2].split()))
 
 
 def memory() -> int | None:
-    """Megabytes of memory, or None where the system does not tell."""
+    """Megabytes of memory, or None where the system does not report it."""
     try:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2**20
     except (OSError, ValueError, AttributeError):
@@ -44,10 +44,10 @@ def memory() -> int | None:
 
 
 def gpus() -> list[str]:
-    """Names of NVIDIA cards, as the driver tells them without loading anything."""
-    found = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
+    """Names of the NVIDIA cards according to the driver's files, so that no library is loaded."""
+    paths = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
     return [
-        line.partition(":")[2].strip() for path in found for line in _lines(path) if line.lower().startswith("model")
+        line.partition(":")[2].strip() for path in paths for line in _lines(path) if line.lower().startswith("model")
     ]
 
 

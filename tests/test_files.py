@@ -1,4 +1,4 @@
-"""Files and folders are whole or not there."""
+"""Files and folders are complete or not there."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_home_and_cache_are_where_the_environment_says(tmp_path, monkeypatch):
+def test_home_and_cache_are_set_by_the_environment(tmp_path, monkeypatch):
     monkeypatch.setenv("FTKIT_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("FTKIT_CACHE", "~/cache")
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -24,7 +24,7 @@ def test_home_and_cache_are_where_the_environment_says(tmp_path, monkeypatch):
     assert files.cache() == tmp_path / "cache"
 
 
-def test_home_and_cache_are_the_users_own_folders_otherwise(monkeypatch):
+def test_home_and_cache_are_folders_of_the_user_by_default(monkeypatch):
     monkeypatch.delenv("FTKIT_HOME", raising=False)
     monkeypatch.delenv("FTKIT_CACHE", raising=False)
     assert files.home().is_absolute()
@@ -32,7 +32,7 @@ def test_home_and_cache_are_the_users_own_folders_otherwise(monkeypatch):
     assert files.home() != files.cache()
 
 
-def test_a_file_is_written_with_its_folders_and_nothing_beside_it(tmp_path):
+def test_a_file_is_written_with_its_folders_and_leaves_no_other_file(tmp_path):
     files.write_text(tmp_path / "a" / "b.txt", "größer\n")
     assert (tmp_path / "a" / "b.txt").read_bytes() == "größer\n".encode()
     assert names(tmp_path / "a") == ["b.txt"]
@@ -84,7 +84,7 @@ def test_a_block_that_fails_leaves_the_old_folder_and_nothing_else(tmp_path, err
     assert names(tmp_path) == ["folder"]
 
 
-def test_a_folder_replaces_an_older_one_with_all_it_held(tmp_path):
+def test_a_folder_replaces_an_older_one_completely(tmp_path):
     target = tmp_path / "folder"
     for name in ("first", "second"):
         with files.atomic_folder(target) as partial:
@@ -93,7 +93,7 @@ def test_a_folder_replaces_an_older_one_with_all_it_held(tmp_path):
     assert names(tmp_path) == ["folder"]
 
 
-def test_the_old_folder_comes_back_when_the_new_one_cannot_take_its_place(tmp_path, monkeypatch):
+def test_the_old_folder_is_restored_when_the_new_one_cannot_be_moved(tmp_path, monkeypatch):
     target = tmp_path / "folder"
     with files.atomic_folder(target) as partial:
         (partial / "old").write_text("old")

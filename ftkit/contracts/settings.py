@@ -145,7 +145,7 @@ class Search:
     concurrency: int = 1
     """Number of trials that run at the same time."""
     sampler: Literal["random", "grid", "tpe"] = "random"
-    """How values are chosen: at random, all combinations in turn, or by a tree-structured Parzen estimator (Bayesian)."""
+    """How values are chosen: at random, all combinations, or by a tree-structured Parzen estimator (Bayesian)."""
     policy: Policy = field(default_factory=NoPolicy)
     """When to stop a trial early."""
     confirm: Confirm | None = None

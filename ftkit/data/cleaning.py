@@ -1,4 +1,4 @@
-"""Which rows are kept: none without text, one row of each text, and none of a text whose labels contradict each other."""
+"""Which rows are kept: one of each text, none without text, and none of a text whose labels contradict each other."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """Find texts that share most of their wording, without comparing every text with every other.
 
-A text is treated as the set of its shingles, runs of a few words; the similarity of two texts is the Jaccard similarity of their
-sets. A text that shares too few shingles with all others is left out first. Among the rest, two sets have the same minimum hash with
-a probability equal to their similarity (MinHash): texts that agree in a band of such hashes are candidates, and the similarity of
-every candidate pair is computed exactly.
+A text is treated as the set of its shingles, runs of a few words; the similarity of two texts is the Jaccard similarity
+of their sets. A text that shares too few shingles with all others is left out first. Among the rest, two sets have the
+same minimum hash with a probability equal to their similarity (MinHash): texts that agree in a band of such hashes are
+candidates, and the similarity of every candidate pair is computed exactly.
 
 Source: Broder 1997, "On the resemblance and containment of documents"; Leskovec, Rajaraman and Ullman 2020, "Mining of
 Massive Datasets", section 3.4, on bands.
@@ -58,7 +58,7 @@ def twins(
     shingle: int = SHINGLE,
     seed: int = 0,
 ) -> list[Twin]:
-    """For each text that has a near copy among `others`: the most similar of them, at least as similar as the threshold."""
+    """For each text with a near copy among `others`: the most similar of them, at least as similar as `threshold`."""
     if not texts or not others:
         return []
     candidates = _sharing([*texts, *others], threshold, shingle, len(texts)).tolist()
@@ -173,7 +173,7 @@ class _Sets:
         self.starts = np.cumsum(self.sizes) - self.sizes
 
     def keys(self, length: int, seed: int) -> np.ndarray:
-        """For each band, one number for each text, equal for texts whose minimum hashes in this band are equal; (bands, texts)."""
+        """For each band, a number per text, equal where all minimum hashes of the band are equal; (bands, texts)."""
         import numpy as np
 
         random = np.random.default_rng(seed)

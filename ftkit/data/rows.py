@@ -104,7 +104,8 @@ def check_limit(max_damaged: float) -> None:
 def open_data(path: Path) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
     """Open a data file: its content, unpacked if it is gzip, and the file itself, whose position shows the progress.
 
-    Raises: DataError, also while the block reads, for a file that is missing, cannot be read, is empty, or is a damaged gzip file.
+    Raises: DataError, also while the block reads, for a file that is missing, cannot be read, is empty, or is a damaged
+    gzip file.
     """
     try:
         with path.open("rb") as raw:

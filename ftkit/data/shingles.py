@@ -124,7 +124,7 @@ def steps(counts: np.ndarray) -> np.ndarray:
 
 
 def _spread(values: np.ndarray) -> np.ndarray:
-    """Numbers mixed so that every bit depends on all bits of the value. Source: Stafford's variant 13 of MurmurHash3."""
+    """Mix numbers so that every bit depends on all bits of the value. Source: Stafford, MurmurHash3 variant 13."""
     import numpy as np
 
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -144,7 +144,7 @@ def _characters() -> tuple[np.ndarray, np.ndarray]:
 
 @functools.cache
 def _powers(count: int) -> tuple[np.ndarray, np.ndarray]:
-    """The powers of a number modulo 2**64, and their inverses: with them a word's hash is a difference of two prefix sums."""
+    """Powers of a number modulo 2**64, and their inverses: with them a word's hash is a difference of prefix sums."""
     import numpy as np
 
     tables = []

@@ -1,7 +1,8 @@
 """Which row goes to which split: every class in the same shares, and near copies of one text together.
 
-A hash of the text and the seed puts the rows of each class in an order, and the first of them are the test rows. Texts that share
-most of their wording count as one text: a model that has learnt one of them by heart would know the answer to the others.
+A hash of the text and the seed puts the rows of each class in an order, and the first of them are the test rows. Texts
+that share most of their wording count as one text: a model that has learnt one of them by heart would know the answer
+to the others.
 """
 
 from __future__ import annotations
@@ -48,9 +49,9 @@ def assign(
 ) -> tuple[dict[str, list[int]], tuple[str, ...]]:
     """The rows of each split, and notes for the data report.
 
-    Splits are filled from the last to the second; the first gets the remaining rows. A group of near copies that does not fit
-    into a split is left for the splits before it. Groups are divided only where a class would otherwise get less than half of its
-    rows in a split.
+    Splits are filled from the last to the second; the first gets the remaining rows. A group of near copies that does
+    not fit into a split is left for the splits before it. Groups are divided only where a class would otherwise get
+    less than half of its rows in a split.
     """
     waiting = {label: part.shuffled(rows, f"split {seed}") for label, rows in rows_by_class.items()}
     wanted = {

@@ -1,11 +1,11 @@
 """From rows to `Data`: how every data set treats empty texts, duplicates, classes and splits.
 
-Two texts are the same when their `folded` forms are equal. Of rows with the same text one is kept; when their labels contradict
-each other none is kept, because it is unknown which label is right. Rows are split after that, so no text is in two splits; near
-copies of a text are in one split.
+Two texts are the same when their `folded` forms are equal. Of rows with the same text one is kept; when their labels
+contradict each other none is kept, because it is unknown which label is right. Rows are split after that, so no text is
+in two splits; near copies of a text are in one split.
 
-A hash of the text and the seed decides which split a row goes to. The result is the same on every platform, with every version of
-every library and for any order of the rows, and nearly the same when the data has grown.
+A hash of the text and the seed decides which split a row goes to. The result is the same on every platform, with every
+version of every library and for any order of the rows, and nearly the same when the data has grown.
 """
 
 from __future__ import annotations
@@ -80,16 +80,17 @@ def split(rows: Rows, classes: Sequence[str], rules: Rules, notes: Sequence[str]
 
     `notes` are added to the data report.
 
-    Raises: DataError when there are no rows, only one class, labels that are not among the classes, or a class too small for three
-    splits.
+    Raises: DataError when there are no rows, only one class, labels that are not among the classes, or a class too
+    small for three splits.
     """
     return _assemble({"": rows}, {"": SPLITS}, classes, rules, notes)
 
 
 def join(parts: Mapping[str, Rows], classes: Sequence[str], rules: Rules, notes: Sequence[str] = ()) -> Data:
-    """Clean rows that come already split: `train`, `test`, and `valid`; without `valid`, a share of train becomes the valid split.
+    """Clean rows that are already split into train, valid and test; without valid, a share of train takes its place.
 
-    A text of the test rows is dropped from valid and train, a text of valid from train: no text is both trained and measured on.
+    A text of the test rows is dropped from valid and train, a text of valid from train: no text is both trained and
+    measured on.
     Raises: DataError as `split` does, and when a class is missing in one of the parts.
     """
     into: dict[str, Sequence[str]] = {name: (name,) for name in SPLITS if name in parts}
@@ -195,7 +196,7 @@ def _check_sizes(
             raise DataError(
                 f"too few rows to have every class in {' and '.join(names)}: {listed}",
                 where=parts[name].source,
-                hint="Add rows, or leave rare classes out: with min_rows, or with the option that maps labels to classes."
+                hint="Add rows, or leave rare classes out: by min_rows, or by the option that maps labels to classes."
                 if len(into) == 1
                 else "Add rows, leave the class out, or give one file with all rows, so that ftkit splits them.",
             )

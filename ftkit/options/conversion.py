@@ -130,7 +130,7 @@ def _contains(annotation: Any, wanted: Any) -> bool:
 
 
 def _further_mistakes(component: type[Any], values: Mapping[str, Any], mistakes: list[Mistake]) -> list[Mistake]:
-    """What the component's own checks find in the values that could be converted, so that one try shows all mistakes."""
+    """What the component's own checks report for the values that could be converted: one try shows all mistakes."""
     wrong_fields = {mistake.path[0] for mistake in mistakes if mistake.path}
     try:
         component(**convert(component, {name: value for name, value in values.items() if name not in wrong_fields}))

@@ -1,8 +1,8 @@
 """From a section of a recipe to the component that it names.
 
-A section is `use = "name"` plus the fields of that component. A sub-table with the name of a component of the section's kind
-([deploy.managed-endpoint]) has options for this component only, which apply when it is used: so one recipe can have the options
-of several targets.
+A section is `use = "name"` plus the fields of that component. A sub-table with the name of a component of the section's
+kind ([deploy.managed-endpoint]) has options for this component only, which apply when it is used: so one recipe can
+have the options of several targets.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SECTIONS: dict[str, str] = {
 
 
 class Sections:
-    """Makes components from the sections of a document. A method returns None for a wrong section and adds to `problems`."""
+    """Makes components from the sections of a document; for a wrong one it returns None and adds to `problems`."""
 
     def __init__(self, document: Document, plugins: Plugins, problems: list[Problem]) -> None:
         self.document = document

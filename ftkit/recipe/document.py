@@ -20,7 +20,7 @@ class Document:
     file: str
     """The recipe's name in messages."""
     base: Path
-    """The folder that relative paths in the file start at."""
+    """The folder where relative paths of the file start."""
     lines: Mapping[Key, int] = field(default_factory=dict)
     """The line of each key of the file."""
     overridden: dict[Key, str] = field(default_factory=dict)
@@ -39,7 +39,7 @@ class Document:
         return f"{self.file}:1"
 
     def base_folder(self, key: Key) -> Path:
-        """The folder that a relative path of this key starts at: the recipe's, or for an override the working folder."""
+        """The folder where a relative path of this key starts: the recipe's, or for an override the working folder."""
         key = self.written_key(key)
         is_override = any(key[:end] in self.overridden for end in range(1, len(key) + 1))
         return Path.cwd() if is_override else self.base

@@ -138,7 +138,7 @@ class Reader:
         return tests
 
     def _check_engine(self, backbone: Any, deploy: Any) -> None:
-        """The engine that will be deployed must be exported; otherwise the run would fail only after training and testing."""
+        """Refuse an engine that will not be exported: otherwise the run would fail only after training and testing."""
         wanted = deploy.engine if isinstance(deploy, EngineChoosing) else NATIVE
         exported = backbone.engines if isinstance(backbone, Exporting) else ()
         if backbone is None or wanted in (NATIVE, AUTO, *exported):

@@ -1,4 +1,4 @@
-"""What a recipe's search section may say."""
+"""The settings of a recipe's search section."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from ftkit.contracts.settings import POLICIES, Bandit, Halving, Median, Search, 
 
 
 @pytest.mark.parametrize(
-    ("make", "values", "complaint"),
+    ("settings", "values", "message"),
     [
         (Bandit, {}, "either slack_factor or slack_amount"),
         (Bandit, {"slack_factor": 0.1, "slack_amount": 0.1}, "either slack_factor or slack_amount"),
@@ -22,12 +22,12 @@ from ftkit.contracts.settings import POLICIES, Bandit, Halving, Median, Search, 
         (Search, {"concurrency": 0}, "concurrency must be at least 1"),
     ],
 )
-def test_a_value_out_of_range_is_refused(make, values, complaint):
-    with pytest.raises(ValueError, match=complaint):
-        make(**values)
+def test_a_value_out_of_range_is_refused(settings, values, message):
+    with pytest.raises(ValueError, match=message):
+        settings(**values)
 
 
-def test_a_slack_of_nothing_is_allowed():
+def test_a_slack_of_zero_is_allowed():
     assert Bandit(slack_factor=0.0).slack_factor == 0.0
     assert Bandit(slack_amount=0.0).slack_amount == 0.0
 
@@ -36,6 +36,6 @@ def test_every_policy_has_a_name_of_its_own():
     assert len({policy.name for policy in POLICIES}) == len(POLICIES)
 
 
-def test_a_search_that_says_nothing_is_one_trial_of_the_recipe_as_it_stands():
+def test_the_default_search_is_one_trial_without_a_space():
     search = Search()
     assert (search.trials, search.concurrency, dict(search.space)) == (1, 1, {})

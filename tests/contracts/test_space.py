@@ -1,4 +1,4 @@
-"""The search-space language."""
+"""The search-space language: dimensions from and to recipe values."""
 
 import math
 
@@ -29,12 +29,12 @@ def test_a_recipe_value_becomes_its_dimension(value, expected):
 
 
 @pytest.mark.parametrize(
-    ("value", "complaint"),
+    ("value", "message"),
     [
         (0.1, "expected a list of values or"),
         ("3e-5", "expected a list of values or"),
         ([], "must not be empty"),
-        ([1, 1], "names a value twice"),
+        ([1, 1], "has a value twice"),
         ({"low": 1}, "needs both low and high"),
         ({"low": 1, "hgih": 2}, "unknown key 'hgih'"),
         ({"low": 2, "high": 1}, "low must be below high"),
@@ -49,12 +49,12 @@ def test_a_recipe_value_becomes_its_dimension(value, expected):
         ({"low": 0.0, "high": 1.0, "step": -0.1}, "step must be above 0"),
         ({"low": 0.0, "high": 1.0, "log": True}, "low must be above 0"),
         ({"low": 0.1, "high": 1.0, "log": True, "step": 0.1}, "step or log, not both"),
-        ({"low": 0, "high": 8, "log": True}, "needs low of at least 1"),
+        ({"low": 0, "high": 8, "log": True}, "needs a low of at least 1"),
         ({"low": 1, "high": 8, "log": True, "step": 2}, "a step of 1"),
     ],
 )
-def test_a_value_that_is_no_dimension_says_what_is_wrong(value, complaint):
-    with pytest.raises(ValueError, match=complaint):
+def test_a_value_that_is_not_a_dimension_is_refused_with_the_reason(value, message):
+    with pytest.raises(ValueError, match=message):
         space.parse(value)
 
 
@@ -70,7 +70,7 @@ def test_a_value_that_is_no_dimension_says_what_is_wrong(value, complaint):
         (Uniform(1e-5, 3e-5, 1e-5), (1e-5, 2e-5, 3e-5)),
     ],
 )
-def test_a_finite_dimension_lists_as_many_values_as_its_size(dimension, values):
+def test_the_grid_of_a_finite_dimension_has_its_size(dimension, values):
     assert space.grid(dimension) == values
     assert space.size(dimension) == len(values)
 
@@ -88,7 +88,7 @@ def test_a_finite_dimension_lists_as_many_values_as_its_size(dimension, values):
         Uniform(0.0, 0.3, 0.1),
     ],
 )
-def test_a_dimension_in_its_recipe_form_means_the_same(dimension):
+def test_a_dimension_is_parsed_from_its_own_recipe_form(dimension):
     assert space.parse(space.to_recipe(dimension)) == dimension
 
 
@@ -99,7 +99,7 @@ def test_a_continuous_range_has_no_grid(dimension):
         space.grid(dimension)
 
 
-def test_the_ends_of_a_dimension_are_values_of_it():
+def test_the_ends_of_a_dimension_are_its_choices_or_its_bounds():
     assert space.ends(Choice((1, 2, 3))) == (1, 2, 3)
     assert space.ends(Int(2, 9)) == (2, 9)
     assert space.ends(LogUniform(1e-5, 1e-4)) == (1e-5, 1e-4)

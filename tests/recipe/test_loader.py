@@ -133,7 +133,7 @@ canary = [50, 5]
         "reviews.toml:15: search.space.epochs: low must be below high, not 3 and 2",
         "reviews.toml:19: promote.1.use: no promotion test named 'beats-champio' is installed | Did you mean",
         "reviews.toml:20: deploy: `use` is missing",
-        "reviews.toml:23: rollout.canary: canary steps must rise",
+        "reviews.toml:23: rollout.canary: canary steps must increase",
     ):
         assert expected in messages, f"{expected}\n--- not in ---\n{messages}"
 
@@ -160,7 +160,7 @@ canary = [50, 5]
             "search.confirm.seds: unknown key; 'confirm' has no such option | Did you mean 'seeds'?",
         ),
         ("[search]\nspace.epochs = []\n", "reviews.toml:2: search.space.epochs: a list of values"),
-        ("[search]\nspace.epochs = [1, 1]\n", "names a value twice"),
+        ("[search]\nspace.epochs = [1, 1]\n", "has a value twice"),
     ],
 )
 def test_each_mistake_has_its_place(write: Any, text: str, expected: str) -> None:

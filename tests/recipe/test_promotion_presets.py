@@ -184,7 +184,7 @@ def test_positions_of_overrides_are_those_of_the_recipe(tmp_path: Path) -> None:
         (
             '[[promote]]\nuse = "guest"\n',
             "",
-            "reviews.toml:17: promote.1.use: 'guest' and promote.0 both bring 'beats-majority' | Add a [[promote]] with use",
+            "reviews.toml:17: promote.1.use: 'guest' and promote.0 both bring 'beats-majority' | Add a [[promote]]",
         ),
         ('[[promote]]\nuse = "house"\n', "", "'house' and promote.0 both bring 'metric-floor'"),
         ('[[promote]]\nuse = "careless"\n', "", "promote.1.use: 'careless' needs the promotion test 'absent'"),

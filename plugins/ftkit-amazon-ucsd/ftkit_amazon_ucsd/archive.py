@@ -44,7 +44,7 @@ def listed(category: str) -> str | None:
 
 
 def file_name(category: str, five_core: bool) -> str:
-    """The name of a category's file; a category that is not listed is used as it is, for mirrors with other categories."""
+    """The name of a category's file; a category that is not listed is used as it is, for mirrors that have it."""
     name = listed(category) or re.sub(r"\s+", "_", category.strip())
     return f"reviews_{name}{'_5' * five_core}.json.gz"
 

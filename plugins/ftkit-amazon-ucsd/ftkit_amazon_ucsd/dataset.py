@@ -48,7 +48,7 @@ class AmazonUcsd:
     timeout: float = 30.0
     """Seconds without data after which a connection counts as broken."""
     stars: Mapping[str, tuple[int, ...]] = field(default_factory=lambda: {"negative": (1, 2), "positive": (4, 5)})
-    """The stars of each class; classes are ordered from the fewest stars to the most, and reviews with other stars are left out."""
+    """The stars of each class, which are ordered from the fewest stars to the most; other reviews are left out."""
     text: Literal["reviewText", "summary", "summary+reviewText"] = "reviewText"
     """The field to classify, or both fields, joined by a line break."""
     max_damaged: float = 0.01
@@ -81,7 +81,8 @@ class AmazonUcsd:
     def load(self, seed: int, emit: Emit) -> Data:
         """Download the file unless it is there, read it, and clean and split the reviews.
 
-        Raises: DataError for a file that cannot be downloaded or read, too many damaged lines, and rows that cannot be split.
+        Raises: DataError for a file that cannot be downloaded or read, too many damaged lines, and rows that cannot be
+        split.
         """
         rules = self._rules(seed)
         if self.path is None:

@@ -1,7 +1,7 @@
 """Download one gzip file over an unreliable network; the file appears complete or not at all.
 
-Received bytes are kept in NAME.partial. A later request asks for the rest, as long as ETag or date say that the file on the server
-is still the same. When several processes want one file, one of them downloads it.
+Received bytes are kept in NAME.partial. A later request asks for the rest, as long as ETag or date say that the file on
+the server is still the same. When several processes want one file, one of them downloads it.
 """
 
 from __future__ import annotations
@@ -79,11 +79,11 @@ class Download:
             raise DataError(
                 f"the download cannot be stored: {error.strerror or error}",
                 where=str(self.target),
-                hint="Free disk space, fix the permissions, or set FTKIT_CACHE to another folder; received bytes are kept.",
+                hint="Free disk space, fix permissions, or set FTKIT_CACHE to another folder; received bytes are kept.",
             ) from error
 
     def _download(self, emit: Emit) -> None:
-        """Download, check, and move the file to its place; a resumed file that fails the check is downloaded again once."""
+        """Download, check and move the file to its place; a resumed file that fails the check is loaded again once."""
         for again in (False, True):
             resumed = self._receive(emit)
             try:
@@ -120,7 +120,8 @@ class Download:
                         raise DataError(
                             f"the file cannot be downloaded: {reason} (failed attempts: {failures})",
                             where=self.url,
-                            hint="Try again later: received bytes are kept. Or set base_url to another server, or path to a local file.",
+                            hint="Try again later: received bytes are kept. Or set base_url to another server, or path "
+                            "to a local file.",
                         ) from error
                     pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (failures - 1)) * random.uniform(0.5, 1)
                     pause = max(pause, min(LONGEST_PAUSE, error.after if isinstance(error, _Broken) else 0.0))

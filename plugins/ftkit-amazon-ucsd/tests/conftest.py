@@ -38,11 +38,11 @@ def compressed(count: int = 400) -> bytes:
 
 
 class Archive:
-    """A server that answers each request with the next behaviour of its script, and correctly when the script has ended.
+    """A server that answers each request with the next behaviour of its script, and correctly after its end.
 
-    Behaviours: `cut:N` closes the connection after N bytes of the body, `hang:N` sends nothing after them, `gate` waits for the
-    event `gate` first, a number answers with that status, `whole` ignores a range, `page` sends HTML, `shift` answers
-    a range with another range.
+    Behaviours: `cut:N` closes the connection after N bytes of the body, `hang:N` sends nothing after them, `gate` waits
+    for the event `gate` first, a number answers with that status, `whole` ignores a range, `page` sends HTML, `shift`
+    answers a range with another range.
     """
 
     def __init__(self, content: bytes) -> None:

@@ -189,7 +189,7 @@ def _check_columns(path: Path, wanted: Sequence[str], names: Collection[str]) ->
                 where=str(path),
                 hint=f"Did you mean {near[0]!r}?"
                 if near
-                else "Set the options text and label to the names of the columns; if the file has no header line, set header.",
+                else "Set text and label to the names of the columns; if the file has no header line, set header.",
             )
         if list(names).count(name) > 1:
             raise DataError(
@@ -200,7 +200,7 @@ def _check_columns(path: Path, wanted: Sequence[str], names: Collection[str]) ->
 
 
 def _undecodable(path: Path, encoding: str, error: UnicodeError) -> DataError:
-    """The error for a file in another encoding: the first byte that does not fit, its line, and a guess at the encoding."""
+    """The error for a file in another encoding: the first byte that does not fit, its line, a guess at the encoding."""
     decoder = codecs.getincrementaldecoder(encoding)()
     line, done, shown = 1, 0, "the end of the file"
     with open_data(path) as (content, _):

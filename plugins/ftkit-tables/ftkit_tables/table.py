@@ -53,7 +53,7 @@ class Table:
     delimiter: str = ""
     """The character between the columns of a csv or tsv file; empty for a comma in csv and a tab in tsv."""
     quote: str = '"'
-    """The character around texts with delimiters or line ends in csv and tsv files; empty where quotes are ordinary characters."""
+    """The character around texts with delimiters or line ends in csv and tsv files; empty if there is none."""
     header: tuple[str, ...] = ()
     """The names of the columns, for csv and tsv files without a header line."""
     max_damaged: float = 0.01
@@ -90,8 +90,8 @@ class Table:
     def load(self, seed: int, emit: Emit) -> Data:
         """Read the files, map labels to classes, and clean and split the rows.
 
-        Raises: DataError for a file that is missing, empty, damaged or of another format, a missing column, labels that are not
-        listed, and rows that cannot be split.
+        Raises: DataError for a file that is missing, empty, damaged or of another format, a missing column, labels that
+        are not listed, and rows that cannot be split.
         """
         rules = self._rules(seed)
         parts = {name: self._read(file, emit) for name, file in self._files().items()}
@@ -141,7 +141,7 @@ class Table:
                 f"{unlisted.total():,} rows have labels that are not listed: {shown}"
                 + (f" and {len(unlisted) - 5:,} more" if len(unlisted) > 5 else ""),
                 where=f"{file}, column {self.label!r}",
-                hint=f'Add them to {"labels" if self.labels else "classes"}, or leave these rows out: unlisted = "drop".',
+                hint=f'Add them to {"labels" if self.labels else "classes"}, or leave them out by unlisted = "drop".',
             )
         return rows
 
@@ -155,7 +155,7 @@ class Table:
 
 
 def _label(value: Any) -> str | None:
-    """A label as text, or None where it is missing; 1.0 and 1 are the same, and so are true and True in typed formats."""
+    """A label as text, or None where it is missing; 1.0 and 1 are the same, as are true and True in typed formats."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
     if isinstance(value, bool):
