@@ -1,12 +1,62 @@
-"""A contender's answers as promotion tests need them: columns in the order of the data's classes."""
+"""A contender as promotion tests need it: its labels, its answers to any text, and whether it can be measured."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ftkit.contracts import Contender
+from ftkit.formatting import listing
+
 if TYPE_CHECKING:
     import numpy as np
+
+
+def labels_of(contender: Contender) -> np.ndarray:
+    """Class indices of the test rows, (rows,)."""
+    import numpy as np
+
+    return np.asarray(contender.data.test.labels, dtype=np.int64)
+
+
+def defect(contender: Contender) -> str:
+    """Why no metric of this contender can be computed; empty when it can."""
+    import numpy as np
+
+    if not len(contender.data.test):
+        return "the test split has no rows"
+    if not np.isfinite(contender.probabilities).all():  # the class with the first NaN would win every argmax
+        return f"{contender.title} gave probabilities that are not finite numbers"
+    return ""
+
+
+def class_mismatch(champion: Contender) -> str:
+    """How the champion's classes differ from those of the data; empty when they are the same, in any order."""
+    data_classes, model_classes = champion.data.classes, champion.classifier.classes
+    if set(data_classes) == set(model_classes):
+        return ""
+    return (
+        f"{champion.title} has the classes {listing(model_classes)} and the candidate {listing(data_classes)}, "
+        "so they cannot be compared"
+    )
+
+
+def probabilities_of(contender: Contender, texts: Sequence[str]) -> np.ndarray:
+    """Probabilities of any texts, (texts, classes), columns in the order of `data.classes`."""
+    import numpy as np
+
+    if not texts:
+        return np.zeros((0, len(contender.data.classes)))
+    probabilities = np.asarray(contender.classifier.probabilities(texts), dtype=np.float64)
+    return align_classes(probabilities, contender.classifier.classes, contender.data.classes)
+
+
+def sample_rows(contender: Contender, count: int) -> list[int]:
+    """Indices of test rows in an order drawn from the run's seed; all of them where there are fewer than `count`."""
+    import numpy as np
+
+    order = np.random.default_rng(contender.seed).permutation(len(contender.data.test))
+    return [int(row) for row in order[:count]]
 
 
 def align_classes(probabilities: np.ndarray, model_classes: Sequence[str], data_classes: Sequence[str]) -> np.ndarray:

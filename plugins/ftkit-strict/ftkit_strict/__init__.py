@@ -1,4 +1,4 @@
-"""Promotion tests that look further than one number: for ftkit."""
+"""Promotion tests for ftkit that look at more than one number."""
 
 from __future__ import annotations
 
@@ -46,5 +46,5 @@ def promotion_tests() -> Sequence[type[Any]]:
 
 @hookimpl
 def promotion_presets() -> Sequence[type[Any]]:
-    """Ready-made sets of them."""
+    """Ready-made sets of these promotion tests."""
     return [Strict]

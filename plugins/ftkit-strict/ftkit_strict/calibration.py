@@ -1,15 +1,18 @@
-"""Whether probabilities mean what they say: of the answers given with 80 % certainty, 80 % should be right."""
+"""Whether probabilities can be believed: of the answers given with 80 % certainty, 80 % should be right."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from ftkit import formatting
 from ftkit.contracts import Contender, Status, Verdict
-from ftkit.evaluation import calibration
+from ftkit.evaluation import calibration, option_checks, verdicts
+from ftkit.evaluation.contenders import defect, labels_of
 from ftkit.formatting import rounded
-from ftkit_strict import scoring
+
+if TYPE_CHECKING:
+    import numpy as np
 
 DRAWS = 500
 """Simulations of a perfectly calibrated model."""
@@ -20,8 +23,8 @@ class Calibration:
     """Passes when the certainty of the answers differs little from the share that is right.
 
     The expected calibration error is the mean distance between certainty (the probability of the answer) and share of right
-    answers, over bins with equally many rows. Few rows have a positive error even when the model is calibrated perfectly: the
-    sentence says how large that part is, and an error that chance brings in one of twenty cases is not judged.
+    answers, over bins with equally many rows. On few rows even a perfectly calibrated model has a positive error: the
+    sentence says how large it is, and an error that chance alone reaches in one of twenty cases is not judged.
 
     Source: Nixon et al. 2019, "Measuring Calibration in Deep Learning", and Kumar et al. 2019, "Verified Uncertainty
     Calibration", for bins of equal mass; Brier 1950, "Verification of forecasts expressed in terms of probability";
@@ -37,58 +40,64 @@ class Calibration:
     """Number of bins, with equally many rows each."""
 
     def __post_init__(self) -> None:
-        scoring.in_range("max_error", self.max_error, 0, 1)
+        option_checks.in_range("max_error", self.max_error, 0, 1)
         if self.max_brier is not None:
-            scoring.in_range("max_brier", self.max_brier, 0, 2)
-        scoring.at_least("bins", self.bins, 1)
+            option_checks.in_range("max_brier", self.max_brier, 0, 2)
+        option_checks.at_least("bins", self.bins, 1)
 
     def check(self, candidate: Contender, champion: Contender | None) -> Verdict:
-        """Judge the certainty of the candidate's answers; the champion's error is told beside it."""
+        """Judge the certainty of the candidate's answers; the champion's error is shown beside it."""
         import numpy as np
 
-        from ftkit.report import charts
-        from ftkit.report.answers import reliable
+        from ftkit.report import row_charts
+        from ftkit.report.answers import reliability_bins
 
-        if reason := scoring.trouble(candidate):
+        if reason := defect(candidate):
             return Verdict(self.name, "failed", f"calibration cannot be measured: {reason}")
-        labels = scoring.labels_of(candidate)
+        labels = labels_of(candidate)
         probabilities = np.asarray(candidate.probabilities, dtype=np.float64)
         certainty, right = probabilities.max(axis=1), (probabilities.argmax(axis=1) == labels).astype(float)
-        mine = reliable(probabilities, labels, self.bins)
-        error, squared = mine.error, mine.brier
-        random = np.random.default_rng(candidate.seed)
-        placed = calibration.equal_mass_bins(certainty, self.bins)
-        simulated = [
-            calibration.binned_error(certainty, random.random(len(labels)) < certainty, placed) for _ in range(DRAWS)
-        ]
-        by_chance, most = float(np.mean(simulated)), float(np.quantile(simulated, 0.95))
+        bins = reliability_bins(probabilities, labels, self.bins)
+        by_chance, by_chance_high = self._error_by_chance(certainty, candidate.seed)
         numbers = {
-            "error": error,
-            "brier": squared,
+            "error": bins.error,
+            "brier": bins.brier,
             "by_chance": by_chance,
-            "by_chance_high": most,
+            "by_chance_high": by_chance_high,
             "max_error": self.max_error,
+            "certainty": certainty.mean(),
+            "accuracy": right.mean(),
         }
-        numbers |= {"certainty": certainty.mean(), "accuracy": right.mean()}
-        lean = "surer than right" if certainty.mean() > right.mean() else "less sure than right"
-        said = (
-            f"expected calibration error {rounded(error)} (at most {rounded(self.max_error)}; "
-            f"chance alone brings {rounded(by_chance)} on {formatting.count(len(labels), 'row')}), Brier score {rounded(squared)}"
+        sentence = (
+            f"expected calibration error {rounded(bins.error)} (at most {rounded(self.max_error)}; chance alone brings "
+            f"{rounded(by_chance)} on {formatting.count(len(labels), 'row')}), Brier score {rounded(bins.brier)}"
         )
-        judged: Status = scoring.status(error <= self.max_error + 1e-12)
-        if judged == "failed" and error <= most:
-            judged = "not applicable"  # too few rows to tell a model that is off from one that is not
+        status: Status = verdicts.status(bins.error <= self.max_error + verdicts.ROUNDING)
+        if status == "failed" and bins.error <= by_chance_high:
+            status = "not applicable"
         if self.max_brier is not None:
             numbers["max_brier"] = self.max_brier
-            said += f" (at most {rounded(self.max_brier)})"
-            judged = judged if squared <= self.max_brier + 1e-12 else "failed"
-        if judged == "not applicable":
-            said += "; on so few rows the error cannot be told from chance"
-        said += f"; {lean}: certainty {rounded(certainty.mean())}, right {rounded(right.mean())}"
-        other = None
-        if champion is not None and not scoring.trouble(champion):
-            other = reliable(np.asarray(champion.probabilities, dtype=np.float64), labels, self.bins)
-            numbers["champion_error"] = other.error
-            said += f"; {champion.title} has an error of {rounded(other.error)}"
-        drawing = charts.reliability(mine, other)
-        return Verdict(self.name, judged, said, scoring.finite(numbers), drawing)
+            sentence += f" (at most {rounded(self.max_brier)})"
+            status = status if bins.brier <= self.max_brier + verdicts.ROUNDING else "failed"
+        if status == "not applicable":
+            sentence += "; on so few rows this error may be chance alone"
+        lean = "surer than right" if certainty.mean() > right.mean() else "less sure than right"
+        sentence += f"; {lean}: certainty {rounded(certainty.mean())}, share right {rounded(right.mean())}"
+        champion_bins = None
+        if champion is not None and not defect(champion):
+            champion_bins = reliability_bins(np.asarray(champion.probabilities, dtype=np.float64), labels, self.bins)
+            numbers["champion_error"] = champion_bins.error
+            sentence += f"; {champion.title} has an error of {rounded(champion_bins.error)}"
+        chart = row_charts.reliability(bins, champion_bins)
+        return Verdict(self.name, status, sentence, verdicts.finite_numbers(numbers), chart)
+
+    def _error_by_chance(self, certainty: np.ndarray, seed: int) -> tuple[float, float]:
+        """Mean and 95th percentile of the error of a perfectly calibrated model with this certainty."""
+        import numpy as np
+
+        random = np.random.default_rng(seed)
+        bins = calibration.equal_mass_bins(certainty, self.bins)
+        errors = [
+            calibration.binned_error(certainty, random.random(len(certainty)) < certainty, bins) for _ in range(DRAWS)
+        ]
+        return float(np.mean(errors)), float(np.quantile(errors, 0.95))

@@ -1,4 +1,4 @@
-"""Whether added praise and blame move the model the way they should."""
+"""Whether added praise and blame move probabilities in the right direction."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import ClassVar, Literal
 from ftkit import formatting
 from ftkit.contracts import Contender, Data, Verdict
 from ftkit.errors import DataError
+from ftkit.evaluation import option_checks, verdicts
+from ftkit.evaluation.contenders import defect, probabilities_of, sample_rows
 from ftkit.formatting import percent
-from ftkit_strict import scoring
-from ftkit_strict.asking import answers, sample
-from ftkit_strict.perturbations import put
+from ftkit_strict.perturbations import add_sentence
 
 POSITIVE, NEGATIVE = "positive", "negative"
 
@@ -22,8 +22,8 @@ POSITIVE, NEGATIVE = "positive", "negative"
 class Direction:
     """Passes when added praise raises the probability of the positive class and added blame that of the negative one.
 
-    Each must be so on average, and few single rows may move the other way. By default this is for the classes `positive` and
-    `negative`; with classes and phrases of your own it is for any.
+    Both must hold on average, and only few rows may move the other way. The defaults are for the classes `positive` and
+    `negative`; with your own classes and phrases the test fits any two classes.
 
     Source: Ribeiro et al. 2020, "Beyond Accuracy: Behavioral Testing of NLP Models with CheckList", directional expectation
     tests.
@@ -48,9 +48,9 @@ class Direction:
     """Where phrases go; a model that reads only the beginning of long texts never sees the end."""
 
     def __post_init__(self) -> None:
-        scoring.in_range("tolerance", self.tolerance, 0, 1)
-        scoring.in_range("max_share", self.max_share, 0, 1)
-        scoring.at_least("rows", self.rows, 1)
+        option_checks.in_range("tolerance", self.tolerance, 0, 1)
+        option_checks.in_range("max_share", self.max_share, 0, 1)
+        option_checks.at_least("rows", self.rows, 1)
         for name, phrases in (("praise", self.praise), ("blame", self.blame)):
             if not all(each.strip() for each in phrases):
                 raise ValueError(f"{name} holds an empty phrase")
@@ -60,78 +60,81 @@ class Direction:
             raise ValueError("positive and negative must be different classes")
 
     def foresee(self, data: Data) -> None:
-        """Look for the classes. Raises: DataError for a named one that is not there."""
+        """Look for the classes. Raises: DataError for a named class that the data set does not have."""
         self._class(data.classes, "positive", self.positive, POSITIVE)
         self._class(data.classes, "negative", self.negative, NEGATIVE)
 
     def check(self, candidate: Contender, champion: Contender | None) -> Verdict:
-        """Compare probabilities with and without a phrase. Raises: DataError for a named class that is not there."""
+        """Compare probabilities with and without a phrase. Raises: DataError as `foresee` does."""
         sides = [
             ("praise", self.praise, self._class(candidate.data.classes, "positive", self.positive, POSITIVE)),
             ("blame", self.blame, self._class(candidate.data.classes, "negative", self.negative, NEGATIVE)),
         ]
-        asked = [(what, phrases, index) for what, phrases, index in sides if phrases and index is not None]
-        if not asked:
+        known_sides = [(side, phrases, index) for side, phrases, index in sides if phrases and index is not None]
+        if not known_sides:
             names = formatting.listing(candidate.data.classes)
-            said = f"the classes are {names}: name those that praise and blame speak for by positive and negative"
-            return Verdict(self.name, "not applicable", said)
-        if reason := scoring.trouble(candidate):
-            return Verdict(self.name, "failed", f"movements cannot be measured: {reason}")
-        rows = sample(candidate, self.rows)
+            sentence = f"the classes are {names}: name those of praise and blame by the options positive and negative"
+            return Verdict(self.name, "not applicable", sentence)
+        if reason := defect(candidate):
+            return Verdict(self.name, "failed", f"probabilities cannot be compared: {reason}")
+        rows = sample_rows(candidate, self.rows)
         parts: list[str] = []
         faults: list[str] = []
         numbers: dict[str, float] = {}
-        for what, phrases, index in asked:
-            part, fault, found = self._side(candidate, rows, what, phrases, index)
+        for side, phrases, index in known_sides:
+            part, fault, side_numbers = self._side(candidate, rows, side, phrases, index)
             parts.append(part)
             faults += [fault] if fault else []
-            numbers |= found
-        said = "; ".join([*parts, *faults])
-        return Verdict(self.name, scoring.status(not faults), said, scoring.finite(numbers))
+            numbers |= side_numbers
+        sentence = "; ".join([*parts, *faults])
+        return Verdict(self.name, verdicts.status(not faults), sentence, verdicts.finite_numbers(numbers))
 
     def _side(
-        self, candidate: Contender, rows: list[int], what: str, phrases: Sequence[str], index: int
+        self, candidate: Contender, rows: list[int], side: str, phrases: Sequence[str], index: int
     ) -> tuple[str, str, dict[str, float]]:
-        """What was found about praise or about blame, what is wrong with it, and the numbers."""
+        """How praise or blame moves the class with this index: a sentence, the fault if there is one, and the numbers."""
         import numpy as np
 
         texts = candidate.data.test.texts
         changed = [
-            put(random.Random(f"{what} {candidate.seed} {row}").choice(list(phrases)), texts[row], self.place)
+            add_sentence(random.Random(f"{side} {candidate.seed} {row}").choice(list(phrases)), texts[row], self.place)
             for row in rows
         ]
-        found = answers(candidate, [*(texts[row] for row in rows), *changed])[:, index]
-        before, after = found[: len(rows)], found[len(rows) :]
+        probabilities = probabilities_of(candidate, [*(texts[row] for row in rows), *changed])[:, index]
+        before, after = probabilities[: len(rows)], probabilities[len(rows) :]
         name = formatting.printable(candidate.data.classes[index])
-        if not np.isfinite(found).all():
-            return f"{what} got probabilities that are no numbers", f"{what} cannot be judged", {}
+        if not np.isfinite(probabilities).all():
+            return f"{side} gets probabilities that are not finite numbers", f"{side} cannot be judged", {}
         moved = after - before
-        wrong = moved < -self.tolerance - 1e-12
+        wrong = moved < -self.tolerance - verdicts.ROUNDING
         numbers = {
-            f"{what}: mean": float(moved.mean()),
-            f"{what}: wrong": float(wrong.mean()),
-            f"{what}: rows": len(rows),
+            f"{side}: mean": float(moved.mean()),
+            f"{side}: wrong": float(wrong.mean()),
+            f"{side}: rows": len(rows),
         }
-        part = f"{what} moves {name} by {moved.mean():+.4f} on average and {percent(wrong.mean())} of {len(rows)} rows the wrong way"
+        part = (
+            f"{side} moves {name} by {moved.mean():+.4f} on average and {percent(wrong.mean())} "
+            f"of {formatting.count(len(rows), 'row')} the wrong way"
+        )
         fault = ""
         if moved.mean() <= 1e-9:
-            fault = f"{what} does not raise the probability of {name}"
-        elif wrong.mean() > self.max_share + 1e-12:
+            fault = f"{side} does not raise the probability of {name}"
+        elif wrong.mean() > self.max_share + verdicts.ROUNDING:
             worst = int(moved.argmin())
             fault = (
-                f"{what} may move {percent(self.max_share)} the wrong way: row {rows[worst] + 1} falls from {before[worst]:.3f} to "
+                f"{side} may move at most {percent(self.max_share)} the wrong way: row {rows[worst] + 1} falls from {before[worst]:.3f} to "
                 f"{after[worst]:.3f} as {formatting.quoted(changed[worst])}"
             )
         return part, fault, numbers
 
-    def _class(self, classes: tuple[str, ...], option: str, asked: str | None, usual: str) -> int | None:
-        """Index of the class a side is about; None where it is not named and not there."""
-        if asked is None:
-            return next((index for index, name in enumerate(classes) if name.lower() == usual), None)
-        if asked not in classes:
+    def _class(self, classes: tuple[str, ...], option: str, name: str | None, default: str) -> int | None:
+        """Index of the class that an option names; None where it names none and there is none of the default name."""
+        if name is None:
+            return next((index for index, each in enumerate(classes) if each.lower() == default), None)
+        if name not in classes:
             raise DataError(
-                f"there is no class {asked!r}",
+                f"there is no class {name!r}",
                 where=f"{self.name}.{option}",
                 hint=f"The classes of the data set are {formatting.listing(classes, 20)}.",
             )
-        return classes.index(asked)
+        return classes.index(name)

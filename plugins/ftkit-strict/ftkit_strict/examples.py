@@ -1,4 +1,4 @@
-"""Whether the model gets a user's own examples right: the cases nobody would accept to see wrong."""
+"""Whether the model is right on a user's own examples: the texts that must never be wrong."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from typing import ClassVar
 from ftkit import formatting
 from ftkit.contracts import Contender, Data, Verdict
 from ftkit.errors import DataError
+from ftkit.evaluation import option_checks, verdicts
+from ftkit.evaluation.contenders import probabilities_of
 from ftkit.formatting import percent
-from ftkit_strict import scoring
-from ftkit_strict.asking import answers
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,8 @@ class Examples:
             raise ValueError(f"path must name a .csv or .jsonl file, not {self.path.name}")
         if self.text == self.label:
             raise ValueError(f"label must be another column than text, not {self.label!r}")
-        scoring.in_range("min_share", self.min_share, 0, 1)
-        scoring.at_least("show", self.show, 0)
+        option_checks.in_range("min_share", self.min_share, 0, 1)
+        option_checks.at_least("show", self.show, 0)
 
     def foresee(self, data: Data) -> None:
         """Read the table. Raises: DataError for a file that cannot be read, and for labels that are no classes."""
@@ -75,29 +75,33 @@ class Examples:
         return rows
 
     def check(self, candidate: Contender, champion: Contender | None) -> Verdict:
-        """Ask the candidate. Raises: DataError as `foresee` does."""
+        """Compare the candidate's answers with the table. Raises: DataError as `foresee` does."""
         import numpy as np
 
         classes = candidate.data.classes
         rows = self._rows(classes)
-        found = answers(candidate, [row.text for row in rows])
-        wanted = np.array([classes.index(row.label) for row in rows])
-        sound = np.isfinite(found).all(axis=1)
-        said = np.where(sound[:, None], found, 0).argmax(axis=1)
-        right = sound & (said == wanted)
+        probabilities = probabilities_of(candidate, [row.text for row in rows])
+        labels = np.array([classes.index(row.label) for row in rows])
+        finite = np.isfinite(probabilities).all(axis=1)
+        answers = np.where(finite[:, None], probabilities, 0).argmax(axis=1)
+        right = finite & (answers == labels)
         share = float(right.mean())
-        good = share >= self.min_share - 1e-12
-        sentence = f"{int(right.sum()):,} of {formatting.count(len(rows), 'example')} ({percent(share)}) are right, "
-        sentence += f"{percent(self.min_share)} must be"
+        met = share >= self.min_share - verdicts.ROUNDING
+        sentence = f"{int(right.sum()):,} of {formatting.count(len(rows), 'example')} ({percent(share)}) are right "
+        sentence += f"(at least {percent(self.min_share)} required)"
         wrong = [
             f"line {rows[index].line} {formatting.quoted(rows[index].text)} is {formatting.printable(rows[index].label)}, "
-            + (f"answered {formatting.printable(classes[said[index]])}" if sound[index] else "got no numbers")
+            + (
+                f"answered {formatting.printable(classes[answers[index]])}"
+                if finite[index]
+                else "not answered with numbers"
+            )
             for index in np.flatnonzero(~right)[: self.show]
         ]
         if wrong:
             sentence += f": {'; '.join(wrong)}"
         numbers = {"share": share, "right": right.sum(), "examples": len(rows), "min_share": self.min_share}
-        return Verdict(self.name, scoring.status(good), sentence, scoring.finite(numbers))
+        return Verdict(self.name, verdicts.status(met), sentence, verdicts.finite_numbers(numbers))
 
 
 def read(path: Path, text: str, label: str) -> list[Example]:
@@ -106,7 +110,7 @@ def read(path: Path, text: str, label: str) -> list[Example]:
         content = path.read_bytes().decode("utf-8-sig")
     except OSError as error:
         raise DataError(
-            f"the examples cannot be read: {error.strerror}", where=str(path), hint="Set path to a file that is there."
+            f"the examples cannot be read: {error.strerror}", where=str(path), hint="Set path to an existing file."
         ) from error
     except UnicodeDecodeError as error:
         raise DataError(
@@ -168,11 +172,11 @@ def _jsonl(path: Path, content: str, text: str, label: str) -> list[Example]:
     return rows
 
 
-def _check_columns(where: str, wanted: Sequence[str], there: Sequence[str]) -> None:
-    for name in wanted:
-        if name not in there:
+def _check_columns(where: str, names: Sequence[str], columns: Sequence[str]) -> None:
+    for name in names:
+        if name not in columns:
             raise DataError(
-                f"there is no column {name!r}; the columns are {formatting.listing(there, 20) or 'none'}",
+                f"there is no column {name!r}; the columns are {formatting.listing(columns, 20) or 'none'}",
                 where=where,
                 hint="Name the columns by the options text and label.",
             )

@@ -1,4 +1,4 @@
-"""Whether answers stay the same when a text changes in ways that do not matter."""
+"""Whether answers stay the same when a text changes but its meaning does not."""
 
 from __future__ import annotations
 
@@ -6,16 +6,34 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from ftkit import formatting
 from ftkit.contracts import Contender, Verdict
-from ftkit.evaluation import charts
-from ftkit.formatting import percent
-from ftkit_strict import scoring
-from ftkit_strict.asking import answers, sample
-from ftkit_strict.perturbations import KINDS, SENTENCES, Kind, changed
+from ftkit.evaluation import charts, option_checks, verdicts
+from ftkit.evaluation.contenders import defect, probabilities_of, sample_rows
+from ftkit.formatting import count, percent, quoted
+from ftkit_strict.perturbations import KINDS, SENTENCES, Kind, perturb
 
 if TYPE_CHECKING:
+    import numpy as np
     from matplotlib.axes import Axes
+
+
+@dataclass(frozen=True)
+class Flips:
+    """What one kind of change does to the answers."""
+
+    kind: str
+    rows: int
+    """Rows that were changed."""
+    share: float
+    """Share of the answers that the change flips."""
+    limit: float
+    judged: bool
+    """Whether there are rows enough."""
+
+    @property
+    def over(self) -> bool:
+        """Whether it flips more answers than its limit allows."""
+        return self.judged and self.share > self.limit + verdicts.ROUNDING
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +55,7 @@ class Invariance:
     rows: int = 200
     """How many rows to try each kind of change on."""
     min_rows: int = 20
-    """Kinds of change that apply to fewer rows are shown, not judged."""
+    """Kinds of change that apply to fewer rows are shown but not judged."""
     place: Literal["start", "end"] = "start"
     """Where irrelevant sentences go; a model that reads only the beginning of long texts never sees the end."""
     sentences: tuple[str, ...] = SENTENCES
@@ -48,13 +66,13 @@ class Invariance:
             raise ValueError("kinds is empty: name at least one change")
         if len(set(self.kinds)) < len(self.kinds):
             raise ValueError("kinds names a change twice")
-        scoring.in_range("max_share", self.max_share, 0, 1)
+        option_checks.in_range("max_share", self.max_share, 0, 1)
         for kind, limit in self.limits.items():
             if kind not in self.kinds:
                 raise ValueError(f"limits names {kind!r}, which is none of the kinds: {', '.join(self.kinds)}")
-            scoring.in_range(f"limits.{kind}", limit, 0, 1)
-        scoring.at_least("rows", self.rows, 1)
-        scoring.at_least("min_rows", self.min_rows, 1)
+            option_checks.in_range(f"limits.{kind}", limit, 0, 1)
+        option_checks.at_least("rows", self.rows, 1)
+        option_checks.at_least("min_rows", self.min_rows, 1)
         if "added sentence" in self.kinds and not any(each.strip() for each in self.sentences):
             raise ValueError("sentences is empty: give at least one, or leave 'added sentence' out of kinds")
 
@@ -62,80 +80,88 @@ class Invariance:
         """Ask the candidate about changed texts; the answer to the unchanged one is what the gate scored."""
         import numpy as np
 
-        if reason := scoring.trouble(candidate):
+        if reason := defect(candidate):
             return Verdict(self.name, "failed", f"answers cannot be compared: {reason}")
-        tried = [(kind, *each) for kind in self.kinds for each in self._changes(kind, candidate)]
-        if not tried:
+        texts = candidate.data.test.texts
+        changes = [(kind, *change) for kind in self.kinds for change in self._changes(kind, candidate)]
+        if not changes:
             return Verdict(self.name, "not applicable", "no change applies to any row")
-        found = answers(candidate, [after for _, _, after in tried])
-        before = np.asarray(candidate.probabilities).argmax(axis=1)
-        broken = ~np.isfinite(found).all(axis=1)
-        flipped = broken | (np.where(broken[:, None], 0, found).argmax(axis=1) != before[[row for _, row, _ in tried]])
-        kinds = np.array([kind for kind, _, _ in tried])
+        probabilities = probabilities_of(candidate, [changed for _, _, changed in changes])
+        before = np.asarray(candidate.probabilities).argmax(axis=1)[[row for _, row, _ in changes]]
+        broken = ~np.isfinite(probabilities).all(axis=1)
+        flipped = broken | (np.where(broken[:, None], 0, probabilities).argmax(axis=1) != before)
+        kinds = np.array([kind for kind, _, _ in changes])
+        results = [self._flips(kind, flipped[kinds == kind]) for kind in self.kinds if (kinds == kind).any()]
         numbers: dict[str, float] = {}
-        shares: list[tuple[str, float, int]] = []
-        over: list[str] = []
-        for kind in self.kinds:
-            count = int((kinds == kind).sum())
-            if not count:
-                continue
-            share = float(flipped[kinds == kind].mean())
-            shares.append((kind, share, count))
-            numbers |= {f"{kind}: share": share, f"{kind}: rows": count, f"{kind}: limit": self._limit(kind)}
-            if count >= self.min_rows and share > self._limit(kind) + 1e-12:
-                over.append(kind)
-        judged = [each for each in shares if each[2] >= self.min_rows]
+        for each in results:
+            numbers |= {f"{each.kind}: share": each.share, f"{each.kind}: rows": each.rows}
+            numbers[f"{each.kind}: limit"] = each.limit
+        judged = [each for each in results if each.judged]
+        over = [each.kind for each in judged if each.over]
+        met = not over and not broken.any()
+        if not judged and met:
+            most = max(each.rows for each in results)
+            sentence = f"no change applies to the {self.min_rows} rows needed to judge it, at most to {most}"
+            return Verdict(self.name, "not applicable", sentence, verdicts.finite_numbers(numbers), _chart(results))
+        parts = []
+        if judged:
+            ordered = sorted(judged, key=lambda each: (not each.over, -each.share))
+            parts.append("flipped by " + ", ".join(map(_described, ordered)))
+        if over:
+            _, row, changed = changes[next(place for place in np.flatnonzero(flipped) if kinds[place] in over)]
+            parts.append(f"for instance row {row + 1} {_difference(texts[row], changed)}")
         if broken.any():
             numbers["not_finite"] = int(broken.sum())
-            over = over or ["probabilities that are no numbers"]
-        if not judged and not over:
-            most = max(count for _, _, count in shares)
-            said = f"no change applies to the {self.min_rows} rows needed to judge it, at most to {most}"
-            return Verdict(self.name, "not applicable", said, scoring.finite(numbers), self._figure(shares))
-        order = sorted(judged, key=lambda each: (each[0] not in over, -each[1]))
-        said = "flipped by " + ", ".join(
-            f"{kind} {percent(share)} of {count}" + (f" (at most {percent(self._limit(kind))})" if kind in over else "")
-            for kind, share, count in order
-        )
-        if over:
-            worst = next((place for place in np.flatnonzero(flipped) if kinds[place] in over or broken[place]), None)
-            if worst is not None:
-                _, row, after = tried[worst]
-                said += f"; for instance row {row + 1} {scoring.change(candidate.data.test.texts[row], after)}"
-            if broken.any():
-                said += f"; {formatting.count(int(broken.sum()), 'changed text')} got probabilities that are no numbers"
-        else:
-            said += (
-                f"; at most {percent(self.max_share)} is allowed" if not self.limits else "; all within their limits"
+            _, row, changed = changes[int(np.flatnonzero(broken)[0])]
+            parts.append(
+                f"{count(int(broken.sum()), 'changed text')} with probabilities that are not finite numbers, "
+                f"the first is row {row + 1} {_difference(texts[row], changed)}"
             )
-        return Verdict(self.name, scoring.status(not over), said, scoring.finite(numbers), self._figure(shares))
+        if met:
+            parts.append("all within their limits" if self.limits else f"at most {percent(self.max_share)} allowed")
+        sentence = "; ".join(parts)
+        return Verdict(self.name, verdicts.status(met), sentence, verdicts.finite_numbers(numbers), _chart(results))
 
-    def _limit(self, kind: str) -> float:
-        return self.limits.get(kind, self.max_share)
+    def _flips(self, kind: Kind, flipped: np.ndarray) -> Flips:
+        limit = self.limits.get(kind, self.max_share)
+        return Flips(kind, len(flipped), float(flipped.mean()), limit, len(flipped) >= self.min_rows)
 
     def _changes(self, kind: Kind, candidate: Contender) -> list[tuple[int, str]]:
-        """Rows and their changed texts, as many as asked for."""
+        """Rows and their changed texts, up to `rows` of them."""
         texts = candidate.data.test.texts
-        found: list[tuple[int, str]] = []
-        for row in sample(candidate, len(texts)):
-            after = changed(kind, texts[row], f"{candidate.seed} {row}", self.place, self.sentences)
-            if after is not None:
-                found.append((row, after))
-                if len(found) == self.rows:
+        changes: list[tuple[int, str]] = []
+        for row in sample_rows(candidate, len(texts)):
+            changed = perturb(kind, texts[row], f"{candidate.seed} {row}", self.place, self.sentences)
+            if changed is not None:
+                changes.append((row, changed))
+                if len(changes) == self.rows:
                     break
-        return found
+        return changes
 
-    def _figure(self, shares: Sequence[tuple[str, float, int]]) -> str:
-        """A bar for each kind of change, and its limit."""
 
-        def draw(axes: Axes) -> None:
-            for place, (kind, share, count) in enumerate(shares):
-                judged = count >= self.min_rows
-                over = judged and share > self._limit(kind) + 1e-12
-                axes.barh(place, 100 * share, color=charts.BAD if over else charts.CALM, alpha=1.0 if judged else 0.4)
-                axes.plot([100 * self._limit(kind)] * 2, [place - 0.4, place + 0.4], color=charts.INK, linewidth=1.5)
-            axes.set_yticks(range(len(shares)), [f"{kind} ({count:,})" for kind, _, count in shares])
-            axes.invert_yaxis()
-            axes.set_xlabel("answers flipped, in percent (line: the limit)")
+def _described(flips: Flips) -> str:
+    limit = f" (at most {percent(flips.limit)})" if flips.over else ""
+    return f"{flips.kind} {percent(flips.share)} of {flips.rows}{limit}"
 
-        return charts.svg("Answers flipped by changes that do not matter", draw, (6.0, 1.0 + 0.32 * len(shares)))
+
+def _difference(before: str, after: str) -> str:
+    """Two texts in a sentence, from a little before the place where they begin to differ."""
+    place = next((at for at, (one, other) in enumerate(zip(before, after, strict=False)) if one != other), 0)
+    start = before.rfind(" ", 0, max(0, place - 15)) + 1
+    lead = "…" if start else ""
+    return f"{quoted(lead + before[start:])} as {quoted(lead + after[start:])}"
+
+
+def _chart(results: Sequence[Flips]) -> str:
+    """A bar for each kind of change, and its limit."""
+
+    def draw(axes: Axes) -> None:
+        for place, each in enumerate(results):
+            colour = charts.BAD if each.over else charts.CALM
+            axes.barh(place, 100 * each.share, color=colour, alpha=1.0 if each.judged else 0.4)
+            axes.plot([100 * each.limit] * 2, [place - 0.4, place + 0.4], color=charts.INK, linewidth=1.5)
+        axes.set_yticks(range(len(results)), [f"{each.kind} ({each.rows:,})" for each in results])
+        axes.invert_yaxis()
+        axes.set_xlabel("answers flipped, in percent (line: the limit)")
+
+    return charts.svg("Answers flipped by changes that do not matter", draw, (6.0, 1.0 + 0.32 * len(results)))

@@ -27,25 +27,25 @@ from ftkit_strict.slices import Slices
 
 @dataclass(frozen=True, kw_only=True)
 class Strict:
-    """Brings the tests that a model should pass before anybody relies on it, with limits a sound model meets.
+    """Brings the tests that a model should pass before anybody relies on it, with limits that a sound model meets.
 
-    The order is that of the questions, and the cheap ones come first. Are there answers at all (`not-degenerate`)? Is the measure
-    sound: no test row known from training (`leakage`), no label plainly wrong (`label-noise`, which only warns)? Is the
-    candidate at least as good as the champion, and where do they differ (`no-worse-than-champion`, `agreement`)? Does its
-    certainty mean what it says (`calibration`)? Is no part of the rows sacrificed for the average (`slices`)? Do answers
-    stay when nothing that matters has changed (`invariance`), and move when it has (`direction`, for the classes
-    positive and negative)? Are the cases nobody would accept to see wrong right (`examples`, when a table is given)? And does
-    what will be deployed do as well as what was judged: does a server of the bundle bear anything (`odd-input`), give the same
-    answers by each of its engines (`served-parity`), fast and small enough (`budget`), and load on another machine (`reload`)?
+    Each test answers a question, and the cheap ones come first. Are the probabilities valid (`not-degenerate`)? Are the test rows
+    fit to measure with: none of them seen in training (`leakage`), no label clearly wrong (`label-noise`, which only
+    warns)? Is the candidate no worse than the champion, and where do they differ (`no-worse-than-champion`, `agreement`)? Can its
+    probabilities be believed (`calibration`)? Does the average hide a bad part of the rows (`slices`)? Do answers stay when a text
+    changes but not its meaning (`invariance`), and move when the meaning changes (`direction`, for the classes positive and
+    negative)? Are the texts right that must never be wrong (`examples`, when a table is given)? Does a server of the bundle cope
+    with any text (`odd-input`), give the same answers with each of its engines (`served-parity`), fast and small enough (`budget`),
+    and does the bundle load on another machine (`reload`)?
 
-    The fast set has them all and tries less: each change of `invariance` and `direction` on 50 rows in place of 200, odd
-    texts of 20,000 characters in place of 200,000, and 60 requests of `budget` in place of 200. A test that the recipe names
-    itself counts in place of the preset's.
+    The fast set has the same tests and tries less: each change of `invariance` and `direction` on 50 rows instead of 200, odd
+    texts of 20,000 characters instead of 200,000, and 60 requests of `budget` instead of 200. A test that the recipe itself
+    names replaces the preset's test of that name.
     """
 
     name: ClassVar[str] = "strict"
     depth: Literal["fast", "full"] = "full"
-    """How much to try: `fast` asks the model about fewer texts."""
+    """How much to try: `fast` sends the model fewer texts."""
     metric: Metric | None = None
     """The metric of `no-worse-than-champion` and `slices`; the one of the search when left out."""
     margin: float | None = None
@@ -57,10 +57,10 @@ class Strict:
     examples: Path | None = None
     """A csv or jsonl file with columns text and label that must be answered as it says; brings `examples`."""
     without: tuple[str, ...] = ()
-    """Tests to leave out, such as `direction` where positive and negative are no praise and blame."""
+    """Tests to leave out, such as `direction` where the classes positive and negative do not mean praise and blame."""
 
     def __post_init__(self) -> None:
-        known = [each.name for each in self._all()]
+        known = [test.name for test in self._all()]
         for name in self.without:
             if name not in known:
                 raise ValueError(f"without names {name!r}, which is none of the tests: {', '.join(known)}")
@@ -69,12 +69,12 @@ class Strict:
 
     def tests(self) -> Sequence[PromotionTest]:
         """The tests of the set, in order."""
-        return [each for each in self._all() if each.name not in self.without]
+        return [test for test in self._all() if test.name not in self.without]
 
     def _all(self) -> list[PromotionTest]:
         fast = self.depth == "fast"
         rows = 50 if fast else 200
-        found: list[PromotionTest] = [
+        tests: list[PromotionTest] = [
             NotDegenerate(),
             Leakage(),
             LabelNoise(),
@@ -91,7 +91,7 @@ class Strict:
         ]
         if self.examples is not None:
             try:
-                found.append(Examples(path=self.examples))
+                tests.append(Examples(path=self.examples))
             except ValueError as error:
                 raise ValueError(f"examples: {error}") from error
-        return found
+        return tests

@@ -1,8 +1,9 @@
-"""Whether the bundle is all that another machine needs."""
+"""Whether the bundle holds everything that another machine needs."""
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import site
@@ -18,105 +19,116 @@ from ftkit import files
 from ftkit.bundle import bundle as bundles
 from ftkit.contracts import Contender, Verdict
 from ftkit.errors import BundleError
+from ftkit.evaluation import option_checks, verdicts
+from ftkit.evaluation.contenders import align_classes, defect, sample_rows
 from ftkit.formatting import count, listing, printable, rounded
 from ftkit.serving import server
-from ftkit_strict import scoring
-from ftkit_strict.asking import sample
-from ftkit_strict.served_answers import distance
+from ftkit_strict.served_answers import distance_from_gate
 
-PLACES = (
+CACHE_VARIABLES = (
     *("HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "TRANSFORMERS_CACHE", "SENTENCE_TRANSFORMERS_HOME"),
     *("TORCH_HOME", "NLTK_DATA", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"),
 )
-"""Variables that lead to what this machine has gathered."""
+"""Environment variables that name the folders of downloads and settings on this machine."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reload:
-    """Passes when the bundle loads elsewhere as it is here: verified, moved, alone, and with the same probabilities.
+    """Passes when another machine can load the bundle and gets the same probabilities.
 
-    Every file is compared with the manifest. Then the bundle is copied to another place and loaded there by a fresh process
-    with an empty home folder and without network, which may read nothing but the copy and installed software; what it tries
-    beyond that is refused and reported. Linux, where it allows it, also takes network and bundle away from native code.
+    Every file is compared with the manifest. Then the bundle is copied to another folder and loaded there by a fresh process
+    with an empty home folder and without network, which may read nothing but the copy and installed software; everything
+    else that it tries to reach is refused and reported. On Linux, where the system allows namespaces, network and original bundle
+    are hidden from native code as well.
     """
 
     name: ClassVar[str] = "reload"
     rows: int = 32
     """How many test rows to compare; the run's seed draws them."""
     tolerance: float = 1e-4
-    """How much a probability may differ from what the gate saw."""
+    """How much a probability may differ from the one that the gate saw."""
     allow: tuple[Path, ...] = ()
-    """Further files and folders that the model may read, when every machine that serves it has them."""
+    """Further files and folders that the model may read: those that every machine that serves it has."""
     seconds: float = 600.0
     """Time for the fresh process to load the bundle and answer."""
 
     def __post_init__(self) -> None:
-        scoring.at_least("rows", self.rows, 1)
-        scoring.in_range("tolerance", self.tolerance, 0, 1)
-        if not 0 < self.seconds < float("inf"):
-            raise ValueError("seconds must be a number above 0")
+        option_checks.at_least("rows", self.rows, 1)
+        option_checks.in_range("tolerance", self.tolerance, 0, 1)
+        option_checks.above_zero("seconds", self.seconds)
 
     def check(self, candidate: Contender, champion: Contender | None) -> Verdict:
-        """Load the candidate's bundle elsewhere. Raises: OSError when there is no room for a copy."""
+        """Load a copy of the candidate's bundle in a fresh process. Raises: OSError when there is no room for the copy."""
         import numpy as np
-
-        from ftkit.evaluation.contenders import align_classes
 
         try:
             opened = bundles.verify(candidate.bundle)
         except BundleError as error:
             return self._failed(error.what)
-        if reason := scoring.trouble(candidate):
+        if reason := defect(candidate):
             return self._failed(f"answers cannot be compared: {reason}")
-        rows = sample(candidate, self.rows)
-        found = self._elsewhere(opened, [candidate.data.test.texts[row] for row in rows])
+        rows = sample_rows(candidate, self.rows)
+        result = self._load_copy(opened, [candidate.data.test.texts[row] for row in rows])
         faults = []
-        if found.get("reached"):
-            faults.append(f"it tried to reach {listing(found['reached'], 3)}")
-        if found.get("read"):
-            faults.append(f"it read {listing(found['read'], 3)}, which another machine has not")
-        if "error" in found:
-            return self._failed("; ".join([f"it does not load there: {printable(found['error'])}", *faults]))
-        if found["hash"] != opened.hash:
-            faults.append("the copy is another bundle")
-        answers = np.asarray(found["probabilities"], dtype=np.float64).reshape(len(rows), -1)
-        here = np.asarray(candidate.probabilities, dtype=np.float64)[rows]  # (rows, classes)
-        there = align_classes(answers, found["classes"], candidate.data.classes)
-        apart = float(abs(there - here).max()) if np.isfinite(there).all() else float("inf")
-        if apart > self.tolerance:
-            said = rounded(apart) if np.isfinite(apart) else "so that they are no numbers"
-            faults.append(
-                f"probabilities differ by up to {said} from those the gate saw (at most {rounded(self.tolerance)})"
-            )
-        numbers = {"rows": len(rows), "files": len(opened.manifest["files"]), "max_difference": apart}
-        numbers |= {"tolerance": self.tolerance, "isolated": float(found["isolated"])}
-        if faults:
-            return self._failed("; ".join(faults), scoring.finite(numbers))
-        said = (
-            f"{count(len(opened.manifest['files']), 'file')} as the manifest says; moved, in a fresh process without network "
-            f"and with an empty home, {count(len(rows), 'test row')} get probabilities {distance(apart)}"
+        if result.get("hosts"):
+            faults.append(f"it tried to reach {listing(result['hosts'], 3)}")
+        if result.get("files"):
+            faults.append(f"it read {listing(result['files'], 3)}, which other machines do not have")
+        if "error" in result:
+            return self._failed("; ".join([f"it does not load: {printable(result['error'])}", *faults]))
+        if result["hash"] != opened.hash:
+            faults.append("the copy has another hash")
+        loaded = np.asarray(result["probabilities"], dtype=np.float64).reshape(len(rows), -1)
+        loaded = align_classes(loaded, result["classes"], candidate.data.classes)
+        expected = np.asarray(candidate.probabilities, dtype=np.float64)[rows]  # (rows, classes)
+        finite = bool(np.isfinite(loaded).all())
+        difference = float(abs(loaded - expected).max()) if finite else math.inf
+        if not finite:
+            faults.append("it gives probabilities that are not finite numbers")
+        elif difference > self.tolerance:
+            limit = rounded(self.tolerance)
+            faults.append(f"its probabilities differ by up to {rounded(difference)} from the gate's (at most {limit})")
+        files_checked = len(opened.manifest["files"])
+        numbers = verdicts.finite_numbers(
+            {
+                "rows": len(rows),
+                "files": files_checked,
+                "max_difference": difference,
+                "tolerance": self.tolerance,
+                "isolated": result["isolated"],
+            }
         )
-        return Verdict(self.name, "passed", said, scoring.finite(numbers))
+        if faults:
+            return self._failed("; ".join(faults), numbers)
+        sentence = (
+            f"{count(files_checked, 'file')} as the manifest says; the copy in a fresh process without network and with an "
+            f"empty home folder gives {count(len(rows), 'test row')} probabilities {distance_from_gate(difference)}"
+        )
+        return Verdict(self.name, "passed", sentence, numbers)
 
-    def _failed(self, why: str, numbers: Mapping[str, float] | None = None) -> Verdict:
-        return Verdict(self.name, "failed", f"the bundle cannot be relied on elsewhere: {why}", numbers or {})
+    def _failed(self, reason: str, numbers: Mapping[str, float] | None = None) -> Verdict:
+        return Verdict(self.name, "failed", f"the bundle would not work on another machine: {reason}", numbers or {})
 
-    def _elsewhere(self, opened: bundles.Bundle, texts: Sequence[str]) -> Mapping[str, Any]:
-        """What a fresh process says about these texts, or why it says nothing."""
-        with tempfile.TemporaryDirectory(prefix="ftkit-reload-", ignore_cleanup_errors=True) as made:
-            place = Path(made).resolve()
-            home, copy = place / "home", place / "moved" / "bundle"
+    def _load_copy(self, opened: bundles.Bundle, texts: Sequence[str]) -> Mapping[str, Any]:
+        """What a fresh process computes for these texts from a copy of the bundle, or its error."""
+        with tempfile.TemporaryDirectory(prefix="ftkit-reload-", ignore_cleanup_errors=True) as name:
+            folder = Path(name).resolve()
+            home, copy = folder / "home", folder / "moved" / "bundle"
             (home / "tmp").mkdir(parents=True)
             shutil.copytree(opened.folder, copy)
-            hidden = [each for each in (opened.folder.resolve(), *_gathered()) if _bare(each, place)]
-            job = {"bundle": str(copy), "texts": list(texts), "hidden": [str(each) for each in hidden]}
-            job["allowed"] = [str(place), *(str(each.absolute()) for each in self.allow)]
-            (place / "job.json").write_text(json.dumps(job), encoding="utf-8")
-            log, result = place / "log", place / "result.json"
-            program = [sys.executable, "-P", "-m", "ftkit_strict.reload_process", str(place / "job.json"), str(result)]
+            hidden = [path for path in (opened.folder.resolve(), *_download_folders()) if _can_be_hidden(path, folder)]
+            job = {
+                "bundle": str(copy),
+                "texts": list(texts),
+                "hidden": [str(path) for path in hidden],
+                "allowed": [str(folder), *(str(path.absolute()) for path in self.allow)],
+            }
+            (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
+            log, result = folder / "log", folder / "result.json"
+            program = [sys.executable, "-P", "-m", "ftkit_strict.reload_process", str(folder / "job.json"), str(result)]
             with log.open("wb") as output:
                 try:
-                    done = subprocess.run(
+                    ended = subprocess.run(
                         program,
                         stdin=subprocess.DEVNULL,
                         stdout=output,
@@ -130,27 +142,29 @@ class Reload:
                     return {"error": f"it did not answer within {self.seconds:g} s"}
             if not result.is_file():
                 last = files.tail(log, 1)
-                return {"error": server.death(done.returncode) + (f"; it last wrote: {last}" if last else "")}
+                return {
+                    "error": server.death(ended.returncode) + (f"; the last line of its log: {last}" if last else "")
+                }
             return json.loads(result.read_text(encoding="utf-8"))
 
 
 def _environment(home: Path) -> dict[str, str]:
     """The environment of a machine that has the same software and nothing else."""
-    kept = {key: value for key, value in server.environment().items() if key not in PLACES}
-    if site.ENABLE_USER_SITE:  # installed for this user only, below the home folder that is left behind
-        kept["PYTHONUSERBASE"] = site.getuserbase()
-    ours = {"HOME": home, "TMPDIR": home / "tmp", "FTKIT_HOME": home / "ftkit", "FTKIT_CACHE": home / "cache"}
-    return {**kept, **{name: str(path) for name, path in ours.items()}}
+    variables = {name: value for name, value in server.environment().items() if name not in CACHE_VARIABLES}
+    if site.ENABLE_USER_SITE:  # software installed for this user lies below the home folder that is replaced
+        variables["PYTHONUSERBASE"] = site.getuserbase()
+    folders = {"HOME": home, "TMPDIR": home / "tmp", "FTKIT_HOME": home / "ftkit", "FTKIT_CACHE": home / "cache"}
+    return {**variables, **{name: str(path) for name, path in folders.items()}}
 
 
-def _gathered() -> list[Path]:
+def _download_folders() -> list[Path]:
     """Folders with what this machine has downloaded."""
     hub = os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface"
     return [Path(hub).expanduser().resolve(), files.cache().resolve()]
 
 
-def _bare(folder: Path, place: Path) -> bool:
-    """Whether a folder can be hidden without hiding what the fresh process needs."""
-    from ftkit_strict.sandbox import software
+def _can_be_hidden(path: Path, folder: Path) -> bool:
+    """Whether hiding a path leaves the fresh process its own folder and all software."""
+    from ftkit_strict.sandbox import software_folders
 
-    return not any(Path(each).is_relative_to(folder) for each in [str(place), *software()])
+    return not any(Path(needed).is_relative_to(path) for needed in [str(folder), *software_folders()])

@@ -1,8 +1,8 @@
-"""Takes a process away from its machine: no network, and none of the files that another machine would not have.
+"""Separates a process from its machine: no network, and no files that another machine would not have.
 
-Two nets, since neither catches everything. Where the system lets it, the process gets a network of its own with nothing in
-it and sees chosen folders empty: that holds for native code as well. And Python itself tells of every connection, every name
-looked up and every file opened, refuses those that lead elsewhere, and keeps them for the report.
+There are two layers, because neither catches everything. Where the system allows namespaces, the process gets an empty
+network and sees chosen folders empty: that holds for native code as well. And an audit hook of Python sees every connection, every
+name lookup and every file that is opened, refuses those that are not allowed, and records them.
 
 Source: namespaces(7) and mount_namespaces(7); PEP 578, "Python Runtime Audit Hooks".
 """
@@ -32,14 +32,14 @@ NETWORK = frozenset({"socket.connect", "socket.sendto", "socket.sendmsg"})
 NAMES = frozenset({"socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr", "socket.getnameinfo"})
 
 
-def leave(hidden: Sequence[Path]) -> bool:
-    """Leave the machine's network and these folders behind; whether the system lets this process, which has one thread."""
+def enter_namespaces(hidden: Sequence[Path]) -> bool:
+    """Give this process, which must have one thread, an empty network and empty folders; whether the system allows it."""
     if sys.platform != "linux":
         return False
     user, group = os.getuid(), os.getgid()
     libc = ctypes.CDLL(None, use_errno=True)
-    as_it_is = libc.unshare(NEW_NETWORK | NEW_FOLDERS) == 0
-    if not as_it_is:
+    privileged = libc.unshare(NEW_NETWORK | NEW_FOLDERS) == 0
+    if not privileged:
         if libc.unshare(NEW_USER | NEW_NETWORK | NEW_FOLDERS) != 0:
             return False
         for name, text in (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1")):
@@ -52,63 +52,63 @@ def leave(hidden: Sequence[Path]) -> bool:
     return True
 
 
-def software() -> list[str]:
-    """Folders with installed software: the system's, Python's, and those that distributions in development lie in."""
+def software_folders() -> list[str]:
+    """Folders with installed software: the system's, Python's, and the sources of editable installs."""
     from importlib.metadata import distributions
     from json import loads
     from urllib.parse import unquote, urlsplit
 
-    found = {*SYSTEM, sys.prefix, sys.base_prefix, sys.exec_prefix, *sysconfig.get_paths().values()}
-    found |= {each for each in sys.path if each} | {os.path.dirname(os.path.realpath(sys.executable))}
-    for each in distributions():
+    folders = {*SYSTEM, sys.prefix, sys.base_prefix, sys.exec_prefix, *sysconfig.get_paths().values()}
+    folders |= {path for path in sys.path if path} | {os.path.dirname(os.path.realpath(sys.executable))}
+    for distribution in distributions():
         with suppress(OSError, ValueError, TypeError, AttributeError):
-            told = loads(each.read_text("direct_url.json") or "{}")
-            if told.get("dir_info", {}).get("editable"):
-                found.add(unquote(urlsplit(told["url"]).path))
-    return sorted({each for folder in found for each in (os.path.abspath(folder), os.path.realpath(folder))} - {"/"})
+            origin = loads(distribution.read_text("direct_url.json") or "{}")
+            if origin.get("dir_info", {}).get("editable"):
+                folders.add(unquote(urlsplit(origin["url"]).path))
+    return sorted({path for folder in folders for path in (os.path.abspath(folder), os.path.realpath(folder))} - {"/"})
 
 
-class Watch:
-    """What Python was asked for that lies elsewhere."""
+class AccessGuard:
+    """Refuses connections, and the reading of files outside the allowed folders, and records what was refused."""
 
     def __init__(self, allowed: Sequence[str]) -> None:
-        self.allowed = tuple(f"{each.rstrip(os.sep)}{os.sep}" for each in allowed)
+        self.allowed = tuple(f"{path.rstrip(os.sep)}{os.sep}" for path in allowed)
         self.own_names = {None, "", b"", "localhost", socket.gethostname()}
-        self.reached: list[str] = []
-        """Hosts, in the order they were first asked for."""
-        self.read: list[str] = []
-        """Files, likewise."""
+        self.hosts: list[str] = []
+        """Refused hosts, in the order of their first use."""
+        self.files: list[str] = []
+        """Refused files, in the order of their first use."""
 
     def start(self) -> None:
-        """Refuse it from now on, and note it; there is no way back for this process."""
-        sys.addaudithook(self._hear)
+        """Refuse from now on; an audit hook cannot be removed, so this holds until the process ends."""
+        sys.addaudithook(self._audit)
 
-    def _hear(self, event: str, arguments: tuple[Any, ...]) -> None:
+    def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open":
-            self._open(arguments[0], arguments[2])
+            self._check_file(arguments[0], arguments[2])
         elif event in NAMES:
             host = arguments[0][0] if isinstance(arguments[0], tuple) else arguments[0]
             if host not in self.own_names:
-                self._refuse(host if isinstance(host, str) else repr(host))
+                self._refuse_host(host if isinstance(host, str) else repr(host))
         elif event in NETWORK and arguments[0].family != socket.AF_UNIX:
             address = arguments[1] if len(arguments) > 1 else None
-            self._refuse(":".join(map(str, address[:2])) if isinstance(address, tuple) else repr(address))
+            self._refuse_host(":".join(map(str, address[:2])) if isinstance(address, tuple) else repr(address))
 
-    def _refuse(self, host: str) -> None:
-        if host not in self.reached:
-            self.reached.append(host)
+    def _refuse_host(self, host: str) -> None:
+        if host not in self.hosts:
+            self.hosts.append(host)
         raise ConnectionRefusedError(f"there is no network here: {host}")
 
-    def _open(self, path: Any, flags: Any) -> None:
+    def _check_file(self, path: Any, flags: Any) -> None:
         if not isinstance(path, str | bytes | os.PathLike):
-            return  # an open file
+            return  # a file descriptor
         if isinstance(flags, int) and flags & os.O_ACCMODE == os.O_WRONLY:
             return
-        place = os.path.abspath(os.fsdecode(path))
-        if any(f"{each}{os.sep}".startswith(self.allowed) for each in (place, os.path.realpath(place))):
+        path = os.path.abspath(os.fsdecode(path))
+        if any(f"{each}{os.sep}".startswith(self.allowed) for each in (path, os.path.realpath(path))):
             return
-        if os.path.isdir(place) or not os.path.lexists(place):
+        if os.path.isdir(path) or not os.path.lexists(path):
             return
-        if place not in self.read:
-            self.read.append(place)
-        raise FileNotFoundError(2, "this file is neither in the bundle nor installed", place)
+        if path not in self.files:
+            self.files.append(path)
+        raise FileNotFoundError(2, "this file is neither in the bundle nor installed", path)

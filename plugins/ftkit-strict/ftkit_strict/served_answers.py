@@ -1,4 +1,4 @@
-"""Asking the server of a contender, and reading its answers with every fault named."""
+"""Answers of a contender's server: requests with scores, and what makes an answer invalid."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import BundleError
-from ftkit.formatting import printable, rounded
+from ftkit.formatting import count, printable, rounded
 from ftkit.serving.limits import Limits
 
 if TYPE_CHECKING:
@@ -17,41 +17,41 @@ if TYPE_CHECKING:
 
     from ftkit.serving.server_process import Answer, ServerProcess
 
-ONE = 1e-3
-"""How far probabilities may be from adding up to one."""
+SUM_TOLERANCE = 1e-3
+"""How far the probabilities of a row may be from adding up to one."""
 
 
-class Unsound(Exception):
-    """An answer that is none, or the answer to something else; its text says in what."""
+class InvalidAnswer(Exception):
+    """An answer that breaks the contract of the server; the message names the fault."""
 
 
-def asked(server: ServerProcess, texts: Sequence[str], classes: Sequence[str]) -> tuple[Answer, np.ndarray]:
-    """The server's answer and its probabilities of texts, (texts, classes), columns in this order of the classes.
+def request_scores(server: ServerProcess, texts: Sequence[str], classes: Sequence[str]) -> tuple[Answer, np.ndarray]:
+    """The server's answer and its probabilities of the texts, (texts, classes), columns in the order of `classes`.
 
-    Raises: Unsound; DeployError when the server died or hangs.
+    Raises: InvalidAnswer; DeployError when the server died or hangs.
     """
     answer = server.invoke({"data": [{"text": text} for text in texts], "scores": True})
-    return answer, read(answer, len(texts), classes)
+    return answer, read_scores(answer, len(texts), classes)
 
 
-def read(answer: Answer, rows: int, classes: Sequence[str]) -> np.ndarray:
-    """Probabilities from an answer with scores, (rows, classes). Raises: Unsound."""
+def read_scores(answer: Answer, rows: int, classes: Sequence[str]) -> np.ndarray:
+    """Probabilities from an answer with scores, (rows, classes). Raises: InvalidAnswer."""
     import numpy as np
 
     if answer.refusal:
-        raise Unsound(f"refused with {printable(answer.refusal)}")
+        raise InvalidAnswer(f"refused with {printable(answer.refusal)}")
     if not isinstance(answer.value, list) or len(answer.value) != rows:
-        given = f"{len(answer.value)} answers" if isinstance(answer.value, list) else "no list of answers"
-        raise Unsound(f"{given} to {rows} text{'s' * (rows != 1)}")
-    found = np.empty((rows, len(classes)))
-    for index, said in enumerate(answer.value):
-        found[index] = _row(said, classes)
-    return found
+        answers = count(len(answer.value), "answer") if isinstance(answer.value, list) else "no list of answers"
+        raise InvalidAnswer(f"{answers} to {count(rows, 'text')}")
+    probabilities = np.empty((rows, len(classes)))
+    for index, row in enumerate(answer.value):
+        probabilities[index] = _row(row, classes)
+    return probabilities
 
 
-def fitting(texts: Sequence[str], limits: Limits) -> int:
-    """How many texts, from the first on, go into one request."""
-    size = 100  # what stands around them
+def texts_that_fit(texts: Sequence[str], limits: Limits) -> int:
+    """How many of the texts, from the first on, one request may hold."""
+    size = 100  # the JSON around the texts
     for number, text in enumerate(texts):
         size += len(json.dumps({"text": text})) + 2
         if size > limits.size or number == limits.rows:
@@ -59,9 +59,9 @@ def fitting(texts: Sequence[str], limits: Limits) -> int:
     return len(texts)
 
 
-def distance(largest: float) -> str:
-    """How far probabilities are from those of the gate, for a sentence."""
-    return f"at most {rounded(largest)} from the gate's" if largest else "exactly the gate's"
+def distance_from_gate(largest: float) -> str:
+    """How far probabilities are from those that the gate computed, in a sentence."""
+    return f"at most {rounded(largest)} from the gate's" if largest else "equal to the gate's"
 
 
 def sample_texts(bundle: Path) -> list[str]:
@@ -73,23 +73,23 @@ def sample_texts(bundle: Path) -> list[str]:
         raise BundleError("the sample request cannot be read", str(path)) from error
 
 
-def _row(said: Any, classes: Sequence[str]) -> list[float]:
-    """The probabilities of one row, in the order of the classes. Raises: Unsound."""
-    if not isinstance(said, Mapping) or not isinstance(said.get("scores"), Mapping):
-        raise Unsound("an answer without scores")
-    scores = said["scores"]
+def _row(answer: Any, classes: Sequence[str]) -> list[float]:
+    """The probabilities of one row, in the order of the classes. Raises: InvalidAnswer."""
+    if not isinstance(answer, Mapping) or not isinstance(answer.get("scores"), Mapping):
+        raise InvalidAnswer("an answer without scores")
+    scores = answer["scores"]
     if missing := [name for name in classes if name not in scores]:
-        raise Unsound(f"no score for {printable(missing[0])!r}")
-    if foreign := [name for name in scores if name not in classes]:
-        raise Unsound(f"a score for {printable(foreign[0])!r}, which is no class")
+        raise InvalidAnswer(f"no score for {printable(missing[0])!r}")
+    if unknown := [name for name in scores if name not in classes]:
+        raise InvalidAnswer(f"a score for {printable(unknown[0])!r}, which is no class")
     values = [scores[name] for name in classes]
     if not all(isinstance(value, int | float) and math.isfinite(value) for value in values):
-        raise Unsound("probabilities that are no numbers")
-    if min(values) < -ONE or abs(sum(values) - 1) > ONE:
-        raise Unsound(f"probabilities that do not add up to one, but to {sum(values):.4g}")
-    label = said.get("label")
+        raise InvalidAnswer("probabilities that are not finite numbers")
+    if min(values) < -SUM_TOLERANCE or abs(sum(values) - 1) > SUM_TOLERANCE:
+        raise InvalidAnswer(f"probabilities that do not add up to one, but to {sum(values):.4g}")
+    label = answer.get("label")
     if not isinstance(label, str) or label not in scores:
-        raise Unsound(f"the label {printable(str(label))!r}, which is no class")
+        raise InvalidAnswer(f"the label {printable(str(label))!r}, which is no class")
     if scores[label] < max(values) - 1e-9:
-        raise Unsound(f"the label {printable(label)!r}, which has not the highest score")
+        raise InvalidAnswer(f"the label {printable(label)!r}, which does not have the highest score")
     return values

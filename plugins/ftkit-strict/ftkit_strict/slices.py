@@ -1,4 +1,4 @@
-"""Whether a good average hides a part of the rows that the model does badly on."""
+"""Whether a good average hides a part of the rows on which the model is bad."""
 
 from __future__ import annotations
 
@@ -12,13 +12,18 @@ from ftkit import formatting
 from ftkit.contracts import Contender, Data, Verdict
 from ftkit.contracts.settings import Metric
 from ftkit.errors import DataError
-from ftkit.evaluation import charts, metrics, paired_comparison
+from ftkit.evaluation import charts, metrics, option_checks, paired_comparison, verdicts
+from ftkit.evaluation.contenders import defect, labels_of
 from ftkit.evaluation.slices import Group, groups, metric_inputs
 from ftkit.formatting import rounded
-from ftkit_strict import scoring
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+SHOWN_FAULTS = 4
+"""Parts with faults that the sentence names."""
+CHART_PARTS = 40
+"""Parts that the chart shows."""
 
 
 @dataclass(frozen=True)
@@ -32,24 +37,26 @@ class Slice:
     low: float
     high: float
     judged: bool
-    """Whether it has rows enough, and a value."""
+    """Whether it has a value, and rows enough."""
     champion: float = math.nan
     difference: float = math.nan
     """How much better than the champion; negative when worse."""
     chance: float = math.nan
-    """Probability of a champion's lead like this one if there were none, corrected for the number of slices."""
+    """Probability that the champion leads by this much although it is no better, corrected for the number of slices."""
     below: bool = False
+    """Whether it falls below the floor."""
     worse: bool = False
+    """Whether it is significantly worse than with the champion."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Slices:
-    """Passes when no part of the test rows falls below a floor, or does significantly worse than with the champion.
+    """Passes when no part of the test rows falls below a floor or is significantly worse than with the champion.
 
     Parts are the rows of each class, bands of text length, and the rows with each value of a further column. The rows of one
-    class are measured by the share that is recognised, by the area under the curve of that class against the rest when the
-    metric is roc_auc, and by their loss when it is log_loss. Looking at many parts finds some that are worse by chance
-    alone: the probabilities of the comparison with the champion are corrected by Holm's method.
+    class are measured by their recall; by the area under the curve of that class against the rest when the metric is roc_auc, and
+    by their loss when it is log_loss. Among many parts some are worse by chance alone, so the probabilities of the comparison
+    with the champion are corrected by Holm's method.
 
     Source: Holm 1979, "A simple sequentially rejective multiple test procedure"; Efron and Tibshirani 1993, "An Introduction
     to the Bootstrap", chapters 13 and 16.
@@ -59,7 +66,7 @@ class Slices:
     metric: Metric | None = None
     """The metric to judge by; the one of the search when left out."""
     floor: float | None = None
-    """The worst value a part may have: the least one, or the greatest one for log_loss; not judged when left out."""
+    """The worst value a part may have: the least one, or the greatest one for log_loss; no limit when left out."""
     margin: float = 0.0
     """A part may be worse than with the champion by this much, in the metric's own unit."""
     classes: bool = True
@@ -69,38 +76,38 @@ class Slices:
     columns: tuple[str, ...] | None = None
     """Further columns whose values make parts; all with at most `max_values` values when left out, () for none."""
     max_values: int = 12
-    """How many values a column may have to be looked at without being named."""
+    """The most values of a column that is used without being named."""
     min_support: int = 30
-    """Parts with fewer rows are shown, not judged; for roc_auc, those with fewer rows outside their largest class."""
+    """Parts with fewer rows are shown but not judged; for roc_auc, those with fewer rows outside their largest class."""
     alpha: float = 0.05
-    """Probability of calling any part worse than with the champion when none is."""
+    """Probability that a part counts as worse than with the champion although none is."""
     resamples: int = 1000
-    """How often to resample the rows of a part; it is done oftener where so many parts call for a finer measure."""
+    """How often to resample the rows of a part; where many parts need finer probabilities, more often."""
 
     def __post_init__(self) -> None:
         if self.floor is not None and not math.isfinite(self.floor):
             raise ValueError("floor must be a finite number")
-        scoring.in_range("margin", self.margin, 0, math.inf)
-        scoring.at_least("lengths", self.lengths, 0)
-        scoring.at_least("max_values", self.max_values, 1)
-        scoring.at_least("min_support", self.min_support, 1)
-        scoring.within("alpha", self.alpha)
-        scoring.at_least("resamples", self.resamples, 200)
+        option_checks.in_range("margin", self.margin, 0)
+        option_checks.at_least("lengths", self.lengths, 0)
+        option_checks.at_least("max_values", self.max_values, 1)
+        option_checks.at_least("min_support", self.min_support, 1)
+        option_checks.between_zero_and_one("alpha", self.alpha)
+        option_checks.at_least("resamples", self.resamples, 200)
         if not self.classes and not self.lengths and self.columns == ():
             raise ValueError("classes, lengths and columns are all off: no part is left to look at")
 
     def foresee(self, data: Data) -> None:
-        """Look for the columns. Raises: DataError for a named one that the data set does not carry."""
-        self._carried(data.train.columns)
+        """Look for the columns. Raises: DataError for a named column that the data set does not have."""
+        self._check_columns(data.train.columns)
 
-    def _carried(self, there: Collection[str]) -> None:
+    def _check_columns(self, columns: Collection[str]) -> None:
         for name in self.columns or ():
-            if name not in there:
-                near = difflib.get_close_matches(name, there, 1)
-                carried = formatting.listing([repr(each) for each in there], 20)
+            if name not in columns:
+                near = difflib.get_close_matches(name, columns, 1)
+                known = formatting.listing(map(repr, columns), 20)
                 raise DataError(
-                    f"the data set carries no column {name!r}; "
-                    + (f"it carries {carried}" if there else "it carries none besides text and label"),
+                    f"the data set has no column {name!r}; "
+                    + (f"it has {known}" if columns else "it has none besides text and label"),
                     where=f"{self.name}.columns",
                     hint=(f"Did you mean {near[0]!r}? " if near else "")
                     + f'Let the data set keep it (`table` does by columns = ["{name}"]), or take it out of columns.',
@@ -108,32 +115,33 @@ class Slices:
 
     def check(self, candidate: Contender, champion: Contender | None) -> Verdict:
         """Measure every part. Raises: DataError as `foresee` does."""
-        self._carried(candidate.data.test.columns)
+        self._check_columns(candidate.data.test.columns)
         metric = self.metric or candidate.metric
         parts = groups(candidate.data, self.classes, self.lengths, self.columns, self.max_values)
-        if reason := scoring.trouble(candidate):
-            return Verdict(self.name, "failed", f"{metrics.TITLES[metric]} is not defined here: {reason}")
-        if champion is not None and (verdict := scoring.foreign(champion, self.name)):
+        if defect(candidate):
+            return verdicts.metric_undefined(self.name, metric, candidate)
+        if champion is not None and (verdict := verdicts.different_classes(self.name, champion)):
             return verdict
-        live = champion if champion is not None and not scoring.trouble(champion) else None
-        # The least probability that resampling can give is one by their number, and Holm multiplies it by that of the parts.
+        live = champion if champion is not None and not defect(champion) else None
+        # The least probability that resampling can give is 1 / resamples, and Holm multiplies it by the number of parts.
         compared = sum(len(each.rows) >= self.min_support for each in parts) if live is not None else 0
         resamples = max(self.resamples, math.ceil(2 * compared / self.alpha))
         measured = self._corrected([self._measure(metric, each, candidate, live, resamples) for each in parts])
         judged = [each for each in measured if each.judged]
         numbers = _numbers(measured)
-        drawing = self._figure(metric, measured) if any(not math.isnan(each.value) for each in measured) else None
-        shown = len(measured) - len(judged)
-        aside = f"; {shown} more shown, not judged" if shown else ""
+        chart = self._chart(metric, measured) if any(not math.isnan(each.value) for each in measured) else None
+        unjudged = len(measured) - len(judged)
+        aside = f"; {unjudged} more shown but not judged" if unjudged else ""
         if not judged:
-            kind = " outside its commonest class" if metric == "roc_auc" else ""
-            said = f"none of {formatting.count(len(measured), 'part')} has the {self.min_support} rows{kind} needed to judge it"
-            return Verdict(self.name, "not applicable", said, numbers, drawing)
+            where = " outside its most frequent class" if metric == "roc_auc" else ""
+            needed = f"{self.min_support} rows{where} needed to judge it"
+            sentence = f"none of {formatting.count(len(measured), 'part')} has the {needed}"
+            return Verdict(self.name, "not applicable", sentence, numbers, chart)
         worst = min(judged, key=lambda each: each.value * _sign(each.metric))
         described = f"worst of {formatting.count(len(judged), 'part')} is {_described(worst)}{aside}"
         if self.floor is None and live is None:
-            said = f"no floor is asked for and there is no champion to compare with; {described}"
-            return Verdict(self.name, "not applicable", said, numbers, drawing)
+            sentence = f"there is no floor and no champion to compare with; {described}"
+            return Verdict(self.name, "not applicable", sentence, numbers, chart)
         faults = [
             f"{_described(each)} is {'below' if _sign(each.metric) > 0 else 'above'} the floor of {rounded(self.floor or 0)}"
             for each in judged
@@ -145,35 +153,37 @@ class Slices:
             if each.worse and live is not None
         ]
         if faults:
-            more = f"; and {len(faults) - 4} more" if len(faults) > 4 else ""
-            return Verdict(self.name, "failed", "; ".join(faults[:4]) + more + aside, numbers, drawing)
+            more = f"; and {len(faults) - SHOWN_FAULTS} more" if len(faults) > SHOWN_FAULTS else ""
+            return Verdict(self.name, "failed", "; ".join(faults[:SHOWN_FAULTS]) + more + aside, numbers, chart)
         met = [f"all reach the floor of {rounded(self.floor)}"] if self.floor is not None else []
         met += [f"none significantly worse than with {live.title}"] if live is not None else []
-        return Verdict(self.name, "passed", f"{described}: {', '.join(met)}", numbers, drawing)
+        return Verdict(self.name, "passed", f"{described}: {', '.join(met)}", numbers, chart)
 
     def _measure(
         self, metric: str, group: Group, candidate: Contender, champion: Contender | None, resamples: int
     ) -> Slice:
         import numpy as np
 
-        truth = scoring.labels_of(candidate)
-        mine, labels, used = metric_inputs(metric, group, candidate.probabilities, truth)
+        all_labels = labels_of(candidate)
+        probabilities, labels, used = metric_inputs(metric, group, candidate.probabilities, all_labels)
         rows = len(group.rows)
-        # Ranking rows of one class above those of others is as uncertain as the smaller side.
+        # How sure a ranking of one class above the others is depends on the smaller of the two sides.
         support = len(labels) - int(np.bincount(labels).max()) if used == "roc_auc" else rows
-        value = metrics.score(used, mine, labels)
+        value = metrics.score(used, probabilities, labels)
         if math.isnan(value):
             return Slice(group.title, rows, used, value, math.nan, math.nan, judged=False)
         seed = candidate.seed
         judged = support >= self.min_support
         below = self.floor is not None and judged and metrics.better(used, self.floor, value)
         if champion is None:
-            low, high = metrics.interval(used, mine, labels, seed=seed, resamples=resamples)
+            low, high = metrics.interval(used, probabilities, labels, seed=seed, resamples=resamples)
             return Slice(group.title, rows, used, value, low, high, judged, below=below)
-        theirs, _, _ = metric_inputs(metric, group, champion.probabilities, truth)
-        pair = paired_comparison.compare(used, mine, theirs, labels, seed=seed, resamples=resamples)
+        champion_probabilities, _, _ = metric_inputs(metric, group, champion.probabilities, all_labels)
+        pair = paired_comparison.compare(
+            used, probabilities, champion_probabilities, labels, seed=seed, resamples=resamples
+        )
         low, high = paired_comparison.percentiles(pair.own, 0.95)
-        reached = (pair.draws >= -self.margin - 1e-12).sum()
+        reached = (pair.draws >= -self.margin - verdicts.ROUNDING).sum()
         return Slice(
             group.title,
             rows,
@@ -183,23 +193,23 @@ class Slices:
             high,
             judged,
             below=below,
-            champion=metrics.score(used, theirs, labels),
+            champion=metrics.score(used, champion_probabilities, labels),
             difference=pair.difference,
             chance=(float(reached) + 1) / (len(pair.draws) + 1),
         )
 
-    def _corrected(self, found: Sequence[Slice]) -> list[Slice]:
-        """The same with probabilities corrected over all judged slices, and those that are worse marked."""
-        compared = [index for index, each in enumerate(found) if each.judged and not math.isnan(each.chance)]
-        corrected = holm([found[index].chance for index in compared])
-        result = list(found)
-        for index, chance in zip(compared, corrected, strict=True):
-            result[index] = replace(found[index], chance=chance, worse=chance <= self.alpha)
-        return result
+    def _corrected(self, slices: Sequence[Slice]) -> list[Slice]:
+        """The slices with probabilities corrected for their number, those that are significantly worse marked."""
+        compared = [index for index, each in enumerate(slices) if each.judged and not math.isnan(each.chance)]
+        corrected = list(slices)
+        chances = holm([slices[index].chance for index in compared])
+        for index, chance in zip(compared, chances, strict=True):
+            corrected[index] = replace(slices[index], chance=chance, worse=chance <= self.alpha)
+        return corrected
 
-    def _figure(self, metric: str, found: Sequence[Slice]) -> str:
+    def _chart(self, metric: str, slices: Sequence[Slice]) -> str:
         """A forest plot: value and interval of each part, the champion's value beside it."""
-        shown = [each for each in found if not math.isnan(each.value)][:40]
+        shown = [each for each in slices if not math.isnan(each.value)][:CHART_PARTS]
 
         def draw(axes: Axes) -> None:
             for place, each in enumerate(shown):
@@ -233,18 +243,17 @@ def _sign(metric: str) -> int:
     return 1 if metrics.GREATER_IS_BETTER[metric] else -1
 
 
-def _described(found: Slice) -> str:
-    measure = (
-        "recall" if found.metric == "accuracy" and found.title.startswith("class ") else metrics.TITLES[found.metric]
-    )
-    interval = f"95 % interval {rounded(found.low)} to {rounded(found.high)}"
-    return f"{found.title} with {measure} {rounded(found.value)} ({interval}, {formatting.count(found.rows, 'row')})"
+def _described(part: Slice) -> str:
+    recall = part.metric == "accuracy" and part.title.startswith("class ")
+    measure = "recall" if recall else metrics.TITLES[part.metric]
+    interval = f"95 % interval {rounded(part.low)} to {rounded(part.high)}"
+    return f"{part.title} with {measure} {rounded(part.value)} ({interval}, {formatting.count(part.rows, 'row')})"
 
 
-def _numbers(found: Sequence[Slice]) -> dict[str, float]:
-    numbers: dict[str, float] = {"judged": sum(each.judged for each in found)}
-    for each in found:
+def _numbers(slices: Sequence[Slice]) -> dict[str, float]:
+    numbers: dict[str, float] = {"judged": sum(each.judged for each in slices)}
+    for each in slices:
         fields = {"rows": each.rows, "value": each.value, "low": each.low, "high": each.high, "champion": each.champion}
         fields |= {"difference": each.difference, "p": each.chance}
         numbers |= {f"{each.title}: {name}": float(value) for name, value in fields.items()}
-    return scoring.finite(numbers)
+    return verdicts.finite_numbers(numbers)

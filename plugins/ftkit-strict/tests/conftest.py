@@ -1,4 +1,4 @@
-"""Contenders whose answers a test decides on, and texts to ask them about."""
+"""Contenders whose answers a test chooses, and texts for them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Rule:
         return np.array([self.answer(text) for text in texts], dtype=float).reshape(len(texts), len(self.classes))
 
     def save(self, folder: Path) -> None:
-        """Nothing to write: the rule is the test's own."""
+        """Nothing to write: the rule is code of a test."""
 
 
 class Bench:
@@ -44,28 +44,28 @@ class Bench:
 
     def data(self, texts: Sequence[str], labels: Sequence[int], train: Sequence[str] = (), **columns: Any) -> Data:
         """A data set whose test split is these rows."""
-        seen = Split(list(train), [0] * len(train))
-        return Data(self.classes, seen, Split((), ()), Split(list(texts), list(labels), columns), REPORT)
+        train_split = Split(list(train), [0] * len(train))
+        return Data(self.classes, train_split, Split((), ()), Split(list(texts), list(labels), columns), REPORT)
 
     def scored(self, probabilities: Any, labels: Sequence[int], metric: str = "accuracy", **more: Any) -> Contender:
         """A contender with given test probabilities; for two classes, those of the second are enough."""
-        found = np.asarray(probabilities, dtype=float)
-        if found.ndim == 1:
-            found = np.stack([1 - found, found], axis=1)
+        scores = np.asarray(probabilities, dtype=float)
+        if scores.ndim == 1:
+            scores = np.stack([1 - scores, scores], axis=1)
         texts = more.pop("texts", [f"row {number}" for number in range(len(labels))])
         data = self.data(texts, labels, more.pop("train", ()), **more.pop("columns", {}))
-        answers = dict(zip(texts, found, strict=True))
+        answers = dict(zip(texts, scores, strict=True))
         rule = Rule(self.classes, lambda text: answers[text])
-        return Contender(more.pop("title", "the candidate"), Path(), rule, found, data, metric, more.pop("seed", 7))
+        return Contender(more.pop("title", "the candidate"), Path(), rule, scores, data, metric, more.pop("seed", 7))
 
     def ruled(
         self, answer: Callable[[str], float], texts: Sequence[str], labels: Sequence[int] | None = None
     ) -> Contender:
-        """A contender that gives the second class this probability, whatever it is asked."""
+        """A contender that gives the second class the probability that a function computes from the text."""
         rule = Rule(self.classes, lambda text: (1 - answer(text), answer(text)))
-        found = rule.probabilities(texts)
-        data = self.data(texts, labels if labels is not None else found.argmax(axis=1).tolist())
-        return Contender("the candidate", Path(), rule, found, data, "accuracy", 7)
+        probabilities = rule.probabilities(texts)
+        data = self.data(texts, labels if labels is not None else probabilities.argmax(axis=1).tolist())
+        return Contender("the candidate", Path(), rule, probabilities, data, "accuracy", 7)
 
 
 @pytest.fixture
@@ -87,31 +87,31 @@ ODD_TEXTS = [
 
 @pytest.fixture
 def odd_texts() -> list[str]:
-    """What real data holds sooner or later."""
+    """Texts that real data holds sooner or later."""
     return list(ODD_TEXTS)
 
 
 class Workshop:
-    """Makes contenders with real bundles, which misbehave as told: see unruly_strict.py."""
+    """Makes contenders with real bundles that misbehave in chosen ways: see unruly_strict.py."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.data = toys.ToyReviews().load(7, lambda _: None)
 
     def bundle(self, name: str, **behaviour: object) -> Bundle:
-        """A bundle that nobody has loaded yet."""
+        """A bundle that has not been loaded yet."""
         beside = {"behaviour.json": json.dumps(behaviour)}
-        made = toy_bundle(self.folder / name / "bundle", use="unruly-strict", beside=beside, record="none")
+        written = toy_bundle(self.folder / name / "bundle", use="unruly-strict", beside=beside, record="none")
         if engines := behaviour.get("engines"):
-            manifest = {**made.manifest, "engines": list(engines)}  # type: ignore[call-overload]
-            (made.folder / bundles.MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
-        return bundles.verify(made.folder)
+            manifest = {**written.manifest, "engines": list(engines)}  # type: ignore[call-overload]
+            (written.folder / bundles.MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
+        return bundles.verify(written.folder)
 
     def contender(self, name: str, **behaviour: object) -> Contender:
         """A contender scored on the toy reviews, as the gate would."""
         bundle = self.bundle(name, **behaviour)
-        found = align_classes(bundle.probabilities(self.data.test.texts), bundle.classes, self.data.classes)
-        return Contender("the candidate", bundle.folder, bundle.classifier, found, self.data, "accuracy", 7)
+        probabilities = align_classes(bundle.probabilities(self.data.test.texts), bundle.classes, self.data.classes)
+        return Contender("the candidate", bundle.folder, bundle.classifier, probabilities, self.data, "accuracy", 7)
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +129,7 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
 
 @pytest.fixture(scope="module")
 def sound(workshop: Workshop) -> Iterator[Contender]:
-    """A contender with nothing wrong about it, and a server that the tests of a module share."""
+    """A contender without faults, and a server that the tests of a module share."""
     contender = workshop.contender("sound")
     with SharedServer(contender.bundle, threads=1) as shared:
         yield replace(contender, serving=shared)
@@ -155,7 +155,7 @@ def contender_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], C
             sample_texts=list(data.train.texts[:2]),
             about={"run": "toy"},
         )
-        found = bundle.probabilities(data.test.texts)
-        return Contender("the candidate", bundle.folder, bundle.classifier, found, data, "accuracy", 7)
+        probabilities = bundle.probabilities(data.test.texts)
+        return Contender("the candidate", bundle.folder, bundle.classifier, probabilities, data, "accuracy", 7)
 
     return make

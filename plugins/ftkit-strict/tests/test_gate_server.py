@@ -1,4 +1,4 @@
-"""One server for all tests of a gate: started when first asked for, and gone when the gate is, however it ends."""
+"""One server for all tests of a gate: started when first needed, and ended with the gate, however the gate ends."""
 
 from __future__ import annotations
 
@@ -42,19 +42,19 @@ def recipe(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The processes of servers that were started."""
+    """The process ids of the servers that were started."""
     pids: list[int] = []
-    begin: Callable[..., None] = ServerProcess.__init__
+    start: Callable[..., None] = ServerProcess.__init__
 
-    def noted(self: ServerProcess, *args: Any, **options: Any) -> None:
-        begin(self, *args, **options)
+    def record_pid(self: ServerProcess, *args: Any, **options: Any) -> None:
+        start(self, *args, **options)
         pids.append(self.pid)
 
-    monkeypatch.setattr(ServerProcess, "__init__", noted)
+    monkeypatch.setattr(ServerProcess, "__init__", record_pid)
     return pids
 
 
-def lives(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -65,14 +65,14 @@ def lives(pid: int) -> bool:
 def test_all_tests_of_a_gate_share_one_server_that_ends_with_it(recipe: Path, started: list[int]) -> None:
     with toys.install(recipe.parent / "plugins"):
         outcome = ftkit.run(recipe, emit=lambda _: None)
-    found = {verdict.test: verdict.status for verdict in outcome.verdicts}
-    assert found == dict.fromkeys(["odd-input", "served-parity", "budget", "reload"], "passed")
+    statuses = {verdict.test: verdict.status for verdict in outcome.verdicts}
+    assert statuses == dict.fromkeys(["odd-input", "served-parity", "budget", "reload"], "passed")
     assert outcome.promoted
     assert len(started) == 1
-    assert not lives(started[0])
+    assert not is_alive(started[0])
 
 
-def test_a_gate_that_asks_for_no_server_starts_none(recipe: Path, started: list[int]) -> None:
+def test_a_gate_without_tests_of_a_server_starts_none(recipe: Path, started: list[int]) -> None:
     recipe.write_text(recipe.read_text().split("[[promote]]")[0] + '[[promote]]\nuse = "reload"\n', encoding="utf-8")
     with toys.install(recipe.parent / "plugins"):
         assert ftkit.run(recipe, emit=lambda _: None).promoted
@@ -85,7 +85,7 @@ def test_a_gate_that_breaks_off_leaves_no_server(
 ) -> None:
     def check(self: Budget, candidate: Contender, champion: Contender | None) -> Verdict:
         with shared_server(candidate) as servers:
-            assert lives(servers.get().pid)
+            assert is_alive(servers.get().pid)
             raise error
 
     monkeypatch.setattr(Budget, "check", check)
@@ -97,4 +97,4 @@ def test_a_gate_that_breaks_off_leaves_no_server(
             verdicts = ftkit.run(recipe, emit=lambda _: None).verdicts
             assert {each.test: each.status for each in verdicts}["budget"] == "error"
     assert len(started) == 1
-    assert not lives(started[0])
+    assert not is_alive(started[0])

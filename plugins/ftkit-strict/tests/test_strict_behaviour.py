@@ -1,4 +1,4 @@
-"""Behaviour on changed texts: what is changed, and how classifiers that key on the wrong thing are found out."""
+"""Behaviour on changed texts: which changes are made, and classifiers that depend on the wrong thing fail."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from ftkit_strict.direction import Direction
 from ftkit_strict.examples import Examples
 from ftkit_strict.invariance import Invariance
-from ftkit_strict.perturbations import KINDS, changed
+from ftkit_strict.perturbations import KINDS, perturb
 
 from ftkit.errors import DataError
 from ftkit.events import Event
@@ -22,7 +22,7 @@ TEXTS = [f"The kettle number {row} works Well and James is not unhappy with it."
 
 
 def quiet(event: Event) -> None:
-    """Nobody listens."""
+    """Ignore the event."""
 
 
 @pytest.mark.parametrize(
@@ -44,13 +44,13 @@ def quiet(event: Event) -> None:
         ("typos", "a bad one", None),
     ],
 )
-def test_a_change_is_the_one_it_is_called(kind: Any, before: str, after: str | None) -> None:
-    assert changed(kind, before, "7 0") == after
+def test_each_kind_of_change_does_what_its_name_says(kind: Any, before: str, after: str | None) -> None:
+    assert perturb(kind, before, "7 0") == after
 
 
 def test_a_typo_swaps_two_inner_letters_of_one_word() -> None:
     for seed in map(str, range(20)):
-        after = changed("typos", "sturdy lamp", seed)
+        after = perturb("typos", "sturdy lamp", seed)
         assert after is not None
         places = [at for at, (one, other) in enumerate(zip("sturdy lamp", after, strict=True)) if one != other]
         assert len(places) == 2
@@ -58,26 +58,26 @@ def test_a_typo_swaps_two_inner_letters_of_one_word() -> None:
         assert not {0, 5, 6, 7, 10} & set(places)
 
 
-def test_names_and_numbers_become_others_of_their_kind() -> None:
-    after = changed("names", "James and Mary, and James", "1")
+def test_names_and_numbers_are_replaced_by_others_of_their_kind() -> None:
+    after = perturb("names", "James and Mary, and James", "1")
     assert after is not None
     first, _, second, _, third = after.replace(",", "").split()
     assert first == third
     assert "James" not in after
     assert second != "Mary"
     for seed in map(str, range(30)):
-        number = changed("numbers", "bought 99 of them", seed)
+        number = perturb("numbers", "bought 99 of them", seed)
         assert number is not None
         assert 10 <= int(number.split()[1]) < 99
 
 
-def test_the_same_seed_changes_a_text_alike() -> None:
+def test_the_same_seed_gives_the_same_change() -> None:
     for kind in KINDS:
-        assert changed(kind, TEXTS[0], "7 0") == changed(kind, TEXTS[0], "7 0")
-    assert len({changed("typos", TEXTS[0], str(seed)) for seed in range(30)}) > 5
+        assert perturb(kind, TEXTS[0], "7 0") == perturb(kind, TEXTS[0], "7 0")
+    assert len({perturb("typos", TEXTS[0], str(seed)) for seed in range(30)}) > 5
 
 
-def test_a_classifier_that_looks_at_nothing_but_a_word_is_invariant(bench: Any) -> None:
+def test_a_classifier_that_depends_on_one_word_only_is_invariant(bench: Any) -> None:
     one = bench.ruled(lambda text: 0.9 if "unhappy" in text.casefold() else 0.1, TEXTS)
     verdict = Invariance(kinds=("lower case", "upper case", "punctuation", "names", "numbers", "added sentence")).check(
         one, None
@@ -87,7 +87,7 @@ def test_a_classifier_that_looks_at_nothing_but_a_word_is_invariant(bench: Any) 
     assert verdict.numbers["names: rows"] == 40
 
 
-def test_a_classifier_that_keys_on_case_is_found_out(bench: Any) -> None:
+def test_a_classifier_that_depends_on_case_fails(bench: Any) -> None:
     one = bench.ruled(lambda text: 0.9 if "Well" in text else 0.1, TEXTS)
     verdict = Invariance().check(one, None)
     assert verdict.status == "failed"
@@ -98,13 +98,13 @@ def test_a_classifier_that_keys_on_case_is_found_out(bench: Any) -> None:
     assert allowed.check(one, None).status == "passed"
 
 
-def test_a_classifier_that_keys_on_the_end_is_found_out_by_punctuation_alone(bench: Any) -> None:
+def test_a_classifier_that_depends_on_the_last_mark_fails_by_punctuation_alone(bench: Any) -> None:
     one = bench.ruled(lambda text: 0.9 if text.endswith(".") else 0.1, TEXTS)
     verdict = Invariance().check(one, None)
     assert {kind for kind in KINDS if verdict.numbers[f"{kind}: share"] > 0.1} == {"punctuation"}
 
 
-def test_kinds_that_apply_to_few_rows_are_shown_and_not_judged(bench: Any) -> None:
+def test_kinds_that_apply_to_few_rows_are_shown_but_not_judged(bench: Any) -> None:
     texts = [*(f"a lamp {row}" for row in "abcdefghijklmnopqrstuvwxyz"), "James"]
     one = bench.ruled(lambda text: 0.9 if "James" in text else 0.1, texts)
     verdict = Invariance(kinds=("names", "punctuation")).check(one, None)
@@ -114,11 +114,11 @@ def test_kinds_that_apply_to_few_rows_are_shown_and_not_judged(bench: Any) -> No
     assert Invariance(kinds=("names",), min_rows=1).check(one, None).status == "failed"
 
 
-def test_numbers_that_are_none_on_changed_texts_fail(bench: Any) -> None:
+def test_probabilities_that_are_not_finite_on_changed_texts_fail(bench: Any) -> None:
     one = bench.ruled(lambda text: math.nan if text.isupper() else 0.9, TEXTS)
     verdict = Invariance(max_share=1.0).check(one, None)
     assert verdict.status == "failed"
-    assert "no numbers" in verdict.sentence
+    assert "40 changed texts with probabilities that are not finite numbers, the first is row" in verdict.sentence
 
 
 def test_the_seed_draws_the_rows(bench: Any) -> None:
@@ -176,7 +176,7 @@ def test_single_rows_may_move_the_wrong_way_up_to_a_share(bench: Any) -> None:
     assert replace(test, tolerance=0.4).check(one, None).status == "passed"
 
 
-def test_other_classes_are_asked_about_only_when_named(bench: Any) -> None:
+def test_other_classes_are_judged_only_when_named(bench: Any) -> None:
     bench.classes = ("sport", "tech")
     one = bench.ruled(lambda text: 0.9 if "chip" in text else 0.1, TEXTS)
     assert Direction().check(one, None).status == "not applicable"
@@ -190,14 +190,14 @@ def test_a_model_trained_on_reviews_is_moved_by_the_words_it_has_learnt() -> Non
     from ftkit.contracts import Contender
 
     data = ToyReviews(rows=300).load(7, quiet)
-    model = ToyWords(epochs=5).fit(data.without_test(), 7, lambda epoch, found, **numbers: True)
+    model = ToyWords(epochs=5).fit(data.without_test(), 7, lambda epoch, probabilities, **numbers: True)
     one = Contender("the candidate", Path(), model, model.probabilities(data.test.texts), data, "accuracy", 7)
     options = {"positive": "good", "negative": "bad", "place": "end"}
     assert Direction(**options, praise=("sturdy bright",), blame=("broke refund",)).check(one, None).status == "passed"
     assert Direction(**options, praise=("broke refund",), blame=("sturdy bright",)).check(one, None).status == "failed"
     assert Invariance(kinds=("added sentence",), sentences=("and",), max_share=0.2).check(one, None).status == "passed"
-    sayings = ("broke refund useless cracked broke refund useless cracked late rattles",)
-    assert Invariance(kinds=("added sentence",), sentences=sayings).check(one, None).status == "failed"
+    sentences = ("broke refund useless cracked broke refund useless cracked late rattles",)
+    assert Invariance(kinds=("added sentence",), sentences=sentences).check(one, None).status == "failed"
 
 
 def examples(folder: Path, name: str, content: str | bytes) -> Path:
@@ -206,7 +206,7 @@ def examples(folder: Path, name: str, content: str | bytes) -> Path:
     return path
 
 
-def test_examples_of_a_table_are_answered_as_it_says(bench: Any, tmp_path: Path) -> None:
+def test_answers_are_compared_with_the_table_of_examples(bench: Any, tmp_path: Path) -> None:
     one = bench.ruled(lambda text: 0.9 if "good" in text else 0.1, ["x"])
     path = examples(
         tmp_path, "a.csv", '\ufefftext,label\n"good, really",positive\n"two\nlines",negative\nsad,positive\n'
@@ -236,7 +236,7 @@ def test_examples_of_a_table_are_answered_as_it_says(bench: Any, tmp_path: Path)
         ("a.jsonl", '{"text": 5, "label": "positive"}', ":1", "strings"),
     ],
 )
-def test_a_table_that_cannot_be_used_says_where(
+def test_the_error_about_an_unusable_table_names_the_place(
     bench: Any, tmp_path: Path, name: str, content: str | bytes, where: str, word: str
 ) -> None:
     with pytest.raises(DataError, match=word) as error:
@@ -245,7 +245,7 @@ def test_a_table_that_cannot_be_used_says_where(
     assert error.value.hint
 
 
-def test_every_label_that_is_no_class_is_told_before_training(bench: Any, tmp_path: Path) -> None:
+def test_labels_that_are_no_classes_are_an_error_before_training(bench: Any, tmp_path: Path) -> None:
     rows = "good,positive\nbad,negativ\nso so,meh\nbad too,negativ\n"
     path = examples(tmp_path, "a.csv", f"text,label\n{rows}")
     with pytest.raises(DataError) as error:
@@ -258,13 +258,13 @@ def test_every_label_that_is_no_class_is_told_before_training(bench: Any, tmp_pa
         Examples(path=tmp_path / "none.csv").foresee(bench.data([], []))
 
 
-def test_a_class_that_is_not_there_is_told_before_training(bench: Any) -> None:
+def test_an_unknown_class_is_an_error_before_training(bench: Any) -> None:
     Direction().foresee(bench.data([], []))
     with pytest.raises(DataError, match="no class 'worse'"):
         Direction(negative="worse").foresee(bench.data([], []))
 
 
-def test_a_table_that_is_not_there_says_so(bench: Any, tmp_path: Path) -> None:
+def test_a_missing_table_is_an_error(bench: Any, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot be read"):
         Examples(path=tmp_path / "none.csv").check(bench.ruled(lambda text: 0.9, ["x"]), None)
 

@@ -1,4 +1,4 @@
-"""The strict tests on real encoders and real data: a model or data set that must pass, and one that must fail."""
+"""The promotion tests on real encoders and real data: each passes a sound model or data set and fails a bad one."""
 
 from __future__ import annotations
 
@@ -58,27 +58,27 @@ SENTENCES = (
 )
 CLASSES = ("negative", "positive")
 NOISE = 0.12
-"""Share of labels that are wrong, so that certainty has a right measure."""
+"""Share of wrong labels: a model can be only as certain as this leaves it."""
 
 
 def reviews(rows: int, seed: int, noise: float = NOISE, inflated: str = "") -> Split:
-    """Short reviews from two shops; those of one of them can be praised all the same."""
-    drawn = random.Random(seed)
+    """Short reviews of two shops; `inflated` names a shop whose reviews are all labelled positive."""
+    generator = random.Random(seed)
     texts, labels, shops = [], [], []
     for _ in range(rows):
-        label, shop = drawn.randrange(2), drawn.choices(("Amble", "Bolt"), (3, 2))[0]
-        word, thing = drawn.choice((BAD, GOOD)[label]), drawn.choice(THINGS)
-        texts.append(drawn.choice(SENTENCES).format(thing=thing, shop=shop, word=word))
-        wrong = drawn.random() < noise
+        label, shop = generator.randrange(2), generator.choices(("Amble", "Bolt"), (3, 2))[0]
+        word, thing = generator.choice((BAD, GOOD)[label]), generator.choice(THINGS)
+        texts.append(generator.choice(SENTENCES).format(thing=thing, shop=shop, word=word))
+        wrong = generator.random() < noise
         labels.append(1 if shop == inflated else (label + wrong) % 2)
         shops.append(shop)
     return Split(texts, labels, {"shop": shops})
 
 
 def dataset(test: Split, inflated: str = "", train: Split | None = None) -> Data:
-    known = train if train is not None else reviews(280, 1, inflated=inflated)
+    train_split = train if train is not None else reviews(280, 1, inflated=inflated)
     return Data(
-        CLASSES, known, reviews(60, 2, inflated=inflated), test, DataReport("made up", 0, {}, {}, {}, "ab" * 32)
+        CLASSES, train_split, reviews(60, 2, inflated=inflated), test, DataReport("made up", 0, {}, {}, {}, "ab" * 32)
     )
 
 
@@ -91,18 +91,18 @@ def fitted(encoder: Encoder, data: Data) -> Classifier:
 
 def contender(classifier: Any, test: Split = TEST, title: str = "the candidate") -> Contender:
     """A contender scored on these rows, as the gate would."""
-    found = classifier.probabilities(test.texts)
-    return Contender(title, Path(), classifier, found, dataset(test), "accuracy", 7)
+    probabilities = classifier.probabilities(test.texts)
+    return Contender(title, Path(), classifier, probabilities, dataset(test), "accuracy", 7)
 
 
 @dataclass(frozen=True)
 class Models:
-    """Fine-tuned encoders: one as it should be, and some that went wrong."""
+    """Fine-tuned encoders: a sound one and some that went wrong."""
 
     sound: Any
-    """Trained on reviews of which some are labelled wrongly, as all data is."""
+    """Trained on reviews some of which are labelled wrongly, as in all data."""
     partial: Any
-    """Trained on reviews of which those of one shop all count as praise."""
+    """Trained on reviews that are all labelled positive for one shop."""
 
     def sure(self) -> Any:
         """The sound one, ten times as certain of every answer."""
@@ -147,13 +147,13 @@ def models() -> Models:
 
 @pytest.fixture(scope="module")
 def good(models: Models) -> Contender:
-    """The sound model, scored once for all."""
+    """The sound model, scored once for all tests."""
     return contender(models.sound, title="champion version 1")
 
 
 @pytest.fixture(scope="module")
 def partial(models: Models) -> Contender:
-    """The model ruined for one shop, scored once for all."""
+    """The model that is wrong about one shop, scored once for all tests."""
     return contender(models.partial)
 
 
@@ -163,9 +163,7 @@ def status(test: PromotionTest, one: Contender, other: Contender | None = None) 
     return verdict.status
 
 
-def test_a_model_ruined_for_one_shop_fails_by_that_shop_where_a_sound_one_passes(
-    good: Contender, partial: Contender
-) -> None:
+def test_a_model_that_is_wrong_about_one_shop_fails_on_that_slice(good: Contender, partial: Contender) -> None:
     assert status(Slices(floor=0.6), good) == "passed"
     shops = Slices(columns=("shop",), classes=False, lengths=0)
     below, worse = replace(shops, floor=0.6).check(partial, None), shops.check(partial, good)
@@ -176,7 +174,7 @@ def test_a_model_ruined_for_one_shop_fails_by_that_shop_where_a_sound_one_passes
     assert status(Slices(), replace(good, title="the candidate"), good) == "passed"
 
 
-def test_a_worse_model_is_not_let_past_the_champion(good: Contender, partial: Contender) -> None:
+def test_a_model_worse_than_the_champion_fails(good: Contender, partial: Contender) -> None:
     assert status(NoWorseThanChampion(), partial, good) == "failed"
     assert status(NoWorseThanChampion(mode="superior"), good, partial) == "passed"
     assert status(NoWorseThanChampion(), replace(good, title="the candidate"), good) == "passed"
@@ -208,18 +206,18 @@ def test_examples_are_answered_by_a_sound_model_and_not_by_one_that_confuses_its
     assert status(Examples(path=path), contender(models.swapped())) == "failed"
 
 
-def test_wrong_labels_of_the_test_split_are_found_and_right_ones_are_not_suspected(models: Models) -> None:
+def test_wrong_labels_of_the_test_split_are_suspect_and_right_ones_are_not(models: Models) -> None:
     clean, noisy = reviews(200, 4, noise=0.0), reviews(200, 4, noise=0.15)
     test = LabelNoise(max_share=0.05)
     assert status(test, contender(models.sound, clean)) == "passed"
     verdict = test.check(contender(models.sound, noisy), None)
     assert verdict.status == "failed"
     wrong = {row + 1 for row in range(200) if clean.labels[row] != noisy.labels[row]}
-    found = {int(value) for name, value in verdict.numbers.items() if name.startswith("suspect ")}
-    assert len(found & wrong) >= 0.9 * len(found)
+    suspect = {int(value) for name, value in verdict.numbers.items() if name.startswith("suspect ")}
+    assert len(suspect & wrong) >= 0.9 * len(suspect)
 
 
-def test_an_encoder_that_answers_always_alike_or_with_no_numbers_is_degenerate(models: Models, good: Contender) -> None:
+def test_an_encoder_with_one_answer_or_with_nan_is_degenerate(models: Models, good: Contender) -> None:
     def lean(layer: Any) -> None:
         layer.bias[1] += 1000
 
@@ -230,12 +228,12 @@ def test_an_encoder_that_answers_always_alike_or_with_no_numbers_is_degenerate(m
     always, broken = (NotDegenerate().check(contender(models.weights(change)), None) for change in (lean, spoil))
     assert (always.status, broken.status) == ("failed", "failed")
     assert "every row is answered 'positive'" in always.sentence
-    assert "probabilities that are no numbers" in broken.sentence
+    assert "probabilities that are not finite numbers" in broken.sentence
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cased(Encoder):
-    """A tiny encoder that knows words in lower case only, and tells cases apart."""
+    """A tiny encoder that distinguishes case and knows words in lower case only."""
 
     name = "cased"
 
@@ -269,15 +267,15 @@ def test_a_real_data_set_leaks_unless_its_near_copies_are_kept_together() -> Non
         data = quickstart.BbcNews(near_copies=near_copies).load(7, lambda _: None)
         rows = len(data.test)
         test = replace(
-            contender(Clueless(data.classes), TEST), data=data, probabilities=Clueless(data.classes).rows(rows)
+            contender(Uniform(data.classes), TEST), data=data, probabilities=Uniform(data.classes).rows(rows)
         )
         verdict = Leakage().check(test, None)
         assert verdict.status == expected
         assert (verdict.numbers["share"] == 0) == (expected == "passed")
 
 
-class Clueless:
-    """Knows nothing of any text."""
+class Uniform:
+    """Gives every text the same probability for every class."""
 
     def __init__(self, classes: tuple[str, ...]) -> None:
         self.classes = classes
@@ -294,7 +292,7 @@ class Clueless:
 def test_praise_and_blame_do_not_apply_to_topics_and_changes_of_form_do() -> None:
     quickstart = pytest.importorskip("ftkit_quickstart", reason="BBC News comes with ftkit-quickstart")
     data = quickstart.BbcNews(rows=60).load(7, lambda _: None)
-    blank = Clueless(data.classes)
+    blank = Uniform(data.classes)
     one = Contender("the candidate", Path(), blank, blank.rows(len(data.test)), data, "macro_f1", 7)
     verdict = Direction().check(one, None)
     assert verdict.status == "not applicable"

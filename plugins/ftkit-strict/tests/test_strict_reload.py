@@ -1,4 +1,4 @@
-"""Bundles that another machine can load, and bundles that only seem to be whole."""
+"""Bundles that another machine can load, and bundles that only seem complete."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from ftkit_strict.reload import Reload
-from ftkit_strict.sandbox import Watch, software
+from ftkit_strict.sandbox import AccessGuard, software_folders
 
 from ftkit.contracts import Contender
 
@@ -23,13 +23,13 @@ Make = Any
 
 @pytest.fixture(scope="module")
 def isolated() -> bool:
-    """Whether this system lets a process leave its network behind."""
-    script = "from ftkit_strict.sandbox import leave; print(leave([]))"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    return done.stdout.strip() == "True"
+    """Whether this system lets a process enter namespaces of its own."""
+    script = "from ftkit_strict.sandbox import enter_namespaces; print(enter_namespaces([]))"
+    process = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return process.stdout.strip() == "True"
 
 
-def test_a_whole_bundle_loads_elsewhere_as_here(workshop: Make, isolated: bool) -> None:
+def test_a_complete_bundle_gives_the_same_probabilities(workshop: Make, isolated: bool) -> None:
     verdict = Reload().check(workshop.contender("whole"), None)
     assert verdict.status == "passed", verdict.sentence
     assert verdict.numbers["max_difference"] == 0
@@ -37,7 +37,7 @@ def test_a_whole_bundle_loads_elsewhere_as_here(workshop: Make, isolated: bool) 
     assert verdict.numbers["isolated"] == isolated
 
 
-def test_a_byte_that_changed_is_found(workshop: Make) -> None:
+def test_a_changed_byte_fails(workshop: Make) -> None:
     contender = workshop.contender("changed")
     weights = contender.bundle / "model" / "weights.npy"
     content = bytearray(weights.read_bytes())
@@ -49,7 +49,7 @@ def test_a_byte_that_changed_is_found(workshop: Make) -> None:
 
 
 @pytest.mark.parametrize("name", ["model/weights.npy", "sample_request.json", "manifest.json"])
-def test_a_missing_file_is_found(workshop: Make, name: str) -> None:
+def test_a_missing_file_fails(workshop: Make, name: str) -> None:
     contender = workshop.contender("missing")
     (contender.bundle / name).unlink()
     verdict = Reload().check(contender, None)
@@ -57,22 +57,22 @@ def test_a_missing_file_is_found(workshop: Make, name: str) -> None:
     assert Path(name).name in verdict.sentence
 
 
-def test_a_model_that_needs_the_network_is_found_and_the_host_named(workshop: Make) -> None:
+def test_a_model_that_needs_the_network_fails_and_the_host_is_named(workshop: Make) -> None:
     contender = unloaded(workshop, "online", network="models.example.org")
     verdict = Reload().check(contender, None)
     assert verdict.status == "failed"
-    assert "it does not load there" in verdict.sentence
+    assert "it does not load: " in verdict.sentence
     assert "it tried to reach models.example.org" in verdict.sentence
 
 
-def test_a_model_that_asks_the_network_on_the_sly_is_found_too(workshop: Make) -> None:
-    verdict = Reload().check(unloaded(workshop, "sly", network="192.0.2.7", quietly=True), None)
+def test_a_model_that_hides_its_use_of_the_network_fails_too(workshop: Make) -> None:
+    verdict = Reload().check(unloaded(workshop, "quiet", network="192.0.2.7", quietly=True), None)
     assert verdict.status == "failed"
     assert "it tried to reach 192.0.2.7" in verdict.sentence
     assert "does not load" not in verdict.sentence
 
 
-def test_a_model_that_reads_a_file_of_this_machine_is_found_unless_that_is_allowed(
+def test_a_model_that_reads_a_file_of_this_machine_fails_unless_the_file_is_allowed(
     workshop: Make, tmp_path: Path
 ) -> None:
     vocabulary = tmp_path / "vocabulary.txt"
@@ -85,16 +85,16 @@ def test_a_model_that_reads_a_file_of_this_machine_is_found_unless_that_is_allow
     assert Reload(allow=(tmp_path,)).check(contender, None).status == "passed"
 
 
-def test_a_model_that_goes_back_to_the_old_place_is_found(workshop: Make) -> None:
-    place = workshop.folder / "homesick" / "bundle" / "recipe.toml"
-    contender = unloaded(workshop, "homesick", reads=[str(place)])
+def test_a_model_that_reads_the_original_bundle_fails(workshop: Make) -> None:
+    place = workshop.folder / "original" / "bundle" / "recipe.toml"
+    contender = unloaded(workshop, "original", reads=[str(place)])
     assert place.is_file()
     verdict = Reload().check(contender, None)
     assert verdict.status == "failed"
     assert "recipe.toml" in verdict.sentence
 
 
-def test_native_code_that_goes_back_to_the_old_place_is_found(workshop: Make, isolated: bool) -> None:
+def test_native_code_that_reads_the_original_bundle_fails(workshop: Make, isolated: bool) -> None:
     if not isolated:
         pytest.skip("this system lets no process hide folders from itself")
     place = workshop.folder / "native" / "bundle" / "recipe.toml"
@@ -105,7 +105,7 @@ def test_native_code_that_goes_back_to_the_old_place_is_found(workshop: Make, is
     assert "native code finds no" in verdict.sentence
 
 
-def test_a_model_that_the_home_folder_changes_is_found(
+def test_a_model_that_depends_on_the_home_folder_fails(
     workshop: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -116,20 +116,20 @@ def test_a_model_that_the_home_folder_changes_is_found(
     assert verdict.numbers["max_difference"] > 0.01
 
 
-def test_a_process_that_dies_over_it_is_said(workshop: Make) -> None:
+def test_a_process_that_dies_fails_with_the_signal(workshop: Make) -> None:
     contender = unloaded(workshop, "dying", on={" ": "die"})
     verdict = Reload().check(contender, None)
     assert verdict.status == "failed"
     assert "killed by SIGKILL" in verdict.sentence
 
 
-def test_one_that_takes_too_long_is_not_waited_for(workshop: Make) -> None:
+def test_a_process_that_takes_too_long_fails(workshop: Make) -> None:
     verdict = Reload(seconds=2.0).check(unloaded(workshop, "slow", delay=60), None)
     assert verdict.status == "failed"
     assert "within 2 s" in verdict.sentence
 
 
-def test_nothing_of_the_bundle_or_the_machine_is_changed(workshop: Make, tmp_path: Path, monkeypatch: Any) -> None:
+def test_the_check_changes_neither_bundle_nor_machine(workshop: Make, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     contender = workshop.contender("untouched")
     before = {path: path.read_bytes() for path in contender.bundle.rglob("*") if path.is_file()}
@@ -138,7 +138,7 @@ def test_nothing_of_the_bundle_or_the_machine_is_changed(workshop: Make, tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_real_encoder_loads_elsewhere(tmp_path: Path, contender_of: Callable[[Path], Contender]) -> None:
+def test_a_real_encoder_passes(tmp_path: Path, contender_of: Callable[[Path], Contender]) -> None:
     verdict = Reload().check(contender_of(tmp_path), None)
     assert verdict.status == "passed", verdict.sentence
 
@@ -148,14 +148,14 @@ def test_installed_software_may_be_read_and_nothing_else(tmp_path: Path) -> None
     own.write_text("")
     foreign = tmp_path / "foreign"
     foreign.write_text("")
-    watch = Watch([*software(), str(own)])
+    guard = AccessGuard([*software_folders(), str(own)])
     for path in (json.__file__, pytest.__file__, "/etc/hosts", str(own), str(tmp_path / "is not there"), 7):
-        watch._hear("open", (path, "r", os.O_RDONLY))
-    watch._hear("open", (str(foreign), "w", os.O_WRONLY))
-    assert watch.read == []
+        guard._audit("open", (path, "r", os.O_RDONLY))
+    guard._audit("open", (str(foreign), "w", os.O_WRONLY))
+    assert guard.files == []
     with pytest.raises(FileNotFoundError):
-        watch._hear("open", (str(foreign), "r", os.O_RDONLY))
-    assert watch.read == [str(foreign)]
+        guard._audit("open", (str(foreign), "r", os.O_RDONLY))
+    assert guard.files == [str(foreign)]
 
 
 @pytest.mark.parametrize("options", [{"rows": 0}, {"tolerance": 2.0}, {"seconds": 0.0}])
@@ -165,7 +165,7 @@ def test_impossible_options_are_refused(options: dict[str, Any]) -> None:
 
 
 def unloaded(workshop: Make, name: str, **behaviour: object) -> Contender:
-    """A contender with a bundle that must not be loaded in this process, scored by its harmless twin."""
+    """A contender with a bundle that must not be loaded in this process; its scores come from a harmless twin."""
     twin = workshop.contender(f"{name}-twin")
     bundle = workshop.bundle(name, **behaviour)
     return replace(twin, bundle=bundle.folder)

@@ -65,19 +65,19 @@ def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def test_a_good_model_passes_the_strict_gate_and_the_ledger_keeps_every_figure(recipe: Path) -> None:
+def test_a_good_model_passes_the_strict_gate_and_the_ledger_keeps_every_chart(recipe: Path) -> None:
     (recipe.parent / "examples.csv").write_text("text,label\nsturdy bright perfect,good\nbroke refund,bad\n")
     with toys.install(recipe.parent / "plugins"):
-        outcome = ftkit.run(recipe, emit=unheard)
-    found = {verdict.test: verdict.status for verdict in outcome.verdicts}
-    assert found == dict.fromkeys(found, "passed") | {
+        outcome = ftkit.run(recipe, emit=ignore)
+    statuses = {verdict.test: verdict.status for verdict in outcome.verdicts}
+    assert statuses == dict.fromkeys(statuses, "passed") | {
         "no-worse-than-champion": "not applicable",
         "agreement": "not applicable",
     }
-    assert len(found) == 10
+    assert len(statuses) == 10
     assert outcome.promoted
-    figures = {verdict.test for verdict in outcome.verdicts if verdict.figure}
-    assert figures == {"calibration", "slices", "invariance"}
+    with_chart = {verdict.test for verdict in outcome.verdicts if verdict.figure}
+    assert with_chart == {"calibration", "slices", "invariance"}
     assert outcome.folder.is_dir()
 
 
@@ -97,43 +97,43 @@ max_share = 1.0
 """
 
 
-def test_the_preset_is_heard_as_a_whole_with_the_tests_that_the_recipe_names_in_place_of_its_own(recipe: Path) -> None:
+def test_the_tests_of_a_preset_run_except_where_the_recipe_names_its_own(recipe: Path) -> None:
     recipe.write_text(toys.RECIPE.replace("trials = 2", "trials = 1") + PRESET, encoding="utf-8")
     (recipe.parent / "examples.csv").write_text("text,label\nsturdy bright perfect,good\nbroke refund,bad\n")
     with toys.install(recipe.parent / "plugins"):
-        outcome = ftkit.run(recipe, emit=unheard)
-    found = {verdict.test: verdict.status for verdict in outcome.verdicts}
-    # There is no champion, the classes are no praise and blame, and 24 test rows are too few to make parts of.
+        outcome = ftkit.run(recipe, emit=ignore)
+    statuses = {verdict.test: verdict.status for verdict in outcome.verdicts}
+    # There is no champion, no class is named positive or negative, and 24 test rows are too few for slices.
     waiting = ("no-worse-than-champion", "agreement", "direction", "slices")
     judged = ("not-degenerate", "leakage", "label-noise", "odd-input", "served-parity", "budget", "reload", "examples")
     own = ("calibration", "invariance")
-    assert found == dict.fromkeys(waiting, "not applicable") | dict.fromkeys(judged + own, "passed")
-    assert list(found)[-2:] == list(own)
+    assert statuses == dict.fromkeys(waiting, "not applicable") | dict.fromkeys(judged + own, "passed")
+    assert list(statuses)[-2:] == list(own)
     assert outcome.promoted
 
 
 @pytest.mark.parametrize(
-    ("table", "options", "said", "where"),
+    ("table", "options", "message", "where"),
     [
         ("text,label\nsturdy,splendid\n", {}, "'splendid' is no class", "examples.csv:2"),
         ("text,label\nsturdy,good\n", {"promote.3.columns": ["shop"]}, "no column 'shop'", "slices.columns"),
     ],
 )
-def test_what_a_test_could_not_judge_ends_the_run_before_training_and_mended_it_goes_on(
-    recipe: Path, table: str, options: dict[str, object], said: str, where: str
+def test_data_that_a_test_cannot_judge_ends_the_run_before_training_and_a_repaired_run_goes_on(
+    recipe: Path, table: str, options: dict[str, object], message: str, where: str
 ) -> None:
     (recipe.parent / "examples.csv").write_text(table)
-    seen: list[object] = []
+    events: list[object] = []
     with toys.install(recipe.parent / "plugins"):
-        with pytest.raises(DataError, match=said) as error:
-            ftkit.run(recipe, overrides=options, emit=seen.append)
+        with pytest.raises(DataError, match=message) as error:
+            ftkit.run(recipe, overrides=options, emit=events.append)
         assert error.value.where.endswith(where)
-        assert [each for each in seen if isinstance(each, TrialStarted)] == []
+        assert [each for each in events if isinstance(each, TrialStarted)] == []
         (recipe.parent / "examples.csv").write_text("text,label\nsturdy,good\n")
-        outcome = ftkit.run(recipe, emit=unheard)
+        outcome = ftkit.run(recipe, emit=ignore)
     assert outcome.promoted
     assert len(outcome.trials) == 1
 
 
-def unheard(event: object) -> None:
-    """Nobody listens."""
+def ignore(event: object) -> None:
+    """No callback is needed."""

@@ -1,4 +1,4 @@
-"""Slices: which parts there are, what each is measured by, and which of them are judged."""
+"""Slices: which parts there are, what measures each of them, and which are judged."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def candidate(bench: Any, wrong: Any, metric: str = "accuracy", rows: int = 200,
     """Rows of class row % 2, those answered wrongly where `wrong` says so; the first half is short."""
     labels = [row % 2 for row in range(rows)]
     texts = [f"row {row}" + (" and then some more words" if row >= rows // 2 else "") for row in range(rows)]
-    found = [0.9 if (row % 2 == 1) != bool(wrong(row)) else 0.1 for row in range(rows)]
+    scores = [0.9 if (row % 2 == 1) != bool(wrong(row)) else 0.1 for row in range(rows)]
     columns = more.pop("columns", {"stars": [row % 4 for row in range(rows)]})
-    return bench.scored(found, labels, metric, texts=texts, columns=columns, **more)
+    return bench.scored(scores, labels, metric, texts=texts, columns=columns, **more)
 
 
 def test_parts_are_classes_length_bands_and_column_values(bench: Any) -> None:
-    found = groups(candidate(bench, lambda row: False).data, True, 2, None, 12)
-    assert [each.title for each in found] == [
+    parts = groups(candidate(bench, lambda row: False).data, True, 2, None, 12)
+    assert [each.title for each in parts] == [
         "class negative",
         "class positive",
         "2 words",
@@ -37,7 +37,7 @@ def test_parts_are_classes_length_bands_and_column_values(bench: Any) -> None:
         "stars 2",
         "stars 3",
     ]
-    assert [len(each.rows) for each in found] == [100, 100, 100, 100, 50, 50, 50, 50]
+    assert [len(each.rows) for each in parts] == [100, 100, 100, 100, 50, 50, 50, 50]
 
 
 def test_a_value_is_the_metric_on_the_rows_of_the_part(bench: Any) -> None:
@@ -98,7 +98,7 @@ def test_parts_with_few_rows_are_shown_and_not_judged(bench: Any) -> None:
     verdict = Slices(floor=0.6).check(one, None)
     assert verdict.status == "passed"
     assert verdict.numbers["kind rare: value"] == 0
-    assert "1 more shown, not judged" in verdict.sentence
+    assert "1 more shown but not judged" in verdict.sentence
     assert Slices(floor=0.6, min_support=10).check(one, None).status == "failed"
 
 
@@ -112,11 +112,11 @@ def test_with_neither_floor_nor_champion_it_does_not_apply_but_shows(bench: Any)
 def test_the_roc_auc_of_a_class_is_the_one_against_the_rest(bench: Any) -> None:
     bench.classes = ("a", "b", "c")
     random = np.random.default_rng(4)
-    found, labels = random.dirichlet([1, 1, 1], 90), random.integers(0, 3, 90)
-    verdict = Slices(floor=0.0, lengths=0, resamples=200).check(bench.scored(found, labels.tolist(), "roc_auc"), None)
+    scores, labels = random.dirichlet([1, 1, 1], 90), random.integers(0, 3, 90)
+    verdict = Slices(floor=0.0, lengths=0, resamples=200).check(bench.scored(scores, labels.tolist(), "roc_auc"), None)
     from sklearn.metrics import roc_auc_score
 
-    assert verdict.numbers["class b: value"] == pytest.approx(roc_auc_score(labels == 1, found[:, 1]))
+    assert verdict.numbers["class b: value"] == pytest.approx(roc_auc_score(labels == 1, scores[:, 1]))
 
 
 def test_a_part_of_one_class_has_no_roc_auc_and_is_not_judged(bench: Any) -> None:
@@ -143,23 +143,23 @@ def test_columns_of_many_values_are_left_out_unless_named(bench: Any) -> None:
     assert Slices(floor=0.1, columns=("id",), resamples=200).check(one, None).numbers["id 3: rows"] == 1
 
 
-def test_a_column_that_is_not_there_is_named_with_the_nearest(bench: Any) -> None:
+def test_the_error_about_an_unknown_column_names_the_nearest(bench: Any) -> None:
     with pytest.raises(DataError, match="no column 'star'") as error:
         Slices(columns=("star",)).check(candidate(bench, lambda row: False), None)
     assert "'stars'" in error.value.hint
 
 
-def test_a_column_that_is_not_there_is_told_before_training(bench: Any) -> None:
+def test_an_unknown_column_is_an_error_before_training(bench: Any) -> None:
     rows = Split(["a", "b"], [0, 1], {"stars": [1, 2], "shop": ["x", "y"]})
     data = replace(bench.data([], []), train=rows, valid=rows)
     Slices(columns=("stars", "shop")).foresee(data)
     Slices().foresee(data)
     with pytest.raises(DataError) as error:
         Slices(columns=("shop", "star")).foresee(data)
-    assert error.value.what == "the data set carries no column 'star'; it carries 'stars', 'shop'"
+    assert error.value.what == "the data set has no column 'star'; it has 'stars', 'shop'"
     assert error.value.where == "slices.columns"
     assert "Did you mean 'stars'?" in error.value.hint
-    with pytest.raises(DataError, match="it carries none besides text and label"):
+    with pytest.raises(DataError, match="it has none besides text and label"):
         Slices(columns=("shop",)).foresee(bench.data([], []))
 
 
@@ -186,11 +186,10 @@ def test_the_interval_of_a_part_is_that_of_scipys_bootstrap(bench: Any, metric: 
     scores = np.clip(0.3 * labels + 0.7 * random.random(400), 0.01, 0.99)
     one = bench.scored(scores, labels.tolist(), metric, columns={"half": [row % 2 for row in range(400)]})
     numbers = Slices(floor=0.1, classes=False, lengths=0, resamples=9999).check(one, None).numbers
-    truth, found = labels[1::2], one.probabilities[1::2]
-    each = (found.argmax(axis=1) == truth) if metric == "accuracy" else -np.log(found[np.arange(200), truth])
-    reference = bootstrap(
-        [each.astype(float)], np.mean, n_resamples=9999, method="percentile", rng=np.random.default_rng(1)
-    )
+    half_labels, half = labels[1::2], one.probabilities[1::2]
+    right, loss = half.argmax(axis=1) == half_labels, -np.log(half[np.arange(200), half_labels])
+    values = right.astype(float) if metric == "accuracy" else loss
+    reference = bootstrap([values], np.mean, n_resamples=9999, method="percentile", rng=np.random.default_rng(1))
     low, high = reference.confidence_interval
     assert numbers["half 1: low"] == pytest.approx(low, abs=0.008)
     assert numbers["half 1: high"] == pytest.approx(high, abs=0.008)
@@ -205,15 +204,15 @@ def test_a_candidate_as_good_as_the_champion_is_seldom_called_worse_in_any_of_ma
         labels = random.integers(0, 2, 300)
         columns = {name: random.integers(0, 4, 300).tolist() for name in "abcde"}
         models = [np.where(random.random(300) < 0.9, labels, 1 - labels) * 0.8 + 0.1 for _ in range(2)]
-        pair = [bench.scored(found, labels.tolist(), columns=columns, seed=seed) for found in models]
+        pair = [bench.scored(scores, labels.tolist(), columns=columns, seed=seed) for scores in models]
         alarms += test.check(*pair).status == "failed"
     assert alarms < 6
 
 
 class Quick(Slices):
-    """The test without its drawing, which takes longer than all else."""
+    """The test without its chart, which takes most of the time."""
 
-    def _figure(self, *_: Any) -> str:
+    def _chart(self, *_: Any) -> str:
         return ""
 
 
@@ -227,7 +226,7 @@ def test_the_runs_seed_decides(bench: Any) -> None:
 
 def test_odd_texts_and_values_get_a_verdict(bench: Any, odd_texts: list[str]) -> None:
     values = ["\ud800", "$x$", "<b>", "", None, 1, 2.5, True]
-    one = bench.scored([0.9] * 8, [1] * 8, "macro_f1", texts=odd_texts, columns={"any\n$thing": values})
+    one = bench.scored([0.9] * 8, [1] * 8, "macro_f1", texts=odd_texts, columns={"any\n$column": values})
     verdict = Slices(floor=0.5, min_support=1).check(one, None)
     assert verdict.status == "passed"
     verdict.sentence.encode()

@@ -1,4 +1,4 @@
-"""A backbone for tests of what serving brings to light: behaviour.json in its folder says how the model misbehaves."""
+"""A backbone for tests of served models: behaviour.json in its folder says how the model misbehaves."""
 
 from __future__ import annotations
 
@@ -22,74 +22,74 @@ from ftkit.testing.toys import ToyClassifier, ToyWords
 class Unruly:
     """A toy classifier with a fault."""
 
-    def __init__(self, inner: ToyClassifier, how: dict[str, Any], scale: float) -> None:
-        self.inner, self.how, self.scale = inner, how, scale
+    def __init__(self, inner: ToyClassifier, behaviour: dict[str, Any], scale: float) -> None:
+        self.inner, self.behaviour, self.scale = inner, behaviour, scale
         self.classes = inner.classes
         self.calls = 0
-        self.held = bytearray(b"x" * (how.get("memory", 0) * 2**20))
+        self.held = bytearray(b"x" * (behaviour.get("memory", 0) * 2**20))
 
     def probabilities(self, texts: list[str]) -> Any:
-        time.sleep(self.how.get("delay", 0.0))
-        found = self.inner.probabilities(texts) ** self.scale
-        found = found / found.sum(axis=1, keepdims=True)
+        time.sleep(self.behaviour.get("delay", 0.0))
+        scores = self.inner.probabilities(texts) ** self.scale
+        scores = scores / scores.sum(axis=1, keepdims=True)
         self.calls += 1
-        for sign, does in self.how.get("on", {}).items():
-            rows = [row for row, text in enumerate(texts) if sign in text]
+        for word, fault in self.behaviour.get("on", {}).items():
+            rows = [row for row, text in enumerate(texts) if word in text]
             if rows:
-                self._misbehave(does, found, rows)
-        if len(texts) > 1 and "company" in self.how:  # as with a normalisation over the batch
-            found = (1 - self.how["company"]) * found + self.how["company"] / found.shape[1]
-        return found
+                self._misbehave(fault, scores, rows)
+        if len(texts) > 1 and "company" in self.behaviour:  # as with a normalisation over the batch
+            scores = (1 - self.behaviour["company"]) * scores + self.behaviour["company"] / scores.shape[1]
+        return scores
 
-    def _misbehave(self, does: str, found: Any, rows: list[int]) -> None:
-        match does:
+    def _misbehave(self, fault: str, scores: Any, rows: list[int]) -> None:
+        match fault:
             case "die":
                 os.kill(os.getpid(), signal.SIGKILL)
             case "raise":
-                raise RuntimeError("the model cannot bear this text")
+                raise RuntimeError("the model fails on this text")
             case "nan":
-                found[rows] = np.nan
+                scores[rows] = np.nan
             case "tie":
-                found[rows] = (0.5, 0.5)
+                scores[rows] = (0.5, 0.5)
             case "double":
-                found[rows] *= 2
+                scores[rows] *= 2
             case "remember":
                 self.scale = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
 class UnrulyBackbone:
-    """Reads behaviour.json: on (what to do at which sign), company, delay, memory, network, reads, native, home, engines."""
+    """Reads behaviour.json: on (which fault at which word), company, delay, memory, network, reads, native, home, engines."""
 
     name: ClassVar[str] = "unruly-strict"
     engines: tuple[str, ...] = ()
-    """Written into the bundle by the tests themselves: name and behaviour of each."""
+    """Written into the bundle by the tests: the behaviour of each engine by its name."""
 
     def fit(self, data: Any, seed: int, report: Any) -> Any:
         raise NotImplementedError
 
     def load(self, folder: Path) -> Unruly:
-        how = json.loads((folder / "behaviour.json").read_text())
-        if host := how.get("network"):
-            with contextlib.suppress(OSError) if how.get("quietly") else contextlib.nullcontext():
+        behaviour = json.loads((folder / "behaviour.json").read_text())
+        if host := behaviour.get("network"):
+            with contextlib.suppress(OSError) if behaviour.get("quietly") else contextlib.nullcontext():
                 socket.create_connection((host, 443), timeout=5).close()
-        for path in how.get("reads", []):
+        for path in behaviour.get("reads", []):
             Path(path).read_text()
-        if (path := how.get("native")) and ctypes.CDLL(None).open(os.fsencode(path), os.O_RDONLY) < 0:
+        if (path := behaviour.get("native")) and ctypes.CDLL(None).open(os.fsencode(path), os.O_RDONLY) < 0:
             raise RuntimeError(f"native code finds no {path}")
         scale = 1.0
-        if how.get("home") and (Path.home() / "scale.json").exists():
+        if behaviour.get("home") and (Path.home() / "scale.json").exists():
             scale = json.loads((Path.home() / "scale.json").read_text())
-        return Unruly(ToyWords().load(folder), how, scale)
+        return Unruly(ToyWords().load(folder), behaviour, scale)
 
     def export(self, folder: Path) -> None:
         raise NotImplementedError
 
     def load_engine(self, folder: Path, engine: str) -> Unruly:
-        how = json.loads((folder / "behaviour.json").read_text())["engines"][engine]
-        if how == "broken":
+        behaviour = json.loads((folder / "behaviour.json").read_text())["engines"][engine]
+        if behaviour == "broken":
             raise RuntimeError("no such file")
-        return Unruly(ToyWords().load(folder), how, how.get("scale", 1.0))
+        return Unruly(ToyWords().load(folder), behaviour, behaviour.get("scale", 1.0))
 
 
 @hookimpl

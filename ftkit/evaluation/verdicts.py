@@ -1,0 +1,44 @@
+"""The verdicts, and parts of verdicts, that several promotion tests give in the same words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from ftkit.contracts import Contender, Status, Verdict
+from ftkit.evaluation import metrics
+from ftkit.evaluation.contenders import class_mismatch, defect
+
+ROUNDING = 1e-12
+"""A difference this small is rounding: 0.8 - 0.7 is a little more than 0.1."""
+
+
+def status(met: bool) -> Status:
+    """The status of a test whose condition could be judged."""
+    return "passed" if met else "failed"
+
+
+def finite_numbers(numbers: Mapping[str, float]) -> dict[str, float]:
+    """The numbers of a verdict as plain floats, without those that are not defined."""
+    return {name: float(value) for name, value in numbers.items() if math.isfinite(value)}
+
+
+def no_champion(test: str) -> Verdict:
+    """The verdict of a comparison before any model is live."""
+    return Verdict(test, "not applicable", "there is no champion yet")
+
+
+def different_classes(test: str, champion: Contender, numbers: Mapping[str, float] | None = None) -> Verdict | None:
+    """The verdict where champion and candidate have different classes; None where they have the same."""
+    mismatch = class_mismatch(champion)
+    if not mismatch:
+        return None
+    # Callers of the endpoint rely on its label names, so a change of classes never passes unnoticed.
+    advice = "if the change is meant, register the candidate under another model name or leave this test out"
+    return Verdict(test, "failed", f"{mismatch}; {advice}", numbers or {})
+
+
+def metric_undefined(test: str, metric: str, contender: Contender) -> Verdict:
+    """The verdict where a contender's metric has no value: no rows, probabilities that are not finite, or one class only."""
+    reason = defect(contender) or "the test split has rows of one class only"
+    return Verdict(test, "failed", f"{metrics.TITLES[metric]} is not defined here: {reason}")
