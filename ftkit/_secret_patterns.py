@@ -81,6 +81,13 @@ PHRASES = r"""
     | (?i:\bthin):[^\s/@]{1,100}/(?P<oracle>[^\s@]+)@
     | (?i:%(?:25)*3A(?:%(?:25)*2F){2})[\w.+~-]{0,80}%(?:25)*3[Aa](?P<encoded_url>[^\s&"'/@]{1,200}?)%(?:25)*40
 """
+# What stands in place of a secret: a shell command or a variable that holds it, a word, an ellipsis.
+PLACEHOLDER = r"""
+    (?: \$\([a-z][\w./-]{0,80}[ ][^()\n]{1,400}\)
+      | \$\{\{?[ ]?[A-Za-z_][\w.:]{0,80}[ ]?\}?\} | \$(?:env:)?(?P<variable>[A-Z][A-Z0-9_]{1,80})
+      | KEY | TOKEN | PASSWORD | SECRET | … )
+    (?=[.:]?(?:[\s"'`;,&)\]}<\\]|\Z))
+"""
 URL_STOP = r"""[\s]|:\\?/\\?/|[<>](?![^\s/@<>]*@)|["'`](?=[\s,;:)\]}>"'`\\]|\Z)"""
 
 
@@ -88,6 +95,12 @@ URL_STOP = r"""[\s]|:\\?/\\?/|[<>](?![^\s/@<>]*@)|["'`](?=[\s,;:)\]}>"'`\\]|\Z)"
 def verbose(pattern: str) -> re.Pattern[str]:
     """Compile a pattern that is written over several lines."""
     return re.compile(pattern, re.VERBOSE)
+
+
+def is_placeholder(text: str, position: int) -> bool:
+    """Whether what begins at a position stands in place of a secret: `$(cat key)`, `$HF_TOKEN`, `KEY` or `…`."""
+    match = verbose(PLACEHOLDER).match(text, position)
+    return match is not None and (match["variable"] is None or kind_of(match["variable"]) != "")
 
 
 # Names

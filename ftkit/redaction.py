@@ -121,7 +121,7 @@ def _schemes(text: str) -> Iterator[Span]:
         quoted = before in ('"', "'") and after in ('"', "'")
         generated = re.search(r"[0-9=~+%]", token) or len(token) >= 24 or re.search(r"[a-z][A-Z].*[a-z][A-Z]", token)
         prose = re.match(r"(?i)(?:oauth|jwt|rfc|token|auth|access)[\w-]{0,8}\Z", token)
-        if token and (quoted or generated) and not prose:
+        if token and (quoted or generated) and not prose and not patterns.is_placeholder(text, match.start("secret")):
             yield match.start("secret"), match.start("secret") + len(token)
     for match in re.compile(patterns.BASIC).finditer(text):
         if patterns.is_login(match["secret"]):
@@ -162,7 +162,7 @@ def _is_secret(text: str, pair: Pair, value: str, start: int, end: int) -> bool:
     """Whether the value of a name that may be secret is a secret."""
     match, kind, name = pair.match, pair.kind, pair.match["name"]
     word = value.lower().strip(".,:;!?")
-    if word in patterns.HARMLESS or kind == "name":
+    if word in patterns.HARMLESS or kind == "name" or patterns.is_placeholder(text, start):
         return False
     if kind == "parameter":
         return pair.query or (name.lower() == "code" and pair.separator == "=" and patterns.is_random(value))
@@ -200,7 +200,8 @@ def _options(text: str) -> Iterator[Span]:
         if patterns.kind_of(match["name"]) in patterns.ALWAYS:
             start, end = value_at(text, match.end())
             value = text[start:end].lower()
-            if value not in patterns.HARMLESS and value.strip(".,:") not in patterns.ENGLISH:
+            harmless = value in patterns.HARMLESS or value.strip(".,:") in patterns.ENGLISH
+            if not harmless and not patterns.is_placeholder(text, start):
                 yield start, end
 
 

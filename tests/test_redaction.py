@@ -49,6 +49,11 @@ NAMED = [
     (f"passwd={S}", S, ["passwd="]),
     (f"DRIVER={{x}};UID=bob;PWD={{{S};a}};Database=d", S, ["DRIVER={x};UID=bob;PWD={", "};Database=d"]),
     (f"api_key=[{S}] and", S, ["] and"]),
+    ("password=$ECR3T and", "ECR3T", [" and"]),
+    (f"password=${{USER}}{S} and", S, [" and"]),
+    (f"password=$(cat){S} and", S, [" and"]),
+    (f"token=TOKEN{S} and", S, [" and"]),
+    (f"Authorization: Bearer …{S} and", S, [" and"]),
     (f"host=h password='{S} \\' x' dbname=d", S, ["host=h password=", " dbname=d"]),
     (f"api_key = {S}", S, ["api_key = "]),
     (f"api-key: {S}", S, []),
@@ -348,6 +353,12 @@ UNCHANGED = [
         "Cannot access gated repo for url https://huggingface.co/a/b. Access to model a/b is restricted. You must have access "
         "to it and be authenticated to access it. Please log in. Invalid user token."
     ),
+    """curl -H "Authorization: Bearer $(cat '/home/bob/the key')" -H 'x: y'""",
+    """curl -H "Authorization: Bearer $(az ml online-endpoint get-credentials --name e --query primaryKey)" http://h/""",
+    "Send `Authorization: Bearer KEY`; 'Bearer TOKEN' in the header; usage: ftkit x --token TOKEN --password PASSWORD",
+    "export HF_TOKEN=… FTKIT_RECORD_KEY=$(openssl rand -hex 32) password=$DB_PASSWORD; token: ${HF_TOKEN}.",
+    "Copy it from the resource's overview: InstrumentationKey=…;IngestionEndpoint=https://…",
+    "token: ${{ secrets.PYPI_TOKEN }}\n$x = 'Authorization: Bearer $env:HF_TOKEN'",
     "use --token to pass one; --password is required; Option '--token' requires an argument.",
     "x" * 200 + "\ud800\udfff \udc80 \x00 ﷽",
 ]
