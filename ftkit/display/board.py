@@ -1,4 +1,4 @@
-"""What a run looks like at this moment: every event folded into one picture that a screen can draw."""
+"""The current state of a run, built from its events, for a display to draw."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ class Row:
     values: Mapping[str, Any] = field(default_factory=dict)
     state: str = "running"
     epoch: int = 0
-    now: float = math.nan
+    latest: float = math.nan
     best: float = math.nan
     cpu: float | None = None
     memory: float | None = None
     gpu: float | None = None
-    begun: float = 0.0
+    started: float = 0.0
     seconds: float | None = None
-    """How long it took; None while it runs."""
+    """Duration; None while the trial runs."""
     attempt: int = 1
     repeats: int | None = None
-    """The trial that it repeats with another seed."""
+    """Number of the trial that it repeats with another seed."""
 
 
 @dataclass
 class Work:
-    """A long piece of work that is under way."""
+    """A long piece of work in progress."""
 
     done: int
     total: int | None
@@ -44,14 +44,14 @@ class Work:
 
 @dataclass
 class Board:
-    """The picture; `see` takes in one event after another."""
+    """The state of a run; `update` takes one event after another."""
 
     clock: Callable[[], float] = time.monotonic
     stage: str = ""
-    stage_begun: float = 0.0
-    """When the stage began, or before the first one the run."""
-    begun: bool = False
-    """Whether a stage has begun."""
+    stage_started: float = 0.0
+    """When the stage started, or the run before its first stage."""
+    started: bool = False
+    """Whether a stage has started."""
     metric: str = ""
     total: int = 0
     concurrency: int = 1
@@ -60,13 +60,13 @@ class Board:
     rows: dict[int, Row] = field(default_factory=dict)
     work: dict[str, Work] = field(default_factory=dict)
 
-    def see(self, event: events.Event) -> None:
-        """Take in an event; kinds the picture has no place for change nothing."""
+    def update(self, event: events.Event) -> None:
+        """Take an event into account; other kinds of event change nothing."""
         match event:
             case events.RunStarted():
-                self.stage_begun = self.clock()
+                self.stage_started = self.clock()
             case events.StageStarted(stage):
-                self.stage, self.stage_begun, self.begun = stage, self.clock(), True
+                self.stage, self.stage_started, self.started = stage, self.clock(), True
                 self.work.clear()
             case events.StageFinished() | events.StageFailed():
                 self.stage = ""
@@ -81,9 +81,9 @@ class Board:
             case events.ConfirmationStarted():
                 self.total, self.earlier = self.total + event.total, self.earlier + event.done
             case events.TrialStarted():
-                begun, repeats = self.clock(), event.repeats
+                started, repeats = self.clock(), event.repeats
                 self.rows[event.number] = Row(
-                    event.number, event.values, begun=begun, attempt=event.attempt, repeats=repeats
+                    event.number, event.values, started=started, attempt=event.attempt, repeats=repeats
                 )
             case events.TrialReported(number, numbers):
                 self._report(self._row(number), numbers)
@@ -99,7 +99,7 @@ class Board:
 
     @property
     def leader(self) -> Row | None:
-        """The trial that is ahead, or None while none has been evaluated."""
+        """The best trial so far, or None while none has been evaluated."""
         leading: Row | None = None
         for row in list(self.rows.values()):
             if row.state in ("stopped", "failed") or math.isnan(row.best):
@@ -110,10 +110,11 @@ class Board:
 
     @property
     def ended(self) -> int:
-        """How many trials have come to their end, earlier ones included."""
-        here = sum(row.seconds is not None and row.begun > 0 for row in list(self.rows.values()))
-        told = sum(row.seconds is not None and row.begun == 0 for row in list(self.rows.values()))
-        return here + max(self.earlier, told)
+        """How many trials have ended, including those before an interruption."""
+        rows = [row for row in list(self.rows.values()) if row.seconds is not None]
+        started_now = sum(row.started > 0 for row in rows)
+        # A trial from before the interruption has an end without a start, when its end is emitted again.
+        return started_now + max(self.earlier, len(rows) - started_now)
 
     def ahead(self, one: float, other: float) -> bool:
         """Whether one value of the search's metric is better than another."""
@@ -125,11 +126,11 @@ class Board:
     def _report(self, row: Row, numbers: Mapping[str, float]) -> None:
         row.state = "running"
         row.epoch = int(numbers.get("epoch", row.epoch + 1))
-        now = numbers.get(self.metric)
-        if now is not None:
-            row.now = now
-            if math.isnan(row.best) or self.ahead(now, row.best):
-                row.best = now
+        value = numbers.get(self.metric)
+        if value is not None:
+            row.latest = value
+            if math.isnan(row.best) or self.ahead(value, row.best):
+                row.best = value
 
     def _finish(self, row: Row, trial: Trial) -> None:
         row.values, row.state, row.seconds = trial.values, trial.state, trial.seconds

@@ -1,4 +1,4 @@
-"""Errors as a person reads them: what happened, where, and how to fix it."""
+"""Errors for people and for machines: what happened, where, and how to repair it."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def show(error: FtkitError, stream: IO[str] | None = None) -> None:
 
 
 def as_json(error: FtkitError) -> dict[str, Any]:
-    """An error for machines."""
-    said: dict[str, Any] = {"what": error.what, "where": error.where, "hint": error.hint}
+    """An error as values for JSON."""
+    values: dict[str, Any] = {"what": error.what, "where": error.where, "hint": error.hint}
     if isinstance(error, RecipeError):
-        said["problems"] = terminal.machine(error.problems)
-    return {"error": said, "exit_code": int(error.exit_code)}
+        values["problems"] = terminal.machine(error.problems)
+    return {"error": values, "exit_code": int(error.exit_code)}
 
 
 def _parts(error: FtkitError) -> list[tuple[str, str]]:
@@ -41,8 +41,8 @@ def _parts(error: FtkitError) -> list[tuple[str, str]]:
     parts = [("bold red", f"error: {error.what}")]
     if error.where:
         parts.append(("", f"  where: {error.where}"))
-    first = "  hint:  "
+    label = "  hint:  "
     for line in error.hint.splitlines():
-        parts.append(("", f"{first}{line}"))
-        first = " " * len(first)
+        parts.append(("", f"{label}{line}"))
+        label = " " * len(label)
     return parts

@@ -1,4 +1,4 @@
-"""A run on a terminal: what is done stays above, what goes on now is drawn below it and kept up to date."""
+"""A run on a terminal: what is done stays above; what is running is drawn below it and kept up to date."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ftkit.display.board import Board, Row, Work
 STATES = {"running": "cyan", "retrying": "yellow", "finished": "green", "stopped": "yellow", "failed": "red"}
 MARKS = {"passed": ("✓", "green"), "failed": ("✗", "red"), "not applicable": ("–", "dim"), "error": ("!", "bold red")}
 WHOLE_TABLE = 40
-"""Trials up to which the finished search is shown in full."""
+"""With up to this many trials, a finished search is shown in full."""
 
 
 class Screen:
@@ -37,40 +37,40 @@ class Screen:
     def __call__(self, event: events.Event) -> None:
         with self._lock:
             searched = self.board.stage == "search" and isinstance(event, events.StageFinished | events.StageFailed)
-            self.board.see(event)
+            self.board.update(event)
             if isinstance(event, events.RunStarted | events.StageStarted):
-                self._open()
-            for part in said(event, self.board):
+                self._start()
+            for part in lasting(event, self.board):
                 self.console.print(part)
             if searched and self.board.rows:
                 self.console.print(
                     Padding(trials(self.board, self.console.width, WHOLE_TABLE), (0, 0, 0, 2), expand=False)
                 )
             if isinstance(event, events.RunFinished | events.StageFailed):
-                self._shut()
+                self._stop()
 
     def close(self) -> None:
         """Leave the terminal as it was, with everything printed so far."""
         with self._lock:
-            self._shut()
+            self._stop()
 
-    def _open(self) -> None:
+    def _start(self) -> None:
         if self._live is None and self.console.is_terminal:
-            # Transient: the moving part vanishes at the end; what is to stay has been printed above it.
+            # Transient: the moving part is removed at the end; everything lasting has been printed above it.
             self._live = Live(_Now(self), console=self.console, refresh_per_second=4, transient=True)
             self._live.start()
 
-    def _shut(self) -> None:
+    def _stop(self) -> None:
         if self._live is not None:
             live, self._live = self._live, None
             live.stop()
 
 
 class _Now:
-    """The moving part, drawn afresh at every refresh.
+    """The moving part, drawn again at every refresh.
 
-    It is drawn in a thread of Rich's that holds Rich's lock: waiting for the screen's lock here, which an event's
-    thread holds while it waits for Rich, would be waiting for ever. So it reads the board as it finds it.
+    Rich draws it in a thread that holds Rich's lock. Waiting for the screen's lock here would be a deadlock: the
+    thread of an event holds that lock while it waits for Rich. So the board is read without a lock.
     """
 
     def __init__(self, screen: Screen) -> None:
@@ -79,25 +79,25 @@ class _Now:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
         try:
             yield now(self.screen.board, options.max_width, options.size.height)
-        except Exception:  # the refresh thread would die of it, and the picture with it
+        except Exception:  # it would end the refresh thread, and the display with it
             logging.getLogger("ftkit").debug("the moving part could not be drawn", exc_info=True)
 
 
 def now(board: Board, width: int, height: int) -> RenderableType:
-    """What goes on at this moment."""
+    """What is running at this moment."""
     parts: list[RenderableType] = []
     if board.stage == "search" and board.rows:
         parts.append(trials(board, width - 2, max(3, height - 6 - len(board.work))))
     parts += [_bar(label, work, width) for label, work in list(board.work.items())[-4:]]
     status = Text("  ").append_text(_status(board))
-    # The cursor rests behind the last line: were that line full, the ^C a terminal echoes would break into the next
-    # one, and what is drawn would be taken back one line too few.
+    # The cursor stays behind the last line. If that line were full, the ^C that a terminal echoes would wrap into the
+    # next line, and one line too few would be erased.
     status.truncate(max(10, width - 4), overflow="ellipsis")
     return Group(*(Padding(part, (0, 0, 0, 2), expand=False) for part in parts), status)
 
 
-def said(event: events.Event, board: Board) -> Iterator[RenderableType]:
-    """What stays on the screen of an event."""
+def lasting(event: events.Event, board: Board) -> Iterator[RenderableType]:
+    """What stays on the screen after an event."""
     match event:
         case events.RunStarted(run, folder, _, resumed):
             yield _line((run, "bold"), (" goes on where it was interrupted" if resumed else "", "yellow"))
@@ -107,9 +107,7 @@ def said(event: events.Event, board: Board) -> Iterator[RenderableType]:
         case events.StageFinished(_, seconds, reused):
             yield _line(
                 (
-                    "  taken over from before the interruption"
-                    if reused
-                    else f"  done in {formatting.duration(seconds)}",
+                    "  already done before the interruption" if reused else f"  done in {formatting.duration(seconds)}",
                     "dim",
                 )
             )
@@ -125,7 +123,7 @@ def said(event: events.Event, board: Board) -> Iterator[RenderableType]:
         case events.ConfirmationStarted():
             yield _indented(plain.confirmation(event))
         case events.TrialRetried(number, reason):
-            yield _indented(f"trial {number} starts once more: {formatting.beginning(reason, 160)}", "yellow", "! ")
+            yield _indented(f"trial {number} starts again: {formatting.beginning(reason, 160)}", "yellow", "! ")
         case events.TrialFinished(trial) if trial.state == "failed":
             yield _indented(plain.trial(trial, board.metric), "red", "✗ ")
         case events.VerdictReached(verdict):
@@ -137,14 +135,14 @@ def said(event: events.Event, board: Board) -> Iterator[RenderableType]:
             yield _line(("\nreport", "bold cyan"))
             yield _indented(path)
         case events.RunFinished():
-            pass  # the summary says it
+            pass  # the summary shows it
         case _:
             for line in plain.decisions(event):
                 yield _indented(line.partition(": ")[2])
 
 
 def data(report: DataReport) -> RenderableType:
-    """A data report: one table of classes by split, and what was dropped."""
+    """A data report: a table of classes by split, and what was dropped."""
     counts = plain.by_split(report)
     splits = list(counts)
     names = list(dict.fromkeys(name for each in counts.values() for name in each))
@@ -173,7 +171,7 @@ def data(report: DataReport) -> RenderableType:
 
 
 def trials(board: Board, width: int, room: int) -> RenderableType:
-    """The table of trials, fitted to the window: values are cut before numbers are, and lesser columns drop out."""
+    """The table of trials, fitted to the window: values are cut before numbers, and less important columns left out."""
     rows = sorted(board.rows.values(), key=lambda row: row.number)
     leader, hidden = board.leader, 0
     if len(rows) > room:
@@ -184,10 +182,10 @@ def trials(board: Board, width: int, room: int) -> RenderableType:
     repeated = any(row.repeats is not None for row in rows)
     columns.append((", ".join(names) or "values", [_values(row.values, names) for row in rows]))
     if repeated and width >= 66:
-        columns.append(("again", [Text("" if row.repeats is None else f"{row.repeats}") for row in rows]))
+        columns.append(("repeats", [Text("" if row.repeats is None else f"{row.repeats}") for row in rows]))
     columns.append(("epoch", [Text(f"{row.epoch or '–'}") for row in rows]))
     if width >= 66:
-        columns.append(("now", [Text(formatting.score(row.now)) for row in rows]))
+        columns.append(("latest", [Text(formatting.score(row.latest)) for row in rows]))
     columns.append(("best", [Text(formatting.score(row.best), "bold green" if row is leader else "") for row in rows]))
     columns.append(("state", [Text(row.state, STATES[row.state]) for row in rows]))
     if width >= 90:
@@ -213,12 +211,12 @@ def trials(board: Board, width: int, room: int) -> RenderableType:
     for line in zip(*(cells for _, cells in columns), strict=True):
         table.add_row(*line)
     if hidden:
-        return Group(table, Text(f"and {hidden} more trial{'s' * (hidden != 1)}", style="dim"))
+        return Group(table, Text(f"and {formatting.count(hidden, 'more trial')}", style="dim"))
     return table
 
 
 def _chosen(rows: list[Row], leader: Row | None, room: int) -> list[Row]:
-    """The rows that matter most when not all fit: those that run, the leader, then the latest."""
+    """The most important rows when not all fit: running trials, the leader, then the latest."""
     ranked = sorted(rows, key=lambda row: (row.seconds is not None, row is not leader, -row.number))
     return sorted(ranked[:room], key=lambda row: row.number)
 
@@ -231,7 +229,7 @@ def _values(values: Mapping[str, Any], names: list[str]) -> Text:
 def _seconds(row: Row, board: Board) -> float:
     if row.seconds is not None:
         return row.seconds
-    return board.clock() - row.begun if row.begun else 0.0
+    return board.clock() - row.started if row.started else 0.0
 
 
 def _percent(value: float | None) -> str:
@@ -248,23 +246,23 @@ def _bar(label: str, work: Work, width: int) -> RenderableType:
         return grid
     grid.add_column(no_wrap=True)
     bar = ProgressBar(total=work.total, completed=min(work.done, work.total), width=max(8, min(30, width // 4)))
-    how = f"{100 * work.done // work.total} %"
+    progress = f"{100 * work.done // work.total} %"
     if width >= 70 and work.unit != "%":
-        how += f"  {done} of {formatting.amount(work.total, work.unit)}"
-    grid.add_row(Text(label), bar, Text(how))
+        progress += f"  {done} of {formatting.amount(work.total, work.unit)}"
+    grid.add_row(Text(label), bar, Text(progress))
     return grid
 
 
 def _status(board: Board) -> Text:
     """One line on the whole stage."""
-    said = formatting.duration(board.clock() - board.stage_begun)
+    line = formatting.duration(board.clock() - board.stage_started)
     if not board.stage:
-        said = "" if board.begun else f"getting ready, {said}"
+        line = "" if board.started else f"getting ready, {line}"
     if board.stage == "search" and board.total:
-        said = f"{board.ended} of {board.total} done, {said}"
+        line = f"{board.ended} of {board.total} done, {line}"
         if leader := board.leader:
-            said += f", best {board.metric} {formatting.score(leader.best)} (trial {leader.number})"
-    return Text(said, style="dim", overflow="ellipsis", no_wrap=True)
+            line += f", best {board.metric} {formatting.score(leader.best)} (trial {leader.number})"
+    return Text(line, style="dim", overflow="ellipsis", no_wrap=True)
 
 
 def _line(*parts: tuple[str, str]) -> Text:
@@ -275,7 +273,7 @@ def _line(*parts: tuple[str, str]) -> Text:
 
 
 def _indented(text: str, style: str = "", mark: str = "", mark_style: str | None = None) -> RenderableType:
-    """A sentence under its stage; further lines stand under its first word."""
+    """A sentence below its stage, its further lines indented like the first."""
     grid = Table.grid()
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")

@@ -1,4 +1,4 @@
-"""A run as plain lines, one for every event worth a line: for pipes, logs, CI and notebooks."""
+"""A run as plain lines, one for every important event: for pipes, logs, CI and notebooks."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ V = TypeVar("V")
 SHOW_EVERY = 10.0
 """Seconds between two lines about the same piece of work."""
 SHOW_AFTER = 2.0
-"""Seconds before a piece of work gets its first line: most are done by then."""
+"""Seconds before a piece of work gets its first line: most work is done by then."""
 
 INTERRUPTED = "KeyboardInterrupt"
-"""What the event of a failed stage says when a person ended it."""
+"""The error of a failed stage that a person interrupted."""
 
 CLASSES = 12
-"""Classes shown one by one in a data report."""
+"""The most classes of a data report that are shown one by one."""
 
 
 @dataclass
@@ -35,11 +35,11 @@ class Lines:
     board: Board = field(default_factory=Board)
     due: dict[str, float] = field(default_factory=dict)
     """When each piece of work gets its next line."""
-    said: set[str] = field(default_factory=set)
+    shown: set[str] = field(default_factory=set)
     """Pieces of work that have had a line."""
 
     def __call__(self, event: events.Event) -> None:
-        self.board.see(event)
+        self.board.update(event)
         if isinstance(event, events.Progressed) and not self._due(event):
             return
         for line in sentences(event, self.board):
@@ -49,33 +49,33 @@ class Lines:
         """Nothing is held open."""
 
     def _due(self, event: events.Progressed) -> bool:
-        """Whether to say it again: now and then on the way, and at the end of what was said to have begun."""
+        """Whether this progress gets a line: one every few seconds, and the last if there was a line before it."""
         now = self.clock()
         due = self.due.setdefault(event.label, now + SHOW_AFTER)
         if event.total is not None and event.done >= event.total:
             del self.due[event.label]
-            begun = event.label in self.said
-            self.said.discard(event.label)
-            return begun
+            was_shown = event.label in self.shown
+            self.shown.discard(event.label)
+            return was_shown
         if now < due:
             return False
         self.due[event.label] = now + SHOW_EVERY
-        self.said.add(event.label)
+        self.shown.add(event.label)
         return True
 
 
 def sentences(event: events.Event, board: Board) -> Iterator[str]:
-    """An event in words, no line for what is of passing interest."""
+    """An event in words; unimportant events give no line."""
     where = board.stage or "run"
     match event:
         case events.RunStarted(run, folder, _, resumed):
             yield f"run {run}{': goes on where it was interrupted' if resumed else ''}"
             yield f"run: everything is kept in {folder}"
         case events.StageStarted(stage):
-            yield f"{stage}: begins"
+            yield f"{stage}: starts"
         case events.StageFinished(stage, seconds, reused):
             yield (
-                f"{stage}: taken over from before the interruption"
+                f"{stage}: already done before the interruption"
                 if reused
                 else (f"{stage}: done in {formatting.duration(seconds)}")
             )
@@ -94,14 +94,16 @@ def sentences(event: events.Event, board: Board) -> Iterator[str]:
             yield f"search: {confirmation(event)}"
         case events.TrialStarted(number, values, seed, attempt):
             again = f", attempt {attempt}" if attempt > 1 else ""
-            what = formatting.values(values, 60) if event.repeats is None else f"trial {event.repeats} with seed {seed}"
-            yield f"search: trial {number} starts{again}: {what}"
+            settings = (
+                formatting.values(values, 60) if event.repeats is None else f"trial {event.repeats} with seed {seed}"
+            )
+            yield f"search: trial {number} starts{again}: {settings}"
         case events.TrialReported(number, numbers):
             others = {board.metric: numbers[board.metric]} if board.metric in numbers else dict(numbers)
             others.pop("epoch", None)
             yield f"search: trial {number}, epoch {numbers.get('epoch', 0):g}: {formatting.metrics(others)}"
         case events.TrialRetried(number, reason):
-            yield f"search: trial {number} starts once more: {formatting.beginning(reason, 160)}"
+            yield f"search: trial {number} starts again: {formatting.beginning(reason, 160)}"
         case events.TrialFinished(one):
             yield f"search: {trial(one, board.metric)}"
         case _:
@@ -113,9 +115,9 @@ def decisions(event: events.Event) -> Iterator[str]:
     match event:
         case events.BestSelected(trial, metric, spreads):
             yield from (f"select: {spread(each, metric)}" for each in spreads)
-            how = "the best" if not spreads else f"the best of the models with the values of trial {spreads[0].number}"
+            rank = "the best" if not spreads else f"the best of the models with the values of trial {spreads[0].number}"
             yield (
-                f"select: trial {trial.number} is {how}: {metric} {formatting.score(trial.metrics.get(metric))}"
+                f"select: trial {trial.number} is {rank}: {metric} {formatting.score(trial.metrics.get(metric))}"
                 f" at epoch {trial.epoch}, {formatting.values(trial.values, 60)}"
             )
         case events.VerdictReached(verdict):
@@ -138,7 +140,7 @@ def decisions(event: events.Event) -> Iterator[str]:
 
 
 def metrics_of(mapping: Mapping[str, float], first: str) -> str:
-    """Metrics in one line, the one that decides first."""
+    """Metrics in one line, the one that the search uses first."""
     return formatting.metrics({first: mapping[first], **mapping} if first in mapping else mapping)
 
 
@@ -148,7 +150,7 @@ def how_failed(error: str) -> str:
 
 
 def progress(event: events.Progressed) -> str:
-    """How far a piece of work has come."""
+    """How much of a piece of work is done."""
     if event.total:
         if event.unit == "%":
             return f"{event.label}: {100 * event.done // event.total} %"
@@ -158,55 +160,55 @@ def progress(event: events.Progressed) -> str:
 
 
 def search(event: events.SearchStarted) -> str:
-    """What the search is about to do."""
-    said = f"{event.total} trial{'s' * (event.total != 1)}"
+    """What the search will do."""
+    text = formatting.count(event.total, "trial")
     if event.concurrency > 1 and event.total > 1:
-        said += f", {min(event.concurrency, event.total)} at a time"
-    said += f", judged by {event.metric} on the validation rows"
-    return f"{said}; {event.done} done before" if event.done else said
+        text += f", {min(event.concurrency, event.total)} at a time"
+    text += f", ranked by {event.metric} on the validation rows"
+    return f"{text}; {event.done} already done" if event.done else text
 
 
 def confirmation(event: events.ConfirmationStarted) -> str:
-    """What is trained again, and how often."""
+    """Which trials are repeated, and how often."""
     several = len(event.repeated) != 1
-    said = f"trial{'s' * several} {formatting.listing(map(str, event.repeated))} {'are' if several else 'is'} trained again"
-    said += f" with {event.seeds} other seed{'s' * (event.seeds != 1)}{' each' if several else ''}; the best mean wins"
-    return f"{said}; {event.done} of {event.total} done before" if event.done else said
+    text = f"trial{'s' * several} {formatting.listing(map(str, event.repeated))} {'are' if several else 'is'} trained again"
+    text += f" with {formatting.count(event.seeds, 'other seed')}{' each' if several else ''}; the best mean wins"
+    return f"{text}; {event.done} of {event.total} already done" if event.done else text
 
 
 def spread(one: Spread, metric: str) -> str:
-    """What a configuration came to over other seeds."""
-    said = f"trial {one.number} reached {metric} {formatting.score(one.searched)} in the search, "
+    """The results of a trial and of its repeats with other seeds."""
+    text = f"trial {one.number} reached {metric} {formatting.score(one.searched)} in the search, "
     if one.mean is None:
-        return f"{said}and none of its {one.failed} repeats came to a value"
-    seeds = f"{one.finished} other seed{'s' * (one.finished != 1)}"
-    said += f"and over {seeds} a mean of {formatting.score(one.mean)}"
+        return f"{text}and none of its {one.failed} repeats has a value"
+    seeds = formatting.count(one.finished, "other seed")
+    text += f"and over {seeds} a mean of {formatting.score(one.mean)}"
     if one.deviation is not None:
-        said += f" (standard deviation {formatting.score(one.deviation)}, {formatting.score(one.low)} to {formatting.score(one.high)})"
-    return f"{said}; {one.failed} failed" if one.failed else said
+        text += f" (standard deviation {formatting.score(one.deviation)}, {formatting.score(one.low)} to {formatting.score(one.high)})"
+    return f"{text}; {one.failed} failed" if one.failed else text
 
 
 def trial(one: Trial, metric: str) -> str:
     """How a trial ended."""
     took = formatting.duration(one.seconds)
     if one.state == "failed":
-        said = f"trial {one.number} failed after {took}: {formatting.beginning(one.error or 'no reason given', 300)}"
-        return f"{said} (log: {one.folder}/trial.log in the folder of the run)" if one.folder else said
-    how = "finished" if one.state == "finished" else "was stopped early by the policy"
+        text = f"trial {one.number} failed after {took}: {formatting.beginning(one.error or 'no reason given', 300)}"
+        return f"{text} (log: {one.folder}/trial.log in the folder of the run)" if one.folder else text
+    end = "finished" if one.state == "finished" else "was stopped early by the policy"
     scored = f": {metric} {formatting.score(one.metrics[metric])} at epoch {one.epoch}" if metric in one.metrics else ""
-    return f"trial {one.number} {how}{scored}, {took}"
+    return f"trial {one.number} {end}{scored}, {took}"
 
 
 def data(report: DataReport) -> Iterator[str]:
-    """A data report in words: read, dropped and why, what is left."""
+    """A data report in words: rows read, rows dropped and why, and rows left."""
     yield f"{report.rows_read:,} rows read from {report.source}"
     yield dropped(report)
     if report.damaged_lines:
         lines = formatting.listing((f"{number}" for number in report.damaged_lines), 10)
         yield f"damaged: line{'s' * (len(report.damaged_lines) != 1)} {lines}"
     for split, counts in by_split(report).items():
-        each = [f"{count:,} {name}" for name, count in counts.items() if count]
-        yield f"{split} {sum(counts.values()):,} rows: {formatting.listing(each, CLASSES)}"
+        classes = [f"{count:,} {name}" for name, count in counts.items() if count]
+        yield f"{split} {sum(counts.values()):,} rows: {formatting.listing(classes, CLASSES)}"
     if report.lengths:
         yield lengths(report)
     yield from report.notes
@@ -223,8 +225,8 @@ def dropped(report: DataReport) -> str:
 
 def lengths(report: DataReport) -> str:
     """How long the texts are."""
-    said = _in_order(report.lengths, ("p5", "p50", "p95", "max"))
-    return "words in a text: " + ", ".join(f"{name} {count:,}" for name, count in said.items())
+    quantiles = _in_order(report.lengths, ("p5", "p50", "p95", "max"))
+    return "words in a text: " + ", ".join(f"{name} {count:,}" for name, count in quantiles.items())
 
 
 def by_split(report: DataReport) -> dict[str, Mapping[str, int]]:
@@ -233,5 +235,5 @@ def by_split(report: DataReport) -> dict[str, Mapping[str, int]]:
 
 
 def _in_order(mapping: Mapping[str, V], first: Sequence[str]) -> dict[str, V]:
-    """The mapping with these keys first: what was stored comes back in the order of the alphabet."""
+    """The mapping with these keys first: a stored mapping is read back in alphabetical order."""
     return {key: mapping[key] for key in dict.fromkeys([*first, *mapping]) if key in mapping}

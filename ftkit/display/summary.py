@@ -1,33 +1,37 @@
-"""The end of a run in one look: the verdict first, the line that calls the endpoint last."""
+"""The summary at the end of a run: the verdict first, the command that calls the endpoint last."""
 
 from __future__ import annotations
 
 import json
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
 from ftkit import formatting, report
-from ftkit.contracts import Endpoint, Outcome, Trial
+from ftkit.contracts import Endpoint, Outcome, Trial, Verdict
 from ftkit.display import plain, terminal
 from ftkit.display.plain import metrics_of
 from ftkit.evaluation import selection
 
 SAMPLE = "Shares rose after the bank cut its rates."
-"""What the curl line sends when a bundle has no sample of its own."""
+"""The text that the curl command sends when a bundle has no sample of its own."""
 
 
 def show(outcome: Outcome, metric: str, endpoint: Endpoint | None, stream: IO[str] | None = None) -> None:
-    """Print the summary; `endpoint` is the one that is live now, whoever deployed to it."""
+    """Print the summary; `endpoint` is the one that is live now, also when another run deployed to it."""
     stream = stream or sys.stdout
     rows = list(_rows(outcome, metric, endpoint))
+    terminal.write("", stream)
     if terminal.is_terminal(stream):
-        _draw(outcome, rows, stream)
+        from rich.text import Text
+
+        style = "bold green" if outcome.promoted else "bold red"
+        terminal.console(stream).print(Text(verdict(outcome), style=style))
     else:
-        terminal.write("\n" + verdict(outcome), stream)
-        for label, text in rows:
-            terminal.write(f"{label + ':':<11} {text}", stream)
+        terminal.write(verdict(outcome), stream)
+    terminal.labelled(rows, stream)
     if endpoint is not None and endpoint.url and endpoint.traffic:
         terminal.write("", stream)
         # One unbroken line: the terminal may fold it, copying it must not.
@@ -38,28 +42,37 @@ def verdict(outcome: Outcome) -> str:
     """The decision in a sentence."""
     failed = [each for each in outcome.verdicts if each.status in ("failed", "error")]
     if outcome.promoted and failed:
-        return f"PROMOTED AGAINST ITS TESTS: {', '.join(each.test for each in failed)} said no"
+        return f"PROMOTED AGAINST ITS TESTS: {_names(failed)}"
     if outcome.promoted:
         passed = sum(each.status == "passed" for each in outcome.verdicts)
         if not passed:
-            return f"PROMOTED: {'; '.join(each.sentence for each in outcome.verdicts) or 'no tests were asked for'}"
+            return f"PROMOTED: {'; '.join(each.sentence for each in outcome.verdicts) or 'the recipe has no promotion tests'}"
         rest = len(outcome.verdicts) - passed
-        said = f"PROMOTED: {passed} test{'s' * (passed != 1)} passed"
-        return f"{said}, {rest} not applicable" if rest else said
+        text = f"PROMOTED: {formatting.count(passed, 'test')} passed"
+        return f"{text}, {rest} not applicable" if rest else text
     if len(failed) == 1:
         return f"NOT PROMOTED: {failed[0].test}: {failed[0].sentence}"
-    return f"NOT PROMOTED: {', '.join(each.test for each in failed) or 'a test'} said no"
+    return f"NOT PROMOTED: {_names(failed) if failed else 'a test failed'}"
+
+
+def _names(verdicts: Sequence[Verdict]) -> str:
+    """Which promotion tests failed, and which broke off without a verdict."""
+    parts = []
+    for status, what in (("failed", "failed"), ("error", "gave no verdict")):
+        if names := [verdict.test for verdict in verdicts if verdict.status == status]:
+            parts.append(f"{', '.join(names)} {what}")
+    return "; ".join(parts)
 
 
 def curl(endpoint: Endpoint, text: str) -> str:
-    """A command that calls the endpoint as it stands, key and all: to be pasted into a shell."""
+    """A shell command that calls the endpoint, its key included."""
     body = json.dumps({"data": [{"text": text}]})
-    begun = shlex.join(["curl", "-sS", "-X", "POST", endpoint.url])
+    command = shlex.join(["curl", "-sS", "-X", "POST", endpoint.url])
     if endpoint.key:
-        begun += " " + shlex.join(["-H", f"Authorization: Bearer {endpoint.key}"])
+        command += " " + shlex.join(["-H", f"Authorization: Bearer {endpoint.key}"])
     elif endpoint.key_command:
-        begun += f' -H "Authorization: Bearer $({endpoint.key_command})"'
-    return f"{begun} {shlex.join(['-H', 'Content-Type: application/json', '-d', body])}"
+        command += f' -H "Authorization: Bearer $({endpoint.key_command})"'
+    return f"{command} {shlex.join(['-H', 'Content-Type: application/json', '-d', body])}"
 
 
 def sample(bundle: Path) -> str:
@@ -69,19 +82,19 @@ def sample(bundle: Path) -> str:
         texts = [row["text"] for row in request["data"]]
     except (OSError, ValueError, LookupError, TypeError):
         return SAMPLE
-    # The dots of a cut text would be part of what is classified.
+    # The ellipsis of a cut text would be classified as part of it.
     return formatting.beginning(min(texts, key=len), 80).removesuffix("…").rstrip() if texts else SAMPLE
 
 
 def as_json(outcome: Outcome, endpoint: Endpoint | None) -> dict[str, Any]:
-    """The outcome for machines, with what the last line would be."""
-    said = {"event": "outcome", **terminal.machine(outcome), "exit_code": outcome.exit_code}
-    said["endpoint"] = terminal.machine(endpoint)
+    """The outcome as values for JSON, with the command that calls the endpoint."""
+    values = {"event": "outcome", **terminal.machine(outcome), "exit_code": outcome.exit_code}
+    values["endpoint"] = terminal.machine(endpoint)
     live = endpoint is not None and endpoint.url and endpoint.traffic
     page = outcome.folder / report.NAME
-    said["report"] = str(page) if page.is_file() else None
-    said["curl"] = curl(endpoint, sample(outcome.bundle)) if endpoint is not None and live else None
-    return said
+    values["report"] = str(page) if page.is_file() else None
+    values["curl"] = curl(endpoint, sample(outcome.bundle)) if endpoint is not None and live else None
+    return values
 
 
 def _rows(outcome: Outcome, metric: str, endpoint: Endpoint | None) -> list[tuple[str, str]]:
@@ -91,8 +104,8 @@ def _rows(outcome: Outcome, metric: str, endpoint: Endpoint | None) -> list[tupl
         rows.append(("test", metrics_of(outcome.metrics, metric)))
     rows += _verdicts(outcome)
     if outcome.champion is not None and outcome.champion.version != (outcome.version and outcome.version.version):
-        how = "was the champion until now" if outcome.promoted else "stays the champion"
-        rows.append(("champion", f"{outcome.champion.model} version {outcome.champion.version} {how}"))
+        standing = "was the champion until now" if outcome.promoted else "stays the champion"
+        rows.append(("champion", f"{outcome.champion.model} version {outcome.champion.version} {standing}"))
     if outcome.version is not None:
         aliases = f" ({', '.join(outcome.version.aliases)})" if outcome.version.aliases else ""
         rows.append(("version", f"{outcome.version.model} version {outcome.version.version}{aliases}"))
@@ -107,10 +120,11 @@ def _rows(outcome: Outcome, metric: str, endpoint: Endpoint | None) -> list[tupl
 
 
 def _verdicts(outcome: Outcome) -> list[tuple[str, str]]:
-    """What a test said against the model in full, the others by name: their sentences have been told and are in the report."""
-    against = [each for each in outcome.verdicts if each.status in ("failed", "error")]
-    told = len(against) == 1 and not outcome.promoted  # by the first line
-    rows: list[tuple[str, str]] = [] if told else [(each.status, f"{each.test}: {each.sentence}") for each in against]
+    """The tests that did not pass with their sentences, the others by name: their sentences are in the report."""
+    objections = [each for each in outcome.verdicts if each.status in ("failed", "error")]
+    if len(objections) == 1 and not outcome.promoted:
+        objections = []  # the first line of the summary has it
+    rows = [(each.status, f"{each.test}: {each.sentence}") for each in objections]
     for status, label in (("passed", "passed"), ("not applicable", "not judged")):
         if names := [each.test for each in outcome.verdicts if each.status == status]:
             rows.append((label, ", ".join(names)))
@@ -120,23 +134,8 @@ def _verdicts(outcome: Outcome) -> list[tuple[str, str]]:
 def best(trial: Trial, count: int, metric: str) -> str:
     """The winning trial in a line."""
     scored = f"{metric} {formatting.score(trial.metrics.get(metric))} on the validation rows"
-    said = f"trial {trial.number} of {count}" if count > 1 else "the only trial"
+    text = f"trial {trial.number} of {count}" if count > 1 else "the only trial"
     if trial.repeats is not None:
-        said = f"trial {trial.number}, which repeats trial {trial.repeats}"
+        text = f"trial {trial.number}, which repeats trial {trial.repeats}"
     values = f": {formatting.values(trial.values, 60)}" if trial.values else ""
-    return f"{said}{values}; {scored}, epoch {trial.epoch}"
-
-
-def _draw(outcome: Outcome, rows: list[tuple[str, str]], stream: IO[str]) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    console = terminal.console(stream)
-    console.print()
-    console.print(Text(verdict(outcome), style="bold green" if outcome.promoted else "bold red"))
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column(overflow="fold")
-    for label, text in rows:
-        table.add_row(label, Text(text))
-    console.print(table)
+    return f"{text}{values}; {scored}, epoch {trial.epoch}"

@@ -17,7 +17,7 @@ _EXIT_CODES = {
     ExitCode.PLUGIN: "A plugin is missing, broken, or clashes with another.",
     ExitCode.STAGE: "A stage failed.",
     ExitCode.NOT_PROMOTED: "The run ended, but its model was not promoted: a promotion test failed or broke off.",
-    ExitCode.INTERRUPTED: "Interrupted; the same command continues the run.",
+    ExitCode.INTERRUPTED: "Interrupted; the same command goes on with the run.",
 }
 
 

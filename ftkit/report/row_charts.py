@@ -20,7 +20,7 @@ def reliability(candidate: Bins, champion: Bins | None) -> str:
     """Certainty against the share of right answers, a point for each bin."""
 
     def draw(axes: Axes) -> None:
-        axes.plot([0, 1], [0, 1], color=charts.INK, linestyle=":", linewidth=1, label="as certain as right")
+        axes.plot([0, 1], [0, 1], color=charts.INK, linestyle=":", linewidth=1, label="perfect calibration")
         low, high = wilson(candidate.right, candidate.rows)
         if champion is not None:
             axes.plot(

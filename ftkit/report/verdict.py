@@ -52,7 +52,7 @@ def decision(facts: Facts, verdicts: Sequence[Mapping[str, Any]]) -> dict[str, A
     }
     title, mark, tone, sentences = endings.get(facts.state, endings["interrupted"])
     if facts.state in ("failed", "interrupted"):
-        sentences.append("What it finished is kept and shown here; the same command continues from there.")
+        sentences.append("What it finished is kept and shown here; the same command goes on from there.")
     if facts.state not in ("promoted", "not promoted") and tested:
         sentences.append(f"The promotion tests had decided: {tested}")
     if (

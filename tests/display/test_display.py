@@ -1,4 +1,4 @@
-"""What a run looks like: on terminals of any width, in pipes, for machines, and when things go wrong."""
+"""How a run is shown: on terminals of any width, in pipes, as JSON, and when something fails."""
 
 import io
 import json
@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from ftkit import display, events
+from ftkit import display, events, formatting
 from ftkit.contracts import Deployment, Endpoint, Outcome, Spread, Trial, Verdict, Version
 from ftkit.display import board, failures, live, plain, summary, terminal
 from ftkit.errors import Problem, RecipeError, UsageError
@@ -34,16 +34,16 @@ def outcome(folder: Path, promoted: bool = True, **changes: object) -> Outcome:
     return Outcome(**{**values, **changes})
 
 
-def plain_lines(told: list[events.Event]) -> list[str]:
+def plain_lines(run: list[events.Event]) -> list[str]:
     stream = io.StringIO()
     with display.printer(plain=True, stream=stream) as emit:
-        for event in told:
+        for event in run:
             emit(event)
     return stream.getvalue().splitlines()
 
 
 class Narrow(io.TextIOWrapper):
-    """A stream whose encoding knows little, which says it is a terminal or not."""
+    """A stream with a limited encoding."""
 
     def __init__(self, encoding: str) -> None:
         super().__init__(io.BytesIO(), encoding=encoding)
@@ -56,9 +56,9 @@ class Narrow(io.TextIOWrapper):
 # ------------------------------------------------------------------------------------------- plain
 
 
-def test_plain_lines_tell_the_whole_run_without_any_control_character():
-    said = "\n".join(plain_lines(sample_run()))
-    assert "\x1b" not in said
+def test_plain_lines_show_the_whole_run_without_any_control_character():
+    output = "\n".join(plain_lines(sample_run()))
+    assert "\x1b" not in output
     for part in (
         "110 rows read from reviews.csv",
         "10 rows dropped: empty text 4, duplicate 6",
@@ -74,27 +74,26 @@ def test_plain_lines_tell_the_whole_run_without_any_control_character():
         "v3 became ready: after 2.1 s",
         "traffic of reviews: v3 100 %",
     ):
-        assert part in said
+        assert part in output
 
 
-def test_splits_are_told_in_the_order_of_their_use_though_stored_reports_sort_them():
-    told = [event for event in sample_run() if isinstance(event, events.DataLoaded)]
-    report = told[0].report
+def test_splits_are_shown_in_the_order_of_their_use_though_stored_reports_sort_them():
+    report = next(event.report for event in sample_run() if isinstance(event, events.DataLoaded))
     mixed = type(report)(**{**vars(report), "counts": dict(sorted(report.counts.items()))})
-    said = [line for line in plain.data(mixed) if " rows: " in line]
-    assert [line.split()[0] for line in said] == ["train", "valid", "test"]
+    lines = [line for line in plain.data(mixed) if " rows: " in line]
+    assert [line.split()[0] for line in lines] == ["train", "valid", "test"]
 
 
-def test_progress_is_told_now_and_then_and_at_its_end():
+def test_progress_is_shown_every_few_seconds_and_at_its_end():
     now = 0.0
     stream = io.StringIO()
     lines = plain.Lines(stream, clock=lambda: now)
     for second in range(31):
         now = float(second)
         lines(events.Progressed("reading", second, 30))
-    said = stream.getvalue().splitlines()
-    assert len(said) == 4
-    assert said[-1].endswith("30 rows of 30 rows, 100 %")
+    printed = stream.getvalue().splitlines()
+    assert len(printed) == 4
+    assert printed[-1].endswith("30 rows of 30 rows, 100 %")
 
 
 def test_work_that_is_done_at_once_gets_no_line():
@@ -106,18 +105,18 @@ def test_work_that_is_done_at_once_gets_no_line():
 
 
 def test_an_interrupted_stage_is_not_called_a_failure():
-    (said,) = plain_lines([events.StageFailed("search", 3.0, "KeyboardInterrupt")])
-    assert said == "search: interrupted after 3.0 s"
+    (line,) = plain_lines([events.StageFailed("search", 3.0, "KeyboardInterrupt")])
+    assert line == "search: interrupted after 3.0 s"
 
 
 # -------------------------------------------------------------------------------------------- live
 
 
-def drawn(told: list[events.Event], width: int) -> str:
-    """What stays on the screen, without what moves."""
+def drawn(run: list[events.Event], width: int) -> str:
+    """What stays on the screen, without the moving part."""
     console = Console(file=io.StringIO(), record=True, width=width, highlight=False, markup=False)
     screen = live.Screen(io.StringIO(), console)
-    for event in told:
+    for event in run:
         screen(event)
     screen.close()
     return console.export_text()
@@ -125,15 +124,15 @@ def drawn(told: list[events.Event], width: int) -> str:
 
 @pytest.mark.parametrize("width", [60, 72, 80, 100, 120, 200])
 def test_the_live_view_keeps_to_the_width_of_the_window(width):
-    said = drawn(sample_run(), width)
-    assert max(map(len, said.splitlines())) <= width
-    assert "metric-floor" in said
-    assert "fingerprint 0f0f0f0f0f0f0f0f" in said
-    picture = board.Board()
+    lasting = drawn(sample_run(), width)
+    assert max(map(len, lasting.splitlines())) <= width
+    assert "metric-floor" in lasting
+    assert "fingerprint 0f0f0f0f0f0f0f0f" in lasting
+    current = board.Board()
     console = Console(file=io.StringIO(), record=True, width=width)
     for event in sample_run():
-        picture.see(event)
-        console.print(live.now(picture, width, 24))
+        current.update(event)
+        console.print(live.now(current, width, 24))
     moving = console.export_text()
     assert max(map(len, moving.splitlines())) <= width
     assert "2 of 2 done" in moving
@@ -142,13 +141,13 @@ def test_the_live_view_keeps_to_the_width_of_the_window(width):
 
 @pytest.mark.parametrize("width", [60, 80, 120, 200])
 def test_a_long_value_is_cut_before_any_number_is(width):
-    picture = board.Board()
-    picture.see(events.SearchStarted(2, 0, "roc_auc", 2))
+    current = board.Board()
+    current.update(events.SearchStarted(2, 0, "roc_auc", 2))
     path = "/home/somebody/.cache/huggingface/hub/models--bert-large-cased/snapshots/0a1b2c3d4e5f"
-    picture.see(events.TrialStarted(0, {"checkpoint": path, "learning_rate": 3.5e-5, "tags": ["a"] * 50}, 7, 1, 1, ""))
-    picture.see(events.TrialReported(0, {"epoch": 1, "roc_auc": 0.98765}))
+    current.update(events.TrialStarted(0, {"checkpoint": path, "learning_rate": 3.5e-5, "tags": ["a"] * 50}, 7, 1, 1, ""))
+    current.update(events.TrialReported(0, {"epoch": 1, "roc_auc": 0.98765}))
     console = Console(file=io.StringIO(), record=True, width=width)
-    console.print(live.trials(picture, width, 10))
+    console.print(live.trials(current, width, 10))
     lines = console.export_text().splitlines()
     assert max(map(len, lines)) <= width
     assert len(lines) == 2
@@ -156,38 +155,38 @@ def test_a_long_value_is_cut_before_any_number_is(width):
     assert "running" in lines[1]
 
 
-def test_a_repeat_is_told_from_the_trial_it_repeats():
-    picture = board.Board()
+def test_a_repeat_shows_which_trial_it_repeats():
+    current = board.Board()
     for event in sample_run()[:22]:
-        picture.see(event)
+        current.update(event)
     console = Console(file=io.StringIO(), record=True, width=100)
-    console.print(live.trials(picture, 98, 10))
+    console.print(live.trials(current, 98, 10))
     heading, *lines = console.export_text().splitlines()
-    assert "again" in heading
-    place = heading.index("again") + len("again")
-    assert [line[:place].split()[0] for line in lines] == ["0", "1", "2"]
-    assert [line[place - 1] for line in lines] == [" ", " ", "0"]
+    assert "repeats" in heading
+    end = heading.index("repeats") + len("repeats")
+    assert [line[:end].split()[0] for line in lines] == ["0", "1", "2"]
+    assert [line[end - 1] for line in lines] == [" ", " ", "0"]
 
 
-def test_a_spread_is_told_with_what_is_missing_from_it():
+def test_the_results_of_repeats_mention_those_that_failed():
     several = Spread(4, {}, searched=0.95, mean=0.9, deviation=0.0123, low=0.89, high=0.91, finished=2, failed=1)
     assert plain.spread(several, "accuracy") == (
         "trial 4 reached accuracy 0.9500 in the search, and over 2 other seeds a mean of 0.9000 "
         "(standard deviation 0.0123, 0.8900 to 0.9100); 1 failed"
     )
     none = Spread(4, {}, searched=0.95, mean=None, deviation=None, low=None, high=None, finished=0, failed=3)
-    assert plain.spread(none, "accuracy").endswith("none of its 3 repeats came to a value")
+    assert plain.spread(none, "accuracy").endswith("none of its 3 repeats has a value")
 
 
-def test_the_summary_says_what_the_winner_came_to_over_other_seeds(tmp_path):
-    again = [
+def test_the_summary_shows_the_mean_of_the_winner_over_other_seeds(tmp_path):
+    repeats = [
         Trial(4 + seed, BEST.values, 50 + seed, "finished", metrics={"roc_auc": 0.9}, repeats=3) for seed in (0, 1)
     ]
     stream = io.StringIO()
-    summary.show(outcome(tmp_path, trials=[BEST, *again]), "roc_auc", None, stream)
+    summary.show(outcome(tmp_path, trials=[BEST, *repeats]), "roc_auc", None, stream)
     assert "over 2 other seeds a mean of 0.9000 (standard deviation 0.0000" in stream.getvalue()
     stream = io.StringIO()
-    summary.show(outcome(tmp_path, best=again[1], trials=[BEST, *again]), "roc_auc", None, stream)
+    summary.show(outcome(tmp_path, best=repeats[1], trials=[BEST, *repeats]), "roc_auc", None, stream)
     assert "trial 5 of 3, which repeats trial 3" not in stream.getvalue()
     assert "trial 5, which repeats trial 3" in stream.getvalue()
     stream = io.StringIO()
@@ -196,27 +195,27 @@ def test_the_summary_says_what_the_winner_came_to_over_other_seeds(tmp_path):
 
 
 def test_a_table_too_long_for_the_window_keeps_what_runs_and_the_leader():
-    picture = board.Board()
-    picture.see(events.SearchStarted(50, 0, "roc_auc", 2))
+    current = board.Board()
+    current.update(events.SearchStarted(50, 0, "roc_auc", 2))
     for number in range(50):
-        picture.see(events.TrialStarted(number, {"learning_rate": 1e-5}, 7, 1, 1, ""))
+        current.update(events.TrialStarted(number, {"learning_rate": 1e-5}, 7, 1, 1, ""))
         if number < 48:
             value = 0.99 if number == 5 else 0.5
             trial = Trial(number, {"learning_rate": 1e-5}, 7, "finished", ({"epoch": 1.0},), {"roc_auc": value}, 1, 1.0)
-            picture.see(events.TrialFinished(trial))
+            current.update(events.TrialFinished(trial))
     console = Console(file=io.StringIO(), record=True, width=80)
-    console.print(live.trials(picture, 78, 10))
-    said = console.export_text()
-    assert [int(line.split()[0]) for line in said.splitlines()[1:-1]] == [5, 42, 43, 44, 45, 46, 47, 48, 49]
-    assert "and 41 more trials" in said
+    console.print(live.trials(current, 78, 10))
+    table = console.export_text()
+    assert [int(line.split()[0]) for line in table.splitlines()[1:-1]] == [5, 42, 43, 44, 45, 46, 47, 48, 49]
+    assert "and 41 more trials" in table
 
 
 def test_the_last_line_of_the_moving_part_leaves_room_for_an_echo():
-    picture = board.Board()
+    current = board.Board()
     for event in sample_run()[:11]:
-        picture.see(event)
+        current.update(event)
     console = Console(file=io.StringIO(), record=True, width=40)
-    console.print(live.now(picture, 40, 24))
+    console.print(live.now(current, 40, 24))
     assert len(console.export_text().splitlines()[-1]) <= 36
 
 
@@ -225,9 +224,9 @@ def test_many_classes_are_summed_up():
     many = {split: {f"class {number}": 2 for number in range(150)} for split in ("train", "valid", "test")}
     console = Console(file=io.StringIO(), record=True, width=80)
     console.print(live.data(type(report)(**{**vars(report), "counts": many})))
-    said = console.export_text()
-    assert "138 more classes" in said
-    assert "300" in said
+    table = console.export_text()
+    assert "138 more classes" in table
+    assert "300" in table
 
 
 def test_events_from_many_threads_and_the_refreshing_one_do_not_wait_for_each_other():
@@ -237,17 +236,17 @@ def test_events_from_many_threads_and_the_refreshing_one_do_not_wait_for_each_ot
         screen(event)
     assert screen._live is not None
 
-    def tell(first: int) -> None:
+    def emit(first: int) -> None:
         for number in range(first, first + 40):
             screen(events.TrialStarted(number, {"learning_rate": 1e-5}, 7, 1, 1, ""))
             screen(events.Noticed(f"notice {number}"))
 
     def refresh() -> None:
         for _ in range(60):
-            if (shown := screen._live) is not None:
-                shown.refresh()
+            if (view := screen._live) is not None:
+                view.refresh()
 
-    threads = [threading.Thread(target=tell, args=(each * 100,), daemon=True) for each in range(3)]
+    threads = [threading.Thread(target=emit, args=(each * 100,), daemon=True) for each in range(3)]
     threads += [threading.Thread(target=refresh, daemon=True) for _ in range(2)]
     for thread in threads:
         thread.start()
@@ -274,31 +273,31 @@ def test_colour_is_left_out_when_the_user_asks_for_none(monkeypatch):
 
 
 def test_a_trial_that_was_stopped_early_is_never_the_leader():
-    picture = board.Board()
-    picture.see(events.SearchStarted(2, 0, "log_loss", 1))
+    current = board.Board()
+    current.update(events.SearchStarted(2, 0, "log_loss", 1))
     for number, state, value in ((0, "finished", 0.5), (1, "stopped", 0.1)):
-        picture.see(events.TrialFinished(Trial(number, {}, 7, state, ({"epoch": 1.0},), {"log_loss": value}, 1, 1.0)))
-    assert picture.leader is not None
-    assert picture.leader.number == 0
+        current.update(events.TrialFinished(Trial(number, {}, 7, state, ({"epoch": 1.0},), {"log_loss": value}, 1, 1.0)))
+    assert current.leader is not None
+    assert current.leader.number == 0
 
 
 def test_the_better_value_of_a_loss_is_the_lower_one():
-    picture = board.Board()
-    picture.see(events.SearchStarted(1, 0, "log_loss", 1))
-    picture.see(events.TrialStarted(0, {}, 7, 1, 1, ""))
+    current = board.Board()
+    current.update(events.SearchStarted(1, 0, "log_loss", 1))
+    current.update(events.TrialStarted(0, {}, 7, 1, 1, ""))
     for epoch, value in ((1, 0.5), (2, 0.3), (3, math.nan), (4, 0.4)):
-        picture.see(events.TrialReported(0, {"epoch": epoch, "log_loss": value}))
-    assert (picture.rows[0].best, picture.rows[0].now, picture.rows[0].epoch) == (0.3, 0.4, 4)
+        current.update(events.TrialReported(0, {"epoch": epoch, "log_loss": value}))
+    assert (current.rows[0].best, current.rows[0].latest, current.rows[0].epoch) == (0.3, 0.4, 4)
 
 
-def test_trials_of_before_an_interruption_are_counted_once_whether_or_not_they_are_told_again():
+def test_trials_from_before_an_interruption_are_counted_once_whether_or_not_their_end_is_emitted_again():
     trial = Trial(0, {}, 7, "finished", ({"epoch": 1.0},), {"roc_auc": 0.9}, 1, 1.0)
-    for told in ([], [events.TrialFinished(trial)]):
-        picture = board.Board()
-        for event in (events.SearchStarted(3, 1, "roc_auc", 1), *told, events.TrialStarted(1, {}, 7, 1, 1, "")):
-            picture.see(event)
-        picture.see(events.TrialFinished(Trial(1, {}, 7, "finished", ({"epoch": 1.0},), {"roc_auc": 0.8}, 1, 1.0)))
-        assert picture.ended == 2
+    for earlier in ([], [events.TrialFinished(trial)]):
+        current = board.Board()
+        for event in (events.SearchStarted(3, 1, "roc_auc", 1), *earlier, events.TrialStarted(1, {}, 7, 1, 1, "")):
+            current.update(event)
+        current.update(events.TrialFinished(Trial(1, {}, 7, "finished", ({"epoch": 1.0},), {"roc_auc": 0.8}, 1, 1.0)))
+        assert current.ended == 2
 
 
 # ----------------------------------------------------------------------------------------- printer
@@ -311,26 +310,26 @@ def test_a_terminal_of_any_encoding_gets_every_event(encoding):
         for event in sample_run():
             emit(event)
         emit(events.Noticed("ein Satz – mit “Zeichen”, 漢字 und \udcff …"))
-    said = stream.text()
-    assert "metric-floor" in said
-    assert "ein Satz" in said
-    assert said.count("\n") > 20
+    output = stream.text()
+    assert "metric-floor" in output
+    assert "ein Satz" in output
+    assert output.count("\n") > 20
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
-def test_the_live_view_bears_any_encoding(encoding, monkeypatch):
+def test_the_live_view_works_in_any_encoding(encoding, monkeypatch):
     stream = Narrow(encoding)
     monkeypatch.setattr(stream, "isatty", lambda: True)
     monkeypatch.setenv("TERM", "xterm")
     with display.printer(stream=stream) as emit:
         for event in sample_run():
             emit(event)
-    said = stream.text()
-    assert "metric-floor" in said
-    assert "\x1b[" in said
+    output = stream.text()
+    assert "metric-floor" in output
+    assert "\x1b[" in output
 
 
-def test_a_printer_whose_reader_has_gone_stays_silent():
+def test_a_printer_whose_reader_is_gone_stays_silent():
     class Gone(io.StringIO):
         def write(self, text: str) -> int:
             raise BrokenPipeError
@@ -340,7 +339,7 @@ def test_a_printer_whose_reader_has_gone_stays_silent():
             emit(event)
 
 
-def test_a_display_that_breaks_gives_way_to_plain_lines():
+def test_a_display_that_fails_is_replaced_by_plain_lines():
     class Broken:
         def __call__(self, event: events.Event) -> None:
             raise LookupError("no such colour")
@@ -355,7 +354,7 @@ def test_a_display_that_breaks_gives_way_to_plain_lines():
     assert "metric-floor" in stream.getvalue()
 
 
-def test_an_event_of_another_version_is_passed_over():
+def test_an_unknown_event_is_skipped():
     class Invented(events.Event):
         pass
 
@@ -363,15 +362,15 @@ def test_an_event_of_another_version_is_passed_over():
     assert "search" in drawn([Invented(), *sample_run()], 80)
 
 
-def test_json_is_a_line_an_event_and_knows_no_nan():
+def test_json_has_one_line_for_each_event_and_no_nan():
     stream = io.StringIO()
     with display.printer(stream=stream, json=True) as emit:
         for event in [*sample_run(), events.TrialReported(0, {"epoch": 1.0, "roc_auc": math.nan})]:
             emit(event)
-    said = [json.loads(line, parse_constant=pytest.fail) for line in stream.getvalue().splitlines()]
-    assert len(said) == len(sample_run()) + 1
-    assert said[0]["event"] == "run-started"
-    assert said[-1]["numbers"] == {"epoch": 1.0, "roc_auc": None}
+    values = [json.loads(line, parse_constant=pytest.fail) for line in stream.getvalue().splitlines()]
+    assert len(values) == len(sample_run()) + 1
+    assert values[0]["event"] == "run-started"
+    assert values[-1]["numbers"] == {"epoch": 1.0, "roc_auc": None}
 
 
 # ----------------------------------------------------------------------------------------- summary
@@ -390,13 +389,13 @@ def test_the_summary_begins_with_the_verdict_and_ends_with_the_curl_line(tmp_pat
     assert "reviews version 4 (champion)" in "\n".join(lines)
 
 
-def test_what_was_not_promoted_says_why_and_still_shows_the_endpoint_that_is_live(tmp_path):
+def test_a_model_that_was_not_promoted_shows_why_and_which_endpoint_is_live(tmp_path):
     lines = shown(outcome(tmp_path, promoted=False), ENDPOINT)
     assert lines[0] == "NOT PROMOTED: beats-champion: ROC AUC 0.97 against 0.98"
     assert lines[-1].startswith("curl ")
 
 
-def test_the_summary_tells_what_spoke_against_the_model_in_full_and_the_rest_by_name(tmp_path):
+def test_the_summary_shows_tests_that_did_not_pass_in_full_and_the_others_by_name(tmp_path):
     verdicts = (
         Verdict("leakage", "failed", "12 rows of 100 are in both"),
         Verdict("reload", "error", "it broke off"),
@@ -405,21 +404,21 @@ def test_the_summary_tells_what_spoke_against_the_model_in_full_and_the_rest_by_
         Verdict("agreement", "not applicable", "there is no champion yet"),
     )
     lines = shown(outcome(tmp_path, promoted=False, verdicts=verdicts), None)
-    assert lines[0] == "NOT PROMOTED: leakage, reload said no"
-    told = [line.split(None, 1) for line in lines]
-    assert ["failed:", "leakage: 12 rows of 100 are in both"] in told
-    assert ["error:", "reload: it broke off"] in told
-    assert ["passed:", "budget, slices"] in told
+    assert lines[0] == "NOT PROMOTED: leakage failed; reload gave no verdict"
+    rows = [line.split(None, 1) for line in lines]
+    assert ["failed:", "leakage: 12 rows of 100 are in both"] in rows
+    assert ["error:", "reload: it broke off"] in rows
+    assert ["passed:", "budget, slices"] in rows
     assert "not judged: agreement" in lines
     assert "fast enough" not in "".join(lines)
 
 
-def test_there_is_no_curl_line_without_anybody_to_answer(tmp_path):
+def test_there_is_no_curl_line_without_a_live_deployment(tmp_path):
     for endpoint in (None, Endpoint("reviews", "http://x/score"), Endpoint("reviews", "")):
         assert not any(line.startswith("curl") for line in shown(outcome(tmp_path), endpoint))
 
 
-def test_the_curl_line_survives_a_shell_whatever_the_key_and_the_text_hold(tmp_path):
+def test_the_curl_line_is_quoted_for_the_shell(tmp_path):
     text = 'It\'s "great" – $HOME `id` \\ !'
     command = shlex.split(summary.curl(ENDPOINT, text))
     assert "\n" not in summary.curl(ENDPOINT, text + "\n")
@@ -440,7 +439,7 @@ def test_the_sample_is_a_short_text_of_the_bundle(tmp_path):
 # ------------------------------------------------------------------------------- errors and words
 
 
-def test_an_error_says_what_where_and_how_to_mend_it():
+def test_an_error_shows_what_where_and_how_to_repair_it():
     stream = io.StringIO()
     failures.show(UsageError("there is no such recipe", "a.toml", "Give the path of a TOML file."), stream)
     assert stream.getvalue().splitlines() == [
@@ -465,7 +464,32 @@ def test_every_mistake_of_a_recipe_begins_its_line_with_the_place():
     ]
 
 
-def test_a_listing_in_a_pipe_is_never_cut():
+def test_a_table_in_a_pipe_is_never_cut():
     stream = io.StringIO()
     terminal.table(("name", "what"), [("a", "x" * 500), ("long name", "two\nlines")], stream)
     assert stream.getvalue().splitlines() == ["name       what", "a          " + "x" * 500, "long name  two lines"]
+
+
+def test_labelled_texts_are_wrapped_on_a_terminal_and_paths_stay_whole(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("NO_COLOR", "1")
+    rows = [("test", "accuracy 0.9500, macro_f1 0.9401, roc_auc 0.9907"), ("folder", "/home/" + "x" * 60)]
+    stream = Narrow("utf-8")
+    terminal.labelled(rows, stream)
+    assert stream.text().splitlines() == [f"test:   {rows[0][1]}", f"folder: {rows[1][1]}"]
+    stream = Narrow("utf-8")
+    monkeypatch.setattr(stream, "isatty", lambda: True)
+    terminal.labelled(rows, stream)
+    printed = re.sub(r"\x1b\[[0-9;]*m", "", stream.text())
+    assert printed.splitlines() == [
+        "test:   accuracy 0.9500, macro_f1",
+        "        0.9401, roc_auc 0.9907",
+        f"folder: {rows[1][1]}",
+    ]
+
+
+def test_a_minus_sign_is_a_hyphen_where_the_encoding_lacks_it():
+    stream = terminal.forgiving(Narrow("ascii"))
+    terminal.write(formatting.signed(-0.25), stream)
+    assert stream.text() == "-0.2500\n"

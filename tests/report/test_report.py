@@ -302,7 +302,7 @@ def test_repeated_trials_are_shown_with_mean_and_spread(make: Make) -> None:
     ]
     page = outline(make(trials=[*trials, *repeats]))
     row = re.search(r"0 selected learning_rate.*?0\.8000 0\.8000 0\.1414 0\.7000 to 0\.9000 2", page.text)
-    assert row, page.text[page.text.index("repeated with") :][:600]
+    assert row, page.text[page.text.index("trained again") :][:600]
     assert "3 repeats trial 0" in page.text
 
 
@@ -323,7 +323,7 @@ def test_a_run_writes_its_report_and_emits_its_path(tmp_path: Path, capsys: pyte
     assert list(plain.sentences(ReportWritten(written.path), Board())) == [f"report: {written.path}"]
     assert summary.as_json(outcome, None)["report"] == written.path
     summary.show(outcome, "roc_auc", None)
-    assert f"report:     {written.path}\n" in capsys.readouterr().out
+    assert re.search(rf"(?m)^report: +{re.escape(written.path)}$", capsys.readouterr().out)
 
 
 def test_the_report_of_a_run_that_fails_after_its_trials_shows_the_trials(
