@@ -1,16 +1,18 @@
-"""A bundle answering requests: the request format, an engine that batches, and an HTTP interface.
+"""A bundle answering requests: the request format, a batcher, and an HTTP interface.
 
 The local endpoint, a cloud's scoring script and `ftkit predict` all serve through this package.
 
-    request.py    the format of requests and answers
-    engine.py     merges requests that wait into calls of the model
-    turns.py      the requests that wait, and whose turn it is
-    answering.py  from the bytes of a request to those of its answer, whatever server they come through
-    host.py       loads a bundle in the background and says how far it is
-    choice.py     the fastest of a bundle's engines here, measured in a process of its own
-    watch.py      tells those who watch a deployment what becomes of its requests
-    interface.py  the HTTP interface, described once for every server
-    app.py        the interface over a host: what a deployment's server runs
-    server.py     that server as a process: the program, its command and its environment
-    process.py    starts one beside this process, asks it, measures it and ends it
+    schema.py          the format of requests and answers
+    limits.py          how much a server takes on, and the recipe options that say so
+    batcher.py         merges requests that wait into calls of the model
+    request_queue.py   the requests that wait, and whose turn it is
+    handler.py         from the bytes of a request to those of its answer, whatever server they come through
+    model_host.py      loads a bundle in the background and says how far it is
+    engine_choice.py   the fastest of a bundle's engines on this machine, measured in a process of its own
+    monitoring.py      passes the requests of a deployment to its watchers
+    http_api.py        the HTTP interface, described once for every server
+    openapi.py         that interface as an OpenAPI document
+    asgi.py            the interface over a model host: what a deployment's server runs
+    server.py          that server as a program: its command and its environment
+    server_process.py  starts such a server beside this process, sends it requests, measures it and ends it
 """

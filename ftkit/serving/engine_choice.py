@@ -1,7 +1,7 @@
 """Which of a bundle's engines answers fastest on this machine: measured when the bundle is loaded, not guessed.
 
-One engine is chosen for all texts: where one was faster with short texts, it was with long ones too, or nearly so. What was
-measured is remembered where measuring takes long, in FTKIT_CACHE, for this bundle on this machine with these libraries.
+One engine is chosen for all texts: in measurements an engine that was faster with short texts was faster with long ones too, or nearly so.
+Timings that took long to measure are stored in FTKIT_CACHE, for this bundle on this machine with these libraries.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ ROUNDS = 3
 SECONDS = 0.3
 """After these no further round begins: a slow engine need not be measured finely."""
 LONG_TIME = 2.0
-"""Seconds after which a measurement is worth being remembered."""
-MATTER = ("torch", "onnxruntime", "openvino")
+"""Seconds after which the timings are worth storing."""
+LIBRARIES = ("torch", "onnxruntime", "openvino")
 """Distributions whose versions decide how fast an engine is."""
 
 
@@ -55,7 +55,7 @@ class Timing:
     long: float
     many: float
     work: float
-    """Processor time, of all threads together: what an engine spends on waiting, others on the machine lack."""
+    """Processor time, of all threads together: while an engine's threads wait busily, other processes lack that time."""
 
     @property
     def cost(self) -> float:
@@ -69,7 +69,7 @@ class Timing:
 
 @dataclass(frozen=True)
 class Choice:
-    """An engine, loaded, and what was measured."""
+    """An engine, loaded, and the timings that it was chosen by."""
 
     engine: str
     classifier: Classifier
@@ -77,74 +77,77 @@ class Choice:
     """By engine; empty where there was nothing to choose from."""
 
 
-def choose(opened: Bundle) -> Choice:
+def choose(bundle: Bundle) -> Choice:
     """The fastest engine of those that the promotion tests passed; no other is loaded into this process.
 
     Raises: PluginError, BundleError.
     """
-    if len(opened.passed) == 1:
-        return Choice(opened.passed[0], opened.classifier_of(opened.passed[0]), {})
-    place = _place(opened)
-    if known := _known(place, opened.passed):
-        best, timings = known
+    if len(bundle.passed) == 1:
+        return Choice(bundle.passed[0], bundle.classifier_of(bundle.passed[0]), {})
+    path = _cache_path(bundle)
+    if cached := _cached(path, bundle.passed):
+        best, timings = cached
         log.info("the engine %s was fastest here when it was measured", best)
-        return Choice(best, opened.classifier_of(best), timings)
+        return Choice(best, bundle.classifier_of(best), timings)
     begun = time.monotonic()
-    found = apart(opened)
-    timings = {engine: found[engine] for engine in opened.passed if engine in found}
+    measured = measure_apart(bundle)
+    timings = {engine: measured[engine] for engine in bundle.passed if engine in measured}
     for engine, timing in timings.items():
         log.info("the engine %s takes for a text: %s", engine, timing)
     if not timings:
-        return Choice(opened.passed[0], opened.classifier_of(opened.passed[0]), {})
+        return Choice(bundle.passed[0], bundle.classifier_of(bundle.passed[0]), {})
     best = min(timings, key=lambda engine: timings[engine].cost)
     log.info("the engine %s is the fastest of %s on this machine", best, ", ".join(timings))
     if time.monotonic() - begun > LONG_TIME:
         with suppress(OSError):  # then it is measured again the next time
-            files.write_json(place, {"engine": best, "timings": _table(timings)})
-    return Choice(best, opened.classifier_of(best), timings)
+            files.write_json(path, {"engine": best, "timings": _to_table(timings)})
+    return Choice(best, bundle.classifier_of(best), timings)
 
 
-def apart(opened: Bundle) -> dict[str, Timing]:
-    """What each engine that the tests passed takes, measured in a process of its own.
+def measure_apart(bundle: Bundle) -> dict[str, Timing]:
+    """The timings of each engine that the tests passed, measured in a process of its own.
 
-    What the slower ones load, torch above all, would stay in a process for as long as it serves. Where no other process can be had,
-    or it breaks off, they are measured in this one, which then says what is wrong. Raises: BundleError.
+    Libraries that only the slower engines need, torch above all, would stay in a process for as long as it serves. Where no other
+    process can be started, or it breaks off, the engines are measured in this one, which then logs what is wrong. Raises: BundleError.
     """
     program = [sys.executable or "", "-P", "-m", "ftkit.serving.engine_choice"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     try:
         with tempfile.TemporaryDirectory(prefix="ftkit-") as folder:
-            found = Path(folder) / "timings.json"
-            command = [*program, str(opened.folder), opened.hash, str(found)]
+            output = Path(folder) / "timings.json"
+            command = [*program, str(bundle.folder), bundle.hash, str(output)]
             # Its standard input is closed with this process, whatever happens to that.
             with subprocess.Popen(command, stdin=subprocess.PIPE, env=environment) as process:
                 code = process.wait()
             if code == 0:
-                return _timings(json.loads(found.read_text(encoding="utf-8")))
-            why = f"it ended with exit code {code}"
+                return _from_table(json.loads(output.read_text(encoding="utf-8")))
+            reason = f"it ended with exit code {code}"
     except (OSError, ValueError) as error:
-        why = str(error)
-    log.warning("the engines are measured in this process, since they cannot be in one of their own: %s", why)
-    return measure(opened)
+        reason = str(error)
+    log.warning("the engines are measured in this process, since a process for them failed: %s", reason)
+    return measure(bundle)
 
 
-def measure(opened: Bundle) -> dict[str, Timing]:
-    """The same in this process, one engine after another; those that are not installed are left out. Raises: BundleError.
+def measure(bundle: Bundle) -> dict[str, Timing]:
+    """The timings of each engine in this process, one after another; engines that are not installed are left out. Raises: BundleError.
 
     The native one comes last: the others then have as many threads as they will have where torch is not loaded.
     """
-    texts = _words(opened)
+    words = _sample_words(bundle)
     timings = {}
-    for engine in sorted(opened.passed, key=NATIVE.__eq__):
+    for engine in sorted(bundle.passed, key=NATIVE.__eq__):
         try:
-            timings[engine] = measured(opened.loaded(engine), texts)
+            timings[engine] = time_classifier(bundle.loaded(engine), words)
         except PluginError as error:
             log.warning("the engine %s is left out: %s", engine, error.what)
     return timings
 
 
-def measured(classifier: Classifier, words: Sequence[str]) -> Timing:
-    """What texts of these words take, after a first call of each kind; the best of a few rounds, since company only costs time."""
+def time_classifier(classifier: Classifier, words: Sequence[str]) -> Timing:
+    """The timings of texts of these words, after a first call of each kind.
+
+    Of several rounds the best counts, since other work on the machine only adds time.
+    """
 
     def text(count: int) -> str:
         return " ".join(itertools.islice(itertools.cycle(words), count))
@@ -170,51 +173,51 @@ def measured(classifier: Classifier, words: Sequence[str]) -> Timing:
     return Timing(*(each * 1e3 for each in best))
 
 
-def _words(opened: Bundle) -> list[str]:
+def _sample_words(bundle: Bundle) -> list[str]:
     """The words of the bundle's sample request: they are of its language."""
-    return " ".join(str(row["text"]) for row in opened.sample_request["data"]).split() or ["a"]
+    return " ".join(str(row["text"]) for row in bundle.sample_request["data"]).split() or ["a"]
 
 
-def _place(opened: Bundle) -> Path:
-    """Where a choice for this bundle on this machine is remembered."""
+def _cache_path(bundle: Bundle) -> Path:
+    """Where the timings for this bundle on this machine are stored."""
     versions = {}
-    for name in MATTER:
+    for name in LIBRARIES:
         with suppress(metadata.PackageNotFoundError):
             versions[name] = metadata.version(name)
-    asked = [SHORT, LONG, MANY]
-    facts = [opened.hash, opened.passed, hardware.hardware(), os.environ.get("OMP_NUM_THREADS", ""), versions, asked]
+    lengths = [SHORT, LONG, MANY]
+    facts = [bundle.hash, bundle.passed, hardware.hardware(), os.environ.get("OMP_NUM_THREADS", ""), versions, lengths]
     return files.cache() / "engines" / f"{hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]}.json"
 
 
-def _known(place: Path, engines: Sequence[str]) -> tuple[str, dict[str, Timing]] | None:
-    """What was found here before, if it is still to be had."""
+def _cached(path: Path, engines: Sequence[str]) -> tuple[str, dict[str, Timing]] | None:
+    """The engine that was fastest before, with the timings, if the bundle still has it."""
     try:
-        table = json.loads(place.read_text(encoding="utf-8"))
-        timings = _timings(table["timings"])
+        table = json.loads(path.read_text(encoding="utf-8"))
+        timings = _from_table(table["timings"])
         return (table["engine"], timings) if table["engine"] in engines else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
-def _table(timings: Mapping[str, Timing]) -> dict[str, dict[str, float]]:
+def _to_table(timings: Mapping[str, Timing]) -> dict[str, dict[str, float]]:
     return {engine: asdict(timing) for engine, timing in timings.items()}
 
 
-def _timings(table: Mapping[str, Mapping[str, float]]) -> dict[str, Timing]:
+def _from_table(table: Mapping[str, Mapping[str, float]]) -> dict[str, Timing]:
     return {str(engine): Timing(**timing) for engine, timing in table.items()}
 
 
-def main(folder: str, hash_: str, found: str) -> None:
+def main(folder: str, hash_: str, output: str) -> None:
     """Measure the engines of a bundle that was verified, for the process that waits for it."""
     from ftkit.bundle.bundle import MANIFEST, Bundle
 
-    threading.Thread(target=_follow, daemon=True).start()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     manifest = json.loads((Path(folder) / MANIFEST).read_text(encoding="utf-8"))
-    files.write_json(Path(found), _table(measure(Bundle(Path(folder), manifest, hash_))))
+    files.write_json(Path(output), _to_table(measure(Bundle(Path(folder), manifest, hash_))))
 
 
-def _follow() -> None:
-    """End with whoever waits: it holds the other end of standard input."""
+def _end_with_parent() -> None:
+    """End with the process that waits: it holds the other end of standard input."""
     # Not through `sys.stdin`: a thread in its buffer would not let the process end in peace.
     while os.read(0, 1024):
         pass

@@ -1,101 +1,110 @@
 """From the bytes of a request to the bytes of its answer, whatever server they come through.
 
-`ask` and `Asked.reply` are the two halves, between which a server may do something else; `respond` is both for a server that has
-a thread for each request, such as a cloud's scoring script has.
+`respond` answers in the caller's thread, for a server with a thread for each request, such as a cloud's scoring script.
+A server that waits for many answers in one thread takes the same steps apart: `answering`, `submit`, `Pending.reply`, `error_reply`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 from ftkit.bundle.bundle import Bundle
-from ftkit.serving.batcher import Batcher, Busy, Closed, Result, log
+from ftkit.serving.batcher import Batcher, Busy, Closed, Result
 from ftkit.serving.limits import Limits
 from ftkit.serving.model_host import ModelHost
-from ftkit.serving.monitoring import Note, noted
+from ftkit.serving.monitoring import Observation, observed
 from ftkit.serving.schema import Refusal, ScoreRequest, answer, parse
+
+log = logging.getLogger("ftkit.serving")
 
 _LATER = {"Retry-After": "1"}
 
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer as it goes out."""
+    """An answer as it is sent: JSON."""
 
     status: int
     body: bytes
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A request on its way through the model."""
+class Pending:
+    """A request whose texts were given to the model."""
 
     request: ScoreRequest
     bundle: Bundle
     future: Future[Result] | None
-    """What the model says; None for a request without texts, which needs no model."""
+    """The model's result; None for a request without texts, which needs no model."""
 
     def reply(self, result: Result | None) -> Reply:
-        """The answer, once the model has said its part."""
+        """The answer made of the model's result."""
         headers = {"X-Ftkit-Bundle": self.bundle.hash}
         if result is None:
-            return Reply(200, encoded([]), headers)
+            return json_reply([], headers=headers)
         headers["Server-Timing"] = f"queue;dur={result.waited * 1e3:.1f}, model;dur={result.computed * 1e3:.1f}"
-        return Reply(200, encoded(answer(result.probabilities, self.bundle.classes, self.request.scores)), headers)
+        labels = answer(result.probabilities, self.bundle.classes, self.request.scores)
+        return json_reply(labels, headers=headers)
 
 
-def ask(ready: tuple[Batcher, Bundle], body: bytes, limits: Limits, note: Note) -> Asked:
-    """Read a request and hand its texts to the model. Raises: Refusal."""
-    engine, bundle = ready
+@contextmanager
+def answering(host: ModelHost, headers: Mapping[str, str]) -> Iterator[Observation]:
+    """Observe one request from its headers to its answer; what the batcher refuses is raised as Refusal.
+
+    `headers` are looked up by lower-case names.
+    """
+    with observed(host.observer, headers) as observation:
+        try:
+            yield observation
+        except Busy as error:
+            waiting = f"{host.limits.waiting} texts wait for the model already"
+            raise Refusal(429, waiting, hint="Come back after Retry-After seconds.", headers=_LATER) from error
+        except Closed as error:
+            hint = "Send the request again."
+            raise Refusal(503, "the server is shutting down", hint=hint, headers=_LATER) from error
+
+
+def submit(ready: tuple[Batcher, Bundle], body: bytes, limits: Limits, observation: Observation) -> Pending:
+    """Read a request and give its texts to the model; returns at once. Raises: Refusal; Busy; Closed."""
+    batcher, bundle = ready
     request = parse(body, limits)
     if not request.data:
-        return Asked(request, bundle, None)
-    note.texts = [row.text for row in request.data]
-    try:
-        return Asked(request, bundle, engine.submit(note.texts))
-    except Busy as busy:
-        waiting = f"{limits.waiting} texts wait for the model already"
-        raise Refusal(429, waiting, hint="Come back after Retry-After seconds.", headers=_LATER) from busy
-    except Closed as closed:
-        raise shutting_down() from closed
+        return Pending(request, bundle, None)
+    observation.texts = [row.text for row in request.data]
+    return Pending(request, bundle, batcher.submit(observation.texts))
 
 
-def shutting_down() -> Refusal:
-    """What a caller is told whose request came too late."""
-    return Refusal(503, "the server is shutting down", hint="Send the request again.", headers=_LATER)
+def respond(host: ModelHost, body: bytes, headers: Mapping[str, str]) -> Reply:
+    """Answer one request to /score in the caller's thread, refusals and failures included; never raises.
 
-
-def respond(host: ModelHost, body: bytes, headers: Mapping[str, str], place: str = "/score") -> Reply:
-    """Answer one request in the caller's thread, refusals and failures included; never raises.
-
-    `headers` are the request's, whatever case their names have; `place` is the path that a failure names.
+    `headers` are the request's, in whatever case their names are.
     """
     try:
-        with noted(host.watch, {name.lower(): value for name, value in headers.items()}) as note:
-            asked = ask(host.ready_engine(), body, host.limits, note)
-            try:
-                note.result = asked.future.result() if asked.future else None
-            except Closed as closed:
-                raise shutting_down() from closed
-            return asked.reply(note.result)
-    except Refusal as refusal:
-        return Reply(refusal.status, encoded(refusal.body), refusal.headers)
+        with answering(host, {name.lower(): value for name, value in headers.items()}) as observation:
+            pending = submit(host.ready(), body, host.limits, observation)
+            if pending.future is not None:
+                observation.result = pending.future.result()
+            return pending.reply(observation.result)
     except Exception as error:
-        log.error("POST %s failed", place, exc_info=error)
-        return Reply(500, encoded(failure(error, place)), {})
+        return error_reply(error, "POST", "/score")
 
 
-def failure(error: Exception, place: str) -> dict[str, str]:
-    """The body of an answer to a request on which the server itself failed."""
+def error_reply(error: Exception, method: str, path: str) -> Reply:
+    """The answer to a request that raised: a refusal says why; any other error is logged, and the caller learns its type only."""
+    if isinstance(error, Refusal):
+        return json_reply(error.body, error.status, error.headers)
+    log.error("%s %s failed", method, path, exc_info=error)
     what = f"the server failed on this request: {type(error).__name__}"
-    return {"error": what, "where": place, "hint": "See the server's log."}
+    return json_reply({"error": what, "where": path, "hint": "See the server's log."}, 500)
 
 
-def encoded(value: Any) -> bytes:
-    """A value as JSON; characters beyond ASCII are escaped, so that any text survives any client."""
-    return json.dumps(value).encode()
+def json_reply(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Reply:
+    """A value as an answer; characters beyond ASCII are escaped, so that any text survives any client."""
+    return Reply(status, json.dumps(value).encode(), headers or {})

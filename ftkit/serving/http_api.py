@@ -8,189 +8,145 @@ GET  /docs         the interface as a page, with all it needs: it works without 
 GET  /openapi.json
 """
 
-# Without `from __future__ import annotations`: FastAPI reads the handlers' types, and they are local to `interface`.
-import logging
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from __future__ import annotations
 
-from ftkit.serving.handler import encoded, failure
-from ftkit.serving.schema import Failure, Refusal, Scored, ScoreRequest
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 
-if TYPE_CHECKING:
-    from fastapi import FastAPI
-    from starlette.requests import Request
-    from starlette.responses import Response
-    from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-log = logging.getLogger("ftkit.serving")
+from ftkit.serving.handler import Reply, error_reply, json_reply
+from ftkit.serving.limits import Limits
+from ftkit.serving.openapi import document
+from ftkit.serving.schema import Refusal, too_large
 
-Handler = Callable[["Request"], Awaitable["Response"]]
+Handler = Callable[[Request], Awaitable[Reply]]
+Guard = Callable[[Request], None]
+Endpoint = Callable[[Request], Awaitable[Response]]
 
-REFUSALS = {
-    400: "The body is not JSON.",
-    413: "The request is too large.",
-    422: "The request has another form; the answer names the place.",
-    429: "Too many requests wait for the model; come back after `Retry-After` seconds.",
-    503: "The model is not ready, or the server is shutting down; come back after `Retry-After` seconds.",
-}
+SCORE = "/score"
+ASSETS = "/static-offline-docs"
 
 
-def interface(
+class ScoringApplication:
+    """Answers POST /score before any middleware and routing, and passes everything else on to another application.
+
+    Middleware and routing would take longer than the answer's whole way through HTTP.
+    """
+
+    def __init__(self, app: ASGIApp, score: Endpoint) -> None:
+        self._app = app
+        self._score = score
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] == "POST" and scope["path"] == SCORE:
+            response = await self._score(Request(scope, receive))
+            await response(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+
+def http_api(
     title: str,
     *,
     score: Handler,
     model: Handler,
     ready: Handler,
-    guard: Callable[["Request"], None] | None = None,
-    lifespan: Any = None,
-    refusals: dict[int, str] | None = None,
-) -> "FastAPI":
-    """An ASGI application that answers with these handlers.
+    guard: Guard | None = None,
+    lifespan: Callable[[Starlette], AbstractAsyncContextManager[None]] | None = None,
+    refusals: Mapping[int, str] | None = None,
+) -> ScoringApplication:
+    """The ASGI application that answers with these handlers.
 
-    `guard` raises Refusal for a request that carries no key; it is asked before `score` and `model`.
+    `guard` raises Refusal for a request without the key; it is called before `score` and `model`. `refusals` describes
+    the statuses of `score` that only this application has.
     """
-    from fastapi import Depends, Request
-    from fastapi.security import HTTPBearer
-    from fastapi_offline import FastAPIOffline
-    from starlette.exceptions import HTTPException
-    from starlette.responses import JSONResponse, Response
 
-    from ftkit._version import __version__
+    async def health(_: Request) -> Reply:
+        return json_reply({"status": "alive"})
 
-    async def answered(request: Request) -> Response:
-        try:
-            if guard:
-                guard(request)
-            return await score(request)
-        except Refusal as refusal:
-            return json_response(refusal.body, refusal.status, refusal.headers)
-        except Exception as error:
-            log.error("POST /score failed", exc_info=error)
-            return json_response(failure(error, "/score"), 500)
+    async def openapi(request: Request) -> Response:
+        return JSONResponse(document(title, refusals or {}, guarded=bool(guard), root=_root(request)))
 
-    def directly(rest: "ASGIApp") -> "ASGIApp":
-        """Answer what is asked all the time before it is routed: that would cost more than the answer's way through HTTP."""
+    async def docs(request: Request) -> Response:
+        return _docs_page(title, _root(request))
 
-        async def asked(scope: "Scope", receive: "Receive", send: "Send") -> None:
-            if scope["type"] == "http" and scope["method"] == "POST" and scope["path"] == "/score":
-                response = await answered(Request(scope, receive))
-                await response(scope, receive, send)
-            else:
-                await rest(scope, receive, send)
-
-        return asked
-
-    app = FastAPIOffline(
-        title=title,
-        version=__version__,
-        description="A text classifier, served by ftkit.",
-        redoc_url=None,
-        lifespan=lifespan,
-        swagger_ui_parameters={"tryItOutEnabled": True, "persistAuthorization": True},
-    )
-
-    stack = app.build_middleware_stack  # around all of it, what the framework puts outermost included
-    app.build_middleware_stack = lambda: directly(stack())  # type: ignore[method-assign]
-
-    async def guarded(request: Request) -> None:
-        if guard:
-            guard(request)
-
-    keys: Sequence[Any] = (
-        [Depends(HTTPBearer(auto_error=False, description="The endpoint's key.")), Depends(guarded)] if guard else []
-    )
-    said = {**REFUSALS, **({401: "The key is missing or wrong."} if guard else {}), **(refusals or {})}
-    responses: dict[int | str, dict[str, Any]] = {
-        status: {"model": Failure, "description": sentence} for status, sentence in sorted(said.items())
-    }
-    unready: dict[int | str, dict[str, Any]] = {503: {"description": "Not ready, and why."}}
-
-    @app.post(
-        "/score",
-        summary="Classify texts",
-        tags=["model"],
-        dependencies=keys,
-        response_model=list[str] | list[Scored],
-        responses=responses,
-        openapi_extra={
-            "requestBody": {
-                "required": True,
-                "content": {"application/json": {"schema": ScoreRequest.model_json_schema(ref_template=_REFERENCE)}},
-            }
-        },
-    )
-    async def post_score(request: Request) -> Any:
-        """One label name per text; with `"scores": true`, the score of every class."""
-        return await answered(request)
-
-    @app.get("/model", summary="What is served", tags=["model"], dependencies=keys, response_model=dict[str, Any])
-    async def get_model(request: Request) -> Any:
-        """Classes, the bundle's hash, and where the model comes from."""
-        return await model(request)
-
-    @app.get("/healthz", summary="Whether the process lives", tags=["health"], response_model=dict[str, str])
-    async def get_healthz() -> Any:
-        """Answers as soon as the process is up."""
-        return json_response({"status": "alive"})
-
-    @app.get(
-        "/readyz",
-        summary="Whether requests will be answered",
-        tags=["health"],
-        response_model=dict[str, str],
-        responses=unready,
-    )
-    async def get_readyz(request: Request) -> Any:
-        """200 when the model is loaded and warm; 503 with the reason until then."""
-        return await ready(request)
-
-    @app.exception_handler(Refusal)
-    async def refused(_: Request, refusal: Refusal) -> Response:
-        return json_response(refusal.body, refusal.status, refusal.headers)
-
-    @app.exception_handler(HTTPException)
-    async def unknown(request: Request, error: HTTPException) -> Response:
-        hint = f"Classify with POST {request.scope.get('root_path', '')}/score; GET /docs shows everything."
-        body = {"error": str(error.detail), "where": f"{request.method} {request.url.path}", "hint": hint}
-        return JSONResponse(body, error.status_code, headers=dict(error.headers or {}))
-
-    @app.exception_handler(Exception)
-    async def broken(request: Request, error: Exception) -> Response:
-        log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-        return json_response(failure(error, request.url.path), 500)
-
-    described = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        document = described()
-        models = ScoreRequest.model_json_schema(ref_template=_REFERENCE).get("$defs", {})
-        document.setdefault("components", {}).setdefault("schemas", {}).update(models)
-        return document
-
-    app.openapi = openapi  # type: ignore[method-assign]
-    return app
+    scored = _endpoint(score, guard)
+    routes = [
+        Route(SCORE, scored, methods=["POST"]),
+        Route("/model", _endpoint(model, guard)),
+        Route("/healthz", _endpoint(health)),
+        Route("/readyz", _endpoint(ready)),
+        Route("/openapi.json", openapi),
+        Route("/docs", docs),
+        Mount(ASSETS, StaticFiles(packages=[("fastapi_offline", "static")])),
+    ]
+    app = Starlette(routes=routes, exception_handlers={HTTPException: _no_such_route}, lifespan=lifespan)
+    return ScoringApplication(app, scored)
 
 
-_REFERENCE = "#/components/schemas/{model}"
-
-
-def json_response(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> "Response":
-    """A JSON answer."""
-    from starlette.responses import Response
-
-    return Response(encoded(value), status, headers, media_type="application/json")
-
-
-async def read_body(request: "Request", limit: int, refusal: Callable[[], Refusal]) -> bytes:
-    """The whole body, never more than `limit` bytes of it. Raises: the refusal."""
+async def read_body(request: Request, limits: Limits) -> bytes:
+    """The whole body, within the limit. Raises: Refusal."""
     announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > limit:
-        raise refusal()
+    if announced.isdecimal() and int(announced) > limits.size:
+        raise too_large(limits)
     parts: list[bytes] = []
     size = 0
     async for part in request.stream():
         size += len(part)
-        if size > limit:
-            raise refusal()
+        if size > limits.size:
+            raise too_large(limits)
         parts.append(part)
     return b"".join(parts)
+
+
+def _endpoint(handler: Handler, guard: Guard | None = None) -> Endpoint:
+    """A handler as Starlette calls it; whatever it raises becomes an answer."""
+
+    async def endpoint(request: Request) -> Response:
+        try:
+            if guard:
+                guard(request)
+            reply = await handler(request)
+        except Exception as error:
+            reply = error_reply(error, request.method, request.url.path)
+        return _response(reply)
+
+    return endpoint
+
+
+async def _no_such_route(request: Request, error: Exception) -> Response:
+    """The answer to a path or method that there is not."""
+    assert isinstance(error, HTTPException)
+    where = f"{request.method} {request.url.path}"
+    hint = f"Classify with POST {_root(request)}{SCORE}; GET /docs shows everything."
+    refusal = Refusal(error.status_code, error.detail, where, hint, error.headers)
+    return _response(error_reply(refusal, request.method, request.url.path))
+
+
+def _response(reply: Reply) -> Response:
+    return Response(reply.body, reply.status, reply.headers, media_type="application/json")
+
+
+def _root(request: Request) -> str:
+    """The path below which a proxy offers this interface; mostly nothing."""
+    return str(request.scope.get("root_path", "")).rstrip("/")
+
+
+def _docs_page(title: str, root: str) -> HTMLResponse:
+    from fastapi.openapi.docs import get_swagger_ui_html  # not before somebody opens the page: servers start sooner
+
+    return get_swagger_ui_html(
+        openapi_url=f"{root}/openapi.json",
+        title=f"{title} - Swagger UI",
+        swagger_js_url=f"{root}{ASSETS}/swagger-ui-bundle.js",
+        swagger_css_url=f"{root}{ASSETS}/swagger-ui.css",
+        swagger_favicon_url=f"{root}{ASSETS}/favicon.png",
+        swagger_ui_parameters={"tryItOutEnabled": True, "persistAuthorization": True},
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import logging
 import threading
 import time
@@ -11,14 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ftkit.bundle import bundle
+from ftkit.bundle import bundle as bundles
 from ftkit.bundle.bundle import Bundle
 from ftkit.contracts import AUTO, NATIVE
 from ftkit.errors import FtkitError
 from ftkit.serving.batcher import Batcher
 from ftkit.serving.engine_choice import Choice, Timing, choose
 from ftkit.serving.limits import Limits
-from ftkit.serving.monitoring import Watch, watch
+from ftkit.serving.monitoring import RequestObserver, deployment_observer
 from ftkit.serving.schema import Refusal, parse
 
 log = logging.getLogger("ftkit.serving")
@@ -33,37 +34,37 @@ class Status:
 
 
 class ModelHost:
-    """One bundle being served: nothing at first, an engine once it is loaded and warm, or the reason why not.
+    """One bundle being served: first nothing, then a batcher once the model is loaded and warm, or the reason why there is none.
 
-    `engine` names the bundle's own engine that computes: the native one unless told otherwise; `auto` becomes, while the
-    bundle is loaded, the fastest here of those that the promotion tests passed.
+    `engine` is the bundle's engine that computes; `auto` becomes, while the bundle is loaded, the engine that is fastest here
+    of those that the promotion tests passed.
     """
 
     def __init__(self, folder: Path, limits: Limits | None = None, engine: str = NATIVE) -> None:
         self.folder = folder
         self.engine = engine
         self.timings: Mapping[str, Timing] = {}
-        """What was measured of each engine that `auto` chose from."""
+        """What each engine took, where `auto` chose between several."""
         self.limits = limits or Limits()
         self.status = Status("starting", "the bundle is being verified")
         self.bundle: Bundle | None = None
         self.batcher: Batcher | None = None
-        self.watch: Watch | None = None
-        """Whom to tell of requests: nobody, but in a deployment that somebody watches."""
+        self.observer: RequestObserver | None = None
+        """Passes requests to the watchers of this deployment; None where there are none."""
 
     def start(self) -> None:
         """Begin to load; returns at once."""
         threading.Thread(target=self.load, name="ftkit-load", daemon=True).start()
 
     def close(self) -> None:
-        """Refuse what still waits for the model; let those who watch end."""
+        """Refuse the requests that still wait for the model; let watchers finish."""
         if self.batcher:
             self.batcher.close()
-        if self.watch:
-            self.watch.close()
+        if self.observer:
+            self.observer.close()
 
-    def ready_engine(self) -> tuple[Batcher, Bundle]:
-        """The engine and its bundle. Raises: Refusal while there is none."""
+    def ready(self) -> tuple[Batcher, Bundle]:
+        """The batcher and its bundle. Raises: Refusal while there is none."""
         if self.batcher is None or self.bundle is None:
             raise Refusal(
                 503,
@@ -77,36 +78,31 @@ class ModelHost:
         """Load and warm up in this thread; `status` says how it went."""
         try:
             begun = time.monotonic()
-            opened = bundle.verify(self.folder)
-            self._tell("the model is being loaded")
-            choice = choose(opened) if self.engine == AUTO else None
-            choice = choice or Choice(self.engine, opened.classifier_of(self.engine), {})
+            bundle = bundles.verify(self.folder)
+            self._progress("the model is being loaded")
+            choice = choose(bundle) if self.engine == AUTO else None
+            choice = choice or Choice(self.engine, bundle.classifier_of(self.engine), {})
             self.engine, self.timings, classifier = choice.engine, choice.timings, choice.classifier
-            self._tell("the model is being warmed up")
+            self._progress("the model is being warmed up")
             batcher = Batcher(classifier, self.limits)
-            self._warm_up(batcher, opened)
-            self.watch = watch(opened, self.engine, classifier)
-            self.bundle, self.batcher = opened, batcher
+            self._warm_up(batcher, bundle)
+            self.observer = deployment_observer(bundle, self.engine, classifier)
+            self.bundle, self.batcher = bundle, batcher
             self.status = Status("ready")
-            spent = time.monotonic() - begun
-            log.info("ready after %.1f s: bundle %s, engine %s", spent, opened.hash[:12], self.engine)
+            seconds = time.monotonic() - begun
+            log.info("ready after %.1f s: bundle %s, engine %s", seconds, bundle.hash[:12], self.engine)
         except BaseException as error:  # the reason must reach whoever waits for this server, whatever it is
             log.exception("the bundle cannot be served")
             reason = str(error) if isinstance(error, FtkitError) else f"{type(error).__name__}: {error}"
             self.status = Status("failed", reason)
 
-    def _warm_up(self, batcher: Batcher, opened: Bundle) -> None:
+    def _warm_up(self, batcher: Batcher, bundle: Bundle) -> None:
         """Compute the sample request alone and in full batches, so that no caller pays for the first call."""
-        texts = [row.text for row in parse(_json(opened.sample_request), self.limits).data] or [""]
+        sample = json.dumps(bundle.sample_request).encode()
+        texts = [row.text for row in parse(sample, self.limits).data] or [""]
         for count in sorted({1, min(8, self.limits.batch), self.limits.batch}):
             batcher.submit(list(itertools.islice(itertools.cycle(texts), count))).result()
 
-    def _tell(self, reason: str) -> None:
+    def _progress(self, reason: str) -> None:
         self.status = Status("starting", reason)
         log.info(reason)
-
-
-def _json(value: object) -> bytes:
-    import json
-
-    return json.dumps(value).encode()

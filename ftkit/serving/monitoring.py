@@ -1,7 +1,7 @@
-"""Tells those who watch a deployment what becomes of its requests, behind its callers' backs.
+"""Passes the requests of a deployment to its watchers, without making any caller wait.
 
-A caller pays for a note in a queue, and for nothing at all when nobody watches. A thread of its own
-tells the watchers. When they are too slow for the traffic, requests go untold, and are counted: the model and its callers come first.
+A caller pays for one entry in a queue, and for nothing where there are no watchers. A thread of its own calls the watchers.
+When they are too slow for the traffic, requests are dropped and counted: the model and its callers come first.
 """
 
 from __future__ import annotations
@@ -30,72 +30,76 @@ if TYPE_CHECKING:
 log = logging.getLogger("ftkit.serving")
 
 REQUESTS = 1000
-"""Requests that may wait to be told."""
+"""Requests that may wait for the watchers."""
 CHARACTERS = 16 * 1024 * 1024
 """Characters of their texts, all together."""
 PATIENCE = 2.0
-"""Seconds that watchers have, when the server ends, for what is left."""
+"""Seconds that watchers have for the requests that are left when the server ends."""
 LEFT = 499
-"""The status told of a request whose caller left before it was answered, as web servers have it in their logs."""
+"""The status of a request whose caller left before it was answered, as web servers have it in their logs."""
 
 
 @dataclass
-class Note:
-    """What is known of a request so far; whoever answers it fills this in."""
+class Observation:
+    """What is known of a request so far; the code that answers it fills this in."""
 
     texts: Sequence[str] = ()
     result: Result | None = None
 
 
 @dataclass(frozen=True)
-class _Told:
-    """A request that came to its end."""
+class _EndedRequest:
+    """A request that was answered, was refused, or was given up by its caller."""
 
-    note: Note
+    observation: Observation
     headers: Mapping[str, str]
     began: int
     seconds: float
     status: int
 
+    @property
+    def characters(self) -> int:
+        return sum(map(len, self.observation.texts))
 
-class Watch:
-    """Passes the requests of one deployment on to its watchers, until it is closed or the process ends."""
+
+class RequestObserver:
+    """Passes the requests of one deployment to its watchers, until it is closed or the process ends."""
 
     def __init__(self, served: Served, watchers: Sequence[Watcher], model: Model | None = None) -> None:
         self.served = served
-        self.untold = 0
-        """Requests that nobody was told of, for want of room."""
+        self.dropped = 0
+        """Requests that no watcher was called with, for want of room."""
         self._watchers = watchers
         self._model = model
-        self._queue: queue.Queue[_Told | None] = queue.Queue(REQUESTS)
-        self._said: set[str] = set()
+        self._queue: queue.Queue[_EndedRequest | None] = queue.Queue(REQUESTS)
+        self._logged: set[str] = set()
         self._characters = 0
         self._counting = threading.Lock()
-        self._thread = threading.Thread(target=self._work, name="ftkit-watch", daemon=True)
+        self._thread = threading.Thread(target=self._call_watchers, name="ftkit-watch", daemon=True)
         self._thread.start()
         self._closed = False
-        atexit.register(self.close)  # not every server says when it ends
+        atexit.register(self.close)  # not every server announces its end
 
-    def take(self, told: _Told) -> None:
-        """Queue a request, or count it as untold; never waits."""
-        size = sum(map(len, told.note.texts))
+    def add(self, request: _EndedRequest) -> None:
+        """Queue a request, or drop and count it; never waits."""
+        characters = request.characters
         with self._counting:
-            fits = self._characters + size <= CHARACTERS
-            self._characters += size * fits
+            fits = self._characters + characters <= CHARACTERS
+            self._characters += characters * fits
         try:
             if not fits:
                 raise queue.Full
-            self._queue.put_nowait(told)
+            self._queue.put_nowait(request)
         except queue.Full:
             with self._counting:
-                self._characters -= size * fits
-                self.untold += 1
-                first = self.untold == 1
+                self._characters -= characters * fits
+                self.dropped += 1
+                first = self.dropped == 1
             if first:
-                log.warning("those who watch this deployment are too slow for its traffic: requests go untold")
+                log.warning("the watchers of this deployment are too slow for its traffic: they miss some requests")
 
     def close(self, patience: float = PATIENCE) -> None:
-        """Tell what is left and let the watchers end, for a limited time; what then still goes on is left behind."""
+        """Pass on what is left and close the watchers, for a limited time; what then still goes on is left behind."""
         if self._closed:
             return
         self._closed = True
@@ -106,77 +110,80 @@ class Watch:
         except queue.Full:
             return
         self._thread.join(max(0.0, ends - time.monotonic()))
-        if self.untold:
-            log.warning("%d requests went untold", self.untold)
+        if self.dropped:
+            log.warning("the watchers of this deployment missed %d requests", self.dropped)
 
-    def _work(self) -> None:
-        while told := self._queue.get():
+    def _call_watchers(self) -> None:
+        while ended := self._queue.get():
             with self._counting:
-                self._characters -= sum(map(len, told.note.texts))
+                self._characters -= ended.characters
             try:
-                request = self._request(told)
+                request = self._served_request(ended)
             except Exception:
-                self._failed("a request cannot be told")
+                self._log_once("a request cannot be described to the watchers")
                 continue
-            for each in self._watchers:
+            for watcher in self._watchers:
                 try:
-                    each.tell(request)
+                    watcher.tell(request)
                 except Exception:
-                    self._failed(f"a watcher of this deployment failed: {type(each).__name__}")
-        for each in self._watchers:
+                    self._log_once(f"a watcher of this deployment failed: {type(watcher).__name__}")
+        for watcher in self._watchers:
             try:
-                each.close()
+                watcher.close()
             except Exception:
-                self._failed(f"a watcher of this deployment did not end well: {type(each).__name__}")
+                self._log_once(f"a watcher of this deployment failed while it was closed: {type(watcher).__name__}")
 
-    def _failed(self, what: str) -> None:
+    def _log_once(self, what: str) -> None:
         """Log an exception the first time only: what fails for one request may fail for all of them."""
-        if what not in self._said:
-            self._said.add(what)
-            log.exception("%s; when it happens again, that is not said", what)
+        if what not in self._logged:
+            self._logged.add(what)
+            log.exception("%s; this is logged once only", what)
 
-    def _request(self, told: _Told) -> ServedRequest:
-        result, texts = told.note.result, told.note.texts
+    def _served_request(self, ended: _EndedRequest) -> ServedRequest:
+        result, texts = ended.observation.result, ended.observation.texts
         labels: list[str] = []
         confidences: list[float] = []
         if result is not None:
-            predicted, sure = predictions(result.probabilities)
-            labels, confidences = [self.served.classes[index] for index in predicted], [float(each) for each in sure]
+            predicted, probabilities = predictions(result.probabilities)
+            labels = [self.served.classes[index] for index in predicted]
+            confidences = [float(probability) for probability in probabilities]
         return ServedRequest(
             served=self.served,
-            began=told.began,
-            seconds=told.seconds,
-            status=told.status,
+            began=ended.began,
+            seconds=ended.seconds,
+            status=ended.status,
             labels=labels,
             confidences=confidences,
             tokens=self._tokens(texts, result),
             waited=result.waited if result else 0.0,
             computed=result.computed if result else 0.0,
-            trace={name: value for name in TRACE if (value := told.headers.get(name))},
+            trace={name: value for name in TRACE if (value := ended.headers.get(name))},
             texts=texts,
         )
 
     def _tokens(self, texts: Sequence[str], result: Result | None) -> int | None:
-        """Tokens of a request that was answered; they are counted anew only where reading has not counted them."""
+        """Tokens of a request that was answered; counted here only where reading the texts has not counted them."""
         if result is None or not isinstance(self._model, Counting):
             return None
         return result.length if isinstance(self._model, Reading) else sum(self._model.tokens(texts))
 
 
 @contextmanager
-def noted(watch: Watch | None, headers: Mapping[str, str], *, refusals_only: bool = False) -> Iterator[Note]:
-    """Note what becomes of a request, from its headers to its answer, and queue it for whoever watches.
+def observed(
+    observer: RequestObserver | None, headers: Mapping[str, str], *, refusals_only: bool = False
+) -> Iterator[Observation]:
+    """Observe a request from its headers to its answer, and queue it for the watchers.
 
-    `headers` are looked up by lower-case names. With `refusals_only` somebody else tells of requests that are answered.
+    `headers` are looked up by lower-case names. With `refusals_only`, another process observes the requests that are answered.
     """
-    note = Note()
-    if watch is None:
-        yield note
+    observation = Observation()
+    if observer is None:
+        yield observation
         return
     began, clock = time.time_ns(), time.perf_counter()
     status = LEFT
     try:
-        yield note
+        yield observation
         status = 200
     except Refusal as refusal:
         status, refusals_only = refusal.status, False
@@ -186,31 +193,31 @@ def noted(watch: Watch | None, headers: Mapping[str, str], *, refusals_only: boo
         raise
     finally:
         if not refusals_only:
-            watch.take(_Told(note, headers, began, time.perf_counter() - clock, status))
+            observer.add(_EndedRequest(observation, headers, began, time.perf_counter() - clock, status))
 
 
-def watch(opened: Bundle, engine: str, model: Model) -> Watch | None:
-    """Ask who wants to watch the deployment that this process is; None when it is none, or nobody does."""
+def deployment_observer(bundle: Bundle, engine: str, model: Model) -> RequestObserver | None:
+    """The observer of the deployment that this process is; None when it is no deployment, or no plugin watches it."""
     deployment = os.environ.get(DEPLOYMENT, "")
     if not deployment:
         return None
-    record = opened.record
+    record = bundle.record
     served = Served(
         endpoint=os.environ.get(ENDPOINT, ""),
         deployment=deployment,
-        bundle=opened.hash,
+        bundle=bundle.hash,
         name=record.name if record else "",
-        run=str(opened.manifest.get("run", "")),
+        run=str(bundle.manifest.get("run", "")),
         engine=engine,
-        classes=opened.classes,
+        classes=bundle.classes,
         profile=record.profile if record else None,
     )
     watchers = plugins.load().watchers(served)
-    return Watch(served, watchers, model) if watchers else None
+    return RequestObserver(served, watchers, model) if watchers else None
 
 
-def watch_front(endpoint: str) -> Watch | None:
-    """Ask who wants to be told of requests that no deployment of an endpoint gets to answer; None when nobody does."""
+def front_observer(endpoint: str) -> RequestObserver | None:
+    """The observer of requests that no deployment of an endpoint answers; None when no plugin watches them."""
     served = Served(endpoint, deployment="", bundle="", name="", run="", engine="", classes=(), profile=None)
     watchers = plugins.load().watchers(served)
-    return Watch(served, watchers) if watchers else None
+    return RequestObserver(served, watchers) if watchers else None

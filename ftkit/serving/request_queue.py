@@ -1,6 +1,6 @@
 """The requests that wait for a model, and whose turn it is: first their texts are read, then their rows are computed.
 
-A turn goes to whoever waits longest. A request of many texts has one turn like any other, and the next after all others.
+The turn goes to the request that has waited longest. A request of many texts has one turn like any other, and its next after all others.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ class Busy(Exception):
 
 
 class Closed(Exception):
-    """The engine was closed before the request was computed."""
+    """The batcher was closed before the request was computed."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What the model said about one request, and how long it took, in seconds."""
+    """The model's answer to one request, and how long it took, in seconds."""
 
     probabilities: Probabilities
     waited: float
@@ -39,7 +39,7 @@ class Result:
 
 
 @dataclass(eq=False)
-class Job:
+class QueuedRequest:
     """One request on its way through."""
 
     texts: Sequence[str]
@@ -49,173 +49,176 @@ class Job:
     rows: list[Sized] = field(default_factory=list)
     """What was read of its first texts."""
     waiting: list[int] = field(default_factory=list)
-    """Which of its rows were read and not handed to the model yet."""
+    """Indices of its rows that were read and not given to the model yet."""
     counted: int = 0
     """Its texts that count as waiting."""
     computed: float = 0.0
     answered: int = 0
-    found: Probabilities | None = None
+    probabilities: Probabilities | None = None
 
     def fail(self, error: BaseException) -> None:
-        """Tell whoever waits why there is no answer."""
-        with suppress(InvalidStateError):  # it has its answer, or nobody waits for one
+        """End the request with an error."""
+        with suppress(InvalidStateError):  # it has its answer, or its caller has left
             self.future.set_exception(error)
 
-    def take(self, index: int, row: Probabilities) -> bool:
-        """Keep the answer to one row; whether it was the last that was missing."""
+    def answer(self, index: int, row: Probabilities) -> bool:
+        """Store the probabilities of one row; returns whether it was the last that was missing."""
         import numpy as np
 
-        if self.found is None:
-            self.found = np.empty((len(self.texts), len(row)))
-        self.found[index] = row
+        if self.probabilities is None:
+            self.probabilities = np.empty((len(self.texts), len(row)))
+        self.probabilities[index] = row
         self.answered += 1
         return self.answered == len(self.texts)
 
     def succeed(self) -> None:
-        """Tell whoever waits the answer."""
-        assert self.found is not None
+        """End the request with its answer."""
+        assert self.probabilities is not None
         with suppress(InvalidStateError):  # another part of it has failed
             length = sum(map(len, self.rows))
-            self.future.set_result(Result(self.found, self.begun - self.arrived, self.computed, length))
+            self.future.set_result(Result(self.probabilities, self.begun - self.arrived, self.computed, length))
 
 
-Batch = list[tuple[Job, int]]
-"""Rows for one call of the model: each a job and the row's place in it."""
+Batch = list[tuple[QueuedRequest, int]]
+"""Rows for one call of the model: each a request and the row's index in it."""
 
 
-class Turns:
-    """What waits, for any number of threads that bring and take it."""
+class RequestQueue:
+    """Requests that wait, for any number of threads that add and take them."""
 
     def __init__(self, batch: int, waiting: int) -> None:
         self._batch, self._limit = batch, waiting
-        self._unread: deque[Job] = deque()
-        self._jobs: deque[Job] = deque()
+        self._unread: deque[QueuedRequest] = deque()
+        self._computable: deque[QueuedRequest] = deque()
         """Those with rows that wait for the model."""
         self._waiting = 0
-        """Texts that the model has not been given yet."""
+        """Texts that were not given to the model yet."""
         self._lock = threading.Lock()
         self._arrived, self._ready = threading.Condition(self._lock), threading.Condition(self._lock)
         self._closed = False
 
-    def add(self, texts: Sequence[str]) -> Job:
-        """Let a request wait. Raises: Busy; Closed."""
-        job = Job(texts)
-        job.future.add_done_callback(lambda _: self._left(job))
+    def add(self, texts: Sequence[str]) -> QueuedRequest:
+        """Queue a request. Raises: Busy; Closed."""
+        request = QueuedRequest(texts)
+        request.future.add_done_callback(lambda _: self._forget_cancelled(request))
         with self._lock:
             if self._closed:
                 raise Closed
             if self._waiting and self._waiting + len(texts) > self._limit:
                 raise Busy
-            job.counted = len(texts)
+            request.counted = len(texts)
             self._waiting += len(texts)
-            self._unread.append(job)
+            self._unread.append(request)
             self._arrived.notify()
-        return job
+        return request
 
     def close(self) -> None:
-        """Refuse all that waits, and what comes later."""
+        """Refuse the requests that wait, and those that come later."""
         with self._lock:
             self._closed = True
-            left = {id(job): job for job in (*self._unread, *self._jobs)}.values()
-            self._unread, self._jobs = deque(), deque()
+            refused = {id(request): request for request in (*self._unread, *self._computable)}.values()
+            self._unread, self._computable = deque(), deque()
             self._arrived.notify_all()
             self._ready.notify_all()
-        for job in left:
-            job.fail(Closed())
+        for request in refused:
+            request.fail(Closed())
 
-    def unread(self) -> list[tuple[Job, slice]]:
-        """Wait for texts that nobody has read, and take some of each request; nothing when all is closed."""
-        taken: list[tuple[Job, slice]] = []
+    def take_unread(self) -> list[tuple[QueuedRequest, slice]]:
+        """Wait for texts to read, and take some of each request; empty once the queue is closed."""
+        parts: list[tuple[QueuedRequest, slice]] = []
         with self._lock:
-            while not taken and not self._closed:
+            while not parts and not self._closed:
                 while not self._unread and not self._closed:
                     self._arrived.wait()
                 for _ in range(min(len(self._unread), self._batch)):
-                    job = self._unread.popleft()
-                    if job.future.done():
-                        self._uncount(job)
+                    request = self._unread.popleft()
+                    if request.future.done():
+                        self._uncount(request)
                     else:
-                        taken.append((job, slice(len(job.rows), min(len(job.rows) + self._batch, len(job.texts)))))
-        return taken
+                        first = len(request.rows)
+                        parts.append((request, slice(first, min(first + self._batch, len(request.texts)))))
+        return parts
 
-    def read(self, job: Job, rows: Sequence[Sized]) -> None:
-        """Let rows wait for the model, and what is left of their request for its turn to be read."""
+    def add_rows(self, request: QueuedRequest, rows: Sequence[Sized]) -> None:
+        """Queue rows for the model, and the request again for its texts that are still to be read."""
         with self._lock:
-            if not self._closed and not job.future.done():
-                if not job.waiting and rows:
-                    self._jobs.append(job)
-                job.waiting += range(len(job.rows), len(job.rows) + len(rows))
-                job.rows += rows
-                if len(job.rows) < len(job.texts):
-                    self._unread.append(job)
+            if not self._closed and not request.future.done():
+                if not request.waiting and rows:
+                    self._computable.append(request)
+                request.waiting += range(len(request.rows), len(request.rows) + len(rows))
+                request.rows += rows
+                if len(request.rows) < len(request.texts):
+                    self._unread.append(request)
                     self._arrived.notify()
                 self._ready.notify(len(rows))
                 return
-            self._uncount(job)
-        job.fail(Closed())
+            self._uncount(request)
+        request.fail(Closed())
 
-    def next(self, together: Callable[[Sequence[int]], Sequence[int]]) -> Batch:
-        """Wait for rows and take those of the next call; nothing when all is closed.
+    def take_batch(self, together: Callable[[Sequence[int]], Sequence[int]]) -> Batch:
+        """Wait for rows and take those of the next call; empty once the queue is closed.
 
         Of the rows whose turn comes first, at most a batch, `together` chooses by their lengths.
         """
         with self._lock:
             while True:
-                while self._jobs:
-                    if batch := self._share(together):
+                while self._computable:
+                    if batch := self._next_batch(together):
                         return batch
                 if self._closed:
                     return []
                 self._ready.wait()
 
-    def answered(self, batch: Batch, probabilities: Probabilities, seconds: float) -> None:
-        """Keep what the model said, in so many seconds, and tell those whose request is complete."""
+    def finish(self, batch: Batch, probabilities: Probabilities, seconds: float) -> None:
+        """Store the answers to a batch, computed in so many seconds, and end the requests that are complete."""
         with self._lock:  # parts of a request may end at the same time
-            for job in {id(job): job for job, _ in batch}.values():
-                job.computed += seconds
-            done = [job for (job, index), row in zip(batch, probabilities, strict=True) if job.take(index, row)]
-        for job in done:
-            job.succeed()
+            for request in {id(request): request for request, _ in batch}.values():
+                request.computed += seconds
+            rows = zip(batch, probabilities, strict=True)
+            complete = [request for (request, index), row in rows if request.answer(index, row)]
+        for request in complete:
+            request.succeed()
 
-    def _share(self, together: Callable[[Sequence[int]], Sequence[int]]) -> Batch:
-        jobs = list(itertools.islice(self._jobs, self._batch))
-        for job in [each for each in jobs if each.future.done()]:  # its caller has left, or an earlier part failed
-            jobs.remove(job)
-            self._jobs.remove(job)
-            self._uncount(job)
-        rows = list(itertools.islice(_in_turn(jobs), self._batch))
+    def _next_batch(self, together: Callable[[Sequence[int]], Sequence[int]]) -> Batch:
+        requests = list(itertools.islice(self._computable, self._batch))
+        for request in [each for each in requests if each.future.done()]:  # its caller left, or an earlier part failed
+            requests.remove(request)
+            self._computable.remove(request)
+            self._uncount(request)
+        rows = list(itertools.islice(_in_turn(requests), self._batch))
         if not rows:
             return []
+        lengths = [len(request.rows[index]) for request, index in rows]
         batch = []
-        for job, index in (rows[place] for place in together([len(job.rows[index]) for job, index in rows]) or [0]):
-            if not job.begun:
-                if not job.future.set_running_or_notify_cancel():
+        for request, index in (rows[place] for place in together(lengths) or [0]):
+            if not request.begun:
+                if not request.future.set_running_or_notify_cancel():
                     continue  # its caller has left just now
-                job.begun = time.monotonic()
-            job.waiting.remove(index)
-            job.counted -= 1
+                request.begun = time.monotonic()
+            request.waiting.remove(index)
+            request.counted -= 1
             self._waiting -= 1
-            batch.append((job, index))
-        for job in {id(job): job for job, _ in batch}.values():
-            self._jobs.remove(job)
-            if job.waiting:
-                self._jobs.append(job)
+            batch.append((request, index))
+        for request in {id(request): request for request, _ in batch}.values():
+            self._computable.remove(request)
+            if request.waiting:
+                self._computable.append(request)
         return batch
 
-    def _left(self, job: Job) -> None:
-        """A caller who has left makes room at once."""
-        if job.future.cancelled():
+    def _forget_cancelled(self, request: QueuedRequest) -> None:
+        """Make room at once for a request whose caller has left."""
+        if request.future.cancelled():
             with self._lock:
-                self._uncount(job)
+                self._uncount(request)
 
-    def _uncount(self, job: Job) -> None:
-        self._waiting -= job.counted
-        job.counted = 0
+    def _uncount(self, request: QueuedRequest) -> None:
+        self._waiting -= request.counted
+        request.counted = 0
 
 
-def _in_turn(jobs: Sequence[Job]) -> Iterator[tuple[Job, int]]:
+def _in_turn(requests: Sequence[QueuedRequest]) -> Iterator[tuple[QueuedRequest, int]]:
     """Rows that wait, one of each request in turn."""
-    for rank in range(max((len(job.waiting) for job in jobs), default=0)):
-        for job in jobs:
-            if rank < len(job.waiting):
-                yield job, job.waiting[rank]
+    for rank in range(max((len(request.waiting) for request in requests), default=0)):
+        for request in requests:
+            if rank < len(request.waiting):
+                yield request, request.waiting[rank]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Refusal(Exception):
-    """A request that is not answered: the HTTP status, what is wrong, where, and how to fix it."""
+    """A request that is not answered: the HTTP status, what is wrong, where, and how to repair it."""
 
     def __init__(
         self, status: int, what: str, where: str = "", hint: str = "", headers: Mapping[str, str] | None = None
@@ -49,7 +49,7 @@ def whole_text(text: Any) -> Any:
 
 
 class Message(BaseModel):
-    """The parent of the models below, which are built when first used: not every process that loads this module answers requests."""
+    """The parent of the models below, which are built at first use: not every process that loads this module answers requests."""
 
     model_config = ConfigDict(defer_build=True)
 
@@ -116,7 +116,7 @@ def too_large(limits: Limits) -> Refusal:
 
 
 def answer(probabilities: Probabilities, classes: Sequence[str], scores: bool = False) -> list[Any]:
-    """What is sent back: one label name per row, or with `scores` all that the model said about it."""
+    """The body of an answer: one label name per row, or with `scores` the scores of all classes too."""
     best = probabilities.argmax(axis=1) if len(probabilities) else ()
     if not scores:
         return [classes[index] for index in best]
@@ -138,25 +138,25 @@ _WANTED = {
 
 
 def _refusal(error: ValidationError) -> Refusal:
-    """The first mistake that pydantic found, in this module's words."""
+    """The first mistake that pydantic names, in this module's words."""
     mistakes = error.errors(include_url=False)
     first = mistakes[0]
     place = _place(first["loc"])
-    kind, given = first["type"], first["input"]
+    kind = first["type"]
     hint = EXAMPLE
     if kind == "missing":
-        said = f"{place} is missing"
+        what = f"{place} is missing"
     elif kind == "extra_forbidden":
-        said = f"{place} is not a key of a request"
+        what = f"{place} is not a key of a request"
         near = difflib.get_close_matches(str(first["loc"][-1]), list(ScoreRequest.model_fields), 1)
         hint = f"Did you mean {near[0]!r}?" if near else f"The keys are {' and '.join(ScoreRequest.model_fields)}."
     elif kind in _WANTED:
-        found = next((noun for types, noun in _KINDS if isinstance(given, types)), "null")
-        said = f"{place} is {found}; it must be {_WANTED[kind]}"
+        sent = next((noun for types, noun in _KINDS if isinstance(first["input"], types)), "null")
+        what = f"{place} is {sent}; it must be {_WANTED[kind]}"
     else:
-        said = f"{place}: {first['msg']}"
+        what = f"{place}: {first['msg']}"
     more = len(mistakes) - 1
-    return Refusal(422, f"{said} ({more} more like it)" if more else said, place, hint)
+    return Refusal(422, f"{what} ({more} more like it)" if more else what, place, hint)
 
 
 def _place(location: Sequence[int | str]) -> str:

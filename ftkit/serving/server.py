@@ -1,9 +1,9 @@
-"""The server process of a bundle: one bundle on one socket, for as long as whoever started it lives.
+"""The program that serves a bundle: one bundle on one socket, for as long as the process that started it lives.
 
 python -m ftkit.serving.server FOLDER SOCKET ENGINE LIMITS
 
-An endpoint's deployments and the promotion tests start this very program, by `command` and in `environment`: what is tested is
-what is served.
+An endpoint's deployments and the promotion tests start the same program, by `command` and in `environment`: what is tested is what
+is served.
 """
 
 from __future__ import annotations
@@ -16,27 +16,34 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ftkit.contracts import NATIVE
 from ftkit.contracts.monitoring import DEPLOYMENT, ENDPOINT
 from ftkit.disclosure import redact_output
 from ftkit.encoders.process_environment import process_environment
 from ftkit.errors import PluginError
+from ftkit.serving.limits import Limits
+
+if TYPE_CHECKING:
+    import uvicorn
 
 GRACE = 10.0
-"""Seconds that requests in progress have when whoever started the server is gone."""
+"""Seconds that requests in progress have when the process that started the server is gone."""
 
 LONGEST_SOCKET = 100
 """Bytes of a path that a socket's address holds on every system."""
 
-NEEDED = ("fastapi", "fastapi_offline", "uvicorn")
+NEEDED = ("starlette", "fastapi_offline", "uvicorn")
+"""Packages without which nothing can be served."""
 
 
-def command(folder: str | Path, socket: str | Path, limits: Mapping[str, int], engine: str = NATIVE) -> list[str]:
-    """The command that serves a bundle by one of its engines, with these fields of `Limits`.
+def command(folder: str | Path, socket: str | Path, limits: Limits, engine: str = NATIVE) -> list[str]:
+    """The command that serves a bundle by one of its engines.
 
     Raises: PluginError when what it needs is not installed.
     """
@@ -48,14 +55,14 @@ def command(folder: str | Path, socket: str | Path, limits: Mapping[str, int], e
         )
     # -P: what lies in the working directory must not shadow an installed module.
     program = [sys.executable, "-P", "-m", "ftkit.serving.server"]
-    return [*program, str(folder), str(socket), engine, json.dumps(dict(limits))]
+    return [*program, str(folder), str(socket), engine, json.dumps(asdict(limits))]
 
 
 def environment(threads: int = 0, endpoint: str = "", deployment: str = "") -> dict[str, str]:
     """The environment of a server: threads and allocator set, no connection to any hub, every line logged at once.
 
-    `threads` are those of its matrix products; 0 takes as many as there are cores. A server that is a deployment of an
-    endpoint is told so: its requests are live traffic, which somebody may watch.
+    `threads` are those of its matrix products; 0 takes as many as there are cores. `endpoint` and `deployment` name what the server
+    is part of: only the requests of a deployment are live traffic, which plugins may watch.
     """
     threads = threads or os.cpu_count() or 1
     return {
@@ -72,14 +79,14 @@ def environment(threads: int = 0, endpoint: str = "", deployment: str = "") -> d
 
 @contextmanager
 def short_folder() -> Iterator[Path]:
-    """A folder for a moment whose path is short enough for a socket in it."""
+    """A temporary folder whose path is short enough for a socket in it."""
     short = "/tmp" if len(os.fsencode(tempfile.gettempdir())) > LONGEST_SOCKET // 2 else None  # noqa: S108  its own in it
     with tempfile.TemporaryDirectory(prefix="ftkit-", dir=short, ignore_cleanup_errors=True) as folder:
         yield Path(folder)
 
 
 def death(code: int) -> str:
-    """How a server process ended, in words."""
+    """How a server process ended, for a sentence."""
     if code >= 0:
         return f"its server process ended with exit code {code}"
     try:
@@ -91,13 +98,12 @@ def death(code: int) -> str:
 
 
 def main(folder: str, socket: str, engine: str, limits: str) -> None:
-    """Serve the bundle until told to stop."""
+    """Serve the bundle until a signal comes, or the process that started this one is gone."""
     redact_output()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
     import uvicorn
 
     from ftkit.serving.asgi import application
-    from ftkit.serving.limits import Limits
     from ftkit.serving.model_host import ModelHost
 
     server = uvicorn.Server(
@@ -107,22 +113,22 @@ def main(folder: str, socket: str, engine: str, limits: str) -> None:
             log_config=None,
             access_log=False,
             server_header=False,
-            proxy_headers=False,  # who asks is known to the front alone
-            timeout_keep_alive=24 * 3600,  # the other side decides when a connection is idle for too long
+            proxy_headers=False,  # only the front knows its callers
+            timeout_keep_alive=24 * 3600,  # the client decides when a connection was idle for too long
             timeout_graceful_shutdown=int(GRACE),
         )
     )
-    threading.Thread(target=_follow, args=(server,), daemon=True).start()
+    threading.Thread(target=_end_with_parent, args=(server,), daemon=True).start()
     server.run()
 
 
-def _follow(server: object) -> None:
-    """End with whoever started this: it holds the other end of standard input, which the system closes with it."""
+def _end_with_parent(server: uvicorn.Server) -> None:
+    """End with the process that started this one: it holds the other end of standard input, which the system closes with it."""
     # Not through `sys.stdin`: a thread in its buffer would not let the process end in peace.
     while os.read(0, 1024):
         pass
-    logging.getLogger("ftkit.serving").info("whoever started this server is gone; shutting down")
-    server.should_exit = True  # type: ignore[attr-defined]
+    logging.getLogger("ftkit.serving").info("the process that started this server is gone; shutting down")
+    server.should_exit = True
     threading.Event().wait(GRACE)
     os._exit(1)
 

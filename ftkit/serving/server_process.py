@@ -1,7 +1,7 @@
-"""A bundle served beside this process as an endpoint would serve it: started, asked, measured and ended.
+"""A bundle served in a process of its own, as an endpoint would serve it: to send it requests, measure it and end it.
 
-with ServerProcess(folder) as served:
-    served.invoke({"data": [{"text": "It broke after a week."}]}).value
+with ServerProcess(folder) as server:
+    server.invoke({"data": [{"text": "It broke after a week."}]}).value
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,30 +33,30 @@ END = 5.0
 
 @dataclass(frozen=True)
 class Answer:
-    """What a server said to one request."""
+    """A server's answer to one request."""
 
     status: int
     value: Any
     """The decoded body."""
     bundle: str
-    """The hash of the bundle that the answer is from, where one was asked."""
+    """The hash of the bundle that computed it; empty where none did."""
     seconds: float
     """From sending the request to having read the answer."""
 
     @property
     def refusal(self) -> str:
-        """Why the request was not answered, in the server's words, or nothing when it was."""
+        """Status and reason of a request that was refused or failed; empty when it was answered."""
         if self.status == 200:
             return ""
-        said = self.value.get("error") if isinstance(self.value, dict) else None
-        return f"{self.status}: {said or http.client.responses.get(self.status, 'no reason given')}"
+        reason = self.value.get("error") if isinstance(self.value, dict) else None
+        return f"{self.status}: {reason or http.client.responses.get(self.status, 'no reason given')}"
 
 
 class ServerProcess:
-    """The server process of one bundle, ready to answer; it ends with this process, whatever happens to it.
+    """The server process of one bundle, ready to answer; it ends with this process, however this one ends.
 
-    One caller at a time may use it. Raises: DeployError when it does not become ready, with its own reason; PluginError
-    when `ftkit[serving]` is not installed.
+    One caller at a time may use it. Raises: DeployError with the reason when it does not become ready; PluginError when
+    `ftkit[serving]` is not installed.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class ServerProcess:
             begun = time.monotonic()
             with self._log.open("wb") as output:
                 self._process = subprocess.Popen(
-                    server.command(folder.absolute(), self._socket, asdict(self.limits), engine),
+                    server.command(folder.absolute(), self._socket, self.limits, engine),
                     stdin=subprocess.PIPE,
                     stdout=output,
                     stderr=output,
@@ -116,9 +116,9 @@ class ServerProcess:
 
     @property
     def memory(self) -> int | None:
-        """Bytes of memory that the process held at its peak, or None when that cannot be told any more.
+        """Bytes of memory that the process held at its peak, or None when it is gone.
 
-        Where the system keeps no peak for others to read, those it holds now. Source: proc(5), VmHWM.
+        Where the system shows no peak to other processes, the bytes it holds now. Source: proc(5), VmHWM.
         """
         if sys.platform == "linux":
             with suppress(OSError):
@@ -134,27 +134,27 @@ class ServerProcess:
             return None
 
     def log(self, lines: int = 20) -> str:
-        """The last lines of what the process has written; nothing once it is closed."""
+        """The last lines that the process has written; empty once it is closed."""
         return files.tail(self._log, lines)
 
     def invoke(self, request: bytes | Mapping[str, Any]) -> Answer:
-        """Send one request to be scored, of a given body or of this value as JSON.
+        """Send one request to /score: bytes as they are, any other value as JSON.
 
-        Raises: DeployError when the process died or did not answer in time; then it is ended, with what it had in hand.
+        Raises: DeployError when the process died or did not answer in time; then the process is ended.
         """
         return self._ask(
             "POST", "/score", request if isinstance(request, bytes) else json.dumps(dict(request)).encode()
         )
 
     def describe(self) -> Mapping[str, Any]:
-        """What the server says that it serves. Raises: DeployError."""
+        """What the server answers about its model. Raises: DeployError."""
         answer = self._ask("GET", "/model")
         if answer.refusal:
-            raise DeployError(f"the server does not say what it serves: {answer.refusal}", str(self.folder))
+            raise DeployError(f"the server does not describe its model: {answer.refusal}", str(self.folder))
         return answer.value
 
     def close(self) -> None:
-        """End the process, gently at first; the second time changes nothing."""
+        """End the process: with a signal to terminate, then to kill; the second call changes nothing."""
         self._stack.close()
 
     def _ask(self, method: str, path: str, body: bytes | None = None) -> Answer:
@@ -165,20 +165,20 @@ class ServerProcess:
         try:
             if self._connection is None:
                 self._connection = _Connection(self._socket, self.timeout)
-            with suppress(BrokenPipeError, ConnectionResetError):  # who refuses a body need not have read it all
+            with suppress(BrokenPipeError, ConnectionResetError):  # a body that is refused need not be read
                 self._connection.request(method, path, body, headers)
-            said = self._connection.getresponse()
-            content = said.read()
-            if said.status != 200:  # a server that failed, or did not read all of a request, closes the connection
+            response = self._connection.getresponse()
+            content = response.read()
+            if response.status != 200:  # a server that failed, or did not read all of a request, closes the connection
                 self._connection.close()
                 self._connection = None
         except TimeoutError as error:
-            hanging = self._error(f"the server did not answer within {self.timeout:g} s")
+            timeout = self._error(f"the server did not answer within {self.timeout:g} s")
             self._end(patience=0)
-            raise hanging from error
+            raise timeout from error
         except (OSError, http.client.HTTPException) as error:
             self._connection = None
-            with suppress(subprocess.TimeoutExpired):  # its end is seen on the connection before it is one
+            with suppress(subprocess.TimeoutExpired):  # the connection breaks a moment before the process has ended
                 self._process.wait(END)
                 raise self._dead() from error
             raise self._error(f"the server broke the connection: {error or type(error).__name__}") from error
@@ -187,13 +187,13 @@ class ServerProcess:
             value = json.loads(content)
         except ValueError:
             value = content.decode("utf-8", "replace")
-        return Answer(said.status, value, said.headers.get("X-Ftkit-Bundle", ""), seconds)
+        return Answer(response.status, value, response.headers.get("X-Ftkit-Bundle", ""), seconds)
 
     def _wait(self, deadline: float) -> None:
         pause = 0.02
         reason = "the server process is being started"
         while True:
-            if self._socket.exists():  # not before it is there does anybody listen
+            if self._socket.exists():  # nobody listens before it is there
                 with suppress(ConnectionError, http.client.HTTPException):
                     reason, state = self._state()
                     if state == "ready":
@@ -209,10 +209,10 @@ class ServerProcess:
 
     def _state(self) -> tuple[str, str]:
         connection = _Connection(self._socket, 5.0)
-        with suppress(TimeoutError):  # loading keeps the interpreter to itself for moments
+        with suppress(TimeoutError):  # while a model is loaded, the interpreter may be busy for moments
             connection.request("GET", "/readyz")
-            said = json.loads(connection.getresponse().read())
-            return said["reason"], said["status"]
+            status = json.loads(connection.getresponse().read())
+            return status["reason"], status["status"]
         return "it does not answer", "starting"
 
     def _dead(self) -> DeployError:
@@ -238,7 +238,7 @@ class ServerProcess:
 
 
 class SharedServer:
-    """Keeps one server of a bundle for all who ask: started when first asked for, and anew when it is gone."""
+    """One server of a bundle for several users, one after another: started at first use, and again when it is gone."""
 
     def __init__(self, folder: Path, threads: int = 0, engine: str = NATIVE) -> None:
         self.folder = folder
@@ -253,14 +253,14 @@ class SharedServer:
         self.close()
 
     def get(self) -> ServerProcess:
-        """A server that lives. Raises: DeployError when the bundle cannot be served; PluginError."""
+        """The running server. Raises: DeployError when the bundle cannot be served; PluginError."""
         if self._running is None or not self._running.alive:
             self.close()
             self._running = ServerProcess(self.folder, threads=self.threads, engine=self.engine)
         return self._running
 
     def close(self) -> None:
-        """End the server, if there is one; whoever asks again gets another."""
+        """End the server, if there is one; the next `get` starts another."""
         if self._running is not None:
             self._running.close()
             self._running = None
@@ -268,7 +268,7 @@ class SharedServer:
 
 @contextmanager
 def shared_server(contender: Contender, engine: str = NATIVE) -> Iterator[ModelServer]:
-    """The servers of a contender: those of its gate, or, outside one and for other engines, those of this block alone."""
+    """A contender's server: that of its gate, or, outside a gate and for another engine, one of this block's own."""
     if contender.serving is not None and contender.serving.engine == engine:
         yield contender.serving
         return

@@ -33,11 +33,11 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bundle]:
 
 def wait_until_ready(client: TestClient, state: str = "ready") -> dict[str, Any]:
     ends = time.monotonic() + 20
-    while (said := client.get("/readyz").json())["status"] != state:
-        assert said["status"] == "starting", said
-        assert time.monotonic() < ends, said
+    while (body := client.get("/readyz").json())["status"] != state:
+        assert body["status"] == "starting", body
+        assert time.monotonic() < ends, body
         time.sleep(0.01)
-    return said
+    return body
 
 
 @pytest.fixture
@@ -85,13 +85,15 @@ def test_half_characters_are_answered(client: TestClient) -> None:
         (json.dumps({"data": [{"text": "a"}] * 51}).encode(), 413, "data"),
     ],
 )
-def test_bad_requests_are_told_where_and_how_to_mend(client: TestClient, body: bytes, status: int, where: str) -> None:
+def test_an_answer_to_a_bad_request_says_where_the_mistake_is_and_how_to_repair_it(
+    client: TestClient, body: bytes, status: int, where: str
+) -> None:
     answer = client.post("/score", content=body)
     assert answer.status_code == status
-    said = answer.json()
-    assert said["where"] == where
-    assert said["error"]
-    assert said["hint"]
+    failure = answer.json()
+    assert failure["where"] == where
+    assert failure["error"]
+    assert failure["hint"]
 
 
 def test_a_body_without_a_length_is_cut_off_at_the_limit(client: TestClient) -> None:
@@ -100,20 +102,22 @@ def test_a_body_without_a_length_is_cut_off_at_the_limit(client: TestClient) -> 
 
 
 @pytest.mark.parametrize(("method", "path", "status"), [("GET", "/score", 405), ("POST", "/nowhere", 404)])
-def test_a_wrong_address_is_told_the_right_one(client: TestClient, method: str, path: str, status: int) -> None:
+def test_the_answer_to_a_wrong_address_names_the_right_one(
+    client: TestClient, method: str, path: str, status: int
+) -> None:
     answer = client.request(method, path)
     assert answer.status_code == status
     assert "POST /score" in answer.json()["hint"]
 
 
 def test_the_model_is_described(client: TestClient, bundle: Bundle) -> None:
-    said = client.get("/model").json()
-    assert said["classes"] == ["bad", "good"]
-    assert said["hash"] == bundle.hash
-    assert "files" not in said
+    model = client.get("/model").json()
+    assert model["classes"] == ["bad", "good"]
+    assert model["hash"] == bundle.hash
+    assert "files" not in model
 
 
-def test_the_page_brings_all_it_needs(client: TestClient) -> None:
+def test_the_docs_page_needs_nothing_from_the_internet(client: TestClient) -> None:
     page = client.get("/docs")
     assert page.status_code == 200
     assert "http://" not in page.text
@@ -122,7 +126,7 @@ def test_the_page_brings_all_it_needs(client: TestClient) -> None:
         assert client.get(f"/static-offline-docs/{name}").status_code == 200
 
 
-def test_the_interface_is_described_with_what_is_sent_and_refused(client: TestClient) -> None:
+def test_the_openapi_document_describes_requests_answers_and_refusals(client: TestClient) -> None:
     document = client.get("/openapi.json").json()
     operation = document["paths"]["/score"]["post"]
     schema = operation["requestBody"]["content"]["application/json"]["schema"]
@@ -133,7 +137,22 @@ def test_the_interface_is_described_with_what_is_sent_and_refused(client: TestCl
     assert {each.split('"')[0] for each in references} <= set(document["components"]["schemas"])
 
 
-def test_before_the_model_is_loaded_the_process_says_so(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/pre/score", 405), ("POST", "/pre/score", 200)])
+def test_below_the_path_of_a_proxy_everything_is_where_the_document_says(
+    client: TestClient, method: str, path: str, status: int
+) -> None:
+    below = TestClient(client.app, root_path="/pre")
+    assert below.get("/pre/openapi.json").json()["servers"] == [{"url": "/pre"}]
+    assert "/pre/static-offline-docs/swagger-ui.css" in below.get("/pre/docs").text
+    assert below.get("/pre/static-offline-docs/swagger-ui.css").status_code == 200
+    answer = below.request(method, path, content=b'{"data": []}')
+    assert answer.status_code == status
+    assert status == 200 or "POST /pre/score" in answer.json()["hint"]
+
+
+def test_until_the_model_is_loaded_requests_are_refused_with_503(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
     loading, go = threading.Event(), threading.Event()
 
     def load(self: object, folder: Path) -> object:
@@ -162,8 +181,8 @@ def test_a_damaged_bundle_is_never_served(bundle: Bundle, tmp_path: Path) -> Non
     weights = damaged.folder / "model" / "weights.npy"
     weights.write_bytes(weights.read_bytes()[:-1] + b"\x7f")
     with TestClient(application(ModelHost(damaged.folder))) as client:
-        said = wait_until_ready(client, "failed")
-        assert "changed since it was written: model/weights.npy" in said["reason"]
+        status = wait_until_ready(client, "failed")
+        assert "changed since it was written: model/weights.npy" in status["reason"]
         assert client.get("/healthz").status_code == 200
         assert client.post("/score", json={"data": [{"text": "a"}]}).status_code == 503
 
@@ -184,7 +203,7 @@ def test_a_model_that_fails_on_a_request_answers_the_next(client: TestClient, mo
         assert unraised.post("/score", json={"data": [{"text": GOOD}]}).json() == ["good"]
 
 
-def test_too_many_waiting_requests_are_told_to_come_back(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_requests_beyond_the_queue_are_refused_with_429(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     begun, go = threading.Event(), threading.Event()
 
     def probabilities(self: object, texts: Sequence[str]) -> Any:
@@ -200,8 +219,8 @@ def test_too_many_waiting_requests_are_told_to_come_back(bundle: Bundle, monkeyp
         wait_until_ready(client)
         held = callers.submit(client.post, "/score", json={"data": [{"text": "wait"}]})
         assert begun.wait(10)
-        engine = host.ready_engine()[0]
-        queued = engine.submit([GOOD, GOOD])
+        batcher, _ = host.ready()
+        queued = batcher.submit([GOOD, GOOD])
         refused = client.post("/score", json={"data": [{"text": GOOD}]})
         assert refused.status_code == 429
         assert refused.headers["retry-after"]

@@ -1,4 +1,4 @@
-"""The engine merges what waits, keeps answers with their callers, and bounds the queue."""
+"""The batcher merges requests that wait, gives every caller its own answers, and bounds the queue."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ftkit.serving.limits import Limits
 
 
 class Model:
-    """Answers each text with its number; holds every call until it is let go, and remembers the calls."""
+    """Answers each text with its number; holds every call until it is released, and records the calls."""
 
     def __init__(self) -> None:
         self.calls: list[list[str]] = []
@@ -37,12 +37,12 @@ def model() -> Model:
 
 
 @pytest.fixture
-def engine(model: Model) -> Iterator[Batcher]:
-    engine = Batcher(model, Limits(batch=4, waiting=8))
-    yield engine
+def batcher(model: Model) -> Iterator[Batcher]:
+    batcher = Batcher(model, Limits(batch=4, waiting=8))
+    yield batcher
     for _ in range(50):
         model.go.release()
-    engine.close()
+    batcher.close()
 
 
 def rows(result: object) -> list[float]:
@@ -53,29 +53,29 @@ def wait_begun(model: Model) -> None:
     assert model.begun.acquire(timeout=10)
 
 
-def wait_read(engine: Batcher) -> None:
+def wait_read(batcher: Batcher) -> None:
     """Until every text that waits has been read, so that it can be in the next call."""
-    turns, ends = engine._turns, time.monotonic() + 10
-    while turns._waiting != sum(len(job.waiting) for job in turns._jobs):
+    queue, ends = batcher._queue, time.monotonic() + 10
+    while queue._waiting != sum(len(request.waiting) for request in queue._computable):
         assert time.monotonic() < ends
         time.sleep(0.001)
 
 
-def test_an_idle_engine_computes_at_once_and_what_waits_goes_together(engine: Batcher, model: Model) -> None:
-    first = engine.submit(["1"])
+def test_an_idle_batcher_computes_at_once_and_requests_that_wait_go_together(batcher: Batcher, model: Model) -> None:
+    first = batcher.submit(["1"])
     wait_begun(model)
-    later = [engine.submit([str(number)]) for number in (2, 3, 4)]
-    wait_read(engine)
+    later = [batcher.submit([str(number)]) for number in (2, 3, 4)]
+    wait_read(batcher)
     model.go.release(2)
     assert [rows(each.result(10)) for each in [first, *later]] == [[1], [2], [3], [4]]
     assert model.calls == [["1"], ["2", "3", "4"]]
 
 
-def test_a_request_larger_than_a_batch_takes_turns_with_small_ones(engine: Batcher, model: Model) -> None:
-    large = engine.submit([str(number) for number in range(10)])
+def test_a_request_larger_than_a_batch_takes_turns_with_small_ones(batcher: Batcher, model: Model) -> None:
+    large = batcher.submit([str(number) for number in range(10)])
     wait_begun(model)
-    small = engine.submit(["77"])
-    wait_read(engine)
+    small = batcher.submit(["77"])
+    wait_read(batcher)
     model.go.release(9)
     assert rows(small.result(10)) == [77]
     assert rows(large.result(10)) == list(range(10))
@@ -83,11 +83,11 @@ def test_a_request_larger_than_a_batch_takes_turns_with_small_ones(engine: Batch
     assert max(map(len, model.calls)) == 4
 
 
-def test_one_request_that_the_model_cannot_bear_does_not_fail_its_neighbours(engine: Batcher, model: Model) -> None:
-    engine.submit(["1"])
+def test_one_request_on_which_the_model_fails_does_not_fail_its_neighbours(batcher: Batcher, model: Model) -> None:
+    batcher.submit(["1"])
     wait_begun(model)
-    good, bad, also_good = (engine.submit([text]) for text in ("2", "poison", "3"))
-    wait_read(engine)
+    good, bad, also_good = (batcher.submit([text]) for text in ("2", "poison", "3"))
+    wait_read(batcher)
     model.go.release(9)
     assert rows(good.result(10)) == [2]
     assert rows(also_good.result(10)) == [3]
@@ -95,43 +95,43 @@ def test_one_request_that_the_model_cannot_bear_does_not_fail_its_neighbours(eng
         bad.result(10)
 
 
-def test_the_queue_is_bounded_but_an_empty_one_takes_any_request(engine: Batcher, model: Model) -> None:
-    running = engine.submit(["0"])
+def test_the_queue_is_bounded_but_an_empty_one_takes_any_request(batcher: Batcher, model: Model) -> None:
+    running = batcher.submit(["0"])
     wait_begun(model)
-    waiting = engine.submit([str(number) for number in range(8)])
+    waiting = batcher.submit([str(number) for number in range(8)])
     with pytest.raises(Busy):
-        engine.submit(["9"])
+        batcher.submit(["9"])
     model.go.release(9)
     running.result(10)
     waiting.result(10)
     model.go.release(9)
-    assert len(rows(engine.submit(["1"] * 20).result(10))) == 20
+    assert len(rows(batcher.submit(["1"] * 20).result(10))) == 20
 
 
-def test_a_caller_who_has_left_costs_nothing(engine: Batcher, model: Model) -> None:
-    running = engine.submit(["0"])
+def test_a_cancelled_request_is_not_computed_and_frees_its_place(batcher: Batcher, model: Model) -> None:
+    running = batcher.submit(["0"])
     wait_begun(model)
-    assert engine.submit(["1"] * 8).cancel()
+    assert batcher.submit(["1"] * 8).cancel()
     model.go.release(9)
     running.result(10)
-    assert rows(engine.submit(["3"] * 8).result(10)) == [3] * 8, "its place in the queue is free again"
+    assert rows(batcher.submit(["3"] * 8).result(10)) == [3] * 8, "its place in the queue is free again"
     assert not any("1" in call for call in model.calls)
 
 
-def test_closing_refuses_what_waits(model: Model) -> None:
-    engine = Batcher(model, Limits(batch=1))
-    running = engine.submit(["1"])
+def test_closing_refuses_requests_that_wait(model: Model) -> None:
+    batcher = Batcher(model, Limits(batch=1))
+    running = batcher.submit(["1"])
     wait_begun(model)
-    waiting = engine.submit(["2", "3"])
+    waiting = batcher.submit(["2", "3"])
     model.go.release(9)
-    closing = threading.Thread(target=engine.close)
+    closing = threading.Thread(target=batcher.close)
     closing.start()
     closing.join(10)
     assert not closing.is_alive()
     assert running.done()
     assert waiting.done()
     with pytest.raises(Closed):
-        engine.submit(["4"])
+        batcher.submit(["4"])
 
 
 def test_many_callers_get_their_own_answers() -> None:
@@ -139,15 +139,15 @@ def test_many_callers_get_their_own_answers() -> None:
         def probabilities(self, texts: Sequence[str]) -> np.ndarray:
             return np.array([[float(text)] for text in texts])
 
-    engine = Batcher(Instant(), Limits(batch=7))
+    batcher = Batcher(Instant(), Limits(batch=7))
 
     def ask(number: int) -> bool:
         texts = [str(number * 100 + each) for each in range(number % 20 + 1)]
-        return rows(engine.submit(texts).result(10)) == [float(text) for text in texts]
+        return rows(batcher.submit(texts).result(10)) == [float(text) for text in texts]
 
     with ThreadPoolExecutor(16) as callers:
         assert all(callers.map(ask, range(400)))
-    engine.close()
+    batcher.close()
 
 
 class Reader:
@@ -182,40 +182,40 @@ class Reader:
         return np.array([[float(len(row))] for row in rows])
 
     def probabilities(self, texts: Sequence[str]) -> np.ndarray:
-        raise AssertionError("it is asked in two steps")
+        raise AssertionError("it is called in two steps")
 
 
 @pytest.fixture
 def reader() -> Iterator[tuple[Reader, Batcher]]:
     model = Reader()
-    engine = Batcher(model, Limits(batch=4, waiting=100))
-    yield model, engine
+    batcher = Batcher(model, Limits(batch=4, waiting=100))
+    yield model, batcher
     for _ in range(100):
         model.go.release()
-    engine.close()
+    batcher.close()
 
 
-def test_a_model_that_bears_two_calls_gets_two_and_the_third_waits(reader: tuple[Reader, Batcher]) -> None:
-    model, engine = reader
-    asked = [engine.submit(["a"]), engine.submit(["bb"])]
+def test_a_model_for_two_calls_at_a_time_gets_two_and_the_third_waits(reader: tuple[Reader, Batcher]) -> None:
+    model, batcher = reader
+    futures = [batcher.submit(["a"]), batcher.submit(["bb"])]
     for _ in range(2):
         assert model.begun.acquire(timeout=10)
-    asked += [engine.submit(["c" * number]) for number in range(3, 12)]
+    futures += [batcher.submit(["c" * number]) for number in range(3, 12)]
     model.go.release(20)
-    assert [rows(each.result(10)) for each in asked] == [[2.0 * number] for number in range(1, 12)]
+    assert [rows(each.result(10)) for each in futures] == [[2.0 * number] for number in range(1, 12)]
     assert model.most == 2
 
 
-def test_what_is_alike_is_computed_together_and_parts_of_a_request_find_their_places(
+def test_rows_of_like_length_are_computed_together_and_answers_keep_the_order_of_the_texts(
     reader: tuple[Reader, Batcher],
 ) -> None:
-    model, engine = reader
-    held = [engine.submit(["x" * 9]), engine.submit(["y" * 10])]
+    model, batcher = reader
+    held = [batcher.submit(["x" * 9]), batcher.submit(["y" * 10])]
     for _ in range(2):
         assert model.begun.acquire(timeout=10)
-    mixed = engine.submit(["a", "bb", "a", "bb", "a"])
-    more = engine.submit(["bb"])
-    wait_read(engine)
+    mixed = batcher.submit(["a", "bb", "a", "bb", "a"])
+    more = batcher.submit(["bb"])
+    wait_read(batcher)
     model.go.release(20)
     assert rows(mixed.result(10)) == [2, 4, 2, 4, 2]
     assert rows(more.result(10)) == [4]
@@ -224,10 +224,10 @@ def test_what_is_alike_is_computed_together_and_parts_of_a_request_find_their_pl
 
 
 def test_texts_that_cannot_be_read_fail_their_own_request_only(reader: tuple[Reader, Batcher]) -> None:
-    model, engine = reader
+    model, batcher = reader
     model.go.release(100)
-    asked = [engine.submit(["a", "unreadable"]), engine.submit(["a"])]
+    unreadable, readable = batcher.submit(["a", "unreadable"]), batcher.submit(["a"])
     with pytest.raises(ValueError, match="no such letters"):
-        asked[0].result(10)
-    assert rows(asked[1].result(10)) == [2]
-    assert rows(engine.submit(["a"] * 100).result(10)) == [2] * 100, "it holds no place in the queue"
+        unreadable.result(10)
+    assert rows(readable.result(10)) == [2]
+    assert rows(batcher.submit(["a"] * 100).result(10)) == [2] * 100, "it holds no place in the queue"

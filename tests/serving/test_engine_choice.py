@@ -1,4 +1,4 @@
-"""`auto`: every machine takes the fastest of the engines that the tests passed, and no other."""
+"""`auto`: every machine takes the fastest of the engines that the promotion tests passed, and no other."""
 
 from __future__ import annotations
 
@@ -38,44 +38,44 @@ def bundle(tmp_path: Path) -> Bundle:
 
 
 def timed(monkeypatch: pytest.MonkeyPatch, *costs: float) -> list[Any]:
-    """Let engines cost this much, in the order in which they are measured; the list tells which classifiers were."""
+    """Let engines cost this much, in the order in which they are measured; returns the list of classifiers that are measured."""
     seen: list[Any] = []
 
-    def measured(classifier: Any, words: Any) -> Timing:
+    def time_classifier(classifier: Any, words: Any) -> Timing:
         seen.append(classifier)
         return Timing(*[costs[len(seen) - 1]] * 4)
 
-    monkeypatch.setattr(engine_choice, "measured", measured)
+    monkeypatch.setattr(engine_choice, "time_classifier", time_classifier)
     here(monkeypatch)
     return seen
 
 
 def here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Measure in this process, for tests that change what happens there."""
-    monkeypatch.setattr(engine_choice, "apart", engine_choice.measure)
+    monkeypatch.setattr(engine_choice, "measure_apart", engine_choice.measure)
 
 
 @pytest.mark.parametrize(("costs", "engine"), [((1.0, 2.0), "half"), ((2.0, 1.0), "native")])
-def test_the_fastest_answers(
+def test_the_fastest_engine_is_chosen(
     bundle: Bundle, monkeypatch: pytest.MonkeyPatch, costs: tuple[float, ...], engine: str
 ) -> None:
     seen = timed(monkeypatch, *costs)
-    found = choose(bundle)
-    assert found.engine == engine
+    choice = choose(bundle)
+    assert choice.engine == engine
     assert len(seen) == 2
     np.testing.assert_array_equal(
-        found.classifier.probabilities([GOOD]), bundle.classifier_of(engine).probabilities([GOOD])
+        choice.classifier.probabilities([GOOD]), bundle.classifier_of(engine).probabilities([GOOD])
     )
-    assert list(found.timings) == ["native", "half"]
+    assert list(choice.timings) == ["native", "half"]
 
 
 def test_real_engines_are_measured_with_texts_alone_and_among_others(bundle: Bundle) -> None:
-    found = choose(bundle)
-    assert found.engine in ("native", "half")
-    for timing in found.timings.values():
+    choice = choose(bundle)
+    assert choice.engine in ("native", "half")
+    for timing in choice.timings.values():
         assert 0 < timing.cost < 1000
-        each = asdict(timing).values()
-        assert min(each) <= timing.cost <= max(each)
+        milliseconds = asdict(timing).values()
+        assert min(milliseconds) <= timing.cost <= max(milliseconds)
 
 
 def test_an_engine_whose_threads_keep_the_processor_busy_costs_more(bundle: Bundle) -> None:
@@ -93,14 +93,14 @@ def test_an_engine_whose_threads_keep_the_processor_busy_costs_more(bundle: Bund
         while time.perf_counter() < ends:
             pass
 
-    spins, sleeps = (engine_choice.measured(Busy(wait), ["a"]) for wait in (spin, time.sleep))
+    spins, sleeps = (engine_choice.time_classifier(Busy(wait), ["a"]) for wait in (spin, time.sleep))
     assert sleeps.work < spins.work / 2
     assert Timing(1, 1, 1, work=sleeps.work).cost < Timing(1, 1, 1, work=spins.work).cost
 
 
 def test_engines_are_measured_in_a_process_of_their_own(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine_choice, "measure", lambda _: pytest.fail("they were measured in this one"))
-    assert sorted(engine_choice.apart(bundle)) == ["half", "native"]
+    assert sorted(engine_choice.measure_apart(bundle)) == ["half", "native"]
 
 
 @pytest.mark.parametrize("python", [None, "/no/such/python", shutil.which("false")])
@@ -108,11 +108,11 @@ def test_without_a_process_of_their_own_engines_are_measured_in_this_one(
     bundle: Bundle, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, python: str | None
 ) -> None:
     monkeypatch.setattr(sys, "executable", python)
-    assert sorted(engine_choice.apart(bundle)) == ["half", "native"]
+    assert sorted(engine_choice.measure_apart(bundle)) == ["half", "native"]
     assert "measured in this process" in caplog.text
 
 
-def test_what_is_wrong_with_an_engine_is_said_by_whoever_wants_to_serve(
+def test_an_engine_that_cannot_be_loaded_fails_the_process_that_wants_to_serve(
     bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (bundle.folder / "model" / "half.npy").write_bytes(b"")
@@ -120,7 +120,7 @@ def test_what_is_wrong_with_an_engine_is_said_by_whoever_wants_to_serve(
         choose(bundle)
 
 
-def test_who_measures_ends_with_whoever_waits(bundle: Bundle) -> None:
+def test_the_measuring_process_ends_with_the_process_that_waits_for_it(bundle: Bundle) -> None:
     code = """
 import sys, time
 from ftkit.serving import engine_choice
@@ -137,14 +137,15 @@ engine_choice.main(*sys.argv[1:])
 
 
 @pytest.mark.parametrize(
-    "made", [{}, {"engines": {"half": False}}, {"engines": {"half": False}, "record": "overridden"}, {"record": "none"}]
+    "options",
+    [{}, {"engines": {"half": False}}, {"engines": {"half": False}, "record": "overridden"}, {"record": "none"}],
 )
-def test_what_no_test_passed_is_not_chosen_and_nothing_is_measured(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: dict[str, Any]
+def test_without_another_engine_that_passed_the_native_one_answers_and_nothing_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]
 ) -> None:
     seen = timed(monkeypatch)
-    found = choose(toy_bundle(tmp_path / "bundle", **made))
-    assert (found.engine, found.timings, seen) == ("native", {}, [])
+    choice = choose(toy_bundle(tmp_path / "bundle", **options))
+    assert (choice.engine, choice.timings, seen) == ("native", {}, [])
 
 
 def test_an_engine_that_is_not_installed_here_is_left_out(
@@ -159,7 +160,7 @@ def test_an_engine_that_is_not_installed_here_is_left_out(
     assert "onnxruntime" in caplog.text
 
 
-def test_what_took_long_to_measure_is_remembered_for_this_bundle(
+def test_timings_that_took_long_are_stored_for_this_bundle(
     bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     timed(monkeypatch, 1.0, 2.0)
@@ -174,13 +175,15 @@ def test_what_took_long_to_measure_is_remembered_for_this_bundle(
     other = timed(monkeypatch, 2.0, 1.0)
     assert choose(toy_bundle(tmp_path / "other", ("good", "bad"), engines={"half": True})).engine == "native"
     assert len(other) == 2
-    for kept in (tmp_path / "cache" / "engines").iterdir():
-        kept.write_text("{}")
+    for path in (tmp_path / "cache" / "engines").iterdir():
+        path.write_text("{}")
     assert len(timed(monkeypatch, 2.0, 1.0)) == 0
-    assert choose(bundle).engine == "native", "what cannot be read is measured again"
+    assert choose(bundle).engine == "native", "a file that cannot be read is ignored"
 
 
-def test_a_host_says_what_was_chosen_and_what_was_measured(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_answers_which_engine_was_chosen_and_what_was_measured(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("fastapi")
     from starlette.testclient import TestClient
 
@@ -191,9 +194,9 @@ def test_a_host_says_what_was_chosen_and_what_was_measured(bundle: Bundle, monke
     host.load()
     client = TestClient(application(host))
     assert client.get("/readyz").json()["engine"] == "half"
-    said = client.get("/model").json()
-    assert said["engine"] == "half"
-    assert said["engines_measured_ms"]["half"] == {"short": 1.0, "long": 1.0, "many": 1.0, "work": 1.0}
+    model = client.get("/model").json()
+    assert model["engine"] == "half"
+    assert model["engines_measured_ms"]["half"] == {"short": 1.0, "long": 1.0, "many": 1.0, "work": 1.0}
     answer = client.post("/score", json={"data": [{"text": GOOD}], "scores": True}).json()
     assert answer[0]["score"] == bundle.classifier_of("half").probabilities([GOOD]).max()
     host.close()

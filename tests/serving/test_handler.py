@@ -1,4 +1,4 @@
-"""One request, one answer: the same bytes in a thread of the caller's as through the ASGI application."""
+"""A request is answered with the same bytes in the caller's thread and through the ASGI application."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ BODIES = [
 @pytest.fixture
 def host(tmp_path: Path) -> Iterator[ModelHost]:
     with toys.install(tmp_path / "plugins"):
-        made = ModelHost(toy_bundle(tmp_path / "bundle").folder, Limits(rows=3, size=2000))
-        made.load()
-        yield made
-        made.close()
+        host = ModelHost(toy_bundle(tmp_path / "bundle").folder, Limits(rows=3, size=2000))
+        host.load()
+        yield host
+        host.close()
 
 
 @pytest.mark.parametrize("body", BODIES)
 def test_the_bytes_are_those_of_the_application(host: ModelHost, body: bytes) -> None:
     from starlette.testclient import TestClient
 
-    over = TestClient(application(host)).post("/score", content=body)
-    here = respond(host, body, {"Content-Type": "application/json"})
-    assert (here.status, here.body) == (over.status_code, over.content)
-    assert here.headers.get("X-Ftkit-Bundle") == over.headers.get("x-ftkit-bundle")
+    response = TestClient(application(host)).post("/score", content=body)
+    reply = respond(host, body, {"Content-Type": "application/json"})
+    assert (reply.status, reply.body) == (response.status_code, response.content)
+    assert reply.headers.get("X-Ftkit-Bundle") == response.headers.get("x-ftkit-bundle")
 
 
-def test_a_host_that_is_not_ready_says_so(tmp_path: Path) -> None:
+def test_a_host_without_a_model_refuses_requests_with_503(tmp_path: Path) -> None:
     reply = respond(ModelHost(tmp_path), BODIES[0], {})
     assert reply.status == 503
     assert reply.headers["Retry-After"] == "1"
@@ -55,13 +55,13 @@ def test_a_model_that_fails_is_an_answer_and_no_exception(host: ModelHost, monke
     assert host.batcher is not None
 
     def fails(_: object) -> None:
-        raise RuntimeError("told to fail")
+        raise RuntimeError("a secret of the inside")
 
     monkeypatch.setattr(host.batcher, "submit", fails)
     reply = respond(host, BODIES[0], {})
     assert reply.status == 500
     assert b"RuntimeError" in reply.body
-    assert b"told to fail" not in reply.body, "callers are told nothing of the inside"
+    assert b"secret" not in reply.body, "callers learn nothing of the inside"
 
 
 def test_a_bundle_that_cannot_be_loaded_leaves_its_reason(tmp_path: Path) -> None:

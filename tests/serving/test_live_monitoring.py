@@ -1,4 +1,4 @@
-"""Watching a deployment: nothing is paid when nobody does, everything is told when somebody does, and no caller ever waits."""
+"""Watching a deployment: watchers get every request with all that became of it, and no caller ever waits for them."""
 
 from __future__ import annotations
 
@@ -18,8 +18,7 @@ from ftkit import hookimpl, plugins
 from ftkit.bundle.bundle import Bundle
 from ftkit.contracts.monitoring import Served, ServedRequest, Watcher
 from ftkit.encoders.inference.classifier import EncoderClassifier
-from ftkit.serving import monitoring as watches
-from ftkit.serving import server
+from ftkit.serving import monitoring, server
 from ftkit.serving.asgi import application
 from ftkit.serving.batcher import Batcher
 from ftkit.serving.limits import Limits
@@ -30,20 +29,20 @@ from ftkit.testing.watchers import sample_served
 
 
 class Listener:
-    """Keeps what it is told; may be told to fail, or to wait before it listens."""
+    """Records the requests it is called with; can fail, or wait before it takes one."""
 
     def __init__(self, fails: bool = False) -> None:
-        self.told: list[ServedRequest] = []
+        self.requests: list[ServedRequest] = []
         self.closed = False
         self.fails = fails
         self.go = threading.Event()
         self.go.set()
-        self.heard = threading.Semaphore(0)
+        self.recorded = threading.Semaphore(0)
 
     def tell(self, request: ServedRequest) -> None:
         self.go.wait(60)
-        self.told.append(request)
-        self.heard.release()
+        self.requests.append(request)
+        self.recorded.release()
         if self.fails:
             raise RuntimeError("out of order")
 
@@ -52,20 +51,20 @@ class Listener:
 
     def wait(self, count: int) -> list[ServedRequest]:
         for _ in range(count):
-            assert self.heard.acquire(timeout=20)
-        return self.told
+            assert self.recorded.acquire(timeout=20)
+        return self.requests
 
 
 class Plugin:
-    """A plugin that watches with these listeners, and keeps what it was asked about."""
+    """A plugin that watches with these listeners, and records the deployments it was asked about."""
 
     def __init__(self, *listeners: Listener) -> None:
         self.listeners = listeners
-        self.asked: list[Served] = []
+        self.served: list[Served] = []
 
     @hookimpl
     def watchers(self, served: Served) -> list[Watcher]:
-        self.asked.append(served)
+        self.served.append(served)
         return list(self.listeners)
 
 
@@ -78,11 +77,11 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bundle]:
 
 @pytest.fixture
 def serve(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., TestClient]]:
-    """Serves the bundle as a deployment, or as none, to plugins as given."""
+    """Serves the bundle as a deployment, or as none, with these plugins."""
     clients: list[TestClient] = []
 
-    def start(*offered: object, deployment: str = "v3-20250101-120000", limits: Limits | None = None) -> TestClient:
-        loaded = plugins.collect([], {"toys": toys, **{f"plugin {at}": each for at, each in enumerate(offered)}})
+    def start(*installed: object, deployment: str = "v3-20250101-120000", limits: Limits | None = None) -> TestClient:
+        loaded = plugins.collect([], {"toys": toys, **{f"plugin {at}": each for at, each in enumerate(installed)}})
         monkeypatch.setattr(plugins, "load", lambda: loaded)
         monkeypatch.setenv("FTKIT_DEPLOYMENT", deployment)
         monkeypatch.setenv("FTKIT_ENDPOINT", "reviews")
@@ -105,7 +104,7 @@ def ask(client: TestClient, *texts: str, **headers: str) -> int:
     return client.post("/score", json={"data": [{"text": text} for text in texts]}, headers=headers).status_code
 
 
-def test_a_request_is_told_with_all_that_became_of_it(serve: Callable[..., TestClient], bundle: Bundle) -> None:
+def test_a_watcher_gets_a_request_with_all_that_became_of_it(serve: Callable[..., TestClient], bundle: Bundle) -> None:
     listener = Listener()
     plugin = Plugin(listener)
     client = serve(plugin)
@@ -113,34 +112,36 @@ def test_a_request_is_told_with_all_that_became_of_it(serve: Callable[..., TestC
     begun = time.perf_counter()
     assert ask(client, GOOD, BAD, traceparent="00-" + "a" * 32 + "-" + "b" * 16 + "-01", tracestate="shop=1") == 200
     spent = time.perf_counter() - begun
-    (told,) = listener.wait(1)
-    assert told.status == 200
-    assert list(told.labels) == ["good", "bad"]
-    assert told.confidences == pytest.approx(bundle.probabilities([GOOD, BAD]).max(axis=1))
-    assert list(told.texts) == [GOOD, BAD]
-    assert before <= told.began <= time.time_ns()
-    assert 0 < told.computed <= told.seconds <= spent
-    assert told.trace == {"traceparent": "00-" + "a" * 32 + "-" + "b" * 16 + "-01", "tracestate": "shop=1"}
-    assert plugin.asked == [told.served]
-    assert (told.served.endpoint, told.served.deployment) == ("reviews", "v3-20250101-120000")
-    assert (told.served.version, told.served.bundle, told.served.engine) == ("3", bundle.hash, "native")
-    assert told.served.classes == ("bad", "good")
+    (request,) = listener.wait(1)
+    assert request.status == 200
+    assert list(request.labels) == ["good", "bad"]
+    assert request.confidences == pytest.approx(bundle.probabilities([GOOD, BAD]).max(axis=1))
+    assert list(request.texts) == [GOOD, BAD]
+    assert before <= request.began <= time.time_ns()
+    assert 0 < request.computed <= request.seconds <= spent
+    assert request.trace == {"traceparent": "00-" + "a" * 32 + "-" + "b" * 16 + "-01", "tracestate": "shop=1"}
+    assert plugin.served == [request.served]
+    assert (request.served.endpoint, request.served.deployment) == ("reviews", "v3-20250101-120000")
+    assert (request.served.version, request.served.bundle, request.served.engine) == ("3", bundle.hash, "native")
+    assert request.served.classes == ("bad", "good")
 
 
 @pytest.mark.parametrize(
     ("body", "status"), [(b"{", 400), (b'{"data": [{}]}', 422), (b"x" * 300, 413), (b'{"data": []}', 200)]
 )
-def test_what_is_refused_is_told_as_refused(serve: Callable[..., TestClient], body: bytes, status: int) -> None:
+def test_a_watcher_gets_a_refused_request_with_its_status(
+    serve: Callable[..., TestClient], body: bytes, status: int
+) -> None:
     listener = Listener()
     client = serve(Plugin(listener), limits=Limits(size=200))
     assert client.post("/score", content=body).status_code == status
-    (told,) = listener.wait(1)
-    assert told.status == status
-    assert not told.labels
-    assert told.seconds > 0
+    (request,) = listener.wait(1)
+    assert request.status == status
+    assert not request.labels
+    assert request.seconds > 0
 
 
-def test_a_failure_of_the_model_is_told_as_one(
+def test_a_watcher_gets_a_request_on_which_the_model_failed(
     serve: Callable[..., TestClient], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(self: object, texts: object) -> None:
@@ -150,41 +151,41 @@ def test_a_failure_of_the_model_is_told_as_one(
     client = serve(Plugin(listener))
     monkeypatch.setattr(toys.ToyClassifier, "probabilities", fail)
     assert ask(client, GOOD) == 500
-    (told,) = listener.wait(1)
-    assert (told.status, list(told.labels)) == (500, [])
+    (request,) = listener.wait(1)
+    assert (request.status, list(request.labels)) == (500, [])
 
 
-def test_what_a_request_said_is_not_in_how_it_is_shown(serve: Callable[..., TestClient]) -> None:
+def test_the_texts_of_a_request_are_not_in_its_repr(serve: Callable[..., TestClient]) -> None:
     listener = Listener()
     ask(serve(Plugin(listener)), "a secret about me")
     assert "secret" not in repr(listener.wait(1)[0])
 
 
-def test_nobody_is_asked_where_nobody_watches(serve: Callable[..., TestClient]) -> None:
+def test_without_watchers_requests_are_not_observed(serve: Callable[..., TestClient]) -> None:
     client = serve(Plugin())
     assert ask(client, GOOD) == 200
-    assert client.app_state["host"].watch is None
+    assert client.app_state["host"].observer is None
 
 
 def test_a_server_that_is_no_deployment_has_no_traffic_to_watch(serve: Callable[..., TestClient]) -> None:
     plugin = Plugin(Listener())
     client = serve(plugin, deployment="")
     assert ask(client, GOOD) == 200
-    assert plugin.asked == []
+    assert plugin.served == []
 
 
-def test_a_server_of_a_promotion_test_is_told_that_it_is_no_deployment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_of_a_promotion_test_is_no_deployment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FTKIT_DEPLOYMENT", "v3-20250101-120000")
     assert server.environment()["FTKIT_DEPLOYMENT"] == ""
     assert server.environment(1, "reviews", "v4")["FTKIT_DEPLOYMENT"] == "v4"
     assert server.environment(1, "reviews", "v4")["FTKIT_ENDPOINT"] == "reviews"
 
 
-def test_one_who_fails_costs_neither_callers_nor_others(
+def test_a_watcher_that_fails_costs_neither_callers_nor_other_watchers(
     serve: Callable[..., TestClient], caplog: pytest.LogCaptureFixture
 ) -> None:
     class Broken:
-        """A plugin that fails when asked."""
+        """A plugin that fails when it is asked for watchers."""
 
         @hookimpl
         def watchers(self, served: Served) -> list[Watcher]:
@@ -195,83 +196,83 @@ def test_one_who_fails_costs_neither_callers_nor_others(
     assert [ask(client, GOOD) for _ in range(3)] == [200, 200, 200]
     assert len(calm.wait(3)) == 3
     assert len(unruly.wait(3)) == 3
-    client.app_state["host"].watch.close()
+    client.app_state["host"].observer.close()
     assert len([each for each in caplog.records if "a watcher of this deployment failed" in each.getMessage()]) == 1
 
 
-def test_one_who_never_listens_holds_up_no_caller(
+def test_a_watcher_that_hangs_holds_up_no_caller(
     serve: Callable[..., TestClient], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watches, "REQUESTS", 5)
-    deaf = Listener()
-    deaf.go.clear()
-    client = serve(Plugin(deaf))
+    monkeypatch.setattr(monitoring, "REQUESTS", 5)
+    hanging = Listener()
+    hanging.go.clear()
+    client = serve(Plugin(hanging))
     assert [ask(client, GOOD) for _ in range(20)] == [200] * 20
-    watch = client.app_state["host"].watch
-    assert watch.untold >= 20 - 5 - 1
-    deaf.go.set()
-    deaf.wait(20 - watch.untold)
+    observer = client.app_state["host"].observer
+    assert observer.dropped >= 20 - 5 - 1
+    hanging.go.set()
+    hanging.wait(20 - observer.dropped)
 
 
-def test_texts_that_wait_are_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watches, "CHARACTERS", 1000)
-    deaf = Listener()
-    deaf.go.clear()
-    watch = watches.Watch(sample_served(), [deaf])
+def test_texts_that_wait_for_watchers_are_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(monitoring, "CHARACTERS", 1000)
+    hanging = Listener()
+    hanging.go.clear()
+    observer = monitoring.RequestObserver(sample_served(), [hanging])
     for _ in range(10):
-        with watches.noted(watch, {}) as note:
-            note.texts = ["x" * 300]
-    assert watch.untold >= 10 - 4
-    deaf.go.set()
-    deaf.wait(10 - watch.untold)
-    with watches.noted(watch, {}) as note:  # what was told has made room
-        note.texts = ["x" * 900]
-    deaf.wait(1)
-    watch.close()
-    assert deaf.closed
+        with monitoring.observed(observer, {}) as observation:
+            observation.texts = ["x" * 300]
+    assert observer.dropped >= 10 - 4
+    hanging.go.set()
+    hanging.wait(10 - observer.dropped)
+    with monitoring.observed(observer, {}) as observation:  # requests that were passed on have made room
+        observation.texts = ["x" * 900]
+    hanging.wait(1)
+    observer.close()
+    assert hanging.closed
 
 
-def test_closing_tells_what_is_left_and_then_the_watchers() -> None:
+def test_closing_passes_on_what_is_left_and_then_closes_the_watchers() -> None:
     listener = Listener()
-    watch = watches.Watch(sample_served(), [listener])
+    observer = monitoring.RequestObserver(sample_served(), [listener])
     for _ in range(100):
-        with watches.noted(watch, {}):
+        with monitoring.observed(observer, {}):
             pass
-    watch.close()
-    assert len(listener.told) == 100
+    observer.close()
+    assert len(listener.requests) == 100
     assert listener.closed
 
 
-def test_closing_leaves_one_behind_who_does_not_end() -> None:
-    deaf = Listener()
-    deaf.go.clear()
-    watch = watches.Watch(sample_served(), [deaf])
-    with watches.noted(watch, {}):
+def test_closing_does_not_wait_for_a_watcher_that_hangs() -> None:
+    hanging = Listener()
+    hanging.go.clear()
+    observer = monitoring.RequestObserver(sample_served(), [hanging])
+    with monitoring.observed(observer, {}):
         pass
-    closing = threading.Thread(target=watch.close, args=(0.1,))
+    closing = threading.Thread(target=observer.close, args=(0.1,))
     closing.start()
     closing.join(20)
     assert not closing.is_alive()
-    deaf.go.set()
+    hanging.go.set()
 
 
-def test_a_caller_who_leaves_is_told_as_such() -> None:
+def test_a_request_whose_caller_left_has_status_499() -> None:
     listener = Listener()
-    watch = watches.Watch(sample_served(), [listener])
-    with pytest.raises(KeyboardInterrupt), watches.noted(watch, {}):
+    observer = monitoring.RequestObserver(sample_served(), [listener])
+    with pytest.raises(KeyboardInterrupt), monitoring.observed(observer, {}):
         raise KeyboardInterrupt
-    watch.close()
-    assert [each.status for each in listener.told] == [watches.LEFT]
+    observer.close()
+    assert [request.status for request in listener.requests] == [monitoring.LEFT]
 
 
 class Counter:
-    """Takes each word for a token, and counts how often it looks at a text for that."""
+    """Takes each word for a token, and records the texts that it counts."""
 
     def __init__(self) -> None:
-        self.looked: list[str] = []
+        self.counted: list[str] = []
 
     def tokens(self, texts: Sequence[str]) -> list[int]:
-        self.looked += texts
+        self.counted += texts
         return [len(text.split()) for text in texts]
 
     def probabilities(self, texts: Sequence[str]) -> np.ndarray:
@@ -287,7 +288,7 @@ class Reader(Counter):
     calls = 1
 
     def read(self, texts: Sequence[str]) -> list[list[str]]:
-        self.looked += texts
+        self.counted += texts
         return [text.split() for text in texts]
 
     def together(self, lengths: Sequence[int]) -> Sequence[int]:
@@ -295,18 +296,18 @@ class Reader(Counter):
 
 
 @pytest.mark.parametrize("model", [Counter(), Reader()])
-def test_no_text_is_looked_at_twice_to_count_its_tokens(model: Counter) -> None:
+def test_the_tokens_of_a_text_are_counted_once(model: Counter) -> None:
     listener = Listener()
-    watch = watches.Watch(sample_served(), [listener], model)
-    engine = Batcher(model, Limits(batch=2))
+    observer = monitoring.RequestObserver(sample_served(), [listener], model)
+    batcher = Batcher(model, Limits(batch=2))
     texts = ["one", "two words", "three more words", ""]
-    with watches.noted(watch, {}) as note:
-        note.texts = texts
-        note.result = engine.submit(texts).result(20)
-    engine.close()
-    watch.close()
-    assert [told.tokens for told in listener.told] == [6]
-    assert sorted(model.looked) == sorted(texts)
+    with monitoring.observed(observer, {}) as observation:
+        observation.texts = texts
+        observation.result = batcher.submit(texts).result(20)
+    batcher.close()
+    observer.close()
+    assert [request.tokens for request in listener.requests] == [6]
+    assert sorted(model.counted) == sorted(texts)
 
 
 def test_tokens_are_those_that_the_model_reads(tmp_path: Path) -> None:
@@ -314,11 +315,11 @@ def test_tokens_are_those_that_the_model_reads(tmp_path: Path) -> None:
     from ftkit_quickstart.minilm import packaged
 
     from ftkit.encoders import checkpoint
-    from ftkit.encoders.tokenization import Words
+    from ftkit.encoders.tokenization import Tokenizer
 
     saved = checkpoint.read(packaged())
     texts = ["", "It broke after a week.", "endless " * 2000]
-    classifier = EncoderClassifier(saved.model(("bad", "good")), Words(saved.tokenizer, saved.limit), 64)
+    classifier = EncoderClassifier(saved.model(("bad", "good")), Tokenizer(saved.tokenizer, saved.limit), 64)
     by_tokenizer = [len(saved.tokenizer(text, truncation=True, max_length=64)["input_ids"]) for text in texts]
     assert classifier.tokens(texts) == by_tokenizer
     assert list(map(len, classifier.read(texts))) == by_tokenizer

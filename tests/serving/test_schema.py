@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ftkit.serving.limits import Limits
+from ftkit.serving.limits import Limits, ServerOptions
 from ftkit.serving.schema import Refusal, ScoreRequest, answer, parse
 
 LIMITS = Limits(rows=5, size=2000)
@@ -21,9 +21,9 @@ def refusal(body: bytes) -> Refusal:
 
 
 def test_rows_may_carry_more_than_their_text() -> None:
-    asked = parse(b'{"data": [{"text": "a", "stars": 5}, {"text": ""}], "scores": true}', LIMITS)
-    assert [row.text for row in asked.data] == ["a", ""]
-    assert asked.scores
+    request = parse(b'{"data": [{"text": "a", "stars": 5}, {"text": ""}], "scores": true}', LIMITS)
+    assert [row.text for row in request.data] == ["a", ""]
+    assert request.scores
 
 
 def test_no_rows_are_a_request() -> None:
@@ -31,7 +31,7 @@ def test_no_rows_are_a_request() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "status", "where", "said"),
+    ("body", "status", "where", "message"),
     [
         (b'{"data": [', 400, "body", "not JSON"),
         (b"", 400, "body", "not JSON"),
@@ -52,15 +52,15 @@ def test_no_rows_are_a_request() -> None:
         (b'{"data": [], "score": true}', 422, "score", "score is not a key of a request"),
     ],
 )
-def test_a_mistake_is_named_with_its_place(body: bytes, status: int, where: str, said: str) -> None:
-    found = refusal(body)
-    assert (found.status, found.where) == (status, where)
-    assert said in found.what
-    assert found.hint
-    assert set(found.body) == {"error", "where", "hint"}
+def test_a_mistake_is_named_with_its_place(body: bytes, status: int, where: str, message: str) -> None:
+    refused = refusal(body)
+    assert (refused.status, refused.where) == (status, where)
+    assert message in refused.what
+    assert refused.hint
+    assert set(refused.body) == {"error", "where", "hint"}
 
 
-def test_a_misspelt_key_is_guessed() -> None:
+def test_the_hint_for_a_misspelt_key_names_the_right_one() -> None:
     assert "'scores'" in refusal(b'{"data": [], "score": true}').hint
 
 
@@ -77,7 +77,7 @@ def test_texts_are_made_whole_where_json_spells_half_a_character(spelt: bytes, r
     assert parse(b'{"data": [{"text": "%s"}]}' % spelt, LIMITS).data[0].text == read
 
 
-def test_answers_are_label_names_or_everything_the_model_said() -> None:
+def test_answers_are_label_names_or_the_scores_of_all_classes() -> None:
     probabilities = np.array([[0.25, 0.75], [0.5, 0.5]])
     assert answer(probabilities, ("no", "yes")) == ["yes", "no"]
     scored: list[Any] = answer(probabilities, ("no", "yes"), scores=True)
@@ -94,3 +94,10 @@ def test_the_example_of_the_schema_is_a_request() -> None:
 def test_limits_must_let_something_through() -> None:
     with pytest.raises(ValueError, match="batch"):
         Limits(batch=0)
+
+
+def test_recipe_options_and_limits_have_the_same_defaults_and_checks() -> None:
+    assert ServerOptions().limits == Limits()
+    assert ServerOptions(max_rows=3, max_batch=2, max_waiting=9).limits == Limits(rows=3, batch=2, waiting=9)
+    with pytest.raises(ValueError, match="max_waiting must be at least 1"):
+        ServerOptions(max_waiting=0)

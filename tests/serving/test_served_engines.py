@@ -22,17 +22,17 @@ def bundle(tmp_path_factory):
 
 
 @pytest.mark.parametrize("engine", ["native", "half"])
-def test_a_server_answers_by_the_engine_it_was_told_and_says_so(bundle, engine):
+def test_a_server_answers_by_its_engine_and_names_it(bundle, engine):
     texts = [GOOD, BAD, ""]
-    with ServerProcess(bundle.folder, threads=1, engine=engine) as served:
-        assert served.describe()["engine"] == engine
-        answer = served.invoke({"data": [{"text": text} for text in texts], "scores": True})
-    found = np.array([[row["scores"][name] for name in bundle.classes] for row in answer.value])
-    np.testing.assert_array_equal(found, bundle.classifier_of(engine).probabilities(texts))
+    with ServerProcess(bundle.folder, threads=1, engine=engine) as server:
+        assert server.describe()["engine"] == engine
+        answer = server.invoke({"data": [{"text": text} for text in texts], "scores": True})
+    served = np.array([[row["scores"][name] for name in bundle.classes] for row in answer.value])
+    np.testing.assert_array_equal(served, bundle.classifier_of(engine).probabilities(texts))
     other = bundle.classifier_of("half" if engine == "native" else "native")
-    assert np.abs(found - other.probabilities(texts)).max() > 0
+    assert np.abs(served - other.probabilities(texts)).max() > 0
 
 
-def test_a_server_without_the_engine_says_what_there_is(bundle):
+def test_a_server_whose_bundle_lacks_the_engine_does_not_start(bundle):
     with pytest.raises(DeployError, match="no engine 'onnx'"):
         ServerProcess(bundle.folder, threads=1, engine="onnx")

@@ -1,4 +1,4 @@
-"""A real server process beside this one: ready when it says so, measured, and gone when it is closed or its owner dies."""
+"""A real server process: it becomes ready, is measured, and ends when it is closed or its owner dies."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Unruly:
 
     def probabilities(self, texts):
         if "raise" in texts:
-            raise RuntimeError("cannot bear this")
+            raise RuntimeError("cannot compute this")
         if "die" in texts:
             os.kill(os.getpid(), signal.SIGKILL)
         if "hang" in texts:
@@ -104,11 +104,11 @@ def gone(pid: int) -> bool:
 def wait(condition: Callable[[], bool], seconds: float = 30) -> None:
     ends = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < ends, "waited in vain"
+        assert time.monotonic() < ends, "the condition was never met"
         time.sleep(0.02)
 
 
-def test_it_answers_over_one_connection_and_says_from_which_bundle(served: ServerProcess, bundle: Bundle) -> None:
+def test_it_answers_over_one_connection_and_names_the_bundle(served: ServerProcess, bundle: Bundle) -> None:
     answers = [served.invoke({"data": [{"text": text}]}) for text in (GOOD, BAD)]
     assert [each.value for each in answers] == [["good"], ["bad"]]
     assert {each.status for each in answers} == {200}
@@ -119,7 +119,7 @@ def test_it_answers_over_one_connection_and_says_from_which_bundle(served: Serve
     assert "ready after" in served.log()
 
 
-def test_what_is_refused_is_an_answer_too(served: ServerProcess) -> None:
+def test_a_refusal_is_an_answer_too(served: ServerProcess) -> None:
     answer = served.invoke(b"no json")
     assert answer.status == 400
     assert answer.refusal.startswith("400: the body is not JSON")
@@ -151,7 +151,7 @@ def test_it_is_the_program_that_the_local_endpoint_runs(served: ServerProcess) -
         assert {"HF_HUB_OFFLINE=1", "OMP_NUM_THREADS=1", "PYTHONUNBUFFERED=1"} <= set(environment)
 
 
-def test_closing_ends_the_process_and_leaves_nothing(bundle: Bundle) -> None:
+def test_closing_ends_the_process_and_removes_its_folder(bundle: Bundle) -> None:
     with ServerProcess(bundle.folder, threads=1) as own:
         folder = Path(own._socket).parent
         assert len(os.fsencode(own._socket)) < server.LONGEST_SOCKET
@@ -164,7 +164,7 @@ def test_closing_ends_the_process_and_leaves_nothing(bundle: Bundle) -> None:
         own.invoke({"data": []})
 
 
-def test_a_server_that_dies_on_a_request_says_how_and_the_next_who_asks_gets_another(bundle: Bundle) -> None:
+def test_a_server_that_dies_on_a_request_raises_with_its_log_and_is_replaced(bundle: Bundle) -> None:
     with SharedServer(bundle.folder, threads=1) as shared:
         first = shared.get()
         assert shared.get() is first
@@ -184,7 +184,7 @@ def test_a_server_that_does_not_answer_in_time_is_ended(bundle: Bundle) -> None:
         assert not own.alive
 
 
-def test_a_bundle_that_cannot_be_served_says_why_and_leaves_no_process(folder: Path, bundle: Bundle) -> None:
+def test_a_bundle_that_cannot_be_served_raises_with_the_reason(folder: Path, bundle: Bundle) -> None:
     damaged = shutil.copytree(bundle.folder, folder / "damaged")
     (damaged / "recipe.toml").write_text("changed", encoding="utf-8")
     with pytest.raises(DeployError, match=r"cannot be served: .*changed since it was written: recipe\.toml") as error:
@@ -193,10 +193,10 @@ def test_a_bundle_that_cannot_be_served_says_why_and_leaves_no_process(folder: P
 
 
 @pytest.mark.parametrize(
-    ("how", "said"), [("early", "exit code 7"), ("late", "did not become ready in time: the model is being loaded")]
+    ("how", "message"), [("early", "exit code 7"), ("late", "did not become ready in time: the model is being loaded")]
 )
-def test_a_server_that_never_becomes_ready_is_not_waited_for_in_vain(folder: Path, how: str, said: str) -> None:
-    with pytest.raises(DeployError, match=said):
+def test_a_server_that_does_not_become_ready_raises_with_the_reason(folder: Path, how: str, message: str) -> None:
+    with pytest.raises(DeployError, match=message):
         ServerProcess(toy_bundle(folder / how, use="unruly", beside={how: ""}).folder, threads=1, patience=5)
 
 
@@ -207,14 +207,14 @@ def test_a_killed_owner_takes_its_server_along(bundle: Bundle) -> None:
     )
     owner = subprocess.Popen([sys.executable, "-c", script, bundle.folder], stdout=subprocess.PIPE, text=True)
     assert owner.stdout is not None
-    pid, left = owner.stdout.readline().split()
+    pid, home = owner.stdout.readline().split()
     owner.kill()
     owner.wait()
     owner.stdout.close()
     try:
         wait(lambda: gone(int(pid)))
     finally:
-        shutil.rmtree(left)
+        shutil.rmtree(home)
 
 
 def test_ctrl_c_while_it_starts_ends_it(bundle: Bundle) -> None:
@@ -239,19 +239,19 @@ def test_outside_a_gate_a_contender_is_served_by_a_server_of_its_own(bundle: Bun
         pid = own.get().pid
     assert gone(pid)
     with SharedServer(bundle.folder) as shared:
-        given = Contender("it", bundle.folder, bundle.classifier, None, None, "accuracy", 7, shared)  # type: ignore[arg-type]
-        with shared_server(given) as found:
-            assert found is shared
+        contender = Contender("it", bundle.folder, bundle.classifier, None, None, "accuracy", 7, shared)  # type: ignore[arg-type]
+        with shared_server(contender) as server:
+            assert server is shared
 
 
-def test_what_serving_needs_and_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, bundle: Bundle) -> None:
+def test_a_missing_package_that_serving_needs_is_named(monkeypatch: pytest.MonkeyPatch, bundle: Bundle) -> None:
     monkeypatch.setattr(server, "NEEDED", ("json", "no_such_server"))
     with pytest.raises(PluginError, match="no_such_server is not installed") as error:
         server_process.ServerProcess(bundle.folder)
     assert "pip install 'ftkit[serving]'" in error.value.hint
 
 
-def test_the_command_takes_limits_as_they_are_kept() -> None:
-    assert json.loads(server.command("bundle", "socket", {"rows": 5})[-1]) == {"rows": 5}
+def test_the_command_carries_the_limits_and_the_environment_the_threads() -> None:
+    assert Limits(**json.loads(server.command("bundle", "socket", Limits(rows=5))[-1])) == Limits(rows=5)
     assert server.environment(3)["OMP_NUM_THREADS"] == "3"
     assert server.environment()["OMP_NUM_THREADS"] == str(os.cpu_count())

@@ -9,16 +9,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from ftkit.contracts import AUTO, Deployment, Endpoint, Health
+from ftkit.contracts import Deployment, Endpoint, Health
 from ftkit.errors import DeployError
 from ftkit.files import tail
+from ftkit.serving.limits import ServerOptions
 from ftkit_local.endpoint import launch
 from ftkit_local.endpoint.client import NotRunning, ask, not_running
 from ftkit_local.endpoint.folder import Entry, Folder, State, check_name, endpoints
 
 
 @dataclass(frozen=True, kw_only=True)
-class LocalDeployer:
+class LocalDeployer(ServerOptions):
     """An HTTP endpoint on this machine that outlives the run: one server process per deployment behind one front."""
 
     name: ClassVar[str] = "local"
@@ -35,17 +36,9 @@ class LocalDeployer:
     """Threads of a deployment's matrix products; 0 takes as many as there are cores."""
     request_timeout: float = 60.0
     """Seconds within which a request must be answered, and a deployment that is removed drained."""
-    max_rows: int = 1024
-    """Texts that one request may hold."""
-    max_batch: int = 32
-    """Texts that are computed together at most, when several requests wait."""
-    max_waiting: int = 2048
-    """Texts that may wait for the model; requests beyond that get status 429."""
-    engine: str = AUTO
-    """Which of the bundle's engines answers: the fastest, where it serves, of those that the promotion tests passed (`auto`);
-    `native`; or one that backbone.engines made and the promotion tests passed."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_name(self.endpoint, "endpoint")
         if not 0 <= self.port <= 65535:
             raise ValueError("port must be from 0 to 65535")
@@ -57,13 +50,10 @@ class LocalDeployer:
             raise ValueError("threads must not be negative")
         if self.request_timeout <= 0:
             raise ValueError("request_timeout must be positive")
-        for option in ("max_rows", "max_batch", "max_waiting"):
-            if getattr(self, option) < 1:
-                raise ValueError(f"{option} must be at least 1")
 
     @property
     def folder(self) -> Folder:
-        """Where the endpoint keeps what it needs."""
+        """The endpoint's folder."""
         return Folder(endpoints() / self.endpoint)
 
     def prepare(self) -> Endpoint:
@@ -74,11 +64,11 @@ class LocalDeployer:
             else:
                 launch.start(self.folder, self.host, self.port, self.auth)
         if not (described := self.describe()):
-            raise DeployError("the endpoint was stopped by somebody else", self.endpoint, "Run the recipe again.")
+            raise DeployError("another process stopped the endpoint", self.endpoint, "Run the recipe again.")
         return described
 
     def create(self, deployment: str, bundle: Path) -> None:
-        """Begin a deployment that gets no traffic: the bundle is kept by the endpoint, its server started."""
+        """Begin a deployment that gets no traffic: the endpoint stores the bundle and starts its server."""
         try:
             check_name(deployment, "deployment")
         except ValueError as error:
@@ -94,20 +84,20 @@ class LocalDeployer:
                 threads=self.threads,
                 request_timeout=self.request_timeout,
                 engine=self.engine,
-                limits={"rows": self.max_rows, "batch": self.max_batch, "waiting": self.max_waiting},
+                limits=self.limits,
             )
             ask(self.folder, "POST", "/deployments", asdict(entry))
 
     def health(self, deployment: str) -> Health:
         """How the deployment is doing now; one that failed brings the end of its log."""
         status = ask(self.folder, "GET", "/status")
-        found = next((each for each in status["deployments"] if each["name"] == deployment), None)
-        if found is None:
+        server = next((each for each in status["deployments"] if each["name"] == deployment), None)
+        if server is None:
             raise self._unknown(deployment, [each["name"] for each in status["deployments"]])
-        if found["state"] == "ready":
+        if server["state"] == "ready":
             return Health("ready")
-        failed = found["state"] != "starting"
-        return Health("failed" if failed else "starting", found["reason"], self.logs(deployment) if failed else "")
+        failed = server["state"] != "starting"
+        return Health("failed" if failed else "starting", server["reason"], self.logs(deployment) if failed else "")
 
     def invoke(self, request: Mapping[str, Any], deployment: str | None = None) -> Any:
         """Send one request as any caller would, over HTTP."""

@@ -116,11 +116,11 @@ def test_a_real_encoder_is_served_as_it_was_tested(endpoint_named: Make, tmp_pat
 
     from ftkit.encoders import checkpoint
     from ftkit.encoders.inference.classifier import EncoderClassifier
-    from ftkit.encoders.tokenization import Words
+    from ftkit.encoders.tokenization import Tokenizer
 
     saved = checkpoint.read(packaged())
     classes = ("business", "sport", "tech")
-    classifier = EncoderClassifier(saved.model(classes), Words(saved.tokenizer, saved.limit), 128)
+    classifier = EncoderClassifier(saved.model(classes), Tokenizer(saved.tokenizer, saved.limit), 128)
     classifier.save(tmp_path / "model")
     bundle = bundles.write(
         tmp_path / "bundle",

@@ -1,8 +1,8 @@
-"""An HTTP endpoint on this machine that outlives the run that made it.
+"""An HTTP endpoint on this machine that outlives the run which made it.
 
     folder.py      what an endpoint keeps on disk, and how it is read and written
     launch.py      starts the front process and stops it
-    client.py      speaks to a running front
+    client.py      sends requests to a running front
     front.py       the front process: the public interface and the admin interface in one event loop
     proxy.py       the public interface: checks the key, picks a deployment, passes the request on
     admin.py       the admin interface, on a socket that only the user can reach
@@ -11,5 +11,5 @@
     child.py       one server process, `ftkit.serving.server`, as the front sees it
     traffic.py     picks deployments so that the shares come out exactly
 
-The front alone writes which deployments there are while it lives; whoever starts it writes that while it does not.
+While the front lives, it alone writes which deployments the endpoint has; otherwise the process that starts it does.
 """

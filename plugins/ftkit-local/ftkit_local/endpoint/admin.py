@@ -1,4 +1,4 @@
-"""The admin interface of a front: what the deployer's verbs ask of it, on a socket that only the user can reach."""
+"""The admin interface of a front, by which a deployer carries out its verbs: on a socket that only the user can reach."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def admin(supervisor: Supervisor, stop: Callable[[], None]) -> Starlette:
         )
 
     async def create(request: Request) -> Response:
-        supervisor.create(Entry(**await request.json()))
+        supervisor.create(Entry.from_json(await request.json()))
         return JSONResponse({})
 
     async def set_traffic(request: Request) -> Response:

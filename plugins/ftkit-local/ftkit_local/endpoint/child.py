@@ -1,4 +1,4 @@
-"""A deployment's server process as the front sees it: started, looked at, ended, and the requests it has in hand."""
+"""A deployment's server process as the front sees it: its start, its state, its end, and its requests in flight."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ END = 5.0
 
 
 class Child:
-    """The server process of one deployment, and the requests it has in hand."""
+    """The server process of one deployment, and its requests in flight."""
 
     def __init__(self, folder: Folder, entry: Entry) -> None:
         self.folder = folder
@@ -26,7 +26,7 @@ class Child:
         self.state: Literal["starting", "ready", "failed", "leaving"] = "starting"
         self.reason = "the server process is being started"
         self.engine = entry.engine
-        """What computes; `auto` until the server has chosen."""
+        """The engine that computes; `auto` until the server has chosen one."""
         self.process: asyncio.subprocess.Process | None = None
         self.restarts = 0
         self.requests = 0
@@ -42,7 +42,7 @@ class Child:
 
     @contextmanager
     def flight(self) -> Iterator[None]:
-        """A request in hand: the deployment does not go before it is answered."""
+        """Count a request as in flight: the deployment is not removed before it is answered."""
         self.in_flight += 1
         self.requests += 1
         self.idle.clear()
@@ -54,7 +54,7 @@ class Child:
                 self.idle.set()
 
     def describe(self) -> dict[str, Any]:
-        """How the deployment is doing, as the admin interface says it."""
+        """The deployment's state, as the admin interface answers it."""
         return {
             "name": self.entry.name,
             "traffic": self.entry.traffic,
@@ -70,7 +70,7 @@ class Child:
         }
 
     async def start(self) -> asyncio.subprocess.Process:
-        """Start the process: a session of its own, output to the deployment's log, input from this process alone."""
+        """Start the process: in a session of its own, with its output in the deployment's log and its input from this process."""
         self.state, self.reason = "starting", "the server process is being started"
         begin_log(self.folder.log(self.entry.name))
         for stale in (self.folder.deployments / self.entry.name).glob("*.sock"):
@@ -91,13 +91,13 @@ class Child:
     async def look(self) -> None:
         """Ask the server whether it is ready; one that does not listen yet is still starting."""
         try:
-            said = json.loads((await self.wire.ask("GET", "/readyz", timeout=5)).content)
+            status = json.loads((await self.wire.ask("GET", "/readyz", timeout=5)).content)
         except (OSError, ValueError):  # TimeoutError and ConnectionError are OSErrors
             return
-        self.state, self.reason, self.engine = said["status"], said["reason"], said.get("engine", "")
+        self.state, self.reason, self.engine = status["status"], status["reason"], status.get("engine", "")
 
     async def end(self) -> None:
-        """End the process, gently at first."""
+        """End the process: with a signal to terminate, then to kill."""
         if not (process := self.process) or process.returncode is not None:
             return
         for kill in (process.terminate, process.kill):

@@ -1,4 +1,4 @@
-"""Speaks to a running front over its admin socket."""
+"""Sends requests to a running front over its admin socket."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ftkit.serving.server import LONGEST_SOCKET, short_folder
 from ftkit_local.endpoint.folder import Folder
 
 REFUSED = 409
-"""Status of the front's answer when a verb cannot be carried out; its body says what, where and fix."""
+"""Status of the front's answer when a verb cannot be carried out; its body says what, where and hint."""
 
 
 class NotRunning(DeployError):
@@ -22,10 +22,7 @@ class NotRunning(DeployError):
 
 
 def ask(folder: Folder, method: str, path: str, body: Any = None, timeout: float = 10.0) -> Any:
-    """One request to the front, answered.
-
-    Raises: NotRunning; DeployError when the front refused or hangs.
-    """
+    """The front's answer to one request. Raises: NotRunning; DeployError when the front refuses or hangs."""
     import httpx2
 
     try:
@@ -38,7 +35,7 @@ def ask(folder: Folder, method: str, path: str, body: Any = None, timeout: float
             answer = client.request(method, path, json=body)
     except httpx2.TimeoutException as error:
         raise DeployError(
-            f"the endpoint's front did not answer within {timeout:g} s{_said(folder)}",
+            f"the endpoint's front did not answer within {timeout:g} s{_log_end(folder)}",
             str(folder.root),
             "Take it down with `ftkit endpoint stop`, and run again.",
         ) from error
@@ -47,25 +44,25 @@ def ask(folder: Folder, method: str, path: str, body: Any = None, timeout: float
     if answer.status_code == REFUSED:
         raise DeployError(**answer.json())
     if answer.is_error:
-        raise DeployError(f"the endpoint's front failed on {method} {path}{_said(folder)}", str(folder.root))
+        raise DeployError(f"the endpoint's front failed on {method} {path}{_log_end(folder)}", str(folder.root))
     return answer.json()
 
 
 def not_running(folder: Folder) -> NotRunning:
-    """What to say when the front does not live."""
+    """The error of an endpoint whose front does not live."""
     return NotRunning(
         "the endpoint is not running", str(folder.root), "Run the recipe again: it brings the endpoint back up."
     )
 
 
-def _said(folder: Folder) -> str:
+def _log_end(folder: Folder) -> str:
     lines = tail(folder.front_log, 5)
     return f"; its log ends:\n{lines}" if lines else ""
 
 
 @contextmanager
 def _reachable(socket: Path) -> Iterator[str]:
-    """A path by which a socket can be addressed, however deep its folder is."""
+    """A path that is short enough for a socket, however deep its folder is."""
     if len(os.fsencode(socket)) <= LONGEST_SOCKET:
         yield str(socket)
         return

@@ -1,4 +1,4 @@
-"""What an endpoint keeps on disk: where it listens, its key, its deployments and their traffic, bundles and logs.
+"""The files of an endpoint: where it listens, its key, its deployments and their traffic, bundles and logs.
 
 FTKIT_HOME/endpoints/NAME/          mode 0700
   endpoint.json                     address, deployments and traffic: enough to bring it all back
@@ -26,6 +26,7 @@ from ftkit import files
 from ftkit.bundle import bundle as bundles
 from ftkit.contracts import NATIVE
 from ftkit.errors import DeployError
+from ftkit.serving.limits import Limits
 
 FORMAT = 1
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
@@ -45,11 +46,16 @@ class Entry:
     threads: int = 1
     """Of its matrix products; 0 takes as many as there are cores."""
     request_timeout: float = 60.0
-    limits: Mapping[str, int] = field(default_factory=dict)
+    limits: Limits = field(default_factory=Limits)
     engine: str = NATIVE
     """Which of the bundle's engines answers."""
     proven: bool = False
     """It has been ready once: from then on it is restarted when it dies."""
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Entry:
+        """The entry of which `asdict` made this value."""
+        return cls(**{**value, "limits": Limits(**value.get("limits", {}))})
 
 
 @dataclass(frozen=True)
@@ -62,11 +68,11 @@ class State:
     deployments: tuple[Entry, ...] = ()
 
     def named(self, name: str) -> Entry | None:
-        """The deployment of this name, if there is one."""
+        """The deployment of this name, or None."""
         return next((each for each in self.deployments if each.name == name), None)
 
     def without(self, name: str) -> State:
-        """The same endpoint with this deployment gone."""
+        """The same endpoint without this deployment."""
         return replace(self, deployments=tuple(each for each in self.deployments if each.name != name))
 
 
@@ -135,8 +141,8 @@ class Folder:
         try:
             value = json.loads(self.state.read_text(encoding="utf-8"))
             if value.pop("format") != FORMAT:
-                raise ValueError("it is of another ftkit version")
-            return State(**{**value, "deployments": tuple(Entry(**each) for each in value["deployments"])})
+                raise ValueError("another version of ftkit has written it")
+            return State(**{**value, "deployments": tuple(map(Entry.from_json, value["deployments"]))})
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -147,13 +153,13 @@ class Folder:
             ) from error
 
     def write(self, state: State) -> None:
-        """Keep what the endpoint is meant to be. Raises: OSError."""
+        """Write what the endpoint is meant to be. Raises: OSError."""
         files.write_json(self.state, {"format": FORMAT, **asdict(state)})
 
     def make_key(self) -> str:
         """The endpoint's key, made at first use."""
-        if known := self.read_key():
-            return known
+        if key := self.read_key():
+            return key
         key = secrets.token_urlsafe(32)
         partial = self.key.with_suffix(".partial")
         partial.unlink(missing_ok=True)
@@ -163,16 +169,16 @@ class Folder:
         return key
 
     def read_key(self) -> str:
-        """The endpoint's key, or nothing when none was made."""
+        """The endpoint's key; empty when none was made."""
         try:
             return self.key.read_text(encoding="ascii").strip()
         except FileNotFoundError:
             return ""
 
     def take(self, deployment: str, bundle: Path, engine: str = NATIVE) -> str:
-        """Keep a bundle for a deployment, by hard links where the disk allows it; returns its hash.
+        """Store a bundle for a deployment, by hard links where the disk allows it; returns its hash.
 
-        Raises: DeployError for a bundle that was not let through on this engine, and for a full disk; BundleError for a
+        Raises: DeployError for a bundle that may not be deployed by this engine, and for a full disk; BundleError for a
         damaged one, or one without the engine.
         """
         target = self.bundle(deployment)
@@ -184,9 +190,9 @@ class Folder:
         except OSError as error:  # shutil.Error is one
             shutil.rmtree(target.parent, ignore_errors=True)
             raise DeployError(
-                f"the bundle cannot be brought to the endpoint: {error.strerror or error}",
+                f"the bundle cannot be copied to the endpoint: {error.strerror or error}",
                 str(bundle),
-                "Check that the bundle is there and that the disk of FTKIT_HOME has room.",
+                "Check that the bundle exists and that the disk of FTKIT_HOME has room.",
             ) from error
 
     def drop(self, deployment: str) -> None:
@@ -204,17 +210,17 @@ def endpoints() -> Path:
 
 
 def begin_log(path: Path) -> None:
-    """Put a log that has grown too long aside."""
+    """Put a log aside that has grown too long."""
     path.parent.mkdir(exist_ok=True)
     if path.exists() and path.stat().st_size > LOG_LIMIT:
         os.replace(path, path.with_suffix(".log.1"))
 
 
 def check_name(name: str, what: str) -> None:
-    """Raises: ValueError when an endpoint or deployment cannot be called this."""
+    """Raises: ValueError for a name that an endpoint or deployment cannot have."""
     if not NAME.fullmatch(name):
         raise ValueError(
-            f"{what} {name!r} is no name: letters, digits, dots, dashes and underscores, 63 at most, no dash or dot first"
+            f"{what} {name!r} is no name: use letters, digits, dots, dashes and underscores, 63 at most; begin with a letter or digit"
         )
 
 

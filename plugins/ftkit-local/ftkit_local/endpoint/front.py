@@ -1,9 +1,9 @@
-"""The front process of an endpoint: it answers callers, and watches the deployments' servers.
+"""The front process of an endpoint: it answers callers, and keeps the deployments' servers running.
 
     python -m ftkit_local.endpoint.front FOLDER SOCKET
 
-SOCKET is the file descriptor of a listening socket, bound by whoever started the front, so that a port that is taken
-is their error and not a line in a log.
+SOCKET is the file descriptor of a listening socket. The process that starts the front binds it, so that a port that is taken is an
+error there and not a line in a log.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import uvicorn
 from filelock import FileLock
 
 from ftkit.disclosure import redact_output
-from ftkit.serving.monitoring import watch_front
+from ftkit.serving.monitoring import front_observer
 from ftkit_local.endpoint.admin import admin
 from ftkit_local.endpoint.folder import Folder
 from ftkit_local.endpoint.proxy import Proxy, public
@@ -41,7 +41,7 @@ class Listener(uvicorn.Server):
 
 
 def main(root: str, descriptor: str) -> None:
-    """Serve the endpoint in this folder until told to stop."""
+    """Serve the endpoint in this folder until it is stopped."""
     redact_output()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("httpx2").setLevel(logging.WARNING)
@@ -66,7 +66,7 @@ def main(root: str, descriptor: str) -> None:
 
 
 async def serve(folder: Folder, listening: socket.socket, private: socket.socket) -> None:
-    """Answer on both sockets until told to stop, then end the deployments' servers."""
+    """Answer on both sockets until the endpoint is stopped, then end the deployments' servers."""
     state = folder.read()
     if state is None:
         raise SystemExit("there is no endpoint in this folder")
@@ -86,7 +86,7 @@ async def serve(folder: Folder, listening: socket.socket, private: socket.socket
     supervisor.start()
     serving = [asyncio.create_task(server.serve(sockets=[socket])) for server, socket in listeners.items()]
     log.info("answering on %s:%d", state.host, state.port)
-    watching = asyncio.create_task(_watch(proxy, folder.root.name))
+    observing = asyncio.create_task(_observe(proxy, folder.root.name))
     waiting = asyncio.create_task(stopped.wait())
     await asyncio.wait([waiting, *serving], return_when=asyncio.FIRST_COMPLETED)
     log.info("stopping")
@@ -94,18 +94,18 @@ async def serve(folder: Folder, listening: socket.socket, private: socket.socket
         server.should_exit = True
     await asyncio.gather(*serving, return_exceptions=True)
     await supervisor.close()
-    watching.cancel()
-    if proxy.watch:
-        await asyncio.to_thread(proxy.watch.close)
+    observing.cancel()
+    if proxy.observer:
+        await asyncio.to_thread(proxy.observer.close)
     log.info("stopped")
 
 
-async def _watch(proxy: Proxy, endpoint: str) -> None:
-    """Find out who watches; what they load may take its time, and callers do not wait for it."""
+async def _observe(proxy: Proxy, endpoint: str) -> None:
+    """Begin to observe refused requests; loading the plugins may take its time, and callers do not wait for it."""
     try:
-        proxy.watch = await asyncio.to_thread(watch_front, endpoint)
+        proxy.observer = await asyncio.to_thread(front_observer, endpoint)
     except Exception:
-        log.exception("nobody is told of requests that no deployment answers")
+        log.exception("requests that no deployment answers are not passed to watchers")
 
 
 def _config(app: Any, grace: int) -> uvicorn.Config:

@@ -1,4 +1,4 @@
-"""Starts an endpoint's front process, detached from whoever asked for it, and stops it."""
+"""Starts an endpoint's front process, which outlives the process that starts it, and stops it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PATIENCE = 60.0
 
 @contextmanager
 def alone(folder: Folder, patience: float = 300.0) -> Iterator[None]:
-    """Hold the endpoint while it is started, stopped or added to. Raises: DeployError when somebody else does."""
+    """Hold the endpoint's lock while it is started, stopped or added to. Raises: DeployError when another process holds it."""
     from filelock import FileLock, Timeout
 
     folder.make()
@@ -54,7 +54,7 @@ def is_running(folder: Folder) -> bool:
 
 
 def settled(folder: Folder) -> bool:
-    """Whether a front lives, once one that is just dying is dead; to be called while `alone`. Raises: DeployError."""
+    """Whether a front lives, after waiting for one that is just ending; to be called while `alone`. Raises: DeployError."""
     _wait(lambda: not is_running(folder) or _answers(folder))
     return is_running(folder)
 

@@ -1,6 +1,6 @@
 """The public interface: checks the key, picks a deployment by the traffic shares, passes the request on.
 
-Scoring changes nothing, so a request whose deployment is gone before it answered is sent to another one.
+Scoring changes nothing, so a request whose deployment ends before it has answered is sent to another one.
 """
 
 from __future__ import annotations
@@ -8,29 +8,24 @@ from __future__ import annotations
 import hmac
 import logging
 import time
-from typing import TYPE_CHECKING
 
 from starlette.requests import Request
-from starlette.responses import Response
 
 from ftkit.contracts.monitoring import TRACE
-from ftkit.serving.http_api import interface, json_response, read_body
+from ftkit.serving.handler import Reply, json_reply
+from ftkit.serving.http_api import ScoringApplication, http_api, read_body
 from ftkit.serving.limits import Limits
-from ftkit.serving.monitoring import Watch, noted
-from ftkit.serving.schema import Refusal, too_large
+from ftkit.serving.monitoring import RequestObserver, observed
+from ftkit.serving.schema import Refusal
 from ftkit_local.endpoint.child import Child
 from ftkit_local.endpoint.supervisor import Supervisor
-
-if TYPE_CHECKING:
-    from fastapi import FastAPI
 
 log = logging.getLogger("ftkit.front")
 
 PIN = "x-ftkit-deployment"
-"""Header that sends a request to one deployment; answers carry it, to say which one answered."""
+"""Header that sends a request to one deployment; answers carry it with the deployment that answered."""
 _PASSED = ("content-type", "retry-after", "x-ftkit-bundle")
 _LATER = {"Retry-After": "1"}
-_LIMITS = Limits()
 
 
 class Proxy:
@@ -39,40 +34,40 @@ class Proxy:
     def __init__(self, supervisor: Supervisor, key: str) -> None:
         self._supervisor = supervisor
         self._key = key.encode()
-        self.watch: Watch | None = None
-        """Whom to tell of requests that no deployment answers; of the others, the deployments' own servers tell."""
+        self.observer: RequestObserver | None = None
+        """Passes requests that no deployment answers to watchers; the deployments' own servers do so with the others."""
 
     def guard(self, request: Request) -> None:
         """Raises: Refusal for a request without the endpoint's key."""
-        scheme, _, given = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), self._key):
+        scheme, _, key = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not hmac.compare_digest(key.strip().encode(), self._key):
             raise Refusal(
                 401,
-                "the key is wrong" if given else "the key is missing",
+                "the key is wrong" if key else "the key is missing",
                 "header Authorization",
                 "Send `Authorization: Bearer KEY`; `ftkit endpoint status` shows the key.",
                 {"WWW-Authenticate": "Bearer"},
             )
 
-    async def score(self, request: Request) -> Response:
-        """Texts in, labels out, by whichever deployment's turn it is."""
-        with noted(self.watch, request.headers, refusals_only=True):
-            body = await read_body(request, _LIMITS.size, lambda: too_large(_LIMITS))
+    async def score(self, request: Request) -> Reply:
+        """Texts in, labels out, by the deployment whose turn it is."""
+        with observed(self.observer, request.headers, refusals_only=True):
+            body = await read_body(request, Limits())
             return await self._pass(request, "POST", "/score", body)
 
-    async def model(self, request: Request) -> Response:
-        """What is served, by whichever deployment's turn it is."""
+    async def model(self, request: Request) -> Reply:
+        """What is served, by the deployment whose turn it is."""
         return await self._pass(request, "GET", "/model", b"")
 
-    async def ready(self, _: Request) -> Response:
+    async def ready(self, _: Request) -> Reply:
         """Whether some deployment with traffic answers."""
         live = [each for each in self._supervisor.servers.values() if each.entry.traffic]
         if any(each.state == "ready" for each in live):
-            return json_response({"status": "ready", "reason": ""})
+            return json_reply({"status": "ready", "reason": ""})
         reasons = "; ".join(f"{each.entry.name}: {each.reason}" for each in live)
-        return json_response({"status": "starting", "reason": reasons or "no deployment has traffic"}, 503)
+        return json_reply({"status": "starting", "reason": reasons or "no deployment has traffic"}, 503)
 
-    async def _pass(self, request: Request, method: str, path: str, body: bytes) -> Response:
+    async def _pass(self, request: Request, method: str, path: str, body: bytes) -> Reply:
         begun = time.monotonic()
         pinned = request.headers.get(PIN)
         context = {name: request.headers[name] for name in TRACE if name in request.headers}
@@ -103,7 +98,7 @@ class Proxy:
             spent = f"front;dur={(time.monotonic() - begun) * 1e3:.1f}"
             headers["server-timing"] = ", ".join(filter(None, [answer.headers.get("server-timing"), spent]))
             headers[PIN] = name
-            return Response(answer.content, answer.status, headers)
+            return Reply(answer.status, answer.content, headers)
 
     def _any(self, tried: set[str]) -> Child:
         if server := self._supervisor.choose(tried):
@@ -125,9 +120,9 @@ class Proxy:
         return server
 
 
-def public(proxy: Proxy, title: str, *, guarded: bool) -> FastAPI:
+def public(proxy: Proxy, title: str, *, guarded: bool) -> ScoringApplication:
     """The ASGI application of an endpoint."""
-    return interface(
+    return http_api(
         title,
         score=proxy.score,
         model=proxy.model,

@@ -1,4 +1,4 @@
-"""Starts the deployments' servers, watches them, restarts those that die, and drains those that are to go."""
+"""Starts the deployments' servers, restarts those that die, and drains those that are to be removed."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ STEADY = 60.0
 
 
 class Supervisor:
-    """The deployments of one endpoint: what they are meant to be is kept on disk, what they are is watched."""
+    """The deployments of one endpoint: on disk as they are meant to be, and their servers as they are."""
 
     def __init__(self, folder: Folder, state: State) -> None:
         self.folder = folder
         self.state = state
         self.servers: dict[str, Child] = {}
-        self._turns = RoundRobin()
+        self._traffic = RoundRobin()
 
     def start(self) -> None:
         """Bring up every deployment that is meant to be there."""
@@ -39,7 +39,7 @@ class Supervisor:
 
     def choose(self, tried: set[str]) -> Child | None:
         """The deployment whose turn it is among those that are ready and were not tried for this request."""
-        name = self._turns.pick(
+        name = self._traffic.pick(
             {
                 name: server.entry.traffic
                 for name, server in self.servers.items()
@@ -70,7 +70,7 @@ class Supervisor:
         self._keep(replace(self.state, deployments=entries))
         for entry in entries:
             self.servers[entry.name].entry = entry
-        self._turns.reset()
+        self._traffic.reset()
         log.info("traffic: %s", {name: share for name, share in shares.items() if share} or "none")
 
     async def delete(self, name: str) -> None:
@@ -93,8 +93,8 @@ class Supervisor:
     def _server(self, name: str) -> Child:
         server = self.servers.get(name)
         if not server or server.state == "leaving":
-            there = ", ".join(self.servers) or "none"
-            raise DeployError(f"there is no deployment {name!r}", hint=f"Deployments: {there}.")
+            names = ", ".join(self.servers) or "none"
+            raise DeployError(f"there is no deployment {name!r}", hint=f"Deployments: {names}.")
         return server
 
     def _keep(self, state: State) -> None:

@@ -15,14 +15,14 @@ class RoundRobin:
         self._credit: dict[str, int] = {}
 
     def pick(self, weights: Mapping[str, int]) -> str | None:
-        """The next one, or None when nobody weighs anything."""
-        able = {name: weight for name, weight in weights.items() if weight > 0}
-        if not able:
+        """The next one, or None when no weight is above 0."""
+        shares = {name: weight for name, weight in weights.items() if weight > 0}
+        if not shares:
             return None
-        for name, weight in able.items():
+        for name, weight in shares.items():
             self._credit[name] = self._credit.get(name, 0) + weight
-        best = max(able, key=lambda name: (self._credit[name], name))
-        self._credit[best] -= sum(able.values())
+        best = max(shares, key=lambda name: (self._credit[name], name))
+        self._credit[best] -= sum(shares.values())
         return best
 
     def reset(self) -> None:

@@ -1,7 +1,7 @@
 """The connections of a front to one server: kept open, with one request at a time on each.
 
-Every request to an endpoint goes this way, on the cores that the model computes on. That is why no client library does: one
-took more of them than all else that the front has to do.
+Every request to an endpoint is passed on here, on the cores that the model computes on. That is why there is no client library: one
+took more processor time than everything else that the front does.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ IDLE = 256
 
 @dataclass(frozen=True)
 class Answer:
-    """What a server said."""
+    """A server's answer to one request."""
 
     status: int
     headers: Mapping[str, str]
@@ -30,7 +30,7 @@ class Answer:
 
 
 class Wire:
-    """Asks one server, on its socket in the file system."""
+    """Sends requests to one server, on its socket in the file system."""
 
     def __init__(self, path: str, timeout: float) -> None:
         self._path = path
@@ -41,7 +41,7 @@ class Wire:
     async def ask(
         self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None, timeout: float = 0.0
     ) -> Answer:
-        """One request. Raises: TimeoutError without an answer in time; ConnectionError, OSError."""
+        """The answer to one request. Raises: TimeoutError without an answer in time; ConnectionError, OSError."""
         async with asyncio.timeout(timeout or self._timeout):
             connection = await self._connection()
             try:
@@ -127,7 +127,7 @@ class _Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         status = self._parser.get_status_code()
-        if status < 200:  # what it says beforehand is no answer
+        if status < 200:  # an interim answer
             return
         self.open = self.open and self._parser.should_keep_alive()
         if self._answer and not self._answer.done():

@@ -1,0 +1,103 @@
+"""The HTTP interface as an OpenAPI document, for the page of /docs and for generated clients."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ftkit._version import __version__
+from ftkit.serving.schema import Failure, Row, Scored, ScoreRequest
+
+REFUSALS = {
+    400: "The body is not JSON.",
+    413: "The request is too large.",
+    422: "The request has another form; the answer names the place.",
+    429: "Too many requests wait for the model; come back after `Retry-After` seconds.",
+    503: "The model is not ready, or the server is shutting down; come back after `Retry-After` seconds.",
+}
+
+_REFERENCE = "#/components/schemas/{model}"
+
+
+def document(title: str, refusals: Mapping[int, str], *, guarded: bool, root: str = "") -> dict[str, Any]:
+    """The document of an interface; `refusals` are the statuses of /score beyond `REFUSALS`, `root` is the path it lies below."""
+    unauthorised = {401: "The key is missing or wrong."} if guarded else {}
+    refused = {
+        str(status): _answer(sentence, {"$ref": _REFERENCE.format(model="Failure")})
+        for status, sentence in sorted({**REFUSALS, **unauthorised, **refusals}.items())
+    }
+    score = _operation(
+        "post_score_score_post",
+        "model",
+        "Classify texts",
+        'One label name per text; with `"scores": true`, the score of every class.',
+        {
+            "anyOf": [
+                {"items": {"type": "string"}, "type": "array"},
+                {"items": {"$ref": _REFERENCE.format(model="Scored")}, "type": "array"},
+            ]
+        },
+    )
+    score["responses"] |= refused
+    score["requestBody"] = {"content": {"application/json": {"schema": _schema(ScoreRequest)}}, "required": True}
+    model = _operation(
+        "get_model_model_get",
+        "model",
+        "What is served",
+        "Classes, the bundle's hash, and where the model comes from.",
+        {"additionalProperties": True, "type": "object"},
+    )
+    texts_by_name = {"additionalProperties": {"type": "string"}, "type": "object"}
+    health = _operation(
+        "get_healthz_healthz_get",
+        "health",
+        "Whether the process lives",
+        "Answers as soon as the process is up.",
+        texts_by_name,
+    )
+    ready = _operation(
+        "get_readyz_readyz_get",
+        "health",
+        "Whether requests will be answered",
+        "200 when the model is loaded and warm; 503 with the reason until then.",
+        texts_by_name,
+    )
+    ready["responses"]["503"] = {"description": "Not ready, and why."}
+    components: dict[str, Any] = {"schemas": {each.__name__: _schema(each) for each in (Failure, Scored, Row)}}
+    if guarded:
+        score["security"] = model["security"] = [{"HTTPBearer": []}]
+        key = {"type": "http", "description": "The endpoint's key.", "scheme": "bearer"}
+        components["securitySchemes"] = {"HTTPBearer": key}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": title, "description": "A text classifier, served by ftkit.", "version": __version__},
+        "paths": {
+            "/score": {"post": score},
+            "/model": {"get": model},
+            "/healthz": {"get": health},
+            "/readyz": {"get": ready},
+        },
+        "components": components,
+        **({"servers": [{"url": root}]} if root else {}),
+    }
+
+
+def _operation(name: str, tag: str, summary: str, description: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "tags": [tag],
+        "summary": summary,
+        "description": description,
+        "operationId": name,  # what generated clients call it
+        "responses": {"200": _answer("Successful Response", schema)},
+    }
+
+
+def _answer(description: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
+
+
+def _schema(model: type[ScoreRequest | Row | Scored | Failure]) -> dict[str, Any]:
+    """A model's JSON Schema; the models that it refers to are among the document's components."""
+    schema = model.model_json_schema(ref_template=_REFERENCE)
+    schema.pop("$defs", None)
+    return schema
