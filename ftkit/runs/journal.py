@@ -50,7 +50,7 @@ class Journal:
         return [entry for entry in self._entries if entry["fact"] == kind]
 
 
-_COMPUTED = ("values", "tests", "pipeline")
+_COMPUTED = ("values", "pipeline")
 """What a run that goes on computes with, or finds its pipeline by: it stays as it is."""
 
 

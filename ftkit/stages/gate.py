@@ -38,7 +38,7 @@ def judge(plan: Plan, ledger: Ledger, bundle: Bundle, emit: Emit) -> PromotionRe
     import numpy as np
 
     champion = plan.registry.champion() if plan.registry is not None else None
-    tests = [{"use": each.name, **options.to_table(each)} for each in plan.promote]
+    tests = without_secrets([{"use": each.name, **options.to_table(each)} for each in plan.promote])  # for the record
     if kept := _kept(ledger, bundle, champion, tests):
         for verdict in kept.verdicts:
             emit(VerdictReached(verdict))
