@@ -1,4 +1,4 @@
-"""How far probabilities can be believed: of the answers given with 80 % certainty, 80 % should be right.
+"""Whether probabilities can be believed: of the answers given with 80 % certainty, 80 % should be right.
 
 Source: Nixon et al. 2019, "Measuring Calibration in Deep Learning", for bins of equal mass.
 """
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 
 def calibration_error(certainty: np.ndarray, right: np.ndarray, bins: int) -> float:
-    """Expected calibration error over bins with equally many rows; `right` is 1 where the answer is."""
+    """Expected calibration error over bins with equally many rows; `right` is 1 for a right answer, else 0."""
     return binned_error(certainty, right, equal_mass_bins(certainty, bins))
 
 
 def brier(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """Mean squared distance between probabilities and truth, summed over the classes: 0 to 2, as Brier defined it."""
+    """Mean squared distance between probabilities and labels, summed over the classes: 0 to 2, as Brier defined it."""
     import numpy as np
 
     truth = np.eye(probabilities.shape[1])[labels]
@@ -25,26 +25,26 @@ def brier(probabilities: np.ndarray, labels: np.ndarray) -> float:
 
 
 def equal_mass_bins(certainty: np.ndarray, bins: int) -> np.ndarray:
-    """The bin of each row, counted from 0 without gaps."""
+    """The bin of each row, (rows,), counted from 0 without gaps."""
     import numpy as np
 
-    # Rows of one certainty share a bin, or the order of the rows would change the result.
-    first = np.searchsorted(np.sort(certainty), certainty)
-    wanted = first * min(bins, len(certainty)) // len(certainty)
-    return np.unique(wanted, return_inverse=True)[1]
+    # Rows of equal certainty share a bin, so that the order of the rows does not change the result.
+    rank = np.searchsorted(np.sort(certainty), certainty)
+    bin_of_row = rank * min(bins, len(certainty)) // len(certainty)
+    return np.unique(bin_of_row, return_inverse=True)[1]
 
 
 def bin_means(
-    certainty: np.ndarray, right: np.ndarray, placed: np.ndarray
+    certainty: np.ndarray, right: np.ndarray, bin_of_row: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """By bin: rows, mean certainty, share that is right."""
+    """Of each bin: its rows, their mean certainty, the share of right answers; each (bins,)."""
     import numpy as np
 
-    sizes = np.bincount(placed)
-    return sizes, np.bincount(placed, certainty) / sizes, np.bincount(placed, right) / sizes
+    sizes = np.bincount(bin_of_row)
+    return sizes, np.bincount(bin_of_row, certainty) / sizes, np.bincount(bin_of_row, right) / sizes
 
 
-def binned_error(certainty: np.ndarray, right: np.ndarray, placed: np.ndarray) -> float:
-    """The calibration error of rows that are placed in bins already."""
-    sizes, sure, hit = bin_means(certainty, right, placed)
-    return float((sizes * abs(sure - hit)).sum() / sizes.sum())
+def binned_error(certainty: np.ndarray, right: np.ndarray, bin_of_row: np.ndarray) -> float:
+    """The calibration error over given bins."""
+    sizes, mean_certainty, share_right = bin_means(certainty, right, bin_of_row)
+    return float((sizes * abs(mean_certainty - share_right)).sum() / sizes.sum())

@@ -1,4 +1,4 @@
-"""Drawings for verdicts as SVG: the same bytes for the same numbers, in the colour of the text around them."""
+"""Charts as SVG for verdicts and reports: the same bytes for the same numbers, in the colour of the surrounding text."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 INK = "#0a0b0c"
-"""Stands for the colour of the surrounding text until the drawing is written."""
+"""Stands for the colour of the surrounding text; the SVG has `currentColor` in its place."""
 GOOD, BAD, CALM = "#2a9d62", "#d1495b", "#4c86c6"
-"""Told apart on white and on black, and by most who are colour-blind; never the only sign of what they mean."""
+"""Readable on white and on black, also for most colour-blind readers; colour is never the only sign."""
 
 _STYLE: dict[str, Any] = {
     "svg.fonttype": "none",
@@ -36,21 +36,21 @@ _STYLE: dict[str, Any] = {
 
 
 def svg(title: str, draw: Callable[[Axes], None], size: tuple[float, float] = (6.0, 3.2)) -> str:
-    """An SVG of one pair of axes that `draw` fills; `title` is read out where nobody sees it."""
+    """A chart of one pair of axes that `draw` fills; `title` is its text for screen readers."""
     import matplotlib as mpl
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    written = io.StringIO()
+    output = io.StringIO()
     style: Any = _STYLE | {"svg.hashsalt": f"ftkit {title}"}
     with mpl.rc_context(style), warnings.catch_warnings():
-        # The viewer's own fonts draw the letters: those missing here are not missing there.
+        # The viewer's fonts draw the letters, so a glyph that is missing here does not matter.
         warnings.filterwarnings("ignore", message="Glyph")
-        canvas = Figure(figsize=size, layout="constrained")
-        FigureCanvasSVG(canvas)
-        draw(canvas.subplots())
-        canvas.savefig(written, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    text = written.getvalue()
+        figure = Figure(figsize=size, layout="constrained")
+        FigureCanvasSVG(figure)
+        draw(figure.subplots())
+        figure.savefig(output, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    text = output.getvalue()
     text = text[text.index("<svg") :].replace(INK, "currentColor")
-    text = re.sub(r'<g id="[^"]*">', "<g>", text)  # several drawings on one page must not share names
+    text = re.sub(r'<g id="[^"]*">', "<g>", text)  # ids of several charts on one page must not clash
     return text.replace("<svg ", f'<svg role="img" aria-label="{escape(title)}" ', 1)

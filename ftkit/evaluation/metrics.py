@@ -1,10 +1,10 @@
-"""Scores on per-example probabilities, and intervals around them.
+"""Metrics of class probabilities, and bootstrap intervals around them.
 
-All take probabilities, (rows, classes), and labels, (rows,) of class indices. Definitions, and what is done where one is not
-defined, are scikit-learn's.
+All take probabilities, (rows, classes), and labels, (rows,) of class indices. The definitions, edge cases included, are
+scikit-learn's.
 
-Every metric is a function of how often each row counts, made of weighted sums over the rows: once for all of them, or for a block
-of bootstrap resamples as a matrix product, a hundred times faster than one resample after another.
+Every metric is a function of how often each row counts, built from weighted sums over the rows: once for all rows, or for a block
+of bootstrap resamples as a matrix product, which is a hundred times faster than one resample after another.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Measure = Callable[["np.ndarray"], "np.ndarray"]
 """From counts, (block, rows), to the metric, (block,)."""
 
 BLOCK = 4_000_000
-"""Counts held at once: 32 MB."""
+"""Counts in memory at once: 32 MB."""
 
 METRICS: tuple[str, ...] = get_args(Metric)
 
@@ -36,7 +36,7 @@ TITLES = {
     "mcc": "MCC",
     "log_loss": "log loss",
 }
-"""What a sentence calls each metric."""
+"""The name of each metric in sentences."""
 
 
 def better(metric: str, one: float, other: float) -> bool:
@@ -47,10 +47,10 @@ def better(metric: str, one: float, other: float) -> bool:
 
 
 def score(metric: str, probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """One metric. NaN where it is not defined: ROC AUC on rows of one class.
+    """The value of one metric; NaN where it is not defined, as ROC AUC on rows of one class.
 
-    `roc_auc` uses the scores: of class 1 for two classes; one-vs-rest averaged by class frequency beyond.
-    Raises: KeyError for a metric not in `METRICS`.
+    With two classes `roc_auc` ranks by the probability of class 1; with more it is one-vs-rest, weighted by class frequency.
+    Raises: KeyError for a metric that is not one of `METRICS`.
     """
     import numpy as np
 
@@ -58,7 +58,7 @@ def score(metric: str, probabilities: np.ndarray, labels: np.ndarray) -> float:
 
 
 def scores(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """Every metric by name."""
+    """The values of all metrics by name."""
     return {metric: score(metric, probabilities, labels) for metric in METRICS}
 
 
@@ -96,18 +96,17 @@ def resampled(metric: str, probabilities: np.ndarray, labels: np.ndarray, *, see
     random = np.random.default_rng(seed)
     rows = len(labels)
     size = max(1, BLOCK // max(rows, 1))
-    found = []
+    blocks = []
     for start in range(0, resamples, size):
-        drawn = (random.integers(0, rows, rows) for _ in range(min(size, resamples - start)))
-        counts = np.stack([np.bincount(each, minlength=rows) for each in drawn]).astype(np.float64)
-        found.append(measured(counts))  # (block, rows) to (block,)
-    return np.concatenate(found)
+        draws = (random.integers(0, rows, rows) for _ in range(min(size, resamples - start)))
+        counts = np.stack([np.bincount(each, minlength=rows) for each in draws]).astype(np.float64)
+        blocks.append(measured(counts))  # (block, rows) to (block,)
+    return np.concatenate(blocks)
 
 
 def measure(metric: str, probabilities: np.ndarray, labels: np.ndarray) -> Measure:
     """A metric of these rows, NaN where it is not defined; probabilities are (rows, classes), labels (rows,) class indices.
 
-    `roc_auc` uses the scores: of class 1 for two classes; one-vs-rest averaged by class frequency beyond.
     Raises: KeyError for a metric that is not one of `METRICS`.
     """
     import numpy as np
@@ -123,7 +122,7 @@ def _accuracy(probabilities: np.ndarray, labels: np.ndarray) -> Measure:
 def _log_loss(probabilities: np.ndarray, labels: np.ndarray) -> Measure:
     import numpy as np
 
-    # Rows computed in single precision add up to one only nearly.
+    # In single precision, probabilities add up to one only nearly.
     probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)
     smallest = np.finfo(probabilities.dtype).eps
     losses = -np.log(np.clip(probabilities[np.arange(len(labels)), labels], smallest, 1 - smallest))
@@ -131,21 +130,21 @@ def _log_loss(probabilities: np.ndarray, labels: np.ndarray) -> Measure:
 
 
 def _sums(probabilities: np.ndarray, labels: np.ndarray) -> Callable[[np.ndarray], tuple[np.ndarray, ...]]:
-    """By class and resample: rows it was right about, rows it has, rows that were taken for it; (block, classes)."""
+    """True positives, rows and predicted rows of each class, in each resample; each (block, classes)."""
     import numpy as np
 
     one = np.eye(probabilities.shape[1])
-    true, said = one[labels], one[probabilities.argmax(axis=1)]  # (rows, classes)
-    return lambda counts: (counts @ (true * said), counts @ true, counts @ said)
+    true, predicted = one[labels], one[probabilities.argmax(axis=1)]  # (rows, classes)
+    return lambda counts: (counts @ (true * predicted), counts @ true, counts @ predicted)
 
 
 def _macro_f1(probabilities: np.ndarray, labels: np.ndarray) -> Measure:
     sums = _sums(probabilities, labels)
 
     def measure(counts: np.ndarray) -> np.ndarray:
-        right, true, said = sums(counts)
-        present = true + said > 0  # a class that is neither there nor answered has no F1
-        return (_f1(right, true, said) * present).sum(axis=1) / present.sum(axis=1)
+        right, true, predicted = sums(counts)
+        present = true + predicted > 0  # a class without rows and predictions has no F1
+        return (_f1(right, true, predicted) * present).sum(axis=1) / present.sum(axis=1)
 
     return measure
 
@@ -154,16 +153,16 @@ def _weighted_f1(probabilities: np.ndarray, labels: np.ndarray) -> Measure:
     sums = _sums(probabilities, labels)
 
     def measure(counts: np.ndarray) -> np.ndarray:
-        right, true, said = sums(counts)
-        return (_f1(right, true, said) * true).sum(axis=1) / len(labels)
+        right, true, predicted = sums(counts)
+        return (_f1(right, true, predicted) * true).sum(axis=1) / len(labels)
 
     return measure
 
 
-def _f1(right: np.ndarray, true: np.ndarray, said: np.ndarray) -> np.ndarray:
+def _f1(right: np.ndarray, true: np.ndarray, predicted: np.ndarray) -> np.ndarray:
     import numpy as np
 
-    return 2 * right / np.maximum(true + said, 1)
+    return 2 * right / np.maximum(true + predicted, 1)
 
 
 def _mcc(probabilities: np.ndarray, labels: np.ndarray) -> Measure:
@@ -173,10 +172,10 @@ def _mcc(probabilities: np.ndarray, labels: np.ndarray) -> Measure:
     sums = _sums(probabilities, labels)
 
     def measure(counts: np.ndarray) -> np.ndarray:
-        right, true, said = sums(counts)
+        right, true, predicted = sums(counts)
         rows = len(labels)
-        both = right.sum(axis=1) * rows - (true * said).sum(axis=1)
-        spread = (rows**2 - (true**2).sum(axis=1)) * (rows**2 - (said**2).sum(axis=1))
+        both = right.sum(axis=1) * rows - (true * predicted).sum(axis=1)
+        spread = (rows**2 - (true**2).sum(axis=1)) * (rows**2 - (predicted**2).sum(axis=1))
         return np.where(spread > 0, both / np.sqrt(np.where(spread > 0, spread, 1)), 0.0)
 
     return measure
@@ -189,13 +188,13 @@ def _roc_auc(probabilities: np.ndarray, labels: np.ndarray) -> Measure:
     single = [_one_against_rest(probabilities[:, index], labels == index) for index in classes]
 
     def measure(counts: np.ndarray) -> np.ndarray:
-        found = np.stack([each(counts) for each in single], axis=1)  # (block, classes)
+        values = np.stack([each(counts) for each in single], axis=1)  # (block, classes)
         weights = np.stack([counts @ (labels == index) for index in classes], axis=1)
         if len(classes) == 1:
-            return found[:, 0]
-        # A class without rows in a resample is passed over; one with all the rows leaves nothing to rank.
+            return values[:, 0]
+        # A class without rows in a resample does not count; where one class has all rows, there is nothing to rank.
         alone = (weights == len(labels)).any(axis=1)
-        means = (np.nan_to_num(found) * weights).sum(axis=1) / weights.sum(axis=1)
+        means = (np.nan_to_num(values) * weights).sum(axis=1) / weights.sum(axis=1)
         return np.where(alone, np.nan, means)
 
     return measure
@@ -211,10 +210,10 @@ def _one_against_rest(scores: np.ndarray, positive: np.ndarray) -> Measure:
 
     def measure(counts: np.ndarray) -> np.ndarray:
         sorted_ = counts[:, order]
-        ups = np.add.reduceat(sorted_ * positive, starts, axis=1)
-        downs = np.add.reduceat(sorted_ * ~positive, starts, axis=1)
-        pairs = (ups * (np.cumsum(downs, axis=1) - downs / 2)).sum(axis=1)
-        total = ups.sum(axis=1) * downs.sum(axis=1)
+        positives = np.add.reduceat(sorted_ * positive, starts, axis=1)
+        negatives = np.add.reduceat(sorted_ * ~positive, starts, axis=1)
+        pairs = (positives * (np.cumsum(negatives, axis=1) - negatives / 2)).sum(axis=1)
+        total = positives.sum(axis=1) * negatives.sum(axis=1)
         return np.where(total > 0, pairs / np.where(total > 0, total, 1), np.nan)
 
     return measure

@@ -1,4 +1,4 @@
-"""Two models on the same rows: how far apart they are, and how much of that is chance."""
+"""Two models on the same rows: how much they differ, and how much of that is chance."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ class PairedComparison:
 
     difference: float
     draws: np.ndarray
-    """The difference on each resample of the rows, those left out where it is not defined."""
+    """The difference on each resample of the rows where it is defined."""
     own: np.ndarray
-    """The first contender's metric on each resample of the rows, those left out where it is not defined."""
+    """The first contender's metric on each resample of the rows where it is defined."""
     other: np.ndarray
-    """The second contender's."""
+    """The second contender's metric, likewise."""
 
     def interval(self, level: float) -> tuple[float, float]:
         """A percentile interval around the difference; NaN where no resample had a value."""
         return percentiles(self.draws, level)
 
     def share_below(self, value: float) -> float:
-        """Share of the resamples with a smaller difference; what only rounding adds does not count."""
+        """Share of the resamples with a difference below `value`, rounding aside."""
         return float((self.draws < value - 1e-12).mean()) if len(self.draws) else math.nan
 
 
@@ -43,21 +43,19 @@ def compare(
     """
     import numpy as np
 
-    from ftkit.evaluation.metrics import resampled
-
     sign = 1 if metrics.GREATER_IS_BETTER[metric] else -1
-    # One seed draws the same rows, whatever the probabilities are: that is what makes the differences paired.
-    mine = resampled(metric, one, labels, seed=seed, resamples=resamples)
-    theirs = resampled(metric, other, labels, seed=seed, resamples=resamples)
-    draws = sign * (mine - theirs)
+    # The same seed draws the same rows for both: that makes the differences paired.
+    own_draws = metrics.resampled(metric, one, labels, seed=seed, resamples=resamples)
+    other_draws = metrics.resampled(metric, other, labels, seed=seed, resamples=resamples)
+    draws = sign * (own_draws - other_draws)
     difference = sign * (metrics.score(metric, one, labels) - metrics.score(metric, other, labels))
     return PairedComparison(
-        float(difference), draws[~np.isnan(draws)], mine[~np.isnan(mine)], theirs[~np.isnan(theirs)]
+        float(difference), draws[~np.isnan(draws)], own_draws[~np.isnan(own_draws)], other_draws[~np.isnan(other_draws)]
     )
 
 
 def percentiles(draws: np.ndarray, level: float) -> tuple[float, float]:
-    """The interval that holds the middle share of the draws; NaN where there are none."""
+    """The interval that holds the middle `level` of the draws; NaN where there are none."""
     import numpy as np
 
     if not len(draws):
@@ -67,7 +65,7 @@ def percentiles(draws: np.ndarray, level: float) -> tuple[float, float]:
 
 
 def mcnemar(gained: int, lost: int) -> float:
-    """Probability of a split at least as uneven among the rows that only one got right, were both equally good.
+    """Probability that the rows which only one of two equally good models gets right divide at least as unevenly.
 
     Source: McNemar 1947, "Note on the sampling error of the difference between correlated proportions", in its exact
     form: a two-sided binomial test.

@@ -1,6 +1,6 @@
-"""How a model's answers are spread: how often it says each class, and how sure it is; what later answers are compared with.
+"""How a model's answers are distributed, by class and by confidence; drift is measured against this profile.
 
-The promotion gate takes it from the test split and keeps it in the promotion record, so that it lies in the bundle that
+The promotion gate computes it on the test split and stores it in the promotion record, so that it is in the bundle that
 is deployed.
 """
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 BINS = 10
-"""Bins of the confidence: deciles, as scorecards are watched. Source: Siddiqi, Credit Risk Scorecards, 2006, chapter 10."""
+"""Bins of the confidence: deciles, as is usual for scorecards. Source: Siddiqi, Credit Risk Scorecards, 2006, chapter 10."""
 
 
 def profile(probabilities: Probabilities, classes: Sequence[str]) -> Profile:
-    """The profile of the answers to at least one row; bins that ties would leave empty are joined with their neighbours."""
+    """The profile of at least one answer; bins that ties would leave empty are joined with their neighbours."""
     import numpy as np
 
     predicted, confidence = predictions(probabilities)
@@ -35,18 +35,18 @@ def profile(probabilities: Probabilities, classes: Sequence[str]) -> Profile:
 
 
 def predictions(probabilities: Probabilities) -> tuple[np.ndarray, np.ndarray]:
-    """The predicted class's index and its probability, row by row."""
+    """The index of the predicted class, (rows,), and its probability, (rows,)."""
     return probabilities.argmax(axis=1), probabilities.max(axis=1)
 
 
 def bin_counts(confidence: Sequence[float] | np.ndarray, edges: Sequence[float] | np.ndarray) -> list[int]:
-    """How many values fall into each bin."""
+    """How many values fall into each bin; a value on an edge falls into the bin above it."""
     import numpy as np
 
-    found = np.bincount(np.searchsorted(edges, confidence, side="right"), minlength=len(edges) + 1)
-    return [int(count) for count in found]
+    counts = np.bincount(np.searchsorted(edges, confidence, side="right"), minlength=len(edges) + 1)
+    return [int(count) for count in counts]
 
 
 def read(table: Mapping[str, Any]) -> Profile:
-    """A profile as JSON has it."""
+    """The profile in a JSON object."""
     return Profile(dict(table["classes"]), tuple(table["edges"]), tuple(table["confidence"]))

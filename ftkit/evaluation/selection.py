@@ -1,12 +1,13 @@
-"""Tells merit from luck: the best configurations are trained again with other seeds, and the best mean wins.
+"""Which trial wins the search: by its validation value, or by the mean of repeats with other seeds.
 
-Of many trials the best is partly the luckiest, so its value flatters it (the winner's curse). The mean is therefore over the
-repeats alone, whose seeds nobody chose for their results; the value that brought a configuration here does not count. That mean
-is still the best of a few, and a little flattered: what a model is worth is for the test split to say.
+The best of many trials is partly the luckiest, so its value flatters it (the winner's curse). With `confirm` the best
+configurations are trained again with seeds drawn independently of their results, and the best mean over these repeats wins;
+the value of the search itself does not count. That mean is still the best of a few and slightly too good: the test split measures
+what a model is worth.
 
-The weights are another question. All models of the winning configuration, that of the search included, have the same expected
-merit before one looks, so after looking the one with the best validation value is the best bet, however much of its lead is
-luck. It becomes the bundle; its own value is told beside the mean and never instead of it.
+Which model becomes the bundle is another question. All models of the winning configuration, the one of the search included, are
+equally good in expectation before their validation values are known; given the values, the one with the best value is the best
+choice, however much of its lead is luck. It becomes the bundle; its own value is shown beside the mean, never instead of it.
 
 Source: Cawley and Talbot 2010, "On Over-fitting in Model Selection and Subsequent Selection Bias in Performance Evaluation";
 Reimers and Gurevych 2017, "Reporting Score Distributions Makes a Difference", for the spread over seeds; Dodge et al. 2020,
@@ -32,7 +33,7 @@ from ftkit.evaluation import metrics
 
 @dataclass(frozen=True)
 class Repeat:
-    """A training to come: the values of trial `repeats` with a seed of its own."""
+    """A training that is planned: the values of trial `repeats` with a seed of its own."""
 
     number: int
     repeats: int
@@ -41,93 +42,92 @@ class Repeat:
 
 
 def searched_trials(trials: Sequence[Trial]) -> list[Trial]:
-    """The trials of the search itself, by number."""
+    """The trials of the search without its repeats, by number."""
     return sorted((trial for trial in trials if trial.repeats is None), key=lambda each: each.number)
 
 
 def planned_repeats(search: Search, seed: int, trials: Sequence[Trial]) -> list[Repeat]:
-    """The repeats of a search that has ended, those that are done included; none where the recipe asks for none.
+    """All repeats of a search that has ended, those already done included; none without `confirm` in the recipe.
 
-    A function of the recipe and of the search's trials alone, so that an interrupted confirmation goes on as it began.
+    They depend on the recipe and the trials of the search alone, so that an interrupted confirmation continues unchanged.
     """
     if search.confirm is None:
         return []
-    own = searched_trials(trials)
-    first = max((trial.number for trial in own), default=-1) + 1
-    leading = leading_trials(own, search.metric, search.confirm.top)
-    pairs = [(leader, repeat) for leader in leading for repeat in range(search.confirm.seeds)]
+    searched = searched_trials(trials)
+    first_number = max((trial.number for trial in searched), default=-1) + 1
+    leaders = leading_trials(searched, search.metric, search.confirm.top)
+    pairs = [(leader, repeat) for leader in leaders for repeat in range(search.confirm.seeds)]
     return [
-        Repeat(number, leader.number, leader.values, _derived(seed, leader.number, repeat))
-        for number, (leader, repeat) in enumerate(pairs, first)
+        Repeat(number, leader.number, leader.values, _repeat_seed(seed, leader.number, repeat))
+        for number, (leader, repeat) in enumerate(pairs, first_number)
     ]
 
 
 def most_repeats(search: Search, trials: int) -> int:
-    """How many repeats there will be after so many trials, if all of them finish."""
+    """How many repeats follow this many trials if all trials finish."""
     if search.confirm is None:
         return 0
     sizes = [space.size(dimension) for dimension in search.space.values()]
-    different = math.inf if None in sizes else math.prod(size for size in sizes if size is not None)
-    return int(min(search.confirm.top, trials, different)) * search.confirm.seeds
+    configurations = math.inf if None in sizes else math.prod(size for size in sizes if size is not None)
+    return int(min(search.confirm.top, trials, configurations)) * search.confirm.seeds
 
 
 def leading_trials(trials: Sequence[Trial], metric: str, count: int) -> list[Trial]:
     """The best finished trials of the search, the best first: one for each set of values, the earliest of equals."""
-    different: dict[str, Trial] = {}
+    by_values: dict[str, Trial] = {}
     for trial in _ranked(searched_trials(trials), metric):
-        different.setdefault(json.dumps(trial.values, sort_keys=True, default=str), trial)
-    return list(different.values())[:count]
+        by_values.setdefault(json.dumps(trial.values, sort_keys=True, default=str), trial)
+    return list(by_values.values())[:count]
 
 
 def spreads(trials: Sequence[Trial], metric: str) -> list[Spread]:
-    """What each repeated configuration came to, the winner first; none where nothing was repeated.
+    """The results of each repeated configuration, the winner first; none where nothing was repeated.
 
-    The best mean comes first, of equal means the one that led the search. A configuration without a finished repeat comes
-    after all that have one.
+    They are ordered by their means, equal means by their rank in the search; a configuration without a finished repeat comes last.
     """
     by_number = {trial.number: trial for trial in trials}
     repeated = {trial.repeats for trial in trials if trial.repeats is not None} & by_number.keys()
     ranked = _ranked([by_number[number] for number in repeated if number is not None], metric)
-    found = [_spread(each, trials, metric) for each in ranked]
+    results = [_spread(each, trials, metric) for each in ranked]
 
     def order(one: Spread, other: Spread) -> int:
         left, right = (math.nan if each.mean is None else each.mean for each in (one, other))
         return -1 if metrics.better(metric, left, right) else int(metrics.better(metric, right, left))
 
-    return sorted(found, key=functools.cmp_to_key(order))
+    return sorted(results, key=functools.cmp_to_key(order))
 
 
 def best_trial(trials: Sequence[Trial], metric: str) -> Trial:
-    """The trial whose model is the result of the search. Raises: SearchError when none finished.
+    """The trial whose model becomes the bundle. Raises: SearchError when none finished.
 
     Without repeats it is the finished trial with the best validation value, the earliest of equals. With repeats it is the
     best model of the configuration with the best mean.
     """
     if winners := spreads(trials, metric):
-        return _models(winners[0].number, trials, metric)[0]
+        return _same_values(winners[0].number, trials, metric)[0]
     ranked = _ranked(searched_trials(trials), metric)
     if not ranked:
         raise SearchError(
             f"none of the {len(trials)} trials finished, so there is nothing to promote",
-            hint="`ftkit runs` shows why each ended; their logs are in the run's folder.",
+            hint="`ftkit runs RUN` shows why each trial failed; their logs are in the run's folder.",
         )
     return ranked[0]
 
 
 def trials_to_keep(search: Search, trials: Sequence[Trial]) -> set[int]:
-    """Numbers of the finished trials whose models may still become the bundle; every other model may go."""
+    """Numbers of the finished trials whose models may still become the bundle; other models may be deleted."""
     count = search.confirm.top if search.confirm else 1
-    leading = leading_trials(trials, search.metric, count)
-    return {_models(leader.number, trials, search.metric)[0].number for leader in leading}
+    leaders = leading_trials(trials, search.metric, count)
+    return {_same_values(leader.number, trials, search.metric)[0].number for leader in leaders}
 
 
-def _models(number: int, trials: Sequence[Trial], metric: str) -> list[Trial]:
-    """A trial and its repeats as far as they finished, the best first."""
+def _same_values(number: int, trials: Sequence[Trial], metric: str) -> list[Trial]:
+    """The finished ones of a trial and its repeats, the best first."""
     return _ranked([trial for trial in trials if number in (trial.number, trial.repeats)], metric)
 
 
 def _ranked(trials: Sequence[Trial], metric: str) -> list[Trial]:
-    """The finished ones, the best first, the earliest of equals."""
+    """The finished trials, the best first, the earliest of equals."""
 
     def order(one: Trial, other: Trial) -> int:
         left, right = (each.metrics.get(metric, math.nan) for each in (one, other))
@@ -157,7 +157,7 @@ def _spread(trial: Trial, trials: Sequence[Trial], metric: str) -> Spread:
     )
 
 
-def _derived(seed: int, number: int, repeat: int) -> int:
-    """A seed for one repeat, in the range of a recipe's, unlike those of all other trainings of the run."""
+def _repeat_seed(seed: int, number: int, repeat: int) -> int:
+    """A seed for one repeat, in the range of a recipe's seeds; no other training of the run has the same."""
     digest = hashlib.sha256(f"{seed}/{number}/{repeat}".encode()).digest()
     return int.from_bytes(digest[:4], "big") >> 1

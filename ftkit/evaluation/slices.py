@@ -1,16 +1,16 @@
-"""The parts of the test rows that are looked at one by one: by class, by text length, by a further column."""
+"""Parts of the test rows that are measured one by one: by class, by text length, by the values of a column."""
 
 from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ftkit.contracts import Data
 from ftkit.errors import DataError
-from ftkit.formatting import printable
+from ftkit.formatting import listing, printable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,47 +27,50 @@ class Group:
     """The class, where the rows are those of one class."""
 
 
+def check_columns(names: Sequence[str], columns: Collection[str], where: str) -> None:
+    """Raises: DataError for a name that is none of the columns; `where` names the option that holds the names."""
+    for name in names:
+        if name not in columns:
+            near = difflib.get_close_matches(name, columns, 1)
+            known = f"it has {listing(map(repr, columns), 20)}" if columns else "it has none besides text and label"
+            suggestion = f"Did you mean {near[0]!r}? " if near else ""
+            keep = f'Let the data set keep it (`table` does by columns = ["{name}"]), or take it out of columns.'
+            raise DataError(f"the data set has no column {name!r}; {known}", where, suggestion + keep)
+
+
 def groups(data: Data, classes: bool, lengths: int, columns: Sequence[str] | None, max_values: int) -> list[Group]:
-    """All groups of the test rows; columns left out are those with few values. Raises: DataError for a named column that is not there."""
-    found = [*_by_class(data)] if classes else []
-    if lengths and len(data.test):
-        found += _by_length(data, lengths)
-    there = data.test.columns
-    for name in columns if columns is not None else there:
-        if name not in there:
-            near = difflib.get_close_matches(name, list(there), 1)
-            raise DataError(
-                f"the data set carries no column {name!r}",
-                where="columns",
-                hint=f"Did you mean {near[0]!r}?"
-                if near
-                else f"It carries {', '.join(map(repr, there)) or 'none'}; data sets that read tables keep more by columns.",
-            )
-        values = [_value(each) for each in there[name]]
-        if columns is None and len(set(values)) > max_values:
-            continue
-        found += _by_value(printable(name), values)
-    return found
+    """The groups of the test rows by class, by length in bands, and by the values of columns.
+
+    Without `columns` every column with at most `max_values` values counts. Raises: KeyError for a column that is not there.
+    """
+    by_class = [*_by_class(data)] if classes else []
+    by_length = [*_by_length(data, lengths)] if lengths and len(data.test) else []
+    by_value: list[Group] = []
+    for name in data.test.columns if columns is None else columns:
+        values = [_value(each) for each in data.test.columns[name]]
+        if columns is not None or len(set(values)) <= max_values:
+            by_value += _by_value(printable(name), values)
+    return [*by_class, *by_length, *by_value]
 
 
 def metric_inputs(
     metric: str, group: Group, probabilities: np.ndarray, labels: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, str]:
-    """Probabilities, labels and the metric that measures a group, of those of all test rows.
+    """Probabilities, labels and metric for measuring a group; `probabilities` and `labels` are those of all test rows.
 
-    The rows of one class are measured by the share that is recognised; for roc_auc by how well that class is told apart
-    from the rest, for which the other rows are needed too.
+    The rows of one class are measured by their recall; for roc_auc by how well that class is ranked above the others, which
+    needs the other rows too.
     """
     import numpy as np
 
-    found, labels = np.asarray(probabilities, dtype=np.float64), np.asarray(labels, dtype=np.int64)
+    probabilities, labels = np.asarray(probabilities, dtype=np.float64), np.asarray(labels, dtype=np.int64)
     if group.label is not None and metric == "roc_auc":
-        own = found[:, group.label]
+        own = probabilities[:, group.label]
         return np.stack([1 - own, own], axis=1), (labels == group.label).astype(np.int64), metric
-    found, labels = found[group.rows], labels[group.rows]
+    probabilities, labels = probabilities[group.rows], labels[group.rows]
     if metric in ("macro_f1", "weighted_f1", "mcc") and len(np.unique(labels)) < 2:
-        return found, labels, "accuracy"  # among rows of one class there is nothing else to get wrong
-    return found, labels, metric
+        return probabilities, labels, "accuracy"  # on rows of one class these metrics say no more than the recall
+    return probabilities, labels, metric
 
 
 def _by_class(data: Data) -> Iterator[Group]:
@@ -80,14 +83,14 @@ def _by_class(data: Data) -> Iterator[Group]:
 
 
 def _by_length(data: Data, bands: int) -> Iterator[Group]:
-    """Bands between quantiles of the number of words; where many texts have one length, there are fewer bands."""
+    """Bands between quantiles of the number of words; fewer bands where many texts have the same length."""
     import numpy as np
 
     words = np.array([len(text.split()) for text in data.test.texts])
     edges = np.unique(np.quantile(words, np.linspace(0, 1, bands + 1)[1:], method="inverted_cdf"))
-    placed = np.searchsorted(edges, words)  # the first edge that is not exceeded
-    for band in np.unique(placed):
-        rows = np.flatnonzero(placed == band)
+    band_of_row = np.searchsorted(edges, words)  # the first edge that is not exceeded
+    for band in np.unique(band_of_row):
+        rows = np.flatnonzero(band_of_row == band)
         low, high = int(words[rows].min()), int(words[rows].max())
         yield Group(f"{low} to {high} words" if low < high else f"{low} words", rows)
 
@@ -101,7 +104,7 @@ def _by_value(name: str, values: Sequence[str]) -> Iterator[Group]:
 
 
 def _value(value: Any) -> str:
-    """A column's value as the name of a group; what is missing makes a group, too."""
+    """A column's value as the name of a group; missing values are a group too."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "missing"
     return printable(str(value)) or "empty"

@@ -38,7 +38,7 @@ class PromotionPresetSuite:
         assert options.build(type(component), options.to_table(component)) == component
         assert pickle.loads(pickle.dumps(component)) == component  # noqa: S301  # our own bytes
 
-    def test_it_brings_tests_and_always_the_same(self, component: PromotionPreset) -> None:
+    def test_it_always_brings_the_same_tests(self, component: PromotionPreset) -> None:
         tests = list(component.tests())
         assert tests
         assert all(isinstance(each, PromotionTest) for each in tests)
@@ -50,7 +50,9 @@ class PromotionPresetSuite:
 
     def test_a_recipe_can_name_every_test_it_brings(self, component: PromotionPreset) -> None:
         for each in component.tests():
-            assert plugins.load().find("promotion_tests", each.name) is type(each), "offer it by promotion_tests, too"
+            assert plugins.load().find("promotion_tests", each.name) is type(each), (
+                "offer it by the hook promotion_tests too"
+            )
 
     def test_its_tests_can_be_written_out_in_a_recipe(self, component: PromotionPreset) -> None:
         for each in component.tests():

@@ -27,7 +27,7 @@ STATUSES = ("passed", "failed", "not applicable")
 
 
 class Fixed:
-    """A classifier whose answers are given: what a promotion test may ask for beyond the scores it gets."""
+    """A classifier with fixed answers, for promotion tests that score further texts."""
 
     def __init__(self, classes: tuple[str, ...], certainty: float) -> None:
         self.classes = classes
@@ -37,14 +37,14 @@ class Fixed:
         """The right class, which each text names, gets `certainty`; in every fifth text the next class does."""
         import numpy as np
 
-        found = np.full((len(texts), len(self.classes)), (1 - self.certainty) / (len(self.classes) - 1))
+        scores = np.full((len(texts), len(self.classes)), (1 - self.certainty) / (len(self.classes) - 1))
         for row, text in enumerate(texts):
             number, right = (int(word) for word in text.split()[:2])
-            found[row, (right + (number % 5 == 0)) % len(self.classes)] = self.certainty
-        return found
+            scores[row, (right + (number % 5 == 0)) % len(self.classes)] = self.certainty
+        return scores
 
     def save(self, folder: Path) -> None:
-        """Nothing to write: the answers are made up."""
+        """Nothing to write: the answers are fixed."""
 
 
 def make_data(rows: int = 60, classes: tuple[str, ...] = CLASSES) -> Data:
@@ -77,7 +77,7 @@ class PromotionTestSuite:
     """Inherit as a class named `Test…` and override the fixture `component`."""
 
     measures: ClassVar[bool] = False
-    """Whether it measures time or memory: then the same contenders get the same status, not the same numbers."""
+    """Whether the test measures time or memory: then only the status must be the same each time, not the numbers."""
 
     @pytest.fixture
     def component(self) -> PromotionTest:
@@ -91,7 +91,7 @@ class PromotionTestSuite:
 
     @pytest.fixture
     def candidate(self, data: Data, tmp_path: Path) -> Contender:
-        """The model that asks to be promoted."""
+        """The model that may be promoted."""
         return make_contender(data, bundle=tmp_path / "candidate")
 
     @pytest.fixture
@@ -115,7 +115,7 @@ class PromotionTestSuite:
         assert pickle.loads(pickle.dumps(component)) == component  # noqa: S301  # our own bytes
 
     @pytest.mark.parametrize("first_time", [True, False], ids=["no champion", "a champion"])
-    def test_a_verdict_says_what_was_found(
+    def test_a_verdict_is_complete(
         self, component: PromotionTest, candidate: Contender, champion: Contender, first_time: bool
     ) -> None:
         check_verdict(component, component.check(candidate, None if first_time else champion))
@@ -128,8 +128,8 @@ class PromotionTestSuite:
             assert once.status == again.status
             assert self.measures or once == again
 
-    def test_what_it_can_judge_it_has_nothing_against_beforehand(self, component: PromotionTest, data: Data) -> None:
-        """`foresee` is for tests that have it: it sees no test rows and stops only what `check` could not judge."""
+    def test_foresee_accepts_data_that_check_can_judge(self, component: PromotionTest, data: Data) -> None:
+        """For tests that have `foresee`: it sees no test rows and refuses only data that `check` could not judge."""
         if isinstance(component, Foreseeing):
             before = options.to_table(component)
             component.foresee(data.without_test())
@@ -138,7 +138,7 @@ class PromotionTestSuite:
     def test_judging_changes_nothing(self, component: PromotionTest, candidate: Contender, champion: Contender) -> None:
         def state() -> Any:
             scores = [each.probabilities.tobytes() for each in (candidate, champion)]
-            parts = [getattr(candidate.data, name) for name in ("train", "valid", "test")]
+            parts = [candidate.data.train, candidate.data.valid, candidate.data.test]
             rows = [(list(part.texts), list(part.labels), dict(part.columns)) for part in parts]
             return pickle.dumps((scores, rows, options.to_table(component)))
 
@@ -148,36 +148,38 @@ class PromotionTestSuite:
         assert state() == before
 
     @pytest.mark.parametrize("metric", ["accuracy", "macro_f1", "weighted_f1", "roc_auc", "mcc", "log_loss"])
-    def test_any_metric_of_the_recipe_is_judged(
+    def test_every_metric_of_a_recipe_gets_a_verdict(
         self, component: PromotionTest, candidate: Contender, champion: Contender, metric: str
     ) -> None:
         pair = [dataclasses.replace(each, metric=metric) for each in (candidate, champion)]
         check_verdict(component, component.check(pair[0], pair[1]))
 
-    def test_two_classes_are_judged_too(self, component: PromotionTest) -> None:
+    def test_two_classes_get_a_verdict(self, component: PromotionTest) -> None:
         data = make_data(classes=("bad", "good"))
         check_verdict(component, component.check(make_contender(data), make_contender(data, "champion version 1", 0.6)))
 
-    def test_test_rows_of_one_class_get_a_verdict_and_no_exception(self, component: PromotionTest, data: Data) -> None:
+    def test_rows_of_one_class_get_a_verdict(self, component: PromotionTest, data: Data) -> None:
         rows = [index for index, label in enumerate(data.test.labels) if label == 0]
         part = Split(
             [data.test.texts[index] for index in rows],
             [0 for _ in rows],
             {key: [values[index] for index in rows] for key, values in data.test.columns.items()},
         )
-        one = dataclasses.replace(data, test=part)
+        one_class = dataclasses.replace(data, test=part)
         for metric in ("roc_auc", "macro_f1"):
-            candidate = make_contender(one, metric=metric)
-            check_verdict(component, component.check(candidate, make_contender(one, "champion version 1", 0.6, metric)))
+            candidate = make_contender(one_class, metric=metric)
+            check_verdict(
+                component, component.check(candidate, make_contender(one_class, "champion version 1", 0.6, metric))
+            )
 
 
 def check_verdict(component: PromotionTest, verdict: Verdict) -> None:
     """A verdict that a user can read, a ledger can store and a program can rely on."""
     assert verdict.test == type(component).name
     assert verdict.status in STATUSES
-    assert verdict.sentence.strip(), "say in a sentence what was found"
-    assert "\n" not in verdict.sentence, "a sentence stands on one line"
+    assert verdict.sentence.strip(), "give a sentence with the result"
+    assert "\n" not in verdict.sentence, "keep the sentence on one line"
     assert all(isinstance(key, str) for key in verdict.numbers)
     assert all(isinstance(value, int | float) for value in verdict.numbers.values()), "plain numbers, not numpy's"
-    assert all(math.isfinite(value) for value in verdict.numbers.values()), "leave out what is not defined"
+    assert all(math.isfinite(value) for value in verdict.numbers.values()), "leave out numbers that are not defined"
     assert verdict.figure is None or "<svg" in verdict.figure

@@ -12,28 +12,28 @@ LABELS = np.array([1, 0, 1, 0])
 PROBABILITIES = np.array([[0.1, 0.9], [0.6, 0.4], [0.7, 0.3], [0.8, 0.2]])
 
 
-def test_two_classes_score_as_by_hand():
-    found = metrics.scores(PROBABILITIES, LABELS)
-    assert set(found) == set(metrics.METRICS)
-    assert found["accuracy"] == 0.75
+def test_metrics_of_two_classes_are_as_computed_by_hand():
+    scores = metrics.scores(PROBABILITIES, LABELS)
+    assert set(scores) == set(metrics.METRICS)
+    assert scores["accuracy"] == 0.75
     # Class 0: precision 2/3, recall 1; class 1: precision 1, recall 1/2.
-    assert found["macro_f1"] == pytest.approx((0.8 + 2 / 3) / 2)
-    assert found["weighted_f1"] == pytest.approx((0.8 + 2 / 3) / 2)
+    assert scores["macro_f1"] == pytest.approx((0.8 + 2 / 3) / 2)
+    assert scores["weighted_f1"] == pytest.approx((0.8 + 2 / 3) / 2)
     # Of the four pairs, (0.9, 0.4), (0.9, 0.2) and (0.3, 0.2) are in order.
-    assert found["roc_auc"] == 0.75
-    assert found["mcc"] == pytest.approx((1 * 2 - 0 * 1) / math.sqrt(1 * 2 * 2 * 3))
-    assert found["log_loss"] == pytest.approx(-(math.log(0.9) + math.log(0.6) + math.log(0.3) + math.log(0.8)) / 4)
+    assert scores["roc_auc"] == 0.75
+    assert scores["mcc"] == pytest.approx((1 * 2 - 0 * 1) / math.sqrt(1 * 2 * 2 * 3))
+    assert scores["log_loss"] == pytest.approx(-(math.log(0.9) + math.log(0.6) + math.log(0.3) + math.log(0.8)) / 4)
 
 
 def reference(metric, probabilities, labels):
-    said, classes = probabilities.argmax(axis=1), probabilities.shape[1]
+    predicted, classes = probabilities.argmax(axis=1), probabilities.shape[1]
     match metric:
         case "accuracy":
-            return np.mean(said == labels)
+            return np.mean(predicted == labels)
         case "macro_f1" | "weighted_f1":
-            return f1_score(labels, said, average=metric.removesuffix("_f1"), zero_division=0.0)
+            return f1_score(labels, predicted, average=metric.removesuffix("_f1"), zero_division=0.0)
         case "mcc":
-            return matthews_corrcoef(labels, said)
+            return matthews_corrcoef(labels, predicted)
         case "log_loss":
             return log_loss(labels, probabilities, labels=range(classes))
     single = probabilities[:, 1] if classes == 2 else probabilities
@@ -44,7 +44,7 @@ def reference(metric, probabilities, labels):
 @pytest.mark.parametrize("classes", [2, 3, 6])
 @pytest.mark.parametrize("decimals", [1, 9], ids=["with ties", "without"])
 @pytest.mark.parametrize("skill", [0.0, 3.0])
-def test_every_metric_is_scikit_learns(metric, classes, decimals, skill):
+def test_every_metric_equals_that_of_scikit_learn(metric, classes, decimals, skill):
     random = np.random.default_rng(classes)
     labels = np.concatenate([np.arange(classes), random.integers(0, classes, 90)])
     raised = np.exp(random.normal(size=(len(labels), classes)) + skill * np.eye(classes)[labels])
@@ -54,9 +54,9 @@ def test_every_metric_is_scikit_learns(metric, classes, decimals, skill):
 
 
 @pytest.mark.parametrize("metric", ["macro_f1", "weighted_f1", "mcc"])
-def test_a_class_that_nobody_answers_or_has_counts_as_in_scikit_learn(metric):
-    for labels, said in (([0, 0, 1, 1], [0, 0, 0, 0]), ([0, 0, 0, 0], [0, 1, 1, 0]), ([0, 1, 0, 1], [2, 2, 2, 2])):
-        probabilities = np.eye(3)[said]
+def test_a_class_without_predictions_or_rows_counts_as_in_scikit_learn(metric):
+    for labels, predicted in (([0, 0, 1, 1], [0, 0, 0, 0]), ([0, 0, 0, 0], [0, 1, 1, 0]), ([0, 1, 0, 1], [2, 2, 2, 2])):
+        probabilities = np.eye(3)[predicted]
         expected = reference(metric, probabilities, np.array(labels))
         assert metrics.score(metric, probabilities, np.array(labels)) == pytest.approx(expected)
 
@@ -75,7 +75,7 @@ def test_roc_auc_beyond_two_classes_is_one_against_the_rest_weighted_by_frequenc
     assert metrics.score("roc_auc", probabilities, labels) == pytest.approx(expected)
 
 
-def test_roc_auc_passes_over_a_class_that_no_row_has():
+def test_roc_auc_leaves_out_a_class_without_rows():
     labels = np.array([0, 1, 0, 1])
     probabilities = np.array([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.5, 0.3, 0.2], [0.2, 0.7, 0.1]])
     assert metrics.score("roc_auc", probabilities, labels) == 1.0
@@ -85,7 +85,7 @@ def test_rows_of_one_class_have_no_roc_auc():
     assert math.isnan(metrics.score("roc_auc", PROBABILITIES, np.array([1, 1, 1, 1])))
 
 
-def test_log_loss_of_a_wrong_certainty_is_finite():
+def test_log_loss_of_a_certain_wrong_answer_is_finite():
     assert metrics.score("log_loss", np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([1, 1])) < 100
 
 
@@ -98,7 +98,7 @@ def test_single_precision_probabilities_score_without_a_warning(recwarn):
     assert not [str(warning.message) for warning in recwarn]
 
 
-def test_better_knows_the_direction_and_that_a_number_beats_none():
+def test_better_knows_the_direction_of_a_metric_and_prefers_a_number_to_nan():
     assert metrics.better("accuracy", 0.9, 0.8)
     assert not metrics.better("accuracy", 0.8, 0.8)
     assert metrics.better("log_loss", 0.1, 0.2)
@@ -112,7 +112,7 @@ def test_an_unknown_metric_is_a_key_error():
         metrics.score("f1", PROBABILITIES, LABELS)
 
 
-def test_an_interval_holds_the_score_and_is_the_same_for_the_same_seed():
+def test_an_interval_contains_the_score_and_depends_on_the_seed_alone():
     random = np.random.default_rng(1)
     labels = random.integers(0, 2, 300)
     right = np.where(random.random(300) < 0.8, labels, 1 - labels)

@@ -12,7 +12,7 @@ from ftkit.evaluation.metrics import resampled
 @pytest.mark.parametrize("metric", metrics.METRICS)
 @pytest.mark.parametrize("classes", [2, 3, 5])
 @pytest.mark.parametrize("decimals", [1, 6], ids=["with ties", "without"])
-def test_resamples_score_as_one_by_one(metric, classes, decimals):
+def test_a_block_of_resamples_scores_as_one_after_another(metric, classes, decimals):
     random = np.random.default_rng(classes)
     labels = random.integers(0, classes, 30)
     probabilities = np.round(random.dirichlet(np.ones(classes), 30), decimals) + 1e-3
@@ -27,7 +27,7 @@ def test_resamples_score_as_one_by_one(metric, classes, decimals):
 
 @pytest.mark.parametrize("metric", metrics.METRICS)
 @pytest.mark.parametrize("classes", [2, 3])
-def test_resamples_that_lack_a_class_score_as_one_by_one(metric, classes):
+def test_resamples_that_lack_a_class_score_as_one_after_another(metric, classes):
     probabilities = np.random.default_rng(3).dirichlet(np.ones(classes), 4)
     labels = np.array([0, 0, 1, classes - 1])
     draws = np.random.default_rng(0)
@@ -38,7 +38,7 @@ def test_resamples_that_lack_a_class_score_as_one_by_one(metric, classes):
     assert resampled(metric, probabilities, labels, seed=0, resamples=60) == pytest.approx(expected, nan_ok=True)
 
 
-def test_blocks_give_what_one_block_gives(monkeypatch):
+def test_the_size_of_a_block_does_not_change_the_scores(monkeypatch):
     probabilities, labels = np.random.default_rng(1).dirichlet(np.ones(3), 50), np.arange(50) % 3
     whole = resampled("macro_f1", probabilities, labels, seed=1, resamples=25)
     monkeypatch.setattr("ftkit.evaluation.metrics.BLOCK", 350)

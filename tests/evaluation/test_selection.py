@@ -1,4 +1,4 @@
-"""The arithmetic of confirmation: what is repeated, what its mean is, who wins, and whose model it is."""
+"""Selection: which trials are repeated, their means, which configuration wins, and which model becomes the bundle."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from ftkit.evaluation import selection
 
 
 def trial(number, value, state="finished", repeats=None, metric="accuracy", **values):
-    found = {metric: value} if value is not None else {}
-    return Trial(number, values or {"learning_rate": number}, 7, state, metrics=found, epoch=1, repeats=repeats)
+    metrics = {metric: value} if value is not None else {}
+    return Trial(number, values or {"learning_rate": number}, 7, state, metrics=metrics, epoch=1, repeats=repeats)
 
 
 def search(top=2, seeds=2, **options):
@@ -43,38 +43,38 @@ def repeated(trials, values, **planning):
 
 def test_the_best_finished_trials_are_repeated_and_numbered_after_the_last_trial():
     trials = [*FOUR, trial(4, 0.99, "stopped"), trial(5, None, "failed")]
-    found = selection.planned_repeats(search(), 7, trials)
-    assert [(each.number, each.repeats) for each in found] == [(6, 1), (7, 1), (8, 3), (9, 3)]
-    assert [each.values for each in found] == [{"learning_rate": 1}] * 2 + [{"learning_rate": 3}] * 2
+    repeats = selection.planned_repeats(search(), 7, trials)
+    assert [(each.number, each.repeats) for each in repeats] == [(6, 1), (7, 1), (8, 3), (9, 3)]
+    assert [each.values for each in repeats] == [{"learning_rate": 1}] * 2 + [{"learning_rate": 3}] * 2
 
 
-def test_without_it_nothing_is_repeated():
+def test_without_confirm_nothing_is_repeated():
     assert selection.planned_repeats(Search(metric="accuracy"), 7, FOUR) == []
     assert selection.most_repeats(Search(), 5) == 0
 
 
-def test_fewer_finished_trials_than_asked_for_are_all_repeated():
-    found = selection.planned_repeats(search(top=9, seeds=1), 7, [*FOUR[:2], trial(2, None, "failed")])
-    assert [each.repeats for each in found] == [1, 0]
+def test_fewer_finished_trials_than_top_are_all_repeated():
+    repeats = selection.planned_repeats(search(top=9, seeds=1), 7, [*FOUR[:2], trial(2, None, "failed")])
+    assert [each.repeats for each in repeats] == [1, 0]
     assert selection.planned_repeats(search(), 7, [trial(0, None, "failed")]) == []
 
 
-def test_values_that_were_tried_twice_are_one_configuration():
+def test_equal_values_of_two_trials_are_one_configuration():
     trials = [trial(0, 0.9, rate=1), trial(1, 0.91, rate=1), trial(2, 0.8, rate=2), trial(3, 0.7, rate=3)]
     assert [each.repeats for each in selection.planned_repeats(search(seeds=1), 7, trials)] == [1, 2]
 
 
-def test_the_earliest_of_equals_and_a_number_before_none_is_repeated_first():
+def test_the_earliest_of_equals_comes_first_and_a_number_before_nan():
     trials = [trial(0, math.nan), trial(1, 0.9), trial(2, 0.9)]
     assert [each.number for each in selection.leading_trials(trials, "accuracy", 3)] == [1, 2, 0]
 
 
-def test_less_is_better_where_the_metric_says_so():
+def test_a_lower_value_leads_for_log_loss():
     trials = [trial(number, loss, metric="log_loss") for number, loss in enumerate([0.5, 0.2, 0.4])]
     assert [each.number for each in selection.leading_trials(trials, "log_loss", 2)] == [1, 2]
 
 
-def test_what_is_repeated_does_not_depend_on_what_was_repeated_already():
+def test_the_plan_does_not_depend_on_the_repeats_already_done():
     first = selection.planned_repeats(search(), 7, FOUR)
     done = repeated(FOUR, [0.1, 0.99, 0.2, 0.98])
     for count in range(len(FOUR), len(done) + 1):
@@ -82,7 +82,7 @@ def test_what_is_repeated_does_not_depend_on_what_was_repeated_already():
     assert selection.planned_repeats(search(), 7, done[::-1]) == first
 
 
-def test_every_seed_is_another_and_the_same_every_time():
+def test_every_repeat_has_a_seed_of_its_own_that_is_reproducible():
     many = [trial(number, 1 - number / 100) for number in range(40)]
     seeds = [each.seed for each in selection.planned_repeats(search(top=40, seeds=25), 7, many)]
     assert len(set(seeds) | {7}) == 1001
@@ -94,7 +94,7 @@ def test_every_seed_is_another_and_the_same_every_time():
     assert fewer <= {(each.repeats, each.seed) for each in selection.planned_repeats(search(top=5, seeds=4), 7, many)}
 
 
-def test_how_many_there_will_be_is_known_before():
+def test_the_number_of_repeats_is_known_beforehand():
     space = {"rate": Choice((1, 2)), "decay": Uniform(0, 1)}
     assert selection.most_repeats(search(top=3, seeds=4, space=space), 10) == 12
     assert selection.most_repeats(search(top=3, seeds=4, space=space), 2) == 8
@@ -133,7 +133,7 @@ def test_a_failed_repeat_is_left_out_of_the_mean_and_counted():
     assert (second.finished, second.failed) == (2, 0)
 
 
-def test_a_configuration_without_any_finished_repeat_wins_only_where_nothing_else_is():
+def test_a_configuration_without_a_finished_repeat_wins_only_where_no_other_has_one():
     trials = repeated(FOUR, [None, None, 0.2, 0.3])
     assert [each.number for each in selection.spreads(trials, "accuracy")] == [3, 1]
     assert selection.best_trial(trials, "accuracy").number == 3
@@ -142,7 +142,7 @@ def test_a_configuration_without_any_finished_repeat_wins_only_where_nothing_els
     assert selection.best_trial(lost, "accuracy").number == 1, "then the search alone decides"
 
 
-def test_a_repeat_whose_metric_is_not_defined_is_no_number_of_the_mean():
+def test_a_repeat_with_nan_is_left_out_of_the_mean():
     first, _ = selection.spreads(repeated(FOUR, [math.nan, 0.7, 0.2, 0.3]), "accuracy")
     assert (first.number, first.mean, first.finished, first.failed) == (1, 0.7, 1, 1)
     assert selection.best_trial(repeated(FOUR, [math.nan, 0.7, 0.2, 0.3]), "accuracy").number == 1
@@ -153,7 +153,7 @@ def test_of_equal_means_the_one_that_led_the_search_wins():
     assert selection.spreads(repeated(FOUR, [0.7, 0.7, 0.7, 0.7]), "accuracy")[0].number == 1
 
 
-def test_the_lowest_mean_wins_where_less_is_better():
+def test_the_lowest_mean_wins_for_log_loss():
     options = Search(metric="log_loss", confirm=Confirm(top=2, seeds=1))
     trials = [trial(0, 0.30, metric="log_loss"), trial(1, 0.31, metric="log_loss")]
     done = [
@@ -198,7 +198,7 @@ def test_a_model_that_may_still_win_is_kept_at_every_moment():
         assert len(selection.trials_to_keep(options, done)) <= options.confirm.top
 
 
-def test_without_confirmation_one_model_is_needed():
+def test_without_confirm_one_model_is_kept():
     assert selection.trials_to_keep(Search(metric="accuracy"), FOUR) == {1}
     assert selection.trials_to_keep(Search(metric="accuracy"), [trial(0, None, "failed")]) == set()
 
@@ -206,7 +206,7 @@ def test_without_confirmation_one_model_is_needed():
 # ------------------------------------------------------------------------------------------- what it is for
 
 
-def test_fresh_seeds_choose_better_and_say_truer_than_the_best_of_the_search():
+def test_repeats_choose_better_and_estimate_better_than_the_best_of_the_search():
     """A simulation of what the module claims: configurations of known merit, values with the noise of seeds.
 
     The value of the search's winner flatters it; the mean over fresh seeds flatters far less; and the configuration chosen
@@ -233,7 +233,7 @@ def test_fresh_seeds_choose_better_and_say_truer_than_the_best_of_the_search():
     assert np.mean(flattered["confirmed"]) < 0.45
 
 
-def test_the_best_model_by_validation_is_the_best_bet_within_a_configuration():
+def test_within_a_configuration_the_best_validation_value_is_the_best_choice():
     """Seeds that differ in merit, seen through noise, one of them picked by the search: the highest value is best."""
     chance = np.random.default_rng(4)
     best, nearest, first = [], [], []

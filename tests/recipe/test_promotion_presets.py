@@ -1,4 +1,4 @@
-"""Presets: a recipe names a set of promotion tests in one section, and the plan has the tests themselves."""
+"""Presets: a recipe names a set of promotion tests in one section, and the plan contains the tests themselves."""
 
 from __future__ import annotations
 

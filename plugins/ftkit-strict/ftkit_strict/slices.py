@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from ftkit import formatting
 from ftkit.contracts import Contender, Data, Verdict
 from ftkit.contracts.settings import Metric
-from ftkit.errors import DataError
 from ftkit.evaluation import charts, metrics, option_checks, paired_comparison, verdicts
 from ftkit.evaluation.contenders import defect, labels_of
-from ftkit.evaluation.slices import Group, groups, metric_inputs
+from ftkit.evaluation.slices import Group, check_columns, groups, metric_inputs
 from ftkit.formatting import rounded
 
 if TYPE_CHECKING:
@@ -98,24 +96,11 @@ class Slices:
 
     def foresee(self, data: Data) -> None:
         """Look for the columns. Raises: DataError for a named column that the data set does not have."""
-        self._check_columns(data.train.columns)
-
-    def _check_columns(self, columns: Collection[str]) -> None:
-        for name in self.columns or ():
-            if name not in columns:
-                near = difflib.get_close_matches(name, columns, 1)
-                known = formatting.listing(map(repr, columns), 20)
-                raise DataError(
-                    f"the data set has no column {name!r}; "
-                    + (f"it has {known}" if columns else "it has none besides text and label"),
-                    where=f"{self.name}.columns",
-                    hint=(f"Did you mean {near[0]!r}? " if near else "")
-                    + f'Let the data set keep it (`table` does by columns = ["{name}"]), or take it out of columns.',
-                )
+        check_columns(self.columns or (), data.train.columns, f"{self.name}.columns")
 
     def check(self, candidate: Contender, champion: Contender | None) -> Verdict:
         """Measure every part. Raises: DataError as `foresee` does."""
-        self._check_columns(candidate.data.test.columns)
+        check_columns(self.columns or (), candidate.data.test.columns, f"{self.name}.columns")
         metric = self.metric or candidate.metric
         parts = groups(candidate.data, self.classes, self.lengths, self.columns, self.max_values)
         if defect(candidate):
