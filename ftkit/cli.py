@@ -1,4 +1,4 @@
-"""The command line: the only place that prints, and the only place that catches."""
+"""The command line: the only place that catches errors, and with `ftkit.display` the only one that prints."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ EPILOG = (
 
 
 class Commands(click.Group):
-    """The group of all commands, which names the nearest one when a command is misspelt."""
+    """The group of all commands; for a misspelt command it suggests the nearest one."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -56,7 +56,7 @@ class Commands(click.Group):
 )
 @click.version_option(__version__, prog_name="ftkit")
 def commands() -> None:
-    """Carry a text classifier from raw data to live traffic by one recipe."""
+    """Take a text classifier from raw data to live traffic with one recipe."""
 
 
 for command in (
@@ -81,7 +81,7 @@ for command in (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Carry out a command line and return its exit code."""
+    """Run a command line and return its exit code."""
     ending = Ending()
     for stream in (sys.stdout, sys.stderr):
         terminal.forgiving(stream)
@@ -91,17 +91,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return shell_complete(commands, {}, "ftkit", "_FTKIT_COMPLETE", instruction)
     try:
         with redirect_stderr(RedactedStream(sys.stderr)) as errors:
-            code = _carry_out(list(sys.argv[1:] if arguments is None else arguments), ending)
+            code = _run(list(sys.argv[1:] if arguments is None else arguments), ending)
             errors.flush()
         sys.stdout.flush()
     except BrokenPipeError:
-        # The reader has what it wanted. Python would complain once more when it flushes at its end.
+        # The reader has closed the pipe. Python would report that again when it flushes the stream at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = ending.code
     return code
 
 
-def _carry_out(arguments: list[str], ending: Ending) -> int:
+def _run(arguments: list[str], ending: Ending) -> int:
     try:
         with commands.make_context("ftkit", arguments, obj=ending) as context:
             return int(commands.invoke(context) or 0)
@@ -125,7 +125,7 @@ def _carry_out(arguments: list[str], ending: Ending) -> int:
 
 
 def _unexpected(error: Exception, ending: Ending) -> int:
-    """Say that ftkit or a plugin broke, and keep what a report of it needs. Returns the exit code."""
+    """Report an error that nobody expected, and keep its traceback in a file. Returns the exit code."""
     text = redacted("".join(traceback.format_exception(error)))
     if os.environ.get("FTKIT_DEBUG"):
         terminal.write(text.rstrip(), sys.stderr)
@@ -133,16 +133,16 @@ def _unexpected(error: Exception, ending: Ending) -> int:
     path = files.home() / "failures" / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{os.getpid()}.txt"
     try:
         files.write_text(path, text)
-        where = f"The details are in {path}"
+        details = f"The details are in {path}"
     except OSError:
-        where = "The details could not be written down"
-    said = FtkitError(
-        f"something failed that ftkit has no better words for: {type(error).__name__}: {error}".rstrip(": "),
-        hint=f"{where}; FTKIT_DEBUG=1 shows them here. {ending.kept()}".rstrip(),
+        details = "The details could not be written to a file"
+    unexpected = FtkitError(
+        f"an unexpected error, in ftkit or in a plugin: {type(error).__name__}: {error}".rstrip(": "),
+        hint=f"{details}; FTKIT_DEBUG=1 shows them here. {ending.kept()}".rstrip(),
     )
     if ending.json:
-        terminal.write(terminal.json_line(failures.as_json(said)))
-    failures.show(said)
+        terminal.write(terminal.json_line(failures.as_json(unexpected)))
+    failures.show(unexpected)
     return int(ExitCode.STAGE)
 
 

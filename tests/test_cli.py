@@ -1,4 +1,4 @@
-"""The command line: what it prints, what it returns, and what it does not load."""
+"""The command line: its output, its exit codes, and the modules that it does not load."""
 
 import contextlib
 import json
@@ -45,14 +45,14 @@ WORSE = [
     "--set=promote.0.floor=1.0", "--set=search.trials=1", "--set=search.space={}",
     "--set=backbone.epochs=1", "--set=backbone.learning_rate=0.001",
 ]  # fmt: skip
-"""A model that no floor lets through."""
+"""Options that train a model which fails its promotion test."""
 
 HEAVY = {"torch", "transformers", "mlflow", "optuna", "fastapi", "uvicorn", "httpx", "azure", "ray", "accelerate"}
 
 
 @pytest.fixture
 def workplace(tmp_path, monkeypatch):
-    """A folder with a recipe over the toys, which are installed, and a home of its own."""
+    """A folder with a recipe, the toy plugin installed, and a home folder of its own."""
     monkeypatch.setenv("FTKIT_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("FTKIT_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("FTKIT_DEBUG", raising=False)
@@ -63,20 +63,20 @@ def workplace(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def said(capsys):
-    """Carry out a command line in this process: its exit code, standard output and standard error."""
+def run(capsys):
+    """Runs a command line in this process; returns its exit code, standard output and standard error."""
 
-    def carry_out(*arguments: str) -> tuple[int, str, str]:
+    def run_command(*arguments: str) -> tuple[int, str, str]:
         capsys.readouterr()
         code = cli.main(arguments)
         return (code, *capsys.readouterr())
 
-    return carry_out
+    return run_command
 
 
 @pytest.fixture(scope="module")
 def history(tmp_path_factory):
-    """A folder where a run came to its end, and what it printed; for tests that only look at it."""
+    """A folder with a finished run, and the output of that run; for tests that only read."""
     folder = tmp_path_factory.mktemp("history")
     (folder / "toy.toml").write_text(RECIPE)
     with pytest.MonkeyPatch.context() as patch, toys.install(folder / "site"):
@@ -89,7 +89,7 @@ def history(tmp_path_factory):
 
 @pytest.fixture
 def finished(history, monkeypatch):
-    """The home of a finished run, and what that run printed."""
+    """The output of a finished run, whose home folder is the current one."""
     folder, out = history
     monkeypatch.setenv("FTKIT_HOME", str(folder / "home"))
     monkeypatch.setenv("FTKIT_CACHE", str(folder / "cache"))
@@ -123,7 +123,7 @@ def test_help_and_check_load_no_framework_and_no_sdk(workplace, arguments):
     assert {name.partition(".")[0] for name in modules} & HEAVY == set()
 
 
-def test_help_does_not_even_load_rich(workplace):
+def test_help_loads_neither_rich_nor_numpy(workplace):
     code = "import sys; from ftkit.cli import main; main(['--help']); print(*sys.modules, file=sys.stderr)"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert not {"rich", "numpy", "pydantic", "sklearn"} & set(result.stderr.split())
@@ -132,8 +132,8 @@ def test_help_does_not_even_load_rich(workplace):
 # ---------------------------------------------------------------------------------------------- usage
 
 
-def test_help_names_every_command_and_the_exit_codes(said):
-    code, out, _ = said("--help")
+def test_help_names_every_command_and_the_exit_codes(run):
+    code, out, _ = run("--help")
     assert code == 0
     for name in (
         "run",
@@ -152,28 +152,28 @@ def test_help_names_every_command_and_the_exit_codes(said):
     assert "130 interrupted" in " ".join(out.split())
 
 
-def test_a_misspelt_command_is_answered_with_the_nearest(said):
-    code, _, err = said("chekc")
+def test_a_misspelt_command_gets_a_suggestion(run):
+    code, _, err = run("chekc")
     assert code == 2
     assert "Did you mean 'check'?" in err
 
 
-def test_a_missing_argument_is_a_usage_error(said):
-    assert said("plan")[0] == 2
+def test_a_missing_argument_is_a_usage_error(run):
+    assert run("plan")[0] == 2
 
 
-def test_a_recipe_that_is_not_there_is_said_so(workplace, said):
-    code, _, err = said("run", "nope.toml")
+def test_a_recipe_that_does_not_exist_is_a_usage_error(workplace, run):
+    code, _, err = run("run", "nope.toml")
     assert code == 2
     assert "no such recipe" in err
     assert "toy.toml" in err
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_a_shell_gets_a_script_that_completes(said, shell):
+def test_a_shell_gets_a_script_that_completes(run, shell):
     if shell == "bash" and not shutil.which("bash"):
         pytest.skip("click asks bash for its version, and there is none")
-    code, out, _ = said("completion", shell)
+    code, out, _ = run("completion", shell)
     assert code == 0
     assert "_FTKIT_COMPLETE" in out
 
@@ -191,10 +191,10 @@ def test_names_of_components_are_completed(workplace):
 # ---------------------------------------------------------------------------------- check, plan, schema
 
 
-def test_check_names_every_mistake_with_its_place_and_how_to_mend_it(workplace, said):
+def test_check_names_every_mistake_with_its_place_and_how_to_repair_it(workplace, run):
     broken = RECIPE.replace("trials = 2", 'trials = "two"').replace('"toy-words"', '"toy-words"\nepoch = 3')
     Path("broken.toml").write_text(broken)
-    code, out, err = said("check", "broken.toml", "toy.toml")
+    code, out, err = run("check", "broken.toml", "toy.toml")
     assert code == 2
     assert "broken.toml:9: backbone.epoch: " in err
     assert "Did you mean 'epochs'?" in err
@@ -203,33 +203,33 @@ def test_check_names_every_mistake_with_its_place_and_how_to_mend_it(workplace, 
     assert out.startswith("toy.toml: no mistakes")
 
 
-def test_check_in_json_holds_the_same_mistakes(workplace, said):
+def test_check_in_json_holds_the_same_mistakes(workplace, run):
     Path("broken.toml").write_text(RECIPE.replace("trials = 2", "trials = 0"))
-    code, out, err = said("check", "broken.toml", "toy.toml", "--json")
+    code, out, err = run("check", "broken.toml", "toy.toml", "--json")
     assert (code, err) == (2, "")
     broken, fine = json.loads(out)
     assert [each["key"] for each in broken["error"]["problems"]] == ["search.trials"]
     assert fine == {"recipe": "toy.toml", "ok": True}
 
 
-def test_check_judges_the_recipe_as_overridden(workplace, said):
-    assert said("check", "toy.toml", "--set", "backbone.epochs=0")[0] == 2
-    assert said("check", "toy.toml", "--set", "backbone.epochs=1")[0] == 0
-    assert said("check", "toy.toml", "--on", "nowhere")[0] == 2
+def test_check_applies_the_overrides_first(workplace, run):
+    assert run("check", "toy.toml", "--set", "backbone.epochs=0")[0] == 2
+    assert run("check", "toy.toml", "--set", "backbone.epochs=1")[0] == 0
+    assert run("check", "toy.toml", "--on", "nowhere")[0] == 2
 
 
-def test_plan_says_what_would_be_done_and_does_nothing(workplace, said):
-    code, out, _ = said("plan", "toy.toml")
+def test_plan_shows_what_would_be_done_and_does_nothing(workplace, run):
+    code, out, _ = run("plan", "toy.toml")
     assert code == 0
     assert "2 trials of toy-words on local" in out
     assert "\ncost:" in out
     assert ledger.runs() == []
-    _, out, _ = said("plan", "toy.toml", "--json")
+    _, out, _ = run("plan", "toy.toml", "--json")
     assert json.loads(out)["plan"]["search"]["trials"] == 2
 
 
-def test_schema_knows_the_installed_components(workplace, said):
-    code, out, _ = said("schema")
+def test_schema_has_the_installed_components(workplace, run):
+    code, out, _ = run("schema")
     assert code == 0
     assert "toy-words" in out
     assert json.loads(out)["type"] == "object"
@@ -238,39 +238,39 @@ def test_schema_knows_the_installed_components(workplace, said):
 # ------------------------------------------------------------------------------------ plugins, options
 
 
-def test_plugins_lists_components_with_their_owner(workplace, said):
-    code, out, _ = said("plugins")
+def test_plugins_lists_components_with_their_plugin(workplace, run):
+    code, out, _ = run("plugins")
     assert code == 0
     assert any(line.split()[:3] == ["backbone", "toy-words", "ftkit-toys"] for line in out.splitlines())
-    listed = json.loads(said("plugins", "--json")[1])
+    listed = json.loads(run("plugins", "--json")[1])
     assert {"kind": "datasets", "name": "toy-reviews"}.items() <= next(
         each for each in listed["components"] if each["name"] == "toy-reviews"
     ).items()
 
 
-def test_a_plugin_that_was_set_aside_is_listed_with_the_reason(workplace, said):
+def test_a_plugin_that_was_set_aside_is_listed_with_the_reason(workplace, run):
     broken = workplace / "site" / "ftkit_broken-1.dist-info"
     broken.mkdir()
     (broken / "METADATA").write_text("Metadata-Version: 2.1\nName: ftkit-broken\nVersion: 1\n")
     (broken / "entry_points.txt").write_text("[ftkit]\nbroken = no_such_module_at_all\n")
     plugins.load.cache_clear()
-    code, out, _ = said("plugins")
+    code, out, _ = run("plugins")
     assert code == 0
     assert "set aside: ftkit-broken 1: ModuleNotFoundError" in out
     assert "toy-words" in out
 
 
-def test_options_are_those_of_the_fields(workplace, said):
-    code, out, _ = said("options", "toy-words")
+def test_options_are_those_of_the_fields(workplace, run):
+    code, out, _ = run("options", "toy-words")
     assert code == 0
     assert "Step size of the gradient descent." in out
-    (one,) = json.loads(said("options", "toy-words", "--json")[1])
+    (one,) = json.loads(run("options", "toy-words", "--json")[1])
     epochs = next(each for each in one["options"] if each["name"] == "epochs")
     assert (epochs["type"], epochs["default"], epochs["required"]) == ("whole number", 3, False)
 
 
-def test_a_name_of_two_kinds_shows_both(said):
-    code, out, _ = said("options", "local")
+def test_a_name_of_two_kinds_shows_both(run):
+    code, out, _ = run("options", "local")
     assert code == 0
     assert {line.partition(",")[0] for line in out.splitlines() if line.startswith("local: ")} == {
         "local: deployer",
@@ -278,7 +278,7 @@ def test_a_name_of_two_kinds_shows_both(said):
     }
 
 
-def test_policies_and_sections_have_options_too(said):
+def test_policies_and_sections_have_options_too(run):
     for name, option in (
         ("bandit", "slack_factor"),
         ("rollout", "canary"),
@@ -286,13 +286,13 @@ def test_policies_and_sections_have_options_too(said):
         ("search", "confirm"),
         ("confirm", "seeds"),
     ):
-        code, out, _ = said("options", name)
+        code, out, _ = run("options", name)
         assert code == 0
         assert option in out
 
 
-def test_a_misspelt_component_is_answered_with_the_nearest(workplace, said):
-    code, _, err = said("options", "toy-word")
+def test_a_misspelt_component_gets_a_suggestion(workplace, run):
+    code, _, err = run("options", "toy-word")
     assert code == 2
     assert "Did you mean 'toy-words'?" in err
 
@@ -308,33 +308,33 @@ def test_a_run_in_a_pipe_is_plain_lines_and_a_summary(finished):
     assert "curl" not in summary
 
 
-def test_runs_lists_and_details_them(finished, said):
-    code, out, _ = said("runs")
+def test_runs_lists_all_runs_and_shows_one(finished, run):
+    code, out, _ = run("runs")
     (line,) = out.splitlines()[1:]
     assert (code, "promoted" in line) == (0, True)
-    (one,) = json.loads(said("runs", "--json")[1])
-    code, out, _ = said("runs", one["run"])
+    (one,) = json.loads(run("runs", "--json")[1])
+    code, out, _ = run("runs", one["run"])
     assert code == 0
     assert "metric-floor" in out
     assert "* the trial that was selected" in out
-    detail = json.loads(said("runs", one["run"], "--json")[1])
+    detail = json.loads(run("runs", one["run"], "--json")[1])
     assert [trial["number"] for trial in detail["trials"]] == [0, 1]
     assert detail["verdicts"][0]["test"] == "metric-floor"
 
 
-def test_a_confirmed_run_shows_its_repeats_and_their_spread(workplace, said):
+def test_a_confirmed_run_shows_its_repeats_and_their_results(workplace, run):
     command = ["run", "toy.toml", "--plain", "--set=search.confirm={top = 1, seeds = 2}", "--set=search.trials=1"]
-    code, out, _ = said(*command)
+    code, out, _ = run(*command)
     assert code == 0, out
     assert "search: trial 0 is trained again with 2 other seeds; the best mean wins" in out
-    (one,) = json.loads(said("runs", "--json")[1])
-    detail = json.loads(said("runs", one["run"], "--json")[1])
+    (one,) = json.loads(run("runs", "--json")[1])
+    detail = json.loads(run("runs", one["run"], "--json")[1])
     assert [trial["repeats"] for trial in detail["trials"]] == [None, 0, 0]
     (spread,) = detail["spreads"]
-    again = [trial["metrics"]["roc_auc"] for trial in detail["trials"][1:]]
-    assert spread["mean"] == pytest.approx(sum(again) / 2)
-    _, out, _ = said("runs", one["run"])
-    assert f"those of 0, seed {detail['trials'][1]['seed']}" in out
+    repeats = [trial["metrics"]["roc_auc"] for trial in detail["trials"][1:]]
+    assert spread["mean"] == pytest.approx(sum(repeats) / 2)
+    _, out, _ = run("runs", one["run"])
+    assert f"as trial 0, seed {detail['trials'][1]['seed']}" in out
     heading, row = out.splitlines()[-2:]
     assert "standard deviation" in heading
     assert f"{spread['mean']:.4f}" in row
@@ -342,65 +342,65 @@ def test_a_confirmed_run_shows_its_repeats_and_their_spread(workplace, said):
     assert selected["spreads"] == [spread]
 
 
-def test_a_run_that_is_not_there_is_answered_with_the_latest(finished, said):
-    code, _, err = said("runs", "nope")
+def test_an_unknown_run_gets_the_latest_as_a_hint(finished, run):
+    code, _, err = run("runs", "nope")
     assert code == 2
     assert ledger.runs()[0].run in err
 
 
-def test_predict_answers_each_text_in_order_from_every_source(finished, said, monkeypatch, tmp_path):
-    run = ledger.runs()[0]
+def test_predict_classifies_the_texts_of_every_source_in_order(finished, run, monkeypatch, tmp_path):
+    latest = ledger.runs()[0]
     texts = ["sturdy solid happy perfect", "broke useless refund cracked"]
-    assert said("predict", run.run, *texts)[:2] == (0, "good\nbad\n")
-    assert said("predict", str(run.folder / "bundle"), *texts)[:2] == (0, "good\nbad\n")
+    assert run("predict", latest.run, *texts)[:2] == (0, "good\nbad\n")
+    assert run("predict", str(latest.folder / "bundle"), *texts)[:2] == (0, "good\nbad\n")
     (tmp_path / "texts.txt").write_text("\n".join(texts) + "\n")
-    assert said("predict", run.run, "--file", str(tmp_path / "texts.txt"))[:2] == (0, "good\nbad\n")
+    assert run("predict", latest.run, "--file", str(tmp_path / "texts.txt"))[:2] == (0, "good\nbad\n")
     with (tmp_path / "texts.txt").open() as file:
         monkeypatch.setattr(sys, "stdin", file)
-        assert said("predict", run.run, "-", texts[1])[:2] == (0, "good\nbad\nbad\n")
-    _, out, _ = said("predict", run.run, *texts, "--scores", "--json")
+        assert run("predict", latest.run, "-", texts[1])[:2] == (0, "good\nbad\nbad\n")
+    _, out, _ = run("predict", latest.run, *texts, "--scores", "--json")
     answers = [json.loads(line) for line in out.splitlines()]
     assert [each["label"] for each in answers] == ["good", "bad"]
     assert all(abs(sum(each["scores"].values()) - 1) < 1e-6 for each in answers)
 
 
-def test_predict_keeps_in_step_with_a_long_stream_and_its_empty_lines(finished, said, tmp_path):
+def test_predict_gives_one_answer_for_each_line_of_a_long_stream_and_for_empty_lines(finished, run, tmp_path):
     texts = ["sturdy solid happy", "", "broke useless refund"] * 250
     (tmp_path / "texts.txt").write_text("\n".join(texts) + "\n")
-    code, out, _ = said("predict", ledger.runs()[0].run, "--file", str(tmp_path / "texts.txt"))
+    code, out, _ = run("predict", ledger.runs()[0].run, "--file", str(tmp_path / "texts.txt"))
     answers = out.splitlines()
     assert (code, len(answers)) == (0, 750)
     assert answers[::3] == ["good"] * 250
     assert answers[2::3] == ["bad"] * 250
 
 
-def test_predict_says_what_it_cannot_find(workplace, said):
-    code, _, err = said("predict", "nothing", "a text")
+def test_predict_explains_what_does_not_exist(workplace, run):
+    code, _, err = run("predict", "nothing", "a text")
     assert code == 2
-    assert "no bundle's folder, no run and no registered model" in err
+    assert "is not a bundle's folder, a run or a registered model" in err
     (workplace / "site" / "empty").mkdir()
-    assert said("predict", "site/empty", "a text")[0] == 4
-    assert said("predict", "nothing", "--file", "nope.txt")[0] == 2
+    assert run("predict", "site/empty", "a text")[0] == 4
+    assert run("predict", "nothing", "--file", "nope.txt")[0] == 2
 
 
-def test_a_run_in_json_is_events_and_an_outcome_which_is_5_when_not_promoted(workplace, said):
-    code, out, err = said("run", "toy.toml", "--json", *WORSE)
+def test_a_run_in_json_is_events_and_an_outcome_and_exits_with_5_when_not_promoted(workplace, run):
+    code, out, err = run("run", "toy.toml", "--json", *WORSE)
     lines = [json.loads(line) for line in out.splitlines()]
     assert (code, err) == (5, "")
     assert [lines[0]["event"], lines[-2]["event"], lines[-1]["event"]] == ["run-started", "run-finished", "outcome"]
     assert (lines[-1]["exit_code"], lines[-1]["promoted"], lines[-1]["curl"]) == (5, False, None)
-    assert said("runs")[1].splitlines()[1].split()[3:5] == ["not", "promoted"]
+    assert run("runs")[1].splitlines()[1].split()[3:5] == ["not", "promoted"]
 
 
-def test_a_stage_that_fails_ends_in_4_and_says_what_is_kept(workplace, said):
-    code, out, err = said("run", "toy.toml", "--set", "backbone.fault=error", "--set", "search.trials=1", "--json")
+def test_a_stage_that_fails_exits_with_4(workplace, run):
+    code, out, err = run("run", "toy.toml", "--set", "backbone.fault=error", "--set", "search.trials=1", "--json")
     assert code == 4
     assert "error: " in err
     assert json.loads(out.splitlines()[-1])["exit_code"] == 4
-    assert said("runs")[1].splitlines()[1].split()[3] == "failed"
+    assert run("runs")[1].splitlines()[1].split()[3] == "failed"
 
 
-def test_an_interruption_ends_in_130_says_what_is_kept_and_the_same_command_goes_on(workplace, said):
+def test_an_interruption_exits_with_130_reports_what_is_kept_and_the_same_command_goes_on(workplace, run):
     slow = ["run", "toy.toml", "--set", "backbone.delay=0.3", "--set", "search.trials=3"]
     process = subprocess.Popen(
         [sys.executable, "-m", "ftkit.cli", *slow], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -415,10 +415,10 @@ def test_an_interruption_ends_in_130_says_what_is_kept_and_the_same_command_goes
     finally:
         process.kill()
     assert process.returncode == 130
-    assert "Interrupted. 1 trial and everything else it finished" in err
+    assert "Interrupted. 1 trial and everything else that finished are kept" in err
     assert "the same command goes on" in err
-    assert said("runs")[1].splitlines()[1].split()[3] == "interrupted"
-    code, out, _ = said(*slow)
+    assert run("runs")[1].splitlines()[1].split()[3] == "interrupted"
+    code, out, _ = run(*slow)
     assert code == 0
     assert "goes on where it was interrupted" in out
     assert "trial 0 starts" not in out
@@ -428,7 +428,7 @@ def test_an_interruption_ends_in_130_says_what_is_kept_and_the_same_command_goes
 # --------------------------------------------------------------------------------- when things go wrong
 
 
-def test_a_reader_that_goes_away_early_is_no_error(finished):
+def test_a_pipe_that_is_closed_early_is_no_error(finished):
     process = subprocess.Popen(
         [sys.executable, "-m", "ftkit.cli", "schema"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -447,30 +447,30 @@ def test_output_of_another_encoding_does_not_crash(finished):
         assert "metric-floor" in result.stdout
 
 
-def test_what_nobody_foresaw_is_said_shortly_and_written_down(workplace, said, monkeypatch):
+def test_an_unexpected_error_is_reported_briefly_and_kept_in_a_file(workplace, run, monkeypatch):
     def break_off() -> None:
         raise ZeroDivisionError("one by nothing")
 
     monkeypatch.setattr(ledger, "runs", break_off)
-    code, out, err = said("runs")
+    code, out, err = run("runs")
     assert (code, out) == (4, "")
     assert "ZeroDivisionError: one by nothing" in err
     assert "Traceback" not in err
     (written,) = (workplace / "home" / "failures").iterdir()
     assert "break_off" in written.read_text()
     monkeypatch.setenv("FTKIT_DEBUG", "1")
-    assert "Traceback" in said("runs")[2]
+    assert "Traceback" in run("runs")[2]
 
 
-def test_an_end_of_file_inside_a_command_is_not_taken_for_an_interruption(workplace, said, monkeypatch):
+def test_an_end_of_file_inside_a_command_is_no_interruption(workplace, run, monkeypatch):
     def break_off() -> None:
         raise EOFError("a pipe ended")
 
     monkeypatch.setattr(ledger, "runs", break_off)
-    assert said("runs")[0] == 4
+    assert run("runs")[0] == 4
 
 
-def test_nothing_is_said_to_be_kept_of_a_run_that_never_began(workplace):
+def test_nothing_is_kept_of_a_run_that_never_started(workplace):
     assert Ending().kept() == ""
     assert Ending(run="never").kept() == ""
 
@@ -478,25 +478,25 @@ def test_nothing_is_said_to_be_kept_of_a_run_that_never_began(workplace):
 # ------------------------------------------------------------------------------------------- endpoints
 
 
-def test_there_is_nothing_to_see_where_nothing_was_rolled_out(workplace, said):
-    assert said("endpoint", "status")[:2] == (
+def test_endpoint_commands_without_any_endpoint(workplace, run):
+    assert run("endpoint", "status")[:2] == (
         0,
-        "No endpoint is up: `ftkit run RECIPE` with a [deploy] section makes one.\n",
+        "No endpoint is running: `ftkit run RECIPE` with a [deploy] section makes one.\n",
     )
-    assert json.loads(said("endpoint", "status", "--json")[1]) == []
-    assert said("endpoint", "stop", "--all")[0] == 0
-    code, _, err = said("endpoint", "invoke", "a text")
+    assert json.loads(run("endpoint", "status", "--json")[1]) == []
+    assert run("endpoint", "stop", "--all")[0] == 0
+    code, _, err = run("endpoint", "invoke", "a text")
     assert (code, "no endpoint has been rolled out" in err) == (2, True)
-    assert said("endpoint", "stop", "one", "--all")[0] == 2
-    assert said("models")[0] == 0
+    assert run("endpoint", "stop", "one", "--all")[0] == 2
+    assert run("models")[0] == 0
 
 
-def test_an_endpoint_is_rolled_out_called_seen_and_stopped(workplace, said):
+def test_an_endpoint_is_rolled_out_called_shown_and_stopped(workplace, run):
     Path("toy.toml").write_text(
         RECIPE + '\n[rollout]\nbake = 0.0\n\n[deploy]\nuse = "local"\nendpoint = "reviews"\nthreads = 1\n'
     )
     try:
-        code, out, err = said("run", "toy.toml")
+        code, out, err = run("run", "toy.toml")
         assert code == 0, err
         line = out.splitlines()[-1]
         assert line.startswith("curl ")
@@ -504,60 +504,60 @@ def test_an_endpoint_is_rolled_out_called_seen_and_stopped(workplace, said):
             answer = subprocess.run(line, shell=True, capture_output=True, text=True, timeout=60, check=True)
             assert json.loads(answer.stdout)[0] in ("good", "bad")
 
-        (status,) = json.loads(said("endpoint", "status", "--json")[1])
+        (status,) = json.loads(run("endpoint", "status", "--json")[1])
         assert (status["name"], [each["traffic"] for each in status["deployments"]]) == ("reviews", [100])
-        assert "reviews at http://127.0.0.1:" in said("endpoint", "status")[1]
+        assert "reviews at http://127.0.0.1:" in run("endpoint", "status")[1]
         texts = ["sturdy solid happy perfect", "broke useless refund cracked"]
-        assert json.loads(said("endpoint", "invoke", *texts)[1]) == ["good", "bad"]
-        assert json.loads(said("endpoint", "invoke", "reviews", *texts)[1]) == ["good", "bad"]
-        scored = json.loads(said("endpoint", "invoke", "reviews", texts[0], "--scores")[1])
+        assert json.loads(run("endpoint", "invoke", *texts)[1]) == ["good", "bad"]
+        assert json.loads(run("endpoint", "invoke", "reviews", *texts)[1]) == ["good", "bad"]
+        scored = json.loads(run("endpoint", "invoke", "reviews", texts[0], "--scores")[1])
         assert scored[0]["label"] == "good"
-        assert json.loads(said("endpoint", "invoke", "--all", texts[1])[1]) == {
+        assert json.loads(run("endpoint", "invoke", "--all", texts[1])[1]) == {
             "endpoint": "reviews",
             "answer": ["bad"],
         }
-        assert said("endpoint", "logs", "reviews", "--lines", "5")[1].count("\n") == 5
-        assert said("endpoint", "logs", "review")[0] == 2
+        assert run("endpoint", "logs", "reviews", "--lines", "5")[1].count("\n") == 5
+        assert run("endpoint", "logs", "review")[0] == 2
 
-        code, out, _ = said("run", "toy.toml", "--fresh", *WORSE)
+        code, out, _ = run("run", "toy.toml", "--fresh", *WORSE)
         assert code == 5
         assert "NOT PROMOTED: metric-floor: " in out
         assert out.splitlines()[-1].startswith("curl ")
 
-        assert said("endpoint", "stop", "reviews")[:2] == (0, "reviews is down\n")
-        assert json.loads(said("endpoint", "status", "--json")[1]) == []
+        assert run("endpoint", "stop", "reviews")[:2] == (0, "reviews is stopped\n")
+        assert json.loads(run("endpoint", "status", "--json")[1]) == []
     finally:
         for deployer in known_endpoints.known().values():
             with contextlib.suppress(Exception):
                 deployer.stop()
 
 
-def test_registered_models_are_listed_and_answer_by_name_and_version(workplace, said):
+def test_registered_models_are_listed_and_can_be_used_by_name_and_version(workplace, run):
     address = f"sqlite:///{workplace / 'mlflow.db'}"
     section = f'[registry]\nuse = "mlflow"\nmodel = "shelf"\ntracking_uri = "{address}"\n'
-    # Of a recipe whose data set is not installed any more: its models are still there.
+    # The data set of this recipe is not installed any more; its models are still listed.
     ledger.begin("old", f'[dataset]\nuse = "gone"\n\n{section}')
     ledger.begin("older", section)
     registry = plugins.load().find("registries", "mlflow")(model="shelf", tracking_uri=address)
-    code, _, err = said("predict", "shelf", GOOD)
+    code, _, err = run("predict", "shelf", GOOD)
     assert (code, "has no champion yet" in err) == (2, True)
     bundle = toy_bundle(workplace / "bundle")
     version = registry.register(bundle.folder, make_lineage(bundle))
     registry.promote(version.version)
 
-    (listed,) = json.loads(said("models", "--json")[1])
+    (listed,) = json.loads(run("models", "--json")[1])
     assert (listed["model"], listed["version"], listed["aliases"]) == ("shelf", "1", ["champion"])
-    assert said("models")[1].splitlines()[1].startswith("shelf  1        champion  accuracy 0.8000")
-    assert json.loads(said("models", "--registry", "other", "--json")[1]) == []
-    assert said("predict", "shelf", GOOD, BAD)[:2] == (0, "good\nbad\n")
-    assert said("predict", "shelf:1", BAD)[:2] == (0, "bad\n")
-    code, _, err = said("predict", "shelf:9", BAD)
+    assert run("models")[1].splitlines()[1].startswith("shelf  1        champion  accuracy 0.8000")
+    assert json.loads(run("models", "--registry", "other", "--json")[1]) == []
+    assert run("predict", "shelf", GOOD, BAD)[:2] == (0, "good\nbad\n")
+    assert run("predict", "shelf:1", BAD)[:2] == (0, "bad\n")
+    code, _, err = run("predict", "shelf:9", BAD)
     assert (code, "There are versions 1." in err) == (2, True)
 
-    # A copy that was damaged since is fetched again.
-    (kept,) = (workplace / "home" / "models" / "shelf" / "1").rglob("weights.npy")
-    kept.write_bytes(b"")
-    assert said("predict", "shelf", GOOD)[:2] == (0, "good\n")
+    # A damaged copy is fetched again.
+    (weights,) = (workplace / "home" / "models" / "shelf" / "1").rglob("weights.npy")
+    weights.write_bytes(b"")
+    assert run("predict", "shelf", GOOD)[:2] == (0, "good\n")
 
 
 def test_a_command_in_another_thread_works_without_signals(finished, capsys):

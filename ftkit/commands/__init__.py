@@ -1,4 +1,4 @@
-"""The commands of `ftkit`, a module for each group; what they share is here."""
+"""The commands of `ftkit`, a module for each group; this module has what they share."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from ftkit import formatting
 from ftkit.display import terminal
 
 Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
@@ -16,30 +17,33 @@ Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]
 
 @dataclass
 class Ending:
-    """What `main` needs to know about the command when it has to say how it ended."""
+    """What `main` knows about a command, to report how it ended."""
 
     json: bool = False
-    """Whether a machine reads standard output."""
+    """Whether standard output is JSON."""
     run: str = ""
-    """The run that is being carried out."""
+    """The run in progress."""
     code: int = 0
-    """The exit code should the reader of the output go away early."""
+    """The exit code if the reader of the output closes it early."""
 
     def kept(self) -> str:
-        """What of a run is kept, when it breaks off."""
+        """What is kept of the run when it breaks off; a sentence, empty without a run."""
         if not self.run:
             return ""
         from ftkit.errors import FtkitError
         from ftkit.runs import ledger
 
         try:
-            found = ledger.find(self.run)
-            trials = len(found.trials())
+            run = ledger.find(self.run)
+            trials = len(run.trials())
         except (FtkitError, OSError):
             return ""
-        done = f"{trials} trial{'s' * (trials != 1)} and everything else it finished" if trials else "What it finished"
-        verb = "are" if trials else "is"
-        return f"{done} {verb} kept in {found.folder}; the same command goes on from there, --fresh begins anew."
+        finished = (
+            f"{formatting.count(trials, 'trial')} and everything else that finished are"
+            if trials
+            else "What finished is"
+        )
+        return f"{finished} kept in {run.folder}; the same command goes on from there, --fresh starts again."
 
 
 def as_json(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -56,17 +60,17 @@ def as_json(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def print_json(value: Any) -> None:
-    """A value as indented JSON on standard output."""
+    """Print a value as indented JSON."""
     terminal.write(terminal.json_line(value, indent=2))
 
 
 def completer(names: Callable[[], Iterable[str]]) -> Completer:
-    """Shell completion from a function that lists the names; a failure offers nothing."""
+    """Shell completion from a function that lists the names; if it fails, no name is offered."""
 
-    def complete(_: click.Context, __: click.Parameter, begun: str) -> list[CompletionItem]:
+    def complete(_: click.Context, __: click.Parameter, prefix: str) -> list[CompletionItem]:
         try:
-            return [CompletionItem(name) for name in sorted(set(names())) if name.startswith(begun)]
-        except Exception:  # a shell's prompt is no place for an error
+            return [CompletionItem(name) for name in sorted(set(names())) if name.startswith(prefix)]
+        except Exception:  # an error must not appear at the prompt of a shell
             return []
 
     return complete
@@ -91,7 +95,7 @@ def run_names() -> Iterable[str]:
 
 
 def endpoint_names() -> Iterable[str]:
-    """Names of the endpoints rolled out from this machine."""
+    """Names of the endpoints that were rolled out from this machine."""
     from ftkit.stages import known_endpoints
 
     return known_endpoints.known()

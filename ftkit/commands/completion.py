@@ -1,4 +1,4 @@
-"""`ftkit completion`: what a shell needs to complete commands, options and names."""
+"""`ftkit completion`: the script with which a shell completes commands, options and names."""
 
 from __future__ import annotations
 
@@ -20,6 +20,6 @@ def completion(context: click.Context, shell: str) -> None:
     """
     from click.shell_completion import get_completion_class
 
-    found = get_completion_class(shell)
-    assert found is not None
-    terminal.write(found(context.find_root().command, {}, "ftkit", "_FTKIT_COMPLETE").source())
+    completion_class = get_completion_class(shell)
+    assert completion_class is not None
+    terminal.write(completion_class(context.find_root().command, {}, "ftkit", "_FTKIT_COMPLETE").source())

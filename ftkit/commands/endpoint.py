@@ -1,4 +1,4 @@
-"""`ftkit endpoint`: what is live, calling it, its logs, and taking it down."""
+"""`ftkit endpoint`: show endpoints, call them, read their logs, and stop them."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ if TYPE_CHECKING:
 name_argument = click.argument("name", metavar="[NAME]", required=False, shell_complete=completer(endpoint_names))
 
 
-@click.group(short_help="Look at, call and stop endpoints.")
+@click.group(short_help="Show, call and stop endpoints.")
 def endpoint() -> None:
-    """Look at, call and stop the endpoints that were rolled out from this machine."""
+    """Show, call and stop the endpoints that were rolled out from this machine."""
 
 
-@endpoint.command(short_help="Show endpoints as they stand.")
+@endpoint.command(short_help="Show the state of endpoints.")
 @name_argument
-@click.option("--all", "all_", is_flag=True, help="Show every endpoint; so does leaving NAME out.")
+@click.option("--all", "all_", is_flag=True, help="Show every endpoint, as without NAME.")
 @as_json
 def status(name: str | None, all_: bool, json_: bool) -> None:
-    """Show each endpoint: address, deployments, traffic, and a curl line that calls it."""
-    found, troubles = _described(name, all_)
+    """Show each endpoint: address, deployments, traffic, and a curl command that calls it."""
+    endpoints, errors = _described(name, all_)
     if json_:
-        print_json([{**terminal.machine(each), "curl": _curl(each)} for each in found])
-    elif not found and not troubles:
-        terminal.write("No endpoint is up: `ftkit run RECIPE` with a [deploy] section makes one.")
-    for index, each in enumerate(() if json_ else found):
+        print_json([{**terminal.machine(each), "curl": _curl(each)} for each in endpoints])
+    elif not endpoints and not errors:
+        terminal.write("No endpoint is running: `ftkit run RECIPE` with a [deploy] section makes one.")
+    for index, each in enumerate(() if json_ else endpoints):
         terminal.write(("\n" if index else "") + f"{each.name} at {each.url or 'no address yet'}")
         rows = [(one.name, f"{one.traffic} %", one.state, one.bundle_hash[:12], one.engine) for one in each.deployments]
         if rows:
@@ -43,39 +43,40 @@ def status(name: str | None, all_: bool, json_: bool) -> None:
             terminal.write("nothing is deployed")
         if line := _curl(each):
             terminal.write(line)
-    _complain(troubles)
+    _raise(errors)
 
 
 @endpoint.command(short_help="Send texts to an endpoint.")
-@click.argument("words_", metavar="[NAME] [TEXT...]", nargs=-1, shell_complete=completer(endpoint_names))
+@click.argument("words", metavar="[NAME] [TEXT...]", nargs=-1, shell_complete=completer(endpoint_names))
 @click.option("--all", "all_", is_flag=True, help="Send to every endpoint.")
-@click.option("--deployment", metavar="DEPLOYMENT", help="One deployment, whatever the traffic shares are.")
-@click.option("--scores", is_flag=True, help="Ask for the scores of all classes.")
-def invoke(words_: Sequence[str], all_: bool, deployment: str | None, scores: bool) -> None:
+@click.option("--deployment", metavar="DEPLOYMENT", help="Send to this deployment, whatever its share of the traffic.")
+@click.option("--scores", is_flag=True, help="Include the scores of all classes.")
+def invoke(words: Sequence[str], all_: bool, deployment: str | None, scores: bool) -> None:
     """Send each TEXT to an endpoint and print its answer as JSON.
 
-    NAME is only needed when there are several. Without a TEXT, a sample is sent; - reads the lines of standard input.
+    NAME is only needed when there are several endpoints. Without TEXT a sample is sent; the TEXT - stands for the lines
+    of standard input.
     """
     from ftkit.display.summary import SAMPLE
     from ftkit.stages import known_endpoints
 
-    name = words_[0] if words_ and words_[0] in known_endpoints.known() else None
+    name = words[0] if words and words[0] in known_endpoints.known() else None
     texts: list[str] = []
-    for text in words_[name is not None :] or (SAMPLE,):
+    for text in words[name is not None :] or (SAMPLE,):
         texts += [line.rstrip("\r\n") for line in sys.stdin] if text == "-" else [text]
     request: dict[str, Any] = {"data": [{"text": text} for text in texts]}
     if scores:
         request["scores"] = True
     chosen = _chosen(name, all_)
-    answered, troubles = _each(chosen, lambda deployer: deployer.invoke(request, deployment))
-    for deployer, answer in answered:
+    answers, errors = _for_each(chosen, lambda deployer: deployer.invoke(request, deployment))
+    for deployer, answer in answers:
         print_json({"endpoint": deployer.endpoint, "answer": answer} if all_ else answer)
-    _complain(troubles)
+    _raise(errors)
 
 
 @endpoint.command(short_help="Show the logs of deployments.")
 @name_argument
-@click.option("--all", "all_", is_flag=True, help="Of every endpoint.")
+@click.option("--all", "all_", is_flag=True, help="Show the logs of every endpoint.")
 @click.option("--deployment", metavar="DEPLOYMENT", help="Of one deployment only.")
 @click.option("--lines", default=100, show_default=True, type=click.IntRange(1), help="The last so many lines of each.")
 def logs(name: str | None, all_: bool, deployment: str | None, lines: int) -> None:
@@ -95,63 +96,63 @@ def logs(name: str | None, all_: bool, deployment: str | None, lines: int) -> No
             terminal.write(deployer.logs(each, lines).rstrip("\n"))
 
 
-@endpoint.command(short_help="Take endpoints down.")
+@endpoint.command(short_help="Stop endpoints.")
 @name_argument
-@click.option("--all", "all_", is_flag=True, help="Take every endpoint down.")
+@click.option("--all", "all_", is_flag=True, help="Stop every endpoint.")
 def stop(name: str | None, all_: bool) -> None:
-    """Take an endpoint down with all its deployments. Its models stay in the registry and with their runs."""
+    """Stop an endpoint with all its deployments. Its models stay in the registry and in the folders of their runs."""
     from ftkit.stages import known_endpoints
 
     chosen = _chosen(name, all_)
     if not chosen:
-        terminal.write("No endpoint is up.")
-    stopped, troubles = _each(chosen, lambda deployer: deployer.stop())
+        terminal.write("No endpoint is running.")
+    stopped, errors = _for_each(chosen, lambda deployer: deployer.stop())
     for deployer, _ in stopped:
         known_endpoints.forget(deployer.endpoint)
-        terminal.write(f"{deployer.endpoint} is down")
-    _complain(troubles)
+        terminal.write(f"{deployer.endpoint} is stopped")
+    _raise(errors)
 
 
 def _chosen(name: str | None, all_: bool) -> list[Deployer]:
-    """The endpoints a command is about. Raises: UsageError when it is not clear which."""
+    """The endpoints that the arguments name. Raises: UsageError when it is not clear which."""
     from ftkit.errors import UsageError
     from ftkit.stages import known_endpoints
 
     if all_ and name is not None:
-        raise UsageError("both a name and --all were given", hint="Give one of them.")
+        raise UsageError("NAME and --all exclude each other", hint="Give one of them.")
     return list(known_endpoints.known().values()) if all_ else [known_endpoints.find(name)]
 
 
 def _described(name: str | None, all_: bool) -> tuple[list[Endpoint], list[FtkitError]]:
-    """Endpoints as they stand, and what kept others from being seen."""
+    """The state of the endpoints, and the errors of those that could not be reached."""
     chosen = _chosen(name, all_ or name is None)
-    found, troubles = _each(chosen, lambda deployer: deployer.describe())
-    return [described for _, described in found if described is not None], troubles
+    results, errors = _for_each(chosen, lambda deployer: deployer.describe())
+    return [described for _, described in results if described is not None], errors
 
 
-def _each(
-    deployers: Sequence[Deployer], verb: Callable[[Deployer], Any]
+def _for_each(
+    deployers: Sequence[Deployer], call: Callable[[Deployer], Any]
 ) -> tuple[list[tuple[Deployer, Any]], list[FtkitError]]:
-    """Do something with each; one out of reach does not keep the others from their turn."""
+    """Call each deployer; an error of one does not stop the others."""
     from ftkit.errors import FtkitError
 
-    done, troubles = [], []
+    results, errors = [], []
     for deployer in deployers:
         try:
-            done.append((deployer, verb(deployer)))
+            results.append((deployer, call(deployer)))
         except FtkitError as error:
-            troubles.append(error)
-    return done, troubles
+            errors.append(error)
+    return results, errors
 
 
-def _complain(troubles: Sequence[FtkitError]) -> None:
-    """Show all errors but the last, and raise that one for the exit code."""
+def _raise(errors: Sequence[FtkitError]) -> None:
+    """Show all errors but the last, and raise the last one for the exit code."""
     from ftkit.display import failures
 
-    for trouble in troubles[:-1]:
-        failures.show(trouble, sys.stderr)
-    if troubles:
-        raise troubles[-1]
+    for error in errors[:-1]:
+        failures.show(error, sys.stderr)
+    if errors:
+        raise errors[-1]
 
 
 def _curl(each: Endpoint) -> str | None:

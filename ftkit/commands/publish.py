@@ -1,4 +1,4 @@
-"""`ftkit publish`: put a recipe's pipeline where others can start it."""
+"""`ftkit publish`: publish a recipe's pipeline for others to start."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from ftkit.display import terminal
 def publish(
     path: Path, overrides: Sequence[str], on: str | None, deploy: str | None, offline: bool, json_: bool
 ) -> None:
-    """Publish RECIPE as a pipeline of its platform, to be started there by others or by a schedule.
+    """Publish RECIPE as a pipeline of its platform, for other people or a schedule to start it there.
 
-    Nothing is run. It prints what the service calls the pipeline, and the address that starts it.
+    Nothing is run. Prints the name of the pipeline at the service, and the address that starts it.
     """
     from ftkit import display
     from ftkit.contracts import Publishing
@@ -32,7 +32,7 @@ def publish(
     plan = recipes.load(path, overrides, on=on, deploy=deploy, offline=offline)
     if not isinstance(plan.platform, Publishing):
         raise UsageError(
-            f"the platform {plan.platform.name!r} publishes no pipelines",
+            f"the platform {plan.platform.name!r} cannot publish pipelines",
             where=str(path),
             hint="Name one that does: --on hyperdrive.",
         )
@@ -41,5 +41,4 @@ def publish(
     if json_:
         print_json(dict(published))
         return
-    for name, value in published.items():
-        terminal.write(f"{name + ':':<10} {value}")
+    terminal.labelled([(name, str(value)) for name, value in published.items()])

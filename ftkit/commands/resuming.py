@@ -1,4 +1,4 @@
-"""`ftkit run --resume`: which interrupted run goes on."""
+"""`ftkit run --resume`: find the interrupted run that goes on."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def interrupted(recipe: Path | None, overrides: Sequence[str], *, fresh: bool, **further: Any) -> Plan:
-    """The plan of a run that was interrupted: of a recipe, of a run's identifier, or the latest of all.
+    """The plan of an interrupted run: the run of a recipe, a run by its name, or the latest of all.
 
     Raises: UsageError when there is none; RecipeError; PluginError.
     """
@@ -21,45 +21,47 @@ def interrupted(recipe: Path | None, overrides: Sequence[str], *, fresh: bool, *
     from ftkit.runs import ledger as ledgers
 
     if fresh:
-        raise UsageError("--resume goes on with a run and --fresh begins a new one", hint="Give one of them.")
+        raise UsageError("--resume goes on with a run, --fresh starts a new one", hint="Give one of them.")
     if recipe is not None and (recipe.exists() or str(recipe) in recipes.bundled()):
         plan = recipes.load(recipe, overrides, **further)
         if _going_on(ledgers.plan_key(plan.text)) is None:
             raise UsageError(
                 "there is no interrupted run of this recipe, with these options",
                 where=str(recipe),
-                hint="`ftkit runs` lists the runs; without --resume a new one begins.",
+                hint="`ftkit runs` lists the runs; without --resume a new one starts.",
             )
         return plan
     if recipe is None:
-        found = next((each for each in ledgers.runs() if not each.finished), None)
-        if found is None:
-            raise UsageError("no run was interrupted", hint="`ftkit run RECIPE` begins one.")
+        run = next((each for each in ledgers.runs() if not each.finished), None)
+        if run is None:
+            raise UsageError("no run was interrupted", hint="`ftkit run RECIPE` starts a run.")
     else:
-        found = ledgers.find(str(recipe))
-        if found.finished:
+        run = ledgers.find(str(recipe))
+        if run.finished:
             raise UsageError(
-                f"{found.run} has come to its end", where=str(found.folder), hint="`ftkit run RECIPE` begins another."
+                f"the run {run.run} has ended", where=str(run.folder), hint="`ftkit run RECIPE` starts another."
             )
     if further.get("on") or further.get("deploy") or further.get("offline") or overrides:
         raise UsageError(
-            "a run goes on by the recipe it began with",
-            where=found.run,
-            hint="Name the recipe, or take the other options away.",
+            "a run goes on with the recipe it started with",
+            where=run.run,
+            hint="Name the recipe, or leave the other options out.",
         )
-    plan = recipes.loads(found.recipe)
+    plan = recipes.loads(run.recipe)
     newest = _going_on(ledgers.plan_key(plan.text))
-    if newest is None or newest.run != found.run:
-        instead = (
-            f"`ftkit run --resume {newest.run}` goes on with that." if newest else "`ftkit run RECIPE` begins another."
+    if newest is None or newest.run != run.run:
+        hint = (
+            f"`ftkit run --resume {newest.run}` goes on with that one."
+            if newest
+            else "`ftkit run RECIPE` starts another."
         )
-        raise UsageError("there is a later run of the same recipe", where=found.run, hint=instead)
+        raise UsageError("there is a later run of the same recipe", where=run.run, hint=hint)
     return plan
 
 
 def _going_on(key: str) -> Ledger | None:
-    """The run with which a plan of this key would go on."""
+    """The run with which a plan of this key would go on, or None."""
     from ftkit.runs import ledger as ledgers
 
-    found = next((each for each in ledgers.runs() if (each.fact("started") or {}).get("key") == key), None)
-    return None if found is None or found.finished else found
+    run = next((each for each in ledgers.runs() if (each.fact("started") or {}).get("key") == key), None)
+    return None if run is None or run.finished else run

@@ -1,4 +1,4 @@
-"""`ftkit run`: carry out a recipe and show how it goes."""
+"""`ftkit run`: run a recipe and show its progress."""
 
 from __future__ import annotations
 
@@ -19,44 +19,44 @@ if TYPE_CHECKING:
 
 
 def recipe_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that change a recipe's values for one command."""
+    """Add the options that override values of a recipe for one command."""
     for option in (
-        click.option("--offline", is_flag=True, help="Make no connection: use what is on this machine."),
+        click.option("--offline", is_flag=True, help="Make no network connection: use what is on this machine."),
         click.option(
             "--deploy",
             metavar="TARGET",
             shell_complete=completer(component_names("deployers")),
-            help="Deploy to TARGET; short for --set deploy.use=TARGET.",
+            help="Deploy to TARGET; the same as --set deploy.use=TARGET.",
         ),
         click.option(
             "--on",
             metavar="PLATFORM",
             shell_complete=completer(component_names("platforms")),
-            help="Run on PLATFORM; short for --set run.on=PLATFORM.",
+            help="Run on PLATFORM; the same as --set run.on=PLATFORM.",
         ),
         click.option(
             "--set",
             "overrides",
             metavar="KEY=VALUE",
             multiple=True,
-            help="Override a value of the recipe: --set backbone.epochs=1. May be given many times.",
+            help="Override a value of the recipe: --set backbone.epochs=1. Can be given several times.",
         ),
     ):
         function = option(function)
     return function
 
 
-@click.command(short_help="Carry out a recipe.")
+@click.command(short_help="Run a recipe.")
 @click.argument("recipe", type=click.Path(path_type=Path), required=False)
 @recipe_options
-@click.option("--fresh", is_flag=True, help="Begin anew instead of going on with an interrupted run.")
+@click.option("--fresh", is_flag=True, help="Start a new run instead of going on with an interrupted one.")
 @click.option(
     "--resume",
     is_flag=True,
-    help="Only go on: with the interrupted run of RECIPE, or the run RECIPE, or without one the latest.",
+    help="Start no new run: go on with the interrupted run of RECIPE, with the run named RECIPE, or without RECIPE with the latest.",
 )
 @click.option("--json", "json_", is_flag=True, help="Print every event as a line of JSON, the outcome last.")
-@click.option("--plain", is_flag=True, help="Print plain lines, on a terminal too.")
+@click.option("--plain", is_flag=True, help="Print plain lines, also on a terminal.")
 @click.pass_obj
 def run(
     ending: Ending,
@@ -70,13 +70,12 @@ def run(
     json_: bool,
     plain: bool,
 ) -> int:
-    """Carry out RECIPE: load the data, search, test, register and deploy.
+    """Run RECIPE: load the data, search, test, register and deploy.
 
-    RECIPE is a TOML file, or the name of a recipe that comes with ftkit; without one it is the quickstart.
+    RECIPE is a TOML file, or the name of a recipe that comes with ftkit; by default it is the quickstart.
 
-    Interrupted, it goes on where it was when the same command is given again. A pipeline that a platform elsewhere carries
-    out goes on by itself: the same command, or --resume, attends it again. The last line it prints is a curl command that
-    calls the endpoint as it stands.
+    After an interruption the same command goes on where the run was. A pipeline on a platform elsewhere goes on by itself:
+    the same command, or --resume, follows it again. The last line of the output is a curl command that calls the endpoint.
     """
     from ftkit import display, runner
     from ftkit.commands.resuming import interrupted
@@ -91,37 +90,37 @@ def run(
     with display.printer(plain or None, json=json_) as printer, terminable():
         outcome = runner.run(plan, remembering(ending, printer))
     ending.code = outcome.exit_code
-    say(outcome, plan, json_)
+    show(outcome, plan, json_)
     return outcome.exit_code
 
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """Take a polite request to end for an interruption, so that what was begun is put back and children end, too."""
+    """Treat SIGTERM as an interruption, so that unfinished changes are undone and child processes end."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, previous)
 
 
 def remembering(ending: Ending, emit: Emit) -> Emit:
-    """The same `emit`, which also notes which run it is, so that an interruption can say what is kept."""
+    """The same `emit`, which also notes the run, so that an interruption can report what is kept."""
     from ftkit.contracts.events import Event, RunStarted
 
-    def tell(event: Event) -> None:
+    def noted(event: Event) -> None:
         if isinstance(event, RunStarted):
             ending.run = event.run
         emit(event)
 
-    return tell
+    return noted
 
 
-def say(outcome: Outcome, plan: Plan, json_: bool) -> None:
-    """Print how a run ended, and the line that calls the endpoint."""
+def show(outcome: Outcome, plan: Plan, json_: bool) -> None:
+    """Print how a run ended, and the command that calls the endpoint."""
     from ftkit.display import summary, terminal
 
     live = outcome.endpoint or _live(plan)
@@ -132,7 +131,7 @@ def say(outcome: Outcome, plan: Plan, json_: bool) -> None:
 
 
 def _live(plan: Plan) -> Endpoint | None:
-    """The endpoint as it stands, when the run left it alone; the run's own end does not hang on it."""
+    """The live endpoint when the run did not deploy; None when it cannot be reached, which must not fail the run."""
     from ftkit.errors import FtkitError
 
     try:

@@ -1,4 +1,4 @@
-"""`ftkit runs`: the runs of this machine, and one of them in detail."""
+"""`ftkit runs`: list the runs of this machine, or show one in detail."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import click
 from ftkit import formatting
 from ftkit.commands import as_json, completer, print_json, run_names
 from ftkit.display import terminal
-from ftkit.runs import status
 
 if TYPE_CHECKING:
     from ftkit.bundle.promotion_record import PromotionRecord
@@ -22,29 +21,30 @@ if TYPE_CHECKING:
 @click.argument("name", metavar="[RUN]", required=False, shell_complete=completer(run_names))
 @as_json
 def runs(name: str | None, json_: bool) -> None:
-    """List the runs of this machine, newest first; or show RUN with its trials and verdicts."""
+    """List the runs of this machine, newest first, or show RUN with its trials and verdicts."""
     from ftkit.runs import ledger
 
     if name is not None:
-        one = ledger.find(name)
+        run = ledger.find(name)
         if json_:
-            more = {"trials": one.trials(), "spreads": _spreads(one), "verdicts": _verdicts(one)}
-            print_json(_described(one) | more)
+            details = {"trials": run.trials(), "spreads": _spreads(run), "verdicts": _verdicts(run)}
+            print_json(_described(run) | details)
         else:
-            _detail(one)
+            _show(run)
         return
-    found = [_described(each) for each in ledger.runs()]
+    described = [_described(run) for run in ledger.runs()]
     if json_:
-        print_json(found)
-    elif not found:
+        print_json(described)
+    elif not described:
         terminal.write("No run has been made yet: `ftkit run RECIPE` makes one.")
     else:
-        rows = [(each["run"], _when(each["began"]), each["state"], _count(each), each["best"]) for each in found]
+        rows = [(each["run"], _when(each["began"]), each["state"], _count(each), each["best"]) for each in described]
         terminal.table(("run", "began", "state", "trials", "best"), rows)
 
 
 def _described(ledger: Ledger) -> dict[str, Any]:
     from ftkit import report
+    from ftkit.runs import status
 
     trials, metric = ledger.trials(), status.metric(ledger)
     selected = ledger.fact("selected") or {}
@@ -70,35 +70,31 @@ def _described(ledger: Ledger) -> dict[str, Any]:
     }
 
 
-def _detail(ledger: Ledger) -> None:
-    said = _described(ledger)
-    rows = [("run", said["run"]), ("state", said["state"]), ("began", _when(said["began"]))]
+def _show(ledger: Ledger) -> None:
+    run = _described(ledger)
+    rows = [("run", run["run"]), ("state", run["state"]), ("began", _when(run["began"]))]
     if ledger.failure:
         rows.append(("reason", ledger.failure))
-    if said["test_metrics"]:
-        rows.append(("test", formatting.metrics(said["test_metrics"])))
+    if run["test_metrics"]:
+        rows.append(("test", formatting.metrics(run["test_metrics"])))
     rows += [(verdict.test, f"{verdict.status}: {verdict.sentence}") for verdict in _verdicts(ledger)]
     if overridden := ledger.fact("overridden"):
         rows.append(("override", f"by {overridden['by']}, {_when(overridden['at'])}: {overridden['reason']}"))
     rows += [
-        (key, str(said[key]))
-        for key in ("version", "endpoint", "deployment", "bundle", "report", "folder")
-        if said[key]
+        (key, str(run[key])) for key in ("version", "endpoint", "deployment", "bundle", "report", "folder") if run[key]
     ]
-    width = max(len(label) for label, _ in rows)
-    for label, text in rows:
-        terminal.write(f"{label:<{width}}  {text}")
-    trials, metric = ledger.trials(), said["metric"]
+    terminal.labelled(rows)
+    trials, metric = ledger.trials(), run["metric"]
     if not trials:
-        terminal.write("\nNo trial has come to its end yet.")
+        terminal.write("\nNo trial has ended yet.")
         return
     terminal.write("")
     lines: list[tuple[str, ...]] = [
         (
-            f"{each.number}{' *' if each.number == said['best_trial'] else ''}",
+            f"{each.number}{' *' if each.number == run['best_trial'] else ''}",
             formatting.values(each.values, 40)
             if each.repeats is None
-            else f"those of {each.repeats}, seed {each.seed}",
+            else f"as trial {each.repeats}, seed {each.seed}",
             each.state,
             formatting.score(each.metrics.get(metric)),
             f"{each.epoch or '–'}",
@@ -111,12 +107,12 @@ def _detail(ledger: Ledger) -> None:
     if not any(line[-1] for line in lines):
         titles, lines = titles[:-1], [line[:-1] for line in lines]
     terminal.table(titles, lines)
-    if said["best_trial"] is not None:
+    if run["best_trial"] is not None:
         terminal.write("* the trial that was selected")
     if spreads := _spreads(ledger):
         terminal.write("")
         terminal.table(
-            ("repeated", f"{metric} searched", "mean", "standard deviation", "range", "other seeds"),
+            ("repeated", f"{metric} in the search", "mean", "standard deviation", "range", "other seeds"),
             [
                 (
                     f"{each.number}",
@@ -132,8 +128,9 @@ def _detail(ledger: Ledger) -> None:
 
 
 def _spreads(ledger: Ledger) -> list[Spread]:
-    """What the repeated configurations came to, as far as the run has got."""
+    """The results of the trials that were trained again with other seeds, as far as the run went."""
     from ftkit.evaluation.selection import spreads
+    from ftkit.runs import status
 
     return spreads(ledger.trials(), status.metric(ledger))
 
@@ -150,7 +147,7 @@ def _verdicts(ledger: Ledger) -> Sequence[Verdict]:
 
 
 def _when(stamp: str) -> str:
-    """A journal's time in the user's own zone."""
+    """A time of the journal in the local time zone."""
     from datetime import datetime
 
     try:
@@ -159,5 +156,5 @@ def _when(stamp: str) -> str:
         return "?"
 
 
-def _count(said: dict[str, Any]) -> str:
-    return f"{said['trials']}" + (f" ({said['failed_trials']} failed)" if said["failed_trials"] else "")
+def _count(run: dict[str, Any]) -> str:
+    return f"{run['trials']}" + (f" ({run['failed_trials']} failed)" if run["failed_trials"] else "")

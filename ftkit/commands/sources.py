@@ -1,4 +1,4 @@
-"""What a word on the command line stands for: a bundle's folder, a run, or a registered model."""
+"""Find the bundle that an argument names: a bundle's folder, a run, or a registered model."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from ftkit.runs import ledger
 
 
 def registries(paths: Sequence[Path] = ()) -> Iterator[Registry]:
-    """The registries of these recipes, or of every run of this machine, each once."""
+    """The registries of these recipes, or of all runs of this machine, without repetitions."""
     if paths:
-        found = [plan.registry for plan in map(recipes.load, paths) if plan.registry is not None]
-        yield from (each for index, each in enumerate(found) if each not in found[:index])
+        named = [plan.registry for plan in map(recipes.load, paths) if plan.registry is not None]
+        yield from (registry for index, registry in enumerate(named) if registry not in named[:index])
         return
     seen: list[dict[str, Any]] = []
     for run in ledger.runs():
@@ -27,16 +27,16 @@ def registries(paths: Sequence[Path] = ()) -> Iterator[Registry]:
             if section in seen:
                 continue
             seen.append(dict(section))
-            # Of the section alone: the rest of an old recipe may need plugins that are gone.
+            # From the section alone: the rest of an old recipe may need plugins that are not installed any more.
             yield options.build(plugins.load().find("registries", section.pop("use")), section)
         except (OSError, ValueError, LookupError, options.Mistakes, PluginError):
             continue  # no registry, or one that is not installed any more
 
 
 def bundle(source: str) -> Bundle:
-    """The verified bundle that a folder, a run, or MODEL or MODEL:VERSION stands for.
+    """The verified bundle of a folder, a run, MODEL or MODEL:VERSION.
 
-    Raises: UsageError saying what was looked for; BundleError; RegistryError.
+    Raises: UsageError when there is none of these; BundleError; RegistryError.
     """
     folder = Path(source).expanduser()
     if (folder / MANIFEST).is_file():
@@ -45,18 +45,18 @@ def bundle(source: str) -> Bundle:
         if (run / "journal.jsonl").is_file():
             if not (run / "bundle").is_dir():
                 raise BundleError(
-                    "this run has not come to a model", where=str(run), hint="Give its `ftkit run` command again."
+                    "this run has no model yet", where=str(run), hint="Give its `ftkit run` command again."
                 )
             return verify(run / "bundle")
     if folder.is_dir() and len(folder.parts) > 1:
-        return verify(folder)  # meant as a path: say what is wrong with it
+        return verify(folder)  # meant as a path: the error says what is wrong with it
     return _registered(source)
 
 
 def _registered(source: str) -> Bundle:
     name, _, number = source.partition(":")
     known: list[str] = []
-    troubles: list[str] = []
+    errors: list[str] = []
     for registry in registries():
         known.append(registry.model)
         if registry.model != name:
@@ -64,29 +64,29 @@ def _registered(source: str) -> Bundle:
         try:
             return _fetched(registry, number)
         except RegistryError as error:
-            troubles.append(f"{error.what}. {error.hint}".strip())
-    if troubles:
-        raise RegistryError(troubles[0], where=source)
+            errors.append(f"{error.what}. {error.hint}".strip())
+    if errors:
+        raise RegistryError(errors[0], where=source)
     models = f" Known models: {', '.join(sorted(set(known)))}." if known else ""
     raise UsageError(
-        f"{source!r} is no bundle's folder, no run and no registered model",
-        hint=f"`ftkit runs` and `ftkit models` list what there is.{models}",
+        f"{source!r} is not a bundle's folder, a run or a registered model",
+        hint=f"`ftkit runs` lists the runs, `ftkit models` the models.{models}",
     )
 
 
 def _fetched(registry: Registry, number: str) -> Bundle:
     version = _version(registry, number)
-    kept = files.home() / "models" / registry.model / version.version
+    folder = files.home() / "models" / registry.model / version.version
     try:
-        found = verify(kept / "bundle")
-        if found.hash == version.bundle_hash:
-            return found
+        stored = verify(folder / "bundle")
+        if stored.hash == version.bundle_hash:
+            return stored
     except BundleError:
         pass  # not fetched yet, or damaged since
-    with files.atomic_folder(kept) as partial:
+    with files.atomic_folder(folder) as partial:
         fetched = registry.fetch(version.version, partial / "fetched")
         fetched.rename(partial / "bundle")
-    return verify(kept / "bundle")
+    return verify(folder / "bundle")
 
 
 def _version(registry: Registry, number: str) -> Version:
