@@ -40,17 +40,17 @@ SHARED = {"alike": 0.9, "unlike": 0.5}
 """Share of the noise that both models have in common."""
 
 
-class Silent(NoWorseThanChampion):
-    """The promotion test without its drawing, which takes longer than all else."""
+class NoWorseWithoutChart(NoWorseThanChampion):
+    """The promotion test without its chart, which takes most of the time."""
 
-    def _figure(self, *_: Any) -> str:
+    def _chart(self, *_: Any) -> str:
         return ""
 
 
-class Undrawn(Slices):
-    """The same for `slices`."""
+class SlicesWithoutChart(Slices):
+    """The test `slices` without its chart."""
 
-    def _figure(self, *_: Any) -> str:
+    def _chart(self, *_: Any) -> str:
         return ""
 
 
@@ -117,7 +117,7 @@ def passes(case: Case, loss: float, simulations: int, resamples: int, seed: int)
     """How many of the simulated candidates the test lets pass."""
     random = np.random.default_rng(seed)
     candidate = distance(case.metric, case.positive, loss) if case.errors != "nested" else CHAMPION
-    test = Silent(margin=case.margin, resamples=resamples)
+    test = NoWorseWithoutChart(margin=case.margin, resamples=resamples)
     found = 0
     for simulation in range(simulations):
         labels = (random.random(case.rows) < case.positive).astype(np.int64)
@@ -225,7 +225,7 @@ ALARMS = [
 def false_alarms(alarm: Alarm, simulations: int, seed: int) -> tuple[int, int]:
     """How many parts are judged, and how many of the simulated candidates fail by any of them."""
     random = np.random.default_rng(seed)
-    test, found, parts = Undrawn(), 0, 0
+    test, found, parts = SlicesWithoutChart(), 0, 0
     for simulation in range(simulations):
         labels = random.integers(0, alarm.classes, alarm.rows)
         texts = [" ".join(["word"] * int(words)) for words in random.integers(1, 200, alarm.rows)]
