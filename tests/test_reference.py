@@ -1,4 +1,4 @@
-"""The documentation and the code say the same: every page is up to date, every hook documented and checked by a kit."""
+"""The documentation matches the code: every page is up to date, every hook is documented and has a conformance kit."""
 
 import importlib
 import os
@@ -43,7 +43,7 @@ def test_the_reference_pages_are_up_to_date():
     assert stale == [], "`make docs` brings them up to date"
 
 
-def test_pages_that_are_out_of_date_fail_the_check_and_writing_mends_them(tmp_path):
+def test_pages_that_are_out_of_date_fail_the_check_until_they_are_written_again(tmp_path):
     runner = CliRunner()
     folder = tmp_path / "reference"
     folder.mkdir()
@@ -64,7 +64,7 @@ def test_pages_that_are_out_of_date_fail_the_check_and_writing_mends_them(tmp_pa
     assert not (folder / "gone.md").exists()
 
 
-def test_the_pages_are_the_same_wherever_they_are_made(monkeypatch, tmp_path):
+def test_the_pages_do_not_depend_on_the_machine(monkeypatch, tmp_path):
     before = reference.pages(plugins.load())
     monkeypatch.setenv("FTKIT_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("FTKIT_CACHE", str(tmp_path / "cache"))
@@ -72,21 +72,21 @@ def test_the_pages_are_the_same_wherever_they_are_made(monkeypatch, tmp_path):
     assert reference.pages(plugins.load()) == before
 
 
-def test_pages_are_not_made_of_half_the_plugins():
+def test_pages_are_not_written_when_a_bundled_plugin_is_missing():
     with pytest.raises(UsageError, match="ftkit-quickstart"):
         reference.pages(plugins.collect([]))
 
 
-def test_the_plugin_of_a_stranger_gets_no_page_here():
-    class Stranger:
-        """Another's plugin."""
+def test_a_plugin_that_is_not_bundled_gets_no_page():
+    class OtherPlugin:
+        """A plugin that is not bundled."""
 
         @hookimpl
         def search_spaces(self) -> list[type]:
             return [OddSpace]
 
     loaded = plugins.load()
-    mixed = plugins.Plugins(loaded._manager, [*loaded.found, *plugins.collect([], {"odd": Stranger()}).found], ())
+    mixed = plugins.Plugins(loaded._manager, [*loaded.found, *plugins.collect([], {"odd": OtherPlugin()}).found], ())
     assert reference.pages(mixed) == reference.pages(loaded)
 
 
@@ -114,36 +114,36 @@ def test_every_hook_is_documented(hook):
 def test_every_hook_has_a_conformance_kit_with_tests(hook):
     name = "observers" if hook == "on_event" else hook
     suites = {"on_event": "ObserverSuite", "watchers": "WatcherSuite"}
-    wanted = suites.get(hook) or f"{KINDS[hook].__name__}Suite"
-    suite = getattr(importlib.import_module(f"ftkit.testing.{name}"), wanted)
+    suite_name = suites.get(hook) or f"{KINDS[hook].__name__}Suite"
+    suite = getattr(importlib.import_module(f"ftkit.testing.{name}"), suite_name)
     assert suite.__doc__
     assert hasattr(suite, "component")
     assert sum(each.startswith("test_") for each in dir(suite)) >= 5
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_verb_of_a_component_is_documented(kind):
-    verbs = {name: verb for name, verb in vars(KINDS[kind]).items() if callable(verb) and not name.startswith("_")}
-    assert verbs
-    assert [name for name, verb in verbs.items() if not verb.__doc__] == []
+def test_every_method_of_a_component_is_documented(kind):
+    methods = {name: each for name, each in vars(KINDS[kind]).items() if callable(each) and not name.startswith("_")}
+    assert methods
+    assert [name for name, method in methods.items() if not method.__doc__] == []
 
 
 # -------------------------------------------------------------------------------------- components
 
 
-@pytest.mark.parametrize("found", plugins.load().found, ids=lambda each: f"{each.kind}-{each.name}")
-def test_every_option_of_every_component_says_what_it_is_for(found):
-    assert options.summary(found.component)
-    assert [each.name for each in options.options(found.component) if not each.doc] == []
+@pytest.mark.parametrize("offered", plugins.load().found, ids=lambda each: f"{each.kind}-{each.name}")
+def test_every_option_of_every_component_has_a_description(offered):
+    assert options.summary(offered.component)
+    assert [each.name for each in options.options(offered.component) if not each.doc] == []
 
 
 @pytest.mark.parametrize("component", [Search, Rollout, *POLICIES], ids=lambda each: each.__name__)
-def test_the_options_of_the_core_say_what_they_are_for(component):
+def test_every_option_of_the_core_has_a_description(component):
     assert [each.name for each in options.options(component) if not each.doc] == []
 
 
 @pytest.mark.parametrize("folder", folders(), ids=lambda each: each.name)
-def test_every_bundled_plugin_is_known_and_brings_a_conformance_test(folder):
+def test_every_bundled_plugin_is_known_and_has_a_conformance_test(folder):
     with (folder / "pyproject.toml").open("rb") as file:
         name = tomllib.load(file)["project"]["name"]
     distribution(name)
@@ -158,7 +158,7 @@ def test_every_bundled_plugin_is_known_and_brings_a_conformance_test(folder):
 
 
 @pytest.mark.parametrize("page", sorted(DOCS.glob("**/*.md")), ids=lambda page: page.relative_to(DOCS).as_posix())
-def test_links_lead_somewhere(page):
+def test_links_lead_to_existing_files(page):
     for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text()):
         if "://" not in target:
             assert (page.parent / target).exists(), target
@@ -170,7 +170,7 @@ def test_the_commands_in_written_pages_exist():
             assert name in commands.commands, f"{page.name}: ftkit {name}"
 
 
-def test_the_plugin_of_the_tutorial_works_as_it_stands_there(tmp_path):
+def test_the_plugin_of_the_tutorial_works_as_written(tmp_path):
     page = (DOCS / "plugins.md").read_text()
     for name, code in re.findall(r"^```(?:python|toml)\n# (\S+)\n(.*?)^```", page, re.MULTILINE | re.DOTALL):
         (tmp_path / name).write_text(code)
@@ -203,11 +203,11 @@ def test_the_backbone_of_the_tutorial_is_a_component_of_under_15_lines():
     sys.modules["ftkit_modern"] = module
     try:
         exec(code, vars(module))
-        (found,) = plugins.collect([], {"modern": module}).found
+        (backbone,) = plugins.collect([], {"modern": module}).found
     finally:
         del sys.modules["ftkit_modern"]
-    assert (found.kind, found.name) == ("backbones", "modernbert-base")
-    assert "learning_rate" in [each.name for each in options.options(found.component)]
+    assert (backbone.kind, backbone.name) == ("backbones", "modernbert-base")
+    assert "learning_rate" in [each.name for each in options.options(backbone.component)]
     assert len([line for line in code.splitlines() if line.strip()]) < 15
 
 
@@ -223,7 +223,7 @@ def test_the_recipe_of_the_documentation_has_no_mistakes(tmp_path):
 
 @dataclass(frozen=True, kw_only=True)
 class OddSpace:
-    """A stranger's search space."""
+    """The search space of a plugin that is not bundled."""
 
     name: ClassVar[str] = "odd"
 
@@ -232,14 +232,14 @@ class OddSpace:
 
 
 class Journal:
-    """An observer that keeps what it is told."""
+    """An observer that keeps the events it gets."""
 
     def __init__(self) -> None:
-        self.told: list[object] = []
+        self.events: list[object] = []
 
     @hookimpl
     def on_event(self, event: object) -> None:
-        self.told.append(event)
+        self.events.append(event)
 
 
 class TestAnObserver(ObserverSuite):
