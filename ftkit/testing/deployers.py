@@ -5,7 +5,7 @@
         def component(self, tmp_path):
             return Cloud(endpoint="kit")
 
-The tests make real deployments; where that costs minutes, mark the class so that it runs only when asked for.
+The tests make real deployments; where that costs minutes, mark the class so that it runs only on demand.
 """
 
 from __future__ import annotations
@@ -64,11 +64,11 @@ class DeployerSuite:
 
     @pytest.fixture
     def broken(self, tmp_path: Path) -> Path:
-        """A bundle that nobody can load: intact and let through, but of a backbone that is not installed anywhere."""
+        """A bundle that no server can load: intact and promoted, but of a backbone that is not installed anywhere."""
         return toy_bundle(tmp_path / "broken-bundle", use="no-such-backbone").folder
 
     def wait(self, deployer: Deployer, deployment: str) -> Health:
-        """The deployment's health once it has stopped starting."""
+        """The deployment's health once it is ready or has failed."""
         ends = time.monotonic() + self.patience
         while (health := deployer.health(deployment)).state == "starting":
             assert time.monotonic() < ends, f"still starting: {health.reason}"
@@ -91,7 +91,9 @@ class DeployerSuite:
         assert pickle.loads(pickle.dumps(component)) == component  # noqa: S301  # our own bytes
         assert options.build(type(component), options.to_table(component)) == component
 
-    def test_an_endpoint_that_was_never_prepared_is_none_and_stops_without_ado(self, component: Deployer) -> None:
+    def test_an_endpoint_that_was_never_prepared_is_described_as_none_and_can_be_stopped(
+        self, component: Deployer
+    ) -> None:
         assert component.describe() is None
         component.stop()
         assert component.describe() is None
@@ -147,7 +149,7 @@ class DeployerSuite:
             deployer.health("broken")
 
     @pytest.mark.parametrize("record", ["none", "failed"])
-    def test_a_bundle_that_no_promotion_record_lets_through_is_refused(
+    def test_a_bundle_without_a_record_that_promotes_it_is_refused(
         self, deployer: Deployer, tmp_path: Path, record: Any
     ) -> None:
         bundle = toy_bundle(tmp_path / "bundle", record=record)
@@ -169,18 +171,18 @@ class DeployerSuite:
         described = deployer.describe()
         assert described is None or described.deployments == ()
 
-    def test_a_bundle_that_a_person_let_through_is_taken(self, deployer: Deployer, tmp_path: Path) -> None:
+    def test_a_bundle_that_a_person_promoted_is_deployed(self, deployer: Deployer, tmp_path: Path) -> None:
         self.bring_up(deployer, "overridden", toy_bundle(tmp_path / "bundle", record="overridden"))
         assert deployer.invoke(GREAT, "overridden") == ["good"]
 
-    def test_traffic_moves_whole_or_not_at_all(self, deployer: Deployer, blue: Bundle) -> None:
+    def test_shares_of_the_traffic_change_all_together_or_not_at_all(self, deployer: Deployer, blue: Bundle) -> None:
         self.bring_up(deployer, "blue", blue)
         deployer.set_traffic({"blue": 100})
         refused: list[dict[str, Any]] = [
             {"blue": 50},
-            {"blue": 50, "nobody": 50},
+            {"blue": 50, "missing": 50},
             {"blue": 150},
-            {"blue": 150, "nobody": -50},
+            {"blue": 150, "missing": -50},
         ]
         for shares in refused:
             with pytest.raises(DeployError):
@@ -193,7 +195,7 @@ class DeployerSuite:
         assert deployer.invoke(GREAT) == ["good"], "a deployment with traffic is not removed"
         with pytest.raises(DeployError):
             deployer.create("blue", blue.folder)
-        assert deployer.invoke(GREAT) == ["good"], "a name that is taken is refused, its owner unharmed"
+        assert deployer.invoke(GREAT) == ["good"], "a name that is in use is refused, and its deployment stays"
 
     def test_requests_in_flight_are_answered_while_traffic_moves_away(
         self, deployer: Deployer, blue: Bundle, green: Bundle
@@ -210,25 +212,25 @@ class DeployerSuite:
             return [*answers, *deployer.invoke(GREAT)]
 
         with ThreadPoolExecutor(4) as callers:
-            asked = [callers.submit(ask, number) for number in range(4)]
+            calls = [callers.submit(ask, number) for number in range(4)]
             try:
                 assert deployer.invoke(GREAT, "blue") == ["good"]
                 deployer.set_traffic({"green": 100})
                 deployer.delete("blue")
             finally:
                 moved = True
-            answers = [answer for each in asked for answer in each.result()]
+            answers = [answer for call in calls for answer in call.result()]
         assert set(answers) <= {"good", "fine"}
         assert "fine" in answers
 
-    def test_two_at_once_make_two_deployments(self, deployer: Deployer, blue: Bundle, green: Bundle) -> None:
+    def test_two_deployments_can_be_created_at_once(self, deployer: Deployer, blue: Bundle, green: Bundle) -> None:
         with ThreadPoolExecutor(2) as both:
             list(both.map(self.bring_up, [deployer] * 2, ["blue", "green"], [blue, green]))
         described = deployer.describe()
         assert described is not None
         assert {each.name for each in described.deployments} == {"blue", "green"}
 
-    def test_stopping_takes_everything_down_twice_if_need_be(self, deployer: Deployer, blue: Bundle) -> None:
+    def test_stopping_takes_everything_down_and_may_be_repeated(self, deployer: Deployer, blue: Bundle) -> None:
         self.bring_up(deployer, "blue", blue)
         deployer.set_traffic({"blue": 100})
         deployer.stop()
@@ -236,4 +238,4 @@ class DeployerSuite:
         assert deployer.describe() is None
         with pytest.raises(DeployError):
             deployer.invoke(GREAT)
-        assert deployer.prepare().deployments == (), "what was taken down does not come back"
+        assert deployer.prepare().deployments == (), "a deployment that was taken down does not come back"

@@ -5,9 +5,9 @@
         def component(self):
             return Slurm(partition="short")
 
-The platform is to be installed as a plugin. A platform that trains repeats says `confirms: ClassVar[bool] = True` and is held
-to it; of any other it is tested that a recipe with `[search] confirm` is refused. The runs are over `ftkit.testing.toys`, which processes on this machine find
-through PYTHONPATH; a platform that trains elsewhere has to bring them there.
+The platform is to be installed as a plugin. A platform that trains repeats sets `confirms: ClassVar[bool] = True`,
+and the kit tests its repeats; with any other, a recipe with `[search] confirm` must be refused. The runs use `ftkit.testing.toys`,
+which processes on this machine find through PYTHONPATH; a platform that trains elsewhere has to bring them there.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ class PlatformSuite:
             yield
 
     def carry_out(self, component: Platform, folder: Path, **overrides: Any) -> tuple[Outcome, list[Event]]:
-        """A toy run on the platform, and what it told; `search__trials` stands for `search.trials`."""
-        given = {"search.trials": 2} | {key.replace("__", "."): value for key, value in overrides.items()}
-        told: list[Event] = []
-        plan = dataclasses.replace(toys.plan(folder, given), platform=component)
-        return runner.run(plan, told.append), told
+        """A toy run on the platform, and its events; `search__trials` stands for `search.trials`."""
+        options = {"search.trials": 2} | {key.replace("__", "."): value for key, value in overrides.items()}
+        events: list[Event] = []
+        plan = dataclasses.replace(toys.plan(folder, options), platform=component)
+        return runner.run(plan, events.append), events
 
     def test_it_is_a_frozen_dataclass_with_a_name(self, component: Platform) -> None:
         assert isinstance(component, Platform)
@@ -65,8 +65,8 @@ class PlatformSuite:
 
     def test_a_run_ends_with_the_bundle_of_the_best_trial(self, component: Platform, tmp_path: Path) -> None:
         space = {"search.space.learning_rate": [0.001, 1.0], "search.sampler": "grid"}
-        outcome, told = self.carry_out(component, tmp_path, **space)
-        assert told
+        outcome, events = self.carry_out(component, tmp_path, **space)
+        assert events
         assert [trial.number for trial in outcome.trials] == [0, 1]
         assert [trial.values for trial in outcome.trials] == [{"learning_rate": 0.001}, {"learning_rate": 1.0}]
         for trial in outcome.trials:
@@ -89,7 +89,7 @@ class PlatformSuite:
         assert finished.state == "finished"
         assert outcome.best.number == finished.number
 
-    def test_a_run_without_a_finished_trial_says_so(self, component: Platform, tmp_path: Path) -> None:
+    def test_a_run_without_a_finished_trial_raises_a_search_error(self, component: Platform, tmp_path: Path) -> None:
         with pytest.raises(SearchError) as caught:
             self.carry_out(component, tmp_path, backbone__fault="error", search__trials=1)
         assert caught.value.hint
@@ -97,45 +97,45 @@ class PlatformSuite:
     def test_the_best_trials_are_repeated_with_other_seeds_or_the_recipe_is_refused(
         self, component: Platform, tmp_path: Path
     ) -> None:
-        """The policy ends what falls behind at all, as it would a repeat."""
-        given = {"search.confirm": {"top": 2, "seeds": 2}, "search.sampler": "grid", "search.trials": 3}
-        given |= {
+        """The policy stops every trial that falls behind, as it would stop a repeat."""
+        overrides = {"search.confirm": {"top": 2, "seeds": 2}, "search.sampler": "grid", "search.trials": 3}
+        overrides |= {
             "search.space.learning_rate": [0.5, 0.0001, 1.0],
             "search.policy": {"use": "bandit", "slack_factor": 0},
         }
         if not (isinstance(component, Confirming) and component.confirms):
             with pytest.raises(RecipeError, match="cannot train trials again with other seeds"):
-                toys.plan(tmp_path, given | {"run.on": component.name})
+                toys.plan(tmp_path, overrides | {"run.on": component.name})
             return
-        outcome, told = self.carry_out(component, tmp_path, **given)
+        outcome, events = self.carry_out(component, tmp_path, **overrides)
         own, repeats = outcome.trials[:3], outcome.trials[3:]
         assert [trial.repeats for trial in own] == [None] * 3
-        plan = dataclasses.replace(toys.plan(tmp_path, given), platform=component)
+        plan = dataclasses.replace(toys.plan(tmp_path, overrides), platform=component)
         expected = selection.planned_repeats(plan.search, plan.seed, own)
         assert expected
         assert "stopped" in {trial.state for trial in own}
-        said = [(each.number, each.repeats, dict(each.values), each.seed) for each in repeats]
-        assert said == [(each.number, each.repeats, each.values, each.seed) for each in expected]
+        trained = [(each.number, each.repeats, dict(each.values), each.seed) for each in repeats]
+        assert trained == [(each.number, each.repeats, each.values, each.seed) for each in expected]
         for repeat in repeats:
             original = own[repeat.repeats or 0]
             assert (repeat.state, len(repeat.history)) == ("finished", 3), "a policy must not stop a repeat"
             assert repeat.values == original.values
             assert repeat.seed != original.seed
             assert repeat.history != original.history, "it was not trained with its own seed"
-        found = selection.spreads(outcome.trials, "roc_auc")
-        assert [event.spreads for event in told if isinstance(event, BestSelected)] == [found]
+        spreads = selection.spreads(outcome.trials, "roc_auc")
+        assert [event.spreads for event in events if isinstance(event, BestSelected)] == [spreads]
         assert outcome.best == selection.best_trial(outcome.trials, "roc_auc")
-        assert found[0].number in (outcome.best.number, outcome.best.repeats)
+        assert spreads[0].number in (outcome.best.number, outcome.best.repeats)
         manifest = bundle.verify(outcome.bundle).manifest
         assert manifest["trial"]["seed"] == outcome.best.seed
-        assert manifest["confirmed"]["mean"] == found[0].mean
+        assert manifest["confirmed"]["mean"] == spreads[0].mean
 
-    def test_repeats_that_fail_sink_nothing(self, component: Platform, tmp_path: Path) -> None:
+    def test_repeats_that_fail_do_not_fail_the_run(self, component: Platform, tmp_path: Path) -> None:
         if not (isinstance(component, Confirming) and component.confirms):
-            pytest.skip("it trains no repeats, and says so")
-        given = {"search.confirm": {"top": 1, "seeds": 2}, "search.trials": 1, "backbone.epochs": 2}
+            pytest.skip("the platform trains no repeats")
+        overrides = {"search.confirm": {"top": 1, "seeds": 2}, "search.trials": 1, "backbone.epochs": 2}
         outcome, _ = self.carry_out(
-            component, tmp_path, **given, **{"backbone.fault": "error", "backbone.fault_above": 1000}
+            component, tmp_path, **overrides, **{"backbone.fault": "error", "backbone.fault_above": 1000}
         )
         assert [(trial.state, trial.repeats) for trial in outcome.trials] == [
             ("finished", None),
