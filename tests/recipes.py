@@ -1,4 +1,4 @@
-"""Recipes over the toys that tests carry out."""
+"""Recipes over the toys for tests to run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ endpoint = "toys"
 [rollout]
 bake = 0.0
 """
-"""The sections that take what was promoted to live traffic on this machine."""
+"""The sections that register a promoted model and give it live traffic on this machine."""
 
 JUDGED = f"""
 [[promote]]
@@ -31,12 +31,12 @@ floor = 0.6
 [[promote]]
 use = "beats-champion"
 {LIVE}"""
-"""A floor that the toys reach and a champion to beat, and then live traffic."""
+"""Two promotion tests that the toys pass, and then live traffic."""
 
 
 @contextmanager
 def written(folder: Path, text: str = toys.RECIPE) -> Iterator[Path]:
-    """A recipe's file, whose plugin this process and its children find; whatever endpoints there are then end with the block."""
+    """A recipe's file for the duration of a block; installs the toys' plugin, and stops all endpoints at the end."""
     path = folder / "toy.toml"
     path.write_text(text)
     with toys.install(folder / "plugins"):

@@ -1,4 +1,4 @@
-"""What a run tells while it goes on: frozen values that a terminal draws, a log writes and an observer forwards."""
+"""The events of a run: frozen values that a terminal draws, a log writes and an observer forwards."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class Event:
 
 
 Emit = Callable[[Event], None]
-"""Where a stage tells what it did; never raises."""
+"""Takes the events of a run; never raises."""
 
 
 @dataclass(frozen=True)
 class RunStarted(Event):
-    """A run begins, or goes on where it was interrupted."""
+    """A run starts, or continues where it was interrupted."""
 
     run: str
     folder: str
@@ -55,7 +55,7 @@ class StageFailed(Event):
 
 @dataclass(frozen=True)
 class Progressed(Event):
-    """A long piece of work has come this far; `total` is None while it is not known."""
+    """Progress of a long piece of work; `total` is None while it is unknown."""
 
     label: str
     done: int
@@ -65,7 +65,7 @@ class Progressed(Event):
 
 @dataclass(frozen=True)
 class Noticed(Event):
-    """A sentence the user should read; `warning` when it may matter."""
+    """A sentence for the user; `warning` if it may need action."""
 
     text: str
     warning: bool = False
@@ -78,7 +78,7 @@ class DataLoaded(Event):
 
 @dataclass(frozen=True)
 class SearchStarted(Event):
-    """`done` trials of `total` were finished before an interruption."""
+    """The search starts; `done` of `total` trials finished before an interruption."""
 
     total: int
     done: int
@@ -94,7 +94,7 @@ class ConfirmationStarted(Event):
     """Numbers of the trials that are repeated, the best first."""
     seeds: int
     total: int
-    """Repeats in all."""
+    """Number of repeats."""
     done: int
     """Repeats that ended before an interruption."""
 
@@ -113,7 +113,7 @@ class TrialStarted(Event):
 
 @dataclass(frozen=True)
 class TrialReported(Event):
-    """One evaluation of a trial: its epoch and every validation metric."""
+    """An evaluation of a trial: its epoch and every validation metric."""
 
     number: int
     numbers: Mapping[str, float]
@@ -121,7 +121,7 @@ class TrialReported(Event):
 
 @dataclass(frozen=True)
 class TrialSampled(Event):
-    """What a trial's process uses right now."""
+    """Current use of processor and memory by a trial's process."""
 
     number: int
     cpu_percent: float
@@ -132,7 +132,7 @@ class TrialSampled(Event):
 
 @dataclass(frozen=True)
 class TrialFinished(Event):
-    """A trial came to its end: finished, stopped by the policy, or failed for good."""
+    """A trial has ended: finished, stopped by the policy, or failed in its last attempt."""
 
     trial: Trial
 
@@ -145,12 +145,12 @@ class TrialRetried(Event):
 
 @dataclass(frozen=True)
 class BestSelected(Event):
-    """The trial whose model becomes the bundle."""
+    """The winner: the trial whose model becomes the bundle."""
 
     trial: Trial
     metric: str
     spreads: Sequence[Spread] = ()
-    """What each repeated configuration came to, the winner first; empty where none was repeated."""
+    """Results of each repeated configuration, the winner first; empty if none was repeated."""
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,7 @@ class ModelRegistered(Event):
 
 @dataclass(frozen=True)
 class DeploymentChanged(Event):
-    """One step of a rollout, as it was done: `created`, `became ready`, `passed the smoke test`, `retired`, …"""
+    """A completed step of a rollout: `created`, `became ready`, `passed the smoke test`, `retired`, …"""
 
     endpoint: str
     deployment: str
@@ -187,7 +187,7 @@ class TrafficMoved(Event):
 
 @dataclass(frozen=True)
 class ReportWritten(Event):
-    """The page that shows the run is there."""
+    """The run's report has been written."""
 
     path: str
 
@@ -202,13 +202,13 @@ class RunFinished(Event):
 
 @contextmanager
 def stage(name: Stage, emit: Emit, reused: bool = False) -> Iterator[None]:
-    """Tell when a stage begins, and how and after how many seconds it ended."""
+    """Emit the start of a stage, and its end or failure with its seconds."""
     begun = time.monotonic()
     emit(StageStarted(name))
     try:
         yield
     except BaseException as error:
-        said = error.what if isinstance(error, FtkitError) else str(error) or type(error).__name__
-        emit(StageFailed(name, time.monotonic() - begun, said))
+        message = error.what if isinstance(error, FtkitError) else str(error) or type(error).__name__
+        emit(StageFailed(name, time.monotonic() - begun, message))
         raise
     emit(StageFinished(name, time.monotonic() - begun, reused))

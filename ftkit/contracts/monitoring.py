@@ -1,4 +1,4 @@
-"""What a deployment is and what became of a request to it: the values that those are told who watch live traffic."""
+"""Deployments and their requests, as watchers of live traffic get them."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from datetime import datetime
 from typing import Protocol
 
 ENDPOINT = "FTKIT_ENDPOINT"
-"""Environment variable of a server process: the endpoint it belongs to."""
+"""Environment variable of a server process: its endpoint."""
 DEPLOYMENT = "FTKIT_DEPLOYMENT"
-"""Environment variable of a server process: the deployment it is. A server without one, as promotion tests start
-them, has no traffic worth watching."""
+"""Environment variable of a server process: its deployment. A server without one, such as those of promotion tests, is not
+watched."""
 
 TRACE = ("traceparent", "tracestate")
-"""Headers by which a caller says what its request is part of. Source: W3C Trace Context, chapter 3."""
+"""Headers with the caller's trace context. Source: W3C Trace Context, chapter 3."""
 
 
 @dataclass(frozen=True)
 class Profile:
-    """Rows by predicted class, and by confidence: the probability of the predicted class."""
+    """How predictions are distributed: rows by predicted class, and by confidence, the probability of the predicted class."""
 
     classes: Mapping[str, int]
-    """Rows by the class that was predicted, those never predicted included."""
+    """Rows by predicted class; classes that were never predicted have 0."""
     edges: tuple[float, ...]
-    """Where a bin of confidence ends and the next begins, ascending; a row on an edge is in the upper bin."""
+    """The inner edges of the confidence bins, ascending; a row on an edge belongs to the upper bin."""
     confidence: tuple[int, ...]
-    """Rows of each bin, one more than there are edges."""
+    """Rows by bin; there is one bin more than edges."""
 
     @property
     def rows(self) -> int:
-        """How many rows it was taken from."""
+        """Number of rows."""
         return sum(self.confidence)
 
 
@@ -41,9 +41,9 @@ class Served:
 
     endpoint: str
     deployment: str
-    """Empty for what an endpoint itself refuses, because no deployment can answer: then the rest is empty, too."""
+    """Empty if the endpoint itself refuses requests because no deployment can answer; the rest is empty as well then."""
     bundle: str
-    """The hash of the bundle that answers."""
+    """The hash of the deployed bundle."""
     name: str
     """The name of the recipe that made the model."""
     run: str
@@ -51,59 +51,59 @@ class Served:
     engine: str
     classes: tuple[str, ...]
     profile: Profile | None
-    """How the answers to the test split are spread; None for a bundle whose record does not say."""
+    """The profile of the predictions on the test split; None if the promotion record has none."""
 
     @property
     def version(self) -> str:
-        """The registered version, as the deployment's name tells it; empty where there is none."""
+        """The registered version in the deployment's name; empty if it has none."""
         return version_of(self.deployment)
 
 
 @dataclass(frozen=True)
 class ServedRequest:
-    """One request to a deployment, and what became of it."""
+    """One request to a deployment and its result."""
 
     served: Served
     began: int
-    """When it came: nanoseconds since 1970, UTC."""
+    """Time of arrival: nanoseconds since 1970, UTC."""
     seconds: float
-    """From when its headers were read until its answer was ready."""
+    """From reading its headers to having its answer."""
     status: int
-    """The HTTP status of the answer; 499 when the caller left before there was one."""
+    """The HTTP status of the answer; 499 if the caller disconnected before."""
     labels: Sequence[str] = ()
-    """What was predicted, row by row; empty when the request was refused."""
+    """The predicted label of each row; empty if the request was refused."""
     confidences: Sequence[float] = ()
     """The probability of each predicted label."""
     tokens: int | None = None
-    """Tokens that the model read, special ones included and padding not; None when the model does not tell."""
+    """Tokens that the model read, with special tokens and without padding; None if the model does not count them."""
     waited: float = 0.0
     """Seconds in the queue for the model."""
     computed: float = 0.0
-    """Seconds of the model's calls that this request was part of."""
+    """Seconds of the model's calls in whose batches this request was."""
     trace: Mapping[str, str] = field(default_factory=dict)
-    """The caller's trace context: the headers `traceparent` and `tracestate` as they came."""
+    """The caller's trace context: the unchanged headers `traceparent` and `tracestate`."""
     texts: Sequence[str] = field(default=(), repr=False)
-    """What was asked. It leaves this process only when whoever runs the endpoint has asked for that."""
+    """The texts of the request. A watcher must not send them anywhere unless the operator of the endpoint has allowed it."""
 
 
 class Watcher(Protocol):
-    """Is told of every request to a deployment, one after another, on a thread that no caller waits for."""
+    """Observes every request to a deployment, one at a time, on a thread for which no caller waits."""
 
     def tell(self, request: ServedRequest) -> None:
-        """A request was answered or refused. What this raises is logged and costs nobody anything."""
+        """Take a request that was answered or refused. What this raises is logged and affects no request."""
         ...
 
     def close(self) -> None:
-        """The deployment ends: send what is left. The process does not wait for longer than a moment."""
+        """Send what is queued, because the deployment ends. The process waits for a few seconds at most."""
         ...
 
 
 def deployment_name(version: str | None, began: datetime) -> str:
-    """What a rollout calls a new deployment, after the version it deploys and the time its run began."""
+    """The name of a new deployment: of its version and the start of its run."""
     return f"v{version}-{began:%Y%m%d-%H%M%S}" if version else f"d-{began:%Y%m%d-%H%M%S}"
 
 
 def version_of(deployment: str) -> str:
-    """The registered version in a deployment's name, or nothing."""
-    found = re.fullmatch(r"v(.+)-\d{8}-\d{6}", deployment)
-    return found[1] if found else ""
+    """The registered version in a deployment's name; empty if it has none."""
+    match = re.fullmatch(r"v(.+)-\d{8}-\d{6}", deployment)
+    return match[1] if match else ""

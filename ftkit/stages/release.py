@@ -205,7 +205,7 @@ def promote(run: str, emit: Emit, override: str | None = None) -> Outcome:
 
 def _let_through(ledger: Ledger, record: PromotionRecord, override: str | None) -> PromotionRecord:
     """The record with which the bundle may be deployed. Raises: UsageError."""
-    reason = (override or "").strip()
+    reason = without_secrets(override or "").strip()
     if record.promoted and override is not None:
         raise UsageError(
             "there is nothing to override: the tests let this model through",

@@ -1,4 +1,4 @@
-"""Conformance kits for plugin authors: test suites to inherit, one per kind of component.
+"""Conformance kits for plugin authors: a test suite to inherit for each kind of component.
 
 from ftkit.testing.backbones import BackboneSuite
 

@@ -1,4 +1,4 @@
-"""Real bundles in the blink of an eye: the toy backbone, trained on the toy reviews."""
+"""Real bundles that are trained in milliseconds: the toy backbone on the toy reviews."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from ftkit.contracts.types import Verdict
 from ftkit.testing.toys import ToyReviews, ToyWords
 
 GOOD = "sturdy bright perfect quiet happy"
-"""A text that any toy bundle takes for its second class."""
+"""A text for which every toy bundle predicts its second class."""
 BAD = "broke cracked useless noisy refund"
-"""A text that any toy bundle takes for its first class."""
+"""A text for which every toy bundle predicts its first class."""
 
 
 def toy_bundle(
@@ -29,12 +29,12 @@ def toy_bundle(
     record: Literal["passed", "failed", "overridden", "none"] = "passed",
     engines: Mapping[Literal["half"], bool] = MappingProxyType({}),
 ) -> Bundle:
-    """A bundle at `folder` that tells bad reviews from good ones, by these names; `beside` are more files of its model.
+    """Train a bundle at `folder` that distinguishes bad from good reviews.
 
-    `record` is what its promotion record says; with "none" it has no record. `engines` are those it has besides, and
-    whether the record says that their answers passed.
+    `classes` are its label names, and `beside` are further files of its model. `record` is the decision in its promotion
+    record; with "none" it has no record. `engines` are its exported engines, each with whether its answers passed.
 
-    Whoever loads it needs the toys' plugin: `ftkit.testing.toys.install`.
+    A process that loads it needs the toys' plugin: `ftkit.testing.toys.install`.
     """
     data = dataclasses.replace(ToyReviews().load(7, lambda _: None).without_test(), classes=classes)
     model = folder.with_name(f"{folder.name}-model")
@@ -42,7 +42,7 @@ def toy_bundle(
     ToyWords().fit(data, 7, lambda *_, **__: True).save(model)
     for name, text in (beside or {}).items():
         (model / name).write_text(text, encoding="utf-8")
-    made = bundle.write(
+    toy = bundle.write(
         folder,
         model=model,
         classes=classes,
@@ -55,8 +55,8 @@ def toy_bundle(
         engines=tuple(engines),
     )
     if record != "none":
-        records.write(made.folder, toy_record(made.hash, record, engines))
-    return made
+        records.write(toy.folder, toy_record(toy.hash, record, engines))
+    return toy
 
 
 def toy_record(
@@ -64,10 +64,10 @@ def toy_record(
     ended: Literal["passed", "failed", "overridden"] = "passed",
     engines: Mapping[Literal["half"], bool] = MappingProxyType({}),
 ) -> PromotionRecord:
-    """The promotion record of the bundle with this hash, after one test, which judged these engines besides."""
+    """The promotion record of the bundle with this hash: one test, which also judged these engines."""
     passed = ended == "passed"
     numbers = {"value": 0.8, **{records.judged(each): float(good) for each, good in engines.items()}}
-    made = PromotionRecord(
+    record = PromotionRecord(
         bundle=digest,
         run="toy",
         name="toy",
@@ -84,6 +84,6 @@ def toy_record(
         at="2026-01-01T00:00:00.000+00:00",
         ftkit="0.1.0",
     )
-    return (
-        made.overridden("it is a toy", "toy@here", "2026-01-02T00:00:00.000+00:00") if ended == "overridden" else made
-    )
+    if ended == "overridden":
+        return record.overridden("it is a toy", "toy@here", "2026-01-02T00:00:00.000+00:00")
+    return record

@@ -1,4 +1,4 @@
-"""What every observer must bear, as tests to inherit.
+"""Tests that every plugin with the hook `on_event` must pass, to inherit.
 
 class TestTelemetry(ObserverSuite):
     @pytest.fixture
@@ -20,7 +20,7 @@ from ftkit.contracts import DataReport, Spread, Trial, Verdict, Version, events
 from ftkit.hookspecs import hookimpl
 
 SECONDS = 5.0
-"""What an observer may take for a whole run's events: the run waits for it."""
+"""Limit for all events of a run: the run waits for its observers."""
 
 
 class ObserverSuite:
@@ -36,50 +36,50 @@ class ObserverSuite:
         assert not loaded.broken
         assert callable(component.on_event)
 
-    def test_it_bears_every_event_of_a_run(self, component: Any, caplog: pytest.LogCaptureFixture) -> None:
+    def test_it_accepts_every_event_of_a_run(self, component: Any, caplog: pytest.LogCaptureFixture) -> None:
         loaded = plugins.collect([], {"observer": component})
         with caplog.at_level(logging.ERROR, logger="ftkit"):
             for event in sample_run():
                 loaded.tell(event)
         assert [record.getMessage() for record in caplog.records if record.name == "ftkit"] == []
 
-    def test_it_bears_a_run_that_fails(self, component: Any) -> None:
+    def test_it_accepts_a_run_that_fails(self, component: Any) -> None:
         for event in (*sample_run()[:4], events.StageFailed("search", 1.0, "no trial finished")):
             component.on_event(event=event)
 
-    def test_it_bears_events_without_a_beginning(self, component: Any) -> None:
+    def test_it_accepts_events_in_any_order(self, component: Any) -> None:
         for event in reversed(sample_run()):
             component.on_event(event=event)
 
-    def test_an_event_it_does_not_know_is_none_of_its_business(self, component: Any) -> None:
+    def test_it_ignores_unknown_events(self, component: Any) -> None:
         class Invented(events.Event):
             """A later version's event."""
 
         component.on_event(event=Invented())
 
-    def test_it_leaves_standard_output_alone(self, component: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    def test_it_does_not_write_to_standard_output(self, component: Any, capfd: pytest.CaptureFixture[str]) -> None:
         for event in sample_run():
             component.on_event(event=event)
-        assert capfd.readouterr().out == "", "standard output belongs to the command, and may be read by a machine"
+        assert capfd.readouterr().out == "", "standard output belongs to the command, whose reader may be a program"
 
-    def test_it_does_not_hold_up_the_run(self, component: Any) -> None:
+    def test_it_takes_limited_time_for_a_run(self, component: Any) -> None:
         begun = time.monotonic()
         for event in sample_run():
             component.on_event(event=event)
         assert time.monotonic() - begun < SECONDS
 
-    def test_a_neighbour_that_raises_keeps_no_event_from_it(
+    def test_it_gets_every_event_when_other_observers_raise(
         self, component: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        class Neighbour:
-            """An observer that fails at everything."""
+        class Failing:
+            """An observer that raises on every event."""
 
             @hookimpl
             def on_event(self, event: events.Event) -> None:
                 raise RuntimeError("out of order")
 
         class Counter:
-            """Counts what comes by."""
+            """Passes events to the plugin under test and stores them."""
 
             def __init__(self) -> None:
                 self.seen: list[events.Event] = []
@@ -90,7 +90,7 @@ class ObserverSuite:
                 self.seen.append(event)
 
         counter = Counter()
-        loaded = plugins.collect([], {"first": Neighbour(), "counted": counter, "last": Neighbour()})
+        loaded = plugins.collect([], {"first": Failing(), "counted": counter, "last": Failing()})
         monkeypatch.setattr(logging.getLogger("ftkit"), "disabled", True)
         for event in sample_run():
             loaded.tell(event)
@@ -98,7 +98,7 @@ class ObserverSuite:
 
 
 def sample_run() -> list[events.Event]:
-    """The events of a small run, every kind at least once."""
+    """The events of a small run, of every kind at least one."""
     report = DataReport(
         source="reviews.csv",
         rows_read=110,

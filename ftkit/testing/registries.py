@@ -1,11 +1,11 @@
-"""What every model registry must do, as tests to inherit.
+"""Tests that every model registry must pass, to inherit.
 
     class TestShelf(RegistrySuite):
         @pytest.fixture
         def component(self, tmp_path):
             return Shelf(model="reviews", folder=tmp_path)
 
-The component must be empty for each test: a new folder, or a model name that nobody has used.
+The registry must be empty for each test: a new folder, or a model name that was never used.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ftkit.testing.bundles import toy_bundle
 
 
 def make_lineage(bundle: Bundle, run: str = "words-20260101-000000") -> Lineage:
-    """A lineage with three trials that ended in the three ways there are."""
+    """A lineage with three trials: finished, stopped and failed."""
     report = DataReport(
         source="made up",
         rows_read=12,
@@ -72,7 +72,7 @@ class RegistrySuite:
 
     @pytest.fixture
     def component(self, tmp_path: Path) -> Registry:
-        """The registry under test, with nothing in it."""
+        """The registry under test, empty."""
         raise NotImplementedError("override the fixture `component`")
 
     @pytest.fixture
@@ -105,7 +105,7 @@ class RegistrySuite:
         assert component.champion() is None
         assert list(component.versions()) == []
 
-    def test_tracking_twice_is_fine_and_registers_nothing(self, component: Registry, bundle: Bundle) -> None:
+    def test_tracking_twice_succeeds_and_registers_nothing(self, component: Registry, bundle: Bundle) -> None:
         lineage = make_lineage(bundle)
         component.track(lineage)
         component.track(lineage)
@@ -125,7 +125,7 @@ class RegistrySuite:
         assert list(component.versions()) == [version]
         assert component.champion() is None
 
-    def test_a_bundle_can_be_registered_without_having_been_tracked(self, component: Registry, bundle: Bundle) -> None:
+    def test_a_bundle_can_be_registered_without_tracking(self, component: Registry, bundle: Bundle) -> None:
         assert component.register(bundle.folder, make_lineage(bundle)).bundle_hash == bundle.hash
 
     def test_the_same_bundle_of_the_same_run_is_stored_once(self, component: Registry, bundle: Bundle) -> None:
@@ -153,7 +153,7 @@ class RegistrySuite:
             component.register(bundle.folder, make_lineage(other))
         assert list(component.versions()) == []
 
-    def test_the_champion_moves_and_its_predecessor_only_loses_the_alias(
+    def test_a_new_champion_takes_only_the_alias_from_its_predecessor(
         self, component: Registry, bundle: Bundle, other: Bundle
     ) -> None:
         first = component.promote(component.register(bundle.folder, make_lineage(bundle, "first")).version)
@@ -178,16 +178,14 @@ class RegistrySuite:
         assert component.promote(first.version) == first
         assert component.champion() == first
 
-    def test_what_is_fetched_is_the_bundle_byte_for_byte(
-        self, component: Registry, bundle: Bundle, tmp_path: Path
-    ) -> None:
+    def test_the_fetched_bundle_is_identical(self, component: Registry, bundle: Bundle, tmp_path: Path) -> None:
         version = component.register(bundle.folder, make_lineage(bundle)).version
         folder = component.fetch(version, tmp_path / "new" / "folder")
         assert folder.is_relative_to(tmp_path / "new" / "folder")
         assert bundles.verify(folder).hash == bundle.hash
         assert _contents(folder) == _contents(bundle.folder)
 
-    def test_the_promotion_record_is_kept_beside_the_model(self, component: Registry, tmp_path: Path) -> None:
+    def test_the_promotion_record_is_stored_with_the_model(self, component: Registry, tmp_path: Path) -> None:
         bundle = toy_bundle(tmp_path / "kit" / "bundle", record="overridden")
         version = component.register(bundle.folder, make_lineage(bundle)).version
         fetched = bundles.verify(component.fetch(version, tmp_path / "fetched"))
@@ -195,7 +193,7 @@ class RegistrySuite:
         assert fetched.record is not None
         assert fetched.record.override is not None
 
-    def test_each_version_gives_back_its_own_bundle(
+    def test_each_version_has_its_own_bundle(
         self, component: Registry, bundle: Bundle, other: Bundle, tmp_path: Path
     ) -> None:
         first = component.register(bundle.folder, make_lineage(bundle, "first")).version
@@ -203,7 +201,7 @@ class RegistrySuite:
         assert bundles.verify(component.fetch(second, tmp_path / "fetched")).hash == other.hash
         assert bundles.verify(component.fetch(first, tmp_path / "fetched")).hash == bundle.hash
 
-    def test_a_version_outlives_the_folder_it_was_registered_from(
+    def test_a_version_does_not_need_the_folder_it_was_registered_from(
         self, component: Registry, bundle: Bundle, tmp_path: Path
     ) -> None:
         version = component.register(bundle.folder, make_lineage(bundle)).version
@@ -211,7 +209,7 @@ class RegistrySuite:
         assert bundles.verify(component.fetch(version, tmp_path / "fetched")).hash == bundle.hash
 
     @pytest.mark.parametrize("version", ["999", "none"])
-    def test_a_version_that_is_not_there_is_an_error_with_a_remedy(
+    def test_a_version_that_does_not_exist_is_an_error_with_a_hint(
         self, component: Registry, bundle: Bundle, tmp_path: Path, version: str
     ) -> None:
         component.register(bundle.folder, make_lineage(bundle))

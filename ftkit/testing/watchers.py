@@ -1,4 +1,4 @@
-"""What every plugin that watches deployments must bear, as tests to inherit.
+"""Tests that every plugin with the hook `watchers` must pass, to inherit.
 
 class TestTelemetry(WatcherSuite):
     @pytest.fixture
@@ -18,7 +18,7 @@ from ftkit import plugins
 from ftkit.contracts.monitoring import Profile, Served, ServedRequest, Watcher
 
 SECONDS = 5.0
-"""What closing a watcher may take at most: a server that ends does not wait for longer."""
+"""Limit for closing a watcher: a server that ends waits no longer."""
 
 
 class WatcherSuite:
@@ -26,66 +26,68 @@ class WatcherSuite:
 
     @pytest.fixture
     def component(self) -> Any:
-        """The plugin under test, set up so that it wants to watch: a module or object with a hook `watchers`."""
+        """The plugin under test, configured to watch: a module or object with a hook `watchers`."""
         raise NotImplementedError("override the fixture `component`")
 
     @pytest.fixture
     def watchers(self, component: Any) -> list[Watcher]:
-        """Those of the plugin who want to watch a deployment."""
-        found = list(component.watchers(served=sample_served()))
-        assert found, "it watches nothing; set it up in the fixture `component`"
-        return found
+        """The plugin's watchers of a deployment."""
+        watchers = list(component.watchers(served=sample_served()))
+        assert watchers, "it watches nothing; configure it in the fixture `component`"
+        return watchers
 
     def test_it_is_a_plugin_with_the_hook(self, component: Any) -> None:
         loaded = plugins.collect([], {"watcher": component})
         assert not loaded.broken
         assert callable(component.watchers)
 
-    def test_it_bears_every_kind_of_request(self, watchers: list[Watcher]) -> None:
+    def test_it_accepts_every_kind_of_request(self, watchers: list[Watcher]) -> None:
         for each in watchers:
             for request in sample_requests():
                 each.tell(request)
             each.close()
 
-    def test_it_bears_a_deployment_that_tells_little_of_itself(self, component: Any) -> None:
+    def test_it_accepts_a_deployment_with_few_details(self, component: Any) -> None:
         bare = replace(sample_served(), endpoint="", deployment="d", name="", run="", profile=None)
         for each in component.watchers(served=bare):
             each.tell(replace(sample_requests()[0], served=bare))
             each.close()
 
-    def test_it_bears_what_no_deployment_answers(self, component: Any) -> None:
+    def test_it_accepts_requests_that_no_deployment_answers(self, component: Any) -> None:
         front = Served("reviews", "", "", "", "", "", (), None)
         for each in component.watchers(served=front):
             each.tell(replace(sample_requests()[4], served=front))
             each.close()
 
-    def test_it_bears_trace_headers_that_are_none(self, watchers: list[Watcher]) -> None:
+    def test_it_accepts_invalid_trace_headers(self, watchers: list[Watcher]) -> None:
         for each in watchers:
-            for said in ("", "00", "00-zz-zz-01", "x" * 10_000, "00-" + "0" * 32 + "-" + "0" * 16 + "-01"):
-                each.tell(replace(sample_requests()[0], trace={"traceparent": said, "tracestate": said}))
+            for header in ("", "00", "00-zz-zz-01", "x" * 10_000, "00-" + "0" * 32 + "-" + "0" * 16 + "-01"):
+                each.tell(replace(sample_requests()[0], trace={"traceparent": header, "tracestate": header}))
             each.close()
 
-    def test_it_leaves_standard_output_alone(self, watchers: list[Watcher], capfd: pytest.CaptureFixture[str]) -> None:
+    def test_it_does_not_write_to_standard_output(
+        self, watchers: list[Watcher], capfd: pytest.CaptureFixture[str]
+    ) -> None:
         for each in watchers:
             for request in sample_requests():
                 each.tell(request)
             each.close()
         assert capfd.readouterr().out == ""
 
-    def test_closing_it_holds_up_nobody(self, watchers: list[Watcher]) -> None:
+    def test_closing_it_takes_limited_time(self, watchers: list[Watcher]) -> None:
         begun = time.monotonic()
         for each in watchers:
             each.tell(sample_requests()[0])
             each.close()
         assert time.monotonic() - begun < SECONDS
 
-    def test_closed_without_a_request_it_is_content(self, watchers: list[Watcher]) -> None:
+    def test_it_can_be_closed_without_a_request(self, watchers: list[Watcher]) -> None:
         for each in watchers:
             each.close()
 
 
 def sample_served() -> Served:
-    """A deployment that says all it can of itself."""
+    """A deployment with all details."""
     return Served(
         endpoint="reviews",
         deployment="v3-20250101-120000",
@@ -99,7 +101,7 @@ def sample_served() -> Served:
 
 
 def sample_requests() -> list[ServedRequest]:
-    """One request of each kind: one text, several, none, refused, failed, and one whose caller left."""
+    """Requests of each kind: one text, several, none, refused, failed, and one whose caller disconnected."""
     one = ServedRequest(
         served=sample_served(),
         began=1_735_732_800_000_000_000,
