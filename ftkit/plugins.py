@@ -92,14 +92,14 @@ class Plugins:
         names = self.choices(kind)
         near = difflib.get_close_matches(name, names, 1)
         if near:
-            said = f"Did you mean {near[0]!r}?"
+            advice = f"Did you mean {near[0]!r}?"
         elif owner and suspects:
-            said = f"It comes with the plugin {owner}, which is installed but does not work."
+            advice = f"It comes with the plugin {owner}, which is installed but does not work."
         elif owner:
-            said = f"It comes with the plugin {owner}: pip install {owner}, or in a checkout pip install -e plugins/{owner}."
+            advice = f"It comes with the plugin {owner}: pip install {owner}, or in a checkout pip install -e plugins/{owner}."
         else:
-            said = f"Installed: {', '.join(names) or 'none'}. `ftkit plugins` lists all."
-        return " ".join([said, *(f"{each.plugin} was set aside: {each.reason}." for each in suspects)])
+            advice = f"Installed: {', '.join(names) or 'none'}. `ftkit plugins` lists all."
+        return " ".join([advice, *(f"{each.plugin} was set aside: {each.reason}." for each in suspects)])
 
     def tell(self, event: Event) -> None:
         """Pass an event to every observer; what one raises is logged and stops nobody."""
@@ -111,13 +111,13 @@ class Plugins:
 
     def watchers(self, served: Served) -> list[Watcher]:
         """Everybody who wants to be told of a deployment's requests; a plugin that fails to say so is logged and left out."""
-        found: list[Watcher] = []
+        watchers: list[Watcher] = []
         for implementation in self._manager.hook.watchers.get_hookimpls():
             try:
-                found.extend(implementation.function(served))  # type: ignore[arg-type]  # pluggy types it as an object
+                watchers.extend(implementation.function(served))  # type: ignore[arg-type]  # pluggy types it as an object
             except Exception:
                 logging.getLogger("ftkit").exception("the watchers of %s failed", implementation.plugin_name)
-        return found
+        return watchers
 
 
 @functools.cache
@@ -153,7 +153,7 @@ def collect(entries: Iterable[EntryPoint], objects: Mapping[str, object] | None 
             broken.append(Broken(owner, " ".join(str(error).split())))
     _no_misspelt_hook(manager)
 
-    found: dict[tuple[str, str], Found] = {}
+    components: dict[tuple[str, str], Found] = {}
     for kind, protocol in KINDS.items():
         for implementation in getattr(manager.hook, kind).get_hookimpls():
             owner = implementation.plugin_name
@@ -164,9 +164,9 @@ def collect(entries: Iterable[EntryPoint], objects: Mapping[str, object] | None 
                 continue
             for component in offered:
                 _conforms(component, kind, protocol, owner)
-                _no_clash(found, kind, component.name, owner)
-                found[kind, component.name] = Found(kind, component.name, component, owner)
-    return Plugins(manager, found.values(), broken)
+                _no_clash(components, kind, component.name, owner)
+                components[kind, component.name] = Found(kind, component.name, component, owner)
+    return Plugins(manager, components.values(), broken)
 
 
 def kind_noun(kind: str) -> str:
@@ -174,12 +174,12 @@ def kind_noun(kind: str) -> str:
     return {"registries": "registry"}.get(kind, kind.removesuffix("s").replace("_", " "))
 
 
-def _no_clash(found: Mapping[tuple[str, str], Found], kind: str, name: str, owner: str) -> None:
+def _no_clash(components: Mapping[tuple[str, str], Found], kind: str, name: str, owner: str) -> None:
     """Raises: PluginError when what a recipe calls by this name is there already."""
     noun, alike = kind_noun(kind), NAMED_ALIKE.get(kind, "")
-    if other := found.get((kind, name)):
+    if other := components.get((kind, name)):
         what = f"two plugins offer a {noun} named {name!r}: {other.plugin} and {owner}"
-    elif other := found.get((alike, name)):
+    elif other := components.get((alike, name)):
         what = f"{other.plugin} offers a {kind_noun(alike)} named {name!r}, and {owner} a {noun} of that name"
     else:
         return

@@ -146,7 +146,7 @@ def run_trials(plan: Plan, ledger: Ledger, emit: Emit, search: Search) -> Sequen
 def select(plan: Plan, ledger: Ledger, emit: Emit, data: Data, trials: Sequence[Trial]) -> tuple[Trial, Bundle]:
     """The finished trial that is best on the validation split, repeats considered, written as a bundle."""
     kept = ledger.fact("selected")
-    found = spreads(trials, plan.search.metric)
+    repeats = spreads(trials, plan.search.metric)
     with staged(ledger, "select", emit, reused=kept is not None):
         if kept:
             best = next(trial for trial in trials if trial.number == kept["number"])
@@ -154,10 +154,12 @@ def select(plan: Plan, ledger: Ledger, emit: Emit, data: Data, trials: Sequence[
         else:
             best = best_trial(trials, plan.search.metric)
             bundle = _write_bundle(plan, ledger, data, trials, best)
-            ledger.append("selected", number=best.number, bundle=bundle.hash, spreads=[asdict(each) for each in found])
+            ledger.append(
+                "selected", number=best.number, bundle=bundle.hash, spreads=[asdict(each) for each in repeats]
+            )
             for trial in trials:
                 shutil.rmtree(ledger.trial_folder(trial.number) / "model", ignore_errors=True)
-        emit(events.BestSelected(best, plan.search.metric, found))
+        emit(events.BestSelected(best, plan.search.metric, repeats))
     return best, bundle
 
 
@@ -199,7 +201,7 @@ def _write_bundle(plan: Plan, ledger: Ledger, data: Data, trials: Sequence[Trial
             },
             "metric": plan.search.metric,
             "validation": dict(best.metrics),
-            **({"confirmed": asdict(found[0])} if (found := spreads(trials, plan.search.metric)) else {}),
+            **({"confirmed": asdict(repeats[0])} if (repeats := spreads(trials, plan.search.metric)) else {}),
             "data": data.report.fingerprint,
         },
     )
@@ -207,8 +209,8 @@ def _write_bundle(plan: Plan, ledger: Ledger, data: Data, trials: Sequence[Trial
 
 def sample_texts(data: Data, most: int = 3, characters: int = 280) -> list[str]:
     """A short validation text of each of the first classes: what a smoke test sends."""
-    found: dict[int, str] = {}
+    samples: dict[int, str] = {}
     for text, label in zip(data.valid.texts, data.valid.labels, strict=True):
-        if label not in found and len(found) < most:
-            found[label] = " ".join(text[:characters].split()) or text
-    return [found[label] for label in sorted(found)]
+        if label not in samples and len(samples) < most:
+            samples[label] = " ".join(text[:characters].split()) or text
+    return [samples[label] for label in sorted(samples)]

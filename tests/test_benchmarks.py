@@ -31,23 +31,23 @@ def benchmark(*arguments: str) -> str:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_benchmark_tells_its_options(name: str) -> None:
-    said = benchmark(name, "--help")
-    assert f"python -m benchmarks {name}" in said
+    help_text = benchmark(name, "--help")
+    assert f"python -m benchmarks {name}" in help_text
     if name not in ("gate", "telemetry"):
         options = ("--data", "--json") if name == "quality" else ("--data", "--rows", "--json")
-        assert all(option in said for option in options)
+        assert all(option in help_text for option in options)
 
 
 def test_overhead_writes_one_object_for_each_contender_with_machine_and_versions_beside_them(tmp_path: Path) -> None:
     shown = benchmark("overhead", "--repeats=1", "--rounds=1", "--trials=1", f"--json={tmp_path / 'found.json'}")
-    found = json.loads((tmp_path / "found.json").read_text())
+    measured = json.loads((tmp_path / "found.json").read_text())
     for name in ("python", "ftkit_help", "ftkit_check", "ftkit_plan"):
-        assert found[name]["p50_ms"] > 0
-        assert found[name]["spread"]["p50_ms"] == [found[name]["p50_ms"]] * 2
+        assert measured[name]["p50_ms"] > 0
+        assert measured[name]["spread"]["p50_ms"] == [measured[name]["p50_ms"]] * 2
         assert f"| {name} |" in shown
-    assert {"data_ms", "search_ms", "select_ms", "test_ms"} <= found["run"].keys()
-    assert {bar["contender"] for bar in found["bars"]} == {"ftkit_help", "ftkit_check"}
-    assert found["machine"]["cores"] and found["versions"]["ftkit"]
+    assert {"data_ms", "search_ms", "select_ms", "test_ms"} <= measured["run"].keys()
+    assert {bar["contender"] for bar in measured["bars"]} == {"ftkit_help", "ftkit_check"}
+    assert measured["machine"]["cores"] and measured["versions"]["ftkit"]
 
 
 def test_ratios_are_taken_within_each_round() -> None:
@@ -56,8 +56,8 @@ def test_ratios_are_taken_within_each_round() -> None:
 
 
 def test_quality_is_told_as_the_mean_over_seeds_and_speed_as_the_median() -> None:
-    found = results.summary([{"macro_f1": value, "p50_ms": value} for value in (1.0, 2.0, 6.0)])
-    assert (found["macro_f1"], found["p50_ms"], found["spread"]["p50_ms"]) == (3.0, 2.0, [1.0, 6.0])
+    measured = results.summary([{"macro_f1": value, "p50_ms": value} for value in (1.0, 2.0, 6.0)])
+    assert (measured["macro_f1"], measured["p50_ms"], measured["spread"]["p50_ms"]) == (3.0, 2.0, [1.0, 6.0])
 
 
 def test_a_bar_is_missed_by_what_is_no_number() -> None:
@@ -99,9 +99,9 @@ def test_every_load_generator_sends_whole_texts_and_fails_when_one_is_refused(
     if program and not shutil.which(program):
         pytest.skip("wrk is not installed")
     monkeypatch.setattr(load.shutil, "which", lambda _: program)
-    found = load.ask(url, {"Authorization": "Bearer key"}, ["Größe\n"], clients=2, seconds=0.2)
-    assert found["requests_per_s"] > 0
-    assert 0 < found["p50_ms"] <= found["p95_ms"] <= found["p99_ms"]
+    measured = load.ask(url, {"Authorization": "Bearer key"}, ["Größe\n"], clients=2, seconds=0.2)
+    assert measured["requests_per_s"] > 0
+    assert 0 < measured["p50_ms"] <= measured["p95_ms"] <= measured["p99_ms"]
     with pytest.raises(RuntimeError, match="not every request was answered"):
         load.ask(url, {"Authorization": "Bearer key"}, ["Größe\n", "refused"], clients=2, seconds=0.2)
 
@@ -110,11 +110,11 @@ def test_the_original_that_is_compared_with_answers_by_the_same_model(tmp_path: 
     pytest.importorskip("torch")
     from ftkit.encoders import checkpoint
     from ftkit.encoders.inference.classifier import EncoderClassifier
-    from ftkit.encoders.tokenization import Words
+    from ftkit.encoders.tokenization import Tokenizer
     from ftkit.testing.backbones import tiny_bert
 
     read = checkpoint.read(tiny_bert(tmp_path))
-    model = EncoderClassifier(read.model(("bad", "good")), Words(read.tokenizer, read.limit), 64)
+    model = EncoderClassifier(read.model(("bad", "good")), Tokenizer(read.tokenizer, read.limit), 64)
     model.save(tmp_path / "model")
     texts = ["ship wave harbour", "bread", "guitar song " * 40]
     wanted = [model.classes[index] for index in model.probabilities(texts).argmax(axis=1)]

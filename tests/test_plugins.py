@@ -54,8 +54,8 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
             (tmp_path / f"{module}.py").write_text(source.replace("NUMBER", str(number)))
             lines.append(f"{module} = {module}")
         (info / "entry_points.txt").write_text("\n".join(["[ftkit]", *lines, ""]))
-        found = [each for each in entry_points(group="ftkit") if each.value.endswith(tmp_path.name.replace("-", "_"))]
-        return plugins.collect(found)
+        entries = [each for each in entry_points(group="ftkit") if each.value.endswith(tmp_path.name.replace("-", "_"))]
+        return plugins.collect(entries)
 
     return install
 
@@ -81,11 +81,11 @@ def search_spaces():
 
 
 def test_a_component_is_found_by_kind_and_name_with_its_plugin(installed):
-    found = installed("ftkit-spaces", SPACE)
-    assert found.names("search_spaces") == ["space-0"]
-    assert found.find("search_spaces", "space-0")().dimensions() == {"epochs": Choice((1, 2))}
-    assert [each.plugin for each in found.found] == ["ftkit-spaces 1.2"]
-    assert found.broken == ()
+    installed_plugins = installed("ftkit-spaces", SPACE)
+    assert installed_plugins.names("search_spaces") == ["space-0"]
+    assert installed_plugins.find("search_spaces", "space-0")().dimensions() == {"epochs": Choice((1, 2))}
+    assert [each.plugin for each in installed_plugins.found] == ["ftkit-spaces 1.2"]
+    assert installed_plugins.broken == ()
 
 
 def test_one_distribution_may_hold_several_plugins(installed):
@@ -106,8 +106,11 @@ def test_the_same_name_in_two_kinds_is_no_clash():
 
         def check(self, candidate: Any, champion: Any) -> Any: ...
 
-    found = plugins.collect([], {"one": offering(Space), "two": offering(Test, hook="promotion_tests")})
-    assert [(each.kind, each.name) for each in found.found] == [("promotion_tests", "tiny"), ("search_spaces", "tiny")]
+    installed_plugins = plugins.collect([], {"one": offering(Space), "two": offering(Test, hook="promotion_tests")})
+    assert [(each.kind, each.name) for each in installed_plugins.found] == [
+        ("promotion_tests", "tiny"),
+        ("search_spaces", "tiny"),
+    ]
 
 
 def test_a_misspelt_hook_names_the_plugin_and_the_hook_that_was_meant():
@@ -138,13 +141,13 @@ def test_a_hook_unlike_any_lists_them_all():
 )
 def test_a_plugin_that_does_not_work_is_named_and_the_others_still_work(installed, source, reason):
     installed("ftkit-spaces", SPACE)
-    found = installed("ftkit-broken", source)
-    assert found.names("search_spaces") == ["space-0"]
-    (broken,) = found.broken
+    installed_plugins = installed("ftkit-broken", source)
+    assert installed_plugins.names("search_spaces") == ["space-0"]
+    (broken,) = installed_plugins.broken
     assert broken.plugin == "ftkit-broken 1.2"
     assert reason in broken.reason
     with pytest.raises(PluginError, match=r"ftkit-broken 1\.2 was set aside"):
-        found.find("backbones", "missing")
+        installed_plugins.find("backbones", "missing")
 
 
 def test_a_plugin_given_twice_counts_once():
@@ -194,7 +197,7 @@ def test_what_is_no_dataclass_is_refused(component):
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "advice"),
     [
         ("tinny", "Did you mean 'tiny'?"),
         (
@@ -204,15 +207,15 @@ def test_what_is_no_dataclass_is_refused(component):
         ("unheard-of", "Installed: tiny."),
     ],
 )
-def test_a_name_that_is_not_installed_comes_with_advice(name, said):
-    found = plugins.collect([], {"plugin": offering(Space)})
+def test_a_name_that_is_not_installed_comes_with_advice(name, advice):
+    installed_plugins = plugins.collect([], {"plugin": offering(Space)})
     with pytest.raises(PluginError, match=f"no search space named '{name}'") as refused:
-        found.find("search_spaces", name)
-    assert said in refused.value.hint
+        installed_plugins.find("search_spaces", name)
+    assert advice in refused.value.hint
 
 
 def test_what_an_observer_raises_is_logged_and_stops_nobody(caplog):
-    heard: list[Any] = []
+    events: list[Any] = []
 
     class Broken:
         @hookimpl
@@ -222,13 +225,13 @@ def test_what_an_observer_raises_is_logged_and_stops_nobody(caplog):
     class Works:
         @hookimpl
         def on_event(self, event: Any) -> None:
-            heard.append(event)
+            events.append(event)
 
-    found = plugins.collect([], {"one": Broken(), "two": Works(), "three": Broken()})
+    installed_plugins = plugins.collect([], {"one": Broken(), "two": Works(), "three": Broken()})
     event = Noticed("something happened")
     with caplog.at_level(logging.ERROR, logger="ftkit"):
-        found.tell(event)
-    assert heard == [event]
+        installed_plugins.tell(event)
+    assert events == [event]
     assert [record.getMessage() for record in caplog.records] == [
         "the observer of one failed",
         "the observer of three failed",

@@ -46,12 +46,12 @@ def toy(tmp_path: Path) -> Iterator[Path]:
 
 
 def run(path: Path, overrides: dict[str, Any] | None = None, **options: Any) -> tuple[Outcome, list[Event]]:
-    told: list[Event] = []
-    return ftkit.run(path, overrides, emit=told.append, **options), told
+    emitted: list[Event] = []
+    return ftkit.run(path, overrides, emit=emitted.append, **options), emitted
 
 
 def test_a_first_run_is_promoted_registered_and_live_and_a_second_meets_the_champion(toy: Path) -> None:
-    first, told = run(toy)
+    first, emitted = run(toy)
     assert (first.promoted, first.exit_code) == (True, ExitCode.OK)
     assert [verdict.status for verdict in first.verdicts] == ["passed", "not applicable"]
     assert "no champion yet" in first.verdicts[1].sentence.lower()
@@ -61,10 +61,10 @@ def test_a_first_run_is_promoted_registered_and_live_and_a_second_meets_the_cham
     assert first.endpoint.traffic == {first.deployment: 100}
     request = bundle.verify(first.bundle).sample_request
     assert set(loader.load(toy).deploy.invoke(request)) <= {"bad", "good"}
-    stages = [event.stage for event in told if isinstance(event, StageFinished)]
+    stages = [event.stage for event in emitted if isinstance(event, StageFinished)]
     assert stages == ["data", "search", "select", "test", "register", "deploy"]
 
-    second, told = run(toy)
+    second, emitted = run(toy)
     assert second.run != first.run
     assert (second.promoted, second.exit_code) == (False, ExitCode.NOT_PROMOTED)
     assert second.champion is not None
@@ -73,7 +73,7 @@ def test_a_first_run_is_promoted_registered_and_live_and_a_second_meets_the_cham
     assert second.endpoint.traffic == {first.deployment: 100}, "the champion keeps its traffic"
     assert ledger.find(second.run).finished, "the run is kept"
     assert second.bundle.is_dir()
-    assert not any(isinstance(event, TrafficMoved) for event in told)
+    assert not any(isinstance(event, TrafficMoved) for event in emitted)
 
     better, _ = run(toy, {"backbone.epochs": 12, "search.space.learning_rate": [3.0, 10.0], "dataset.rows": 400})
     assert better.promoted, [verdict.sentence for verdict in better.verdicts]
@@ -86,21 +86,21 @@ def test_a_defended_champion_goes_live_again_where_nothing_answers(toy: Path) ->
     first, _ = run(toy)
     deployer = loader.load(toy).deploy
     deployer.stop()
-    second, told = run(toy)
+    second, emitted = run(toy)
     assert not second.promoted
     assert second.endpoint is not None
     assert second.endpoint.traffic == {second.deployment: 100}
     assert second.endpoint.deployments[0].bundle_hash == bundle.verify(first.bundle).hash
-    assert any(isinstance(event, Noticed) and "goes live" in event.text for event in told)
+    assert any(isinstance(event, Noticed) and "goes live" in event.text for event in emitted)
     assert deployer.invoke({"data": [{"text": "sturdy"}]})
 
 
 def test_no_tests_asked_for_is_said(toy: Path) -> None:
-    outcome, told = run(toy, {"promote": [], "deploy.use": "none", "registry.use": "none"})
+    outcome, emitted = run(toy, {"promote": [], "deploy.use": "none", "registry.use": "none"})
     assert outcome.promoted
     assert [verdict.status for verdict in outcome.verdicts] == ["not applicable"]
     assert "No tests asked for" in outcome.verdicts[0].sentence
-    assert any(isinstance(event, PromotionDecided) and event.promoted for event in told)
+    assert any(isinstance(event, PromotionDecided) and event.promoted for event in emitted)
     assert (outcome.version, outcome.endpoint) == (None, None)
 
 
@@ -130,10 +130,10 @@ def test_a_failed_rollout_leaves_the_champion_and_the_same_command_goes_on(toy: 
     assert not failed.finished
     assert "not ready after" in failed.failure
     assert failed.fact("registered")
-    outcome, told = run(toy)
+    outcome, emitted = run(toy)
     assert outcome.run == failed.run, "what comes after training was fixed: the run goes on"
     assert (outcome.promoted, outcome.endpoint.traffic) == (True, {outcome.deployment: 100})
-    assert not any(isinstance(event, TrialFinished) for event in told), "nothing is trained again"
+    assert not any(isinstance(event, TrialFinished) for event in emitted), "nothing is trained again"
     assert "ready_timeout" not in (outcome.folder / "recipe.toml").read_text()
 
 
@@ -147,16 +147,16 @@ def test_a_test_that_breaks_off_is_an_error_verdict_and_the_run_goes_on_once_it_
 
     with monkeypatch.context() as patched:
         patched.setattr(MetricFloor, "check", broken)
-        outcome, told = run(toy, {"deploy.use": "none"})
+        outcome, emitted = run(toy, {"deploy.use": "none"})
     assert (outcome.promoted, outcome.exit_code) == (False, ExitCode.NOT_PROMOTED)
     assert [verdict.status for verdict in outcome.verdicts] == ["error", "not applicable"], "the others are heard"
     assert "ZeroDivisionError: no rows" in outcome.verdicts[0].sentence
     assert "in broken" in (outcome.folder / "tests.log").read_text()
     assert loader.load(toy).registry.versions() == []
     assert "metric-floor gave no verdict" in ledger.find(outcome.run).failure
-    again, told = run(toy, {"deploy.use": "none"})
+    again, emitted = run(toy, {"deploy.use": "none"})
     assert (again.run, again.promoted) == (outcome.run, True)
-    assert not any(isinstance(event, TrialFinished) for event in told), "nothing is trained again"
+    assert not any(isinstance(event, TrialFinished) for event in emitted), "nothing is trained again"
 
 
 @pytest.mark.parametrize(
@@ -247,12 +247,12 @@ def _journal_with(fact: str, process: subprocess.Popen[bytes]) -> Path:
     """The run's journal as soon as it holds a fact."""
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
-        for found in ledger.runs():
-            if found.fact(fact):
-                return found.folder / "journal.jsonl"
+        for book in ledger.runs():
+            if book.fact(fact):
+                return book.folder / "journal.jsonl"
         if process.poll() is not None:
             output = process.stdout.read().decode() if process.stdout else ""
-            if any(found.fact(fact) for found in ledger.runs()):
+            if any(book.fact(fact) for book in ledger.runs()):
                 continue
             pytest.fail(f"the run ended before {fact}: {output}")
         time.sleep(0.01)
@@ -319,15 +319,15 @@ def test_a_champion_of_other_classes_is_compared_by_name_and_said(toy: Path, tmp
         f"{'lamp sturdy' if n % 2 else 'sofa broke'} {n},{'good' if n % 2 else 'awful'}\n" for n in range(200)
     )
     (tmp_path / "other.csv").write_text("text,label\n" + rows)
-    outcome, told = run(toy, {"dataset": {"use": "table", "path": tmp_path / "other.csv"}, "deploy.use": "none"})
-    said = [event.text for event in told if isinstance(event, Noticed) and event.warning]
-    assert any("awful" in text for text in said)
+    outcome, emitted = run(toy, {"dataset": {"use": "table", "path": tmp_path / "other.csv"}, "deploy.use": "none"})
+    warnings = [event.text for event in emitted if isinstance(event, Noticed) and event.warning]
+    assert any("awful" in text for text in warnings)
     assert outcome.champion is not None
 
 
 def test_the_rollout_steps_are_told(toy: Path) -> None:
-    _, told = run(toy)
-    steps = [event.step for event in told if isinstance(event, DeploymentChanged)]
+    _, emitted = run(toy)
+    steps = [event.step for event in emitted if isinstance(event, DeploymentChanged)]
     assert steps[0] == "created"
     with contextlib.suppress(StopIteration):
-        assert next(event for event in told if isinstance(event, TrafficMoved)).shares
+        assert next(event for event in emitted if isinstance(event, TrafficMoved)).shares

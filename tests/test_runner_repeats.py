@@ -48,9 +48,9 @@ def until(process: subprocess.Popen[bytes], wanted: Callable[[ledger.Ledger], bo
     """The run's ledger as soon as it holds what is wanted."""
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
-        for found in ledger.runs():
-            if wanted(found):
-                return found
+        for book in ledger.runs():
+            if wanted(book):
+                return book
         assert process.poll() is None, process.stdout.read().decode() if process.stdout else ""
         time.sleep(0.01)
     raise AssertionError("not within two minutes")
@@ -61,14 +61,14 @@ def test_a_run_killed_while_it_confirms_goes_on_to_the_same_winner(toy: Path) ->
         [sys.executable, "-m", "ftkit", "run", str(toy), "--plain", *COMMAND],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True, env=dict(os.environ),
     )  # fmt: skip
-    broken = until(process, lambda found: any(trial.repeats is not None for trial in found.trials()))
+    broken = until(process, lambda book: any(trial.repeats is not None for trial in book.trials()))
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     assert broken.fact("selected") is None
     before = broken.trials()
 
-    told: list[Event] = []
-    outcome = ftkit.run(toy, OVERRIDES, emit=told.append)
+    emitted: list[Event] = []
+    outcome = ftkit.run(toy, OVERRIDES, emit=emitted.append)
     assert outcome.folder == broken.folder, "the same run goes on"
     assert list(outcome.trials[: len(before)]) == before, "what was finished is not done again"
     assert [trial.number for trial in outcome.trials] == list(range(7))
@@ -84,7 +84,7 @@ def test_a_run_killed_while_it_confirms_goes_on_to_the_same_winner(toy: Path) ->
     assert files[0] == files[1]
 
     manifest = bundle.verify(outcome.bundle).manifest
-    (chosen,) = [event for event in told if isinstance(event, BestSelected)]
+    (chosen,) = [event for event in emitted if isinstance(event, BestSelected)]
     assert manifest["confirmed"]["mean"] == chosen.spreads[0].mean
     assert manifest["confirmed"]["number"] in (outcome.best.number, outcome.best.repeats)
     assert "have the best mean roc_auc over other seeds and won" in (outcome.bundle / "README.md").read_text()

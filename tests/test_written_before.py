@@ -46,11 +46,11 @@ def test_the_promotion_record_is_intact_and_lets_the_bundle_through(run: Path) -
 
 
 def test_the_journal_tells_trials_decision_and_end(run: Path) -> None:
-    (found,) = ledger.runs()
-    assert found.finished
-    assert [trial.repeats for trial in found.trials()] == [None, None, 0]
-    assert found.fact("selected") is not None
-    assert len(found.data().test) > 0
+    (book,) = ledger.runs()
+    assert book.finished
+    assert [trial.repeats for trial in book.trials()] == [None, None, 0]
+    assert book.fact("selected") is not None
+    assert len(book.data().test) > 0
 
 
 def test_its_report_can_be_written(run: Path) -> None:

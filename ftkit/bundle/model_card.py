@@ -142,7 +142,7 @@ def _search(metric: str, trials: Sequence[Trial], best: Trial) -> str:
 
 def _confirmed(metric: str, trials: Sequence[Trial], best: Trial) -> str:
     """The best configurations over other seeds; empty where none was repeated."""
-    if not (found := selection.spreads(trials, metric)):
+    if not (repeated := selection.spreads(trials, metric)):
         return ""
     rows = (
         (
@@ -152,16 +152,16 @@ def _confirmed(metric: str, trials: Sequence[Trial], best: Trial) -> str:
             f"{_number(each.low)} to {_number(each.high)}" if each.low is not None and each.high is not None else "",
             f"{each.finished}" + (f" ({each.failed} failed)" if each.failed else ""),
         )
-        for each in found
+        for each in repeated
     )
     table = _table(("trial", "in the search", "mean", "standard deviation", "range", "other seeds"), list(rows))
     model = f"trial {best.number} (seed {best.seed}"
     model += f", a repeat of trial {best.repeats})" if best.repeats is not None else ")"
     model += f", {metric} {_number(best.metrics.get(metric, math.nan))} in epoch {best.epoch}"
-    if found[0].mean is None:
+    if repeated[0].mean is None:
         return f"No repeat came to a value, so the search alone decided: {model}.\n\n{table}"
     return (
-        f"The values of trial {found[0].number} have the best mean {metric} over other seeds and won. What the search had "
+        f"The values of trial {repeated[0].number} have the best mean {metric} over other seeds and won. What the search had "
         "found is no part of the mean, since it was chosen for being good. Of the models of these values the best one is in "
         f"this bundle: {model}.\n\n{table}"
     )
@@ -220,8 +220,8 @@ def _calibrated(backbone: Mapping[str, Any]) -> str:
 
 
 def _versions() -> list[tuple[str, str]]:
-    found = [(each, _version(each)) for each in _PACKAGES]
-    return [("Python", platform.python_version()), *((each, version) for each, version in found if version)]
+    versions = [(each, _version(each)) for each in _PACKAGES]
+    return [("Python", platform.python_version()), *((each, version) for each, version in versions if version)]
 
 
 def _version(package: str) -> str:

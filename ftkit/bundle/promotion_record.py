@@ -105,13 +105,13 @@ class PromotionRecord:
         """
         if engine in (NATIVE, AUTO):
             return self.passing
-        found = self._judgements(engine)
-        return self.passing and bool(found) and (all(found) or self.override is not None)
+        judgements = self._judgements(engine)
+        return self.passing and bool(judgements) and (all(judgements) or self.override is not None)
 
     def passed(self, engine: str) -> bool:
         """Whether tests have judged the engine's answers and found them good; an override does not make them so."""
-        found = self._judgements(engine)
-        return engine == NATIVE or (self.passing and bool(found) and all(found))
+        judgements = self._judgements(engine)
+        return engine == NATIVE or (self.passing and bool(judgements) and all(judgements))
 
     @property
     def digest(self) -> str:
@@ -195,8 +195,8 @@ def read(folder: Path, bundle: str) -> PromotionRecord | None:
                 hint=f"Use ftkit {table.get('ftkit', 'in the version that wrote it')}.",
             )
         record = from_table(table)
-        said = {"digest": digest, **({"signature": signature} if signature is not None else {})}
-        intact = digest == record.digest and written == _canonical({**record._table(), **said}).encode()
+        seals = {"digest": digest, **({"signature": signature} if signature is not None else {})}
+        intact = digest == record.digest and written == _canonical({**record._table(), **seals}).encode()
     except (ValueError, KeyError, TypeError, AttributeError):
         intact = False
     if not intact:
@@ -229,8 +229,8 @@ def sha256(text: str) -> str:
 
 def whoever() -> str:
     """Who acts: FTKIT_USER, or the account and the machine."""
-    if said := os.environ.get(BY, "").strip():
-        return said
+    if name := os.environ.get(BY, "").strip():
+        return name
     try:
         account = getpass.getuser()
     except (OSError, KeyError, ImportError):  # an account without a name, as containers have them

@@ -75,7 +75,7 @@ def owners(components: Iterable[Any]) -> list[str]:
     from ftkit import plugins
 
     by_class = {each.component: each.plugin for each in plugins.load().found}
-    found = set()
+    names = set()
     for component in components:
         kind = component if isinstance(component, type) else type(component)
         name = by_class.get(kind, "").partition(" ")[0]
@@ -84,8 +84,8 @@ def owners(components: Iterable[Any]) -> list[str]:
                 f"{getattr(kind, 'name', kind.__name__)!r} comes from no installed distribution, so it cannot be taken along",
                 hint="Give its plugin a pyproject.toml and install it: pip install -e FOLDER.",
             )
-        found.add(name)
-    return sorted(found)
+        names.add(name)
+    return sorted(names)
 
 
 def needed(roots: Iterable[str], provided: Collection[str] = ()) -> Distributions:
@@ -109,7 +109,7 @@ def needed(roots: Iterable[str], provided: Collection[str] = ()) -> Distribution
         if name in left_out or (name in seen and wanted.extras <= seen[name]):
             continue
         try:
-            found = metadata.distribution(name)
+            distribution = metadata.distribution(name)
         except metadata.PackageNotFoundError:
             raise PluginError(
                 f"{wanted.name} is not installed" + (f", and {wanting} needs it" if wanting else ""),
@@ -117,12 +117,12 @@ def needed(roots: Iterable[str], provided: Collection[str] = ()) -> Distribution
             ) from None
         extras = seen.setdefault(name, set()) | wanted.extras
         seen[name] = extras
-        placed = _placed(name, found)
-        if isinstance(placed, Source):
-            sources[name] = placed
+        origin = _placed(name, distribution)
+        if isinstance(origin, Source):
+            sources[name] = origin
         else:
-            pins[name] = placed
-        waiting += [(each, name) for each in _requirements(found, extras)]
+            pins[name] = origin
+        waiting += [(each, name) for each in _requirements(distribution, extras)]
     return Distributions(
         tuple(pins[name] for name in sorted(pins)),
         tuple(sources[name] for name in sorted(sources)),
@@ -135,14 +135,14 @@ def build(sources: Sequence[Source], folder: Path) -> list[Path]:
     return [_copied(each, folder) if each.path.suffix == ".whl" else _built(each, folder) for each in sources]
 
 
-def _placed(name: str, found: metadata.Distribution) -> str | Source:
+def _placed(name: str, distribution: metadata.Distribution) -> str | Source:
     """A distribution as a pin, or as something to build when it comes from this machine."""
     from urllib.request import url2pathname
 
-    origin = json.loads(found.read_text("direct_url.json") or "{}")
+    origin = json.loads(distribution.read_text("direct_url.json") or "{}")
     if not origin:
         # A local label such as +cpu names no release that every index has.
-        return f"{name}=={found.version.partition('+')[0]}"
+        return f"{name}=={distribution.version.partition('+')[0]}"
     if "vcs_info" in origin:
         return f"{name} @ {origin['vcs_info']['vcs']}+{origin['url']}@{origin['vcs_info']['commit_id']}"
     if not origin["url"].startswith("file:"):
@@ -155,13 +155,13 @@ def _placed(name: str, found: metadata.Distribution) -> str | Source:
             f"{name} was installed from this machine and cannot be built again: {path} is not there",
             hint="Install it from an index, or from a folder or wheel that stays.",
         )
-    return Source(name, found.version, path)
+    return Source(name, distribution.version, path)
 
 
-def _requirements(found: metadata.Distribution, extras: Collection[str]) -> list[Requirement]:
+def _requirements(distribution: metadata.Distribution, extras: Collection[str]) -> list[Requirement]:
     from packaging.requirements import Requirement
 
-    wanted = [Requirement(each) for each in found.requires or ()]
+    wanted = [Requirement(each) for each in distribution.requires or ()]
     return [
         each
         for each in wanted
@@ -173,22 +173,22 @@ def _built(source: Source, folder: Path) -> Path:
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--no-deps"]
     if _can_build_here(source.path):
         command.append("--no-build-isolation")  # what builds it is here, so that no index has to be asked
-    with tempfile.TemporaryDirectory(prefix="ftkit-wheel-") as made:
-        done = subprocess.run(
-            [*command, "--wheel-dir", made, str(source.path)],
+    with tempfile.TemporaryDirectory(prefix="ftkit-wheel-") as staging:
+        ended = subprocess.run(
+            [*command, "--wheel-dir", staging, str(source.path)],
             capture_output=True,
             text=True,
             env={**os.environ, "SOURCE_DATE_EPOCH": "1577836800"},  # a fixed time in the archive
             check=False,
         )
-        found = list(Path(made).glob("*.whl"))
-        if done.returncode or len(found) != 1:
+        wheels = list(Path(staging).glob("*.whl"))
+        if ended.returncode or len(wheels) != 1:
             raise PluginError(
-                f"no wheel of {source.name} could be built:\n{(done.stderr or done.stdout).strip()[-2000:]}",
+                f"no wheel of {source.name} could be built:\n{(ended.stderr or ended.stdout).strip()[-2000:]}",
                 where=str(source.path),
                 hint="Fix its pyproject.toml: `pip wheel --no-deps` must work there.",
             )
-        return _pure(source, Path(shutil.move(found[0], folder / found[0].name)))
+        return _pure(source, Path(shutil.move(wheels[0], folder / wheels[0].name)))
 
 
 def _copied(source: Source, folder: Path) -> Path:

@@ -67,6 +67,8 @@ from ftkit.options import FolderOrId
 
 __all__ = [
     "AUTO",
+    "NATIVE",
+    "SPLITS",
     "Backbone",
     "Classifier",
     "Component",
@@ -91,7 +93,6 @@ __all__ = [
     "Local",
     "Mirroring",
     "ModelServer",
-    "NATIVE",
     "OfflineCapable",
     "Outcome",
     "Paced",
@@ -106,7 +107,6 @@ __all__ = [
     "Registry",
     "Report",
     "Requiring",
-    "SPLITS",
     "SearchSpace",
     "Split",
     "Spread",

@@ -140,7 +140,7 @@ class PromotionPreset(Component, Protocol):
     """A ready-made set of promotion tests."""
 
     def tests(self) -> Sequence[PromotionTest]:
-        """The tests in the order they are heard, each installed and with its options filled in; never two of one name.
+        """The tests in the order in which they run, each installed and with its options filled in; never two of one name.
 
         A recipe has these tests in the place of the preset, except for those it names itself.
         """

@@ -12,13 +12,9 @@ A cloud platform turns a plan into a pipeline of three steps and attends it from
                                  do what only this machine can, and end with the Outcome, the report and the exit code of a local run
 
 What a platform writes itself: how its service is told of the pipeline (a `Pipeline`), and how a step gets arguments from it and
-metrics and folders to it. Modules beside this one are for services that are built alike:
+metrics and folders to it. Two modules beside this one help with both:
 
-    sampling   `[search]` in the words of a service that samples hyperparameters
-    luggage    the folder that travels: recipe, wheels, local files, and a script for each step
-    inside     the work of those scripts, given what the platform connects them with
-    runs       a service's runs as trials
-    watching   what a pipeline does, as events
+    snapshot   the folder that the steps run with: recipe, wheels, local files, and a script for each step
     outline    what `ftkit plan` shows
 
     # submitting: what the scripts are given
@@ -28,7 +24,7 @@ metrics and folders to it. Modules beside this one are for services that are bui
     # the script of a trial
     plan = remote.plan(text, overrides)
     values, seed = remote.values(plan, arguments), remote.seed(plan, number)
-    trial = remote.trial(plan, Path("outputs"), work, number=number, values=values, seed=seed, heard=log_metrics, emit=tell)
+    trial = remote.trial(plan, Path("outputs"), work, number=number, values=values, seed=seed, log=log_metrics, emit=tell)
 
     # the script of the decision; `arrived` is a list of remote.Arrived, one for each trial that the service ran
     ledger = remote.ledger(text, work, run)                   # and take_over, if an earlier attempt's was kept
@@ -58,12 +54,12 @@ from ftkit.remote.collection import Arrived, Fetch, gathered
 from ftkit.remote.decision import Left, decide, deploy, left_over, travelling
 from ftkit.remote.event_log import parse, writer
 from ftkit.remote.transfer import ledger, pack, plan, take_over
-from ftkit.remote.trial_step import Heard, arrived, seed, trial, values
+from ftkit.remote.trial_step import LogMetrics, arrived, seed, trial, values
 
 __all__ = [
     "Arrived",
     "Fetch",
-    "Heard",
+    "LogMetrics",
     "Left",
     "Pipeline",
     "arrived",

@@ -72,12 +72,12 @@ def _submitted(ledger: Ledger, emit: Emit, pipeline: Pipeline) -> Mapping[str, s
     )
     if last is not None and last["fact"] == "submitted":
         return last["pipeline"]
-    found = pipeline.find(ledger.run) if last is not None and last["fact"] == "submitting" else None
-    if found is None:
+    submitted = pipeline.find(ledger.run) if last is not None and last["fact"] == "submitting" else None
+    if submitted is None:
         ledger.append("submitting")
-        found = pipeline.submit(ledger.run)
-    ledger.append("submitted", pipeline=dict(found))
-    return found
+        submitted = pipeline.submit(ledger.run)
+    ledger.append("submitted", pipeline=dict(submitted))
+    return submitted
 
 
 def _follow(ledger: Ledger, emit: Emit, pipeline: Pipeline, submitted: Mapping[str, str]) -> None:

@@ -44,7 +44,7 @@ def decide(plan: Plan, ledger: Ledger, emit: Emit, search: runner.Search, left: 
     trials = runner.run_trials(plan, ledger, emit, search)
     best, bundle = runner.select(plan, ledger, emit, data, trials)
     if left == "decide":
-        emit(Noticed("The registry is on the machine of the command, so the promotion tests are heard there."))
+        emit(Noticed("The registry is on the machine of the command, so the promotion tests run there."))
         return
     release.decide(plan, ledger, emit, trials, best, bundle)
 

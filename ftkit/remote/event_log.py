@@ -30,9 +30,9 @@ def parse(line: str) -> Event | None:
     from pydantic import ValidationError
 
     try:
-        said = json.loads(line)
-        kind = said.pop("event")
-        return _whole(_adapter(kind).validate_python(said), said) if kind in _kinds() else None
+        table = json.loads(line)
+        kind = table.pop("event")
+        return _whole(_adapter(kind).validate_python(table), table) if kind in _kinds() else None
     except (ValueError, KeyError, AttributeError, TypeError, ValidationError):
         return None
 
@@ -43,12 +43,12 @@ def _line(event: Event) -> str:
     return json_line({"event": type(event).__name__, **machine(without_secrets(event))})
 
 
-def _whole(event: Event, said: Mapping[str, Any]) -> Event:
+def _whole(event: Event, table: Mapping[str, Any]) -> Event:
     """The event with whole numbers where they were said, which its types would make fractions of: an epoch is no 1.0."""
     if isinstance(event, events.TrialReported):
-        return replace(event, numbers=said["numbers"])
+        return replace(event, numbers=table["numbers"])
     if isinstance(event, events.TrialFinished | events.BestSelected):
-        return replace(event, trial=replace(event.trial, history=said["trial"]["history"]))
+        return replace(event, trial=replace(event.trial, history=table["trial"]["history"]))
     return event
 
 

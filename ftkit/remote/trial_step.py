@@ -22,8 +22,8 @@ from ftkit.stages import trial as trials
 
 TRIAL = "trial.json"
 
-Heard = Callable[[Mapping[str, float]], None]
-"""Is told every evaluation of a trial: what a platform logs as metrics."""
+LogMetrics = Callable[[Mapping[str, float]], None]
+"""Called with every evaluation of a trial: what a platform logs as metrics."""
 
 
 def values(plan: Plan, arguments: Mapping[str, str]) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def trial(
     number: int,
     values: Mapping[str, Any],
     seed: int,
-    heard: Heard,
+    log: LogMetrics,
     emit: Emit,
 ) -> Trial:
     """Train one trial and leave in `folder` what `decide` needs: trial.json, model/ and valid.npy.
@@ -66,15 +66,15 @@ def trial(
     only these values and this seed bring about is a failed trial; what every trial would meet is raised.
     Raises: FtkitError.
     """
-    kept = ledgers.at(work / "run", plan.name, plan.text)
-    data = runner.load_data(plan, kept, emit)
+    ledger = ledgers.at(work / "run", plan.name, plan.text)
+    data = runner.load_data(plan, ledger, emit)
 
     def write(trial: Trial) -> None:
         files.write_json(folder / TRIAL, {"trial": asdict(trial), "data": data.report.fingerprint})
 
-    found = train(plan, data, folder, number=number, values=values, seed=seed, heard=heard, emit=emit, keep=write)
-    write(found)
-    return found
+    trained = train(plan, data, folder, number=number, values=values, seed=seed, log=log, emit=emit, keep=write)
+    write(trained)
+    return trained
 
 
 def train(
@@ -86,7 +86,7 @@ def train(
     values: Mapping[str, Any],
     seed: int,
     emit: Emit,
-    heard: Heard = lambda numbers: None,
+    log: LogMetrics = lambda numbers: None,
     keep: Callable[[Trial], None] = lambda trial: None,
     repeats: int | None = None,
     place: str = "",
@@ -116,44 +116,44 @@ def train(
             folder=place,
         )
 
-    def hear(numbers: dict[str, float]) -> tuple[bool, bool]:
+    def evaluated(numbers: dict[str, float]) -> tuple[bool, bool]:
         nonlocal best
         history.append(numbers)
         better = len(history) == 1 or metrics.better(metric, numbers[metric], history[best][metric])
         best = len(history) - 1 if better else best
         emit(events.TrialReported(number, numbers))
         keep(ended("stopped"))  # what it is, should the service end it before it comes to its own end
-        heard(numbers)
+        log(numbers)
         return True, better
 
     emit(events.TrialStarted(number, options.toml_value(values), seed, 1, os.getpid(), "", repeats))
     try:
-        trials.fit(plan, data, values, seed, folder, hear)
-        found = ended("finished")
+        trials.fit(plan, data, values, seed, folder, evaluated)
+        trained = ended("finished")
     except StopTrial:
-        found = ended("stopped")
+        trained = ended("stopped")
     except (trials.HopelessError, StageError) as error:
         if isinstance(error, FtkitError) and type(error) is not StageError:
             raise  # such as a checkpoint that cannot be had: every other trial would meet it, too
-        said = f"{error.what}. {error.hint}" if isinstance(error, StageError) else str(error)
+        message = f"{error.what}. {error.hint}" if isinstance(error, StageError) else str(error)
         traceback.print_exc()
-        found = ended("failed", " ".join(said.split()))
+        trained = ended("failed", " ".join(message.split()))
     except FtkitError:
         raise
     except Exception as error:  # whatever a backbone raises is the end of this trial alone
         traceback.print_exc()
-        found = ended("failed", trials.line(error))
-    if found.state == "failed":
+        trained = ended("failed", trials.line(error))
+    if trained.state == "failed":
         trials.clear(folder)
-    emit(events.TrialFinished(found))
-    return found
+    emit(events.TrialFinished(trained))
+    return trained
 
 
 def arrived(folder: Path) -> tuple[Trial, str] | None:
     """The trial that left this folder and the fingerprint of its data, or None where it left nothing that can be read."""
     try:
-        said = json.loads((folder / TRIAL).read_text(encoding="utf-8"))
-        return Trial(**said["trial"]), str(said["data"])
+        table = json.loads((folder / TRIAL).read_text(encoding="utf-8"))
+        return Trial(**table["trial"]), str(table["data"])
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
@@ -166,8 +166,8 @@ def _value(name: str, dimension: Dimension, text: str) -> Any:
             lambda value: text == str(value),
             lambda value: type(value) in (int, float) and _number(text) == value,
         )
-        if found := [value for way in ways for value in plain if way(value)]:
-            return found[0]
+        if matching := [value for way in ways for value in plain if way(value)]:
+            return matching[0]
         raise UsageError(f"{text!r} is no value of {name} in the search space", hint="Submit the recipe again.")
     number = _number(text)
     if number is None or not math.isfinite(number):

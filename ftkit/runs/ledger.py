@@ -120,8 +120,8 @@ class Ledger:
 
         try:
             with files.atomic_folder(self.folder / "tested") as folder:
-                for name, found in predictions.items():
-                    np.save(folder / f"{name}.npy", np.asarray(found, dtype=np.float64), allow_pickle=False)
+                for name, probabilities in predictions.items():
+                    np.save(folder / f"{name}.npy", np.asarray(probabilities, dtype=np.float64), allow_pickle=False)
         except OSError as error:
             raise LedgerError(
                 f"the answers to the test rows cannot be stored: {error.strerror}",
@@ -133,8 +133,8 @@ class Ledger:
         """What the contenders said of the test rows, by `candidate` and `champion`; empty before the tests."""
         import numpy as np
 
-        found = sorted((self.folder / "tested").glob("*.npy"))
-        return {path.stem: np.load(path, allow_pickle=False) for path in found}
+        paths = sorted((self.folder / "tested").glob("*.npy"))
+        return {path.stem: np.load(path, allow_pickle=False) for path in paths}
 
     def record_trial(self, trial: Trial) -> None:
         """Write down a trial that came to its end."""
@@ -254,8 +254,8 @@ def at(folder: Path, name: str, recipe: str) -> Ledger:
 def runs() -> list[Ledger]:
     """Every run on this machine, newest first."""
     folder = files.home() / "runs"
-    found = [Ledger(path.parent) for path in folder.glob("*/journal.jsonl")] if folder.is_dir() else []
-    return sorted(found, key=lambda each: (each.fact("started") or {}).get("at", ""), reverse=True)
+    ledgers = [Ledger(path.parent) for path in folder.glob("*/journal.jsonl")] if folder.is_dir() else []
+    return sorted(ledgers, key=lambda each: (each.fact("started") or {}).get("at", ""), reverse=True)
 
 
 def find(run: str) -> Ledger:

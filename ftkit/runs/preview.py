@@ -182,23 +182,23 @@ def _data_step(plan: Plan, report: DataReport | None) -> str:
 
 def _search_step(plan: Plan, going_on: ledgers.Ledger | None) -> str:
     search, count = plan.search, trials(plan)
-    said = f"{count} trial{'s' * (count != 1)} of {plan.backbone.name} on {plan.platform.name}"
+    sentence = f"{count} trial{'s' * (count != 1)} of {plan.backbone.name} on {plan.platform.name}"
     if search.space:
-        said += f", {search.sampler} over {', '.join(search.space)}"
-    said += f", {search.concurrency} at a time"
+        sentence += f", {search.sampler} over {', '.join(search.space)}"
+    sentence += f", {search.concurrency} at a time"
     if search.policy.name != "none":
-        said += f", stopped early by {search.policy.name}"
+        sentence += f", stopped early by {search.policy.name}"
     if search.confirm and (again := repeats(plan)):
         seeds = search.confirm.seeds
         count = again // seeds
         best = f"the {count} best are" if count > 1 else "the best is"
-        said += f"; then {best} trained again with {seeds} other seed{'s' * (seeds != 1)}"
-        said += f" ({again} more), best mean validation {search.metric} wins"
+        sentence += f"; then {best} trained again with {seeds} other seed{'s' * (seeds != 1)}"
+        sentence += f" ({again} more), best mean validation {search.metric} wins"
     else:
-        said += f", best validation {search.metric} wins"
+        sentence += f", best validation {search.metric} wins"
     if going_on:
-        said += f"; {len(going_on.trials())} are done already in {going_on.run}"
-    return said
+        sentence += f"; {len(going_on.trials())} are done already in {going_on.run}"
+    return sentence
 
 
 def _test_step(plan: Plan) -> str:

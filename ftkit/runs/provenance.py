@@ -29,10 +29,10 @@ def described() -> dict[str, Any]:
 
 def _versions() -> dict[str, str]:
     owners = {each.plugin.split(" ")[0] for each in plugins.load().found}
-    found = {"ftkit": __version__}
+    versions = {"ftkit": __version__}
     for name in sorted(owners | set(MATTER)):
         try:
-            found[name] = metadata.version(name)
+            versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return versions

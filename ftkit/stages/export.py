@@ -42,21 +42,23 @@ def export(run: str, out: Path | None = None, target: str | None = None) -> Path
 
 
 def _deployer(target: str | None, own: str | None) -> type[Packaging]:
-    found = plugins.load()
-    able = {
-        name: each for name in found.names("deployers") if hasattr(each := found.find("deployers", name), "package")
+    installed = plugins.load()
+    packaging = {
+        name: each
+        for name in installed.names("deployers")
+        if hasattr(each := installed.find("deployers", name), "package")
     }
     if target is not None:
-        chosen = found.find("deployers", target)
-        if target not in able:
+        chosen = installed.find("deployers", target)
+        if target not in packaging:
             raise UsageError(
                 f"the deployer {target!r} writes no folder to deploy by hand",
-                hint=f"These do: {', '.join(able) or 'none that is installed'}.",
+                hint=f"These do: {', '.join(packaging) or 'none that is installed'}.",
             )
         return chosen
-    if not able:
+    if not packaging:
         raise PluginError(
             "no installed deployer writes a folder to deploy by hand",
             hint="pip install ftkit-azureml, or in a checkout pip install -e plugins/ftkit-azureml.",
         )
-    return able.get(own or "") or next(iter(able.values()))
+    return packaging.get(own or "") or next(iter(packaging.values()))

@@ -24,15 +24,15 @@ def forget(endpoint: str) -> None:
 
 def known() -> dict[str, Deployer]:
     """Every remembered endpoint, rebuilt as its deployer; one whose plugin is gone is left out."""
-    found = {}
+    deployers = {}
     for name, section in _read().items():
         values = dict(section)
         try:
             component = plugins.load().find("deployers", values.pop("use"))
-            found[name] = options.build(component, values)
+            deployers[name] = options.build(component, values)
         except (PluginError, options.Mistakes):
             continue
-    return found
+    return deployers
 
 
 def find(name: str | None = None) -> Deployer:

@@ -87,7 +87,7 @@ class _Step:
         self.tell("created")
 
     def wait_until_ready(self) -> None:
-        begun, told = time.monotonic(), ""
+        begun, shown_reason = time.monotonic(), ""
         while (health := self.deployer.health(self.deployment)).state != "ready":
             if health.state == "failed":
                 raise DeployError(f"the deployment failed to start: {health.reason}{_tail(health.log)}", self.where)
@@ -98,8 +98,8 @@ class _Step:
                     self.where,
                     "Raise ready_timeout of the rollout if the model needs longer to load.",
                 )
-            if health.reason != told:
-                self.tell("is starting", told := health.reason)
+            if health.reason != shown_reason:
+                self.tell("is starting", shown_reason := health.reason)
             time.sleep(self.poll)
         self.tell("became ready", f"after {time.monotonic() - begun:.1f} s")
 

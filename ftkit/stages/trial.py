@@ -1,6 +1,6 @@
-"""One trial: the backbone with the trial's values is fitted, every evaluation is scored, and its best model kept.
+"""One trial: fits the backbone with the trial's values, scores every evaluation, and keeps the best model.
 
-A worker process of this machine and a step on a cluster train by the same `fit`; they differ in who hears of an evaluation.
+A worker process of this machine and a step on a cluster train by the same `fit`; they differ in what they do with an evaluation.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ if TYPE_CHECKING:
     import numpy as np
 
 LOG = "trial.log"
-"""What a trial said, in its folder; kept whatever becomes of the rest."""
+"""The log of a trial, in its folder: kept when everything else of the trial is removed."""
 
 
 class HopelessError(Exception):
     """A failure that a second attempt with the same values would repeat."""
 
 
-Hear = Callable[[dict[str, float]], tuple[bool, bool]]
-"""Is told an evaluation: its epoch, every validation metric, and what the backbone adds. Answers whether the trial goes on, and
+OnEvaluation = Callable[[dict[str, float]], tuple[bool, bool]]
+"""Called with an evaluation: its epoch, every validation metric, and what the backbone adds. Returns whether the trial goes on, and
 whether this is its best evaluation."""
 
 
 class Reporter:
-    """What `Backbone.fit` calls after each evaluation: scores it, has it heard, and keeps the best probabilities."""
+    """The report callback of `Backbone.fit`: scores each evaluation, passes it on, and keeps the best probabilities."""
 
-    def __init__(self, hear: Hear, data: Data, folder: Path) -> None:
+    def __init__(self, evaluated: OnEvaluation, data: Data, folder: Path) -> None:
         self.evaluations = 0
         self.stopped = False
-        self._hear = hear
+        self._evaluated = evaluated
         self._labels = data.valid.labels
         self._shape = (len(data.valid), len(data.classes))
         self._folder = folder
@@ -63,7 +63,7 @@ class Reporter:
         self.evaluations += 1
         scores = metrics.scores(probabilities, np.asarray(self._labels))
         extra = {name: float(value) for name, value in numbers.items()}
-        goes_on, best = self._hear({"epoch": epoch, **extra, **scores})
+        goes_on, best = self._evaluated({"epoch": epoch, **extra, **scores})
         if best:
             partial = self._folder / ".valid.partial.npy"
             np.save(partial, probabilities, allow_pickle=False)
@@ -74,7 +74,7 @@ class Reporter:
         return best
 
 
-def fit(plan: Plan, data: Data, values: Mapping[str, Any], seed: int, folder: Path, hear: Hear) -> None:
+def fit(plan: Plan, data: Data, values: Mapping[str, Any], seed: int, folder: Path, evaluated: OnEvaluation) -> None:
     """Train on the training rows and save the best model whole, as `model` in the trial's folder.
 
     Raises: HopelessError; StopTrial; whatever the backbone raises.
@@ -86,7 +86,7 @@ def fit(plan: Plan, data: Data, values: Mapping[str, Any], seed: int, folder: Pa
         backbone = replace(plan.backbone, **converted)  # type: ignore[type-var]
     except (options.Mistakes, ValueError) as error:
         raise HopelessError(f"the values do not fit the backbone: {error}") from error
-    report = Reporter(hear, data, folder)
+    report = Reporter(evaluated, data, folder)
     classifier = backbone.fit(data, seed, report)
     if report.stopped:
         raise StopTrial
@@ -109,5 +109,5 @@ def line(error: BaseException) -> str:
     """What a failed trial says of its error, in one line."""
     if isinstance(error, HopelessError):
         return redacted(str(error))
-    said = redacted(str(error)).strip().partition("\n")[0]
-    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+    message = redacted(str(error)).strip().partition("\n")[0]
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__

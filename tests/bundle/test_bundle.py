@@ -106,7 +106,7 @@ def _manifest(**changes: Any) -> Callable[[Path], None]:
 
 
 @pytest.mark.parametrize(
-    ("damage", "said"),
+    ("damage", "reason"),
     [
         (_edit("recipe.toml"), "changed since it was written: recipe.toml"),
         (_edit("model/classes.json"), "changed since it was written: model/classes.json"),
@@ -129,11 +129,11 @@ def _manifest(**changes: Any) -> Callable[[Path], None]:
         (lambda folder: shutil.rmtree(folder), "not a bundle"),
     ],
 )
-def test_damage_of_any_kind_is_found_and_named(made, damage, said):
+def test_damage_of_any_kind_is_found_and_named(made, damage, reason):
     damage(made.folder)
     with pytest.raises(BundleError) as refused:
         bundle.verify(made.folder)
-    assert said in refused.value.what
+    assert reason in refused.value.what
     assert str(made.folder) in refused.value.where
     assert refused.value.hint
 

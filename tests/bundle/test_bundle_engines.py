@@ -36,11 +36,11 @@ def test_a_bundle_names_its_engines(bundle, tmp_path):
 
 
 def test_an_engine_answers_nearly_as_the_model_does(bundle):
-    found = bundle.classifier_of("half").probabilities([GOOD, BAD])
+    probabilities = bundle.classifier_of("half").probabilities([GOOD, BAD])
     wanted = bundle.classifier_of().probabilities([GOOD, BAD])
     assert bundle.classifier_of() is bundle.classifier
-    np.testing.assert_allclose(found, wanted, atol=0.01)
-    assert np.abs(found - wanted).max() > 0  # it is another one
+    np.testing.assert_allclose(probabilities, wanted, atol=0.01)
+    assert np.abs(probabilities - wanted).max() > 0  # it is another one
 
 
 def test_an_engine_opens_without_the_model_it_was_made_of(bundle, monkeypatch):

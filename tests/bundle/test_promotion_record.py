@@ -27,12 +27,12 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_record_is_read_back_as_it_was_written(folder: Path) -> None:
-    found = records.read(folder, DIGEST)
-    assert found is not None
-    assert found.digest == toy_record(DIGEST, "overridden").digest
-    assert found.override is not None
-    assert found.override.reason == "it is a toy"
-    assert (found.promoted, found.passing) == (False, True)
+    record = records.read(folder, DIGEST)
+    assert record is not None
+    assert record.digest == toy_record(DIGEST, "overridden").digest
+    assert record.override is not None
+    assert record.override.reason == "it is a toy"
+    assert (record.promoted, record.passing) == (False, True)
 
 
 def test_a_bundle_without_a_record_has_none(tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ class Shop:
                 number=number,
                 values=values,
                 seed=seed,
-                heard=lambda numbers: None,
+                log=lambda numbers: None,
                 emit=tell,
             )
         self.decide(plan, text, submitted["run"], tell)
@@ -248,7 +248,7 @@ def test_a_trial_that_is_ended_from_outside_has_left_its_curve(toy: Path, tmp_pa
 
     with pytest.raises(KeyboardInterrupt):
         remote.trial(
-            plan, tmp_path / "out", tmp_path / "work", number=3, values={}, seed=7, heard=killed, emit=lambda _: None
+            plan, tmp_path / "out", tmp_path / "work", number=3, values={}, seed=7, log=killed, emit=lambda _: None
         )
     found = remote.arrived(tmp_path / "out")
     assert found is not None

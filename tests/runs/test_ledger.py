@@ -143,9 +143,9 @@ def test_a_recipe_mended_after_training_goes_on_with_the_unfinished_run(book):
 
 
 def test_what_contenders_said_of_the_test_rows_is_kept_as_it_was(book):
-    said = {"candidate": np.array([[0.25, 0.75]]), "champion": np.array([[1.0, 0.0]])}
-    book.store_predictions(said)
-    book.store_predictions({"candidate": said["champion"]})
+    probabilities = {"candidate": np.array([[0.25, 0.75]]), "champion": np.array([[1.0, 0.0]])}
+    book.store_predictions(probabilities)
+    book.store_predictions({"candidate": probabilities["champion"]})
     back = Ledger(book.folder).predictions()
     assert list(back) == ["candidate"], "the last gate counts"
     assert back["candidate"].tolist() == [[1.0, 0.0]]

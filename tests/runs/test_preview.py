@@ -31,16 +31,16 @@ def test_it_changes_nothing(toy: Path) -> None:
 
 def test_it_names_every_stage_of_the_quickstart_and_guesses_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preview, "_speed", lambda: 1e11)
-    found = preview.preview(loader.load("quickstart"))
-    said = {step.stage: step.says for step in found.steps}
-    assert list(said) == ["data", "search", "test", "register", "deploy"]
-    assert "texts in 5 classes" in said["data"]
-    assert "3 trials of minilm on local" in said["search"]
-    assert "beats-champion" in said["test"]
-    assert "news-endpoint" in said["deploy"]
+    shown = preview.preview(loader.load("quickstart"))
+    sentences = {step.stage: step.says for step in shown.steps}
+    assert list(sentences) == ["data", "search", "test", "register", "deploy"]
+    assert "texts in 5 classes" in sentences["data"]
+    assert "3 trials of minilm on local" in sentences["search"]
+    assert "beats-champion" in sentences["test"]
+    assert "news-endpoint" in sentences["deploy"]
     rows, tokens, epochs = 1700 + 212 / 3, 96, 3 * 2
-    assert found.seconds == pytest.approx(6 * found.plan.backbone.encoder_parameters * tokens * rows * epochs / 1e11)
-    assert "guess" in found.basis
+    assert shown.seconds == pytest.approx(6 * shown.plan.backbone.encoder_parameters * tokens * rows * epochs / 1e11)
+    assert "guess" in shown.basis
 
 
 def test_the_speed_is_read_off_this_machine() -> None:
@@ -63,9 +63,9 @@ def test_the_speed_is_that_of_the_machine_however_little_of_it_is_left() -> None
 def test_after_a_run_the_cost_is_what_was_measured(toy: Path) -> None:
     outcome = ftkit.run(toy, {**QUIET, "backbone.delay": 0.3}, emit=lambda event: None)
     measured = sum(trial.seconds for trial in outcome.trials)
-    found = preview.preview(loader.load(toy, {**QUIET, "backbone.delay": 0.3, "search.trials": 4}))
-    assert outcome.run in found.basis
-    assert found.seconds == pytest.approx(2 * measured, rel=0.01), "twice the trials, twice the time"
+    shown = preview.preview(loader.load(toy, {**QUIET, "backbone.delay": 0.3, "search.trials": 4}))
+    assert outcome.run in shown.basis
+    assert shown.seconds == pytest.approx(2 * measured, rel=0.01), "twice the trials, twice the time"
 
 
 def test_an_interrupted_run_is_named(toy: Path) -> None:
@@ -77,9 +77,9 @@ def test_an_interrupted_run_is_named(toy: Path) -> None:
 
 
 def test_data_that_would_be_a_download_are_not_downloaded() -> None:
-    found = preview.preview(loader.load("bert_automotive"))
-    assert "downloaded first" in found.steps[0].says
-    assert found.seconds is None
+    shown = preview.preview(loader.load("bert_automotive"))
+    assert "downloaded first" in shown.steps[0].says
+    assert shown.seconds is None
 
 
 def test_repeats_are_said_and_counted(toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,8 +87,10 @@ def test_repeats_are_said_and_counted(toy: Path, monkeypatch: pytest.MonkeyPatch
     plain, confirmed = (loader.load(toy, {**space, "search.confirm": each}) for each in (False, {"top": 3, "seeds": 2}))
     assert (preview.repeats(plain), preview.repeats(confirmed)) == (0, 6)
     assert (preview.evaluations(plain), preview.evaluations(confirmed)) == (6 * 2, 12 * 2)
-    said = {step.stage: step.says for step in preview.preview(confirmed).steps}["search"]
-    assert "then the 3 best are trained again with 2 other seeds (6 more), best mean validation roc_auc wins" in said
+    sentences = {step.stage: step.says for step in preview.preview(confirmed).steps}["search"]
+    assert (
+        "then the 3 best are trained again with 2 other seeds (6 more), best mean validation roc_auc wins" in sentences
+    )
     assert "best validation roc_auc wins" in preview.preview(plain).steps[1].says
     fewer = loader.load(toy, {"search.trials": 6, "search.confirm": {"top": 3, "seeds": 1}})
     assert preview.repeats(fewer) == 1, "without a space all trials are one configuration"

@@ -75,10 +75,10 @@ def test_an_override_puts_the_model_live_and_says_who_and_why(toy: Path, monkeyp
         release.promote(failed.run, quiet, "  ")
     assert loader.load(toy).registry.versions() == []
     monkeypatch.setenv(records.BY, "night shift")
-    told: list[Event] = []
-    outcome = release.promote(failed.run, told.append, "the old model is worse on the new products")
+    events: list[Event] = []
+    outcome = release.promote(failed.run, events.append, "the old model is worse on the new products")
     assert (outcome.promoted, outcome.exit_code) == (True, ExitCode.OK)
-    assert any(isinstance(each, PromotionDecided) and "night shift" in each.sentence for each in told)
+    assert any(isinstance(each, PromotionDecided) and "night shift" in each.sentence for each in events)
     assert outcome.endpoint is not None
     assert outcome.endpoint.traffic == {outcome.deployment: 100}
     champion = loader.load(toy).registry.champion()
@@ -105,14 +105,14 @@ def test_an_older_run_is_brought_back_and_the_changed_champion_is_said(toy: Path
     first = run(toy, {"promote.0.floor": 0.1})
     second = run(toy, {"promote.0.floor": 0.1, "seed": 8})
     assert first.version and second.version
-    told: list[Event] = []
-    back = release.promote(first.run, told.append)
+    events: list[Event] = []
+    back = release.promote(first.run, events.append)
     assert back.version is not None
     assert back.version.version == first.version.version
     assert loader.load(toy).registry.champion().bundle_hash == first.version.bundle_hash
     assert back.endpoint is not None
     assert [each.bundle_hash for each in back.endpoint.deployments] == [first.version.bundle_hash]
-    assert any(isinstance(each, Noticed) and "champion has changed" in each.text for each in told)
+    assert any(isinstance(each, Noticed) and "champion has changed" in each.text for each in events)
 
 
 def test_a_record_that_was_edited_lets_nothing_through(toy: Path) -> None:

@@ -237,7 +237,7 @@ def test_a_live_deployment_that_no_longer_answers_is_made_anew(bundle: Bundle) -
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("answer", "reason"),
     [
         ({"error": "no"}, "no list"),
         (["good"], "2 texts were sent, 1 answers came"),
@@ -246,12 +246,12 @@ def test_a_live_deployment_that_no_longer_answers_is_made_anew(bundle: Bundle) -
         ([["good"], ["bad"]], "is no class"),
     ],
 )
-def test_an_answer_that_is_no_label_per_text_fails_the_smoke_test(bundle: Bundle, answer: Any, said: str) -> None:
+def test_an_answer_that_is_no_label_per_text_fails_the_smoke_test(bundle: Bundle, answer: Any, reason: str) -> None:
     deployer = with_old()
     deployer.answer = lambda request: answer
     with pytest.raises(DeployError, match="the smoke test failed") as caught:
         roll_out(deployer, bundle, "new", QUICK, lambda _: None)
-    assert said in str(caught.value)
+    assert reason in str(caught.value)
     assert "the server's own words" in str(caught.value)
     assert deployer.traffic == {"old": 70, "older": 30}
 
@@ -323,9 +323,9 @@ def test_a_deployer_sets_the_pace_where_the_recipe_says_nothing(bundle: Bundle) 
 
 def test_what_a_deployment_does_while_it_starts_is_told_once_for_each_change(bundle: Bundle) -> None:
     healths = [Health("starting", reason) for reason in ("one", "one", "two")]
-    told: list[Event] = []
-    roll_out(Memory(healths=healths), bundle, "new", QUICK, told.append)
-    assert [each.detail for each in told if isinstance(each, DeploymentChanged) and each.step == "is starting"] == [
+    emitted: list[Event] = []
+    roll_out(Memory(healths=healths), bundle, "new", QUICK, emitted.append)
+    assert [each.detail for each in emitted if isinstance(each, DeploymentChanged) and each.step == "is starting"] == [
         "one",
         "two",
     ]

@@ -1,9 +1,8 @@
-"""What runs inside a pipeline's steps: the scripts that `ftkit.remote.snapshot` writes call these with what the platform brings."""
+"""What runs inside the steps of a pipeline: each step's script calls `run_step` with what connects it to the service."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import re
 import sys
@@ -17,43 +16,41 @@ from ftkit import files
 from ftkit.contracts import Emit, Trial
 from ftkit.contracts.events import Event
 from ftkit.contracts.plan import Plan
-from ftkit.disclosure import redact_output
 from ftkit.errors import ExitCode, FtkitError
-from ftkit.remote import transfer as travelling
+from ftkit.remote import snapshot, transfer
 from ftkit.remote.collection import gathered
-from ftkit.remote.decision import Left, decide, deploy
+from ftkit.remote.decision import decide, deploy
 from ftkit.remote.event_log import writer
 from ftkit.remote.trial_step import trial
-from ftkit_azure.runs import Run, as_trial, number, proposed
+from ftkit_azure.runs import OUTPUTS, Run, as_trial, proposed_values, trial_number
 
 EVENTS = "logs/events.jsonl"
 FAILURE = "logs/failure.json"
-RUN = "outputs/run"
-"""What a step leaves in its run's files."""
-
+RUN = f"{OUTPUTS}/run"
+"""What a step leaves among the files of its run."""
 
 _SCRIPT = """\
-from {module} import enter  # noqa: E402  # from the wheels
-from ftkit_azure.step import begin  # noqa: E402
+from {module} import connect  # noqa: E402  # from the wheels
+from ftkit_azure.step import run_step  # noqa: E402
 
 if __name__ == "__main__":
-    sys.exit(begin("{verb}", pathlib.Path(__file__).resolve().parent, enter))
+    sys.exit(run_step("{verb}", pathlib.Path(__file__).resolve().parent, connect))
 """
 
 
-class Inside(Protocol):
-    """The service as one of its own runs sees it: what a platform brings to its steps."""
+class Job(Protocol):
+    """The service as one of its own jobs sees it: what an SDK brings to the steps."""
 
     run: str
-    """Identifier of this run."""
+    """Identifier of this job's run."""
 
     @property
     def pipeline(self) -> str:
-        """Identifier of the pipeline that it is a step of."""
+        """Identifier of the pipeline that the job is a step of."""
         ...
 
     def log(self, numbers: Mapping[str, float]) -> None:
-        """Log an evaluation of a trial, in the order of the numbers; what has been returned from has arrived."""
+        """Log an evaluation of a trial, in the order of the numbers; they have arrived when this returns."""
         ...
 
     def search(self) -> Run:
@@ -61,130 +58,120 @@ class Inside(Protocol):
         ...
 
     def fetch(self, run: Run, folder: Path) -> None:
-        """Bring a run's outputs into an empty folder. Raises: StageError."""
+        """Download a run's outputs into an empty folder. Raises: StageError."""
         ...
 
-    def decided(self, folder: Path) -> None:
-        """Bring the run that the decision has left into an empty folder. Raises: StageError."""
+    def fetch_decision(self, folder: Path) -> None:
+        """Download the run's folder that the decision has left into an empty folder. Raises: StageError."""
         ...
 
 
 @dataclass(frozen=True)
 class Task:
-    """What a step has been given."""
+    """What a step has to do."""
 
     plan: Plan
-    text: str
-    """The recipe as the client has it."""
-    left: Left
+    snapshot: snapshot.Contents
     run: str
+    """Identifier of ftkit's run."""
     values: Mapping[str, str]
     """Further arguments: the values that the service proposed."""
 
 
 def scripts(module: str) -> dict[str, str]:
-    """The scripts of the steps by file name; `module` has `enter`, which gives an `Inside`."""
-    return {f"{verb}.py": _SCRIPT.format(module=module, verb=verb) for verb in _WORK}
+    """The scripts of the steps by file name; `module` has `connect`, which returns a `Job`."""
+    return {f"{verb}.py": _SCRIPT.format(module=module, verb=verb) for verb in _VERBS}
 
 
-def begin(verb: str, here: Path, entered: Callable[[], Inside]) -> int:
-    """Do the work of a step, leaving in its run's files what it told and, if it failed, why; returns the exit code.
+def run_step(verb: str, folder: Path, connect: Callable[[], Job]) -> int:
+    """Carry out a step, leaving its events among its run's files, and why it failed if it did; returns the exit code.
 
-    `verb` is trial, decide or deploy; `here` is the folder of the script, and `entered` connects with the service.
+    `verb` is trial, decide or deploy; `folder` is that of the script.
     """
     from ftkit.display import printer
 
-    redact_output()
-    write, say = writer(Path(EVENTS)), printer(True)
+    write, show = writer(Path(EVENTS)), printer(True)
 
-    def tell(event: Event) -> None:
+    def emit(event: Event) -> None:
         write(event)
-        say(event)
+        show(event)
 
     try:
-        inside = entered()
-        task = _task(here, sys.argv[1:], inside)
-        with tempfile.TemporaryDirectory(prefix="ftkit-") as folder:
-            _WORK[verb](task, inside, tell, Path(folder))
+        job = connect()
+        task = _task(folder, sys.argv[1:], job)
+        with tempfile.TemporaryDirectory(prefix="ftkit-") as work:
+            _VERBS[verb](task, job, emit, Path(work))
     except FtkitError as error:
         print(error, file=sys.stderr)  # noqa: T201  # the log of the step, which nobody else writes
-        said = {"what": error.what, "where": error.where, "hint": error.hint, "kind": type(error).__name__}
-        files.write_json(Path(FAILURE), said)
+        failure = {"what": error.what, "where": error.where, "hint": error.hint, "kind": type(error).__name__}
+        files.write_json(Path(FAILURE), failure)
         return int(ExitCode.STAGE)
     return int(ExitCode.OK)
 
 
-def _trial(task: Task, inside: Inside, tell: Emit, work: Path) -> None:
-    own = _number(inside.run)
-    values, seed = proposed(task.plan, task.values, own)
+def _trial(task: Task, job: Job, emit: Emit, work: Path) -> None:
+    number = trial_number(job.run)
+    values, seed = proposed_values(task.plan, task.values, number)
     metric = task.plan.search.metric
 
-    def heard(numbers: Mapping[str, float]) -> None:
-        # The metric comes last: when it has arrived, so has the rest of its evaluation.
-        names = (*(each for each in numbers if each != metric), metric)
-        inside.log({name: numbers[name] for name in names if math.isfinite(numbers[name])})
+    def log(numbers: Mapping[str, float]) -> None:
+        # The metric comes last: when it has arrived, so have the others of its evaluation.
+        names = (*(name for name in numbers if name != metric), metric)
+        job.log({name: numbers[name] for name in names if math.isfinite(numbers[name])})
 
-    # A trial that its own values brought down ends well for the service: it costs itself, and not the whole search.
-    trial(task.plan, Path("outputs"), work, number=own, values=values, seed=seed, heard=heard, emit=tell)
+    # A trial that fails by its own values ends well for the service, so that it does not end the whole search.
+    trial(task.plan, Path(OUTPUTS), work, number=number, values=values, seed=seed, log=log, emit=emit)
 
 
-def _decide(task: Task, inside: Inside, tell: Emit, work: Path) -> None:
-    search = inside.search()
-    found = {number(each): each for each in search.get_children()}
-    arrived = [as_trial(task.plan, search, each) for each in found.values()]
+def _decide(task: Task, job: Job, emit: Emit, work: Path) -> None:
+    search = job.search()
+    runs = {trial_number(run.id): run for run in search.get_children()}
+    trials = [as_trial(task.plan, search, run) for run in runs.values()]
 
     def fetch(trial: Trial, folder: Path) -> None:
-        inside.fetch(found[trial.number], folder)
+        job.fetch(runs[trial.number], folder)
 
-    ledger = travelling.ledger(task.text, work, task.run)
+    ledger = transfer.ledger(task.snapshot.recipe, work, task.run)
     try:
-        decide(task.plan, ledger, tell, gathered(arrived, fetch), task.left)
+        decide(task.plan, ledger, emit, gathered(trials, fetch), task.snapshot.left)
     finally:
-        travelling.pack(ledger, Path(RUN))
+        transfer.pack(ledger, Path(RUN))
 
 
-def _deploy(task: Task, inside: Inside, tell: Emit, work: Path) -> None:
-    inside.decided(work / "decided")
-    ledger = travelling.ledger(task.text, work, task.run)
-    travelling.take_over(ledger, work / "decided")
+def _deploy(task: Task, job: Job, emit: Emit, work: Path) -> None:
+    job.fetch_decision(work / "decided")
+    ledger = transfer.ledger(task.snapshot.recipe, work, task.run)
+    transfer.take_over(ledger, work / "decided")
     try:
-        deploy(task.plan, ledger, tell, task.left)
+        deploy(task.plan, ledger, emit, task.snapshot.left)
     finally:
-        travelling.pack(ledger, Path(RUN))
+        transfer.pack(ledger, Path(RUN))
 
 
-_WORK: Mapping[str, Callable[[Task, Inside, Emit, Path], None]] = {
+_VERBS: Mapping[str, Callable[[Task, Job, Emit, Path], None]] = {
     "trial": _trial,
     "decide": _decide,
     "deploy": _deploy,
 }
 
 
-def _task(here: Path, arguments: Sequence[str], inside: Inside) -> Task:
+def _task(folder: Path, arguments: Sequence[str], job: Job) -> Task:
     parser = argparse.ArgumentParser(allow_abbrev=False)
     parser.add_argument("--run", default="")
     parser.add_argument("--data", nargs=3, action="append", default=[], metavar=("OPTION", "FILE", "FOLDER"))
     known, rest = parser.parse_known_args(arguments)
-    text = (here / "recipe.toml").read_text(encoding="utf-8")
-    said = json.loads((here / "step.json").read_text(encoding="utf-8"))
-    overrides = dict(said["overrides"])
-    overrides |= {key: str(here / path) for key, path in said["files"].items()}
-    overrides |= {key: str(Path(folder, file)) for key, file, folder in known.data}
-    plan = travelling.plan(text, overrides)
-    run = known.run or f"{plan.name}-{re.sub(r'[^A-Za-z0-9]', '', inside.pipeline)[:12]}"
-    return Task(plan, text, said["left"], run, _pairs(rest))
+    contents = snapshot.read(folder)
+    mounted = {key: str(Path(parent, file)) for key, file, parent in known.data}
+    plan = transfer.plan(contents.recipe, {**contents.overrides, **mounted})
+    run = known.run or f"{plan.name}-{re.sub(r'[^A-Za-z0-9]', '', job.pipeline)[:12]}"
+    return Task(plan, contents, run, _options(rest))
 
 
-def _number(run: str) -> int:
-    found = re.search(r"_(\d+)$", run)
-    return int(found[1]) if found else 0
-
-
-def _pairs(arguments: Sequence[str]) -> dict[str, str]:
+def _options(arguments: Sequence[str]) -> dict[str, str]:
     """`--name value` and `--name=value` as a mapping."""
-    found, waiting = {}, list(arguments)
+    options, waiting = {}, list(arguments)
     while waiting:
         name, equals, value = waiting.pop(0).partition("=")
         if name.startswith("--"):
-            found[name.removeprefix("--")] = value if equals else (waiting.pop(0) if waiting else "")
-    return found
+            options[name.removeprefix("--")] = value if equals else (waiting.pop(0) if waiting else "")
+    return options
