@@ -18,7 +18,8 @@ from click.testing import CliRunner
 from ftkit import hookimpl, hookspecs, options, plugins, reference
 from ftkit.bundled_plugins import bundled_plugins
 from ftkit.cli import commands
-from ftkit.contracts.settings import POLICIES, Rollout, Search
+from ftkit.contracts.policies import POLICIES
+from ftkit.contracts.settings import Rollout, Search
 from ftkit.errors import UsageError
 from ftkit.plugins import KINDS
 from ftkit.recipe import loader

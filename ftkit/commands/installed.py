@@ -77,7 +77,8 @@ def options(name: str, json_: bool) -> None:
 
 def core_settings() -> list[Found]:
     """The settings of a recipe that no plugin offers: sections without a `use`, search policies, and the repeats."""
-    from ftkit.contracts.settings import POLICIES, Confirm, Rollout, Search
+    from ftkit.contracts.policies import POLICIES
+    from ftkit.contracts.settings import Confirm, Rollout, Search
     from ftkit.plugins import Found
 
     return [

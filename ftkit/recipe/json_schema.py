@@ -6,7 +6,8 @@ from typing import Any
 
 from ftkit import options
 from ftkit import plugins as installed
-from ftkit.contracts.settings import POLICIES, Confirm, Rollout, Search
+from ftkit.contracts.policies import POLICIES
+from ftkit.contracts.settings import Confirm, Rollout, Search
 from ftkit.plugins import NAMED_ALIKE, Plugins
 from ftkit.recipe.components import SECTIONS
 

@@ -13,7 +13,8 @@ from ftkit import options
 from ftkit.contracts import AUTO, NATIVE, Confirming, EngineChoosing, Exporting, Refusing
 from ftkit.contracts.capabilities import offline
 from ftkit.contracts.plan import Plan
-from ftkit.contracts.settings import POLICIES, Confirm, Rollout, Search
+from ftkit.contracts.policies import POLICIES
+from ftkit.contracts.settings import Confirm, Rollout, Search
 from ftkit.contracts.space import Choice, Dimension, ends, parse, size
 from ftkit.errors import Problem
 from ftkit.plugins import Plugins

@@ -56,7 +56,7 @@ def test_what_is_provided_and_what_only_it_needs_is_left_out() -> None:
 
 def test_an_editable_installation_is_a_source() -> None:
     (ftkit,) = needed(["ftkit"]).sources
-    assert (ftkit.name, (ftkit.path / "ftkit" / "bundle.py").is_file()) == ("ftkit", True)
+    assert (ftkit.name, (ftkit.path / "ftkit" / "bundle" / "bundle.py").is_file()) == ("ftkit", True)
 
 
 def test_something_missing_is_said_with_who_needs_it() -> None:

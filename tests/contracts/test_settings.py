@@ -2,7 +2,8 @@
 
 import pytest
 
-from ftkit.contracts.settings import POLICIES, Bandit, Halving, Median, Search, Truncation
+from ftkit.contracts.policies import POLICIES, Bandit, Halving, Median, Truncation
+from ftkit.contracts.settings import Search
 
 
 @pytest.mark.parametrize(

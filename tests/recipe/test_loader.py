@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from ftkit.contracts import space
-from ftkit.contracts.settings import Bandit, Confirm
+from ftkit.contracts.policies import Bandit
+from ftkit.contracts.settings import Confirm
 from ftkit.errors import ExitCode, RecipeError, UsageError
 from ftkit.recipe import loader
 

@@ -1,4 +1,4 @@
-"""`[search]` of a recipe as services that sample hyperparameters understand it, and what they have no words for.
+"""`[search]` of a recipe in the words of the service, and what it cannot express.
 
 Source: Microsoft, "Tune hyperparameters for your model": the same service behind both of its SDKs.
 """
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ftkit import options
 from ftkit.contracts import space
-from ftkit.contracts.settings import Bandit, Median, NoPolicy, Truncation
+from ftkit.contracts.policies import Bandit, Median, NoPolicy, Truncation
 from ftkit.contracts.space import Choice, Dimension, Int, LogUniform, Uniform
 from ftkit.evaluation.metrics import GREATER_IS_BETTER
 from ftkit.options import Mistake
@@ -20,18 +20,19 @@ if TYPE_CHECKING:
     from ftkit.contracts.plan import Plan
 
 SEED = "trial_seed"
-"""The parameter that stands for the search space of a recipe that searches nothing: each trial has a seed of its own."""
+"""The one parameter where a recipe searches nothing: each trial has a seed of its own."""
 
 MOST_LISTED = 1000
 """A range of more steps than this is sent as its ends and its step."""
 
 
 def refusals(plan: Plan, service: str, trials: int, concurrency: int) -> list[Mistake]:
-    """What of a plan's search a service cannot express that runs so many trials at most, and so many at a time."""
-    search, found = plan.search, []
+    """What of a plan's search a service cannot express that runs at most so many trials, and so many at a time."""
+    search = plan.search
+    mistakes: list[Mistake] = []
 
     def refuse(path: tuple[str, ...], what: str, hint: str) -> None:
-        found.append(Mistake(path, what, hint))
+        mistakes.append(Mistake(path, what, hint))
 
     if plan.offline:
         refuse(
@@ -68,24 +69,24 @@ def refusals(plan: Plan, service: str, trials: int, concurrency: int) -> list[Mi
                 'List the values, take log away, or use sampler = "random".',
             )
         count = space.size(dimension)
-        if count is not None and count > MOST_LISTED and not _regular(dimension):
+        if count is not None and count > MOST_LISTED and not _multiples_of_step(dimension):
             refuse(
                 key,
                 f"{service} counts steps from 0, which does not meet the {count} values from low",
                 "Let low be a multiple of the step, take the step away, or list the values.",
             )
-    return found
+    return mistakes
 
 
 def parameters(plan: Plan) -> dict[str, list[Any]]:
-    """The search space as the service's expressions: `{"learning_rate": ["choice", [[3e-5, 5e-5]]]}`."""
+    """The search space as the service writes it: `{"learning_rate": ["choice", [[3e-5, 5e-5]]]}`."""
     if not plan.search.space:
         return {SEED: ["choice", [[plan.seed + number for number in range(plan.search.trials)]]]}
     return {name: expression(each) for name, each in plan.search.space.items()}
 
 
 def expression(dimension: Dimension) -> list[Any]:
-    """One dimension as the service writes it; what is finite is listed, so that no sampler rounds it."""
+    """One dimension as the service writes it; finite dimensions are listed, so that no sampler rounds a value."""
     count = space.size(dimension)
     match dimension:
         case LogUniform(low, high):
@@ -103,7 +104,7 @@ def expression(dimension: Dimension) -> list[Any]:
 
 
 def sampler(plan: Plan) -> str:
-    """How trials are proposed: random, grid or tpe; a recipe that searches nothing goes through its seeds."""
+    """How trials are proposed: random, grid or tpe; a recipe that searches nothing takes one seed after the other."""
     return plan.search.sampler if plan.search.space else "grid"
 
 
@@ -113,20 +114,20 @@ def maximised(plan: Plan) -> bool:
 
 
 def shown(kind: str, values: Any) -> str:
-    """An expression as a reader knows it: `choice(3e-05, 5e-05)`."""
-    given = values[0] if kind == "choice" else values
-    return f"{kind}({', '.join(f'{each:g}' if isinstance(each, float) else str(each) for each in given)})"
+    """An expression as a person reads it: `choice(3e-05, 5e-05)`."""
+    arguments = values[0] if kind == "choice" else values
+    return f"{kind}({', '.join(f'{each:g}' if isinstance(each, float) else str(each) for each in arguments)})"
 
 
 def _listed(values: list[Any]) -> list[Any]:
-    """Values as a choice can hold them: all texts or all numbers; anything else travels as its JSON."""
+    """Values as a choice can hold them: all texts or all numbers; anything else is sent as JSON."""
     if all(isinstance(each, str) for each in values) or all(type(each) in (int, float) for each in values):
         return values
     return [json.dumps(each) for each in values]
 
 
-def _regular(dimension: Dimension) -> bool:
-    """Whether a stepped range is one that the service's `quniform` draws: multiples of its step."""
+def _multiples_of_step(dimension: Dimension) -> bool:
+    """Whether the service's `quniform` draws the values of a stepped range: multiples of its step."""
     if isinstance(dimension, Int):
         return dimension.log or dimension.low % dimension.step == 0
     if isinstance(dimension, Uniform) and dimension.step:

@@ -1,4 +1,4 @@
-"""`[search]` of a recipe in the words of HyperDrive, one to one, and what it has no words for.
+"""`[search]` of a recipe in the words of HyperDrive, one to one, and what HyperDrive cannot express.
 
 Source: Microsoft, "Tune hyperparameters for your model (v1)"; the checks of azureml-train-core, which are repeated here so that a
 recipe is refused when it is loaded.
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ftkit_azure import sampling
 
-from ftkit.contracts.settings import Bandit, Median, Truncation
+from ftkit.contracts.policies import Bandit, Median, Truncation
 
 if TYPE_CHECKING:
     from ftkit.contracts.plan import Plan
@@ -27,8 +27,8 @@ LEAST_SLACK = 1e-9
 """What stands for no slack at all: the SDK leaves a slack of 0 out of what it sends, and then fails on reading it back."""
 
 
-def space_of(plan: Plan) -> dict[str, list[Any]]:
-    """The search space as HyperDrive's expressions: `{"--learning_rate": ["choice", [[3e-5, 5e-5]]]}`."""
+def space(plan: Plan) -> dict[str, list[Any]]:
+    """The search space as HyperDrive writes it: `{"--learning_rate": ["choice", [[3e-5, 5e-5]]]}`."""
     return {f"--{name}": each for name, each in sampling.parameters(plan).items()}
 
 
@@ -41,14 +41,14 @@ def policy(plan: Plan) -> Mapping[str, Any]:
     """The policy as HyperDrive's class takes it: its name there, and its arguments."""
     match plan.search.policy:
         case Bandit(slack_factor=factor, slack_amount=amount, interval=interval, delay=delay):
-            name, slack = ("slack_factor", factor) if factor is not None else ("slack_amount", amount)
-            given = {name: slack or LEAST_SLACK}
-            return {"class": "BanditPolicy", **given, "evaluation_interval": interval, "delay_evaluation": delay}
+            option, slack = ("slack_factor", factor) if factor is not None else ("slack_amount", amount)
+            timing = {"evaluation_interval": interval, "delay_evaluation": delay}
+            return {"class": "BanditPolicy", option: slack or LEAST_SLACK, **timing}
         case Median(interval=interval, delay=delay):
             return {"class": "MedianStoppingPolicy", "evaluation_interval": interval, "delay_evaluation": delay}
         case Truncation(percentage=percentage, interval=interval, delay=delay):
-            said = {"truncation_percentage": percentage, "evaluation_interval": interval, "delay_evaluation": delay}
-            return {"class": "TruncationSelectionPolicy", **said}
+            timing = {"evaluation_interval": interval, "delay_evaluation": delay}
+            return {"class": "TruncationSelectionPolicy", "truncation_percentage": percentage, **timing}
         case _:
             return {"class": "NoTerminationPolicy"}
 
@@ -56,3 +56,15 @@ def policy(plan: Plan) -> Mapping[str, Any]:
 def goal(plan: Plan) -> str:
     """MAXIMIZE or MINIMIZE."""
     return "MAXIMIZE" if sampling.maximised(plan) else "MINIMIZE"
+
+
+def described(plan: Plan) -> str:
+    """The search as a person reads it; without the SDK."""
+    listed = ", ".join(f"{name} {sampling.shown(*each)}" for name, each in space(plan).items())
+    arguments = dict(policy(plan))
+    policy_class = arguments.pop("class")
+    stopping = f"{policy_class}({', '.join(f'{key}={value}' for key, value in arguments.items())})"
+    return (
+        f"{sampler(plan)} over {listed}; {goal(plan)} {plan.search.metric}; {stopping}; "
+        f"{plan.search.trials} runs, {min(plan.search.concurrency, plan.search.trials)} at a time"
+    )

@@ -6,7 +6,7 @@ import random
 import pytest
 from ftkit_local.policies import stops
 
-from ftkit.contracts.settings import Bandit, Halving, Median, NoPolicy, Truncation
+from ftkit.contracts.policies import Bandit, Halving, Median, NoPolicy, Truncation
 
 NAN = math.nan
 
