@@ -143,3 +143,10 @@ def test_no_module_is_two_rooms(distribution: str) -> None:
 def test_no_two_test_files_share_a_name() -> None:
     names = [path.name for folder in ("tests", "plugins") for path in (ROOT / folder).rglob("test_*.py")]
     assert sorted(names) == sorted(set(names))
+
+
+@pytest.mark.parametrize("page", ["docs/tour.md", "docs/concepts.md", "CONTRIBUTING.md"])
+def test_every_path_that_a_page_names_exists(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    paths = re.findall(r"`((?:ftkit|plugins|tests|docs|recipes|benchmarks)/[\w./-]+)`", text)
+    assert [path for path in paths if not (ROOT / path).exists()] == []

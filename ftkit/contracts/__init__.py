@@ -6,6 +6,7 @@ components     one Protocol per hook point, but the platform's
 plan           a recipe as values, and the platform that carries it out
 capabilities   what a component or a classifier may do beyond that
 events         what a run tells while it goes on
+policies       when the search stops a trial early
 settings       `[search]` and `[rollout]`
 space          the search-space language
 monitoring     what is told of live requests
