@@ -5,17 +5,18 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ftkit import contracts, events, hookspecs
-from ftkit.contracts import monitoring, plan, settings, space
+from ftkit.contracts import capabilities, monitoring, plan, policies, settings, space
 
 
 def public_types() -> Iterator[type[Any]]:
     """Every class that a plugin author may import from the contracts, the events and what belongs to them."""
-    for module in (contracts, events, monitoring, plan, settings, space):
+    for module in (contracts, events, monitoring, plan, policies, settings, space):
         names = getattr(module, "__all__", [name for name in vars(module) if not name.startswith("_")])
         yield from (
             value
@@ -42,3 +43,15 @@ def test_a_contender_tells_the_types_of_its_fields() -> None:
     hints = typing.get_type_hints(contracts.Contender)
     assert hints["classifier"] is contracts.Classifier
     assert hints["data"] is contracts.Data
+
+
+def test_every_capability_has_its_line_in_the_guide_for_plugin_authors() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "plugins.md").read_text(encoding="utf-8")
+    protocols = [
+        value
+        for value in vars(capabilities).values()
+        if getattr(value, "_is_protocol", False) and value.__module__ == capabilities.__name__
+    ]
+    names = {each.__name__ for each in (*protocols, plan.Refusing, plan.Publishing)} - {"Protocol"}
+    assert {name for name in names if f"| `{name}` |" not in guide} == set()
+    assert names <= set(contracts.__all__)
