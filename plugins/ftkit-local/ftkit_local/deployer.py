@@ -58,9 +58,9 @@ class LocalDeployer(ServerOptions):
 
     def prepare(self) -> Endpoint:
         """Make sure the endpoint runs, with the deployments it had before the machine was restarted."""
-        with launch.alone(self.folder):
+        with launch.locked(self.folder):
             if launch.settled(self.folder):
-                self._agree(ask(self.folder, "GET", "/status"))
+                self._check_settings(ask(self.folder, "GET", "/status"))
             else:
                 launch.start(self.folder, self.host, self.port, self.auth)
         if not (described := self.describe()):
@@ -73,14 +73,14 @@ class LocalDeployer(ServerOptions):
             check_name(deployment, "deployment")
         except ValueError as error:
             raise DeployError(str(error), self.endpoint) from error
-        with launch.alone(self.folder):
+        with launch.locked(self.folder):
             if deployment in (each["name"] for each in ask(self.folder, "GET", "/status")["deployments"]):
                 raise DeployError(
                     f"there is a deployment {deployment!r} already", self.endpoint, "Delete it, or choose another name."
                 )
             entry = Entry(
                 name=deployment,
-                bundle_hash=self.folder.take(deployment, bundle, self.engine),
+                bundle_hash=self.folder.store(deployment, bundle, self.engine),
                 threads=self.threads,
                 request_timeout=self.request_timeout,
                 engine=self.engine,
@@ -135,12 +135,12 @@ class LocalDeployer(ServerOptions):
         try:
             ask(self.folder, "DELETE", f"/deployments/{deployment}", timeout=self.request_timeout + 30)
         except NotRunning:
-            with launch.alone(self.folder):
+            with launch.locked(self.folder):
                 if launch.settled(self.folder):
                     raise
                 if state := self.folder.read():
                     self.folder.write(state.without(deployment))
-                self.folder.drop(deployment)
+                self.folder.remove(deployment)
 
     def describe(self) -> Endpoint | None:
         """The endpoint as it stands, or None when there is none; changes nothing."""
@@ -177,17 +177,17 @@ class LocalDeployer(ServerOptions):
         """Take the endpoint down with all its deployments; its port and key are kept for the next time."""
         if not self.folder.root.exists():
             return
-        with launch.alone(self.folder):
+        with launch.locked(self.folder):
             launch.stop(self.folder)
             if state := self.folder.read():
                 self.folder.write(State(state.host, state.port, state.auth))
                 for entry in state.deployments:
-                    self.folder.drop(entry.name)
+                    self.folder.remove(entry.name)
 
     def _key(self, auth: str) -> str:
         return self.folder.read_key() if auth == "key" else ""
 
-    def _agree(self, running: Mapping[str, Any]) -> None:
+    def _check_settings(self, running: Mapping[str, Any]) -> None:
         """Raises: DeployError when the endpoint runs with other settings than these."""
         for option, wanted in (("host", self.host), ("port", self.port), ("auth", self.auth)):
             if wanted != running[option] and not (option == "port" and not self.port):

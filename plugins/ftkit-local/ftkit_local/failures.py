@@ -1,53 +1,81 @@
-"""Why trials failed, and when that is the end of the search: in the words of its journal and of its errors."""
+"""Why trials failed, for the journal and for errors, and when failures end the search."""
 
 from __future__ import annotations
 
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from ftkit import errors
 from ftkit.contracts import Trial
-from ftkit.errors import FtkitError, SearchError, StageError
+from ftkit.errors import (
+    BundleError,
+    CheckpointError,
+    DataError,
+    DeployError,
+    FtkitError,
+    LedgerError,
+    PluginError,
+    RegistryError,
+    SearchError,
+    StageError,
+    UsageError,
+)
 
 if TYPE_CHECKING:
     from ftkit.runs.ledger import Ledger
     from ftkit_local.process import TrialProcess
 
 ALIKE = 3
-"""So many trials failing in the same way, and none getting further, end the search."""
+"""So many trials that fail in the same way, while none gets further, end the search."""
+
+RAISED: Mapping[str, type[FtkitError]] = {
+    kind.__name__: kind
+    for kind in (
+        FtkitError,
+        UsageError,
+        PluginError,
+        StageError,
+        DataError,
+        CheckpointError,
+        SearchError,
+        BundleError,
+        LedgerError,
+        RegistryError,
+        DeployError,
+    )
+}
+"""The errors of what, where and hint that a worker's message can name; any other kind becomes a StageError."""
 
 
 def cause(process: TrialProcess, code: int) -> str:
-    """Why a process ended without a word, in one line."""
+    """Why a process ended without a message, in one line."""
     if process.killed:
         return f"killed: {process.killed}"
-    words = process.last_words()[:300]
+    line = process.last_line()[:300]
     if code == -signal.SIGKILL:
         return "killed (SIGKILL), probably out of memory"
     if code < 0:
-        known = [each.name for each in signal.Signals if each == -code]
-        return f"killed by {known[0] if known else f'signal {-code}'}"
-    return f"its process ended with exit code {code}" + (f": {words}" if words else "")
+        names = [each.name for each in signal.Signals if each == -code]
+        return f"killed by {names[0] if names else f'signal {-code}'}"
+    return f"its process ended with exit code {code}" + (f": {line}" if line else "")
 
 
 def rebuilt(kind: str, what: str, where: str, hint: str) -> FtkitError:
-    """The error that a worker met and every other trial would meet too."""
-    found = getattr(errors, kind, StageError)
-    return found(what, where, hint)
+    """The error that a worker reported and that every other trial would meet too."""
+    return RAISED.get(kind, StageError)(what, where, hint)
 
 
 def full(ledger: Ledger) -> StageError:
-    """The error of a disk that takes no more."""
+    """The error of a full disk."""
     return StageError(
         "the disk is full; the search was stopped",
         where=str(ledger.folder),
-        hint="Make room, then give the same command: every trial that came to its end is kept.",
+        hint="Make room, then give the same command: every trial that ended is kept.",
     )
 
 
 def check_alike(ledger: Ledger) -> None:
-    """End a search whose every trial fails in the same way; a kill may come of the values. Raises: SearchError."""
+    """End a search of which every trial fails in the same way, killed ones apart. Raises: SearchError."""
     trials = ledger.trials()
     if (
         len(trials) >= ALIKE
@@ -59,7 +87,7 @@ def check_alike(ledger: Ledger) -> None:
 
 
 def check_success(ledger: Ledger) -> None:
-    """See that there is something to select from. Raises: SearchError when no trial finished."""
+    """Raises: SearchError when no trial finished, so that there is nothing to select from."""
     trials = ledger.trials()
     if not any(trial.state == "finished" for trial in trials):
         failed = [trial for trial in trials if trial.state == "failed"]

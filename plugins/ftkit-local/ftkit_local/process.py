@@ -1,4 +1,4 @@
-"""One attempt of a trial as a process of its own: started, listened to, answered, and ended with all its children."""
+"""One attempt of a trial as a process of its own: it is started, exchanges messages, and is ended with all its children."""
 
 from __future__ import annotations
 
@@ -32,35 +32,37 @@ class Surroundings:
 
     @property
     def environment(self) -> dict[str, str]:
-        found = {**os.environ, **self.variables, "PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"}
+        environment = {**os.environ, **self.variables, "PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"}
         if self.devices is not None:
-            found["CUDA_VISIBLE_DEVICES"] = ",".join(self.devices)
-            found.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # numbers mean the same to CUDA and to the sampler
-        return found
+            environment["CUDA_VISIBLE_DEVICES"] = ",".join(self.devices)
+            environment.setdefault(
+                "CUDA_DEVICE_ORDER", "PCI_BUS_ID"
+            )  # numbers mean the same to CUDA and to the sampler
+        return environment
 
 
 class TrialProcess:
-    """A running worker. Two threads listen and put what they hear into the inbox; nobody polls."""
+    """A running worker. Two threads wait for its messages and its end, and put both into the inbox; nothing polls."""
 
     def __init__(self, job: Mapping[str, Any], log: Path, surroundings: Surroundings, inbox: Inbox) -> None:
         """Start it. Raises: OSError when no process can be started or the log cannot be written."""
         self.killed = ""
-        """Why it was killed from here, if it was."""
+        """Why this process killed it; empty when it did not."""
         self.started = time.monotonic()
         self.log = log
         log.parent.mkdir(parents=True, exist_ok=True)
-        self._socket, theirs = socket.socketpair()
+        self._socket, worker_end = socket.socketpair()
         try:
-            with theirs, log.open("ab") as output:
+            with worker_end, log.open("ab") as output:
                 self._log_from = output.tell()
                 self._process = subprocess.Popen(
                     # -P: what lies in the working directory must not shadow an installed module.
-                    [sys.executable, "-P", "-m", "ftkit_local.worker", str(theirs.fileno())],
+                    [sys.executable, "-P", "-m", "ftkit_local.worker", str(worker_end.fileno())],
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,
                     env=surroundings.environment,
-                    pass_fds=(theirs.fileno(),),
+                    pass_fds=(worker_end.fileno(),),
                     # Ctrl-C reaches the parent alone, and the whole family can be ended by its group.
                     start_new_session=True,
                 )
@@ -75,17 +77,17 @@ class TrialProcess:
         self.send(job)
 
     def send(self, message: Mapping[str, Any]) -> None:
-        """Tell the worker something; a dead one is heard of through the inbox."""
+        """Send the worker a message; that it is dead, the inbox reports."""
         with contextlib.suppress(OSError):
             self._socket.sendall(json.dumps(message).encode() + b"\n")
 
-    def kill(self, why: str) -> None:
+    def kill(self, reason: str) -> None:
         """End it at once, with everything it started."""
-        self.killed = self.killed or why
+        self.killed = self.killed or reason
         self._signal(signal.SIGKILL)
 
-    def last_words(self) -> str:
-        """The last line of what this attempt wrote into its log."""
+    def last_line(self) -> str:
+        """The last line that this attempt wrote into its log."""
         with contextlib.suppress(OSError), self.log.open("rb") as file:
             file.seek(max(self._log_from, file.seek(0, os.SEEK_END) - 65536))
             lines = file.read().decode(errors="replace").split("\n")
@@ -111,7 +113,7 @@ class TrialProcess:
 
 
 def end(processes: Sequence[TrialProcess], patience: float = 5.0) -> None:
-    """End processes in their order: asked first, killed when they do not go within `patience` seconds."""
+    """End processes in their order: by SIGTERM, and by SIGKILL those that still run after `patience` seconds."""
     for process in processes:
         process.killed = process.killed or "the search ended"
         process._signal(signal.SIGTERM)

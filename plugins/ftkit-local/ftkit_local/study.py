@@ -1,7 +1,7 @@
-"""Proposes the values of each trial, so that an interrupted search goes on as if it had not been interrupted.
+"""Proposes the values of each trial, so that a resumed search goes on as if it had not been interrupted.
 
 A proposal is a pure function of the recipe's seed, the trial's number and the trials before it: the sampler is made
-anew for each, and its memory is the journal.
+anew for each, and what it knows is in the journal.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def combinations(search: Search) -> int | None:
 
 
 def total(search: Search) -> int:
-    """How many trials the search comes to: a grid ends with its last combination."""
+    """How many trials the search has: a grid ends with its last combination."""
     count = combinations(search) if search.sampler == "grid" and search.space else None
     return search.trials if count is None else min(search.trials, count)
 
@@ -46,7 +46,7 @@ def propose(
 ) -> tuple[dict[str, Any], int]:
     """Values and seed of trial `number`, given the trials that ended and the values of those that are under way.
 
-    Values that an earlier trial had come with the next seed: equal values measure what the seed alone changes.
+    Values that an earlier trial had get the next seed: their trials differ by the seed alone.
     """
     earlier = [_key(trial.values) for trial in ended] + [_key(values) for values in begun]
     if not search.space:
@@ -87,7 +87,7 @@ def _tpe(search: Search, seed: int, ended: Sequence[Trial], begun: Sequence[Mapp
     from optuna.samplers import TPESampler
     from optuna.trial import TrialState, create_trial
 
-    # Trials under way count as bad ones, so that those that run at the same time spread out.
+    # Trials under way count as bad ones, so that trials which run at the same time have different values.
     study = _study(search, TPESampler(seed=seed, constant_liar=search.concurrency > 1))
     distributions = {name: _distribution(dimension) for name, dimension in search.space.items()}
     states = {"finished": TrialState.COMPLETE, "stopped": TrialState.PRUNED, "failed": TrialState.FAIL}
@@ -107,8 +107,8 @@ def _tpe(search: Search, seed: int, ended: Sequence[Trial], begun: Sequence[Mapp
     for values in begun:
         params = _encoded(search.space, values)
         study.add_trial(create_trial(state=TrialState.RUNNING, params=params, distributions=distributions))
-    asked = study.ask(distributions).params
-    return {name: _decoded(dimension, asked[name]) for name, dimension in search.space.items()}
+    params = study.ask(distributions).params
+    return {name: _decoded(dimension, params[name]) for name, dimension in search.space.items()}
 
 
 def _study(search: Search, sampler: BaseSampler) -> Study:
@@ -121,7 +121,7 @@ def _study(search: Search, sampler: BaseSampler) -> Study:
 
 
 def _distribution(dimension: Dimension) -> BaseDistribution:
-    """The dimension as Optuna names it; choices and stepped ranges by index, whatever their values are."""
+    """The dimension as Optuna takes it; choices and stepped ranges by index, since Optuna does not take every kind of value."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     match dimension:
@@ -142,7 +142,7 @@ def _by_index(dimension: Dimension) -> bool:
 
 
 def _decoded(dimension: Dimension, drawn: Any) -> Any:
-    """The value that Optuna's answer stands for, as the journal can hold it."""
+    """The value of which Optuna drew the index, or the number itself, as the journal can hold it."""
     return options.toml_value(space.grid(dimension)[int(drawn)]) if _by_index(dimension) else drawn
 
 
@@ -162,7 +162,7 @@ def _grid(dimensions: Mapping[str, Dimension]) -> Iterator[dict[str, Any]]:
 
 
 def _key(value: Any) -> str:
-    """What makes values equal: their JSON, which tells 1 from 1.0 and from true."""
+    """Equal for equal values: their JSON, which differs for 1, 1.0 and true."""
     return json.dumps(value, sort_keys=True)
 
 

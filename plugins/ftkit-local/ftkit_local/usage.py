@@ -23,7 +23,7 @@ def gpus() -> tuple[str, ...]:
     """GPUs that trials may use, as CUDA_VISIBLE_DEVICES names them; none where there is no NVIDIA driver."""
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
     if chosen is not None:
-        return tuple(each.strip() for each in chosen.split(",") if each.strip())
+        return tuple(device.strip() for device in chosen.split(",") if device.strip())
     library = _nvml()
     if library is None:
         return ()
@@ -35,7 +35,7 @@ def gpus() -> tuple[str, ...]:
 
 
 def deal(devices: Sequence[str], trials: int) -> list[tuple[str, ...]]:
-    """Devices for each of so many trials at a time: an even share, or one that several trials have in common."""
+    """Devices for each of so many trials at a time: an even share each, or one device for several trials."""
     if not devices:
         return [()] * trials
     if len(devices) >= trials:
@@ -45,7 +45,7 @@ def deal(devices: Sequence[str], trials: int) -> list[tuple[str, ...]]:
 
 @dataclass(frozen=True)
 class Sample:
-    """One look at a trial; GPU numbers are None where it has no GPU."""
+    """What a trial uses at one time; GPU numbers are None where it has no GPU."""
 
     cpu_percent: float
     memory_mb: float
@@ -54,7 +54,7 @@ class Sample:
 
 
 class Meter:
-    """Follows one process and its children; 100 % is one core busy."""
+    """Samples what one process and its children use; 100 % is one busy core."""
 
     def __init__(self, pid: int, devices: Sequence[str] = ()) -> None:
         self.pid = pid
@@ -73,16 +73,16 @@ class Meter:
         except psutil.Error:
             return None
         cpu, memory, pids = 0.0, 0, set()
-        for each in tree:
+        for process in tree:
             try:
-                with each.oneshot():
-                    times = each.cpu_times()
-                    memory += each.memory_info().rss
+                with process.oneshot():
+                    times = process.cpu_times()
+                    memory += process.memory_info().rss
             except psutil.Error:
                 continue
             cpu += times.user + times.system
-            pids.add(each.pid)
-        if not memory:  # gone, or a zombie that nobody has taken leave of yet
+            pids.add(process.pid)
+        if not memory:  # gone, or a zombie whose parent has not waited for it yet
             return None
         now = time.monotonic()
         percent = 100 * max(0.0, cpu - self._cpu) / max(now - self._at, 1e-3)
@@ -94,19 +94,19 @@ class Meter:
     def resources(
         self, cpu_seconds: float = 0.0, seconds: float = 0.0, memory_peak_mb: float = 0.0
     ) -> dict[str, float]:
-        """Means and peaks so far; what the process counted of itself, where it did, is exact and goes before samples."""
-        found: dict[str, float] = {}
+        """Means and peaks so far; numbers that the process counted itself are exact, and replace samples where there are any."""
+        numbers: dict[str, float] = {}
         if cpu_seconds and seconds:
-            found["cpu_percent"] = 100 * cpu_seconds / seconds
+            numbers["cpu_percent"] = 100 * cpu_seconds / seconds
         elif self.samples:
-            found["cpu_percent"] = sum(each.cpu_percent for each in self.samples) / len(self.samples)
+            numbers["cpu_percent"] = sum(each.cpu_percent for each in self.samples) / len(self.samples)
         if peak := max([memory_peak_mb, *(each.memory_mb for each in self.samples)]):
-            found["memory_peak_mb"] = peak
+            numbers["memory_peak_mb"] = peak
         if busy := [each.gpu_percent for each in self.samples if each.gpu_percent is not None]:
-            found["gpu_percent"] = sum(busy) / len(busy)
+            numbers["gpu_percent"] = sum(busy) / len(busy)
         if held := [each.gpu_memory_mb for each in self.samples if each.gpu_memory_mb is not None]:
-            found["gpu_memory_peak_mb"] = max(held)
-        return {name: round(value, 1) for name, value in found.items()}
+            numbers["gpu_memory_peak_mb"] = max(held)
+        return {name: round(value, 1) for name, value in numbers.items()}
 
 
 @functools.cache
@@ -125,16 +125,16 @@ def _handles(devices: Sequence[str]) -> list[Any]:
     library = _nvml() if devices else None
     if library is None:
         return []
-    found = []
-    for each in devices:
+    handles = []
+    for device in devices:
         try:
-            by_index = each.isdigit()
-            found.append(
-                library.nvmlDeviceGetHandleByIndex(int(each)) if by_index else library.nvmlDeviceGetHandleByUUID(each)
-            )
+            if device.isdigit():
+                handles.append(library.nvmlDeviceGetHandleByIndex(int(device)))
+            else:
+                handles.append(library.nvmlDeviceGetHandleByUUID(device))
         except library.NVMLError:
             continue
-    return found
+    return handles
 
 
 def _gpu(handles: Sequence[Any], pids: set[int]) -> tuple[float | None, float | None]:

@@ -1,4 +1,4 @@
-"""The process of one trial: fits the backbone, reports each evaluation, obeys the answer, keeps the best model.
+"""The process of one trial: fits the backbone, reports each evaluation, goes on or stops as the answer says, keeps the best model.
 
 Started as `python -m ftkit_local.worker FD` with one end of a socket. Both sides send JSON, one message a line:
 
@@ -7,7 +7,7 @@ Started as `python -m ftkit_local.worker FD` with one end of a socket. Both side
     parent  {"go": true, "best": false}                             the answer to each report
     worker  {"kind": "finished" | "stopped" | "failed", …}          once, at the end
 
-When the parent is gone, so is the reason to go on: the worker ends itself and everything it started.
+When the parent is gone, the worker ends itself and everything it started.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ class Wire:
     def __init__(self, descriptor: int) -> None:
         os.set_inheritable(descriptor, False)
         self._socket = socket.socket(fileno=descriptor)
-        self._heard: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self._messages: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         threading.Thread(target=self._listen, daemon=True).start()
 
     def receive(self) -> dict[str, Any]:
-        return self._heard.get()
+        return self._messages.get()
 
     def send(self, **message: Any) -> None:
         self._socket.sendall(json.dumps(message).encode() + b"\n")
@@ -53,7 +53,7 @@ class Wire:
     def _listen(self) -> None:
         with contextlib.suppress(OSError), self._socket.makefile("rb") as lines:
             for line in lines:
-                self._heard.put(json.loads(line))
+                self._messages.put(json.loads(line))
         os.killpg(os.getpgrp(), signal.SIGKILL)
 
 
@@ -62,18 +62,20 @@ def fit(job: Mapping[str, Any], wire: Wire) -> None:
     from ftkit.recipe import loader
     from ftkit.runs.ledger import Ledger
 
-    def hear(numbers: dict[str, float]) -> tuple[bool, bool]:
+    def evaluated(numbers: dict[str, float]) -> tuple[bool, bool]:
         wire.send(kind="report", numbers=numbers)
         answer = wire.receive()
         return bool(answer["go"]), bool(answer["best"])
 
     ledger = Ledger(Path(job["run"]))
     folder = ledger.trial_folder(job["number"])
-    trial.fit(loader.loads(job["recipe"]), ledger.data(("train", "valid")), job["values"], job["seed"], folder, hear)
+    trial.fit(
+        loader.loads(job["recipe"]), ledger.data(("train", "valid")), job["values"], job["seed"], folder, evaluated
+    )
 
 
-def volunteer() -> None:
-    """Be the first to go when the machine runs out of memory: a trial can be tried again, its parent cannot.
+def prefer_as_victim() -> None:
+    """Let the system kill this process first when memory runs out: a trial can be tried again, its parent cannot.
 
     Source: Linux manual, proc_pid_oom_score_adj(5).
     """
@@ -82,7 +84,7 @@ def volunteer() -> None:
 
 
 def disk_full(error: BaseException) -> bool:
-    """Whether an error, or one it came from, is about a full disk; some writers put the system's words into their own."""
+    """Whether an error, or one that it came from, is about a full disk, by its number or by the system's words in its message."""
     return any(
         (isinstance(each, OSError) and each.errno in (errno.ENOSPC, errno.EDQUOT))
         or os.strerror(errno.ENOSPC) in str(each)
@@ -91,10 +93,10 @@ def disk_full(error: BaseException) -> bool:
 
 
 def main() -> None:
-    """Carry out one trial and say how it ended. The process that started this one reads the rest from the exit."""
+    """Carry out one trial and report how it ended. The process that started this one sees by the exit code what cannot be reported."""
     begun = time.monotonic()
     redact_output()
-    volunteer()
+    prefer_as_victim()
     wire = Wire(int(sys.argv[1]))
     job = wire.receive()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
@@ -106,12 +108,12 @@ def main() -> None:
         fit(job, wire)
     except StopTrial:
         ended["kind"] = "stopped"
-    except BaseException as error:  # whatever a backbone raises is this trial's end, and is told to the parent
+    except BaseException as error:  # whatever a backbone raises ends this trial, and is reported to the parent
         traceback.print_exc()
         ended = {"kind": "failed", "error": trial.line(error), "hopeless": isinstance(error, trial.HopelessError)}
         if disk_full(error):
             ended["full"] = True
-        elif type(error) is StageError:  # of these values and this seed, such as a loss that is no number any more
+        elif type(error) is StageError:  # it comes of these values and this seed, such as a loss that is no number
             ended |= {"error": " ".join(f"{error.what}. {error.hint}".split()), "hopeless": True}
         elif isinstance(error, FtkitError):
             kind = "StageError" if isinstance(error, RecipeError) else type(error).__name__

@@ -36,7 +36,7 @@ def endpoint_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[P
 
 @pytest.fixture
 def endpoint_unruly(tmp_path: Path) -> Callable[..., Bundle]:
-    """Makes bundles of models that misbehave as told: see unruly.py."""
+    """Makes bundles of models that misbehave in a given way: see unruly.py."""
 
     def make(name: str, **behaviour: object) -> Bundle:
         return toy_bundle(tmp_path / name, use="unruly", beside={"behaviour.json": json.dumps(behaviour)})
@@ -46,20 +46,20 @@ def endpoint_unruly(tmp_path: Path) -> Callable[..., Bundle]:
 
 @pytest.fixture
 def endpoint_named(endpoint_home: Path) -> Iterator[Callable[..., LocalDeployer]]:
-    """Makes deployers; every endpoint that a test brought up is taken down after it."""
+    """Makes deployers; every endpoint that a test started is stopped after it."""
 
     def make(endpoint: str = "kit", **options: object) -> LocalDeployer:
-        made.append(LocalDeployer(endpoint=endpoint, threads=1, **options))  # type: ignore[arg-type]
-        return made[-1]
+        deployers.append(LocalDeployer(endpoint=endpoint, threads=1, **options))  # type: ignore[arg-type]
+        return deployers[-1]
 
-    made: list[LocalDeployer] = []
+    deployers: list[LocalDeployer] = []
     yield make
-    for deployer in made:
+    for deployer in deployers:
         deployer.stop()
 
 
 class Load:
-    """Callers who keep asking, as callers do: what they were answered is kept."""
+    """Callers who send requests all the time; records their answers."""
 
     def __init__(self, endpoint: Endpoint, callers: int = 4) -> None:
         self.answers: list[tuple[int, str]] = []

@@ -1,4 +1,4 @@
-"""The rollout over the local deployer: real servers that start, crash, answer wrongly, and are given up."""
+"""The rollout over the local deployer: real servers that start, crash, answer wrongly, and are rolled back."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def assert_as_before(deployer: LocalDeployer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "said"),
+    ("behaviour", "message"),
     [
         ({"load": "die"}, "killed by SIGKILL, as the system does when memory runs out"),
         ({"load": "exit"}, "exit code 7"),
@@ -50,12 +50,12 @@ def assert_as_before(deployer: LocalDeployer) -> None:
         ({"answers": 1}, "the model has answered 1 of"),
     ],
 )
-def test_a_bundle_that_does_not_serve_changes_nothing_and_its_log_says_why(
-    deployer: LocalDeployer, endpoint_unruly: Callable[..., Bundle], behaviour: dict[str, object], said: str
+def test_a_bundle_that_cannot_be_served_changes_nothing_and_the_error_holds_its_log(
+    deployer: LocalDeployer, endpoint_unruly: Callable[..., Bundle], behaviour: dict[str, object], message: str
 ) -> None:
     with pytest.raises(DeployError) as caught:
         roll_out(deployer, endpoint_unruly("new", **behaviour), "new", QUICK, lambda _: None)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert "its log ends:\n  | " in str(caught.value)
     if behaviour.get("load") == "die":
         assert "about to be killed" in str(caught.value)
@@ -63,7 +63,7 @@ def test_a_bundle_that_does_not_serve_changes_nothing_and_its_log_says_why(
     assert deployer.logs("new"), "the log is kept"
 
 
-def test_a_bundle_whose_backbone_is_not_installed_is_told_which(deployer: LocalDeployer, tmp_path: Path) -> None:
+def test_the_error_names_a_backbone_that_is_not_installed(deployer: LocalDeployer, tmp_path: Path) -> None:
     bundle = toy_bundle(tmp_path / "new", use="no-such-backbone")
     with pytest.raises(DeployError, match="no backbone named 'no-such-backbone' is installed"):
         roll_out(deployer, bundle, "new", QUICK, lambda _: None)

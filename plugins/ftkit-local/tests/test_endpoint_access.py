@@ -1,4 +1,4 @@
-"""Who may ask an endpoint what, and what it says to those it refuses."""
+"""Who may send an endpoint which requests, and how it refuses others."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def bundle(tmp_path: Path) -> Bundle:
     return toy_bundle(tmp_path / "bundle")
 
 
-def test_only_those_with_the_key_are_answered(
+def test_only_requests_with_the_key_are_answered(
     endpoint_named: Make, endpoint_ready: Callable[..., None], bundle: Bundle
 ) -> None:
     deployer = endpoint_named()
@@ -41,8 +41,8 @@ def test_only_those_with_the_key_are_answered(
             assert refused.headers["www-authenticate"] == "Bearer"
             assert "Authorization: Bearer KEY" in refused.json()["hint"]
             assert client.get("/model", headers=headers).status_code == 401
-        strange = client.post("/score", json=BODY, headers=[(b"Authorization", b"Bearer \xff\xfe")])
-        assert strange.status_code == 401
+        not_text = client.post("/score", json=BODY, headers=[(b"Authorization", b"Bearer \xff\xfe")])
+        assert not_text.status_code == 401
 
         assert client.get("/healthz").status_code == 200
         unready = client.get("/readyz")
@@ -63,9 +63,9 @@ def test_only_those_with_the_key_are_answered(
         assert client.get("/model", headers=key).json()["hash"] == bundle.hash
         assert client.post("/score", content=b"{", headers=key).status_code == 400
         assert client.post("/score", content=b" " * 5_000_000, headers=key).status_code == 413
-        gone = client.post("/score", json=BODY, headers={**key, "x-ftkit-deployment": "gone"})
-        assert gone.status_code == 404
-        assert "'gone'" in gone.json()["error"]
+        unknown = client.post("/score", json=BODY, headers={**key, "x-ftkit-deployment": "gone"})
+        assert unknown.status_code == 404
+        assert "'gone'" in unknown.json()["error"]
 
 
 def test_the_key_and_the_admin_socket_are_for_the_user_alone(endpoint_named: Make) -> None:
@@ -81,7 +81,7 @@ def test_the_key_and_the_admin_socket_are_for_the_user_alone(endpoint_named: Mak
         assert httpx2.request(method, base + path, headers=key, trust_env=False).status_code == 404
 
 
-def test_no_key_is_asked_for_where_the_recipe_says_none(
+def test_with_auth_none_no_key_is_needed(
     endpoint_named: Make, endpoint_ready: Callable[..., None], bundle: Bundle
 ) -> None:
     deployer = endpoint_named(auth="none")
@@ -113,7 +113,7 @@ def test_the_traffic_comes_out_exactly(
         assert pinned.headers["x-ftkit-deployment"] == "b"
 
 
-def test_a_port_that_is_taken_is_named(endpoint_named: Make) -> None:
+def test_the_error_names_a_port_that_is_taken(endpoint_named: Make) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -139,7 +139,7 @@ def test_a_port_chosen_once_is_kept(endpoint_named: Make) -> None:
     assert endpoint_named(port=port).prepare().url == again.url
 
 
-def test_a_host_that_is_not_this_machine_is_said_to_be(endpoint_named: Make) -> None:
+def test_a_host_that_is_not_this_machine_is_refused(endpoint_named: Make) -> None:
     with pytest.raises(DeployError, match="cannot listen"):
         endpoint_named(host="192.0.2.1").prepare()
     with pytest.raises(DeployError, match="no address"):
@@ -147,7 +147,7 @@ def test_a_host_that_is_not_this_machine_is_said_to_be(endpoint_named: Make) -> 
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"host": "0.0.0.0", "auth": "none"}, "would let anybody"),
         ({"endpoint": "../up"}, "is no name"),
@@ -159,8 +159,8 @@ def test_a_host_that_is_not_this_machine_is_said_to_be(endpoint_named: Make) -> 
         ({"max_batch": 0}, "max_batch"),
     ],
 )
-def test_options_that_make_no_sense_are_refused(options: dict[str, object], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_options_that_make_no_sense_are_refused(options: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         LocalDeployer(**{"endpoint": "kit", **options})  # type: ignore[arg-type]
 
 
@@ -171,7 +171,7 @@ def test_a_deployment_whose_name_is_a_path_is_refused(endpoint_named: Make, bund
         deployer.create("../../x", bundle.folder)
 
 
-def test_a_folder_too_deep_for_sockets_is_no_hindrance(
+def test_an_endpoint_works_in_a_folder_too_deep_for_sockets(
     endpoint_named: Make, endpoint_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deep = endpoint_home.joinpath(*["a-folder-with-a-rather-long-name"] * 5)
@@ -181,7 +181,7 @@ def test_a_folder_too_deep_for_sockets_is_no_hindrance(
     assert deployer.prepare().url
 
 
-def test_a_state_that_cannot_be_read_is_named(endpoint_named: Make) -> None:
+def test_the_error_names_a_state_that_cannot_be_read(endpoint_named: Make) -> None:
     deployer = endpoint_named()
     deployer.folder.make()
     deployer.folder.state.write_text("{")

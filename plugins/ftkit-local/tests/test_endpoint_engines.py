@@ -25,7 +25,7 @@ def test_a_deployment_answers_by_its_engine(endpoint_named: Callable[..., LocalD
     assert [[row["scores"][name] for name in bundle.classes] for row in answer] == wanted
     state = deployer.folder.read()
     assert state
-    assert [each.engine for each in state.deployments] == ["half"], "it is remembered for when the machine starts again"
+    assert [each.engine for each in state.deployments] == ["half"], "it is stored for the next start of the machine"
 
 
 @pytest.mark.parametrize("passed", [True, False])
@@ -38,7 +38,7 @@ def test_by_default_each_machine_chooses_among_the_engines_that_passed(
     described = deployer.describe()
     assert described
     (one,) = described.deployments
-    assert one.engine in ({"native", "half"} if passed else {"native"}), "it says which one"
+    assert one.engine in ({"native", "half"} if passed else {"native"}), "the description names it"
     request = {"data": [{"text": GOOD}], "scores": True}
     assert deployer.invoke(request)[0]["score"] == bundle.classifier_of(one.engine).probabilities([GOOD]).max()
     assert ("takes for a text" in deployer.logs("one")) is passed

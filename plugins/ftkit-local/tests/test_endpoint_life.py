@@ -1,4 +1,4 @@
-"""An endpoint of real processes: it outlives its maker, fixes itself, and loses no request when deployments change."""
+"""An endpoint of real processes: it outlives its maker, restarts its servers, and loses no request when deployments change."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ def quiet(_: object) -> None:
 
 
 def server(deployer: LocalDeployer, deployment: str) -> dict[str, Any]:
-    found = ask(deployer.folder, "GET", "/status")["deployments"]
-    return next(each for each in found if each["name"] == deployment)
+    deployments = ask(deployer.folder, "GET", "/status")["deployments"]
+    return next(each for each in deployments if each["name"] == deployment)
 
 
 def wait(condition: Callable[[], bool], seconds: float = 30) -> None:
     ends = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < ends, "waited in vain"
+        assert time.monotonic() < ends, "the condition was never met"
         time.sleep(0.02)
 
 
@@ -87,7 +87,7 @@ def test_a_server_killed_under_load_is_replaced_by_its_neighbour_and_restarted(
     assert {name for _, name in load.answers[-10:]} == {"one", "two"}
 
 
-def test_a_lone_server_that_dies_on_a_request_comes_back_by_itself(
+def test_a_lone_server_that_dies_on_a_request_is_restarted(
     endpoint_named: Make, endpoint_ready: Ready, endpoint_unruly: Callable[..., Bundle]
 ) -> None:
     deployer = endpoint_named()
@@ -108,10 +108,10 @@ def test_a_model_that_fails_on_a_text_answers_the_next(
     with pytest.raises(DeployError, match="RuntimeError"):
         deployer.invoke({"data": [{"text": "raise"}]})
     assert deployer.invoke({"data": [{"text": GOOD}]}) == ["good"]
-    assert "the model cannot bear this text" in deployer.logs("only")
+    assert "the model cannot compute this text" in deployer.logs("only")
 
 
-def test_an_endpoint_whose_front_is_gone_comes_back_as_it_was(
+def test_an_endpoint_whose_front_was_killed_comes_back_as_it_was(
     endpoint_named: Make, endpoint_ready: Ready, bundle: Bundle
 ) -> None:
     """As after a restart of the machine."""
@@ -182,7 +182,7 @@ def test_requests_in_flight_are_answered_before_a_deployment_goes(
     assert "draining 1 requests" in deployer.folder.front_log.read_text()
 
 
-def test_a_model_that_does_not_answer_in_time_is_said_to(
+def test_a_model_that_does_not_answer_in_time_is_answered_by_504(
     endpoint_named: Make, endpoint_unruly: Callable[..., Bundle]
 ) -> None:
     deployer = endpoint_named(request_timeout=0.3)
@@ -196,7 +196,7 @@ def test_a_model_that_does_not_answer_in_time_is_said_to(
     assert "0.3 s" in answer.json()["error"]
 
 
-def test_a_deployment_that_hangs_while_it_loads_says_where_and_can_be_removed(
+def test_a_deployment_that_hangs_while_it_loads_has_a_reason_and_can_be_removed(
     endpoint_named: Make, endpoint_unruly: Callable[..., Bundle]
 ) -> None:
     deployer = endpoint_named()
@@ -221,14 +221,16 @@ def test_a_full_queue_reaches_the_caller_as_429_and_is_no_error_of_the_server(
     deployer.set_traffic({"busy": 100})
     headers = {"Authorization": f"Bearer {endpoint.key}"}
     post = partial(httpx2.post, endpoint.url, json={"data": [{"text": "hold"}]}, headers=headers, timeout=60)
-    with futures.ThreadPoolExecutor(3) as callers:  # one is computed, one waits, and for one there is no room
-        asked = [callers.submit(post) for _ in range(3)]
+    with futures.ThreadPoolExecutor(
+        3
+    ) as callers:  # one is computed, one waits, and the queue has no room for the third
+        calls = [callers.submit(post) for _ in range(3)]
         try:
-            done, _ = futures.wait(asked, 30, futures.FIRST_COMPLETED)
+            done, _ = futures.wait(calls, 30, futures.FIRST_COMPLETED)
             refused = [each.result() for each in done]
         finally:
             hold.unlink()
-        answers = [each.result(30) for each in asked]
+        answers = [each.result(30) for each in calls]
     assert {each.status_code for each in refused} == {429}
     for answer in (each for each in answers if each.status_code == 429):
         assert answer.headers["retry-after"]

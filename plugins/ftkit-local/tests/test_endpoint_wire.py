@@ -1,4 +1,4 @@
-"""The connections of a front to a server: kept, one request at a time on each, and never used again after a trouble."""
+"""The connections of a front to a server: kept open, one request at a time on each, and closed after a failure."""
 
 from __future__ import annotations
 
@@ -61,24 +61,24 @@ async def answer(_: bytes, writer: asyncio.StreamWriter) -> None:
 
 def test_one_connection_serves_request_after_request_and_each_at_the_same_time_has_its_own(path: str) -> None:
     async def main() -> None:
-        asked: list[bytes] = []
+        requests: list[bytes] = []
         together = asyncio.Event()
 
         async def serve(request: bytes, writer: asyncio.StreamWriter) -> None:
-            asked.append(request)
+            requests.append(request)
             if b"wait" in request:
-                if len(asked) == 4:
+                if len(requests) == 4:
                     together.set()
                 await together.wait()
             await answer(request, writer)
 
         async with serving(path, serve) as connections:
             wire = Wire(path, 10)
-            found = [await wire.ask("POST", "/score", b"body", {"traceparent": "00"}) for _ in range(2)]
-            assert found == [Answer(200, {"content-length": "2", "x-name": "Value"}, b"ok")] * 2
-            assert asked[0].startswith(b"POST /score HTTP/1.1\r\n")
-            assert b"traceparent: 00\r\n" in asked[0]
-            assert asked[0].endswith(b"\r\n\r\nbody")
+            answers = [await wire.ask("POST", "/score", b"body", {"traceparent": "00"}) for _ in range(2)]
+            assert answers == [Answer(200, {"content-length": "2", "x-name": "Value"}, b"ok")] * 2
+            assert requests[0].startswith(b"POST /score HTTP/1.1\r\n")
+            assert b"traceparent: 00\r\n" in requests[0]
+            assert requests[0].endswith(b"\r\n\r\nbody")
             assert connections == [1, 1]
             await asyncio.gather(*(wire.ask("POST", "/score", b"wait") for _ in range(2)))
             assert sorted(connections) == [1, 1, 1, 2]
@@ -88,7 +88,7 @@ def test_one_connection_serves_request_after_request_and_each_at_the_same_time_h
 
 
 @pytest.mark.parametrize(
-    "said",
+    "response",
     [
         b"",
         b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nhalf",
@@ -96,14 +96,14 @@ def test_one_connection_serves_request_after_request_and_each_at_the_same_time_h
     ],
 )
 def test_an_answer_that_breaks_off_is_a_lost_connection_and_the_next_request_has_another(
-    path: str, said: bytes
+    path: str, response: bytes
 ) -> None:
     async def main() -> None:
         async def serve(request: bytes, writer: asyncio.StreamWriter) -> None:
             if b"good" in request:
                 await answer(request, writer)
             else:
-                writer.write(said)
+                writer.write(response)
                 writer.close()
 
         async with serving(path, serve) as connections:
@@ -117,7 +117,7 @@ def test_an_answer_that_breaks_off_is_a_lost_connection_and_the_next_request_has
     run(main)
 
 
-def test_a_late_answer_goes_to_nobody_else(path: str) -> None:
+def test_a_late_answer_is_not_taken_for_that_of_another_request(path: str) -> None:
     async def main() -> None:
         late, gone = asyncio.Event(), asyncio.Event()
 
@@ -146,7 +146,7 @@ def test_a_late_answer_goes_to_nobody_else(path: str) -> None:
     run(main)
 
 
-def test_parts_and_a_farewell_are_understood(path: str) -> None:
+def test_interim_answers_chunks_and_a_closing_header_are_understood(path: str) -> None:
     async def main() -> None:
         async def serve(request: bytes, writer: asyncio.StreamWriter) -> None:
             writer.write(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 503 Later\r\nTransfer-Encoding: chunked\r\n")
@@ -155,15 +155,15 @@ def test_parts_and_a_farewell_are_understood(path: str) -> None:
         async with serving(path, serve) as connections:
             wire = Wire(path, 10)
             for _ in range(2):
-                found = await wire.ask("GET", "/readyz")
-                assert (found.status, found.content) == (503, b"not now")
-            assert connections == [1, 2], "a server that says farewell is not asked again on that connection"
+                reply = await wire.ask("GET", "/readyz")
+                assert (reply.status, reply.content) == (503, b"not now")
+            assert connections == [1, 2], "a connection that the server closes is not used again"
             wire.close()
 
     run(main)
 
 
-def test_a_server_that_is_not_there_is_a_lost_connection(path: str) -> None:
+def test_a_server_that_does_not_listen_is_a_lost_connection(path: str) -> None:
     async def main() -> None:
         wire = Wire(path, 10)
         with pytest.raises(OSError, match=r".") as caught:

@@ -39,7 +39,7 @@ class TestToySpace(SearchSpaceSuite):
 
 @pytest.fixture
 def begin(tmp_path, monkeypatch):
-    """Makes a ledger with data for a toy plan, and searches: the plan's overrides in, ledger and events out."""
+    """Makes a toy plan with overrides, a ledger with its data, and a list for the events of a search."""
     monkeypatch.setenv("FTKIT_HOME", str(tmp_path / "home"))
 
     def begun(**overrides):
@@ -53,8 +53,8 @@ def begin(tmp_path, monkeypatch):
         yield begun
 
 
-def of(kind, told):
-    return [event for event in told if isinstance(event, kind)]
+def of(kind, emitted):
+    return [event for event in emitted if isinstance(event, kind)]
 
 
 def gone(pid):
@@ -65,8 +65,8 @@ def gone(pid):
     return False
 
 
-def test_a_search_tells_what_it_does_and_keeps_only_the_best_model(begin):
-    plan, book, told = begin(
+def test_a_search_emits_events_and_keeps_only_the_best_model(begin):
+    plan, book, emitted = begin(
         search__trials=9,
         search__concurrency=2,
         search__sampler="grid",
@@ -75,15 +75,15 @@ def test_a_search_tells_what_it_does_and_keeps_only_the_best_model(begin):
         backbone__epochs=2,
         run__sample_seconds=0.1,
     )
-    trials = plan.platform.search(plan, book, told.append)
+    trials = plan.platform.search(plan, book, emitted.append)
     assert [trial.number for trial in trials] == [0, 1, 2, 3]
-    assert of(events.SearchStarted, told) == [events.SearchStarted(4, 0, "roc_auc", 2)]
-    assert "ends after them" in of(events.Noticed, told)[0].text
-    assert sorted(event.number for event in of(events.TrialStarted, told)) == [0, 1, 2, 3]
-    assert sorted((event.number, event.numbers["epoch"]) for event in of(events.TrialReported, told)) == [
+    assert of(events.SearchStarted, emitted) == [events.SearchStarted(4, 0, "roc_auc", 2)]
+    assert "ends after them" in of(events.Noticed, emitted)[0].text
+    assert sorted(event.number for event in of(events.TrialStarted, emitted)) == [0, 1, 2, 3]
+    assert sorted((event.number, event.numbers["epoch"]) for event in of(events.TrialReported, emitted)) == [
         (number, epoch) for number in range(4) for epoch in (1, 2)
     ]
-    assert {event.number for event in of(events.TrialSampled, told)} == {0, 1, 2, 3}
+    assert {event.number for event in of(events.TrialSampled, emitted)} == {0, 1, 2, 3}
 
     best = max(trials, key=lambda trial: trial.metrics["roc_auc"])
     assert [number for number in range(4) if (book.trial_folder(number) / "model").exists()] == [best.number]
@@ -107,7 +107,7 @@ def models_of(book):
 
 
 def test_the_best_trials_are_repeated_as_trials_are_run_and_their_models_kept_until_one_wins(begin):
-    plan, book, told = begin(
+    plan, book, emitted = begin(
         search__trials=5,
         search__concurrency=2,
         search__sampler="grid",
@@ -117,15 +117,15 @@ def test_the_best_trials_are_repeated_as_trials_are_run_and_their_models_kept_un
         backbone__epochs=2,
         run__sample_seconds=0.1,
     )
-    trials = plan.platform.search(plan, book, told.append)
+    trials = plan.platform.search(plan, book, emitted.append)
     assert [trial.number for trial in trials] == list(range(9))
-    (begun,) = of(events.ConfirmationStarted, told)
+    (begun,) = of(events.ConfirmationStarted, emitted)
     assert (begun.seeds, begun.total, begun.done) == (2, 4, 0)
     assert [trial.repeats for trial in trials] == [None] * 5 + [each for each in begun.repeated for _ in range(2)]
-    started = {event.number: event for event in of(events.TrialStarted, told)}
-    finished = [event.trial.number for event in of(events.TrialFinished, told)]
+    started = {event.number: event for event in of(events.TrialStarted, emitted)}
+    finished = [event.trial.number for event in of(events.TrialFinished, emitted)]
     assert max(finished.index(number) for number in range(5)) < min(finished.index(number) for number in range(5, 9))
-    assert told.index(begun) < min(told.index(started[number]) for number in range(5, 9))
+    assert emitted.index(begun) < min(emitted.index(started[number]) for number in range(5, 9))
     for trial in trials[5:]:
         assert (trial.state, trial.values) == ("finished", trials[trial.repeats].values)
         assert started[trial.number].seed == trial.seed
@@ -142,7 +142,7 @@ def test_the_best_trials_are_repeated_as_trials_are_run_and_their_models_kept_un
 
 
 def test_a_repeat_that_fails_is_tried_again_and_left_out_of_the_mean(begin):
-    plan, book, told = begin(
+    plan, book, emitted = begin(
         search__trials=1,
         search__confirm={"seeds": 3},
         backbone__fault="memory",
@@ -150,45 +150,45 @@ def test_a_repeat_that_fails_is_tried_again_and_left_out_of_the_mean(begin):
         backbone__fault_times=3,
         backbone__epochs=2,
     )
-    trials = plan.platform.search(plan, book, told.append)
+    trials = plan.platform.search(plan, book, emitted.append)
     assert [(trial.state, trial.attempts) for trial in trials] == [
         ("finished", 1), ("failed", 2), ("finished", 2), ("finished", 1),
     ]  # fmt: skip
     assert {trial.repeats for trial in trials[1:]} == {0}
-    (found,) = selection.spreads(trials, "roc_auc")
-    assert (found.finished, found.failed) == (2, 1)
-    assert found.mean == pytest.approx(np.mean([trial.metrics["roc_auc"] for trial in trials[2:]]))
+    (spread,) = selection.spreads(trials, "roc_auc")
+    assert (spread.finished, spread.failed) == (2, 1)
+    assert spread.mean == pytest.approx(np.mean([trial.metrics["roc_auc"] for trial in trials[2:]]))
 
 
 def test_without_a_finished_trial_nothing_is_repeated(begin):
-    plan, book, told = begin(search__trials=1, search__confirm=True, backbone__fault="error", run__retries=0)
+    plan, book, emitted = begin(search__trials=1, search__confirm=True, backbone__fault="error", run__retries=0)
     with pytest.raises(SearchError, match="told to fail"):
-        plan.platform.search(plan, book, told.append)
-    assert not of(events.ConfirmationStarted, told)
+        plan.platform.search(plan, book, emitted.append)
+    assert not of(events.ConfirmationStarted, emitted)
 
 
 def test_a_loss_that_is_no_number_costs_its_trial_alone(begin):
-    plan, book, told = begin(
+    plan, book, emitted = begin(
         search__trials=2, search__sampler="grid", search__space__fault=["none", "stage"], backbone__fault_epoch=1
     )
-    finished, failed = plan.platform.search(plan, book, told.append)
+    finished, failed = plan.platform.search(plan, book, emitted.append)
     assert finished.state == "finished"
     assert (failed.state, failed.attempts) == ("failed", 1), "the same values and seed would fail again"
     assert failed.error == "the loss is no number. Lower the learning rate."
 
 
-def test_what_is_finished_is_not_done_again(begin):
-    plan, book, told = begin(search__trials=1, backbone__epochs=1)
-    first = plan.platform.search(plan, book, told.append)
-    told.clear()
-    assert plan.platform.search(plan, ledger.Ledger(book.folder), told.append) == first
-    assert of(events.SearchStarted, told)[0].done == 1
-    assert not of(events.TrialStarted, told)
+def test_finished_trials_are_not_run_again(begin):
+    plan, book, emitted = begin(search__trials=1, backbone__epochs=1)
+    first = plan.platform.search(plan, book, emitted.append)
+    emitted.clear()
+    assert plan.platform.search(plan, ledger.Ledger(book.folder), emitted.append) == first
+    assert of(events.SearchStarted, emitted)[0].done == 1
+    assert not of(events.TrialStarted, emitted)
 
 
 def test_trials_that_go_wrong_are_tried_again_where_it_may_help_and_recorded_with_the_reason(begin):
     faults = ["none", "error", "memory", "crash", "exit", "silent", "diverge"]
-    plan, book, told = begin(
+    plan, book, emitted = begin(
         search__trials=7,
         search__concurrency=3,
         search__sampler="grid",
@@ -196,25 +196,25 @@ def test_trials_that_go_wrong_are_tried_again_where_it_may_help_and_recorded_wit
         backbone__fault_epoch=1,
         backbone__epochs=1,
     )
-    trials = plan.platform.search(plan, book, told.append)
-    found = {trial.values["fault"]: trial for trial in trials}
+    trials = plan.platform.search(plan, book, emitted.append)
+    by_fault = {trial.values["fault"]: trial for trial in trials}
     assert [trial.state for trial in trials] == ["finished"] + ["failed"] * 6
-    assert {fault: trial.error for fault, trial in found.items()} == {
+    assert {fault: trial.error for fault, trial in by_fault.items()} == {
         "none": "",
         "error": "RuntimeError: told to fail",
         "memory": "killed (SIGKILL), probably out of memory",
         "crash": "killed by SIGSEGV",
-        "exit": found["exit"].error,
+        "exit": by_fault["exit"].error,
         "silent": "the backbone ended its training without reporting an evaluation",
         "diverge": "the training diverged: by epoch 1 the probabilities are no numbers any more",
     }
-    assert found["exit"].error.startswith("its process ended with exit code 3")
-    # A second attempt cannot fix what the values themselves bring about.
-    assert {fault: trial.attempts for fault, trial in found.items()} == {
+    assert by_fault["exit"].error.startswith("its process ended with exit code 3")
+    # A second attempt with the same values would fail in the same way.
+    assert {fault: trial.attempts for fault, trial in by_fault.items()} == {
         "none": 1, "error": 2, "memory": 2, "crash": 2, "exit": 2, "silent": 1, "diverge": 1,
     }  # fmt: skip
-    assert {event.number for event in of(events.TrialRetried, told)} == {1, 2, 3, 4}
-    started = {(event.number, event.attempt): event for event in of(events.TrialStarted, told)}
+    assert {event.number for event in of(events.TrialRetried, emitted)} == {1, 2, 3, 4}
+    started = {(event.number, event.attempt): event for event in of(events.TrialStarted, emitted)}
     assert started[2, 1].values == started[2, 2].values
     assert started[2, 1].seed == started[2, 2].seed
     log = (book.trial_folder(1) / "trial.log").read_text()
@@ -222,62 +222,62 @@ def test_trials_that_go_wrong_are_tried_again_where_it_may_help_and_recorded_wit
     assert not [name for name in os.listdir(book.trial_folder(1)) if name != "trial.log"]
 
 
-def test_a_killed_trial_that_comes_through_the_second_time_is_as_good_as_any(begin):
-    plan, book, told = begin(
+def test_a_killed_trial_that_finishes_at_its_second_attempt_counts_like_any_other(begin):
+    plan, book, emitted = begin(
         search__trials=2,
         search__concurrency=2,
         search__sampler="grid",
         search__space__fault=["none", "memory"],
         backbone__fault_times=1,
     )
-    whole, mended = plan.platform.search(plan, book, told.append)
-    assert (mended.state, mended.attempts, mended.seed) == ("finished", 2, 7)
-    assert mended.history == whole.history
+    whole, retried = plan.platform.search(plan, book, emitted.append)
+    assert (retried.state, retried.attempts, retried.seed) == ("finished", 2, 7)
+    assert retried.history == whole.history
 
 
 def test_retries_of_an_interrupted_run_count(begin):
-    plan, book, told = begin(search__trials=1, backbone__fault="error", backbone__fault_epoch=1)
+    plan, book, emitted = begin(search__trials=1, backbone__fault="error", backbone__fault_epoch=1)
     book.append("trial-started", number=0, values={}, seed=7)
     book.append("trial-retried", number=0, reason="RuntimeError: told to fail")
     with pytest.raises(SearchError, match="told to fail"):
-        plan.platform.search(plan, book, told.append)
-    assert [event.attempt for event in of(events.TrialStarted, told)] == [2]
+        plan.platform.search(plan, book, emitted.append)
+    assert [event.attempt for event in of(events.TrialStarted, emitted)] == [2]
 
 
 def test_trials_that_all_fail_alike_end_the_search_before_the_last(begin):
-    plan, book, told = begin(search__trials=10, backbone__fault="error", backbone__fault_epoch=1, run__retries=0)
+    plan, book, emitted = begin(search__trials=10, backbone__fault="error", backbone__fault_epoch=1, run__retries=0)
     with pytest.raises(
         SearchError, match="the first 3 trials failed in the same way: RuntimeError: told to fail"
     ) as caught:
-        plan.platform.search(plan, book, told.append)
+        plan.platform.search(plan, book, emitted.append)
     assert str(book.trial_folder(0) / "trial.log") in caught.value.hint
     assert len(book.trials()) == 3
 
 
 def test_an_error_that_every_trial_would_meet_ends_the_search_at_once(begin):
-    plan, book, told = begin(
+    plan, book, emitted = begin(
         search__trials=5, search__concurrency=2, backbone__fault="checkpoint", backbone__fault_epoch=1
     )
     with pytest.raises(CheckpointError) as caught:
-        plan.platform.search(plan, book, told.append)
+        plan.platform.search(plan, book, emitted.append)
     assert (caught.value.what, caught.value.where) == ("the hub cannot be reached", "toy-words")
     assert caught.value.hint == "Set checkpoint to a folder."
     assert not book.trials()
-    assert all(gone(event.pid) for event in of(events.TrialStarted, told))
+    assert all(gone(event.pid) for event in of(events.TrialStarted, emitted))
 
 
 def test_a_full_disk_ends_the_search_and_keeps_what_is_finished(begin):
-    plan, book, told = begin(
+    plan, book, emitted = begin(
         search__trials=3, search__sampler="grid", search__space__fault=["none", "disk", "error"], backbone__epochs=2
     )
     with pytest.raises(StageError, match="the disk is full"):
-        plan.platform.search(plan, book, told.append)
+        plan.platform.search(plan, book, emitted.append)
     assert [trial.number for trial in book.trials()] == [0]
     assert (book.trial_folder(0) / "model").is_dir()
 
 
 def test_a_trial_past_its_time_is_ended_and_not_tried_again(begin):
-    plan, book, told = begin(
+    plan, book, emitted = begin(
         search__trials=1,
         backbone__fault="hang",
         backbone__fault_epoch=1,
@@ -285,11 +285,11 @@ def test_a_trial_past_its_time_is_ended_and_not_tried_again(begin):
         run__sample_seconds=0.2,
     )
     with pytest.raises(SearchError, match=r"killed: it took longer than timeout_minutes = 0\.02"):
-        plan.platform.search(plan, book, told.append)
+        plan.platform.search(plan, book, emitted.append)
     assert book.trials()[0].attempts == 1
 
 
-def test_a_full_disk_is_known_in_whatever_words_it_comes():
+def test_a_full_disk_is_recognised_by_number_or_message():
     assert disk_full(OSError(errno.ENOSPC, "words"))
     assert disk_full(OSError(errno.EDQUOT, "words"))
     assert disk_full(RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)"))
@@ -300,19 +300,21 @@ def test_a_full_disk_is_known_in_whatever_words_it_comes():
 
 
 def test_a_trial_over_the_memory_limit_is_ended(begin):
-    plan, book, told = begin(search__trials=1, backbone__fault="hang", run__memory_limit_mb=30, run__sample_seconds=0.1)
+    plan, book, emitted = begin(
+        search__trials=1, backbone__fault="hang", run__memory_limit_mb=30, run__sample_seconds=0.1
+    )
     with pytest.raises(SearchError, match=r"it used \d+ MB, more than memory_limit_mb = 30"):
-        plan.platform.search(plan, book, told.append)
+        plan.platform.search(plan, book, emitted.append)
 
 
 def test_the_policy_stops_a_trial_and_its_values_so_far_are_kept(begin):
-    plan, book, told = begin(
+    plan, book, emitted = begin(
         search__trials=2,
         search__sampler="grid",
         search__space__learning_rate=[1.0, 0.0001],
         search__policy={"use": "bandit", "slack_factor": 0.1},
     )
-    good, bad = plan.platform.search(plan, book, told.append)
+    good, bad = plan.platform.search(plan, book, emitted.append)
     assert (good.state, len(good.history)) == ("finished", 3)
     assert (bad.state, len(bad.history)) == ("stopped", 1)
     assert bad.metrics["roc_auc"] == max(entry["roc_auc"] for entry in bad.history)
@@ -322,15 +324,15 @@ def test_the_policy_stops_a_trial_and_its_values_so_far_are_kept(begin):
 
 
 def test_models_are_all_kept_when_asked_for(begin):
-    plan, book, told = begin(search__trials=2, search__concurrency=2, run__keep_models=True, backbone__epochs=1)
-    plan.platform.search(plan, book, told.append)
+    plan, book, emitted = begin(search__trials=2, search__concurrency=2, run__keep_models=True, backbone__epochs=1)
+    plan.platform.search(plan, book, emitted.append)
     assert all((book.trial_folder(number) / "model").is_dir() for number in (0, 1))
 
 
-def test_a_model_that_an_interruption_left_behind_is_removed_on_the_way(begin):
-    plan, book, told = begin(search__trials=2, backbone__epochs=1, run__keep_models=True)
-    trials = plan.platform.search(plan, book, told.append)
-    LocalPlatform().search(plan, book, told.append)
+def test_a_model_that_an_interruption_left_behind_is_removed(begin):
+    plan, book, emitted = begin(search__trials=2, backbone__epochs=1, run__keep_models=True)
+    trials = plan.platform.search(plan, book, emitted.append)
+    LocalPlatform().search(plan, book, emitted.append)
     best = max(trials, key=lambda trial: trial.metrics["roc_auc"])
     assert [number for number in (0, 1) if (book.trial_folder(number) / "model").is_dir()] == [best.number]
 
@@ -365,14 +367,14 @@ def test_gpus_are_dealt_out_evenly(devices, trials, expected):
 
 
 @pytest.mark.parametrize(
-    ("given", "expected"), [(None, None), ("", ()), ("2, 0", ("2", "0")), ("GPU-1,GPU-2", ("GPU-1", "GPU-2"))]
+    ("visible", "expected"), [(None, None), ("", ()), ("2, 0", ("2", "0")), ("GPU-1,GPU-2", ("GPU-1", "GPU-2"))]
 )
-def test_the_gpus_are_those_that_the_environment_allows(monkeypatch, given, expected):
-    if given is None:
+def test_the_gpus_are_those_that_the_environment_allows(monkeypatch, visible, expected):
+    if visible is None:
         monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
         assert all(each.startswith(("GPU-", "MIG-")) for each in gpus())
     else:
-        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", given)
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
         assert gpus() == expected
 
 
@@ -385,17 +387,17 @@ def test_only_a_choice_of_gpus_changes_what_a_trial_sees(monkeypatch, devices, e
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="looks at processes through /proc")
 def test_a_trial_is_given_its_gpus_and_threads(begin, monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    plan, book, told = begin(search__trials=2, search__concurrency=2, run__devices=["0", "1"], run__threads=3)
+    plan, book, emitted = begin(search__trials=2, search__concurrency=2, run__devices=["0", "1"], run__threads=3)
     seen = {}
 
     def look(event):
         if isinstance(event, events.TrialReported) and event.number not in seen:
-            pid = next(started.pid for started in of(events.TrialStarted, told) if started.number == event.number)
+            pid = next(started.pid for started in of(events.TrialStarted, emitted) if started.number == event.number)
             with open(f"/proc/{pid}/environ") as file:
                 seen[event.number] = dict(pair.split("=", 1) for pair in file.read().split("\0") if "=" in pair)
             with open(f"/proc/{pid}/oom_score_adj") as file:
                 seen[event.number]["oom"] = file.read().strip()
-        told.append(event)
+        emitted.append(event)
 
     plan.platform.search(plan, book, look)
     assert {each["oom"] for each in seen.values()} == {"500"}, "the parent would be killed as readily as the trial"
@@ -441,7 +443,7 @@ def test_the_journal_holds_every_fact_before_the_work_begins(begin):
 
 def test_a_real_encoder_tokenises_once_for_all_trials(begin):
     pytest.importorskip("ftkit_quickstart")
-    plan, book, told = begin(
+    plan, book, emitted = begin(
         backbone__use="minilm",
         backbone__epochs=1,
         backbone__max_length=16,
@@ -453,7 +455,7 @@ def test_a_real_encoder_tokenises_once_for_all_trials(begin):
     kept = {}
 
     def look(event):
-        told.append(event)
+        emitted.append(event)
         if isinstance(event, events.TrialFinished):
             tokens = [path for path in (book.folder / "cache").rglob("*") if path.is_file() and "tokens" in str(path)]
             kept[event.trial.number] = {str(path): path.stat().st_ino for path in tokens}
@@ -461,10 +463,10 @@ def test_a_real_encoder_tokenises_once_for_all_trials(begin):
     trials = plan.platform.search(plan, book, look)
     assert [trial.state for trial in trials] == ["finished", "finished"], [trial.error for trial in trials]
     assert kept[0]
-    assert kept[0] == kept[1], "the second trial made tokens of its own"
+    assert kept[0] == kept[1], "the second trial tokenised again"
     assert trials[0].resources["memory_peak_mb"] > 200
     best = max(trials, key=lambda trial: trial.metrics["roc_auc"])
     classifier = plan.backbone.load(book.trial_folder(best.number) / "model")
     data = book.data()
-    found = metrics.scores(np.asarray(classifier.probabilities(data.valid.texts)), np.asarray(data.valid.labels))
-    assert found["log_loss"] == pytest.approx(best.metrics["log_loss"], rel=0.05)
+    scores = metrics.scores(np.asarray(classifier.probabilities(data.valid.texts)), np.asarray(data.valid.labels))
+    assert scores["log_loss"] == pytest.approx(best.metrics["log_loss"], rel=0.05)

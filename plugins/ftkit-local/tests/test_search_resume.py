@@ -1,4 +1,4 @@
-"""Searches that are killed, interrupted and taken up again; and what becomes of their processes."""
+"""Searches that are killed, interrupted and resumed; and what becomes of their processes."""
 
 import contextlib
 import json
@@ -32,8 +32,9 @@ with toys.install(folder / "plugins"):
         book.store_data(plan.dataset.load(plan.seed, lambda event: None))
 
     def tell(event):
-        number = getattr(event, "number", getattr(getattr(event, "trial", None), "number", ""))
-        print(type(event).__name__, number, getattr(event, "pid", ""), flush=True)
+        fields = vars(event)
+        number = fields["trial"].number if "trial" in fields else fields.get("number", "")
+        print(type(event).__name__, number, fields.get("pid", ""), flush=True)
 
     with book.held():
         plan.platform.search(plan, book, tell)
@@ -63,7 +64,7 @@ class Run:
             self.lines.append(line.split())
             if line.startswith(wanted):
                 return
-        pytest.fail(f"never told {wanted!r}: {self.lines}")
+        pytest.fail(f"there was no line {wanted!r}: {self.lines}")
 
     def end(self):
         """Read to the end, and return the exit code."""
@@ -140,14 +141,14 @@ def test_a_search_killed_again_and_again_ends_with_the_same_trials_and_winner(st
     assert last.end() == 0
     assert last.started == [3]
 
-    expected, found = (book_of(tmp_path / name) for name in ("whole", "killed"))
-    assert essence(found.trials()) == essence(expected.trials())
-    best = runner.best_trial(found.trials(), "roc_auc").number
+    expected, resumed = (book_of(tmp_path / name) for name in ("whole", "killed"))
+    assert essence(resumed.trials()) == essence(expected.trials())
+    best = runner.best_trial(resumed.trials(), "roc_auc").number
     assert best == runner.best_trial(expected.trials(), "roc_auc").number
-    for book in (expected, found):
+    for book in (expected, resumed):
         assert [number for number in range(4) if (book.trial_folder(number) / "model").exists()] == [best]
         assert not list(book.folder.glob("trials/*/.*"))
-    weights = [book.trial_folder(best) / "model" / "weights.npy" for book in (expected, found)]
+    weights = [book.trial_folder(best) / "model" / "weights.npy" for book in (expected, resumed)]
     assert weights[0].read_bytes() == weights[1].read_bytes()
 
 
@@ -176,16 +177,16 @@ def test_a_confirmation_killed_again_and_again_ends_with_the_same_repeats_and_wi
     assert last.started == [5], "a repeat that is in the journal is not run again"
     assert sorted({*begun, *last.started}) == [0, 1, 2, 3, 4, 5]
 
-    expected, found = (book_of(tmp_path / name) for name in ("whole", "killed"))
-    assert essence(found.trials()) == essence(expected.trials())
-    assert [trial.repeats for trial in found.trials()] == [trial.repeats for trial in expected.trials()]
-    assert [fact["number"] for fact in found.facts("trial-started")] == [0, 1, 2, 3, 4, 5], "each is begun once"
-    best = selection.best_trial(found.trials(), "roc_auc").number
+    expected, resumed = (book_of(tmp_path / name) for name in ("whole", "killed"))
+    assert essence(resumed.trials()) == essence(expected.trials())
+    assert [trial.repeats for trial in resumed.trials()] == [trial.repeats for trial in expected.trials()]
+    assert [fact["number"] for fact in resumed.facts("trial-started")] == [0, 1, 2, 3, 4, 5], "each is begun once"
+    best = selection.best_trial(resumed.trials(), "roc_auc").number
     assert best == selection.best_trial(expected.trials(), "roc_auc").number
-    assert selection.spreads(found.trials(), "roc_auc") == selection.spreads(expected.trials(), "roc_auc")
-    left = [[n for n in range(6) if (book.trial_folder(n) / "model").is_dir()] for book in (expected, found)]
+    assert selection.spreads(resumed.trials(), "roc_auc") == selection.spreads(expected.trials(), "roc_auc")
+    left = [[n for n in range(6) if (book.trial_folder(n) / "model").is_dir()] for book in (expected, resumed)]
     assert left[0] == left[1]
-    weights = [book.trial_folder(best) / "model" / "weights.npy" for book in (expected, found)]
+    weights = [book.trial_folder(best) / "model" / "weights.npy" for book in (expected, resumed)]
     assert weights[0].read_bytes() == weights[1].read_bytes()
 
 

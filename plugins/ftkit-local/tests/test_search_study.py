@@ -1,4 +1,4 @@
-"""What values are proposed, and that an interruption does not change them."""
+"""Which values are proposed, and that an interruption does not change them."""
 
 import math
 import statistics
@@ -67,8 +67,8 @@ def test_random_finds_the_last_combination_of_a_large_lopsided_space():
 
 
 def test_a_grid_takes_its_combinations_in_turn_and_ends_with_the_last():
-    found = [tuple(trial.values.values()) for trial in carry_out(Search(trials=20, sampler="grid", space=SMALL))]
-    assert found == [(3e-5, 2), (3e-5, 3), (5e-5, 2), (5e-5, 3), (7e-5, 2), (7e-5, 3)]
+    combinations = [tuple(trial.values.values()) for trial in carry_out(Search(trials=20, sampler="grid", space=SMALL))]
+    assert combinations == [(3e-5, 2), (3e-5, 3), (5e-5, 2), (5e-5, 3), (7e-5, 2), (7e-5, 3)]
     assert study.total(Search(trials=4, sampler="grid", space=SMALL)) == 4
 
 
@@ -123,8 +123,8 @@ def test_tpe_learns_where_the_good_values_are():
 
     first, last = [], []
     for seed in range(3):
-        found = [score(trial.values) for trial in carry_out(search, seed=seed, score=score)]
-        first, last = first + found[:10], last + found[-15:]
+        scores = [score(trial.values) for trial in carry_out(search, seed=seed, score=score)]
+        first, last = first + scores[:10], last + scores[-15:]
     assert statistics.median(last) < 0.7 * statistics.median(first)
 
 

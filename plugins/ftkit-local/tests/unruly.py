@@ -29,9 +29,9 @@ class Unruly:
         while "hold" in texts and self.hold.exists():
             time.sleep(0.01)
         if "raise" in texts:
-            raise RuntimeError("the model cannot bear this text")
-        found = self.inner.probabilities(texts)
-        return found[: self.answers] if self.answers is not None else found
+            raise RuntimeError("the model cannot compute this text")
+        probabilities = self.inner.probabilities(texts)
+        return probabilities[: self.answers] if self.answers is not None else probabilities
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,8 +34,8 @@ class Child:
         self.in_flight = 0
         self.idle = asyncio.Event()
         self.idle.set()
-        self.leaving: asyncio.Task[None] | None = None
-        self.watching: asyncio.Task[None] | None = None
+        self.removal: asyncio.Task[None] | None = None
+        self.supervision: asyncio.Task[None] | None = None
         # Of this front's own, so that a server that outlived another front by a moment cannot be in the way.
         self.socket = f"deployments/{entry.name}/{os.getpid()}.sock"
         self.wire = Wire(self.socket, entry.request_timeout)
@@ -88,7 +88,7 @@ class Child:
             )
         return self.process
 
-    async def look(self) -> None:
+    async def refresh(self) -> None:
         """Ask the server whether it is ready; one that does not listen yet is still starting."""
         try:
             status = json.loads((await self.wire.ask("GET", "/readyz", timeout=5)).content)

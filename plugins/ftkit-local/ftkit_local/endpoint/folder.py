@@ -175,7 +175,7 @@ class Folder:
         except FileNotFoundError:
             return ""
 
-    def take(self, deployment: str, bundle: Path, engine: str = NATIVE) -> str:
+    def store(self, deployment: str, bundle: Path, engine: str = NATIVE) -> str:
         """Store a bundle for a deployment, by hard links where the disk allows it; returns its hash.
 
         Raises: DeployError for a bundle that may not be deployed by this engine, and for a full disk; BundleError for a
@@ -195,7 +195,7 @@ class Folder:
                 "Check that the bundle exists and that the disk of FTKIT_HOME has room.",
             ) from error
 
-    def drop(self, deployment: str) -> None:
+    def remove(self, deployment: str) -> None:
         """Remove a deployment's bundle; its log stays, with those of the last few."""
         shutil.rmtree(self.deployments / deployment, ignore_errors=True)
         logs = sorted((self.root / "logs").glob("*.log"), key=lambda path: path.stat().st_mtime, reverse=True)

@@ -24,7 +24,7 @@ PATIENCE = 60.0
 
 
 @contextmanager
-def alone(folder: Folder, patience: float = 300.0) -> Iterator[None]:
+def locked(folder: Folder, patience: float = 300.0) -> Iterator[None]:
     """Hold the endpoint's lock while it is started, stopped or added to. Raises: DeployError when another process holds it."""
     from filelock import FileLock, Timeout
 
@@ -54,20 +54,20 @@ def is_running(folder: Folder) -> bool:
 
 
 def settled(folder: Folder) -> bool:
-    """Whether a front lives, after waiting for one that is just ending; to be called while `alone`. Raises: DeployError."""
+    """Whether a front lives, after waiting for one that is just ending; to be called while `locked`. Raises: DeployError."""
     _wait(lambda: not is_running(folder) or _answers(folder))
     return is_running(folder)
 
 
 def start(folder: Folder, host: str, port: int, auth: Literal["key", "none"]) -> None:
-    """Bring the endpoint up with all its deployments; to be called while `alone`. Raises: DeployError."""
+    """Bring the endpoint up with all its deployments; to be called while `locked`. Raises: DeployError."""
     state = folder.read() or State(host, 0, auth)
     listening = _listen(host, port or state.port, fallback=not port and not state.deployments)
     with listening:
         state = replace(state, host=host, port=listening.getsockname()[1], auth=auth)
         for leftover in folder.deployments.iterdir():
             if not state.named(leftover.name):
-                folder.drop(leftover.name)
+                folder.remove(leftover.name)
         folder.write(state)
         if auth == "key":
             folder.make_key()
@@ -98,7 +98,7 @@ def start(folder: Folder, host: str, port: int, auth: Literal["key", "none"]) ->
 
 
 def stop(folder: Folder) -> None:
-    """End the front and every server; to be called while `alone`. Raises: DeployError when it cannot be ended."""
+    """End the front and every server; to be called while `locked`. Raises: DeployError when it cannot be ended."""
     with suppress(DeployError):  # one that hangs is killed below
         ask(folder, "POST", "/stop")
     for number in (None, signal.SIGTERM, signal.SIGKILL):

@@ -24,7 +24,7 @@ log = logging.getLogger("ftkit.front")
 
 PIN = "x-ftkit-deployment"
 """Header that sends a request to one deployment; answers carry it with the deployment that answered."""
-_PASSED = ("content-type", "retry-after", "x-ftkit-bundle")
+_FORWARDED = ("content-type", "retry-after", "x-ftkit-bundle")
 _LATER = {"Retry-After": "1"}
 
 
@@ -53,11 +53,11 @@ class Proxy:
         """Texts in, labels out, by the deployment whose turn it is."""
         with observed(self.observer, request.headers, refusals_only=True):
             body = await read_body(request, Limits())
-            return await self._pass(request, "POST", "/score", body)
+            return await self._forward(request, "POST", "/score", body)
 
     async def model(self, request: Request) -> Reply:
         """What is served, by the deployment whose turn it is."""
-        return await self._pass(request, "GET", "/model", b"")
+        return await self._forward(request, "GET", "/model", b"")
 
     async def ready(self, _: Request) -> Reply:
         """Whether some deployment with traffic answers."""
@@ -67,14 +67,14 @@ class Proxy:
         reasons = "; ".join(f"{each.entry.name}: {each.reason}" for each in live)
         return json_reply({"status": "starting", "reason": reasons or "no deployment has traffic"}, 503)
 
-    async def _pass(self, request: Request, method: str, path: str, body: bytes) -> Reply:
+    async def _forward(self, request: Request, method: str, path: str, body: bytes) -> Reply:
         begun = time.monotonic()
         pinned = request.headers.get(PIN)
         context = {name: request.headers[name] for name in TRACE if name in request.headers}
         sent = {"content-type": "application/json", **context}
         tried: set[str] = set()
         while True:
-            server = self._pinned(pinned, tried) if pinned is not None else self._any(tried)
+            server = self._pinned(pinned, tried) if pinned is not None else self._next(tried)
             name = server.entry.name
             with server.flight():
                 try:
@@ -94,13 +94,13 @@ class Proxy:
             if answer.status >= 500:
                 server.errors += 1
                 log.warning("%s: answered %d: %.300s", name, answer.status, answer.content.decode("utf-8", "replace"))
-            headers = {key: answer.headers[key] for key in _PASSED if key in answer.headers}
+            headers = {key: answer.headers[key] for key in _FORWARDED if key in answer.headers}
             spent = f"front;dur={(time.monotonic() - begun) * 1e3:.1f}"
             headers["server-timing"] = ", ".join(filter(None, [answer.headers.get("server-timing"), spent]))
             headers[PIN] = name
             return Reply(answer.status, answer.content, headers)
 
-    def _any(self, tried: set[str]) -> Child:
+    def _next(self, tried: set[str]) -> Child:
         if server := self._supervisor.choose(tried):
             return server
         live = [each for each in self._supervisor.servers.values() if each.entry.traffic]

@@ -52,7 +52,7 @@ class Supervisor:
         """Begin a deployment. Raises: DeployError when there is one of this name."""
         if entry.name in self.servers:
             raise DeployError(f"there is a deployment {entry.name!r} already", hint="Choose another name.")
-        self._keep(replace(self.state, deployments=(*self.state.deployments, entry)))
+        self._write(replace(self.state, deployments=(*self.state.deployments, entry)))
         self._add(entry)
 
     def set_traffic(self, shares: Mapping[str, int]) -> None:
@@ -67,7 +67,7 @@ class Supervisor:
                 hint="Shares are percentages that sum to 100, or none at all.",
             )
         entries = tuple(replace(each, traffic=shares.get(each.name, 0)) for each in self.state.deployments)
-        self._keep(replace(self.state, deployments=entries))
+        self._write(replace(self.state, deployments=entries))
         for entry in entries:
             self.servers[entry.name].entry = entry
         self._traffic.reset()
@@ -82,9 +82,9 @@ class Supervisor:
                 f"the deployment {name!r} has {server.entry.traffic} % of the traffic",
                 hint="Give its share to others first.",
             )
-        if server.leaving is None or server.leaving.done():  # one that is done has failed
-            server.leaving = asyncio.create_task(self._leave(server))
-        await asyncio.shield(server.leaving)
+        if server.removal is None or server.removal.done():  # one that is done has failed
+            server.removal = asyncio.create_task(self._drain_and_remove(server))
+        await asyncio.shield(server.removal)
 
     async def close(self) -> None:
         """End every server; what the endpoint is meant to be stays as it is."""
@@ -97,7 +97,7 @@ class Supervisor:
             raise DeployError(f"there is no deployment {name!r}", hint=f"Deployments: {names}.")
         return server
 
-    def _keep(self, state: State) -> None:
+    def _write(self, state: State) -> None:
         try:
             self.folder.write(state)
         except OSError as error:
@@ -110,39 +110,39 @@ class Supervisor:
 
     def _add(self, entry: Entry) -> None:
         server = self.servers[entry.name] = Child(self.folder, entry)
-        server.watching = asyncio.create_task(self._watch(server))
+        server.supervision = asyncio.create_task(self._keep_running(server))
 
-    async def _leave(self, server: Child) -> None:
+    async def _drain_and_remove(self, server: Child) -> None:
         name = server.entry.name
-        await self._unwatch(server)
+        await self._stop_supervision(server)
         server.state, server.reason = "leaving", "it is being removed"
         log.info("%s: draining %d requests", name, server.in_flight)
         with suppress(TimeoutError):
             await asyncio.wait_for(server.idle.wait(), server.entry.request_timeout + 1)
-        self._keep(self.state.without(name))
+        self._write(self.state.without(name))
         await self._stop(server)
         del self.servers[name]
-        await asyncio.to_thread(self.folder.drop, name)
+        await asyncio.to_thread(self.folder.remove, name)
         log.info("%s: removed", name)
 
     async def _stop(self, server: Child) -> None:
-        await self._unwatch(server)
+        await self._stop_supervision(server)
         await server.end()
         server.wire.close()
 
-    async def _unwatch(self, server: Child) -> None:
-        if server.watching:
-            server.watching.cancel()
-            await asyncio.wait([server.watching])
+    async def _stop_supervision(self, server: Child) -> None:
+        if server.supervision:
+            server.supervision.cancel()
+            await asyncio.wait([server.supervision])
 
-    async def _watch(self, server: Child) -> None:
+    async def _keep_running(self, server: Child) -> None:
         """Keep one deployment's server alive; a deployment that was never ready is not tried twice."""
         name = server.entry.name
         deaths = 0
         while True:
             begun = time.monotonic()
             try:
-                await self._live(server)
+                await self._run_once(server)
             except OSError as error:
                 server.reason = f"its server process cannot be started: {error}"
             if not server.entry.proven:
@@ -157,7 +157,7 @@ class Supervisor:
             log.error("%s: %s, in %g s", name, server.reason, wait)
             await asyncio.sleep(wait)
 
-    async def _live(self, server: Child) -> None:
+    async def _run_once(self, server: Child) -> None:
         """One life of a server, from its start to its end; `server.reason` says why it ended."""
         process = await server.start()
         dead = asyncio.create_task(process.wait())
@@ -166,23 +166,23 @@ class Supervisor:
             while server.state != "ready" and not dead.done():
                 await asyncio.wait([dead], timeout=pause)
                 pause = min(pause * 1.3, 0.2)
-                await server.look()
+                await server.refresh()
                 if server.state == "failed":
                     await server.end()
                     return
             if server.state == "ready" and not dead.done():
                 log.info("%s: ready", server.entry.name)
-                self._prove(server)
+                self._mark_proven(server)
             code = await dead
         finally:
             dead.cancel()
         server.state, server.reason = "starting", death(code)
 
-    def _prove(self, server: Child) -> None:
+    def _mark_proven(self, server: Child) -> None:
         """Remember that this deployment has worked, so that it is restarted from now on."""
         if server.entry.proven:
             return
         server.entry = replace(server.entry, proven=True)
         entries = (server.entry if each.name == server.entry.name else each for each in self.state.deployments)
         with suppress(DeployError):  # not remembered is no reason to stop serving
-            self._keep(replace(self.state, deployments=tuple(entries)))
+            self._write(replace(self.state, deployments=tuple(entries)))

@@ -1,0 +1,76 @@
+"""A trial under way: its process, its evaluations so far, and the trial that it becomes."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ftkit.contracts import Trial, TrialState
+from ftkit.evaluation import metrics
+from ftkit_local.process import TrialProcess
+from ftkit_local.usage import Meter
+
+EXIT_SECONDS = 60
+"""Seconds that a worker may take to exit once it has reported how its trial ended."""
+
+
+@dataclass
+class RunningTrial:
+    """A trial under way."""
+
+    number: int
+    values: Mapping[str, Any]
+    seed: int
+    slot: int
+    """Its place among the trials that run at a time, which has devices of its own."""
+    attempt: int
+    process: TrialProcess
+    meter: Meter
+    repeats: int | None = None
+    """Number of the trial that this one repeats with another seed."""
+    history: list[dict[str, float]] = field(default_factory=list)
+    best: int = 0
+    """Index of the best evaluation in `history`."""
+    last_message: dict[str, Any] | None = None
+    """The worker's report of how the trial ended."""
+    last_message_at: float = math.inf
+
+    def add(self, numbers: dict[str, float], metric: str) -> bool:
+        """Store an evaluation; returns whether it is the trial's best by this metric."""
+        self.history.append(numbers)
+        if metrics.better(metric, numbers[metric], self.history[self.best][metric]):
+            self.best = len(self.history) - 1
+        return self.best == len(self.history) - 1
+
+    def limit_exceeded(self, memory_mb: float, memory_limit_mb: int | None, timeout_minutes: float | None) -> str:
+        """Why the process is to be killed, for its journal; empty when it is not."""
+        now = time.monotonic()
+        if self.last_message is not None:
+            return "it did not exit" if now - self.last_message_at > EXIT_SECONDS else ""
+        if memory_limit_mb is not None and memory_mb > memory_limit_mb:
+            return f"it used {memory_mb:.0f} MB, more than memory_limit_mb = {memory_limit_mb}"
+        if timeout_minutes is not None and now - self.process.started > 60 * timeout_minutes:
+            return f"it took longer than timeout_minutes = {timeout_minutes:g}"
+        return ""
+
+    def ended(self, state: TrialState, error: str, folder: str) -> Trial:
+        """The trial as the journal holds it."""
+        best = self.history[self.best] if self.history and state != "failed" else {}
+        return Trial(
+            number=self.number,
+            values=self.values,
+            seed=self.seed,
+            state=state,
+            history=tuple(self.history),
+            metrics={name: best[name] for name in metrics.METRICS if name in best},
+            epoch=int(best.get("epoch", 0)),
+            seconds=round(time.monotonic() - self.process.started, 3),
+            attempts=self.attempt,
+            error=error,
+            resources=self.meter.resources(**(self.last_message or {}).get("usage", {})),
+            repeats=self.repeats,
+            folder=folder,
+        )
