@@ -1,1 +1,1 @@
-"""A trained model on disk: the bundle, its promotion record, its card, and what it needs elsewhere."""
+"""A trained model on disk: the bundle, its promotion record, its model card, and what other machines must install for it."""

@@ -1,4 +1,4 @@
-"""What a trained model is on disk: written whole, verified by hash, loaded by the backbone that made it.
+"""A trained model on disk: written whole, verified by hash, loaded by the backbone that made it.
 
     BUNDLE/
       manifest.json         classes, backbone, lineage, and the SHA-256 of every other file
@@ -8,8 +8,8 @@
       README.md             the model card
       promotion.json        the promotion record, once the bundle was tested
 
-The hash of `manifest.json` names the bundle: it covers every byte of it but the record's, which names the bundle by that
-hash and is told from a changed one by its own digest.
+The hash of `manifest.json` identifies the bundle. It covers every file but the promotion record, which contains this hash and
+has a digest of its own.
 """
 
 from __future__ import annotations
@@ -58,17 +58,17 @@ class Bundle:
 
     @property
     def record(self) -> PromotionRecord | None:
-        """The promotion record as it stands, or None while the bundle was not tested. Raises: BundleError."""
+        """The promotion record, read from disk; None while the bundle was not tested. Raises: BundleError."""
         return records.read(self.folder, self.hash)
 
     @property
     def engines(self) -> tuple[str, ...]:
-        """The engines that can answer beside the native one; no model is loaded to know them."""
+        """The engines of the bundle beside the native one, from the manifest: no model is loaded."""
         return tuple(self.manifest.get("engines", ()))
 
     @property
     def passed(self) -> tuple[str, ...]:
-        """The engines whose answers the promotion tests passed, the native one first: `auto` chooses from these."""
+        """The engines whose answers passed the promotion tests, the native one first: `auto` chooses from these."""
         record = self.record
         return (NATIVE, *(engine for engine in self.engines if record is not None and record.passed(engine)))
 
@@ -78,14 +78,14 @@ class Bundle:
         return self._backbone().load(self.folder / "model")
 
     def classifier_of(self, engine: str = NATIVE) -> Classifier:
-        """The model as an engine answers with it; nothing is loaded but what that engine needs.
+        """The model in the form of this engine; only what the engine needs is loaded.
 
         Raises: PluginError when the backbone's plugin, or what the engine needs, is not installed; BundleError.
         """
         return self.classifier if engine == NATIVE else self.loaded(engine)
 
     def loaded(self, engine: str) -> Classifier:
-        """The same, read anew and not kept. Raises: as `classifier_of`."""
+        """As `classifier_of`, but read from disk again and not cached."""
         if engine == NATIVE:
             return self._backbone().load(self.folder / "model")
         self.require(engine)
@@ -135,11 +135,11 @@ def write(
     export: Callable[[Path], None] | None = None,
     engines: Sequence[str] = (),
 ) -> Bundle:
-    """Make a bundle of a folder that `Classifier.save` wrote; it is there whole, or not at all.
+    """Make a bundle from a folder that `Classifier.save` wrote; it is written whole, or not at all.
 
-    `backbone` is its recipe section with the winning values; `about` is what else the manifest should say; `export`
-    adds these engines to the copy of the model.
-    Raises: BundleError, a full disk included, with nothing left behind.
+    `backbone` is its recipe section with the winning values; `about` holds further entries of the manifest; `export` adds these
+    engines to the copy of the model.
+    Raises: BundleError, also for a full disk; nothing is left behind.
     """
     try:
         with files.atomic_folder(folder) as partial:
@@ -166,7 +166,7 @@ def write(
 
 
 def verify(folder: str | Path) -> Bundle:
-    """Open a bundle after comparing every file with the manifest, and its promotion record, if it has one, with itself.
+    """Open a bundle after comparing every file with the manifest, and the promotion record, if any, with its digest.
 
     Raises: BundleError naming the first files that are missing, changed or not listed.
     """
@@ -197,7 +197,7 @@ def verify(folder: str | Path) -> Bundle:
         )
     present = set(_names(folder))
     missing = sorted(set(listed) - present)
-    foreign = sorted(present - set(listed))
+    unlisted = sorted(present - set(listed))
     try:
         changed = sorted(name for name in present & set(listed) if files.sha256(folder / name) != listed[name])
         digest = files.sha256(path)
@@ -207,48 +207,48 @@ def verify(folder: str | Path) -> Bundle:
             where=str(error.filename or folder),
             hint="Fix the permissions or the disk, or fetch the bundle again from the registry.",
         ) from error
-    for what, names in (
+    for damage, names in (
         ("missing", missing),
         ("changed since it was written", changed),
-        ("not in the manifest", foreign),
+        ("not in the manifest", unlisted),
     ):
         if names:
             shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-            raise BundleError(f"the bundle is damaged: {what}: {shown}", where=str(folder), hint=_AGAIN)
-    opened = Bundle(folder, manifest, digest)
-    opened.record  # noqa: B018  a record that was changed is found here
-    return opened
+            raise BundleError(f"the bundle is damaged: {damage}: {shown}", where=str(folder), hint=_AGAIN)
+    bundle = Bundle(folder, manifest, digest)
+    bundle.record  # noqa: B018  raises for a record that was changed
+    return bundle
 
 
 def cleared(folder: str | Path, engine: str = NATIVE) -> Bundle:
     """Open a bundle for deployment: verified, and let through by the promotion tests or by a person's override.
 
-    Every deployer asks this before it takes a bundle, with the engine that is to answer.
+    Every deployer calls this before it deploys a bundle, with the engine that is to answer.
     Raises: DeployError saying what is missing; BundleError when bundle or record were changed.
     """
-    opened = verify(folder)
+    bundle = verify(folder)
     if engine != AUTO:
-        opened.require(engine)
-    record = opened.record
+        bundle.require(engine)
+    record = bundle.record
     if record is None:
         raise DeployError(
             "the bundle has no promotion record, so nobody knows whether it passed its tests",
-            where=str(opened.folder),
+            where=str(bundle.folder),
             hint="Deploy what `ftkit run` promoted; a run that broke off before its tests goes on with the same command.",
         )
     if not record.passing:
         raise DeployError(
             f"the bundle may not be deployed. {record.sentence}",
-            where=str(opened.folder),
-            hint=f'To take it all the same, with your name and reason in its record: ftkit promote {record.run} --override "why".',
+            where=str(bundle.folder),
+            hint=f'To deploy it all the same, with your name and reason in its record: ftkit promote {record.run} --override "why".',
         )
     if not record.allows(engine):
         raise DeployError(
             f"no test has passed the answers of the engine {engine!r}, so the bundle may not be deployed on it",
-            where=str(opened.folder),
+            where=str(bundle.folder),
             hint='Add [[promote]] use = "served-parity" to the recipe and run it again, or deploy with engine = "native".',
         )
-    return opened
+    return bundle
 
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -262,7 +262,7 @@ def _names(folder: Path) -> list[str]:
 
 
 def _unwritable(folder: Path, error: OSError) -> BundleError:
-    # Copying a folder tells the errors of its files as text only.
+    # `shutil.copytree` reports the errors of files as text only.
     if error.errno in _FULL or any(f"[Errno {each}]" in str(error) for each in _FULL):
         return BundleError(
             "the disk is full; the bundle was not written and nothing half-made was left",

@@ -1,4 +1,4 @@
-"""The model card of a bundle: what the model is, what it saw, how it did, and what it cannot do.
+"""The model card of a bundle: what the model is, what it was trained on, how good it is, and what it cannot do.
 
 Source: the format is Hugging Face's, "Model Cards": Markdown below a YAML head.
 """
@@ -38,7 +38,7 @@ def card(
     """
     sections = [
         _head(name, backbone, data, best),
-        f"# {_flat(name)}",
+        f"# {_one_line(name)}",
         (
             f"A text classifier that gives each text one of {len(classes)} labels: {', '.join(_code(each) for each in classes)}. "
             f"It is `{backbone.get('use', '?')}`, fine-tuned by ftkit {_version('ftkit')}."
@@ -50,9 +50,9 @@ def card(
             f"Backbone `{backbone.get('use', '?')}` with these values (found by the search: "
             f"{', '.join(_code(key) for key in best.values) or 'none'}):"
         ),
-        _table(("option", "value"), ((key, _said(value)) for key, value in backbone.items() if key != "use")),
+        _table(("option", "value"), ((key, _recipe_value(value)) for key, value in backbone.items() if key != "use")),
         _search(metric, trials, best),
-        _confirmed(metric, trials, best),
+        _repeats(metric, trials, best),
         "`recipe.toml` beside this card is the whole recipe; `ftkit run recipe.toml` carries it out again.",
         "## The data",
         _rows(data),
@@ -72,7 +72,7 @@ def card(
 
 
 def _head(name: str, backbone: Mapping[str, Any], data: DataReport, best: Trial) -> str:
-    """The YAML head; its values are written as JSON, which is YAML too and needs no library."""
+    """The YAML head; its values are written as JSON, which is valid YAML and needs no library."""
     values: dict[str, Any] = {
         "library_name": "ftkit",
         "pipeline_tag": "text-classification",
@@ -112,35 +112,35 @@ def _use() -> str:
 
 
 def _search(metric: str, trials: Sequence[Trial], best: Trial) -> str:
-    own = selection.searched_trials(trials)
-    ended = {state: sum(each.state == state for each in own) for state in ("finished", "stopped", "failed")}
-    ways = f"{ended['finished']} finished, {ended['stopped']} stopped early, {ended['failed']} failed"
-    reached = f"{_number(best.metrics.get(metric, math.nan))}, reached in epoch {best.epoch}"
-    if len(own) < len(trials):
-        text = f"The search ran {_count(len(own), 'trial')}: {ways}. Its best were then trained again with other seeds."
+    searched = selection.searched_trials(trials)
+    counts = {state: sum(trial.state == state for trial in searched) for state in ("finished", "stopped", "failed")}
+    states = f"{counts['finished']} finished, {counts['stopped']} stopped early, {counts['failed']} failed"
+    best_value = f"{_number(best.metrics.get(metric, math.nan))}, reached in epoch {best.epoch}"
+    if len(searched) < len(trials):
+        text = f"The search ran {_count(len(searched), 'trial')}: {states}. Its best were then trained again with other seeds."
     else:
         text = (
-            f"Trial {best.number} (seed {best.seed}) won {_count(len(own), 'trial')}: {ways}. "
-            f"The best {metric} on the validation split decided: {reached}."
+            f"Trial {best.number} (seed {best.seed}) won {_count(len(searched), 'trial')}: {states}. "
+            f"The best {metric} on the validation split decided: {best_value}."
         )
-    ranked = [each for each in own if math.isfinite(each.metrics.get(metric, math.nan))]
+    ranked = [trial for trial in searched if math.isfinite(trial.metrics.get(metric, math.nan))]
     if len(ranked) < 2:
         return text
-    ranked.sort(key=lambda each: each.metrics[metric], reverse=metric != "log_loss")
-    searched = list(dict.fromkeys(key for each in ranked for key in each.values))
+    ranked.sort(key=lambda trial: trial.metrics[metric], reverse=metric != "log_loss")
+    fields = list(dict.fromkeys(key for trial in ranked for key in trial.values))
     rows = (
         (
-            str(each.number),
-            *(_said(each.values.get(key, "")) for key in searched),
-            _number(each.metrics[metric]),
-            str(each.epoch),
+            str(trial.number),
+            *(_recipe_value(trial.values.get(key, "")) for key in fields),
+            _number(trial.metrics[metric]),
+            str(trial.epoch),
         )
-        for each in ranked[:5]
+        for trial in ranked[:5]
     )
-    return f"{text} The best of them:\n\n{_table(('trial', *searched, metric, 'epoch'), rows)}"
+    return f"{text} The best of them:\n\n{_table(('trial', *fields, metric, 'epoch'), rows)}"
 
 
-def _confirmed(metric: str, trials: Sequence[Trial], best: Trial) -> str:
+def _repeats(metric: str, trials: Sequence[Trial], best: Trial) -> str:
     """The best configurations over other seeds; empty where none was repeated."""
     if not (repeated := selection.spreads(trials, metric)):
         return ""
@@ -161,14 +161,14 @@ def _confirmed(metric: str, trials: Sequence[Trial], best: Trial) -> str:
     if repeated[0].mean is None:
         return f"No repeat came to a value, so the search alone decided: {model}.\n\n{table}"
     return (
-        f"The values of trial {repeated[0].number} have the best mean {metric} over other seeds and won. What the search had "
-        "found is no part of the mean, since it was chosen for being good. Of the models of these values the best one is in "
+        f"The values of trial {repeated[0].number} have the best mean {metric} over other seeds and won. The trial of the search "
+        "itself is not part of the mean, since it was chosen for being good. Of the models with these values the best one is in "
         f"this bundle: {model}.\n\n{table}"
     )
 
 
 def _rows(data: DataReport) -> str:
-    dropped = ", ".join(f"{count:,} {_flat(reason)}" for reason, count in data.dropped.items() if count) or "none"
+    dropped = ", ".join(f"{count:,} {_one_line(reason)}" for reason, count in data.dropped.items() if count) or "none"
     lines = [
         f"- Source: {_code(data.source)}",
         f"- Rows read: {data.rows_read:,}; dropped: {dropped}",
@@ -176,7 +176,7 @@ def _rows(data: DataReport) -> str:
     ]
     if data.lengths:
         lines.append(f"- Words in a text: {', '.join(f'{key} {value:,}' for key, value in data.lengths.items())}")
-    lines.extend(f"- {_flat(note)}" for note in data.notes)
+    lines.extend(f"- {_one_line(note)}" for note in data.notes)
     return "\n".join(lines)
 
 
@@ -188,10 +188,10 @@ def _split_table(classes: Sequence[str], data: DataReport) -> str:
 
 
 def _limits(classes: Sequence[str], backbone: Mapping[str, Any], data: DataReport) -> list[str]:
-    """What is known to be weak, from the facts at hand alone."""
+    """The known weaknesses, derived from options and data alone."""
     limits = [
         "It answers one of its labels for any text, also for one that belongs to none of them.",
-        "It is measured on rows like those it was trained on; other sources, languages and times were not looked at.",
+        "It was measured on rows like those it was trained on, not on other sources, languages or times.",
         _calibrated(backbone),
     ]
     if length := backbone.get("max_length"):
@@ -235,11 +235,13 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [header, ["---"] * len(header), *rows]
     if len(lines) == 2:
         return ""
-    return "\n".join(f"| {' | '.join(_flat(cell).replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
+    return "\n".join(
+        f"| {' | '.join(_one_line(cell).replace('|', chr(92) + '|') for cell in line)} |" for line in lines
+    )
 
 
-def _said(value: Any) -> str:
-    """A value as a recipe writes it, near enough to read."""
+def _recipe_value(value: Any) -> str:
+    """A value approximately as a recipe writes it."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, Path):
@@ -256,9 +258,9 @@ def _count(number: int, noun: str) -> str:
 
 
 def _code(text: str) -> str:
-    return f"`{_flat(text).replace('`', chr(39))}`"
+    return f"`{_one_line(text).replace('`', chr(39))}`"
 
 
-def _flat(text: object) -> str:
-    """On one line: a name from a data file must not begin a heading or a row of its own."""
+def _one_line(text: object) -> str:
+    """The text on one line: a name from a data file must not begin a heading or a row of its own."""
     return " ".join(str(text).split())

@@ -1,9 +1,9 @@
 """The promotion record: what was tested, on which data, with which verdicts, by whom, and who let it through.
 
-It lies in the bundle's folder as `promotion.json` and travels with it: to the registry, to an endpoint, to another
-machine. It names the bundle by its hash and itself by a digest over every other value of it, and it is written in one
-way only, so that a changed byte is noticed. With `FTKIT_RECORD_KEY` in the environment it is signed besides, and a record
-that does not carry that key's signature is refused: a digest alone tells an accident, not a forger.
+It is the file `promotion.json` in the bundle's folder and stays with the bundle: in the registry, on an endpoint, on another
+machine. It contains the bundle's hash and a digest of all its other values, and its text is determined by its values, so that
+every changed byte is noticed. With `FTKIT_RECORD_KEY` in the environment it is also signed, and a record without a signature by
+that key is refused: a digest protects against accidents, a signature also against forgery.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from ftkit.evaluation import prediction_profile as profiles
 FORMAT = 1
 NAME = "promotion.json"
 KEY = "FTKIT_RECORD_KEY"
-"""Environment variable with a secret that signs records, and that they must then be signed with."""
+"""Environment variable with the secret that records are signed with, and must be signed with."""
 BY = "FTKIT_USER"
-"""Environment variable that says who acts, where the account's name says too little."""
+"""Environment variable with the name of whoever runs ftkit, where the account's name says too little."""
 
 
 @dataclass(frozen=True)
@@ -46,13 +46,13 @@ class Override:
 
 @dataclass(frozen=True)
 class PromotionRecord:
-    """What the promotion gate decided about one bundle, and on what."""
+    """What the promotion gate decided about one bundle, and on what grounds."""
 
     bundle: str
     """The bundle's hash."""
     run: str
     recipe: str
-    """SHA-256 of the resolved recipe in force when the tests were made."""
+    """SHA-256 of the resolved recipe with which the tests were run."""
     tests: Sequence[Mapping[str, Any]]
     """The promotion tests with all their options, as the resolved recipe has them."""
     data: str
@@ -78,7 +78,7 @@ class PromotionRecord:
     name: str = field(default="", kw_only=True)
     """The recipe's name."""
     profile: Profile | None = field(default=None, kw_only=True)
-    """How the candidate's answers to the test split are spread: what live answers are compared with. Older records have none."""
+    """The distribution of the candidate's answers to the test split: live answers are compared with it. Older records have none."""
 
     @property
     def passing(self) -> bool:
@@ -100,8 +100,8 @@ class PromotionRecord:
     def allows(self, engine: str) -> bool:
         """Whether the bundle may be deployed on this engine.
 
-        One beside the native one answers otherwise, if only by a little: a test must have judged its answers and found
-        them good, or a person let the bundle through who could read that it did not.
+        Other engines than the native one give slightly other answers. So a test must have passed the answers of the engine, or it
+        failed them and a person let the bundle through all the same.
         """
         if engine in (NATIVE, AUTO):
             return self.passing
@@ -109,7 +109,7 @@ class PromotionRecord:
         return self.passing and bool(judgements) and (all(judgements) or self.override is not None)
 
     def passed(self, engine: str) -> bool:
-        """Whether tests have judged the engine's answers and found them good; an override does not make them so."""
+        """Whether the engine's answers passed the promotion tests; an override does not count."""
         judgements = self._judgements(engine)
         return engine == NATIVE or (self.passing and bool(judgements) and all(judgements))
 
@@ -139,7 +139,7 @@ class PromotionRecord:
         """Every value of the record, charts included, as a journal keeps it; `from_table` reads it."""
         table = asdict(self)
         if self.profile is None:
-            del table["profile"]  # so that a record without one is still written in the one way it was
+            del table["profile"]  # so that an older record is written with the same bytes as before
         return table
 
     def _table(self) -> dict[str, Any]:
@@ -161,32 +161,34 @@ def from_table(table: Mapping[str, Any]) -> PromotionRecord:
 def write(folder: Path, record: PromotionRecord) -> None:
     """Put a record into its bundle's folder, replacing an older one. Raises: BundleError when the disk does not take it."""
     try:
-        # A kill in the middle must not leave a foreign file in the bundle.
+        # A kill in the middle must not leave an unlisted file in the bundle.
         files.write_text(folder / NAME, record.text, staging=folder.parent)
     except OSError as error:
         raise BundleError(
             f"the promotion record cannot be written: {error.strerror or error}",
             where=str(folder / NAME),
-            hint="Make room or fix the permissions, then give the same command: what was decided is kept.",
+            hint="Make room or fix the permissions, then give the same command: the decision is kept.",
         ) from error
 
 
 def read(folder: Path, bundle: str) -> PromotionRecord | None:
     """The record of the bundle with this hash, or None when it has none.
 
-    Raises: BundleError when it was changed, is about another bundle, or lacks the signature that is asked for.
+    Raises: BundleError when it was changed, is about another bundle, or lacks the required signature.
     """
     path = folder / NAME
     try:
-        written = path.read_bytes()
+        content = path.read_bytes()
     except FileNotFoundError:
         return None
     except OSError as error:
         raise BundleError(
-            f"the promotion record cannot be read: {error.strerror or error}", where=str(path), hint="Fix it."
+            f"the promotion record cannot be read: {error.strerror or error}",
+            where=str(path),
+            hint="Fix the permissions or the disk, or fetch the bundle again from the registry.",
         ) from error
     try:
-        table = json.loads(written)
+        table = json.loads(content)
         signature, digest, format_ = table.pop("signature", None), table.pop("digest"), table.pop("format")
         if format_ != FORMAT:
             raise BundleError(
@@ -196,7 +198,7 @@ def read(folder: Path, bundle: str) -> PromotionRecord | None:
             )
         record = from_table(table)
         seals = {"digest": digest, **({"signature": signature} if signature is not None else {})}
-        intact = digest == record.digest and written == _canonical({**record._table(), **seals}).encode()
+        intact = digest == record.digest and content == _canonical({**record._table(), **seals}).encode()
     except (ValueError, KeyError, TypeError, AttributeError):
         intact = False
     if not intact:
@@ -218,7 +220,7 @@ def read(folder: Path, bundle: str) -> PromotionRecord | None:
 
 
 def judged(engine: str) -> str:
-    """The name of the number in a verdict that says, by 1 or 0, whether this engine's answers passed the test."""
+    """The name of the number in a verdict that is 1 if this engine's answers passed the test, else 0."""
     return f"engine {engine}"
 
 
@@ -228,7 +230,7 @@ def sha256(text: str) -> str:
 
 
 def whoever() -> str:
-    """Who acts: FTKIT_USER, or the account and the machine."""
+    """Who runs ftkit: FTKIT_USER, or the account and the machine."""
     if name := os.environ.get(BY, "").strip():
         return name
     try:
@@ -250,12 +252,12 @@ def _canonical(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """A value as JSON can say it: numbers that are none become null."""
+    """A value as JSON can hold it: NaN and infinity become null."""
     if isinstance(value, Mapping):
         return {str(key): _plain(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(each) for each in value]
-    if hasattr(value, "item"):  # a number of numpy's
+    if hasattr(value, "item"):  # a numpy number
         value = value.item()
     if isinstance(value, float):
         return value if math.isfinite(value) else None

@@ -1,8 +1,8 @@
-"""What must be installed elsewhere so that components work there as they do here: exact pins, and wheels of what no index has.
+"""What another machine must install to run components as this one does: exact pins, and wheels of what no index has.
 
-A cloud's environment is made of the pins; distributions that are installed from a folder of this machine (ftkit while it is
-developed, a plugin of your own) have no release to pin and travel as wheels. A generated script begins with `PREAMBLE`, which makes
-the wheels beside it importable before anything else is imported.
+A cloud's environment is made of the pins. Distributions that are installed from a folder of this machine (ftkit while it is
+developed, a plugin of your own) have no release to pin, so wheels of them are sent. A generated script begins with `PREAMBLE`,
+which makes the wheels beside it importable before anything else is imported.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ftkit.errors import PluginError
+from ftkit.redaction import redacted
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -45,9 +46,10 @@ for _wheel in sorted(pathlib.Path(__file__).resolve().parent.glob("wheels/*.whl"
     pathlib.Path(_unpacked, _about).with_name("direct_url.json").write_text(_origin)
 sys.path.insert(0, _unpacked)
 """
-"""The beginning of a script that takes wheels along: unpacks and prefers them. They are pure Python, which needs no installing.
+"""The beginning of a script that is sent with wheels: it unpacks them and puts them first in the import path. They are pure Python,
+which need not be installed.
 
-Each is given the origin that an installer would write, so that a script which deploys takes the same wheels along in its turn.
+Each gets the `direct_url.json` that an installer would write, so that a script which deploys can send the same wheels on.
 """
 
 
@@ -62,12 +64,12 @@ class Source:
 
 @dataclass(frozen=True)
 class Distributions:
-    """Everything some components need, without what they do not."""
+    """What some components need, and nothing else."""
 
     pins: tuple[str, ...]
     """Requirements that an index can fill, each of exactly one version, by name."""
     sources: tuple[Source, ...] = ()
-    """Those that no index has, by name."""
+    """The distributions that no index has, by name."""
 
 
 def owners(components: Iterable[Any]) -> list[str]:
@@ -81,7 +83,7 @@ def owners(components: Iterable[Any]) -> list[str]:
         name = by_class.get(kind, "").partition(" ")[0]
         if not name or not _installed(name):
             raise PluginError(
-                f"{getattr(kind, 'name', kind.__name__)!r} comes from no installed distribution, so it cannot be taken along",
+                f"{getattr(kind, 'name', kind.__name__)!r} comes from no installed distribution, so it cannot be installed elsewhere",
                 hint="Give its plugin a pyproject.toml and install it: pip install -e FOLDER.",
             )
         names.add(name)
@@ -89,40 +91,40 @@ def owners(components: Iterable[Any]) -> list[str]:
 
 
 def needed(roots: Iterable[str], provided: Collection[str] = ()) -> Distributions:
-    """The distributions that these requirements (`ftkit[serving]`, `ftkit-bert`) come to, in the versions installed here.
+    """All distributions that these requirements (`ftkit[serving]`, `ftkit-bert`) need, in the versions installed on this machine.
 
-    `provided` are names that the other side has in versions of its own, or must choose itself; they and what only they need are
-    left out.
-    Raises: PluginError when something is not installed here, or can neither be pinned nor built.
+    `provided` names distributions that the other machine has in its own versions or chooses itself. They, and what only they need,
+    are left out.
+    Raises: PluginError when something is not installed on this machine, or can neither be pinned nor built.
     """
     from packaging.requirements import Requirement
     from packaging.utils import canonicalize_name
 
     left_out = {canonicalize_name(each) for each in provided}
-    waiting = [(Requirement(each), "") for each in roots]
+    queue = [(Requirement(each), "") for each in roots]
     seen: dict[str, set[str]] = {}
     pins: dict[str, str] = {}
     sources: dict[str, Source] = {}
-    while waiting:
-        wanted, wanting = waiting.pop()
-        name = canonicalize_name(wanted.name)
-        if name in left_out or (name in seen and wanted.extras <= seen[name]):
+    while queue:
+        requirement, required_by = queue.pop()
+        name = canonicalize_name(requirement.name)
+        if name in left_out or (name in seen and requirement.extras <= seen[name]):
             continue
         try:
             distribution = metadata.distribution(name)
         except metadata.PackageNotFoundError:
             raise PluginError(
-                f"{wanted.name} is not installed" + (f", and {wanting} needs it" if wanting else ""),
-                hint=f"pip install '{wanted}'",
+                f"{requirement.name} is not installed" + (f", and {required_by} needs it" if required_by else ""),
+                hint=f"pip install '{requirement}'",
             ) from None
-        extras = seen.setdefault(name, set()) | wanted.extras
+        extras = seen.setdefault(name, set()) | requirement.extras
         seen[name] = extras
-        origin = _placed(name, distribution)
+        origin = _pin_or_source(name, distribution)
         if isinstance(origin, Source):
             sources[name] = origin
         else:
             pins[name] = origin
-        waiting += [(each, name) for each in _requirements(distribution, extras)]
+        queue += [(each, name) for each in _requirements(distribution, extras)]
     return Distributions(
         tuple(pins[name] for name in sorted(pins)),
         tuple(sources[name] for name in sorted(sources)),
@@ -130,13 +132,13 @@ def needed(roots: Iterable[str], provided: Collection[str] = ()) -> Distribution
 
 
 def build(sources: Sequence[Source], folder: Path) -> list[Path]:
-    """Build wheels into a folder; the same files give the same wheels. Raises: PluginError with what the build said."""
+    """Build wheels into a folder; the same files give the same wheels. Raises: PluginError with the output of the build."""
     folder.mkdir(parents=True, exist_ok=True)
     return [_copied(each, folder) if each.path.suffix == ".whl" else _built(each, folder) for each in sources]
 
 
-def _placed(name: str, distribution: metadata.Distribution) -> str | Source:
-    """A distribution as a pin, or as something to build when it comes from this machine."""
+def _pin_or_source(name: str, distribution: metadata.Distribution) -> str | Source:
+    """A distribution as a pin, or as a source to build when it was installed from this machine. Raises: PluginError."""
     from urllib.request import url2pathname
 
     origin = json.loads(distribution.read_text("direct_url.json") or "{}")
@@ -161,18 +163,18 @@ def _placed(name: str, distribution: metadata.Distribution) -> str | Source:
 def _requirements(distribution: metadata.Distribution, extras: Collection[str]) -> list[Requirement]:
     from packaging.requirements import Requirement
 
-    wanted = [Requirement(each) for each in distribution.requires or ()]
+    requirements = [Requirement(each) for each in distribution.requires or ()]
     return [
         each
-        for each in wanted
+        for each in requirements
         if each.marker is None or any(each.marker.evaluate({"extra": extra}) for extra in ("", *extras))
     ]
 
 
 def _built(source: Source, folder: Path) -> Path:
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--no-deps"]
-    if _can_build_here(source.path):
-        command.append("--no-build-isolation")  # what builds it is here, so that no index has to be asked
+    if _has_build_requirements(source.path):
+        command.append("--no-build-isolation")  # what builds it is installed, so that no index has to be asked
     with tempfile.TemporaryDirectory(prefix="ftkit-wheel-") as staging:
         ended = subprocess.run(
             [*command, "--wheel-dir", staging, str(source.path)],
@@ -183,35 +185,36 @@ def _built(source: Source, folder: Path) -> Path:
         )
         wheels = list(Path(staging).glob("*.whl"))
         if ended.returncode or len(wheels) != 1:
+            output = redacted(ended.stderr or ended.stdout).strip()  # before it is cut
             raise PluginError(
-                f"no wheel of {source.name} could be built:\n{(ended.stderr or ended.stdout).strip()[-2000:]}",
+                f"no wheel of {source.name} could be built:\n{output[-2000:]}",
                 where=str(source.path),
                 hint="Fix its pyproject.toml: `pip wheel --no-deps` must work there.",
             )
-        return _pure(source, Path(shutil.move(wheels[0], folder / wheels[0].name)))
+        return _checked(source, Path(shutil.move(wheels[0], folder / wheels[0].name)))
 
 
 def _copied(source: Source, folder: Path) -> Path:
-    return _pure(source, Path(shutil.copy(source.path, folder / source.path.name)))
+    return _checked(source, Path(shutil.copy(source.path, folder / source.path.name)))
 
 
-def _pure(source: Source, wheel: Path) -> Path:
-    """Raises: PluginError for a wheel with compiled parts, which are for this machine and need installing."""
+def _checked(source: Source, wheel: Path) -> Path:
+    """The wheel. Raises: PluginError when it has compiled parts: those are for this machine only and must be installed."""
     if not wheel.name.endswith("-none-any.whl"):
         raise PluginError(
-            f"{source.name} holds compiled parts, so it cannot travel as files",
+            f"{source.name} holds compiled parts, so another machine cannot use its files as they are",
             where=str(source.path),
             hint="Install a release of it from an index, which can then be pinned.",
         )
     return wheel
 
 
-def _can_build_here(folder: Path) -> bool:
+def _has_build_requirements(folder: Path) -> bool:
     from packaging.requirements import Requirement
 
     table = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
-    wanted = table.get("build-system", {}).get("requires", ["setuptools"])
-    return all(_installed(Requirement(each).name) for each in wanted)
+    requirements = table.get("build-system", {}).get("requires", ["setuptools"])
+    return all(_installed(Requirement(each).name) for each in requirements)
 
 
 def _installed(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""Bundles: written whole, every byte covered by a hash, never handed out damaged."""
+"""Bundles: written whole, every byte covered by a hash, damage refused."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from ftkit.testing.bundles import BAD, GOOD, toy_bundle
 
 
 @pytest.fixture
-def made(tmp_path: Path) -> Bundle:
+def toy(tmp_path: Path) -> Bundle:
     return toy_bundle(tmp_path / "bundle")
 
 
 def write(folder: Path, model: Path) -> Bundle:
-    """A bundle of a model folder with next to nothing else."""
+    """A minimal bundle of a model folder."""
     return bundle.write(
         folder,
         model=model,
@@ -42,21 +42,21 @@ def write(folder: Path, model: Path) -> Bundle:
     )
 
 
-def test_a_bundle_holds_what_its_description_says(made):
-    manifest = json.loads((made.folder / "manifest.json").read_text())
-    present = {path.relative_to(made.folder).as_posix() for path in made.folder.rglob("*") if path.is_file()}
+def test_a_bundle_holds_the_documented_files_and_the_given_values(toy):
+    manifest = json.loads((toy.folder / "manifest.json").read_text())
+    present = {path.relative_to(toy.folder).as_posix() for path in toy.folder.rglob("*") if path.is_file()}
     assert present == {"manifest.json", "promotion.json", *manifest["files"]}
     assert {"recipe.toml", "README.md", "sample_request.json"} < present
     assert manifest["classes"] == ["bad", "good"]
-    assert made.classes == ("bad", "good")
-    assert made.sample_request == {"data": [{"text": GOOD}, {"text": BAD}]}
-    assert made.recipe == 'name = "toy"\n'
-    assert made.manifest["run"] == "toy"
+    assert toy.classes == ("bad", "good")
+    assert toy.sample_request == {"data": [{"text": GOOD}, {"text": BAD}]}
+    assert toy.recipe == 'name = "toy"\n'
+    assert toy.manifest["run"] == "toy"
 
 
-def test_a_loaded_bundle_answers_with_label_names(made, tmp_path):
+def test_a_loaded_bundle_answers_with_label_names(toy, tmp_path):
     with toys.install(tmp_path / "plugin"):
-        loaded = ftkit.load(str(made.folder))
+        loaded = ftkit.load(str(toy.folder))
         assert loaded.predict([GOOD, BAD]) == ["good", "bad"]
         assert loaded.predict(GOOD) == ["good"]
         assert loaded.predict([]) == []
@@ -64,10 +64,10 @@ def test_a_loaded_bundle_answers_with_label_names(made, tmp_path):
         assert loaded.classifier is loaded.classifier, "loaded once"
 
 
-def test_a_bundle_whose_backbone_is_not_installed_names_it(made):
+def test_a_bundle_whose_backbone_is_not_installed_names_it(toy):
     plugins.load.cache_clear()
     with pytest.raises(PluginError, match="no backbone named 'toy-words'"):
-        ftkit.load(made.folder).predict([GOOD])
+        ftkit.load(toy.folder).predict([GOOD])
 
 
 def test_equal_content_has_an_equal_hash_and_a_byte_more_another(tmp_path):
@@ -80,9 +80,9 @@ def test_equal_content_has_an_equal_hash_and_a_byte_more_another(tmp_path):
     assert write(tmp_path / "third", model).hash != first.hash
 
 
-def test_a_copy_of_a_bundle_is_that_bundle(made, tmp_path):
-    shutil.copytree(made.folder, tmp_path / "copy")
-    assert bundle.verify(tmp_path / "copy").hash == made.hash
+def test_a_copy_of_a_bundle_is_that_bundle(toy, tmp_path):
+    shutil.copytree(toy.folder, tmp_path / "copy")
+    assert bundle.verify(tmp_path / "copy").hash == toy.hash
 
 
 def _edit(name: str) -> Callable[[Path], None]:
@@ -129,39 +129,39 @@ def _manifest(**changes: Any) -> Callable[[Path], None]:
         (lambda folder: shutil.rmtree(folder), "not a bundle"),
     ],
 )
-def test_damage_of_any_kind_is_found_and_named(made, damage, reason):
-    damage(made.folder)
+def test_damage_of_any_kind_is_found_and_named(toy, damage, reason):
+    damage(toy.folder)
     with pytest.raises(BundleError) as refused:
-        bundle.verify(made.folder)
+        bundle.verify(toy.folder)
     assert reason in refused.value.what
-    assert str(made.folder) in refused.value.where
+    assert str(toy.folder) in refused.value.where
     assert refused.value.hint
 
 
-def test_many_damaged_files_are_counted(made):
+def test_many_damaged_files_are_counted(toy):
     for number in range(5):
-        (made.folder / f"extra-{number}").write_text("x")
+        (toy.folder / f"extra-{number}").write_text("x")
     with pytest.raises(BundleError, match="extra-0, extra-1, extra-2 and 2 more"):
-        bundle.verify(made.folder)
+        bundle.verify(toy.folder)
 
 
-def test_a_file_that_cannot_be_read_is_named(made, monkeypatch):
+def test_a_file_that_cannot_be_read_is_named(toy, monkeypatch):
     def unreadable(path: Path) -> str:
         raise OSError(5, "Input/output error", str(path))
 
     monkeypatch.setattr(files, "sha256", unreadable)
     with pytest.raises(BundleError, match="cannot be read: Input/output error") as refused:
-        bundle.verify(made.folder)
-    assert str(made.folder) in refused.value.where
+        bundle.verify(toy.folder)
+    assert str(toy.folder) in refused.value.where
 
 
-def test_writing_replaces_an_older_bundle_as_a_whole(made, tmp_path):
+def test_writing_replaces_an_older_bundle_as_a_whole(toy, tmp_path):
     model = tmp_path / "model"
     model.mkdir()
     (model / "weights").write_bytes(b"new")
-    written = write(made.folder, model)
-    assert written.hash != made.hash
-    assert bundle.verify(made.folder) == written
+    written = write(toy.folder, model)
+    assert written.hash != toy.hash
+    assert bundle.verify(toy.folder) == written
 
 
 def test_a_model_folder_that_is_not_there_leaves_nothing_behind(tmp_path):
@@ -194,7 +194,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_a_full_disk_is_said_and_nothing_half_made_is_left(small_disk, tmp_path):
+def test_a_full_disk_is_an_error_that_leaves_the_older_bundle_whole(small_disk, tmp_path):
     model = tmp_path / "model"
     model.mkdir()
     (model / "weights").write_bytes(b"0" * 300_000)
@@ -207,7 +207,7 @@ def test_a_full_disk_is_said_and_nothing_half_made_is_left(small_disk, tmp_path)
     assert bundle.verify(small_disk / "bundle") == first
 
 
-def test_a_file_that_the_system_cuts_off_leaves_nothing_behind(tmp_path):
+def test_a_file_larger_than_the_system_allows_leaves_nothing_behind(tmp_path):
     script = (
         "import resource, signal, sys; from pathlib import Path; from ftkit.bundle import bundle;"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (100000, 100000));"

@@ -1,4 +1,4 @@
-"""A bundle's engines: named in its manifest, covered by its hash, opened alone, and deployed only when a test passed them."""
+"""A bundle's engines: named in its manifest, covered by its hash, loaded alone, and deployed only when a test passed them."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ def test_a_bundle_names_its_engines(bundle, tmp_path):
 
 def test_an_engine_answers_nearly_as_the_model_does(bundle):
     probabilities = bundle.classifier_of("half").probabilities([GOOD, BAD])
-    wanted = bundle.classifier_of().probabilities([GOOD, BAD])
+    native_probabilities = bundle.classifier_of().probabilities([GOOD, BAD])
     assert bundle.classifier_of() is bundle.classifier
-    np.testing.assert_allclose(probabilities, wanted, atol=0.01)
-    assert np.abs(probabilities - wanted).max() > 0  # it is another one
+    np.testing.assert_allclose(probabilities, native_probabilities, atol=0.01)
+    assert np.abs(probabilities - native_probabilities).max() > 0  # it is another engine
 
 
-def test_an_engine_opens_without_the_model_it_was_made_of(bundle, monkeypatch):
+def test_an_engine_is_loaded_without_the_native_model(bundle):
     bundle.classifier_of("half")
     assert "classifier" not in vars(bundle)
 
 
-def test_an_unknown_engine_is_named_with_those_there_are(bundle):
+def test_an_unknown_engine_is_an_error_that_lists_the_engines_of_the_bundle(bundle):
     with pytest.raises(BundleError, match="no engine 'onnx'") as caught:
         bundle.classifier_of("onnx")
     assert "native, half." in caught.value.hint
@@ -78,7 +78,7 @@ def test_the_hash_covers_engines(bundle, damage):
 
 
 @pytest.mark.parametrize("engines", ["half", [1], {"half": 1}])
-def test_a_manifest_with_something_else_for_engines_cannot_be_read(bundle, engines):
+def test_a_manifest_whose_engines_are_no_list_of_names_is_refused(bundle, engines):
     path = bundle.folder / bundles.MANIFEST
     path.write_text(json.dumps(json.loads(path.read_text()) | {"engines": engines}))
     with pytest.raises(BundleError, match="manifest cannot be read"):
@@ -91,14 +91,14 @@ def test_an_export_that_breaks_off_leaves_no_bundle(tmp_path):
 
     with pytest.raises(BundleError, match="disk is full"):
         bundles.write(
-            tmp_path / "made", model=toy_bundle(tmp_path / "model").folder / "model", classes=("bad", "good"),
+            tmp_path / "new", model=toy_bundle(tmp_path / "model").folder / "model", classes=("bad", "good"),
             backbone={"use": "toy-words"}, recipe="", card="", sample_texts=[GOOD], about={}, export=export,
         )  # fmt: skip
-    assert not (tmp_path / "made").exists()
+    assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.parametrize(
-    ("numbers", "ended", "allowed"),
+    ("numbers", "decision", "allowed"),
     [
         ({"engine half": 1.0}, "passed", True),
         ({"engine half": 0.0}, "passed", False),
@@ -109,13 +109,13 @@ def test_an_export_that_breaks_off_leaves_no_bundle(tmp_path):
         ({}, "overridden", False),
     ],
 )
-def test_an_engine_is_allowed_when_its_answers_were_judged_and_the_bundle_let_through(numbers, ended, allowed):
-    record = replace(toy_record("ab" * 32, ended), verdicts=(Verdict("parity", "passed", "", numbers),))
+def test_an_engine_is_allowed_when_its_answers_were_judged_and_the_bundle_let_through(numbers, decision, allowed):
+    record = replace(toy_record("ab" * 32, decision), verdicts=(Verdict("parity", "passed", "", numbers),))
     assert record.allows("half") is allowed
-    assert record.allows(NATIVE) is (ended != "failed")
+    assert record.allows(NATIVE) is (decision != "failed")
 
 
-def test_a_record_that_one_test_speaks_against_allows_no_engine():
+def test_an_engine_that_failed_one_of_two_tests_is_not_allowed():
     verdicts = (Verdict("a", "passed", "", {"engine half": 1.0}), Verdict("b", "passed", "", {"engine half": 0.0}))
     assert not replace(toy_record("ab" * 32), verdicts=verdicts).allows("half")
 
@@ -148,14 +148,14 @@ def test_a_run_exports_the_selected_model_alone(tmp_path):
 
     plan = toys.plan(tmp_path, {"backbone.engines": ["half"], "search.trials": 3})
     outcome = runner.carry_out(plan, lambda _: None, search)
-    opened = bundles.verify(outcome.bundle)
+    bundle = bundles.verify(outcome.bundle)
     assert exported == [False] * 3
-    assert opened.engines == ("half",)
-    assert opened.manifest["backbone"]["engines"] == ["half"]
-    assert opened.classifier_of("half").probabilities([GOOD]).argmax() == 1
+    assert bundle.engines == ("half",)
+    assert bundle.manifest["backbone"]["engines"] == ["half"]
+    assert bundle.classifier_of("half").probabilities([GOOD]).argmax() == 1
 
 
-def test_what_a_backbone_foresees_ends_the_run_before_anything_is_trained(tmp_path):
+def test_a_backbone_that_foresees_a_failure_ends_the_run_before_anything_is_trained(tmp_path):
     class Wary(ToyWords):
         def foresee(self, data):
             assert len(data.train)

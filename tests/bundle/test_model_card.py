@@ -1,4 +1,4 @@
-"""The model card: what it says, and that its head is what the Hugging Face hub reads."""
+"""The model card: its facts, and a head that the Hugging Face hub can read."""
 
 from __future__ import annotations
 
@@ -65,21 +65,21 @@ def head(text: str) -> Any:
     return yaml.safe_load(text.split("---\n")[1])
 
 
-def test_the_head_is_what_the_hub_reads():
+def test_the_hub_can_read_the_head():
     values = head(make())
     assert values["pipeline_tag"] == "text-classification"
     assert values["base_model"] == "google-bert/bert-base-cased"
     (result,) = values["model-index"][0]["results"]
     assert result["dataset"]["split"] == "validation"
-    assert result["metrics"] == [{"type": "accuracy", "value": 0.9}], "what is not defined is left out"
+    assert result["metrics"] == [{"type": "accuracy", "value": 0.9}], "metrics that are not defined are left out"
 
 
-def test_a_local_checkpoint_is_no_model_of_the_hub(tmp_path):
+def test_a_local_checkpoint_is_not_named_as_a_model_of_the_hub(tmp_path):
     assert "base_model" not in head(make(backbone={**BACKBONE, "checkpoint": str(tmp_path)}))
     assert "base_model" not in head(make(backbone={"use": "minilm", "checkpoint": ""}))
 
 
-def test_it_says_what_the_model_saw():
+def test_the_card_describes_the_data():
     text = make()
     assert "- Source: `reviews.csv`" in text
     assert "- Rows read: 1,240; dropped: 30 empty text, 10 duplicate\n" in text
@@ -90,7 +90,7 @@ def test_it_says_what_the_model_saw():
     assert "| all | 960 | 120 | 120 |" in text
 
 
-def test_it_says_how_the_winner_was_found():
+def test_the_card_describes_the_search_and_its_best_trials():
     text = make()
     assert "Trial 1 (seed 8) won 4 trials: 2 finished, 1 stopped early, 1 failed." in text
     assert "| learning_rate | 3e-05 |" in text
@@ -100,17 +100,18 @@ def test_it_says_how_the_winner_was_found():
 
 
 def confirmed(*values: float | None, best: int) -> str:
+    """The card of a run that repeated trial 1; None is a repeat that failed."""
     repeats = [
-        replace(TRIALS[1], number=4 + at, seed=40 + at, repeats=1, metrics={"accuracy": value}, state="finished")
+        replace(TRIALS[1], number=4 + index, seed=40 + index, repeats=1, metrics={"accuracy": value}, state="finished")
         if value is not None
-        else replace(TRIALS[1], number=4 + at, seed=40 + at, repeats=1, metrics={}, state="failed")
-        for at, value in enumerate(values)
+        else replace(TRIALS[1], number=4 + index, seed=40 + index, repeats=1, metrics={}, state="failed")
+        for index, value in enumerate(values)
     ]
     trials = [*TRIALS, *repeats]
     return make(trials=trials, best=trials[best])
 
 
-def test_it_says_what_the_winner_came_to_over_other_seeds():
+def test_the_card_shows_the_mean_and_range_over_other_seeds():
     text = confirmed(0.88, 0.92, None, best=5)
     assert "The search ran 4 trials: 2 finished, 1 stopped early, 1 failed." in text
     assert "| 1 | 0.9000 | 0.9000 | 0.0283 | 0.8800 to 0.9200 | 2 (1 failed) |" in text
@@ -118,7 +119,7 @@ def test_it_says_what_the_winner_came_to_over_other_seeds():
     assert "won 4 trials" not in text
 
 
-def test_it_says_when_no_repeat_came_to_a_value():
+def test_the_card_says_so_when_every_repeat_failed():
     text = confirmed(None, None, best=1)
     assert "No repeat came to a value, so the search alone decided: trial 1 (seed 8), accuracy 0.9000" in text
     assert "| 1 | 0.9000 | not defined | not defined |  | 0 (2 failed) |" in text
@@ -131,7 +132,7 @@ def test_log_loss_ranks_the_smallest_first():
     assert [row.split(" | ")[0] for row in rows] == ["| 1", "| 0", "| 2"]
 
 
-def test_it_says_how_to_use_it_and_with_what_it_was_made():
+def test_the_card_shows_how_to_use_the_model_and_the_versions_of_packages():
     text = make()
     assert "ftkit.load(" in text
     assert "ftkit predict " in text
@@ -139,7 +140,7 @@ def test_it_says_how_to_use_it_and_with_what_it_was_made():
     assert f"| ftkit | {ftkit.__version__} |" in text
 
 
-def test_its_limits_come_from_the_facts():
+def test_the_limits_follow_from_options_and_data():
     text = make()
     assert "reads the first 128 tokens only" in text
     assert "the rarest class, `bad`, has 100 of them" in text
@@ -152,7 +153,7 @@ def test_its_limits_come_from_the_facts():
     assert "Some lines of the source were damaged" in text
 
 
-def test_it_says_whether_its_probabilities_were_calibrated():
+def test_the_card_says_whether_the_probabilities_were_calibrated():
     assert "were not calibrated" in make()
     assert "were not calibrated" in make(backbone={**BACKBONE, "calibration": "none"})
     text = make(backbone={**BACKBONE, "calibration": "temperature"})
@@ -160,14 +161,14 @@ def test_it_says_whether_its_probabilities_were_calibrated():
     assert "calibrated on the validation rows" in text
 
 
-def test_one_trial_needs_no_ranking():
+def test_a_single_trial_is_not_ranked():
     text = make(trials=TRIALS[1:2])
     assert "won 1 trial:" in text
     assert "The best of them" not in text
 
 
 @pytest.mark.parametrize("name", ["a | b", "# heading", "two\nlines", "tick`s", "---", 'quo"te: {x}', "größe 🙂"])
-def test_names_from_data_do_not_break_it(name):
+def test_names_from_data_do_not_break_the_markdown(name):
     report = replace(REPORT, source=name, counts={"train": {name: 5, "other": 6}}, dropped={name: 1}, notes=(name,))
     text = make(name=name, classes=(name, "other"), data=report)
     assert head(text)["model-index"][0]["name"] == name

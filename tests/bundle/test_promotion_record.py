@@ -1,4 +1,4 @@
-"""The promotion record: written one way, told from a changed one, signed where a key asks for it."""
+"""The promotion record: every change is noticed, and with a key in the environment it is signed."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def test_a_bundle_without_a_record_has_none(tmp_path: Path) -> None:
     assert records.read(tmp_path, DIGEST) is None
 
 
-def test_figures_stay_in_the_journal_and_numbers_that_are_none_are_null(tmp_path: Path) -> None:
-    verdict = Verdict("a", "failed", "said", {"x": math.nan, "n": np.float32(0.5), "k": np.int64(3)}, "<svg/>")  # type: ignore[dict-item]
+def test_charts_are_left_out_and_nan_becomes_null(tmp_path: Path) -> None:
+    verdict = Verdict("a", "failed", "sentence", {"x": math.nan, "n": np.float32(0.5), "k": np.int64(3)}, "<svg/>")  # type: ignore[dict-item]
     records.write(tmp_path, replace(toy_record(DIGEST), verdicts=(verdict,), metrics={"roc_auc": math.nan}))
     text = (tmp_path / records.NAME).read_text()
     assert "svg" not in text
@@ -67,7 +67,9 @@ def test_a_record_of_another_bundle_is_refused(folder: Path) -> None:
         records.read(folder, "ef" * 32)
 
 
-def test_a_forged_record_with_a_right_digest_lacks_the_signature(folder: Path, monkeypatch: Any) -> None:
+def test_a_record_with_a_right_digest_but_without_the_right_signature_is_refused(
+    folder: Path, monkeypatch: Any
+) -> None:
     monkeypatch.setenv(records.KEY, "the team's secret")
     with pytest.raises(BundleError, match="not signed with the key in FTKIT_RECORD_KEY"):
         records.read(folder, DIGEST)
@@ -77,18 +79,18 @@ def test_a_forged_record_with_a_right_digest_lacks_the_signature(folder: Path, m
     with pytest.raises(BundleError, match="not signed"):
         records.read(folder, DIGEST)
     monkeypatch.delenv(records.KEY)
-    assert records.read(folder, DIGEST) == toy_record(DIGEST), "whoever has no key still sees that it is whole"
+    assert records.read(folder, DIGEST) == toy_record(DIGEST), "without a key, the digest alone is checked"
 
 
-def test_who_acts_is_the_account_or_what_the_environment_says(monkeypatch: Any) -> None:
+def test_the_user_is_the_account_or_the_name_in_the_environment(monkeypatch: Any) -> None:
     assert "@" in records.whoever()
     monkeypatch.setenv(records.BY, "release pipeline 12")
     assert records.whoever() == "release pipeline 12"
 
 
 def test_a_bundle_is_cleared_by_passing_tests_or_by_an_override_only(tmp_path: Path) -> None:
-    for ended in ("passed", "overridden"):
-        assert bundles.cleared(toy_bundle(tmp_path / ended, record=ended).folder).record  # type: ignore[arg-type]
+    for decision in ("passed", "overridden"):
+        assert bundles.cleared(toy_bundle(tmp_path / decision, record=decision).folder).record  # type: ignore[arg-type]
     with pytest.raises(DeployError, match="Not promoted: metric-floor failed") as failed:
         bundles.cleared(toy_bundle(tmp_path / "failed", record="failed").folder)
     assert "ftkit promote toy --override" in failed.value.hint

@@ -1,4 +1,4 @@
-"""What travels to other machines: exact pins for what an index has, wheels for what it has not, and nothing else."""
+"""What other machines must install: exact pins for what an index has, wheels for what no index has, and nothing else."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def source(folder: Path, version: str = "1.0") -> Source:
     return Source("ftkit-probe", version, folder)
 
 
-def test_what_an_index_has_is_pinned_with_all_it_needs() -> None:
+def test_distributions_of_an_index_are_pinned_with_all_they_need() -> None:
     pins = needed(["fastapi"]).pins
     names = [each.partition("==")[0] for each in pins]
     assert {"fastapi", "starlette", "pydantic", "pydantic-core", "anyio"} <= set(names)
@@ -42,14 +42,14 @@ def test_what_an_index_has_is_pinned_with_all_it_needs() -> None:
     assert not any("+" in each for each in pins), "a local label names no release"
 
 
-def test_extras_bring_their_own_and_only_when_asked_for() -> None:
+def test_requirements_of_an_extra_are_needed_only_with_the_extra() -> None:
     plain = {each.partition("==")[0] for each in needed(["ftkit"]).pins}
     serving = {each.partition("==")[0] for each in needed(["ftkit[serving]"]).pins}
     assert "uvicorn" in serving - plain
     assert plain < serving
 
 
-def test_what_is_provided_and_what_only_it_needs_is_left_out() -> None:
+def test_a_provided_distribution_and_what_only_it_needs_are_left_out() -> None:
     names = {each.partition("==")[0] for each in needed(["fastapi"], provided=("Pydantic",)).pins}
     assert not names & {"pydantic", "pydantic-core"}
 
@@ -59,13 +59,13 @@ def test_an_editable_installation_is_a_source() -> None:
     assert (ftkit.name, (ftkit.path / "ftkit" / "bundle" / "bundle.py").is_file()) == ("ftkit", True)
 
 
-def test_something_missing_is_said_with_who_needs_it() -> None:
+def test_a_distribution_that_is_not_installed_is_an_error_with_the_command_to_install_it() -> None:
     with pytest.raises(PluginError) as missing:
         needed(["no-such-distribution>=2"])
     assert missing.value.hint == "pip install 'no-such-distribution>=2'"
 
 
-def test_components_have_owners_unless_nobody_installed_them() -> None:
+def test_a_component_without_an_installed_distribution_is_an_error() -> None:
     assert owners([MetricFloor]) == ["ftkit"]
     with pytest.raises(PluginError, match="toy-words"):
         owners([ToyWords])
@@ -73,9 +73,9 @@ def test_components_have_owners_unless_nobody_installed_them() -> None:
 
 def test_the_same_files_give_the_same_wheel(tmp_path: Path) -> None:
     probe = source(tmp_path / "probe")
-    (one,), (other,) = build([probe], tmp_path / "one"), build([probe], tmp_path / "other")
-    assert one.read_bytes() == other.read_bytes()
-    assert "ftkit_probe/__init__.py" in zipfile.ZipFile(one).namelist()
+    (first,), (second,) = build([probe], tmp_path / "first"), build([probe], tmp_path / "second")
+    assert first.read_bytes() == second.read_bytes()
+    assert "ftkit_probe/__init__.py" in zipfile.ZipFile(first).namelist()
 
 
 def test_a_script_prefers_the_wheels_beside_it(tmp_path: Path) -> None:
@@ -86,16 +86,16 @@ def test_a_script_prefers_the_wheels_beside_it(tmp_path: Path) -> None:
     assert (done.stdout, done.stderr) == ("42\n", "")
 
 
-def test_a_script_can_take_its_wheels_along_again(tmp_path: Path) -> None:
+def test_a_script_can_send_its_wheels_on(tmp_path: Path) -> None:
     (wheel,) = build([source(tmp_path / "probe")], tmp_path / "code" / WHEELS)
-    asking = "from ftkit.bundle.requirements import needed\nprint(*(each.path for each in needed(['ftkit-probe']).sources))\n"
+    body = "from ftkit.bundle.requirements import needed\nprint(*(each.path for each in needed(['ftkit-probe']).sources))\n"
     script = tmp_path / "code" / "script.py"
-    script.write_text(PREAMBLE + asking, encoding="utf-8")
+    script.write_text(PREAMBLE + body, encoding="utf-8")
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert (done.stdout, done.stderr) == (f"{wheel}\n", "")
 
 
-def test_what_cannot_be_built_is_told_with_what_the_build_said(tmp_path: Path) -> None:
+def test_a_build_that_fails_is_an_error_with_its_output(tmp_path: Path) -> None:
     probe = source(tmp_path / "probe")
     (probe.path / "pyproject.toml").write_text(PYPROJECT.format(version="no version"), encoding="utf-8")
     with pytest.raises(PluginError) as failed:
@@ -104,25 +104,31 @@ def test_what_cannot_be_built_is_told_with_what_the_build_said(tmp_path: Path) -
     assert not list((tmp_path / "wheels").iterdir())
 
 
-def test_compiled_parts_do_not_travel(tmp_path: Path) -> None:
+def test_a_wheel_with_compiled_parts_is_refused(tmp_path: Path) -> None:
     wheel = tmp_path / "probe-1-cp311-cp311-linux_x86_64.whl"
     wheel.write_bytes(b"")
     with pytest.raises(PluginError, match="compiled"):
         build([Source("probe", "1", wheel)], tmp_path / "wheels")
 
 
-def test_origins_other_than_an_index_are_pinned_by_their_address() -> None:
-    class Found:
-        version = "1.0"
+class Distribution:
+    """An installed distribution with this `direct_url.json`."""
 
-        def __init__(self, origin: str) -> None:
-            self.origin = origin
+    version = "1.0"
 
-        def read_text(self, name: str) -> str:
-            return self.origin
+    def __init__(self, origin: str) -> None:
+        self.origin = origin
 
+    def read_text(self, name: str) -> str:
+        return self.origin
+
+
+def test_a_distribution_from_a_repository_is_pinned_by_its_address() -> None:
     git = '{"url": "https://example.org/probe", "vcs_info": {"vcs": "git", "commit_id": "abc"}}'
-    assert requirements._placed("probe", Found(git)) == "probe @ git+https://example.org/probe@abc"  # type: ignore[arg-type]
-    gone = '{"url": "file:///no/such/folder", "dir_info": {"editable": true}}'
+    pin = requirements._pin_or_source("probe", Distribution(git))  # type: ignore[arg-type]
+    assert pin == "probe @ git+https://example.org/probe@abc"
+
+
+def test_a_distribution_whose_folder_is_gone_is_an_error() -> None:
     with pytest.raises(PluginError, match="cannot be built again"):
-        requirements._placed("probe", Found(gone))  # type: ignore[arg-type]
+        requirements._pin_or_source("probe", Distribution('{"url": "file:///no/such/folder", "dir_info": {}}'))  # type: ignore[arg-type]
