@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from ftkit.contracts import Deployment, Endpoint, Health
 from ftkit.errors import DeployError
@@ -16,40 +16,19 @@ from ftkit.serving.limits import ServerOptions
 from ftkit_local.endpoint import launch
 from ftkit_local.endpoint.client import NotRunning, ask, not_running
 from ftkit_local.endpoint.folder import Entry, Folder, State, check_name, endpoints
+from ftkit_local.options import EndpointOptions
 
 
 @dataclass(frozen=True, kw_only=True)
-class LocalDeployer(ServerOptions):
+class LocalDeployer(ServerOptions, EndpointOptions):
     """An HTTP endpoint on this machine that outlives the run: one server process per deployment behind one front."""
 
     name: ClassVar[str] = "local"
     local: ClassVar[bool] = True
-    endpoint: str
-    """Name of the endpoint: all runs that deploy to it share its address, key and traffic."""
-    host: str = "127.0.0.1"
-    """Address to listen on; other machines reach the endpoint only when this is not the loopback address."""
-    port: int = 0
-    """Port to listen on; 0 takes a free one the first time and keeps it."""
-    auth: Literal["key", "none"] = "key"
-    """Whether callers must send the endpoint's key; `none` is for the loopback address only."""
-    threads: int = 0
-    """Threads of a deployment's matrix products; 0 takes as many as there are cores."""
-    request_timeout: float = 60.0
-    """Seconds within which a request must be answered, and a deployment that is removed drained."""
 
     def __post_init__(self) -> None:
-        super().__post_init__()
-        check_name(self.endpoint, "endpoint")
-        if not 0 <= self.port <= 65535:
-            raise ValueError("port must be from 0 to 65535")
-        if self.auth == "none" and not _is_loopback(self.host):
-            raise ValueError(
-                f'auth = "none" would let anybody who reaches {self.host} use the model; use "key", or host = "127.0.0.1"'
-            )
-        if self.threads < 0:
-            raise ValueError("threads must not be negative")
-        if self.request_timeout <= 0:
-            raise ValueError("request_timeout must be positive")
+        EndpointOptions.__post_init__(self)
+        ServerOptions.__post_init__(self)
 
     @property
     def folder(self) -> Folder:
@@ -189,10 +168,10 @@ class LocalDeployer(ServerOptions):
 
     def _check_settings(self, running: Mapping[str, Any]) -> None:
         """Raises: DeployError when the endpoint runs with other settings than these."""
-        for option, wanted in (("host", self.host), ("port", self.port), ("auth", self.auth)):
-            if wanted != running[option] and not (option == "port" and not self.port):
+        for option, value in (("host", self.host), ("port", self.port), ("auth", self.auth)):
+            if value != running[option] and not (option == "port" and not self.port):
                 raise DeployError(
-                    f"the endpoint runs with {option} {running[option]!r}, the recipe asks for {wanted!r}",
+                    f"the endpoint runs with {option} {running[option]!r}, the recipe asks for {value!r}",
                     self.endpoint,
                     f"Set deploy.{option} to {running[option]!r}, or take it down with `ftkit endpoint stop` and run again.",
                 )
@@ -201,13 +180,6 @@ class LocalDeployer(ServerOptions):
         return DeployError(
             f"there is no deployment {deployment!r}", self.endpoint, f"There are: {', '.join(known) or 'none'}."
         )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _address(host: str) -> str:

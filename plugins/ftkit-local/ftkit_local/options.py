@@ -1,8 +1,12 @@
-"""The recipe options of the local platform: what a trial may use, how often it is tried, and what is kept of it."""
+"""The recipe options of the local platform and of the local deployer."""
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
+from typing import Literal
+
+from ftkit_local.endpoint.folder import check_name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,3 +39,41 @@ class TrialOptions:
             raise ValueError("timeout_minutes must be above 0")
         if self.sample_seconds < 0.1:
             raise ValueError("sample_seconds must be at least 0.1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndpointOptions:
+    """Where an endpoint on this machine listens, who may call it, and what each of its servers may use."""
+
+    endpoint: str
+    """Name of the endpoint: all runs that deploy to it share its address, key and traffic."""
+    host: str = "127.0.0.1"
+    """Address to listen on; other machines reach the endpoint only when this is not the loopback address."""
+    port: int = 0
+    """Port to listen on; 0 takes a free one the first time and keeps it."""
+    auth: Literal["key", "none"] = "key"
+    """Whether callers must send the endpoint's key; `none` is for the loopback address only."""
+    threads: int = 0
+    """Threads of a deployment's matrix products; 0 takes as many as there are cores."""
+    request_timeout: float = 60.0
+    """Seconds within which a request must be answered, and a deployment that is removed drained."""
+
+    def __post_init__(self) -> None:
+        check_name(self.endpoint, "endpoint")
+        if not 0 <= self.port <= 65535:
+            raise ValueError("port must be from 0 to 65535")
+        if self.auth == "none" and not _is_loopback(self.host):
+            raise ValueError(
+                f'auth = "none" would let anybody who reaches {self.host} use the model; use "key", or host = "127.0.0.1"'
+            )
+        if self.threads < 0:
+            raise ValueError("threads must not be negative")
+        if self.request_timeout <= 0:
+            raise ValueError("request_timeout must be positive")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -53,8 +53,8 @@ def _truncation(policy: Truncation, own: list[float], rivals: list[list[float]])
 
 def _halving(policy: Halving, own: list[float], rivals: list[list[float]]) -> bool:
     reached = sorted(_reached(own, rivals), reverse=True)
-    kept = max(1, len(reached) // policy.reduction)
-    return max(own) < reached[kept - 1]
+    going_on = max(1, len(reached) // policy.reduction)
+    return max(own) < reached[going_on - 1]
 
 
 def _reached(own: list[float], rivals: list[list[float]]) -> list[float]:

@@ -19,10 +19,10 @@ def test_a_deployment_answers_by_its_engine(endpoint_named: Callable[..., LocalD
     deployer = endpoint_named(engine="half")
     request = {"data": [{"text": GOOD}, {"text": BAD}], "scores": True}
     roll_out(deployer, bundle, "one", Rollout(bake=0), lambda _: None)
-    wanted = [row.tolist() for row in bundle.classifier_of("half").probabilities([GOOD, BAD])]
-    assert wanted != [row.tolist() for row in bundle.probabilities([GOOD, BAD])]
+    expected = [row.tolist() for row in bundle.classifier_of("half").probabilities([GOOD, BAD])]
+    assert expected != [row.tolist() for row in bundle.probabilities([GOOD, BAD])]
     answer = deployer.invoke(request)
-    assert [[row["scores"][name] for name in bundle.classes] for row in answer] == wanted
+    assert [[row["scores"][name] for name in bundle.classes] for row in answer] == expected
     state = deployer.folder.read()
     assert state
     assert [each.engine for each in state.deployments] == ["half"], "it is stored for the next start of the machine"

@@ -92,8 +92,8 @@ def test_a_search_emits_events_and_keeps_only_the_best_model(begin):
         folder = book.trial_folder(trial.number)
         assert trial.folder == f"trials/{trial.number:03d}"
         assert "values" in (folder / "trial.log").read_text()
-        kept = np.load(folder / "valid.npy")
-        assert metrics.scores(kept, data.valid.labels) == pytest.approx(trial.metrics)
+        probabilities = np.load(folder / "valid.npy")
+        assert metrics.scores(probabilities, data.valid.labels) == pytest.approx(trial.metrics)
         best_entry = max(trial.history, key=lambda entry: entry["roc_auc"])
         assert trial.epoch == best_entry["epoch"]
         assert trial.resources["memory_peak_mb"] > 20
@@ -132,8 +132,8 @@ def test_the_best_trials_are_repeated_as_trials_are_run_and_their_models_kept_un
         assert started[trial.number].repeats == trial.repeats
         assert trial.folder == f"trials/{trial.number:03d}"
         assert trial.resources["memory_peak_mb"] > 20
-        kept = np.load(book.trial_folder(trial.number) / "valid.npy")
-        assert metrics.scores(kept, book.data().valid.labels) == pytest.approx(trial.metrics)
+        probabilities = np.load(book.trial_folder(trial.number) / "valid.npy")
+        assert metrics.scores(probabilities, book.data().valid.labels) == pytest.approx(trial.metrics)
     # One model of each repeated configuration is left: the best of its search trial and its repeats.
     families = [[trial for trial in trials if each in (trial.number, trial.repeats)] for each in begun.repeated]
     best = [max(family, key=lambda trial: (trial.metrics["roc_auc"], -trial.number)).number for family in families]
@@ -319,8 +319,8 @@ def test_the_policy_stops_a_trial_and_its_values_so_far_are_kept(begin):
     assert (bad.state, len(bad.history)) == ("stopped", 1)
     assert bad.metrics["roc_auc"] == max(entry["roc_auc"] for entry in bad.history)
     assert not (book.trial_folder(1) / "model").exists()
-    kept = np.load(book.trial_folder(1) / "valid.npy")
-    assert metrics.scores(kept, book.data().valid.labels) == pytest.approx(bad.metrics)
+    probabilities = np.load(book.trial_folder(1) / "valid.npy")
+    assert metrics.scores(probabilities, book.data().valid.labels) == pytest.approx(bad.metrics)
 
 
 def test_models_are_all_kept_when_asked_for(begin):
@@ -452,18 +452,18 @@ def test_a_real_encoder_tokenises_once_for_all_trials(begin):
         search__space__learning_rate=[1e-4, 3e-4],
         run__retries=0,
     )
-    kept = {}
+    token_files = {}
 
     def look(event):
         emitted.append(event)
         if isinstance(event, events.TrialFinished):
             tokens = [path for path in (book.folder / "cache").rglob("*") if path.is_file() and "tokens" in str(path)]
-            kept[event.trial.number] = {str(path): path.stat().st_ino for path in tokens}
+            token_files[event.trial.number] = {str(path): path.stat().st_ino for path in tokens}
 
     trials = plan.platform.search(plan, book, look)
     assert [trial.state for trial in trials] == ["finished", "finished"], [trial.error for trial in trials]
-    assert kept[0]
-    assert kept[0] == kept[1], "the second trial tokenised again"
+    assert token_files[0]
+    assert token_files[0] == token_files[1], "the second trial tokenised again"
     assert trials[0].resources["memory_peak_mb"] > 200
     best = max(trials, key=lambda trial: trial.metrics["roc_auc"])
     classifier = plan.backbone.load(book.trial_folder(best.number) / "model")

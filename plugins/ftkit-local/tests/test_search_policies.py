@@ -67,7 +67,7 @@ def test_a_policy_stops_what_its_definition_says(policy, metric, values, others,
     assert stops(policy, metric, values, others) is expected
 
 
-@pytest.mark.parametrize("make", [lambda **given: Bandit(slack_amount=0.0, **given), Median, Truncation])
+@pytest.mark.parametrize("make", [lambda **options: Bandit(slack_amount=0.0, **options), Median, Truncation])
 def test_a_policy_applies_at_multiples_of_its_interval_from_its_delay_on(make):
     policy = make(interval=2, delay=3)
     others = [[0.9] * 8 for _ in range(9)]

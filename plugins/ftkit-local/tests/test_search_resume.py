@@ -58,13 +58,13 @@ class Run:
             start_new_session=True,
         )
 
-    def until(self, wanted):
+    def until(self, start_of_line):
         """Read on until a line begins with these words."""
         for line in self.process.stdout:
             self.lines.append(line.split())
-            if line.startswith(wanted):
+            if line.startswith(start_of_line):
                 return
-        pytest.fail(f"there was no line {wanted!r}: {self.lines}")
+        pytest.fail(f"there was no line {start_of_line!r}: {self.lines}")
 
     def end(self):
         """Read to the end, and return the exit code."""
@@ -131,9 +131,9 @@ def test_a_search_killed_again_and_again_ends_with_the_same_trials_and_winner(st
     assert whole.end() == 0
     assert whole.lines[-1] == ["searched", "[]"], "the parent loads no torch"
 
-    for wanted in ("TrialStarted 0", "TrialReported 1", "TrialFinished 2"):
+    for start_of_line in ("TrialStarted 0", "TrialReported 1", "TrialFinished 2"):
         run = start("killed", **overrides)
-        run.until(wanted)
+        run.until(start_of_line)
         run.process.kill()
         run.end()
         await_end_of(run.workers)
@@ -165,9 +165,9 @@ def test_a_confirmation_killed_again_and_again_ends_with_the_same_repeats_and_wi
     assert whole.started == [0, 1, 2, 3, 4, 5]
 
     begun = []
-    for wanted in ("TrialFinished 1", "TrialReported 2", "TrialFinished 4"):
+    for start_of_line in ("TrialFinished 1", "TrialReported 2", "TrialFinished 4"):
         run = start("killed", **overrides)
-        run.until(wanted)
+        run.until(start_of_line)
         run.process.kill()
         run.end()
         await_end_of(run.workers)
