@@ -20,10 +20,10 @@ def make(folder: Path, engines: tuple[Any, ...] | None = None) -> Any:
 
     from ftkit.encoders import checkpoint
     from ftkit.encoders.inference.classifier import EncoderClassifier
-    from ftkit.encoders.tokenization import Words
+    from ftkit.encoders.tokenization import Tokenizer
 
     saved = checkpoint.read(packaged())
-    EncoderClassifier(saved.model(CLASSES), Words(saved.tokenizer, saved.limit), 512).save(folder / "model")
+    EncoderClassifier(saved.model(CLASSES), Tokenizer(saved.tokenizer, saved.limit), 512).save(folder / "model")
     component = MiniLM(engines=available() if engines is None else engines)
     made = bundle.write(
         folder / "bundle",

@@ -1,4 +1,4 @@
-"""Rows of like length together, so that little of a batch is padding; lengths rounded, so that few shapes occur."""
+"""Batches of rows of similar length, so that little is padding; lengths are rounded up, so that few shapes occur."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ POOL = 50
 """Batches that are sorted together: random batches of reviews are 42 % real tokens, those of such pools 98 %."""
 
 ROUND = 16
-"""Lengths are rounded up to a multiple: every new shape makes the matrix library build new kernels."""
+"""Lengths are rounded up to a multiple of this: for every new shape the matrix library builds new kernels."""
 
 
 def training_batches(lengths: np.ndarray, size: int, random: np.random.Generator) -> list[np.ndarray]:
-    """Row indices of one epoch: every row once, in random order but for its neighbours' like length."""
+    """Row indices of one epoch: every row once, in random order except that rows of similar length are together."""
     import numpy as np
 
     order = random.permutation(len(lengths))
@@ -30,19 +30,19 @@ def training_batches(lengths: np.ndarray, size: int, random: np.random.Generator
 
 
 def pad(rows: Sequence[np.ndarray], padding: int, limit: int, side: str = "right") -> tuple[torch.Tensor, torch.Tensor]:
-    """`padded` as tensors."""
+    """Token ids and attention mask as tensors, see `pad_arrays`."""
     import torch
 
-    ids, mask = padded(rows, padding, limit, side)
+    ids, mask = pad_arrays(rows, padding, limit, side)
     return torch.from_numpy(ids), torch.from_numpy(mask)
 
 
-def padded(
+def pad_arrays(
     rows: Sequence[np.ndarray], padding: int, limit: int, side: str = "right", multiple: int = ROUND
 ) -> tuple[np.ndarray, np.ndarray]:
     """Token ids and attention mask, (rows, length), the length rounded up but never beyond the model's limit.
 
-    A single row stays as it is: a request that comes alone is waited for, and its kernels are quickly built.
+    A single row is not rounded: it is a request that somebody waits for, and its kernels are built quickly.
     """
     import numpy as np
 

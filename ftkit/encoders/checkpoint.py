@@ -1,4 +1,4 @@
-"""From a hub id or a local folder to a configuration, a tokenizer and weights; safetensors only, and offline if so told."""
+"""Opens pretrained models from a hub id or a local folder: safetensors only, and offline if that is set."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ from typing import TYPE_CHECKING, Any
 
 from ftkit.encoders import first_position
 from ftkit.errors import CheckpointError
+from ftkit.redaction import redacted
 
 if TYPE_CHECKING:
     from ftkit.encoders.config import EncoderConfig
 
 FILES = ("config.json", "*.safetensors", "*.safetensors.index.json", "tokenizer*", "special_tokens_map.json",
          "added_tokens.json", "vocab*", "merges.txt", "spm.model", "spiece.model", "sentencepiece.*")  # fmt: skip
-"""What is fetched from the hub: no weights but safetensors, no code."""
+"""Files that are fetched from the hub: weights as safetensors alone, and no code."""
 
 _TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", "spm.model", "spiece.model", "sentencepiece.bpe.model")
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A pretrained model in a folder of this machine, its configuration and tokenizer read."""
+    """A pretrained model in a local folder, with its configuration and tokenizer."""
 
     folder: Path
     config: Any
@@ -31,11 +32,17 @@ class Checkpoint:
 
     @property
     def limit(self) -> int:
-        """Tokens the model can read at once, special ones included."""
+        """Tokens that the model can read at once, special ones included."""
         positions = getattr(self.config, "max_position_embeddings", None) or 512
         if "roberta" in self.config.model_type or self.config.model_type in ("camembert", "mpnet"):
             positions -= self.config.pad_token_id + 1  # their positions count from the padding index
         return int(min(self.tokenizer.model_max_length, positions))
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The class names in the configuration, in the order of the logits."""
+        names = self.config.id2label
+        return tuple(names[index] for index in range(len(names)))
 
     def model(
         self,
@@ -45,9 +52,9 @@ class Checkpoint:
         complete: bool = False,
         attention: str | None = None,
     ) -> Any:
-        """The encoder with a head for these classes, in fp32; a head the file lacks comes from torch's generator.
+        """The encoder with a head for these classes, in fp32; torch's generator draws a head that the file lacks.
 
-        Raises: CheckpointError when the file does not hold the encoder's weights, or, if it must be `complete`, the head's.
+        Raises: CheckpointError when the file lacks weights of the encoder or, if it must be `complete`, of the head.
         """
         from transformers import AutoModelForSequenceClassification
 
@@ -59,37 +66,39 @@ class Checkpoint:
             for field in (name for name in config.to_dict() if name in _DROPOUTS):
                 setattr(config, field, dropout)
         try:
-            model, found = AutoModelForSequenceClassification.from_pretrained(
+            model, loading_info = AutoModelForSequenceClassification.from_pretrained(
                 self.folder,
                 config=config,
                 dtype="float32",
                 use_safetensors=True,
                 local_files_only=True,
-                attn_implementation=attention,  # None: the fastest that the architecture has
-                # A head for other classes, where the checkpoint has been fine-tuned before, is replaced.
+                attn_implementation=attention,  # None: the fastest of this architecture
+                # The head of a checkpoint that was fine-tuned for other classes is replaced.
                 ignore_mismatched_sizes=True,
                 output_loading_info=True,
             )
-        except Exception as error:  # the file's content decides which one
+        except Exception as error:  # the file's content decides its type
             raise CheckpointError(
                 f"the weights cannot be read: {first_line(error)}",
                 where=str(self.folder),
                 hint="Fetch the checkpoint again; its model.safetensors is damaged or of another architecture.",
             ) from error
         prefix = f"{model.base_model_prefix}."
-        absent = [
+        missing = [
             name
-            for name in sorted(found["missing_keys"])
+            for name in sorted(loading_info["missing_keys"])
             if complete or (name.startswith(prefix) and ".pooler." not in name)
         ]
-        absent += [str(key[0]) for key in found["mismatched_keys"] if complete or str(key[0]).startswith(prefix)]
-        if absent:
+        missing += [
+            str(key[0]) for key in loading_info["mismatched_keys"] if complete or str(key[0]).startswith(prefix)
+        ]
+        if missing:
             raise CheckpointError(
-                f"{len(absent)} of the model's weights are missing or of another shape: {', '.join(absent[:3])}",
+                f"{len(missing)} of the model's weights are missing or of another shape: {', '.join(missing[:3])}",
                 where=str(self.folder),
                 hint="config.json and model.safetensors must be of the same model; fetch both again.",
             )
-        first_position.spare_the_rest(model)
+        first_position.skip_other_positions(model)
         return model
 
 
@@ -100,7 +109,7 @@ _DROPOUTS = (
 
 
 def open_checkpoint(encoder: EncoderConfig) -> Checkpoint:
-    """The checkpoint of an encoder's options, downloaded first if it is on the hub. Raises: CheckpointError."""
+    """The checkpoint that an encoder's options name, downloaded first if it is on the hub. Raises: CheckpointError."""
     source = encoder.source()
     if not str(source):
         raise CheckpointError(
@@ -111,7 +120,7 @@ def open_checkpoint(encoder: EncoderConfig) -> Checkpoint:
 
 
 def read(folder: Path) -> Checkpoint:
-    """Configuration and tokenizer of a checkpoint's folder, checked. Raises: CheckpointError."""
+    """A checkpoint from its folder, with configuration and tokenizer checked. Raises: CheckpointError."""
     _require_files(folder)
     import transformers
     from transformers import AutoConfig, AutoTokenizer
@@ -120,7 +129,7 @@ def read(folder: Path) -> Checkpoint:
         MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES,
     )
 
-    transformers.utils.logging.set_verbosity_error()  # its warnings about a new head are not news to anybody
+    transformers.utils.logging.set_verbosity_error()  # it would warn that the head is new, which is always so here
     transformers.utils.logging.disable_progress_bar()
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
@@ -128,7 +137,7 @@ def read(folder: Path) -> Checkpoint:
         raise CheckpointError(
             f"config.json cannot be used: {first_line(error)}",
             where=str(folder),
-            hint="It must name a model_type that the installed transformers knows, without code of its own.",
+            hint="Its model_type must be one that the installed transformers knows without extra code.",
         ) from error
     kind = config.model_type
     encodes = kind in MODEL_FOR_MASKED_LM_MAPPING_NAMES and kind in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES
@@ -156,7 +165,7 @@ def read(folder: Path) -> Checkpoint:
 
 
 def _local(source: str | Path) -> Path | None:
-    """The folder meant, or None for a hub id. Raises: CheckpointError for a path that is no folder."""
+    """The local folder that a source names, None for a hub id. Raises: CheckpointError for a path that is no folder."""
     folder = Path(source).expanduser()
     if folder.is_dir():
         return folder.absolute()
@@ -182,7 +191,7 @@ def _require_files(folder: Path) -> None:
         pickled = sorted(name for name in names if name.endswith((".bin", ".pt", ".pth", ".ckpt")))
         if pickled:
             raise CheckpointError(
-                f"the weights are only there as a pickle ({pickled[0]}), which can run code when it is opened",
+                f"the checkpoint has its weights only as a pickle ({pickled[0]}), which can run code when it is opened",
                 where=str(folder),
                 hint=_CONVERT,
             )
@@ -237,15 +246,15 @@ def _download(repository: str, revision: str | None, offline: bool) -> Path:
 
 
 def _converted(repository: str) -> str | None:
-    """The reference under which the hub's own service offers a repository's pickled weights as safetensors.
+    """The git reference of the safetensors that the hub's own service made of a repository's pickled weights, if any.
 
-    Source: Hugging Face hub documentation, "Convert weights to safetensors"; its account is SFconvertbot.
+    Source: Hugging Face hub documentation, "Convert weights to safetensors"; the service's account is SFconvertbot.
     """
     from huggingface_hub import HfApi
 
-    offers = HfApi().get_repo_discussions(repository, author="SFconvertbot", discussion_type="pull_request")
-    open_ = (each for each in offers if each.author == "SFconvertbot" and each.status in ("open", "merged"))
-    return next((each.git_reference for each in open_ if each.git_reference), None)
+    proposals = HfApi().get_repo_discussions(repository, author="SFconvertbot", discussion_type="pull_request")
+    usable = (each for each in proposals if each.author == "SFconvertbot" and each.status in ("open", "merged"))
+    return next((each.git_reference for each in usable if each.git_reference), None)
 
 
 def _unreachable(repository: str, revision: str | None, error: Exception) -> CheckpointError:
@@ -253,7 +262,7 @@ def _unreachable(repository: str, revision: str | None, error: Exception) -> Che
 
     if isinstance(error, errors.GatedRepoError):
         return CheckpointError(
-            f"{repository} is open only to accounts its owner has admitted",
+            f"{repository} can be downloaded only by accounts that its owner has admitted",
             hint=f"Ask for access on its page, then `hf auth login`. {_ALTERNATIVES}",
         )
     if isinstance(error, errors.RevisionNotFoundError):
@@ -277,5 +286,5 @@ _ALTERNATIVES = (
 
 def first_line(error: BaseException) -> str:
     """An error's type and the first line of its message."""
-    text = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {text[0][:200]}" if text else type(error).__name__
+    lines = redacted(str(error)).strip().splitlines()  # before it is cut
+    return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__

@@ -16,31 +16,31 @@ EngineName = Literal["onnx", "onnx-int8", "openvino"]
 class EncoderConfig:
     """How an encoder is fine-tuned: the options that `ftkit.encoders.Encoder` has in a recipe.
 
-    Defaults are those of Devlin et al. 2019, "BERT", section A.3 (fine-tuning), and of its released code where the paper
-    gives none.
+    Defaults are those of Devlin et al. 2019, "BERT", section A.3 (fine-tuning), and of its released code where the
+    paper gives none.
     """
 
     name: ClassVar[str]
     encoder_parameters: ClassVar[int | None] = None
-    """Parameters outside the embeddings: what `ftkit plan` guesses the time of a first run from."""
+    """Parameters outside the embeddings: `ftkit plan` estimates the time of a first run from them; None if unknown."""
     checkpoint: FolderOrId = ""
     """Where the pretrained weights are: a model id on the Hugging Face hub, or a local folder."""
     revision: str | None = None
-    """Branch, tag or commit of a checkpoint on the hub; a commit pins it for good."""
+    """Branch, tag or commit of a checkpoint on the hub; a commit always names the same weights."""
     offline: bool = False
     """Make no connection: the checkpoint must be a local folder or already in the hub's cache on this machine."""
     learning_rate: float = 3e-5
     """Highest learning rate of the schedule, which falls linearly to zero after the warm-up."""
     epochs: int = 3
-    """Times that every training row is seen."""
+    """Times that training goes through all training rows."""
     batch_size: int = 16
-    """Rows per optimizer step, over all processes and parts together."""
+    """Rows per optimizer step, over all processes and micro-batches together."""
     accumulation: int = 1
-    """Parts a batch is computed in, one after another, to save memory; the result is that of the whole batch."""
+    """Micro-batches that a batch is divided into to save memory; the result is that of the whole batch."""
     warmup: float = 0.1
     """Share of all steps over which the learning rate rises from zero, from 0 to below 1."""
     weight_decay: float = 0.01
-    """Decoupled weight decay; biases and normalisation weights are left out."""
+    """Decoupled weight decay of all weights but biases and normalisation weights."""
     adam_beta1: float = 0.9
     """Decay of AdamW's running mean of the gradient."""
     adam_beta2: float = 0.999
@@ -48,23 +48,23 @@ class EncoderConfig:
     adam_epsilon: float = 1e-8
     """Term that keeps AdamW's denominator from zero."""
     max_grad_norm: float = 1.0
-    """Gradients are scaled down to this global norm; 0 leaves them as they are."""
+    """Gradients with a larger global norm are scaled down to this norm; 0 turns clipping off."""
     max_length: int = 512
     """Tokens of a text that are read, special ones included; the model's own limit applies if it is lower."""
     dropout: float | None = None
-    """Dropout of the encoder and its head in training; the checkpoint's own when not given."""
+    """Dropout of the encoder and its head in training; by default that of the checkpoint."""
     class_weights: Literal["none", "balanced"] = "none"
     """Weight of each class in the loss: equal, or inverse to its number of training rows."""
     early_stopping: int = 0
     """Stop after this many epochs in a row without a better evaluation; 0 never stops."""
     evaluation_batch_size: int = 32
-    """At most so many rows per step when nothing is learned; a CPU takes fewer where they are long."""
+    """Most rows of a step in an evaluation; a CPU takes fewer where rows are long."""
     calibration: Literal["none", "temperature"] = "none"
-    """What makes certainty honest: nothing, or a temperature fitted to the validation rows, which changes no answer."""
+    """How probabilities are calibrated: not, or by a temperature fitted to the validation rows; no answer changes."""
     precision: Precision = "auto"
     """Number format of training's matrix products; `auto` is bf16 where the processor has units for it, else fp32."""
     engines: tuple[EngineName, ...] = ()
-    """Forms of the model to put into the bundle beside torch's: for ONNX Runtime in single precision or 8-bit integers, for OpenVINO."""
+    """Engines to add to the bundle beside torch: ONNX Runtime in single precision or with 8-bit integers, OpenVINO."""
 
     def __post_init__(self) -> None:
         for field in ("epochs", "batch_size", "accumulation", "evaluation_batch_size"):
@@ -84,7 +84,7 @@ class EncoderConfig:
         if self.max_length < 3:
             raise ValueError("max_length must be at least 3, as two tokens are special")
         if len(set(self.engines)) < len(self.engines):
-            raise ValueError("engines names one of them twice")
+            raise ValueError("engines must name each engine once")
 
     def source(self) -> str | Path:
         """Where `fit` finds the pretrained checkpoint: a hub id or a folder. Raises: CheckpointError."""

@@ -25,18 +25,18 @@ class Encoder(EncoderConfig):
 
         The same seed gives the same weights on a CPU. Raises: CheckpointError, StageError; StopTrial passes through.
         """
-        from ftkit.encoders.process_environment import be_patient
+        from ftkit.encoders.process_environment import set_thread_waiting
 
-        be_patient()
+        set_thread_waiting()
         from ftkit.encoders.training.loop import fit
 
         return fit(self, data, seed, report)
 
     def load(self, folder: Path) -> Classifier:
         """Read back what `save` wrote, from this folder and nowhere else. Raises: BundleError."""
-        from ftkit.encoders.process_environment import be_patient
+        from ftkit.encoders.process_environment import set_thread_waiting
 
-        be_patient()
+        set_thread_waiting()
         from ftkit.encoders.inference.classifier import load
 
         return load(folder)
@@ -55,18 +55,18 @@ class Encoder(EncoderConfig):
 
     def export(self, folder: Path) -> None:
         """Add the engines to what `save` wrote. Raises: PluginError, BundleError, StageError."""
-        from ftkit.encoders.process_environment import be_patient
+        from ftkit.encoders.process_environment import set_thread_waiting
 
-        be_patient()
+        set_thread_waiting()
         from ftkit.encoders.export import onnx
 
         onnx.export(folder, self.engines)
 
     def load_engine(self, folder: Path, engine: str) -> Classifier:
         """Open an engine that `export` wrote. Raises: PluginError, BundleError."""
-        from ftkit.encoders.process_environment import be_patient
+        from ftkit.encoders.process_environment import set_thread_waiting
 
-        be_patient()
+        set_thread_waiting()
         from ftkit.encoders.inference import engines
 
         return engines.load(folder, engine)

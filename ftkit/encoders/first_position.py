@@ -1,7 +1,7 @@
-"""Spares the last layer what nobody reads: a classifier's head looks at the first position alone.
+"""Leaves out what nobody reads in the last layer: a classification head reads the first position alone.
 
-What a position becomes in the last layer depends on the others only through its attention, so that everything after that can be
-left out for all positions but the first. Nothing about an answer changes; with six layers an eighth of the arithmetic goes.
+In the last layer the other positions act on the first through its attention only, so everything after that attention
+can be left out for them. The logits stay the same; a model of six layers has an eighth less to compute.
 """
 
 from __future__ import annotations
@@ -11,35 +11,36 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
-MARK = "ftkit_reads_first_position"
-"""Attribute of an attention module whose queries beyond the first position are of no use."""
+FIRST_POSITION_ONLY = "ftkit_reads_first_position"
+"""Attribute that is true for an attention module of which only the first position is read."""
 
 TOLERANCE = 1e-4
 """How far a logit may move: rounding moves it less, since sums may be taken in another order."""
 
 
-def spare_the_rest(model: Any) -> bool:
-    """Have the last layer compute the first position alone, where a trial shows that answers stay what they are.
+def skip_other_positions(model: Any) -> bool:
+    """Have the last layer compute the first position alone, if a trial shows that the logits stay the same.
 
-    Known are the architectures whose layers are built as BERT's: `encoder.layer[-1].attention` with `self` and `output`. Others stay
-    as they were, and so do models whose head reads more, or another position. Returns whether it was done.
+    This works for layers built as BERT's: `encoder.layer[-1].attention` with `self` and `output`. Other architectures
+    stay as they are, and so do models whose head reads more than the first position. Returns whether the model was
+    changed.
     """
     attention = _last_attention(model.base_model)
     if attention is None:
         return False
     try:
         before = _logits(model)
-        hook = attention.output.register_forward_pre_hook(_first_of_both)
-        setattr(attention.self, MARK, True)
+        hook = attention.output.register_forward_pre_hook(_first_of_each)
+        setattr(attention.self, FIRST_POSITION_ONLY, True)
         try:
             same = bool((_logits(model) - before).abs().max() <= TOLERANCE * before.abs().max().clamp(min=1))
-        except Exception:  # whatever an architecture makes of fewer positions
+        except Exception:  # some architectures cannot continue with fewer positions
             same = False
-    except Exception:  # a model that does not even answer a trial is for others to complain about
+    except Exception:  # a model that fails the trial even unchanged: the caller's first use of it raises the error
         return False
     if not same:
         hook.remove()
-        delattr(attention.self, MARK)
+        delattr(attention.self, FIRST_POSITION_ONLY)
     return same
 
 
@@ -50,16 +51,16 @@ def _last_attention(encoder: Any) -> Any | None:
     return attention if known else None
 
 
-def _first_of_both(_module: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-    """What attention found, and what it is added to: (rows, length, width) to (rows, 1, width)."""
-    return tuple(each[:, :1] for each in inputs)
+def _first_of_each(_module: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The output of attention and its residual, (rows, length, width), cut to (rows, 1, width)."""
+    return tuple(hidden[:, :1] for hidden in inputs)
 
 
 def _logits(model: Any) -> torch.Tensor:
-    """Of two rows of different tokens, the second half padding, without chance."""
+    """Logits, without dropout, of two rows of different tokens; half of the second is padding."""
     import torch
 
-    was = model.training
+    was_training = model.training
     model.eval()
     try:
         ids = torch.arange(20, device=model.device).view(2, 10) % model.config.vocab_size
@@ -68,4 +69,4 @@ def _logits(model: Any) -> torch.Tensor:
         with torch.inference_mode():
             return model(input_ids=ids, attention_mask=mask).logits.float()
     finally:
-        model.train(was)
+        model.train(was_training)

@@ -1,4 +1,4 @@
-"""Variables for a process that trains or serves an encoder: they act before Python starts, so its parent sets them."""
+"""Environment variables for a process that trains or serves an encoder; they work only if its parent sets them."""
 
 from __future__ import annotations
 
@@ -8,71 +8,72 @@ import subprocess
 import sys
 from functools import cache
 
-PATIENT = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "1000"}
-"""A thread that waits for the others spins for some twenty microseconds and then gives its core away.
+THREAD_WAITING = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "1000"}
+"""A thread that waits for the others spins for some twenty microseconds and then releases its core.
 
-A training step has thousands of short products, after each of which threads wait for a moment: woken anew each time, they make a
-step a third longer. Spinning as long as the default does made training six times slower where another process had one of two
-cores. Source: GNU libgomp manual, OMP_WAIT_POLICY and GOMP_SPINCOUNT; benchmarks/README.md has the figures.
+A training step has thousands of short matrix products, and threads wait for a moment after each: without any spinning,
+waking them makes a step a third longer. Spinning as long as the default does made training six times slower where
+another process had one of two cores. Source: GNU libgomp manual, OMP_WAIT_POLICY and GOMP_SPINCOUNT;
+benchmarks/README.md has the figures.
 """
 
 
-def be_patient() -> None:
-    """The same for this process, if torch is not loaded yet; a choice of the user's is left alone."""
+def set_thread_waiting() -> None:
+    """Set `THREAD_WAITING` in this process, if torch is not loaded yet; the user's own settings stay."""
     if "torch" not in sys.modules:
-        os.environ.update(_patient())
+        os.environ.update(_thread_waiting())
 
 
 def process_environment(threads: int, *, preload: bool = True) -> dict[str, str]:
     """What to add to the environment of a process that may use `threads` cores for its matrix products.
 
-    An activation of a training step is larger than glibc's threshold for memory of its own, so that each step maps
-    its pages anew, has them zeroed, and gives them back: raising the thresholds made training up to 1.4 times as fast at
-    no change of meaning, tcmalloc (where it is installed) more. Variables the user has set are left alone. A server goes without
-    tcmalloc (`preload`): it gains nothing by it, and OpenVINO crashes beside it.
+    The activations of a training step are larger than the threshold from which glibc maps memory for each allocation.
+    So each step has its pages mapped, zeroed and given back: higher thresholds made training up to 1.4 times as fast
+    and change no result, tcmalloc (where it is installed) made it faster still. Variables that the user has set stay. A
+    server does without tcmalloc (`preload`): it gains nothing from it, and OpenVINO crashes in its presence.
 
     Source: glibc's manual, "Memory Allocation Tunables"; PyTorch's performance tuning guide, on memory allocators.
     """
     if threads < 1:
         raise ValueError("threads must be at least 1")
-    wanted = {
+    variables = {
         "OMP_NUM_THREADS": str(threads),
         "MKL_NUM_THREADS": str(threads),
-        **_patient(),
-        # The tokenizer's own threads would be a second pool on the same cores, and warn in every forked process.
+        **_thread_waiting(),
+        # With one core the tokenizer's own threads would only compete for it, and warn in every forked process.
         "TOKENIZERS_PARALLELISM": "true" if threads > 1 else "false",
     }
     if sys.platform == "linux":
         if preload and (library := _tcmalloc()):
             preloaded = os.environ.get("LD_PRELOAD", "")
             if library not in preloaded.split(":"):
-                wanted["LD_PRELOAD"] = f"{preloaded}:{library}".lstrip(":")
+                variables["LD_PRELOAD"] = f"{preloaded}:{library}".lstrip(":")
         else:
-            wanted |= {
+            variables |= {
                 # The largest that glibc takes; larger blocks than this keep their own mapping.
                 "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20),
                 "MALLOC_TRIM_THRESHOLD_": str(2**30),
                 "MALLOC_TOP_PAD_": str(64 * 2**20),
             }
-    return {key: value for key, value in wanted.items() if key == "LD_PRELOAD" or key not in os.environ}
+    return {key: value for key, value in variables.items() if key == "LD_PRELOAD" or key not in os.environ}
 
 
-def _patient() -> dict[str, str]:
-    """`PATIENT`, unless the user has said how threads are to wait."""
-    return {} if PATIENT.keys() & os.environ.keys() else PATIENT
+def _thread_waiting() -> dict[str, str]:
+    """`THREAD_WAITING`, unless the user has set one of its variables."""
+    return {} if THREAD_WAITING.keys() & os.environ.keys() else THREAD_WAITING
 
 
 @cache
 def _tcmalloc() -> str | None:
-    """The path of tcmalloc's shared library, or None; a name alone would make the loader complain in every child."""
+    """The path of tcmalloc's shared library, or None; a name alone could make the loader warn in every process."""
     import ctypes.util
 
     soname = ctypes.util.find_library("tcmalloc_minimal") or ctypes.util.find_library("tcmalloc")
     ldconfig = shutil.which("ldconfig") or shutil.which("ldconfig", path="/sbin:/usr/sbin")
     if not soname or not ldconfig:
         return None
-    listed = subprocess.run([ldconfig, "-p"], capture_output=True, text=True, check=False).stdout
-    for line in listed.splitlines():
+    listing = subprocess.run([ldconfig, "-p"], capture_output=True, text=True, check=False).stdout
+    for line in listing.splitlines():
         name, _, path = line.partition(" => ")
         if name.split()[:1] == [soname] and os.path.exists(path.strip()):
             return path.strip()

@@ -1,4 +1,4 @@
-"""One number that makes a model's certainty honest: its logits are divided by it, and no answer changes.
+"""Calibrates a model by one number that its logits are divided by: certainty changes, answers do not.
 
 Source: Guo et al. 2017, "On Calibration of Modern Neural Networks", section 4.2.
 """
@@ -19,14 +19,15 @@ if TYPE_CHECKING:
 FILE = "temperature.json"
 
 LOWEST, HIGHEST = 0.02, 50.0
-"""Bounds of a fitted temperature: fifty times as sure, and fifty times less."""
+"""Bounds of a fitted temperature: logits fifty times as large, and fifty times smaller."""
 
 
 def fit(logits: np.ndarray, labels: np.ndarray) -> float:
     """The temperature with the lowest log loss on these rows, from `LOWEST` to `HIGHEST`; 1.0 where none is better.
 
-    `logits` are (rows, classes). The rows weigh as if one more had every label in equal parts: rows that are all answered
-    rightly would otherwise ask for certainty without bound, and a few rows for more than they can know.
+    `logits` are (rows, classes). The labels are softened as if there were one more row with every label in equal parts.
+    Otherwise rows that are all answered correctly would call for unlimited certainty, and a few rows for more than they
+    can justify.
 
     Source: Platt 1999, "Probabilistic Outputs for Support Vector Machines", section 2.2, for the softened targets.
     """
@@ -45,27 +46,27 @@ def fit(logits: np.ndarray, labels: np.ndarray) -> float:
         scaled = logits / math.exp(exponent)
         return float((logsumexp(scaled, axis=1) - (softened * scaled).sum(axis=1)).mean())
 
-    # Convex in 1 / temperature, so there is one lowest point, which a search between the bounds cannot miss.
-    found = minimize_scalar(
+    # Convex in 1 / temperature: there is one minimum, which a search between the bounds cannot miss.
+    minimum = minimize_scalar(
         loss, bounds=(math.log(LOWEST), math.log(HIGHEST)), method="bounded", options={"xatol": 1e-6}
     )
-    return float(math.exp(found.x)) if math.isfinite(found.fun) and found.fun < loss(0.0) else 1.0
+    return float(math.exp(minimum.x)) if math.isfinite(minimum.fun) and minimum.fun < loss(0.0) else 1.0
 
 
 def save(temperature: float, folder: Path) -> None:
-    """Write it beside the model, unless it changes nothing. Raises: OSError."""
+    """Write the temperature beside the model, unless it changes nothing. Raises: OSError."""
     if temperature != 1.0:
         files.write_json(folder / FILE, {"temperature": temperature})
 
 
 def load(folder: Path) -> float:
-    """Read it back; 1.0 where there is none. Raises: BundleError for anything but a finite number above 0."""
+    """The temperature of a saved model, 1.0 if it has none. Raises: BundleError unless it is finite and above 0."""
     path = folder / FILE
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))["temperature"]
-        if isinstance(found, bool) or not isinstance(found, int | float) or not (0 < found < math.inf):
-            raise ValueError(f"{found!r} is no finite number above 0")
-        return float(found)
+        value = json.loads(path.read_text(encoding="utf-8"))["temperature"]
+        if isinstance(value, bool) or not isinstance(value, int | float) or not (0 < value < math.inf):
+            raise ValueError(f"{value!r} is no finite number above 0")
+        return float(value)
     except FileNotFoundError:
         return 1.0
     except (OSError, ValueError, TypeError, KeyError, OverflowError) as error:

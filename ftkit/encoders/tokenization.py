@@ -1,4 +1,4 @@
-"""Texts to token ids: once per run and not once per trial, whatever length a trial reads."""
+"""Texts to token ids, once in a run for all trials, whatever length a trial reads."""
 
 from __future__ import annotations
 
@@ -15,101 +15,108 @@ if TYPE_CHECKING:
     import numpy as np
 
 CHARACTERS = 64
-"""Characters of a text that are looked at, per token the model can read: English has four to five to a token."""
+"""Characters of a text that are read per token of the model's limit: English has four to five to a token."""
 
 _CHUNK = 1024
 
 
 @dataclass(frozen=True)
-class Frame:
-    """What stands around the own tokens of a row."""
+class SpecialTokens:
+    """What a row has beside the tokens of its text."""
 
     before: tuple[int, ...]
-    """Special tokens, such as `[CLS]`."""
+    """Such as `[CLS]`."""
     after: tuple[int, ...]
+    """Such as `[SEP]`."""
     padding: int
-    """The token that fills up a row beside a longer one."""
+    """The token that fills up a row in a batch with a longer one."""
     side: str
-    """Where it does so, `left` or `right`."""
+    """Where the padding stands, `left` or `right`."""
 
 
-class Words:
-    """A tokenizer as this package uses it: safe to share between threads, and deaf to no text.
+class Tokenizer:
+    """Makes a row of token ids from a text: safe to share between threads, and encodes any text without raising.
 
-    Special tokens stand around a row's own tokens (`[CLS] … [SEP]`), so that a row can be cut to any length. The tokenizer is one of
-    transformers; with a `frame` it is one of the tokenizers library, which does not know its own.
+    A row has special tokens around those of its text (`[CLS] … [SEP]`), so that it can be cut to any length. The
+    tokenizer that is `wrapped` is one of transformers, or one of the tokenizers library together with its `special`
+    tokens.
     """
 
-    def __init__(self, tokenizer: Any, limit: int, frame: Frame | None = None) -> None:
-        self.tokenizer = tokenizer
+    def __init__(self, wrapped: Any, limit: int, special: SpecialTokens | None = None) -> None:
+        self.wrapped = wrapped
         self.limit = limit
-        if frame is not None:
-            self._fast = tokenizer
+        """Tokens that the model can read at once, special ones included."""
+        if special is not None:
+            self._fast = wrapped
         else:
-            self._fast = getattr(tokenizer, "backend_tokenizer", None) if tokenizer.is_fast else None
+            self._fast = getattr(wrapped, "backend_tokenizer", None) if wrapped.is_fast else None
         if (
             self._fast is not None
-        ):  # set once here: setting them for each call is what makes tokenizers unsafe in threads
+        ):  # set once, here: setting them in every call would make the tokenizer unsafe in threads
             self._fast.no_truncation()
             self._fast.no_padding()
-        self.frame = frame or _frame(tokenizer)
-        self.padding, self.side = self.frame.padding, self.frame.side
-        self._before, self._after = list(self.frame.before), list(self.frame.after)
+        self.special = special or _special_tokens(wrapped)
+        self.padding, self.side = self.special.padding, self.special.side
+        self._before, self._after = list(self.special.before), list(self.special.after)
 
-    def own(self, texts: Sequence[str]) -> list[list[int]]:
-        """Each text's tokens without special ones, as many as the model can read."""
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        """The token ids of each text without special tokens, at most as many as the model can read."""
         texts = [clean(text, self.limit) for text in texts]
         if self._fast is not None:
-            found = [each.ids for each in self._fast.encode_batch_fast(texts, add_special_tokens=False)]
+            encoded = [each.ids for each in self._fast.encode_batch_fast(texts, add_special_tokens=False)]
         else:
-            found = [self.tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts]
-        return [ids[: self.room(self.limit)] for ids in found]
+            encoded = [self.wrapped(text, add_special_tokens=False)["input_ids"] for text in texts]
+        return [ids[: self.capacity(self.limit)] for ids in encoded]
 
-    def room(self, length: int) -> int:
-        """How many of `length` tokens are a row's own."""
+    def capacity(self, length: int) -> int:
+        """How many tokens of a row of `length` can be those of its text."""
         return max(min(length, self.limit) - len(self._before) - len(self._after), 0)
 
-    def row(self, own: Sequence[int] | np.ndarray, length: int) -> np.ndarray:
-        """A row of at most `length` tokens, special ones around it."""
+    def row(self, ids: Sequence[int] | np.ndarray, length: int) -> np.ndarray:
+        """The row of an encoded text: at most `length` tokens, special ones included."""
         import numpy as np
 
-        return np.concatenate((self._before, own[: self.room(length)], self._after)).astype(np.int64)
+        return np.concatenate((self._before, ids[: self.capacity(length)], self._after)).astype(np.int64)
+
+    def rows(self, texts: Sequence[str], length: int) -> list[np.ndarray]:
+        """The row of each text, see `row`."""
+        return [self.row(ids, length) for ids in self.encode(texts)]
 
     def lengths(self, texts: Sequence[str], length: int) -> list[int]:
-        """How long each text's row is when at most `length` tokens are read."""
-        around = len(self._before) + len(self._after)
-        return [min(len(own), self.room(length)) + around for own in self.own(texts)]
+        """Tokens in the row of each text, when at most `length` are read."""
+        special = len(self._before) + len(self._after)
+        return [min(len(ids), self.capacity(length)) + special for ids in self.encode(texts)]
 
     @property
     def fingerprint(self) -> str:
-        """A digest of all that decides which ids a text gets."""
+        """A digest of everything that decides which ids a text gets."""
         if self._fast is not None:
-            said = self._fast.to_str()
+            state = self._fast.to_str()
         else:
-            said = repr((type(self.tokenizer).__name__, sorted(self.tokenizer.get_vocab().items())))
-        return hashlib.sha256(f"{said}{self.limit}{self._before}{self._after}".encode()).hexdigest()
+            state = repr((type(self.wrapped).__name__, sorted(self.wrapped.get_vocab().items())))
+        return hashlib.sha256(f"{state}{self.limit}{self._before}{self._after}".encode()).hexdigest()
 
 
-def _frame(tokenizer: Any) -> Frame:
-    """The frame of a tokenizer of transformers, by its example."""
-    probe = tokenizer("a")["input_ids"]
-    own = tokenizer("a", add_special_tokens=False)["input_ids"]
-    start = next((at for at in range(len(probe)) if probe[at : at + len(own)] == own), 0)
-    return Frame(
-        tuple(probe[:start]),
-        tuple(probe[start + len(own) :]),
+def _special_tokens(tokenizer: Any) -> SpecialTokens:
+    """What a tokenizer of transformers adds to a text, as it does to an example."""
+    row = tokenizer("a")["input_ids"]
+    ids = tokenizer("a", add_special_tokens=False)["input_ids"]
+    start = next((index for index in range(len(row)) if row[index : index + len(ids)] == ids), 0)
+    return SpecialTokens(
+        tuple(row[:start]),
+        tuple(row[start + len(ids) :]),
         int(tokenizer.pad_token_id or 0),
         str(tokenizer.padding_side),
     )
 
 
 @dataclass(frozen=True)
-class Tokens:
-    """The rows of a split, memory-mapped: own tokens end to end, and where each row begins."""
+class TokenizedSplit:
+    """The token ids of a split, memory-mapped: those of all texts end to end, and where each text begins."""
 
     ids: np.ndarray  # (tokens,)
     starts: np.ndarray  # (rows + 1,)
-    words: Words
+    tokenizer: Tokenizer
     length: int
     """Tokens of a row that are read, special ones included."""
 
@@ -118,66 +125,69 @@ class Tokens:
 
     @property
     def lengths(self) -> np.ndarray:
-        """Tokens of each row, special ones included."""
+        """Tokens in each row, special ones included."""
         import numpy as np
 
-        room = self.words.room(self.length)
-        return np.minimum(np.diff(self.starts), room) + len(self.words.row((), self.length))
+        capacity = self.tokenizer.capacity(self.length)
+        return np.minimum(np.diff(self.starts), capacity) + len(self.tokenizer.row((), self.length))
 
     def rows(self, indices: Sequence[int] | np.ndarray) -> list[np.ndarray]:
-        """These rows' ids, special tokens around them."""
-        return [self.words.row(self.ids[self.starts[at] : self.starts[at + 1]], self.length) for at in indices]
+        """The rows with these indices, special tokens included."""
+        return [
+            self.tokenizer.row(self.ids[self.starts[index] : self.starts[index + 1]], self.length) for index in indices
+        ]
 
 
-def tokenised(texts: Sequence[str], words: Words, length: int, cache: Path | None) -> Tokens:
-    """The tokens of these texts: read from the cache if any trial has made them before, else made and kept.
+def tokenize(texts: Sequence[str], tokenizer: Tokenizer, length: int, cache: Path | None) -> TokenizedSplit:
+    """The token ids of texts: read from the cache if an earlier trial wrote them, else computed and written there.
 
-    Kept at the model's full length, so that trials of any `length` find them. Raises: LedgerError on a full disk.
+    The cache holds them at the model's full length, for trials of any `length`. Raises: LedgerError on a full disk.
     """
     import filelock
     import numpy as np
 
     if cache is None:
-        return Tokens(*_tokenise(texts, words), words, length)
-    digest = hashlib.sha256(words.fingerprint.encode())
+        return TokenizedSplit(*_encode(texts, tokenizer), tokenizer, length)
+    digest = hashlib.sha256(tokenizer.fingerprint.encode())
     for text in texts:
-        said = text.encode("utf-8", "surrogatepass")
-        digest.update(len(said).to_bytes(8, "little"))
-        digest.update(said)
+        encoded_text = text.encode("utf-8", "surrogatepass")
+        digest.update(len(encoded_text).to_bytes(8, "little"))
+        digest.update(encoded_text)
     folder = cache / f"tokens-{digest.hexdigest()[:20]}"
     try:
         with filelock.FileLock(cache / f".{folder.name}.lock"):  # trials that start together wait for the first
             if not folder.is_dir():
-                ids, starts = _tokenise(texts, words)
+                ids, starts = _encode(texts, tokenizer)
                 with files.atomic_folder(folder) as partial:
                     np.save(partial / "ids.npy", ids)
                     np.save(partial / "starts.npy", starts)
     except OSError as error:
         raise LedgerError(
-            f"tokens cannot be kept: {error.strerror or error}",
+            f"tokens cannot be stored: {error.strerror or error}",
             where=str(cache),
             hint="Make room, or set FTKIT_HOME to a larger disk, then give the same command.",
         ) from error
     ids = np.load(folder / "ids.npy", mmap_mode="r" if (folder / "ids.npy").stat().st_size else None)
-    return Tokens(ids, np.load(folder / "starts.npy"), words, length)
+    return TokenizedSplit(ids, np.load(folder / "starts.npy"), tokenizer, length)
 
 
-def _tokenise(texts: Sequence[str], words: Words) -> tuple[np.ndarray, np.ndarray]:
+def _encode(texts: Sequence[str], tokenizer: Tokenizer) -> tuple[np.ndarray, np.ndarray]:
+    """`ids` and `starts` of a `TokenizedSplit`."""
     import numpy as np
 
-    rows: list[np.ndarray] = []
+    encoded: list[np.ndarray] = []
     for start in range(0, len(texts), _CHUNK):
-        rows += [np.asarray(own, dtype=np.int32) for own in words.own(texts[start : start + _CHUNK])]
-    starts = np.cumsum([0, *map(len, rows)], dtype=np.int64)
-    return (np.concatenate(rows) if rows else np.zeros(0, np.int32)), starts
+        encoded += [np.asarray(ids, dtype=np.int32) for ids in tokenizer.encode(texts[start : start + _CHUNK])]
+    starts = np.cumsum([0, *map(len, encoded)], dtype=np.int64)
+    return (np.concatenate(encoded) if encoded else np.zeros(0, np.int32)), starts
 
 
 def clean(text: str, limit: int) -> str:
-    """A text as tokenizers take it: lone surrogates replaced, and not many times longer than can be read."""
+    """A text that every tokenizer accepts: lone surrogates replaced, and cut far beyond the `limit` of tokens."""
     text = text[: limit * CHARACTERS]
     try:
         text.encode()
     except UnicodeEncodeError:
-        # A surrogate pair that some JSON reader left in two halves becomes its character, a lone half the sign for it.
+        # A surrogate pair that a JSON reader left in two halves becomes its character; a lone half becomes U+FFFD.
         text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return text

@@ -1,4 +1,4 @@
-"""A Hugging Face hub on loopback: as much of its HTTP interface as downloading a checkpoint takes.
+"""A Hugging Face hub on loopback, with the part of its HTTP interface that downloads a checkpoint.
 
 Source: huggingface_hub, `hf_api.py` and `file_download.py`.
 """
@@ -15,28 +15,28 @@ from urllib.parse import unquote, urlsplit
 
 
 @contextmanager
-def serving(repositories, discussions=None):
-    """Serve {repository: {revision: {file name: bytes}}}; yields the address and the list of requested paths."""
-    seen = []
+def running(repositories, discussions=None):
+    """Serve {repository: {revision: {file name: bytes}}}; yields the address, and the list of requested paths."""
+    requested = []
 
     class Hub(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self):
-            self.answer(body=True)
+            self.respond(body=True)
 
         def do_HEAD(self):
-            self.answer(body=False)
+            self.respond(body=False)
 
         def log_message(self, *arguments):
             pass
 
-        def answer(self, body):
+        def respond(self, body):
             path = unquote(urlsplit(self.path).path)
-            seen.append(path)
+            requested.append(path)
             if match := re.fullmatch(r"/api/models/([^/]+/[^/]+)/discussions", path):
-                listed = (discussions or {}).get(match[1], [])
-                return self.send(json.dumps({"discussions": listed, "count": len(listed), "start": 0}).encode(), body)
+                listing = (discussions or {}).get(match[1], [])
+                return self.send(json.dumps({"discussions": listing, "count": len(listing), "start": 0}).encode(), body)
             if match := re.fullmatch(r"/api/models/([^/]+/[^/]+)(?:/revision/(.+))?", path):
                 files = repositories.get(match[1], {}).get(match[2] or "main")
                 if files is None:
@@ -49,7 +49,7 @@ def serving(repositories, discussions=None):
             if match := re.fullmatch(r"/api/models/([^/]+/[^/]+)/tree/(.+)", path):
                 for revision, files in repositories.get(match[1], {}).items():
                     if match[2] in (revision, commit(match[1], revision)):
-                        listed = [
+                        listing = [
                             {
                                 "type": "file",
                                 "path": name,
@@ -58,7 +58,7 @@ def serving(repositories, discussions=None):
                             }
                             for name, content in files.items()
                         ]
-                        return self.send(json.dumps(listed).encode(), body)
+                        return self.send(json.dumps(listing).encode(), body)
             if match := re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+|refs/pr/\d+)/(.+)", path):
                 for revision, files in repositories.get(match[1], {}).items():
                     if match[2] in (revision, commit(match[1], revision)) and match[3] in files:
@@ -69,8 +69,8 @@ def serving(repositories, discussions=None):
                         )
             return self.missing(path)
 
-        def missing(self, what):
-            code = "RevisionNotFound" if what in repositories else "RepoNotFound"
+        def missing(self, name):
+            code = "RevisionNotFound" if name in repositories else "RepoNotFound"
             self.send(b"{}", True, {"X-Error-Code": code}, status=404)
 
         def send(self, content, body, headers=None, status=200):
@@ -86,7 +86,7 @@ def serving(repositories, discussions=None):
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}", seen
+        yield f"http://127.0.0.1:{server.server_port}", requested
     finally:
         server.shutdown()
         server.server_close()

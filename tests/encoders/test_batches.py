@@ -1,4 +1,4 @@
-"""Batches: every row once, like lengths together, few shapes."""
+"""Batches: every row once, similar lengths together, few shapes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def test_every_row_is_in_one_batch(rows, size):
     assert len(batches) == -(-rows // size)
 
 
-def test_epochs_differ_and_seeds_repeat():
+def test_epochs_differ_and_the_same_seed_repeats_them():
     lengths = np.random.default_rng(0).integers(3, 512, 400)
     random = np.random.default_rng(1)
     first, second = (np.concatenate(training_batches(lengths, 8, random)) for _ in range(2))
@@ -24,13 +24,13 @@ def test_epochs_differ_and_seeds_repeat():
     assert first.tolist() == again.tolist() != second.tolist()
 
 
-def test_most_of_a_batch_is_text():
+def test_less_than_a_tenth_of_the_batches_is_padding():
     lengths = np.random.default_rng(0).lognormal(4.3, 0.8, 4000).astype(int).clip(5, 512)
     batches = training_batches(lengths, 8, np.random.default_rng(1))
     assert lengths.sum() / sum(len(batch) * lengths[batch].max() for batch in batches) > 0.9
 
 
-def test_lengths_are_rounded_up_but_not_beyond_what_the_model_reads():
+def test_lengths_are_rounded_up_but_not_beyond_the_limit_of_the_model():
     ids, mask = pad([np.arange(1, 4), np.arange(1, ROUND + 2)], 0, ROUND + 3)
     assert ids.shape == (2, ROUND + 3)
     assert mask.sum(dim=1).tolist() == [3, ROUND + 1]
@@ -40,7 +40,7 @@ def test_lengths_are_rounded_up_but_not_beyond_what_the_model_reads():
     assert mask.sum() == 6
 
 
-def test_a_row_that_comes_alone_is_not_padded():
+def test_a_single_row_is_not_padded():
     ids, mask = pad([np.arange(1, 4)], 0, 512)
     assert ids.tolist() == [[1, 2, 3]]
     assert bool(mask.all())

@@ -1,4 +1,4 @@
-"""What is wrong with a checkpoint's folder is said, with what to do about it."""
+"""Errors name what is wrong with a checkpoint's folder, and how to repair it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from ftkit.errors import CheckpointError
 
 
 @dataclass(frozen=True, kw_only=True)
-class Given(Encoder):
-    """Whatever checkpoint is given."""
+class AnyCheckpoint(Encoder):
+    """An encoder of any checkpoint."""
 
-    name = "given"
+    name = "any"
 
 
 @pytest.fixture
@@ -26,83 +26,83 @@ def folder(tiny, tmp_path):
     return shutil.copytree(tiny, tmp_path / "checkpoint")
 
 
-def refused(folder, match):
+def error_of(folder, match):
     with pytest.raises(CheckpointError, match=match) as caught:
-        open_checkpoint(Given(checkpoint=str(folder), offline=True)).model(("bad", "good"))
+        open_checkpoint(AnyCheckpoint(checkpoint=str(folder), offline=True)).model(("bad", "good"))
     assert caught.value.hint
     return caught.value
 
 
 def test_a_whole_folder_is_read(folder):
-    checkpoint = open_checkpoint(Given(checkpoint=str(folder)))
+    checkpoint = open_checkpoint(AnyCheckpoint(checkpoint=str(folder)))
     assert checkpoint.limit == 128
     model = checkpoint.model(("bad", "good"), dropout=0.0)
     assert model.config.id2label == {0: "bad", 1: "good"}
     assert model.config.hidden_dropout_prob == model.config.attention_probs_dropout_prob == 0.0
 
 
-def test_no_checkpoint_at_all_is_named():
+def test_a_backbone_without_a_checkpoint_is_named():
     with pytest.raises(CheckpointError, match="names no checkpoint"):
-        open_checkpoint(Given())
+        open_checkpoint(AnyCheckpoint())
 
 
 @pytest.mark.parametrize("path", ["./nowhere", "/nowhere/at/all", "~/nowhere/at/all"])
-def test_a_folder_that_is_not_there_is_not_looked_for_on_the_hub(path):
-    refused(path, "there is no such folder")
+def test_a_missing_folder_is_not_taken_for_a_hub_id(path):
+    error_of(path, "there is no such folder")
 
 
 def test_a_missing_configuration_is_named(folder):
     (folder / "config.json").unlink()
-    refused(folder, "no config.json")
+    error_of(folder, "no config.json")
 
 
 def test_missing_weights_are_named(folder):
     (folder / "model.safetensors").unlink()
-    refused(folder, "model.safetensors is missing")
+    error_of(folder, "model.safetensors is missing")
 
 
 def test_a_missing_tokenizer_is_named(folder):
     for path in [*folder.glob("tokenizer*"), *folder.glob("vocab*")]:
         path.unlink()
-    refused(folder, "no tokenizer")
+    error_of(folder, "no tokenizer")
 
 
-def test_pickled_weights_are_refused_with_the_way_to_convert_them(folder):
+def test_pickled_weights_are_refused_with_the_command_that_converts_them(folder):
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
-    assert "save_pretrained" in refused(folder, "pickle").hint
+    assert "save_pretrained" in error_of(folder, "pickle").hint
 
 
 def test_damaged_weights_are_named(folder):
     (folder / "model.safetensors").write_bytes(b"\x00" * 100)
-    refused(folder, "cannot be read")
+    error_of(folder, "cannot be read")
 
 
 def test_a_damaged_configuration_is_named(folder):
     (folder / "config.json").write_text("{")
-    refused(folder, "config.json cannot be used")
+    error_of(folder, "config.json cannot be used")
 
 
 def test_a_damaged_tokenizer_is_named(folder):
     (folder / "tokenizer.json").write_text("{")
-    refused(folder, "tokenizer cannot be read")
+    error_of(folder, "tokenizer cannot be read")
 
 
-def test_weights_of_another_model_are_not_filled_up_with_random_numbers(folder):
+def test_missing_weights_of_the_encoder_are_not_replaced_by_random_ones(folder):
     weights = load_file(folder / "model.safetensors")
     save_file({name: value for name, value in weights.items() if "layer.1." not in name}, folder / "model.safetensors")
-    refused(folder, "weights are missing")
+    error_of(folder, "weights are missing")
 
 
 @pytest.mark.parametrize("kind", ["gpt2", "t5", "bart", "vit"])
-def test_what_is_no_encoder_is_refused(folder, kind):
+def test_a_model_that_is_not_an_encoder_is_refused(folder, kind):
     (folder / "config.json").write_text(json.dumps({"model_type": kind}))
-    refused(folder, f"{kind!r} is not an encoder")
+    error_of(folder, f"{kind!r} is not an encoder")
 
 
 def test_a_tokenizer_of_another_model_is_refused(folder):
     config = json.loads((folder / "config.json").read_text()) | {"vocab_size": 7}
     (folder / "config.json").write_text(json.dumps(config))
-    refused(folder, "the model only 7")
+    error_of(folder, "the model only 7")
 
 
 @pytest.mark.parametrize(
@@ -113,6 +113,6 @@ def test_a_tokenizer_of_another_model_is_refused(folder):
         ("adam_beta1", 1.0), ("adam_beta2", -0.1), ("dropout", 1.0), ("max_length", 2), ("learning_rate", float("nan")),
     ],
 )  # fmt: skip
-def test_a_value_that_cannot_be_is_refused_by_name(field, value):
+def test_a_value_out_of_range_is_refused_by_name(field, value):
     with pytest.raises(ValueError, match=field):
-        Given(**{field: value})
+        AnyCheckpoint(**{field: value})

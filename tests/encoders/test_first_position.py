@@ -1,4 +1,4 @@
-"""Leaving out what the head does not read: the same answers and gradients, and nothing done to models that read more."""
+"""Skipping positions that the head does not read: logits and gradients stay; models that read more are not changed."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class MeanOfAll(nn.Module):
         return self.dense(hidden.mean(dim=1))
 
 
-def computed(model):
+def logits_and_gradients(model):
     """Logits of three rows, one of them padded, and the gradients of all weights."""
     ids = torch.arange(3, 30).view(3, 9)
     mask = torch.ones_like(ids)
@@ -76,54 +76,55 @@ def computed(model):
     model.zero_grad()
     logits = model.eval()(input_ids=ids, attention_mask=mask).logits
     torch.nn.functional.cross_entropy(logits, torch.tensor([0, 1, 2])).backward()
-    return logits.detach(), {
-        name: each.grad.clone() for name, each in model.named_parameters() if each.grad is not None
-    }
+    parameters = model.named_parameters()
+    return logits.detach(), {name: each.grad.clone() for name, each in parameters if each.grad is not None}
 
 
-OF_EVERY_ATTENTION = [
+WITH_EVERY_ATTENTION = [
     (make, attention) for make in (bert, roberta, electra) for attention in (None, "eager", attentions.NAME)
 ]
 
 
-@pytest.mark.parametrize(("make", "attention"), [*OF_EVERY_ATTENTION, (deberta, None)])
-def test_answers_and_gradients_stay_what_they_are(make, attention):
+@pytest.mark.parametrize(("make", "attention"), [*WITH_EVERY_ATTENTION, (deberta, None)])
+def test_logits_and_gradients_stay_the_same(make, attention):
     attentions.register()
     torch.manual_seed(0)
     model = make(**({"attn_implementation": attention} if attention else {}))
-    logits, gradients = computed(model)
+    logits, gradients = logits_and_gradients(model)
     lengths = []
-    model.base_model.encoder.layer[-1].output.register_forward_hook(lambda *seen: lengths.append(seen[-1].shape[1]))
-    assert first_position.spare_the_rest(model)
-    spared, spared_gradients = computed(model)
+    model.base_model.encoder.layer[-1].output.register_forward_hook(
+        lambda *arguments: lengths.append(arguments[-1].shape[1])
+    )
+    assert first_position.skip_other_positions(model)
+    new_logits, new_gradients = logits_and_gradients(model)
     assert lengths[-1] == 1, "the last layer computes one position"
-    torch.testing.assert_close(spared, logits)
-    assert spared_gradients.keys() == gradients.keys()
+    torch.testing.assert_close(new_logits, logits)
+    assert new_gradients.keys() == gradients.keys()
     for name, gradient in gradients.items():
-        torch.testing.assert_close(spared_gradients[name], gradient, rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(new_gradients[name], gradient, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("make", [distilbert, modernbert])
-def test_other_architectures_are_left_as_they_are(make):
+def test_other_architectures_are_not_changed(make):
     torch.manual_seed(0)
     model = make()
-    logits, _ = computed(model)
-    assert not first_position.spare_the_rest(model)
-    torch.testing.assert_close(computed(model)[0], logits, rtol=0, atol=0)
+    logits, _ = logits_and_gradients(model)
+    assert not first_position.skip_other_positions(model)
+    torch.testing.assert_close(logits_and_gradients(model)[0], logits, rtol=0, atol=0)
 
 
-def test_a_head_that_reads_every_position_keeps_them():
+def test_a_model_whose_head_reads_every_position_is_not_changed():
     torch.manual_seed(0)
     model = electra()
     model.classifier = MeanOfAll()
-    logits, _ = computed(model)
-    assert not first_position.spare_the_rest(model)
-    assert not hasattr(model.base_model.encoder.layer[-1].attention.self, first_position.MARK)
-    torch.testing.assert_close(computed(model)[0], logits, rtol=0, atol=0)
+    logits, _ = logits_and_gradients(model)
+    assert not first_position.skip_other_positions(model)
+    assert not hasattr(model.base_model.encoder.layer[-1].attention.self, first_position.FIRST_POSITION_ONLY)
+    torch.testing.assert_close(logits_and_gradients(model)[0], logits, rtol=0, atol=0)
 
 
-def test_training_goes_on_in_the_mode_it_was_in():
+def test_the_model_stays_in_training_mode():
     model = bert().train()
-    first_position.spare_the_rest(model)
+    first_position.skip_other_positions(model)
     assert model.training
     assert all(each.training for each in model.modules())

@@ -1,4 +1,4 @@
-"""Checkpoints from the hub, from a real HTTP server on loopback; and offline, without a connection to anywhere."""
+"""Checkpoints from the hub, here an HTTP server on loopback; and offline, without any connection."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from ftkit.errors import FtkitError
 class Any(Encoder):
     name = "any"
 
-def said(**options):
+def checkpoint_or_error(**options):
     try:
         return open_checkpoint(Any(**options))
     except FtkitError as error:
@@ -39,15 +39,15 @@ def said(**options):
 
 
 def run(code, home, endpoint):
-    """What a fresh process prints: the hub's library reads its settings when it is imported."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "TRANSFORMERS_"))}
-    done = subprocess.run(
+    """The output of a new process: the hub's library reads its settings when it is imported."""
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "TRANSFORMERS_"))}
+    process = subprocess.run(
         [sys.executable, "-c", PROLOGUE + textwrap.dedent(code)],
-        env=kept | {"HF_HOME": str(home), "HF_ENDPOINT": endpoint, "OMP_NUM_THREADS": "1", "NO_PROXY": "127.0.0.1"},
+        env=inherited | {"HF_HOME": str(home), "HF_ENDPOINT": endpoint, "OMP_NUM_THREADS": "1", "NO_PROXY": "127.0.0.1"},
         capture_output=True, text=True, timeout=240,
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    assert process.returncode == 0, process.stderr
+    return process.stdout
 
 
 @pytest.fixture(scope="module")
@@ -72,38 +72,38 @@ def proposal(number, author):
 
 @pytest.fixture(scope="module")
 def downloaded(repositories, tmp_path_factory):
-    """A cache filled from the loopback hub, and what the process that filled it said."""
+    """A cache filled from the loopback hub, the output of the process that filled it, and the requested paths."""
     home = tmp_path_factory.mktemp("hub")
     proposals = {"someone/pickled": [proposal(4, "somebody"), proposal(3, "SFconvertbot")]}
-    with hub.serving(repositories, proposals) as (endpoint, seen):
+    with hub.running(repositories, proposals) as (endpoint, requested):
         printed = run(
             """
             import json
-            found = said(checkpoint="someone/tiny")
-            assert not isinstance(found, str), found
-            model = found.model(("bad", "good"))
+            checkpoint = checkpoint_or_error(checkpoint="someone/tiny")
+            assert not isinstance(checkpoint, str), checkpoint
+            model = checkpoint.model(("bad", "good"))
             print(json.dumps([
-                sorted(path.name for path in found.folder.iterdir()), model.num_parameters(),
-                said(checkpoint="someone/pickled").folder.name,
-                said(checkpoint="someone/only-pickled"),
-                said(checkpoint="someone/nothing"),
-                said(checkpoint="someone/tiny", revision="v9"),
+                sorted(path.name for path in checkpoint.folder.iterdir()), model.num_parameters(),
+                checkpoint_or_error(checkpoint="someone/pickled").folder.name,
+                checkpoint_or_error(checkpoint="someone/only-pickled"),
+                checkpoint_or_error(checkpoint="someone/nothing"),
+                checkpoint_or_error(checkpoint="someone/tiny", revision="v9"),
             ]))
             """,
             home,
             endpoint,
         )
-    return home, json.loads(printed), seen
+    return home, json.loads(printed), requested
 
 
 def test_a_hub_checkpoint_is_downloaded_without_pickles_or_code(downloaded):
-    _, (files, parameters, *_), seen = downloaded
+    _, (files, parameters, *_), requested = downloaded
     assert "model.safetensors" in files
     assert parameters > 10_000
-    assert not [path for path in seen if path.endswith((".py", ".bin"))]
+    assert not [path for path in requested if path.endswith((".py", ".bin"))]
 
 
-def test_pickled_weights_are_taken_from_the_hubs_own_conversion_and_from_nobody_elses(downloaded):
+def test_pickled_weights_are_replaced_by_the_hubs_own_conversion_and_by_no_other(downloaded):
     assert downloaded[1][2] == hub.commit("someone/pickled", "refs/pr/3")
 
 
@@ -129,13 +129,13 @@ def test_offline_uses_the_cache_and_opens_no_connection(downloaded, tiny):
             with tempfile.TemporaryDirectory() as folder:
                 classifier.save(Path(folder))
                 print(Any().load(Path(folder)).probabilities(["a ship"]).shape)
-        print(said(checkpoint="someone/else", offline=True))
+        print(checkpoint_or_error(checkpoint="someone/else", offline=True))
         print(calls)
         """,
         downloaded[0],
         "http://127.0.0.1:9",
     )
-    *shapes, error, _mend, calls = printed.strip().splitlines()
+    *shapes, error, _hint, calls = printed.strip().splitlines()
     assert shapes == ["(1, 3)"] * 3
     assert "someone/else is not in the hub's cache" in error
     assert calls == "[]"
@@ -144,7 +144,7 @@ def test_offline_uses_the_cache_and_opens_no_connection(downloaded, tiny):
 def test_an_unreachable_hub_is_an_error_that_names_the_local_alternatives(tmp_path):
     printed = run(
         """
-        print(said(checkpoint="someone/tiny"))
+        print(checkpoint_or_error(checkpoint="someone/tiny"))
         assert calls
         """,
         tmp_path,

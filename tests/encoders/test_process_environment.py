@@ -1,4 +1,4 @@
-"""The environment of a training process: set for it, not for us, and not against the user."""
+"""The environment of a training process: set in it and not in ours, and never against the user's own settings."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from ftkit.encoders import process_environment as environment
 from ftkit.encoders.process_environment import process_environment
 
 
-def test_a_process_starts_with_it_and_has_its_threads():
+def test_a_process_starts_with_the_environment_and_has_its_threads():
     code = "import torch, sys; print(torch.get_num_threads())"
-    kept = {key: value for key, value in os.environ.items() if "THREADS" not in key and "MALLOC" not in key}
-    done = subprocess.run(
+    inherited = {key: value for key, value in os.environ.items() if "THREADS" not in key and "MALLOC" not in key}
+    process = subprocess.run(
         [sys.executable, "-c", code],
-        env=kept | process_environment(1) | {"OMP_NUM_THREADS": "1"},
+        env=inherited | process_environment(1) | {"OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
     )
-    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "1", "")
+    assert (process.returncode, process.stdout.strip(), process.stderr) == (0, "1", "")
 
 
-def test_what_the_user_has_set_stays(monkeypatch):
+def test_variables_that_the_user_has_set_stay(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
-    wanted = process_environment(2)
-    assert "OMP_NUM_THREADS" not in wanted
-    assert wanted["MKL_NUM_THREADS"] == "2"
+    variables = process_environment(2)
+    assert "OMP_NUM_THREADS" not in variables
+    assert variables["MKL_NUM_THREADS"] == "2"
 
 
-def test_threads_wait_as_the_user_says_or_for_a_moment_only(monkeypatch):
-    for name in environment.PATIENT:
+def test_threads_spin_briefly_unless_the_user_has_set_how_they_wait(monkeypatch):
+    for name in environment.THREAD_WAITING:
         monkeypatch.delenv(name, raising=False)
-    assert process_environment(2).items() >= environment.PATIENT.items()
+    assert process_environment(2).items() >= environment.THREAD_WAITING.items()
     monkeypatch.setenv("OMP_WAIT_POLICY", "active")
-    assert not process_environment(2).keys() & environment.PATIENT.keys()
+    assert not process_environment(2).keys() & environment.THREAD_WAITING.keys()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc's and tcmalloc's variables are for Linux")
@@ -54,6 +54,6 @@ def test_the_allocator_keeps_its_pages(monkeypatch):
     assert int(server["MALLOC_TRIM_THRESHOLD_"]) > 2**28
 
 
-def test_no_thread_is_an_error():
+def test_zero_threads_are_refused():
     with pytest.raises(ValueError, match="threads"):
         process_environment(0)

@@ -1,4 +1,4 @@
-"""One number that makes certainty honest: how it is fitted, that it travels with the model, and what it does there."""
+"""The temperature that calibrates a model: how it is fitted, saved with the model, and applied."""
 
 from __future__ import annotations
 
@@ -40,24 +40,26 @@ class TestScaled(BackboneSuite):
 
 
 def mislabelled(rows, seed, share=0.3):
-    """Texts of which some have another label: who is nearly certain of all answers is wrong about some of them."""
-    clean, chance = separable(rows, seed), random.Random(seed)
+    """Texts of which some have a wrong label, so that a model that is certain of every answer is too certain."""
+    clean, generator = separable(rows, seed), random.Random(seed)
     return Split(
         clean.texts,
-        tuple((label + chance.choice((1, 2))) % 3 if chance.random() < share else label for label in clean.labels),
+        tuple(
+            (label + generator.choice((1, 2))) % 3 if generator.random() < share else label for label in clean.labels
+        ),
     )
 
 
 def calibration_error(probabilities, labels, bins=10):
-    """Over bins of equal mass: mean distance between certainty and the share that is right."""
-    certainty, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == np.asarray(labels)
+    """Mean distance between certainty and the share of correct answers, over bins of equal mass."""
+    certainty, correct = probabilities.max(axis=1), probabilities.argmax(axis=1) == np.asarray(labels)
     parts = np.array_split(np.argsort(certainty), bins)
-    return sum(len(part) * abs(certainty[part].mean() - right[part].mean()) for part in parts) / len(labels)
+    return sum(len(part) * abs(certainty[part].mean() - correct[part].mean()) for part in parts) / len(labels)
 
 
 @pytest.fixture(scope="module")
 def overfitted(tiny):
-    """A model that has learned its rows by heart, mistakes included, and so is far too sure; and its best report."""
+    """A model that has memorised its rows, wrong labels included, and is far too certain; with its reports and data."""
     data = replace(separable_data(), train=mislabelled(90, 1), valid=mislabelled(150, 2))
     reports = []
 
@@ -65,31 +67,32 @@ def overfitted(tiny):
         reports.append((probabilities, numbers))
         return True
 
-    # Low dropout and many epochs: certainty keeps growing long after the labels of new rows are no better known.
+    # No dropout and many epochs: certainty keeps growing long after accuracy on new rows does not.
     encoder = Scaled(checkpoint=str(tiny), epochs=14, dropout=0.0)
     return encoder.fit(data, 1, report), reports, data
 
 
-def test_a_model_that_is_too_sure_is_calibrated_on_rows_that_no_fit_saw(overfitted):
+def test_a_model_that_is_too_certain_is_calibrated_on_new_rows(overfitted):
     classifier, _, _ = overfitted
     assert classifier.temperature > 1.3
     held_out = mislabelled(600, 3)
     scaled = classifier.probabilities(held_out.texts)
-    as_it_was = EncoderClassifier(classifier.model, classifier.words, classifier.length).probabilities(held_out.texts)
-    before, after = (calibration_error(each, held_out.labels) for each in (as_it_was, scaled))
+    uncalibrated = EncoderClassifier(classifier.model, classifier.tokenizer, classifier.length)
+    unscaled = uncalibrated.probabilities(held_out.texts)
+    before, after = (calibration_error(probabilities, held_out.labels) for probabilities in (unscaled, scaled))
     assert after < before / 2, (before, after)
-    np.testing.assert_array_equal(scaled.argmax(axis=1), as_it_was.argmax(axis=1))
+    np.testing.assert_array_equal(scaled.argmax(axis=1), unscaled.argmax(axis=1))
 
 
-def test_what_is_reported_is_what_is_served(overfitted):
+def test_reported_probabilities_are_those_of_the_classifier(overfitted):
     classifier, reports, data = overfitted
     probabilities, numbers = reports[-1]
     np.testing.assert_allclose(classifier.probabilities(data.valid.texts), probabilities, atol=1e-5)
     assert numbers["temperature"] == classifier.temperature
-    assert len({numbers["temperature"] for _, numbers in reports}) > 1, "every evaluation has its own"
+    assert len({numbers["temperature"] for _, numbers in reports}) > 1, "every evaluation has a temperature of its own"
 
 
-def test_an_early_evaluation_that_was_the_best_brings_its_own_temperature(tiny):
+def test_the_temperature_is_that_of_the_best_evaluation(tiny):
     reports = []
 
     def report(epoch, probabilities, **numbers):
@@ -102,19 +105,19 @@ def test_an_early_evaluation_that_was_the_best_brings_its_own_temperature(tiny):
     np.testing.assert_allclose(classifier.probabilities(data.valid.texts), reports[1][0], atol=1e-5)
 
 
-def test_without_it_nothing_is_scaled_and_no_file_is_written(tiny, tmp_path):
+def test_without_calibration_nothing_is_scaled_and_no_file_is_written(tiny, tmp_path):
     encoder = Scaled(checkpoint=str(tiny), epochs=1, calibration="none")
-    seen = []
-    classifier = encoder.fit(separable_data(rows=24), 1, lambda *_, **numbers: seen.append(numbers) or True)
+    reports = []
+    classifier = encoder.fit(separable_data(rows=24), 1, lambda *_, **numbers: reports.append(numbers) or True)
     classifier.save(tmp_path)
     assert classifier.temperature == 1.0
     assert not (tmp_path / "temperature.json").exists()
-    assert "temperature" not in seen[0]
+    assert "temperature" not in reports[0]
     assert encoder.load(tmp_path).temperature == 1.0
 
 
-def test_the_served_answers_carry_it(overfitted, tmp_path):
-    """A bundle written, verified, loaded by its backbone and asked through the engine of the endpoint."""
+def test_an_endpoint_applies_the_temperature(overfitted, tmp_path):
+    """A bundle that is written, verified, loaded by its backbone, and computed through the batcher of the endpoint."""
     classifier, _, data = overfitted
     classifier.save(tmp_path / "model")
     pytest.importorskip("ftkit_bert")
@@ -131,8 +134,8 @@ def test_the_served_answers_carry_it(overfitted, tmp_path):
     assert "model/temperature.json" in bundle.manifest["files"]
     texts = list(data.valid.texts[:40])
     expected = classifier.probabilities(texts)
-    raw = EncoderClassifier(classifier.model, classifier.words, classifier.length).probabilities(texts)
-    assert np.abs(expected - raw).max() > 0.05
+    unscaled = EncoderClassifier(classifier.model, classifier.tokenizer, classifier.length).probabilities(texts)
+    assert np.abs(expected - unscaled).max() > 0.05
     batcher = Batcher(bundles.verify(bundle.folder))
     try:
         with ThreadPoolExecutor(4) as pool:
@@ -148,7 +151,7 @@ def test_the_served_answers_carry_it(overfitted, tmp_path):
      '{"temperature": NaN}', '{"temperature": Infinity}', '{"temperature": null}', '{"temperature": 1' + "0" * 400 + "}",
      "\udcff"],
 )  # fmt: skip
-def test_a_broken_temperature_is_a_damaged_bundle(overfitted, tmp_path, content):
+def test_a_broken_temperature_is_a_damaged_bundle(tmp_path, content):
     (tmp_path / "temperature.json").write_bytes(content.encode("utf-8", "surrogateescape"))
     with pytest.raises(BundleError, match="temperature"):
         temperature.load(tmp_path)
@@ -167,39 +170,39 @@ def test_a_damaged_temperature_keeps_the_model_from_loading(overfitted, tmp_path
 
 
 def drawn(rows, classes, sharpness, seed):
-    """Logits, and labels drawn from the probabilities they would stand for if they were divided by `sharpness`."""
-    chance = np.random.default_rng(seed)
-    honest = chance.normal(0, 2, (rows, classes))
-    labels = [chance.choice(classes, p=each) for each in softmax(honest)]
-    return honest * sharpness, np.asarray(labels)
+    """Logits, and labels drawn from their probabilities at the temperature `sharpness`."""
+    random = np.random.default_rng(seed)
+    calibrated = random.normal(0, 2, (rows, classes))
+    labels = [random.choice(classes, p=probabilities) for probabilities in softmax(calibrated)]
+    return calibrated * sharpness, np.asarray(labels)
 
 
 @pytest.mark.parametrize("classes", [2, 5])
 @pytest.mark.parametrize("sharpness", [0.25, 1.0, 3.0, 10.0])
-def test_it_finds_how_much_too_sure_a_model_is(classes, sharpness):
+def test_the_fit_recovers_the_temperature_of_the_logits(classes, sharpness):
     logits, labels = drawn(4000, classes, sharpness, 1)
     assert temperature.fit(logits, labels) == pytest.approx(sharpness, rel=0.08)
 
 
-def test_it_is_the_best_of_all_temperatures_on_many_rows():
+def test_no_other_temperature_has_a_lower_loss():
     logits, labels = drawn(3000, 3, 4.0, 2)
 
     def loss(divisor):
         return -np.log(softmax(logits, divisor)[np.arange(len(labels)), labels]).mean()
 
-    found = temperature.fit(logits, labels)
-    assert loss(found) <= min(loss(each) for each in np.geomspace(0.05, 50, 400)) + 1e-5
+    fitted = temperature.fit(logits, labels)
+    assert loss(fitted) <= min(loss(divisor) for divisor in np.geomspace(0.05, 50, 400)) + 1e-5
 
 
 @pytest.mark.parametrize("rows", [1, 2, 5, 24, 200, 2000])
 @pytest.mark.parametrize("margin", [0.05, 1.0, 5.0, 40.0])
-def test_rows_all_answered_rightly_do_not_make_it_certain_beyond_what_they_show(rows, margin):
+def test_rows_that_are_all_answered_correctly_justify_limited_certainty(rows, margin):
     labels = np.arange(rows) % 3
     logits = np.eye(3)[labels] * margin
-    found = temperature.fit(logits, labels)
-    assert temperature.LOWEST <= found <= temperature.HIGHEST
-    certainty = softmax(logits, found).max()
-    assert certainty <= 1 - 1 / (3 * (rows + 1)), "no surer than so many right answers in a row can make anybody"
+    fitted = temperature.fit(logits, labels)
+    assert temperature.LOWEST <= fitted <= temperature.HIGHEST
+    certainty = softmax(logits, fitted).max()
+    assert certainty <= 1 - 1 / (3 * (rows + 1)), "no more certain than this many correct answers justify"
 
 
 @pytest.mark.parametrize(
@@ -215,23 +218,23 @@ def test_rows_all_answered_rightly_do_not_make_it_certain_beyond_what_they_show(
         (np.empty((0, 4)), []),
     ],
 )
-def test_no_rows_make_it_explode(logits, labels):
+def test_the_fit_stays_within_its_bounds_for_any_rows(logits, labels):
     with np.errstate(all="ignore"):
-        found = temperature.fit(logits, np.asarray(labels, dtype=np.int64))
-    assert temperature.LOWEST <= found <= temperature.HIGHEST
+        fitted = temperature.fit(logits, np.asarray(labels, dtype=np.int64))
+    assert temperature.LOWEST <= fitted <= temperature.HIGHEST
 
 
-def test_a_tiny_temperature_still_gives_probabilities():
-    found = softmax(np.array([[1.0, 2.0], [0.0, 0.0]]), 1e-308)
-    np.testing.assert_allclose(found, [[0, 1], [0.5, 0.5]])
+def test_a_tiny_temperature_gives_finite_probabilities():
+    probabilities = softmax(np.array([[1.0, 2.0], [0.0, 0.0]]), 1e-308)
+    np.testing.assert_allclose(probabilities, [[0, 1], [0.5, 0.5]])
 
 
-def test_it_is_the_same_every_time():
+def test_the_fit_is_deterministic():
     logits, labels = drawn(300, 4, 2.0, 3)
     assert temperature.fit(logits, labels) == temperature.fit(logits.copy(), labels.copy())
 
 
-def test_the_file_says_one_number(tmp_path):
+def test_the_file_holds_one_number(tmp_path):
     temperature.save(1.37, Path(tmp_path))
     assert json.loads((tmp_path / "temperature.json").read_text()) == {"temperature": 1.37}
     assert temperature.load(tmp_path) == 1.37

@@ -1,4 +1,4 @@
-"""One more Hugging Face checkpoint is under 15 lines of a third party's code."""
+"""A third party adds a Hugging Face checkpoint as a backbone with under 15 lines of code."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def test_the_plugin_is_under_15_lines_of_code():
     assert len(lines) < 15
 
 
-def test_the_plugin_is_found_by_its_hook(plugin):
-    found = plugins.collect([], {"ftkit-tiny-encoder": plugin})
-    assert found.find("backbones", "modernbert-base") is plugin.ModernBert
+def test_the_hook_offers_the_backbone(plugin):
+    installed = plugins.collect([], {"ftkit-tiny-encoder": plugin})
+    assert installed.find("backbones", "modernbert-base") is plugin.ModernBert
 
 
 class TestThirdPartyBackbone(BackboneSuite):
@@ -41,7 +41,7 @@ class TestThirdPartyBackbone(BackboneSuite):
 
     @pytest.fixture(scope="class")
     def tiny_modernbert(self, tiny, tmp_path_factory):
-        """A real ModernBERT architecture, so that what works for BERT alone would show."""
+        """A ModernBERT with random weights: another architecture than BERT."""
         import torch
         from transformers import AutoTokenizer, ModernBertConfig, ModernBertModel
 

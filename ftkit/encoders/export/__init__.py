@@ -1,1 +1,1 @@
-"""A fine-tuned encoder in other forms, for other runtimes."""
+"""Exports of a fine-tuned encoder for other runtimes than torch."""

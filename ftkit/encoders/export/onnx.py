@@ -31,10 +31,11 @@ def require_packages(engines: Sequence[str]) -> None:
 def export(folder: Path, engines: Sequence[str]) -> None:
     """Write these engines into the folder of a saved model.
 
-    Raises: PluginError without the packages; BundleError when the model cannot be read; StageError when it cannot be exported.
+    Raises: PluginError without the packages; BundleError for a model that cannot be read; StageError for one that
+    cannot be exported.
     """
     require_packages(engines)
-    runtimes.unobserved()
+    runtimes.disable_telemetry()
     import onnx
 
     from ftkit.encoders.export.quantise import quantise
@@ -65,8 +66,7 @@ def _model(folder: Path) -> Any:
     attention.register()
     try:
         saved = checkpoint.read(folder)
-        names = saved.config.id2label
-        model = saved.model(tuple(names[index] for index in range(len(names))), complete=True, attention=attention.NAME)
+        model = saved.model(saved.classes, complete=True, attention=attention.NAME)
     except CheckpointError as error:
         raise BundleError(
             f"the model cannot be exported: {error.what}", where=error.where or str(folder), hint=NEW_BUNDLE
@@ -100,7 +100,7 @@ def _onnx(model: Any) -> Any:
             )
             assert program is not None
             network = program.model_proto
-    except Exception as error:  # the architecture decides which one
+    except Exception as error:  # the architecture decides its type
         raise _failed(error) from error
     _strip_metadata(network)
     return network

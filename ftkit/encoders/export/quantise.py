@@ -1,8 +1,8 @@
 """An exported encoder with its matrix products in 8-bit integers, a scale for each token and each output channel.
 
-What is common, one scale for all activations of a call, makes an answer depend on the texts it is computed with: on news
-articles by 0.12 in a probability, up to another label. A token's own scale is as fast, nearer to single precision, and deaf to
-its neighbours.
+The common way, one scale for all activations of a call, makes an answer depend on the texts that are computed with it:
+on news articles by up to 0.12 in a probability, which can change the label. A scale for each token is as fast, nearer
+to single precision, and independent of the other tokens.
 
 Source: Yao et al. 2022, "ZeroQuant: Efficient and Affordable Post-Training Quantization for Large-Scale Transformers",
 section 4.1, token-wise activations and symmetric weights.
@@ -20,38 +20,40 @@ ACTIVATIONS = 127
 WEIGHTS = 63
 """Largest magnitude of a weight: processors without VNNI add two products in 16 bits, which must not overflow.
 
-So an answer does not depend on the processor either. Source: ONNX Runtime documentation, "Quantize ONNX models", on
+Then an answer does not depend on the processor. Source: ONNX Runtime documentation, "Quantize ONNX models", on
 `reduce_range`.
 """
 TINY = 1e-12
-"""Keeps the scale of a row of zeros from zero."""
+"""Keeps the scale of a row of zeros above zero."""
 
 _UNIT, _ZERO, _TINY, _LAST = "int8_unit", "int8_zero", "int8_tiny", "int8_last_axis"
 
 
 def quantise(model: Any) -> None:
-    """Put the products of activations with fixed weights of an ONNX model into 8 bits, in place.
+    """Convert the products of activations with fixed weights of an ONNX model to 8 bits, in place.
 
-    A product of single rows, such as the classification head's, stays as it is: it costs nothing, and decides.
+    A product of single rows, such as the classification head's, stays as it is: it costs little, and it decides the
+    answer.
     """
     import numpy as np
     from onnx import helper, numpy_helper
 
     graph = model.graph
-    weights = {each.name: each for each in graph.initializer if len(each.dims) == 2}
+    weights = {tensor.name: tensor for tensor in graph.initializer if len(tensor.dims) == 2}
     nodes: list[Any] = []
-    added: dict[str, np.ndarray] = {}
-    scaled: set[str] = set()
+    constants: dict[str, np.ndarray] = {}
+    quantised: set[str] = set()
     for node in graph.node:
         if node.op_type != "MatMul" or node.input[1] not in weights:
             nodes.append(node)
             continue
         rows, weight = node.input
-        if rows not in scaled:
-            nodes += _tokens(rows)
-            scaled.add(rows)
-        if f"{weight}_int8" not in added:
-            added[f"{weight}_int8"], added[f"{weight}_scale"] = channels(numpy_helper.to_array(weights[weight]))
+        if rows not in quantised:
+            nodes += _quantised_tokens(rows)
+            quantised.add(rows)
+        if f"{weight}_int8" not in constants:
+            weight_array = numpy_helper.to_array(weights[weight])
+            constants[f"{weight}_int8"], constants[f"{weight}_scale"] = quantise_channels(weight_array)
         name = node.output[0]
         nodes += [
             helper.make_node(
@@ -62,7 +64,7 @@ def quantise(model: Any) -> None:
             ),
             helper.make_node("Mul", [f"{name}_unit", f"{rows}_scale"], [name]),
         ]
-    added |= {
+    constants |= {
         _UNIT: np.array(1 / ACTIVATIONS, np.float32),
         _ZERO: np.array(128, np.uint8),
         _TINY: np.array(TINY, np.float32),
@@ -71,23 +73,23 @@ def quantise(model: Any) -> None:
     del graph.node[:]
     graph.node.extend(nodes)
     used = {name for node in nodes for name in node.input}
-    kept = [each for each in graph.initializer if each.name in used]
+    unchanged = [tensor for tensor in graph.initializer if tensor.name in used]
     del graph.initializer[:]
-    graph.initializer.extend([*kept, *(numpy_helper.from_array(value, name) for name, value in added.items())])
-    if not any(each.domain == "com.microsoft" for each in model.opset_import):
+    graph.initializer.extend([*unchanged, *(numpy_helper.from_array(value, name) for name, value in constants.items())])
+    if not any(opset.domain == "com.microsoft" for opset in model.opset_import):
         model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
 
 
-def channels(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Weights in 8 bits, (inputs, outputs), and the scale of each output, (outputs,)."""
+def quantise_channels(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Weights as 8-bit integers, (inputs, outputs), and the scale of each output channel, (outputs,)."""
     import numpy as np
 
     scale = np.maximum(np.abs(weight).max(axis=0), TINY) / WEIGHTS
     return np.rint(weight / scale).astype(np.int8), scale.astype(np.float32)
 
 
-def _tokens(name: str) -> list[Any]:
-    """Nodes that divide activations, (…, tokens, channels), by each token's largest and put them into 8 bits."""
+def _quantised_tokens(name: str) -> list[Any]:
+    """Nodes that divide activations, (…, tokens, channels), by the largest of each token and convert them to 8 bits."""
     from onnx import helper
 
     return [

@@ -1,1 +1,1 @@
-"""A fine-tuned encoder answering: by torch, or by an exported engine."""
+"""A fine-tuned encoder that answers texts, by torch or by an exported engine."""

@@ -1,4 +1,4 @@
-"""A fine-tuned encoder answering texts: the hot path of every endpoint, so nothing is built per request."""
+"""A fine-tuned encoder that answers texts by torch: every request runs through it, so nothing is built per request."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from ftkit.encoders import temperature as temperatures
 from ftkit.encoders.batches import pad
-from ftkit.encoders.inference.token_budget import WASTE, portions, together
-from ftkit.encoders.tokenization import Words
+from ftkit.encoders.inference import token_budget
+from ftkit.encoders.tokenization import Tokenizer
 from ftkit.errors import BundleError, CheckpointError
 
 if TYPE_CHECKING:
@@ -19,22 +19,23 @@ if TYPE_CHECKING:
     from ftkit.contracts import Probabilities
 
 BUDGET = 512
-"""Tokens computed at once, padding included: more make a processor slower."""
+"""Tokens of one call, padding included: more make a processor slower."""
 DEVICE_BUDGET = 16 * 1024
-"""The same for an accelerator, which is idle unless it has much to do."""
+"""The same for an accelerator, which small calls leave idle."""
 EVALUATION_BUDGET = 1024
-"""Tokens of an evaluation that a processor computes at once."""
+"""Tokens that a processor computes at once in an evaluation."""
 
 
 class EncoderClassifier:
-    """Texts in, class probabilities out. Threads may share it: nothing in it changes while it answers."""
+    """Computes class probabilities of texts. Threads may share it: nothing in it changes while it answers."""
 
-    def __init__(self, model: Any, words: Words, length: int, *, temperature: float = 1.0) -> None:
+    def __init__(self, model: Any, tokenizer: Tokenizer, length: int, *, temperature: float = 1.0) -> None:
         self.model = model.eval().requires_grad_(False)
-        self.words = words
+        self.tokenizer = tokenizer
         self.length = length
+        """Tokens of a text that are read, special ones included."""
         self.temperature = temperature
-        """What the logits are divided by: above 1 the answers are less certain, and the same."""
+        """What the logits are divided by: above 1 the answers are the same, and less certain."""
         self.classes: tuple[str, ...] = tuple(model.config.id2label[index] for index in range(model.config.num_labels))
 
     def probabilities(self, texts: Sequence[str]) -> Probabilities:
@@ -42,28 +43,29 @@ class EncoderClassifier:
         import numpy as np
 
         rows = self.read(texts)
-        found = np.empty((len(rows), len(self.classes)))
-        for portion in portions(list(map(len, rows)), self._budget):
-            found[portion] = self.computed([rows[index] for index in portion])
-        return found
+        probabilities = np.empty((len(rows), len(self.classes)))
+        for batch in token_budget.batches(list(map(len, rows)), self._budget):
+            probabilities[batch] = self.computed([rows[index] for index in batch])
+        return probabilities
 
     @property
     def calls(self) -> int:
-        """One at a time: torch spreads a call over all threads that it has."""
+        """One at a time: torch spreads a call over all of its threads."""
         return 1
 
     def read(self, texts: Sequence[str]) -> list[np.ndarray]:
-        """The ids of each text's tokens."""
-        return [self.words.row(own, self.length) for own in self.words.own(texts)]
+        """Each text's row of token ids."""
+        return self.tokenizer.rows(texts, self.length)
 
     def together(self, lengths: Sequence[int]) -> list[int]:
-        """Rows of like length; an accelerator takes what there is."""
-        return together(lengths, self._budget, WASTE if self._budget == BUDGET else 1.0)
+        """Indices of the waiting rows for the next call: of similar length on a CPU, of any on an accelerator."""
+        max_padding = token_budget.MAX_PADDING if self._budget == BUDGET else 1.0
+        return token_budget.next_batch(lengths, self._budget, max_padding)
 
     def computed(self, rows: Sequence[np.ndarray]) -> Probabilities:
-        """Class probabilities of tokenised texts, (rows, classes), in one call of the model."""
-        found = logits(self.model, rows, self.words, self.length, len(self.classes), max(len(rows), 1))
-        return softmax(found, self.temperature)
+        """Class probabilities of rows of token ids, (rows, classes), in one call of the model."""
+        logits = compute_logits(self.model, rows, self.tokenizer, self.length, len(self.classes), max(len(rows), 1))
+        return softmax(logits, self.temperature)
 
     @property
     def _budget(self) -> int:
@@ -71,34 +73,34 @@ class EncoderClassifier:
 
     def tokens(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text that the model reads, special ones included."""
-        return self.words.lengths(texts, self.length)
+        return self.tokenizer.lengths(texts, self.length)
 
     def save(self, folder: Path) -> None:
         """Write model.safetensors, config.json, the tokenizer's files and a temperature. Raises: OSError."""
         folder.mkdir(parents=True, exist_ok=True)
         self.model.save_pretrained(folder, max_shard_size="100GB")
-        self.words.tokenizer.model_max_length = (
-            self.length
-        )  # so that whoever loads it reads as much as it was trained on
-        self.words.tokenizer.save_pretrained(folder)
+        self.tokenizer.wrapped.model_max_length = self.length  # a loaded model then reads as much as it was trained on
+        self.tokenizer.wrapped.save_pretrained(folder)
         temperatures.save(self.temperature, folder)
 
 
-def logits(model: Any, rows: Sequence[np.ndarray], words: Words, limit: int, classes: int, size: int) -> np.ndarray:
-    """Logits of tokenised rows, (rows, classes), float64, in their order; at most `size` rows of like length are computed together."""
+def compute_logits(
+    model: Any, rows: Sequence[np.ndarray], tokenizer: Tokenizer, limit: int, classes: int, max_rows: int
+) -> np.ndarray:
+    """Logits of rows of token ids, (rows, classes), float64, in their order; at most `max_rows` rows at once."""
     import numpy as np
     import torch
 
-    found = np.empty((len(rows), classes))
+    logits = np.empty((len(rows), classes))
     device = model.device
-    budget = EVALUATION_BUDGET if device.type == "cpu" else size * limit
+    budget = EVALUATION_BUDGET if device.type == "cpu" else max_rows * limit
     with torch.inference_mode():
-        for batch in portions(list(map(len, rows)), budget, size):
-            ids, mask = pad([rows[index] for index in batch], words.padding, limit, words.side)  # (batch, length)
-            masked = None if bool(mask.all()) else mask.to(device)  # a mask of ones is work without effect
-            computed = model(input_ids=ids.to(device), attention_mask=masked).logits  # (batch, classes)
-            found[batch] = computed.cpu().double().numpy()
-    return found
+        for batch in token_budget.batches(list(map(len, rows)), budget, max_rows):
+            ids, mask = pad([rows[index] for index in batch], tokenizer.padding, limit, tokenizer.side)
+            needed_mask = None if bool(mask.all()) else mask.to(device)  # a mask of ones costs work without effect
+            batch_logits = model(input_ids=ids.to(device), attention_mask=needed_mask).logits  # (batch, classes)
+            logits[batch] = batch_logits.cpu().double().numpy()
+    return logits
 
 
 def softmax(logits: np.ndarray, temperature: float = 1.0) -> Probabilities:
@@ -110,7 +112,7 @@ def softmax(logits: np.ndarray, temperature: float = 1.0) -> Probabilities:
 
 
 def load(folder: Path) -> EncoderClassifier:
-    """A classifier from the folder `save` wrote: no network, nothing from elsewhere. Raises: BundleError."""
+    """The classifier that `save` wrote to a folder; nothing is read from elsewhere. Raises: BundleError."""
     import torch
 
     from ftkit.encoders import checkpoint
@@ -119,9 +121,7 @@ def load(folder: Path) -> EncoderClassifier:
         if not folder.is_dir():
             raise CheckpointError("there is no such folder", where=str(folder))
         saved = checkpoint.read(folder)
-        names = saved.config.id2label
-        classes = tuple(names[index] for index in range(len(names)))
-        model = saved.model(classes, complete=True)
+        model = saved.model(saved.classes, complete=True)
         temperature = temperatures.load(folder)
     except CheckpointError as error:
         raise BundleError(
@@ -132,5 +132,5 @@ def load(folder: Path) -> EncoderClassifier:
     if torch.cuda.is_available():
         model = model.to("cuda")
     logging.getLogger(__name__).debug("loaded %s on %s", folder, model.device)
-    words = Words(saved.tokenizer, saved.limit)
-    return EncoderClassifier(model, words, saved.limit, temperature=temperature)
+    tokenizer = Tokenizer(saved.tokenizer, saved.limit)
+    return EncoderClassifier(model, tokenizer, saved.limit, temperature=temperature)

@@ -65,27 +65,30 @@ def load(folder: Path, engine: str) -> ExportedClassifier:
     require_packages([form.package])
     path = folder / form.file
     try:
-        saved = fast_tokenizer.read(folder) or fast_tokenizer.by_transformers(folder)
+        saved = fast_tokenizer.read(folder) or fast_tokenizer.read_with_transformers(folder)
         temperature = temperatures.load(folder)
     except CheckpointError as error:
         raise BundleError(
             f"the model cannot be loaded: {error.what}", where=error.where or str(folder), hint=NEW_BUNDLE
         ) from error
-    words, classes = saved.words, saved.classes
+    tokenizer, classes = saved.tokenizer, saved.classes
     try:
-        wide = narrow = form.open(path, True)
-        if (count := runtimes.threads()) > 1:
-            narrow = form.open(path, False)
+        multi_threaded = single_threaded = form.open(path, True)
+        if (threads := runtimes.threads()) > 1:
+            single_threaded = form.open(path, False)
     except PluginError:
         raise
-    except Exception as error:  # the file's content decides which one
+    except Exception as error:  # the file's content decides its type
         raise BundleError(
             f"the engine cannot be loaded: {first_line(error)}", where=str(path), hint=NEW_BUNDLE
         ) from error
-    if wide.inputs != set(INPUTS) or wide.classes != len(classes):
+    if multi_threaded.inputs != set(INPUTS) or multi_threaded.classes != len(classes):
+        inputs = ", ".join(sorted(multi_threaded.inputs))
         raise BundleError(
-            f"the engine is not of this model: it takes {', '.join(sorted(wide.inputs))} and gives {wide.classes} logits",
+            f"the engine is not of this model: it takes {inputs} and returns {multi_threaded.classes} logits",
             where=str(path),
             hint=NEW_BUNDLE,
         )
-    return ExportedClassifier(wide, narrow, count, folder, words, words.limit, classes, temperature)
+    return ExportedClassifier(
+        multi_threaded, single_threaded, threads, folder, tokenizer, tokenizer.limit, classes, temperature
+    )

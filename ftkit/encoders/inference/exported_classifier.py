@@ -1,4 +1,4 @@
-"""An exported encoder answering texts, in whatever runtime its network was opened."""
+"""An exported encoder that answers texts, in the runtime that its network was opened in."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ftkit.encoders.batches import padded
+from ftkit.encoders.batches import pad_arrays
+from ftkit.encoders.inference import token_budget
 from ftkit.encoders.inference.classifier import softmax
 from ftkit.encoders.inference.runtimes import Network
-from ftkit.encoders.inference.token_budget import portions, together
-from ftkit.encoders.tokenization import Words
+from ftkit.encoders.tokenization import Tokenizer
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,86 +22,90 @@ if TYPE_CHECKING:
     from ftkit.contracts import Probabilities
 
 BUDGET = 256
-"""Tokens computed at once, padding included: more made no processor faster, and took more memory."""
+"""Tokens of one call, padding included: more made no processor faster, and took more memory."""
 
 
 class ExportedClassifier:
     """A model that answers through its exported network. Threads may share it.
 
-    A call that is alone is spread over all threads, by `wide`. Calls that go on side by side have a thread each, by
-    `narrow`: none then waits for another between two products, and each keeps to its own core's cache.
+    A call that runs alone is spread over all threads, by `multi_threaded`. Calls that run side by side have one thread
+    each, by `single_threaded`: none waits for another between two matrix products, and each keeps to its own core's
+    cache.
     """
 
     def __init__(
         self,
-        wide: Network,
-        narrow: Network,
+        multi_threaded: Network,
+        single_threaded: Network,
         calls: int,
         folder: Path,
-        words: Words,
+        tokenizer: Tokenizer,
         length: int,
         classes: tuple[str, ...],
         temperature: float,
     ) -> None:
-        self._wide, self._narrow = wide, narrow
-        self._going = 0
-        self._counting = threading.Lock()
+        self._multi_threaded, self._single_threaded = multi_threaded, single_threaded
+        self._running = 0
+        self._lock = threading.Lock()
         self.calls = calls
-        """Calls that may go on side by side: one for each thread."""
+        """Calls that may run side by side: one per thread."""
         self.folder = folder
-        self.words = words
+        self.tokenizer = tokenizer
         self.length = length
+        """Tokens of a text that are read, special ones included."""
         self.classes = classes
         self.temperature = temperature
+        """What the logits are divided by."""
 
     def probabilities(self, texts: Sequence[str]) -> Probabilities:
         """Class probabilities, (texts, classes), float64; empty, endless and broken texts are answered too."""
         import numpy as np
 
         rows = self.read(texts)
-        found = np.empty((len(rows), len(self.classes)))
-        parts = portions(list(map(len, rows)), BUDGET)
-        given = [[rows[index] for index in part] for part in parts]
-        if len(parts) < max(self.calls, 2):
-            computed = iter([self.computed(rows) for rows in given])
+        probabilities = np.empty((len(rows), len(self.classes)))
+        batches = token_budget.batches(list(map(len, rows)), BUDGET)
+        batch_rows = [[rows[index] for index in batch] for batch in batches]
+        if len(batches) < max(self.calls, 2):
+            results = iter([self.computed(rows) for rows in batch_rows])
         else:
             with ThreadPoolExecutor(self.calls) as threads:
-                computed = threads.map(partial(self._run, self._narrow), given)
-        for part, probabilities in zip(parts, computed, strict=True):
-            found[part] = probabilities
-        return found
+                results = threads.map(partial(self._run, self._single_threaded), batch_rows)
+        for batch, result in zip(batches, results, strict=True):
+            probabilities[batch] = result
+        return probabilities
 
     def read(self, texts: Sequence[str]) -> list[np.ndarray]:
-        """The ids of each text's tokens."""
-        return [self.words.row(own, self.length) for own in self.words.own(texts)]
+        """Each text's row of token ids."""
+        return self.tokenizer.rows(texts, self.length)
 
     def together(self, lengths: Sequence[int]) -> list[int]:
-        """Rows of like length."""
-        return together(lengths, BUDGET)
+        """Indices of the waiting rows for the next call, all of similar length."""
+        return token_budget.next_batch(lengths, BUDGET)
 
     def computed(self, rows: Sequence[np.ndarray]) -> Probabilities:
-        """Class probabilities of tokenised texts, (rows, classes), in one call of the engine."""
-        with self._counting:
-            network = self._narrow if self._going else self._wide
-            self._going += 1
+        """Class probabilities of rows of token ids, (rows, classes), in one call of the engine."""
+        with self._lock:
+            network = self._single_threaded if self._running else self._multi_threaded
+            self._running += 1
         try:
             return self._run(network, rows)
         finally:
-            with self._counting:
-                self._going -= 1
+            with self._lock:
+                self._running -= 1
 
     def _run(self, network: Network, rows: Sequence[np.ndarray]) -> Probabilities:
         import numpy as np
 
         if not rows:
             return np.empty((0, len(self.classes)))
-        given = padded(rows, self.words.padding, self.length, self.words.side, 1)  # any shape is as good as another
-        return softmax(network.run(*given).astype(np.float64), self.temperature)
+        # No rounding of lengths: here no shape is slower than another.
+        ids, mask = pad_arrays(rows, self.tokenizer.padding, self.length, self.tokenizer.side, multiple=1)
+        return softmax(network.run(ids, mask).astype(np.float64), self.temperature)
 
     def tokens(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text that the model reads, special ones included."""
-        return self.words.lengths(texts, self.length)
+        return self.tokenizer.lengths(texts, self.length)
 
     def save(self, folder: Path) -> None:
-        """Write the whole model it belongs to, its engines included. Raises: OSError."""
+        """Write the whole model that it was exported from, its engines included. Raises: OSError."""
         shutil.copytree(self.folder, folder, dirs_exist_ok=True)

@@ -1,10 +1,11 @@
-"""The tokenizer of a saved model, read by the tokenizers library alone: transformers brings torch, which takes long to load.
+"""Reads the tokenizer of a saved model by the tokenizers library alone: transformers imports torch, which loads slowly.
 
-    model/engines/words.json     what has to be known beside tokenizer.json to give a text the ids that transformers gives it
+    model/engines/words.json     what is needed beside tokenizer.json to give a text the ids that transformers gives it
 
-It is written with the engines of a model, and only where both give the same ids: their states are the same to the last bit, and so are
-the rows of texts that tokenizers differ in. It names the files that it was made of by their digests; where one of them has
-changed since, or there is no such file, transformers reads the tokenizer.
+The file is written with the engines of a model, and only where both ways give the same ids: the states of the two
+tokenizers are equal to the last bit, and so are the rows of texts on which tokenizers differ. It holds the digests of
+the files it was made from. Where one of them has changed since, or the file is missing, transformers reads the
+tokenizer.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from ftkit import files
-from ftkit.encoders.tokenization import CHARACTERS, Frame, Words, clean
+from ftkit.encoders import checkpoint
+from ftkit.encoders.tokenization import CHARACTERS, SpecialTokens, Tokenizer, clean
 
 FILE = "engines/words.json"
-TOKENIZER = "tokenizer.json"
+TOKENIZER_FILE = "tokenizer.json"
 
 PROBES = (
     "", " ", "\n\t", "a", "It broke, after a week.", "two  spaces ", " a\u00a0b\u2003c\u200bd\ufeffe", "don't U.S.A. e-mail@example.org",
@@ -29,120 +31,119 @@ PROBES = (
     "🎸🎹", "👩‍👩‍👧🏽 🇩🇪 ✌️", "\u202eright to left", "\x00\x01\x7f\x85", "\ufffd \U0010ffff", "\ud83d half",
     "[CLS] [SEP] [PAD] [MASK] [UNK]", "a[SEP]b [sep] [ SEP ]", "<s></s> <pad> <mask><unk> </S>", "▁a ##a Ġa <0x41>",
 )  # fmt: skip
-"""Texts in which tokenizers differ: spaces, cases, marks, scripts, signs, and what looks like a token of their own."""
+"""Texts on which tokenizers differ: spaces, cases, accents, scripts, symbols, and what looks like a special token."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Plain:
-    """What an engine has to know of its model beside the network."""
+class SavedTokenizer:
+    """What an engine needs of its model beside the network."""
 
-    words: Words
+    tokenizer: Tokenizer
     classes: tuple[str, ...]
 
 
-def read(folder: Path) -> Plain | None:
-    """The tokenizer without transformers, or None where it is not known to be the same."""
+def read(folder: Path) -> SavedTokenizer | None:
+    """The tokenizer without transformers, or None where it is not known to give the same ids."""
     try:
-        said = json.loads((folder / FILE).read_text(encoding="utf-8"))
-        if said["files"] != _digests(folder):
+        note = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        if note["files"] != _digests(folder):
             return None
-        frame = said["frame"]
-        frame = Frame(tuple(frame["before"]), tuple(frame["after"]), frame["padding"], frame["side"])
-        words = Words(_tokenizer(folder, said["exact"]), said["limit"], frame)
-        return Plain(words, tuple(said["classes"]))
+        frame = note["frame"]
+        special = SpecialTokens(tuple(frame["before"]), tuple(frame["after"]), frame["padding"], frame["side"])
+        tokenizer = Tokenizer(_fast_tokenizer(folder, note["exact"]), note["limit"], special)
+        return SavedTokenizer(tokenizer, tuple(note["classes"]))
     except FileNotFoundError:
         return None
-    except Exception:  # the files' content decides which one; transformers then says what is wrong with them
+    except Exception:  # the files' content decides its type; transformers then reports what is wrong with them
         log.debug("%s is read by transformers", folder, exc_info=True)
         return None
 
 
-def by_transformers(folder: Path) -> Plain:
-    """The same as transformers reads it. Raises: CheckpointError."""
-    from ftkit.encoders import checkpoint
-
+def read_with_transformers(folder: Path) -> SavedTokenizer:
+    """The tokenizer as transformers reads it. Raises: CheckpointError."""
     saved = checkpoint.read(folder)
-    names = saved.config.id2label
-    return Plain(Words(saved.tokenizer, saved.limit), tuple(names[index] for index in range(len(names))))
+    return SavedTokenizer(Tokenizer(saved.tokenizer, saved.limit), saved.classes)
 
 
 def write(folder: Path) -> None:
-    """Note what `read` needs, if it then gives what transformers gives. Raises: CheckpointError; OSError."""
-    saved = by_transformers(folder)
-    if (exact := _way(folder, saved.words)) is None:
+    """Write what `read` needs, if it then gives the ids of transformers. Raises: CheckpointError; OSError."""
+    saved = read_with_transformers(folder)
+    exact = _exact_scores_needed(folder, saved.tokenizer)
+    if exact is None:
         log.debug("transformers will read the tokenizer of %s", folder)
         return
-    said = {
+    note = {
         "files": _digests(folder),
         "exact": exact,
-        "frame": asdict(saved.words.frame),
-        "limit": saved.words.limit,
+        "frame": asdict(saved.tokenizer.special),
+        "limit": saved.tokenizer.limit,
         "classes": saved.classes,
     }
-    files.write_json(folder / FILE, said)
+    files.write_json(folder / FILE, note)
 
 
-def _way(folder: Path, wanted: Words) -> bool | None:
-    """Whether the scores of tokenizer.json have to be read exactly to give the ids that are wanted; None where nothing does."""
+def _exact_scores_needed(folder: Path, reference: Tokenizer) -> bool | None:
+    """Whether the ids of the reference need the exact scores of tokenizer.json; None where they differ either way."""
     for exact in (False, True):
         try:
-            if _same(Words(_tokenizer(folder, exact), wanted.limit, wanted.frame), wanted):
+            if _equivalent(Tokenizer(_fast_tokenizer(folder, exact), reference.limit, reference.special), reference):
                 return exact
-        except Exception:  # the file's content decides which one
-            log.debug("%s cannot be read plainly", folder / TOKENIZER, exc_info=True)
+        except Exception:  # the file's content decides its type
+            log.debug("%s cannot be read without transformers", folder / TOKENIZER_FILE, exc_info=True)
     return None
 
 
-def _tokenizer(folder: Path, exact: bool) -> Any:
-    """What tokenizer.json says.
+def _fast_tokenizer(folder: Path, exact: bool) -> Any:
+    """The tokenizer of the tokenizers library that tokenizer.json describes.
 
-    The library rounds some numbers of a file to a neighbour. It is `exact` to have Python read the scores of a Unigram model, as
-    transformers does for some classes: which of two ways to cut up a run of equal characters is the better can be a matter of the
-    last bit.
+    The library rounds some numbers of the file to a neighbour. With `exact` Python reads the scores of a Unigram model,
+    as transformers does for some classes: the last bit can decide which of two ways to divide a run of equal characters
+    is better.
     """
-    from tokenizers import Tokenizer, models
+    from tokenizers import Tokenizer as FastTokenizer
+    from tokenizers import models
 
-    path = folder / TOKENIZER
-    found = Tokenizer.from_file(str(path))
+    path = folder / TOKENIZER_FILE
+    tokenizer = FastTokenizer.from_file(str(path))
     if exact:
-        said = json.loads(path.read_text(encoding="utf-8"))["model"]
-        if said["type"] != "Unigram":
+        model = json.loads(path.read_text(encoding="utf-8"))["model"]
+        if model["type"] != "Unigram":
             raise ValueError("only a Unigram model has scores")
-        pieces = [(piece, score) for piece, score in said["vocab"]]
-        found.model = models.Unigram(pieces, said["unk_id"], said.get("byte_fallback", False))
-    return found
+        pieces = [(piece, score) for piece, score in model["vocab"]]
+        tokenizer.model = models.Unigram(pieces, model["unk_id"], model.get("byte_fallback", False))
+    return tokenizer
 
 
-def _same(plain: Words, wanted: Words) -> bool:
-    """Whether both give any text the same ids, and the tokenizer itself those of a whole row."""
-    if plain.fingerprint != wanted.fingerprint:
+def _equivalent(fast: Tokenizer, reference: Tokenizer) -> bool:
+    """Whether both give any text the same ids, and transformers the same row for a text that is not cut."""
+    if fast.fingerprint != reference.fingerprint:
         return False
-    texts = list(_probes(wanted))
-    own = wanted.own(texts)
-    if plain.own(texts) != own:
+    texts = list(_probes(reference))
+    encoded = reference.encode(texts)
+    if fast.encode(texts) != encoded:
         return False
-    # Beyond this a row is cut, which is for `Words` to do.
-    whole = [
-        (clean(text, wanted.limit), ids)
-        for text, ids in zip(texts, own, strict=True)
-        if len(ids) < wanted.room(wanted.limit)
+    # A text that fills its row may be cut, which only our own `Tokenizer` does.
+    uncut = [
+        (clean(text, reference.limit), ids)
+        for text, ids in zip(texts, encoded, strict=True)
+        if len(ids) < reference.capacity(reference.limit)
     ]
-    frame = wanted.frame
-    return all(wanted.tokenizer(text)["input_ids"] == [*frame.before, *ids, *frame.after] for text, ids in whole)
+    special = reference.special
+    return all(reference.wrapped(text)["input_ids"] == [*special.before, *ids, *special.after] for text, ids in uncut)
 
 
-def _probes(words: Words) -> Iterator[str]:
-    """`PROBES`, texts that are far too long, and the tokenizer's own special words in the midst of others."""
+def _probes(tokenizer: Tokenizer) -> Iterator[str]:
+    """`PROBES`, texts that are far too long, and the tokenizer's special and added tokens within other text."""
     yield from PROBES
-    length = words.limit * CHARACTERS
-    yield from ("word " * length, "x" * (length + 1), "自然" * length, "a!" * words.limit)
-    for token in dict.fromkeys((*words.tokenizer.all_special_tokens, *words.tokenizer.get_added_vocab())):
+    length = tokenizer.limit * CHARACTERS
+    yield from ("word " * length, "x" * (length + 1), "自然" * length, "a!" * tokenizer.limit)
+    for token in dict.fromkeys((*tokenizer.wrapped.all_special_tokens, *tokenizer.wrapped.get_added_vocab())):
         yield from (f"a{token}b {token} {token.upper()}", f"{token} {token.lower()}")
 
 
 def _digests(folder: Path) -> dict[str, str]:
-    """The digest of every file beside the weights: some of them decide what ids a text gets."""
-    found = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix != ".safetensors")
-    return {path.name: files.sha256(path) for path in found}
+    """The digest of every file beside the weights: several of them decide which ids a text gets."""
+    paths = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix != ".safetensors")
+    return {path.name: files.sha256(path) for path in paths}

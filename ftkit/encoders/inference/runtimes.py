@@ -1,7 +1,7 @@
-"""Opens an exported network in ONNX Runtime or in OpenVINO: the same few words for both, and neither tells its makers.
+"""Opens an exported network in ONNX Runtime or in OpenVINO behind one interface; their telemetry is switched off.
 
-How a network is computed is settled when it is opened: `wide` spreads one call over all threads, else as many calls as there are threads
-may go on side by side, each in one.
+A network is opened for one of two ways to use threads: with `all_threads` one call is spread over all of them; without,
+as many calls as there are threads may run side by side, each in one thread.
 """
 
 from __future__ import annotations
@@ -26,77 +26,78 @@ OUTPUT = "logits"
 
 @dataclass(frozen=True)
 class Network:
-    """A network that is open. Threads may share it."""
+    """An open network. Threads may share it."""
 
     run: Callable[[np.ndarray, np.ndarray], np.ndarray]
     """Logits, (rows, classes), of token ids and attention mask, (rows, length)."""
     inputs: frozenset[str]
     classes: int
-    """What its logits end with, 0 where it gives none."""
+    """The last dimension of its logits, 0 where it has no logits."""
 
 
 def threads() -> int:
-    """Threads of this process's matrix products: torch's where it is loaded, else those the environment gives."""
+    """Threads of this process's matrix products: those of torch where it is loaded, else as the environment sets."""
     if "torch" in sys.modules:
         import torch
 
         return torch.get_num_threads()
-    given = os.environ.get("OMP_NUM_THREADS", "")
-    if given.isdecimal() and int(given):
-        return int(given)
+    variable = os.environ.get("OMP_NUM_THREADS", "")
+    if variable.isdecimal() and int(variable):
+        return int(variable)
     return hardware.cores()
 
 
-def unobserved() -> None:
-    """Keep both from telling their makers what is done with them, as ONNX Runtime does since 1.29 unless asked not to.
+def disable_telemetry() -> None:
+    """Switch off the telemetry of both runtimes; to be called before either is imported.
 
-    To be called before either is imported. ONNX Runtime's own `disable_telemetry_events` is too late for what it sends
-    first. OpenVINO's package makes an identity for this user, and sends, when it is imported; without the package that does
-    so, it goes without.
+    ONNX Runtime sends usage data by default since 1.29, and its own `disable_telemetry_events` comes too late for the
+    first of them. The package `openvino_telemetry` creates an identity for this user and sends data when OpenVINO
+    imports it; OpenVINO works without that package.
     """
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     modules: MutableMapping[str, Any] = sys.modules
-    modules.setdefault("openvino_telemetry", None)  # what Python takes for a package that is not there
+    modules.setdefault("openvino_telemetry", None)  # for Python the package is then not installed
 
 
-def onnx_runtime(path: Path, wide: bool = True) -> Network:
-    """The network in ONNX Runtime. Raises: whatever the file's content makes it raise."""
-    unobserved()
+def onnx_runtime(path: Path, all_threads: bool = True) -> Network:
+    """Open a network in ONNX Runtime. Raises: any error, by the file's content."""
+    disable_telemetry()
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads() if wide else 1
+    options.intra_op_num_threads = threads() if all_threads else 1
     options.inter_op_num_threads = 1
-    options.enable_mem_pattern = False  # one would be kept for every shape that comes
+    options.enable_mem_pattern = False  # it would keep a pattern for every shape of input
     options.log_severity_level = 3
-    # A thread that waits for the others gives its core away, as torch's do: see `environment.PATIENT`.
+    # A thread that waits for the others releases its core, as in torch: see `process_environment.THREAD_WAITING`.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
     def run(ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
         return session.run([OUTPUT], dict(zip(INPUTS, (ids, mask), strict=True)))[0]
 
-    shapes = {each.name: each.shape for each in session.get_outputs()}
-    return Network(run, frozenset(each.name for each in session.get_inputs()), _last(shapes.get(OUTPUT)))
+    shapes = {output.name: output.shape for output in session.get_outputs()}
+    inputs = frozenset(node.name for node in session.get_inputs())
+    return Network(run, inputs, _last_dimension(shapes.get(OUTPUT)))
 
 
-def openvino(path: Path, wide: bool = True) -> Network:
-    """The network in OpenVINO, in bf16 where the processor has units for it. Raises: as `onnx_runtime`; PluginError."""
-    if "tcmalloc" in _libraries():
+def openvino(path: Path, all_threads: bool = True) -> Network:
+    """Open a network in OpenVINO, in bf16 if the processor has units for it. Raises: as `onnx_runtime`; PluginError."""
+    if "tcmalloc" in _loaded_libraries():
         raise PluginError(
             "OpenVINO crashes in a process that tcmalloc was loaded into",
             where="LD_PRELOAD",
             hint="Unset LD_PRELOAD, or choose another engine.",
         )
-    unobserved()
+    disable_telemetry()
     import openvino as runtime
 
     count = threads()
     model = runtime.Core().read_model(str(path))
-    # Pinned threads of several processes would meet on the same cores.
-    settings = {"NUM_STREAMS": 1 if wide else count, "INFERENCE_NUM_THREADS": count, "ENABLE_CPU_PINNING": False}
+    # Without pinning, since the pinned threads of several processes would share the same cores.
+    settings = {"NUM_STREAMS": 1 if all_threads else count, "INFERENCE_NUM_THREADS": count, "ENABLE_CPU_PINNING": False}
     compiled = runtime.Core().compile_model(model, "CPU", settings)
-    idle: queue.LifoQueue[Any] = queue.LifoQueue()  # an inference request bears one call at a time
+    idle: queue.LifoQueue[Any] = queue.LifoQueue()  # inference requests: each can run one call at a time
 
     def run(ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
         try:
@@ -108,20 +109,20 @@ def openvino(path: Path, wide: bool = True) -> Network:
         finally:
             idle.put(request)
 
-    shapes = {name: each.partial_shape for each in model.outputs for name in each.names}
-    inputs = frozenset(name for each in model.inputs for name in each.names)
-    last = shapes[OUTPUT][-1] if OUTPUT in shapes else None
-    return Network(run, inputs, last.get_length() if last is not None and last.is_static else 0)
+    shapes = {name: output.partial_shape for output in model.outputs for name in output.names}
+    inputs = frozenset(name for node in model.inputs for name in node.names)
+    classes = shapes[OUTPUT][-1] if OUTPUT in shapes else None
+    return Network(run, inputs, classes.get_length() if classes is not None and classes.is_static else 0)
 
 
-def _libraries() -> str:
-    """What is loaded into this process, where the system tells. Source: proc(5), /proc/pid/maps."""
+def _loaded_libraries() -> str:
+    """What is loaded into this process, as far as the system lists it. Source: proc(5), /proc/pid/maps."""
     try:
         return Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return os.environ.get("LD_PRELOAD", "")
 
 
-def _last(shape: Sequence[Any] | None) -> int:
+def _last_dimension(shape: Sequence[Any] | None) -> int:
     last = shape[-1] if shape else 0
     return last if isinstance(last, int) else 0

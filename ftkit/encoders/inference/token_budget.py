@@ -1,43 +1,45 @@
-"""What a served encoder computes in one call: rows of like length, and no more of them than make it faster.
+"""Which rows a served encoder computes in one call: rows of similar length, and only as many as make it faster.
 
-More rows at once make a processor slower, not faster, as soon as what passes between two products no longer fits into the
-cache of its core: benchmarks/README.md has the figures.
+More rows at once make a processor slower as soon as the values between two matrix products no longer fit into the cache
+of its core: benchmarks/README.md has the figures.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-WASTE = 1 / 8
-"""Share of a call that may be padding: what rows gain by being computed together is no more than that."""
+MAX_PADDING = 1 / 8
+"""Largest share of padding in a call: computing rows together gains no more than that."""
 SLACK = 16
-"""Tokens of padding that are not worth a call of its own."""
+"""Tokens of padding that are always allowed: fewer do not justify a further call."""
 
 
-def portions(lengths: Sequence[int], budget: int, most: int | None = None) -> list[list[int]]:
-    """Indices of rows in calls of at most `budget` tokens, padding included, and `most` rows; a row beyond the budget alone.
+def batches(lengths: Sequence[int], budget: int, max_rows: int | None = None) -> list[list[int]]:
+    """Indices of all rows, in batches of at most `budget` tokens, padding included, and `max_rows` rows.
 
-    The longest come first, so that what does not fit into memory fails at once.
+    A row longer than the budget is a batch of its own. The longest rows come first, so that those that do not fit into
+    memory fail at once.
     """
-    found: list[list[int]] = []
-    for index in sorted(range(len(lengths)), key=lambda each: -lengths[each]):
-        rows = len(found[-1]) + 1 if found else 0
-        if found and rows * lengths[found[-1][0]] <= budget and (most is None or rows <= most):
-            found[-1].append(index)
+    divided: list[list[int]] = []
+    for index in sorted(range(len(lengths)), key=lambda row: -lengths[row]):
+        rows = len(divided[-1]) + 1 if divided else 0
+        if divided and rows * lengths[divided[-1][0]] <= budget and (max_rows is None or rows <= max_rows):
+            divided[-1].append(index)
         else:
-            found.append([index])
-    return found
+            divided.append([index])
+    return divided
 
 
-def together(lengths: Sequence[int], budget: int, waste: float = WASTE) -> list[int]:
-    """Which of the rows that wait, in the order they came, go into the next call: the first, and those most like it."""
+def next_batch(lengths: Sequence[int], budget: int, max_padding: float = MAX_PADDING) -> list[int]:
+    """Indices of the waiting rows for the next call: the first, which waits longest, and those of similar length."""
     chosen = [0]
     longest = total = lengths[0]
-    for index in sorted(range(1, len(lengths)), key=lambda each: abs(lengths[each] - lengths[0])):
-        high = max(longest, lengths[index])
-        whole = (len(chosen) + 1) * high
-        if whole > budget or whole - total - lengths[index] > max(SLACK, waste * whole):
+    for index in sorted(range(1, len(lengths)), key=lambda row: abs(lengths[row] - lengths[0])):
+        padded_length = max(longest, lengths[index])
+        padded_total = (len(chosen) + 1) * padded_length
+        padding = padded_total - total - lengths[index]
+        if padded_total > budget or padding > max(SLACK, max_padding * padded_total):
             break
         chosen.append(index)
-        longest, total = high, total + lengths[index]
+        longest, total = padded_length, total + lengths[index]
     return chosen

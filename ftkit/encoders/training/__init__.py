@@ -1,1 +1,1 @@
-"""Fine-tuning: the loop, and what stands behind it."""
+"""Fine-tuning: the training loop, and what it uses."""

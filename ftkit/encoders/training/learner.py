@@ -1,4 +1,4 @@
-"""A model and its optimizer on whatever this process runs on: a CPU, a GPU, or one of several processes."""
+"""A model and its optimizer on the hardware of this process: a CPU, a GPU, or one of several that train together."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ftkit.encoders.training import precision
 from ftkit.encoders.training.cpu import embedding_adamw
-from ftkit.encoders.training.cpu.adamw import Optimizer
+from ftkit.encoders.training.cpu.adamw import CpuAdamW
 
 if TYPE_CHECKING:
     import torch
@@ -15,24 +15,24 @@ if TYPE_CHECKING:
     from ftkit.encoders.config import EncoderConfig, Precision
 
 
-def accelerator(wanted: Precision) -> tuple[Any, str]:
-    """The hardware as `accelerate` finds it, and the number format to train in there. Raises: StageError."""
+def find_hardware(wanted: Precision) -> tuple[Any, str]:
+    """The hardware, as an `Accelerator`, and the number format to train in on it. Raises: StageError."""
     import torch
     from accelerate import Accelerator
     from accelerate.state import AcceleratorState
     from accelerate.utils import parse_flag_from_env
 
-    found = None if parse_flag_from_env("ACCELERATE_USE_CPU") else torch.accelerator.current_accelerator(True)
-    device = found.type if found else "cpu"
-    number_format = precision.choose(wanted, device)
-    # On a CPU the weights themselves are bf16, see `Optimizer`; elsewhere autocast is the proven way.
-    mixed = number_format if device != "cpu" and number_format != "fp32" else "no"
-    AcceleratorState._reset_state()  # it would hold a second training of one process to the precision of the first
-    return Accelerator(mixed_precision=mixed, cpu=device == "cpu"), number_format
+    device = None if parse_flag_from_env("ACCELERATE_USE_CPU") else torch.accelerator.current_accelerator(True)
+    device_type = device.type if device else "cpu"
+    number_format = precision.choose(wanted, device_type)
+    # On a CPU the weights themselves are in bf16, see `CpuAdamW`; elsewhere autocast is the established way.
+    mixed = number_format if device_type != "cpu" and number_format != "fp32" else "no"
+    AcceleratorState._reset_state()  # it would force the precision of an earlier training in this process
+    return Accelerator(mixed_precision=mixed, cpu=device_type == "cpu"), number_format
 
 
 class Learner:
-    """What the training loop needs of a model: logits, a backward pass, an update, and its weights to keep."""
+    """What the training loop needs of a model: logits, a backward pass, an update, and a copy of its weights."""
 
     def __init__(self, model: Any, encoder: EncoderConfig, accelerator: Any, number_format: str, seed: int) -> None:
         import torch
@@ -41,25 +41,25 @@ class Learner:
 
         self._accelerator = accelerator
         self.device = accelerator.device
-        self._norm = encoder.max_grad_norm
-        self._own: Optimizer | None = None  # on a CPU; elsewhere torch's
-        self._vocabulary: embedding_adamw.Vocabulary | None = None
+        self._max_norm = encoder.max_grad_norm
+        self._cpu_adamw: CpuAdamW | None = None  # elsewhere torch's
+        self._embedding: embedding_adamw.EmbeddingAdamW | None = None
         if self.device.type == "cpu" and number_format == "bf16":
             precision.to_bfloat16(model)
-        # Dropout differs between processes, while the weights they start from are the same.
-        own_seed = seed * accelerator.num_processes + accelerator.process_index
-        torch.manual_seed(own_seed)
+        # Processes start from the same weights, but each has dropout of its own.
+        process_seed = seed * accelerator.num_processes + accelerator.process_index
+        torch.manual_seed(process_seed)
         if self.device.type == "cpu":
-            dropout.replace(model, own_seed)
+            dropout.replace(model, process_seed)
         self.model = model.to(self.device)
         betas = (encoder.adam_beta1, encoder.adam_beta2)
         if self.device.type == "cpu" and accelerator.num_processes == 1:
-            self._vocabulary = embedding_adamw.of(model, encoder.weight_decay, betas, encoder.adam_epsilon)
-        table = self._vocabulary.weight if self._vocabulary else None
-        groups = precision.groups(model, encoder.weight_decay, without=table)
+            self._embedding = embedding_adamw.for_model(model, encoder.weight_decay, betas, encoder.adam_epsilon)
+        table = self._embedding.weight if self._embedding else None
+        groups = precision.parameter_groups(model, encoder.weight_decay, excluded=table)
         if self.device.type == "cpu":
             self._model = accelerator.prepare(model) if accelerator.num_processes > 1 else model
-            self._own = Optimizer(groups, betas, encoder.adam_epsilon)  # after it: to prepare may move parameters
+            self._cpu_adamw = CpuAdamW(groups, betas, encoder.adam_epsilon)  # last, since `prepare` may move parameters
             return
         optimizer = torch.optim.AdamW(
             groups, lr=encoder.learning_rate, betas=betas, eps=encoder.adam_epsilon, fused=self.device.type == "cuda"
@@ -67,66 +67,68 @@ class Learner:
         self._model, self._optimizer = accelerator.prepare(model, optimizer)
 
     def logits(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Of a batch of token ids, (rows, length): (rows, classes), fp32."""
-        if self._vocabulary:
-            self._vocabulary.catch_up(ids)
+        """Logits, (rows, classes), fp32, of token ids and attention mask, (rows, length)."""
+        if self._embedding:
+            self._embedding.apply_deferred(ids)
         return self._model(input_ids=ids.to(self.device), attention_mask=mask.to(self.device)).logits.float()
 
-    def exchange(self, last: bool) -> Any:
-        """The context of one part of a batch: processes exchange gradients with the last part only."""
+    def synchronise_if(self, last: bool) -> Any:
+        """The context of a micro-batch: processes exchange gradients in the last one of a batch only."""
         return contextlib.nullcontext() if last else self._accelerator.no_sync(self._model)
 
     def backward(self, loss: torch.Tensor) -> None:
-        """Add the gradients of a loss."""
+        """Add the gradients of a loss to those of the batch."""
         self._accelerator.backward(loss)
 
     def update(self, rate: float) -> None:
-        """One step of AdamW along the gradients, clipped by their global norm; forgets them."""
-        if self._own:
-            gradient = self._vocabulary.collect() if self._vocabulary else None
-            divisor = self._divisor(self._own, gradient)
-            if self._vocabulary:
-                self._vocabulary.update(rate, divisor)
-            self._own.step(rate, divisor)
+        """One step of AdamW by the gradients, clipped by their global norm; frees them."""
+        if self._cpu_adamw:
+            embedding_gradient = self._embedding.collect() if self._embedding else None
+            divisor = self._clipping_divisor(self._cpu_adamw, embedding_gradient)
+            if self._embedding:
+                self._embedding.update(rate, divisor)
+            self._cpu_adamw.step(rate, divisor)
             return
         for group in self._optimizer.param_groups:
             group["lr"] = rate
-        if self._norm:
-            self._accelerator.clip_grad_norm_(self.model.parameters(), self._norm)
+        if self._max_norm:
+            self._accelerator.clip_grad_norm_(self.model.parameters(), self._max_norm)
         self._optimizer.step()
         self._optimizer.zero_grad()
 
-    def _divisor(self, own: Optimizer, gradient: torch.Tensor | None) -> torch.Tensor:
-        """What gradients, the vocabulary's among them, are divided by to have at most the global norm that is allowed.
+    def _clipping_divisor(self, adamw: CpuAdamW, embedding_gradient: torch.Tensor | None) -> torch.Tensor:
+        """What all gradients are divided by, so that their global norm is at most the allowed one.
 
         Source: torch's `clip_grad_norm_`, which multiplies by the inverse.
         """
         import torch
 
-        if not self._norm:
+        if not self._max_norm:
             return torch.ones(())
-        squared = own.squared_norm()
-        if gradient is not None:
-            squared += torch.linalg.vector_norm(gradient) ** 2
-        return ((squared.sqrt() + 1e-6) / self._norm).clamp(min=1)
+        squared = adamw.squared_norm()
+        if embedding_gradient is not None:
+            squared += torch.linalg.vector_norm(embedding_gradient) ** 2
+        return ((squared.sqrt() + 1e-6) / self._max_norm).clamp(min=1)
 
-    def settle(self) -> None:
-        """Bring the model up to date as a whole, so that it may be read in any way: evaluated, or kept."""
-        if self._vocabulary:
-            self._vocabulary.catch_up()
+    def apply_deferred(self) -> None:
+        """Apply all deferred updates of the embeddings: required before the model is evaluated or copied."""
+        if self._embedding:
+            self._embedding.apply_deferred()
 
     def weights(self) -> dict[str, torch.Tensor]:
-        """A copy of the model's weights as they are now, on the CPU, in the precision they are trained in."""
+        """A copy of the model's weights on the CPU, in fp32 where they are trained in it."""
         import torch
 
-        self.settle()
+        self.apply_deferred()
         names = {id(parameter): name for name, parameter in self.model.named_parameters()}
-        own = {names[id(each)]: value for each, value in (self._own.values() if self._own else ())}
-        if self._vocabulary:
-            own[names[id(self._vocabulary.weight)]] = self._vocabulary.values
+        fp32_values = {
+            names[id(parameter)]: value for parameter, value in (self._cpu_adamw.values() if self._cpu_adamw else ())
+        }
+        if self._embedding:
+            fp32_values[names[id(self._embedding.weight)]] = self._embedding.values
 
         def copied(value: torch.Tensor) -> torch.Tensor:
             half = value.dtype in (torch.bfloat16, torch.float16)
             return value.detach().to("cpu", torch.float32 if half else value.dtype, copy=True)
 
-        return {name: copied(own.get(name, value)) for name, value in self.model.state_dict().items()}
+        return {name: copied(fp32_values.get(name, value)) for name, value in self.model.state_dict().items()}

@@ -1,4 +1,4 @@
-"""Fine-tuning: one loop, read from top to bottom."""
+"""Fine-tuning: one loop, to be read from top to bottom."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 from ftkit.encoders import temperature as temperatures
 from ftkit.encoders.batches import pad, training_batches
 from ftkit.encoders.checkpoint import open_checkpoint
-from ftkit.encoders.inference.classifier import EncoderClassifier, softmax
-from ftkit.encoders.inference.classifier import logits as logits_of
-from ftkit.encoders.tokenization import Words, tokenised
-from ftkit.encoders.training.distributed import agreed, gathered
-from ftkit.encoders.training.learner import Learner, accelerator
+from ftkit.encoders.inference.classifier import EncoderClassifier, compute_logits, softmax
+from ftkit.encoders.tokenization import Tokenizer, tokenize
+from ftkit.encoders.training.distributed import broadcast_decision, gather_rows
+from ftkit.encoders.training.learner import Learner, find_hardware
 from ftkit.errors import StageError
 
 if TYPE_CHECKING:
@@ -29,11 +28,11 @@ log = logging.getLogger(__name__)
 
 
 def fit(encoder: EncoderConfig, data: Data, seed: int, report: Report) -> EncoderClassifier:
-    """Fine-tune `encoder` on `data`; the weights of the evaluation that `report` called the best.
+    """Fine-tune `encoder` on `data`; returns the weights of the evaluation that `report` called the best.
 
-    Runs on the CPU, on one GPU, or, where `accelerate launch` or `torchrun` started several processes and each calls
-    this with the same arguments, on several; `report` is asked in the first of them.
-    Raises: CheckpointError; StageError when memory runs out or the loss is no number; StopTrial passes through.
+    Runs on the CPU, on one GPU, or on several: for that, `accelerate launch` or `torchrun` starts several processes,
+    each calls this with the same arguments, and the first of them calls `report`.
+    Raises: CheckpointError; StageError when memory runs out or the loss is not a number; StopTrial passes through.
     """
     import torch
 
@@ -53,45 +52,52 @@ def train(encoder: EncoderConfig, data: Data, seed: int, report: Report) -> Enco
     import numpy as np
     import torch
 
-    processes, number_format = accelerator(encoder.precision)
-    ranks, rank, device = processes.num_processes, processes.process_index, processes.device
+    hardware, number_format = find_hardware(encoder.precision)
+    ranks, rank, device = hardware.num_processes, hardware.process_index, hardware.device
     checkpoint = open_checkpoint(encoder)
-    words = Words(checkpoint.tokenizer, checkpoint.limit)
-    length = min(encoder.max_length, words.limit)
-    rows = tokenised(data.train.texts, words, length, data.cache)
-    valid = tokenised(data.valid.texts, words, length, data.cache)
-    lengths = rows.lengths  # (train rows,)
+    tokenizer = Tokenizer(checkpoint.tokenizer, checkpoint.limit)
+    length = min(encoder.max_length, tokenizer.limit)
+    train_rows = tokenize(data.train.texts, tokenizer, length, data.cache)
+    valid_rows = tokenize(data.valid.texts, tokenizer, length, data.cache)
+    lengths = train_rows.lengths  # (train rows,)
     labels = torch.as_tensor(np.asarray(data.train.labels, dtype=np.int64), device=device)  # (train rows,)
     weights = torch.as_tensor(class_weights(encoder, data), device=device)  # (classes,)
 
+    def evaluate(indices: range) -> np.ndarray:
+        rows = valid_rows.rows(indices)
+        return compute_logits(model, rows, tokenizer, tokenizer.limit, len(data.classes), encoder.evaluation_batch_size)
+
     with seeded(seed, device):
         model = checkpoint.model(data.classes, encoder.dropout, attention=fastest_attention(device))
-        learner = Learner(model, encoder, processes, number_format, seed)
+        learner = Learner(model, encoder, hardware, number_format, seed)
         random = np.random.default_rng(seed)
-        batches = -(-len(rows) // encoder.batch_size)
-        step, stale, temperature, best = 0, 0, 1.0, None
-        log.info("%s: %d rows, %d batches, %s on %s", encoder.name, len(rows), batches, number_format, device)
+        batches = -(-len(train_rows) // encoder.batch_size)
+        step, epochs_without_gain, temperature, best = 0, 0, 1.0, None
+        log.info("%s: %d rows, %d batches, %s on %s", encoder.name, len(train_rows), batches, number_format, device)
 
         for epoch in range(1, encoder.epochs + 1):
             model.train()
-            began = time.perf_counter()
+            epoch_start = time.perf_counter()
             train_loss = torch.zeros((), device=device)
             for batch in training_batches(lengths, encoder.batch_size, random):
-                whole = weights[labels[batch]].sum()
-                for part, is_last in parts(batch, encoder.accumulation, ranks, rank):
-                    ids, mask = pad(rows.rows(part), words.padding, words.limit, words.side)  # (part, length)
-                    with learner.exchange(is_last):
-                        logits = learner.logits(ids, mask)  # (part, classes)
-                        each = torch.nn.functional.cross_entropy(logits, labels[part], weights, reduction="none")
-                        # The weighted mean of the whole batch, in however many parts; processes average gradients.
-                        loss = each.sum() / whole
+                batch_weight = weights[labels[batch]].sum()
+                for micro_batch, is_last in micro_batches(batch, encoder.accumulation, ranks, rank):
+                    rows = train_rows.rows(micro_batch)
+                    ids, mask = pad(rows, tokenizer.padding, tokenizer.limit, tokenizer.side)  # (rows, length)
+                    with learner.synchronise_if(is_last):
+                        logits = learner.logits(ids, mask)  # (rows, classes)
+                        losses = torch.nn.functional.cross_entropy(
+                            logits, labels[micro_batch], weights, reduction="none"
+                        )
+                        # The weighted mean of the whole batch, however divided; processes average their gradients.
+                        loss = losses.sum() / batch_weight
                         learner.backward(loss * ranks)
                     train_loss += loss.detach()
                 rate = encoder.learning_rate * schedule(step, encoder.epochs * batches, encoder.warmup)
                 learner.update(rate)
                 step += 1
-            speed = len(rows) / (time.perf_counter() - began)
-            mean_loss = float(processes.reduce(train_loss, "sum")) / batches
+            rows_per_second = len(train_rows) / (time.perf_counter() - epoch_start)
+            mean_loss = float(hardware.reduce(train_loss, "sum")) / batches
             if not math.isfinite(mean_loss):
                 raise StageError(
                     f"the training loss is no longer a number in epoch {epoch}",
@@ -99,35 +105,30 @@ def train(encoder: EncoderConfig, data: Data, seed: int, report: Report) -> Enco
                     hint="Lower backbone.learning_rate, or set backbone.precision to fp32.",
                 )
 
-            learner.settle()
+            learner.apply_deferred()
             model.eval()
-            found = gathered(
-                lambda share: logits_of(
-                    model, valid.rows(share), words, words.limit, len(data.classes), encoder.evaluation_batch_size
-                ),
-                len(valid), ranks, rank,
-            )  # (valid rows, classes)  # fmt: skip
-            log.info("epoch %d: loss %.4f, %.1f rows/s", epoch, mean_loss, speed)
-            numbers = {"train_loss": mean_loss, "learning_rate": rate, "rows_per_second": speed}
+            valid_logits = gather_rows(evaluate, len(valid_rows), ranks, rank)  # (valid rows, classes)
+            log.info("epoch %d: loss %.4f, %.1f rows/s", epoch, mean_loss, rows_per_second)
+            numbers = {"train_loss": mean_loss, "learning_rate": rate, "rows_per_second": rows_per_second}
             if encoder.calibration == "temperature":
-                temperature = numbers["temperature"] = temperatures.fit(found, np.asarray(data.valid.labels))
-            served = softmax(found, temperature)  # what is reported is what would be served
-            if agreed(lambda: report(epoch, served, **numbers), ranks, rank):  # noqa: B023  # asked at once
-                best, stale = (learner.weights(), temperature), 0
+                temperature = numbers["temperature"] = temperatures.fit(valid_logits, np.asarray(data.valid.labels))
+            probabilities = softmax(valid_logits, temperature)  # those that the model would serve
+            if broadcast_decision(lambda: report(epoch, probabilities, **numbers), ranks, rank):  # noqa: B023
+                best, epochs_without_gain = (learner.weights(), temperature), 0
             else:
-                stale += 1
-                if encoder.early_stopping and stale >= encoder.early_stopping:
-                    log.info("no better evaluation in %d epochs: stopped", stale)
+                epochs_without_gain += 1
+                if encoder.early_stopping and epochs_without_gain >= encoder.early_stopping:
+                    log.info("no better evaluation in %d epochs: stopped", epochs_without_gain)
                     break
 
-        tuned = checkpoint.model(data.classes, encoder.dropout)
-        state, temperature = best if best is not None else (learner.weights(), temperature)
-        tuned.load_state_dict(state)
-    return EncoderClassifier(tuned.to(device), words, length, temperature=temperature)
+        best_model = checkpoint.model(data.classes, encoder.dropout)
+        best_weights, temperature = best if best is not None else (learner.weights(), temperature)
+        best_model.load_state_dict(best_weights)
+    return EncoderClassifier(best_model.to(device), tokenizer, length, temperature=temperature)
 
 
 def schedule(step: int, steps: int, warmup: float) -> float:
-    """The share of the highest learning rate at a step: up in a line for the warm-up, then down in a line to zero.
+    """The share of the highest learning rate at a step: it rises linearly in the warm-up, then falls linearly to zero.
 
     Source: Devlin et al. 2019, released code, `optimization.py`.
     """
@@ -149,23 +150,23 @@ def class_weights(encoder: EncoderConfig, data: Data) -> np.ndarray:
     return (len(data.train) / (count * np.maximum(rows, 1))).astype(np.float32)
 
 
-def parts(batch: np.ndarray, count: int, ranks: int, rank: int) -> Iterator[tuple[np.ndarray, bool]]:
-    """This process's rows of a batch in at most `count` parts, and whether each is the last.
+def micro_batches(batch: np.ndarray, count: int, ranks: int, rank: int) -> Iterator[tuple[np.ndarray, bool]]:
+    """This process's rows of a batch in at most `count` micro-batches, each with whether it is the last.
 
-    A process may be left with an empty part, of a last batch smaller than the processes are many.
+    In a last batch with fewer rows than processes, some processes get one empty micro-batch.
     """
     import numpy as np
 
-    own = batch[rank::ranks]
-    if not len(own):
-        yield own, True
-    divided = [part for part in np.array_split(own, count) if len(part)]
-    for index, part in enumerate(divided):
-        yield part, index == len(divided) - 1
+    own_rows = batch[rank::ranks]
+    if not len(own_rows):
+        yield own_rows, True
+    divided = [micro_batch for micro_batch in np.array_split(own_rows, count) if len(micro_batch)]
+    for index, micro_batch in enumerate(divided):
+        yield micro_batch, index == len(divided) - 1
 
 
 def fastest_attention(device: Any) -> str | None:
-    """Which of transformers' attention implementations trains fastest on a device; None is transformers' own choice."""
+    """The implementation of attention that trains fastest on a device; None leaves the choice to transformers."""
     if device.type != "cpu":
         return None
     from ftkit.encoders.training.cpu import attention
@@ -176,7 +177,7 @@ def fastest_attention(device: Any) -> str | None:
 
 @contextlib.contextmanager
 def seeded(seed: int, device: Any) -> Iterator[None]:
-    """torch's generators set to the seed, and put back as they were: fitting leaves the caller's random numbers alone."""
+    """Seed torch's generators, and restore them afterwards: fitting does not change the caller's random numbers."""
     import torch
 
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):

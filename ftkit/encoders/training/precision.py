@@ -1,4 +1,4 @@
-"""Which number format training computes in."""
+"""The number format that training computes in."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 def choose(wanted: Precision, device: str) -> str:
     """The format to train in on a device: `fp32`, `bf16` or `fp16`. Raises: StageError when the device lacks it.
 
-    `auto` takes bf16 only where the processor multiplies in it: elsewhere it is emulated and slower than fp32. It never
-    takes fp16, whose range DeBERTa's attention leaves.
+    `auto` takes bf16 only where the processor has units for it: elsewhere it is emulated and slower than fp32. It never
+    takes fp16, whose range is too small for DeBERTa's attention.
     """
     import torch
 
     if device == "cuda":
         fast = torch.cuda.is_bf16_supported(including_emulation=False)
     elif device == "cpu":
-        can = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-        fast = bool(can.get("amx_bf16") or can.get("avx512_bf16"))
+        capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+        fast = bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
     else:
         fast = False
     if wanted == "auto":
@@ -39,14 +39,16 @@ def choose(wanted: Precision, device: str) -> str:
 
 
 def to_bfloat16(model: Any) -> None:
-    """Keep the encoder's weights in bf16 and compute in it; the head stays fp32, so that scores are not rounded to ties.
+    """Convert the encoder to bf16; the head stays in fp32, so that rounding does not make scores equal.
 
     Autocast would keep fp32 weights and cast them in every step: 27 % of a step on a CPU.
     """
     import torch
 
     def upcast(_module: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-        return tuple(each.float() if torch.is_tensor(each) and each.is_floating_point() else each for each in inputs)
+        return tuple(
+            value.float() if torch.is_tensor(value) and value.is_floating_point() else value for value in inputs
+        )
 
     model.base_model.to(torch.bfloat16)
     for name, child in model.named_children():
@@ -54,12 +56,12 @@ def to_bfloat16(model: Any) -> None:
             child.register_forward_pre_hook(upcast)
 
 
-def groups(model: Any, weight_decay: float, without: torch.Tensor | None = None) -> list[dict[str, Any]]:
-    """The parameters with weight decay, and those without: biases and normalisation weights; one may be left out.
+def parameter_groups(model: Any, weight_decay: float, excluded: torch.Tensor | None = None) -> list[dict[str, Any]]:
+    """The parameters with weight decay, and those without: biases and normalisation weights; `excluded` is in neither.
 
     Source: Devlin et al. 2019, released code, `optimization.py`.
     """
-    trained = [each for each in model.parameters() if each.requires_grad and each is not without]
+    trained = [each for each in model.parameters() if each.requires_grad and each is not excluded]
     return [
         {"params": [each for each in trained if each.ndim > 1], "weight_decay": weight_decay},
         {"params": [each for each in trained if each.ndim <= 1], "weight_decay": 0.0},

@@ -44,8 +44,8 @@ class TestBertBaseCased(BackboneSuite):
         return BertBaseCased(checkpoint=str(checkpoint), epochs=5, batch_size=8, learning_rate=5e-3)
 
     def test_cased_words_stay_cased(self, loaded):
-        ship, upper = loaded.words.own(["ship Ship"])[0]
-        assert loaded.words.tokenizer.convert_ids_to_tokens([ship, upper]) == ["ship", "Ship"]
+        ship, upper = loaded.tokenizer.encode(["ship Ship"])[0]
+        assert loaded.tokenizer.wrapped.convert_ids_to_tokens([ship, upper]) == ["ship", "Ship"]
 
 
 class TestDistilBertBaseCased(BackboneSuite):

@@ -23,7 +23,7 @@ from ftkit.contracts import Verdict
 from ftkit.encoders import checkpoint
 from ftkit.encoders.inference import fast_tokenizer
 from ftkit.encoders.inference.classifier import EncoderClassifier
-from ftkit.encoders.tokenization import Words
+from ftkit.encoders.tokenization import Tokenizer
 from ftkit.errors import BundleError
 from ftkit.serving.server_process import ServerProcess
 from ftkit.testing.backbones import ODD_TEXTS, tiny_bert
@@ -47,7 +47,7 @@ def written(folder, model, export):
 def bundle(tmp_path_factory):
     folder = tmp_path_factory.mktemp("bert")
     read = checkpoint.read(tiny_bert(folder / "checkpoint"))
-    EncoderClassifier(read.model(("bad", "good")), Words(read.tokenizer, read.limit), 64).save(folder / "model")
+    EncoderClassifier(read.model(("bad", "good")), Tokenizer(read.tokenizer, read.limit), 64).save(folder / "model")
     return written(folder / "bundle", folder / "model", COMPONENT.export)
 
 

@@ -56,26 +56,26 @@ class TestDebertaV3Small(BackboneSuite):
 
         pieces = sentencepiece.SentencePieceProcessor(model_file=str(PIECES))
         for text in ("Shares rose after the bank cut its rates.", "naïve café, 100 %", "two  spaces"):
-            assert loaded.words.own([text])[0] == pieces.encode(text)
+            assert loaded.tokenizer.encode([text])[0] == pieces.encode(text)
 
     def test_ids_are_the_same_without_transformers(self, fitted, loaded):
         """The scores of these pieces are not what the tokenizers library reads of them, unless it is helped."""
         fast_tokenizer.write(fitted.folder)
         found = fast_tokenizer.read(fitted.folder)
         assert found is not None
-        assert found.words.fingerprint == loaded.words.fingerprint
+        assert found.tokenizer.fingerprint == loaded.tokenizer.fingerprint
         texts = [
             *fast_tokenizer.PROBES,
             *ODD_TEXTS,
             *("".join(each) for each in itertools.product("!a.", repeat=6)),
             "=" * 999,
         ]
-        assert found.words.own(texts) == loaded.words.own(texts)
-        assert found.words.row([7], 512).tolist() == loaded.words.row([7], 512).tolist()
+        assert found.tokenizer.encode(texts) == loaded.tokenizer.encode(texts)
+        assert found.tokenizer.row([7], 512).tolist() == loaded.tokenizer.row([7], 512).tolist()
 
     def test_rows_stand_between_cls_and_sep(self, loaded):
-        row = loaded.words.row(loaded.words.own(["a ship"])[0], 512)
-        assert loaded.words.tokenizer.convert_ids_to_tokens([row[0], row[-1]]) == ["[CLS]", "[SEP]"]
+        row = loaded.tokenizer.row(loaded.tokenizer.encode(["a ship"])[0], 512)
+        assert loaded.tokenizer.wrapped.convert_ids_to_tokens([row[0], row[-1]]) == ["[CLS]", "[SEP]"]
 
 
 def test_all_sizes_are_offered():

@@ -86,7 +86,7 @@ def test_mlflow_predicts_what_the_bundle_predicts(loaded, encoder):
 def test_mlflow_applies_the_fitted_temperature(loaded, encoder):
     model: Any = encoder.classifier
     assert model.temperature != 1.0
-    raw = EncoderClassifier(model.model, model.words, model.length).probabilities(TEXTS)
+    raw = EncoderClassifier(model.model, model.tokenizer, model.length).probabilities(TEXTS)
     expected = raw ** (1 / model.temperature)
     expected /= expected.sum(axis=1, keepdims=True)
     scored = loaded.predict(pd.DataFrame({"text": TEXTS}), params={"scores": True})

@@ -1,4 +1,4 @@
-"""A classifier that serves: shared by threads, light per request, and clear about a damaged folder."""
+"""A classifier that serves: safe to share between threads, and clear about a damaged folder."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from ftkit.encoders import Encoder, checkpoint
 from ftkit.encoders.inference.classifier import EncoderClassifier
-from ftkit.encoders.tokenization import Words
+from ftkit.encoders.tokenization import Tokenizer
 from ftkit.errors import BundleError
 from ftkit.testing.backbones import ODD_TEXTS, separable
 
@@ -20,7 +20,7 @@ from ftkit.testing.backbones import ODD_TEXTS, separable
 def saved(tiny, tmp_path_factory):
     read = checkpoint.read(tiny)
     folder = tmp_path_factory.mktemp("saved")
-    EncoderClassifier(read.model(("bad", "good")), Words(read.tokenizer, read.limit), 64).save(folder)
+    EncoderClassifier(read.model(("bad", "good")), Tokenizer(read.tokenizer, read.limit), 64).save(folder)
     return folder
 
 
@@ -29,21 +29,21 @@ def folder(saved, tmp_path):
     return Path(shutil.copytree(saved, tmp_path / "model"))
 
 
-def test_threads_get_what_one_alone_gets(saved):
+def test_threads_get_the_answers_of_a_single_thread(saved):
     classifier = Encoder().load(saved)
     texts = [[text] for text in (*separable(40, 1).texts, *ODD_TEXTS)]
     alone = [classifier.probabilities(each) for each in texts]
     with ThreadPoolExecutor(8) as pool:
         together = list(pool.map(classifier.probabilities, texts * 3))
-    for index, found in enumerate(together):
-        np.testing.assert_allclose(found, alone[index % len(texts)], atol=1e-6)
+    for index, probabilities in enumerate(together):
+        np.testing.assert_allclose(probabilities, alone[index % len(texts)], atol=1e-6)
 
 
 def test_a_loaded_classifier_reads_as_much_of_a_text_as_it_was_trained_on(saved):
     assert Encoder().load(saved).length == 64
 
 
-def test_nothing_of_this_machine_is_in_the_saved_files(saved, tiny):
+def test_saved_files_name_no_path_of_this_machine(saved, tiny):
     for path in saved.iterdir():
         if path.suffix != ".safetensors":
             assert str(tiny.parent) not in path.read_text(encoding="utf-8"), path.name

@@ -1,47 +1,47 @@
-"""Dropout from blocks is dropout: as many zeros, the same mean, the same gradient, and repeatable."""
+"""Dropout from blocks: the share of zeros, the scale, the gradient, and repeatability by seed."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-from ftkit.encoders.training.cpu.dropout import SIZE, Blocks, Dropout
+from ftkit.encoders.training.cpu.dropout import BLOCK_SIZE, Dropout, DropoutMasks
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("size", [10_000, SIZE + 12_345])
-def test_it_drops_the_share_asked_for_and_scales_the_rest(dtype, size):
+@pytest.mark.parametrize("size", [10_000, BLOCK_SIZE + 12_345])
+def test_the_given_share_is_dropped_and_the_rest_is_scaled(dtype, size):
     values = torch.ones(size, dtype=dtype)
-    found = Blocks(1).drop(values, 0.2)
-    dropped = (found == 0).float().mean()
-    assert float(dropped) == pytest.approx(0.2, abs=0.02)
-    assert float(found.max()) == pytest.approx(1.25, rel=0.01)
+    result = DropoutMasks(1).drop(values, 0.2)
+    share = (result == 0).float().mean()
+    assert float(share) == pytest.approx(0.2, abs=0.02)
+    assert float(result.max()) == pytest.approx(1.25, rel=0.01)
 
 
-def test_the_gradient_passes_where_the_value_passed():
+def test_dropped_values_have_no_gradient():
     values = torch.randn(7, 11, requires_grad=True)
-    found = Blocks(1).drop(values, 0.5)
-    found.sum().backward()
-    torch.testing.assert_close(values.grad, (found != 0).float() * 2)
+    result = DropoutMasks(1).drop(values, 0.5)
+    result.sum().backward()
+    torch.testing.assert_close(values.grad, (result != 0).float() * 2)
 
 
-def test_two_uses_differ_and_a_seed_repeats():
+def test_two_uses_differ_and_the_same_seed_repeats_them():
     values = torch.ones(1000)
-    blocks, again = Blocks(3), Blocks(3)
-    first, second = blocks.drop(values, 0.3), blocks.drop(values, 0.3)
+    masks, again = DropoutMasks(3), DropoutMasks(3)
+    first, second = masks.drop(values, 0.3), masks.drop(values, 0.3)
     assert not torch.equal(first, second)
     assert torch.equal(again.drop(values, 0.3), first)
     assert torch.equal(again.drop(values, 0.3), second)
 
 
-def test_uses_are_as_good_as_independent():
-    blocks, values = Blocks(3), torch.ones(2000)
-    masks = torch.stack([blocks.drop(values, 0.5) - 1 for _ in range(200)])  # each value -1 or 1
-    between = masks @ masks.T / masks.shape[1] - torch.eye(200)
-    assert between.abs().max() < 0.15
-    assert masks.mean(dim=0).abs().max() < 0.35
+def test_masks_of_different_uses_are_nearly_uncorrelated():
+    masks, values = DropoutMasks(3), torch.ones(2000)
+    signs = torch.stack([masks.drop(values, 0.5) - 1 for _ in range(200)])  # (uses, values), each -1 or 1
+    correlation = signs @ signs.T / signs.shape[1] - torch.eye(200)
+    assert correlation.abs().max() < 0.15
+    assert signs.mean(dim=0).abs().max() < 0.35
 
 
-def test_no_value_is_dropped_when_nothing_is_learned():
-    layer = Dropout(0.5, Blocks(1)).eval()
+def test_no_value_is_dropped_outside_training():
+    layer = Dropout(0.5, DropoutMasks(1)).eval()
     assert torch.equal(layer(torch.ones(100)), torch.ones(100))

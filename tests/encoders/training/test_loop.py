@@ -1,4 +1,4 @@
-"""The training loop: what a batch means, what is kept, and what ends it."""
+"""The training loop: what a batch is, which weights are returned, and what ends the training."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from ftkit.contracts import Split
 from ftkit.encoders import Encoder
 from ftkit.encoders.training import precision
-from ftkit.encoders.training.loop import class_weights, parts, schedule
+from ftkit.encoders.training.loop import class_weights, micro_batches, schedule
 from ftkit.errors import StageError
 from ftkit.testing.backbones import separable, separable_data
 
@@ -53,20 +53,20 @@ def same(one, other, tolerance):
         np.testing.assert_allclose(value, other[name], atol=tolerance, err_msg=name)
 
 
-def test_a_batch_in_parts_is_the_same_batch(encoder, tmp_path):
+def test_micro_batches_give_the_weights_of_the_whole_batch(encoder, tmp_path):
     whole = weights(encoder, tmp_path / "whole")
-    divided = weights(replace(encoder, accumulation=3), tmp_path / "parts")
+    divided = weights(replace(encoder, accumulation=3), tmp_path / "divided")
     same(whole, divided, 2e-3)
 
 
-def test_a_batch_in_parts_is_the_same_batch_with_class_weights(encoder, tmp_path):
+def test_micro_batches_give_the_weights_of_the_whole_batch_with_class_weights(encoder, tmp_path):
     rows = separable(60, 5)
-    kept = [at for at in range(60) if rows.labels[at] != 2 or at % 4 == 0]
-    train = Split(tuple(rows.texts[at] for at in kept), tuple(rows.labels[at] for at in kept))
+    indices = [index for index in range(60) if rows.labels[index] != 2 or index % 4 == 0]
+    train = Split(tuple(rows.texts[index] for index in indices), tuple(rows.labels[index] for index in indices))
     data = replace(separable_data(), train=train)
     balanced = replace(encoder, class_weights="balanced")
     whole = weights(balanced, tmp_path / "whole", data)
-    divided = weights(replace(balanced, accumulation=2), tmp_path / "parts", data)
+    divided = weights(replace(balanced, accumulation=2), tmp_path / "divided", data)
     equal = weights(encoder, tmp_path / "equal", data)
     same(whole, divided, 2e-3)
     assert not np.allclose(whole["classifier.weight"], equal["classifier.weight"], atol=1e-3)
@@ -91,7 +91,7 @@ class Tiny(Encoder):
 encoder = Tiny(checkpoint={str(tiny)!r}, learning_rate=3e-3, batch_size=8, epochs=2, precision="fp32", dropout=0.0)
 rank = sys.argv[1]
 calls = []
-classifier = encoder.fit(separable_data(rows=45), 1, lambda epoch, found, **numbers: calls.append(found.shape) or True)
+classifier = encoder.fit(separable_data(rows=45), 1, lambda epoch, probabilities, **numbers: calls.append(probabilities.shape) or True)
 save_file(classifier.model.state_dict(), Path({str(tmp_path)!r}) / f"{{rank}}.safetensors")
 
 def stop(*arguments, **numbers):
@@ -104,11 +104,11 @@ except StopTrial as stopped:
 print(calls, flush=True)
 torch.distributed.barrier()
 torch.distributed.destroy_process_group()
-os._exit(0)  # gloo's threads abort some processes at the interpreter's own end, when all is done
+os._exit(0)  # gloo's threads abort some processes when the interpreter ends
 """
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
     shared = os.environ | {
         "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2", "ACCELERATE_USE_CPU": "true",
         "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo",
@@ -123,9 +123,9 @@ os._exit(0)  # gloo's threads abort some processes at the interpreter's own end,
         )
         for rank in range(2)
     ]
-    said = [process.communicate(timeout=240) for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], said
-    assert [out.strip() for out, _ in said] == ["[(24, 3), (24, 3), 'enough']", "['enough']"]
+    outputs = [process.communicate(timeout=240) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], outputs
+    assert [out.strip() for out, _ in outputs] == ["[(24, 3), (24, 3), 'enough']", "['enough']"]
     first, second = (load_file(tmp_path / f"{rank}.safetensors") for rank in range(2))
     same(first, second, 0)
     same(alone, first, 2e-3)
@@ -142,7 +142,7 @@ def test_training_stops_after_so_many_epochs_without_a_better_evaluation(encoder
     assert calls == [1, 2, 3, 4]
 
 
-def test_random_numbers_of_the_caller_are_left_alone(encoder):
+def test_random_numbers_of_the_caller_do_not_change(encoder):
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
@@ -151,23 +151,23 @@ def test_random_numbers_of_the_caller_are_left_alone(encoder):
 
 
 def test_bf16_learns_as_fp32_does(encoder):
-    data, found = separable_data(), {}
+    data, answers = separable_data(), {}
     for number_format in ("fp32", "bf16"):
         classifier = replace(encoder, precision=number_format, epochs=4).fit(data, 1, always)
         assert {value.dtype for value in classifier.model.state_dict().values()} <= {torch.float32, torch.int64}
-        found[number_format] = classifier.probabilities(data.valid.texts)
-    for probabilities in found.values():
+        answers[number_format] = classifier.probabilities(data.valid.texts)
+    for probabilities in answers.values():
         assert (probabilities.argmax(axis=1) == np.asarray(data.valid.labels)).mean() >= 0.9
-    assert np.abs(found["fp32"] - found["bf16"]).mean() < 0.05
+    assert np.abs(answers["fp32"] - answers["bf16"]).mean() < 0.05
 
 
-def test_a_loss_that_is_no_number_is_an_error_that_says_what_to_do(encoder):
+def test_a_loss_that_is_not_a_number_is_an_error_with_a_hint(encoder):
     with pytest.raises(StageError, match="no longer a number") as caught:
         replace(encoder, learning_rate=1e38, max_grad_norm=0.0, warmup=0.0).fit(separable_data(rows=24), 1, always)
     assert "learning_rate" in caught.value.hint
 
 
-def test_a_full_gpu_is_an_error_that_says_what_to_do(encoder):
+def test_a_full_gpu_is_an_error_with_a_hint(encoder):
     def report(*_, **__):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
@@ -181,21 +181,21 @@ def test_fp16_without_a_gpu_is_refused(encoder):
         replace(encoder, precision="fp16").fit(separable_data(rows=12), 1, always)
 
 
-def test_trials_of_every_length_share_one_file_of_tokens(encoder, tmp_path):
+def test_trials_of_every_length_share_the_cached_tokens(encoder, tmp_path):
     data = separable_data(rows=12, cache=tmp_path)
     for length in (8, 64):
         replace(encoder, epochs=1, max_length=length).fit(data, 1, always)
     assert len([path for path in tmp_path.iterdir() if path.is_dir()]) == 2  # train and valid
 
 
-def test_weight_decay_leaves_biases_and_normalisation_out(tiny):
+def test_biases_and_normalisation_have_no_weight_decay(tiny):
     from ftkit.encoders import checkpoint
 
     model = checkpoint.read(tiny).model(("a", "b"))
-    decayed, spared = precision.groups(model, 0.1)
+    decayed, undecayed = precision.parameter_groups(model, 0.1)
     assert {each.ndim for each in decayed["params"]} == {2}
-    assert {each.ndim for each in spared["params"]} == {1}
-    assert (decayed["weight_decay"], spared["weight_decay"]) == (0.1, 0.0)
+    assert {each.ndim for each in undecayed["params"]} == {1}
+    assert (decayed["weight_decay"], undecayed["weight_decay"]) == (0.1, 0.0)
 
 
 def test_the_learning_rate_rises_over_the_warmup_and_falls_to_zero():
@@ -206,17 +206,17 @@ def test_the_learning_rate_rises_over_the_warmup_and_falls_to_zero():
     assert schedule(0, 10, 0.0) == 1.0
 
 
-def test_balanced_classes_weigh_the_same(encoder):
+def test_balanced_weights_are_inverse_to_the_rows_of_a_class(encoder):
     data = replace(separable_data(), train=Split(("a",) * 6, (0, 0, 0, 0, 1, 1)))
     np.testing.assert_allclose(class_weights(replace(encoder, class_weights="balanced"), data), [0.5, 1.0, 2.0])
     np.testing.assert_allclose(class_weights(encoder, data), [1, 1, 1])
 
 
 @pytest.mark.parametrize(("rows", "count", "ranks"), [(8, 1, 1), (8, 3, 1), (3, 8, 1), (7, 2, 2), (1, 2, 4)])
-def test_parts_of_all_processes_are_the_batch(rows, count, ranks):
+def test_micro_batches_of_all_processes_are_the_batch(rows, count, ranks):
     batch, seen = np.arange(rows), []
     for rank in range(ranks):
-        own = list(parts(batch, count, ranks, rank))
-        assert [last for _, last in own] == [False] * (len(own) - 1) + [True]
-        seen += [row for part, _ in own for row in part]
+        divided = list(micro_batches(batch, count, ranks, rank))
+        assert [last for _, last in divided] == [False] * (len(divided) - 1) + [True]
+        seen += [row for micro_batch, _ in divided for row in micro_batch]
     assert sorted(seen) == list(range(rows))

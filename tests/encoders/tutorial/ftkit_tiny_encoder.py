@@ -1,4 +1,4 @@
-"""A third party's plugin in whole: one more Hugging Face checkpoint as a backbone."""
+"""A complete plugin of a third party: one more Hugging Face checkpoint as a backbone."""
 
 from dataclasses import dataclass
 

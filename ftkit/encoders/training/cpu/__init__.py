@@ -1,1 +1,1 @@
-"""What makes the loop fast on CPUs: a reader may skip it, for what is computed is the same."""
+"""What makes the training loop fast on CPUs. Readers of the loop may skip it: it computes the same."""

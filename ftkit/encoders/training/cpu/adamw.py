@@ -1,6 +1,6 @@
-"""AdamW on a CPU, one weight after the other: a gradient is read, a value moved and rounded while they are in the cache.
+"""AdamW for CPUs, one weight after the other: gradient and value stay in the cache until the update is done.
 
-The same work done for all weights at once goes to memory for each of its parts: it took a fifth longer.
+Doing each of these operations for all weights at once reads and writes memory every time: it took a fifth longer.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     import torch
 
 SMALL = 2**16
-"""Values of a parameter that is taken together with others of its kind: calls then cost more than arithmetic."""
+"""Parameters with fewer values are updated together: calls would cost more than arithmetic."""
 
 
-class Optimizer:
+class CpuAdamW:
     """AdamW over parameters whose values it keeps in fp32, whatever format the model computes in.
 
-    A step's rounding to bf16 would swallow most of its updates. Parameters that are fp32 are trained in place.
+    Rounding to bf16 in every step would lose most of its updates. Parameters in fp32 are updated in place.
     Source: Loshchilov and Hutter 2019, "Decoupled Weight Decay Regularization", as `torch.optim.AdamW` computes it.
     """
 
@@ -26,94 +26,99 @@ class Optimizer:
         import torch
 
         self._weights = [
-            _Weight(parameters, group["weight_decay"]) for group in groups for parameters in _together(group["params"])
+            _Weight(parameters, group["weight_decay"]) for group in groups for parameters in _bundles(group["params"])
         ]
         self._betas, self._epsilon = betas, epsilon
-        self._room = torch.empty(max((len(each.value) for each in self._weights), default=0))
+        self._buffer = torch.empty(max((len(weight.value) for weight in self._weights), default=0))
 
     def squared_norm(self) -> torch.Tensor:
-        """Of all gradients, as one vector; fp32, ()."""
+        """The squared norm of all gradients as one vector; fp32, ()."""
         import torch
 
         squares = [torch.zeros(())]
         for weight in self._weights:
-            gradient = weight.gradient(self._room)
+            gradient = weight.gradient(self._buffer)
             squares.append(torch.dot(gradient, gradient))
         return torch.stack(squares).sum()
 
     def step(self, rate: float, divisor: torch.Tensor) -> None:
-        """Move every value along its gradient over `divisor`, and forget the gradient."""
+        """Update every value by its gradient over `divisor`, and free the gradients."""
         from torch.optim.adamw import adamw
 
         for weight in self._weights:
             adamw(
-                [weight.value], [weight.gradient(self._room)], [weight.mean], [weight.square], [], [weight.steps],
+                [weight.value], [weight.gradient(self._buffer)], [weight.mean], [weight.square], [], [weight.steps],
                 fused=True, amsgrad=False, beta1=self._betas[0], beta2=self._betas[1], lr=rate,
                 weight_decay=weight.decay, eps=self._epsilon, maximize=False, grad_scale=divisor,
             )  # fmt: skip
-            weight.settle()
+            weight.write_back()
 
     def values(self) -> list[tuple[torch.nn.Parameter, torch.Tensor]]:
         """Each parameter with its fp32 value."""
-        return [found for weight in self._weights for found in weight.values()]
+        return [pair for weight in self._weights for pair in weight.values()]
 
 
 class _Weight:
-    """A large parameter, or several small ones end to end: fp32 values, and moments."""
+    """The fp32 values and the moments of one large parameter, or of several small ones end to end."""
 
     def __init__(self, parameters: list[torch.nn.Parameter], decay: float) -> None:
         import torch
 
         self._parameters = parameters
         self.decay = decay
-        kept = parameters[0].detach().view(-1) if len(parameters) == 1 else _joined(parameters)
-        self._kept = kept
+        self._model_value = parameters[0].detach().view(-1) if len(parameters) == 1 else _flattened(parameters)
         """What the model computes with: the parameters' own memory."""
-        self.value = kept if kept.dtype == torch.float32 else kept.float()
+        in_place = self._model_value.dtype == torch.float32
+        self.value = self._model_value if in_place else self._model_value.float()
         self.mean, self.square = torch.zeros_like(self.value), torch.zeros_like(self.value)
         self.steps = torch.zeros(())
 
-    def gradient(self, room: torch.Tensor) -> torch.Tensor:
-        """The gradient, fp32, in `room` or where it lies; parameters that took no part have zeros."""
+    def gradient(self, buffer: torch.Tensor) -> torch.Tensor:
+        """The gradient in fp32, copied to `buffer` only where it has to be; zeros for parameters that have none."""
         import torch
 
-        found = room[: len(self.value)]
-        parts = [
-            torch.zeros_like(each).view(-1) if each.grad is None else each.grad.reshape(-1) for each in self._parameters
+        flat = buffer[: len(self.value)]
+        gradients = [
+            torch.zeros_like(parameter).view(-1) if parameter.grad is None else parameter.grad.reshape(-1)
+            for parameter in self._parameters
         ]
-        if len(parts) > 1:
-            return found.copy_(torch.cat(parts))
-        return parts[0] if parts[0].dtype == torch.float32 else found.copy_(parts[0])
+        if len(gradients) > 1:
+            return flat.copy_(torch.cat(gradients))
+        return gradients[0] if gradients[0].dtype == torch.float32 else flat.copy_(gradients[0])
 
-    def settle(self) -> None:
-        """Give the model its new values, rounded to its format, and free its gradients."""
-        if self._kept is not self.value:
-            self._kept.copy_(self.value)
-        for each in self._parameters:
-            each.grad = None
+    def write_back(self) -> None:
+        """Give the model the new values, rounded to its format, and free the gradients."""
+        if self._model_value is not self.value:
+            self._model_value.copy_(self.value)
+        for parameter in self._parameters:
+            parameter.grad = None
 
     def values(self) -> list[tuple[torch.nn.Parameter, torch.Tensor]]:
-        parts = self.value.split([each.numel() for each in self._parameters])
-        return [(each, part.view_as(each)) for each, part in zip(self._parameters, parts, strict=True)]
+        """Each parameter with its fp32 value."""
+        values = self.value.split([parameter.numel() for parameter in self._parameters])
+        return [
+            (parameter, value.view_as(parameter)) for parameter, value in zip(self._parameters, values, strict=True)
+        ]
 
 
-def _together(parameters: Sequence[torch.nn.Parameter]) -> list[list[torch.nn.Parameter]]:
-    """Large parameters alone, small ones by format."""
-    found: list[list[torch.nn.Parameter]] = []
+def _bundles(parameters: Sequence[torch.nn.Parameter]) -> list[list[torch.nn.Parameter]]:
+    """The parameters that are updated together: each large one alone, the small ones by format."""
+    large: list[list[torch.nn.Parameter]] = []
     small: dict[torch.dtype, list[torch.nn.Parameter]] = {}
-    for each in parameters:
-        if each.numel() >= SMALL and each.is_contiguous():
-            found.append([each])
+    for parameter in parameters:
+        if parameter.numel() >= SMALL and parameter.is_contiguous():
+            large.append([parameter])
         else:
-            small.setdefault(each.dtype, []).append(each)
-    return found + list(small.values())
+            small.setdefault(parameter.dtype, []).append(parameter)
+    return large + list(small.values())
 
 
-def _joined(parameters: Sequence[torch.nn.Parameter]) -> torch.Tensor:
-    """Move parameters into one vector, in which each is a view from then on."""
+def _flattened(parameters: Sequence[torch.nn.Parameter]) -> torch.Tensor:
+    """Move parameters into one vector and make each a view of its part."""
     import torch
 
-    flat = torch.cat([each.detach().reshape(-1) for each in parameters])
-    for each, part in zip(parameters, flat.split([each.numel() for each in parameters]), strict=True):
-        each.data = part.view_as(each)
+    flat = torch.cat([parameter.detach().reshape(-1) for parameter in parameters])
+    parts = flat.split([parameter.numel() for parameter in parameters])
+    for parameter, part in zip(parameters, parts, strict=True):
+        parameter.data = part.view_as(parameter)
     return flat

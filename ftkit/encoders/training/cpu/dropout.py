@@ -1,8 +1,9 @@
-"""Dropout that a CPU can afford: with torch's own, drawing random numbers takes up to half of a training step.
+"""Dropout with few random numbers: on a CPU, drawing them for torch's own takes up to half of a training step.
 
-One block of keep-or-drop factors is drawn now and then, and each use multiplies by a slice of it from a random place.
-Within a slice the factors are independent; slices may overlap, so that across uses, and across the slices of one large
-use, they are not quite. Drop probabilities, the scale of what is kept, and repeatability by seed are those of torch's.
+A block of scaled mask values is drawn once for many uses, and each use multiplies by a slice of it from a random place.
+Within a slice the values are independent. Slices may overlap, so across uses, and across the slices of one large use,
+they are not entirely independent. The drop probability, the scale of the values that remain, and repeatability by seed
+are those of torch.
 """
 
 from __future__ import annotations
@@ -12,117 +13,125 @@ from typing import Any
 import torch
 from torch import nn
 
-SIZE = 2**22
-"""Factors in a block: 8 MB in bf16, so that it stays in the cache's reach; a larger use takes several slices."""
+BLOCK_SIZE = 2**22
+"""Mask values of a block: 8 MB in bf16, to stay within reach of the cache; a larger use takes several slices."""
 
-RENEWED = 64
-"""Blocks' worth of factors used before the next block is drawn, so that drawing is shared by many uses."""
+RENEWED_AFTER = 64
+"""Blocks' worth of mask values that are used before a new block is drawn: many uses share the cost of drawing it."""
+
+_MASKS_ATTRIBUTE = "ftkit_dropout_masks"
 
 
-class Block:
-    """Factors of one drop probability in one number format: zero, or 1 / (1 - probability)."""
+class DropoutMask:
+    """The scaled mask of one use of dropout: slices of a block, end to end."""
+
+    def __init__(self, slices: list[torch.Tensor]) -> None:
+        self._slices = slices
+
+    def multiply(self, values: torch.Tensor, out: torch.Tensor, start: int = 0) -> None:
+        """Write contiguous values times the mask to `out`; the first of the values is number `start` of the use."""
+        source, target, end = values.view(-1), out.view(-1), start + values.numel()
+        first = 0
+        for mask in self._slices:
+            low, high = max(start, first), min(end, first + len(mask))
+            if low < high:
+                overlap = slice(low - start, high - start)
+                torch.mul(source[overlap], mask[low - first : high - first], out=target[overlap])
+            first += len(mask)
+
+
+class _Block:
+    """Mask values of one drop probability in one number format: zero, or 1 / (1 - probability)."""
 
     def __init__(self, probability: float, dtype: torch.dtype, seed: int) -> None:
         self._probability = probability
         self._dtype = dtype
         self._random = torch.Generator().manual_seed(seed)
-        self._left = 0
-        self._factors = torch.empty(0)
+        self._remaining = 0
+        self._values = torch.empty(0)
 
-    def _place(self, count: int) -> int:
-        """Where a slice of `count` factors begins."""
-        self._left -= count
-        if self._left < 0:
-            self._left = RENEWED * SIZE
-            kept = torch.rand(SIZE, generator=self._random) >= self._probability
-            self._factors = kept.to(self._dtype) / (1 - self._probability)
-        return int(torch.randint(SIZE - count + 1, (1,), generator=self._random))
+    def _slice(self, count: int) -> torch.Tensor:
+        """`count` mask values from a random place; draws a new block first where it is time."""
+        self._remaining -= count
+        if self._remaining < 0:
+            self._remaining = RENEWED_AFTER * BLOCK_SIZE
+            kept = torch.rand(BLOCK_SIZE, generator=self._random) >= self._probability
+            self._values = kept.to(self._dtype) / (1 - self._probability)
+        start = int(torch.randint(BLOCK_SIZE - count + 1, (1,), generator=self._random))
+        return self._values[start : start + count]
 
-    def factors(self, count: int) -> Factors:
-        """Factors for `count` values, in slices of at most half a block."""
-        largest = SIZE // 2
-        found = []
-        for start in range(0, count, largest):
-            size = min(largest, count - start)
-            place = self._place(size)
-            found.append(self._factors[place : place + size])
-        return Factors(found)
-
-
-class Factors:
-    """What one use of dropout multiplies by: views of a block, end to end."""
-
-    def __init__(self, parts: list[torch.Tensor]) -> None:
-        self._parts = parts
-
-    def times(self, values: torch.Tensor, out: torch.Tensor, start: int = 0) -> None:
-        """Multiply contiguous values, of which the first is number `start` of the use, into `out`."""
-        source, target, ends = values.view(-1), out.view(-1), start + values.numel()
-        first = 0
-        for part in self._parts:
-            low, high = max(start, first), min(ends, first + len(part))
-            if low < high:
-                here = slice(low - start, high - start)
-                torch.mul(source[here], part[low - first : high - first], out=target[here])
-            first += len(part)
+    def mask(self, count: int) -> DropoutMask:
+        """A mask for `count` values, in slices of at most half a block."""
+        largest = BLOCK_SIZE // 2
+        return DropoutMask([self._slice(min(largest, count - start)) for start in range(0, count, largest)])
 
 
 class _Multiply(torch.autograd.Function):
-    """Values times factors; the backward pass is the same product, and keeps views of the block in place of a mask."""
+    """Values times a mask; the backward pass is the same product, and stores views of the block and no mask."""
 
     @staticmethod
-    def forward(context: Any, values: torch.Tensor, factors: Factors) -> torch.Tensor:
-        context.factors = factors
-        return _product(values, factors)
+    def forward(context: Any, values: torch.Tensor, mask: DropoutMask) -> torch.Tensor:
+        context.mask = mask
+        return _product(values, mask)
 
     @staticmethod
     def backward(context: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None]:
-        return _product(gradients[0], context.factors), None
+        return _product(gradients[0], context.mask), None
 
 
-def _product(values: torch.Tensor, factors: Factors) -> torch.Tensor:
+def _product(values: torch.Tensor, mask: DropoutMask) -> torch.Tensor:
     values = values.contiguous()
     result = torch.empty_like(values)
-    factors.times(values, result)
+    mask.multiply(values, result)
     return result
 
 
-class Blocks:
-    """The blocks of one training, by probability and number format."""
+class DropoutMasks:
+    """Draws all dropout masks of one training, from a block for each probability and number format."""
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
-        self._blocks: dict[tuple[float, torch.dtype], Block] = {}
+        self._blocks: dict[tuple[float, torch.dtype], _Block] = {}
 
     def drop(self, values: torch.Tensor, probability: float) -> torch.Tensor:
-        """Dropout of values in training."""
-        return _Multiply.apply(values, self.factors(values.numel(), probability, values.dtype))
+        """Values after dropout."""
+        return _Multiply.apply(values, self.mask(values.numel(), probability, values.dtype))
 
-    def factors(self, count: int, probability: float, dtype: torch.dtype) -> Factors:
-        """What to multiply so many values by."""
+    def mask(self, count: int, probability: float, dtype: torch.dtype) -> DropoutMask:
+        """A mask for `count` values."""
         key = (probability, dtype)
         if key not in self._blocks:
-            self._blocks[key] = Block(probability, dtype, self._seed + len(self._blocks))
-        return self._blocks[key].factors(count)
+            self._blocks[key] = _Block(probability, dtype, self._seed + len(self._blocks))
+        return self._blocks[key].mask(count)
 
 
 class Dropout(nn.Module):
-    """Takes the place of `nn.Dropout`."""
+    """Replaces `nn.Dropout`."""
 
-    def __init__(self, probability: float, blocks: Blocks) -> None:
+    def __init__(self, probability: float, masks: DropoutMasks) -> None:
         super().__init__()
         self.p = probability
-        self.blocks = blocks
+        self.masks = masks
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
-        return self.blocks.drop(values, self.p) if self.training and self.p else values
+        return self.masks.drop(values, self.p) if self.training and self.p else values
 
 
 def replace(model: nn.Module, seed: int) -> None:
-    """Let every dropout of a model draw from blocks."""
-    blocks = Blocks(seed)
+    """Replace every dropout layer of a model by one that takes its masks from shared blocks."""
+    masks = DropoutMasks(seed)
     for module in list(model.modules()):
         for name, child in list(module.named_children()):
             if type(child) is nn.Dropout:
-                setattr(module, name, Dropout(child.p, blocks))
-                module.ftkit_blocks = blocks  # type: ignore[assignment]
+                setattr(module, name, Dropout(child.p, masks))
+                set_masks(module, masks)
+
+
+def set_masks(module: nn.Module, masks: DropoutMasks) -> None:
+    """Let a module that computes dropout itself, such as attention, take its masks from there."""
+    setattr(module, _MASKS_ATTRIBUTE, masks)
+
+
+def masks_of(module: nn.Module) -> DropoutMasks | None:
+    """Where a module takes its masks from; None for a module without a dropout layer."""
+    return getattr(module, _MASKS_ATTRIBUTE, None)

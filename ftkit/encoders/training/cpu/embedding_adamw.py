@@ -1,15 +1,16 @@
-"""AdamW on an embedding table that touches only the rows of a step's tokens, and is equal to touching all of them.
+"""AdamW for an embedding table that updates only the rows of a step's tokens, with the result of updating all of them.
 
-A batch has a few hundred of thirty thousand rows, while the table is half of a small encoder's parameters: its dense gradient, its
-moments and its copies cost more memory traffic than they are worth. A row that is not touched still moves under AdamW, by its old
-momentum and by weight decay. That is made up for in one go, before the row is read again.
+A batch has a few hundred of thirty thousand rows, while the table is half of a small encoder's parameters: its dense
+gradient, its moments and its copies cost more memory traffic than they are worth. A row without a gradient still moves
+under AdamW, by its old momentum and by weight decay. These updates are deferred, and applied in one operation before
+the row is read again.
 
 For a row whose moments m and v are of step s, the steps k = s + 1 … t without a gradient come to
 
     W ← W · P(t)/P(s) − Σ lr(k) · P(t)/P(k) · m·β1^(k−s)/(1−β1^k) / (√(v·β2^(k−s)/(1−β2^k)) + ε),     P(n) = Π (1 − lr·decay)
 
-and, but for ε, m/√v can be taken out of the sum, so that the rest is one number for each s. The ε is brought back to first order,
-and exactly where it outweighs √v: see `_moved`.
+and, but for ε, m/√v can be taken out of the sum, so that the rest is one number for each s. ε is added back to first
+order, and exactly where it outweighs √v: see `_momentum_update`.
 
 Source: Loshchilov and Hutter 2019, "Decoupled Weight Decay Regularization", for AdamW; the sum follows from it.
 """
@@ -24,13 +25,13 @@ if TYPE_CHECKING:
     import torch
 
 NEGLIGIBLE = 1e-9
-"""Share of its momentum that a row may have left when it is taken to stand still."""
-PART = 4096
-"""Rows that are brought up to date at once: all of a table would take several times its memory."""
+"""Share of its momentum below which a row no longer moves."""
+CHUNK = 4096
+"""Rows that are brought up to date at once: a whole table would take several times its memory."""
 
 
-class Vocabulary:
-    """The input embeddings of a model in training: its table in fp32, moments, and the step of each row's moments."""
+class EmbeddingAdamW:
+    """The table in fp32, its moments, and for each row the step up to which it has been updated."""
 
     def __init__(self, embedding: Any, decay: float, betas: tuple[float, float], epsilon: float) -> None:
         import numpy as np
@@ -38,21 +39,21 @@ class Vocabulary:
 
         self.weight = embedding.weight
         """The model's own table, in the format that it computes in."""
-        embedding.sparse = True  # its gradient holds the rows of the tokens alone
+        embedding.sparse = True  # the gradient then holds the rows of the tokens alone
         rows = self.weight.shape[0]
         values = self.weight.detach().float()
-        # A row's values, mean and square of gradients side by side: (rows, 3, width).
+        # Of each row the values, the mean of gradients and the mean of their squares: (rows, 3, width).
         self._state = torch.stack((values, torch.zeros_like(values), torch.zeros_like(values)), 1)
-        self._of = torch.zeros(rows, dtype=torch.long)  # the step that each row is up to
+        self._row_step = torch.zeros(rows, dtype=torch.long)  # the step up to which each row has been updated
         self._decay, self._betas, self._epsilon = decay, betas, epsilon
         self._step = 0
-        self._whole = False
+        self._always_all = False  # every row is kept up to date
         self._touched: torch.Tensor | None = None  # (touched rows,)
         self._gradient: torch.Tensor | None = None  # (touched rows, width)
-        # By step: the product P, and the sums of `_moved` over the steps after it.
-        self._kept = np.ones(1)
+        # By step: the product P, and the two sums of `_momentum_update` over the steps after it.
+        self._decay_product = np.ones(1)
         self._first, self._second = np.zeros(1), np.zeros(1)
-        # After so many steps without a gradient nothing is left of a row's momentum.
+        # After this many steps without a gradient nothing is left of a row's momentum.
         self._memory = max(1, math.ceil(math.log(NEGLIGIBLE) / math.log(betas[0]))) if betas[0] else 1
 
     @property
@@ -60,119 +61,118 @@ class Vocabulary:
         """The table in fp32, (rows, width)."""
         return self._state[:, 0]
 
-    def catch_up(self, ids: torch.Tensor | None = None) -> None:
-        """Bring the rows of these tokens up to date, or all, so that they may be read."""
+    def apply_deferred(self, ids: torch.Tensor | None = None) -> None:
+        """Apply the deferred updates of these tokens' rows, or of all rows, before they are read."""
         import torch
 
-        rows = torch.arange(len(self._of)) if ids is None or self._whole else torch.unique(ids)
-        rows = rows[self._of[rows] < self._step]
-        for part in rows.split(PART) if len(rows) else ():
-            self._make_up(part)
+        rows = torch.arange(len(self._row_step)) if ids is None or self._always_all else torch.unique(ids)
+        rows = rows[self._row_step[rows] < self._step]
+        for chunk in rows.split(CHUNK) if len(rows) else ():
+            self._apply_deferred(chunk)
 
-    def _make_up(self, rows: torch.Tensor) -> None:
+    def _apply_deferred(self, rows: torch.Tensor) -> None:
         """Bring these rows, none of which is up to date, to this step."""
         import torch
 
-        at = self._of[rows]
+        row_step = self._row_step[rows]
         state = self._state.index_select(0, rows)
         values, mean, square = state.unbind(1)
-        steps = at.numpy()
-        shrunk = torch.from_numpy(self._kept[-1] / self._kept[steps]).float()[:, None]
-        values.mul_(shrunk).sub_(self._moved(mean, square, steps))
-        since = (self._step - at).double()[:, None]
-        mean.mul_((self._betas[0] ** since).float())
-        square.mul_((self._betas[1] ** since).float())
-        self._put(rows, state)
+        steps = row_step.numpy()
+        shrunk = torch.from_numpy(self._decay_product[-1] / self._decay_product[steps]).float()[:, None]
+        values.mul_(shrunk).sub_(self._momentum_update(mean, square, steps))
+        elapsed = (self._step - row_step).double()[:, None]
+        mean.mul_((self._betas[0] ** elapsed).float())
+        square.mul_((self._betas[1] ** elapsed).float())
+        self._store(rows, state)
 
     def collect(self) -> torch.Tensor:
-        """Take the gradient of a backward pass, summed by row, and free the model's own; returns it, (touched rows, width)."""
+        """Take the gradient of a backward pass from the model, and return it summed by row, (touched rows, width)."""
         import torch
 
-        found = self.weight.grad
+        gradient = self.weight.grad
         self.weight.grad = None
-        if found is None:
+        if gradient is None:
             self._touched = torch.zeros(0, dtype=torch.long)
             self._gradient = torch.zeros(0, self.values.shape[1])
-        elif found.is_sparse:
-            self._touched, place = torch.unique(found._indices()[0], return_inverse=True)
+        elif gradient.is_sparse:
+            self._touched, place = torch.unique(gradient._indices()[0], return_inverse=True)
             self._gradient = torch.zeros(len(self._touched), self.values.shape[1])
-            self._gradient.index_add_(0, place, found._values().float())
-        else:  # the model reads its table in other ways than by tokens: from now on every row is kept up to date
-            self._whole = True
-            self._touched, self._gradient = torch.arange(len(self._of)), found.float()
+            self._gradient.index_add_(0, place, gradient._values().float())
+        else:  # the model does not only look up tokens in its table: from now on every row is kept up to date
+            self._always_all = True
+            self._touched, self._gradient = torch.arange(len(self._row_step)), gradient.float()
         return self._gradient
 
     def update(self, rate: float, divisor: torch.Tensor | float = 1.0) -> None:
-        """One step of AdamW by the gradient that was collected, over `divisor`; rows that it does not touch are left for later."""
+        """One step of AdamW with the collected gradient over `divisor`; the updates of all other rows are deferred."""
         import torch
 
         assert self._touched is not None
         assert self._gradient is not None
         self._step += 1
-        self._note(rate)
+        self._record_step(rate)
         rows, gradient = self._touched, self._gradient / divisor
         state = self._state.index_select(0, rows)
         values, mean, square = state.unbind(1)
-        one, two = self._betas
-        mean.lerp_(gradient, 1 - one)
-        square.mul_(two).addcmul_(gradient, gradient, value=1 - two)
-        spread = square.sqrt().div_(math.sqrt(1 - two**self._step)).add_(self._epsilon)
-        # As tensors: a rate beyond single precision then ends as a loss that is no number, which the loop tells of.
-        shrunk, by = torch.tensor([1 - rate * self._decay, rate / (1 - one**self._step)]).float()
-        values.mul_(shrunk).sub_(mean.div(spread).mul_(by))
-        self._put(rows, state)
+        beta1, beta2 = self._betas
+        mean.lerp_(gradient, 1 - beta1)
+        square.mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
+        denominator = square.sqrt().div_(math.sqrt(1 - beta2**self._step)).add_(self._epsilon)
+        # As tensors: a rate beyond single precision then makes the loss no number, which the training loop reports.
+        shrunk, size = torch.tensor([1 - rate * self._decay, rate / (1 - beta1**self._step)]).float()
+        values.mul_(shrunk).sub_(mean.div(denominator).mul_(size))
+        self._store(rows, state)
         self._touched = self._gradient = None
 
-    def _put(self, rows: torch.Tensor, state: torch.Tensor) -> None:
-        """Keep rows as they are at this step, and give them to the model."""
+    def _store(self, rows: torch.Tensor, state: torch.Tensor) -> None:
+        """Keep rows as they are at this step, and write them to the model."""
         import torch
 
         self._state.index_copy_(0, rows, state)
-        self._of[rows] = self._step
+        self._row_step[rows] = self._step
         with torch.no_grad():
             self.weight.index_copy_(0, rows, state[:, 0].to(self.weight.dtype))
 
-    def _note(self, rate: float) -> None:
-        """Add this step to the sums of all steps before it that some row may still be at."""
+    def _record_step(self, rate: float) -> None:
+        """Add this step to the sums of all earlier steps that a row may still be at."""
         import numpy as np
 
-        t, (one, two) = self._step, self._betas
-        kept = self._kept[-1] * (1 - rate * self._decay)
-        self._kept = np.append(self._kept, kept)
+        step, (beta1, beta2) = self._step, self._betas
+        product = self._decay_product[-1] * (1 - rate * self._decay)
+        self._decay_product = np.append(self._decay_product, product)
         self._first, self._second = np.append(self._first, 0.0), np.append(self._second, 0.0)
-        start = max(0, t - self._memory)
-        since = t - np.arange(start, t)  # steps from each earlier one to this
-        weight = rate / kept * one**since / (1 - one**t)
-        spread = np.sqrt(two**since / (1 - two**t))
-        self._first[start:t] += weight / spread
-        self._second[start:t] += weight / spread**2
+        start = max(0, step - self._memory)
+        elapsed = step - np.arange(start, step)  # steps from each earlier one to this
+        weight = rate / product * beta1**elapsed / (1 - beta1**step)
+        spread = np.sqrt(beta2**elapsed / (1 - beta2**step))
+        self._first[start:step] += weight / spread
+        self._second[start:step] += weight / spread**2
 
-    def _moved(self, mean: torch.Tensor, square: torch.Tensor, steps: np.ndarray) -> torch.Tensor:
-        """How far rows at these steps have moved since by their old momentum, (rows, width).
+    def _momentum_update(self, mean: torch.Tensor, square: torch.Tensor, steps: np.ndarray) -> torch.Tensor:
+        """How far rows at these steps have moved since then by their old momentum, (rows, width).
 
         With w(k) the weight and r(k) the spread of step k, the sum of w(k)·m / (√v·r(k) + ε) is m·A / (√v + ε·B/A) for
-        A = Σ w(k)/r(k) and B = Σ w(k)/r(k)²: to first order in ε/√v, and in the limit of a large one where r(k) is alike.
+        A = Σ w(k)/r(k) and B = Σ w(k)/r(k)²: to first order in ε/√v, and in the limit of a large one if all r(k) are
+        similar.
         """
         import numpy as np
         import torch
 
         first, second = self._first[steps], self._second[steps]
         ratio = np.divide(second, first, out=np.ones_like(first), where=first > 0)
-        by = torch.from_numpy(self._kept[-1] * first).float()[:, None]
-        spread = square.sqrt().add_(torch.from_numpy(self._epsilon * ratio).float()[:, None])
-        return mean * by / spread
+        factor = torch.from_numpy(self._decay_product[-1] * first).float()[:, None]
+        denominator = square.sqrt().add_(torch.from_numpy(self._epsilon * ratio).float()[:, None])
+        return mean * factor / denominator
 
 
-def of(model: Any, decay: float, betas: tuple[float, float], epsilon: float) -> Vocabulary | None:
-    """The vocabulary of a model whose input embeddings are a table of its own, else None."""
+def for_model(model: Any, decay: float, betas: tuple[float, float], epsilon: float) -> EmbeddingAdamW | None:
+    """The optimizer of a model's input embeddings; None unless they are a trained table that nothing else shares."""
     from torch import nn
 
     embedding = model.get_input_embeddings()
     if type(embedding) is not nn.Embedding or embedding.max_norm is not None or embedding.scale_grad_by_freq:
         return None
-    holders = sum(
-        parameter is embedding.weight for module in model.modules() for parameter in module._parameters.values()
-    )
-    if holders != 1 or not embedding.weight.requires_grad:  # tied to an output, or frozen
+    uses = sum(parameter is embedding.weight for module in model.modules() for parameter in module._parameters.values())
+    if uses != 1 or not embedding.weight.requires_grad:  # tied to an output, or frozen
         return None
-    return Vocabulary(embedding, decay, betas, epsilon)
+    return EmbeddingAdamW(embedding, decay, betas, epsilon)
