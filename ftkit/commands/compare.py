@@ -52,12 +52,12 @@ def _show(comparison: Comparison) -> None:
         for each in (comparison.one, comparison.other)
     ]
     _table("runs", titles, [("state", *(each[0] for each in states)), ("time", *(each[1] for each in states))])
-    _table("recipe", titles, _rows(comparison.recipe), "both runs have the same")
+    _table("recipe", titles, _rows(comparison.recipe), "the same in both runs")
     _table(
         "data",
         titles,
         _rows(comparison.data),
-        "the same data" if comparison.same_data else "no data in one of the runs",
+        "the same in both runs" if comparison.same_data else "no data in one of the runs",
     )
     _table("selected", titles, _rows(comparison.winners), "no trial in either run")
     _table(

@@ -124,7 +124,7 @@ def _verdicts(outcome: Outcome) -> list[tuple[str, str]]:
     objections = [each for each in outcome.verdicts if each.status in ("failed", "error")]
     if len(objections) == 1 and not outcome.promoted:
         objections = []  # the first line of the summary has it
-    rows = [(each.status, f"{each.test}: {each.sentence}") for each in objections]
+    rows: list[tuple[str, str]] = [(each.status, f"{each.test}: {each.sentence}") for each in objections]
     for status, label in (("passed", "passed"), ("not applicable", "not judged")):
         if names := [each.test for each in outcome.verdicts if each.status == status]:
             rows.append((label, ", ".join(names)))

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from rich.console import Console
+from rich.console import Console, RenderableType
 
 from ftkit import display, events, formatting
 from ftkit.contracts import Deployment, Endpoint, Outcome, Spread, Trial, Verdict, Version
@@ -112,6 +112,13 @@ def test_an_interrupted_stage_is_not_called_a_failure():
 # -------------------------------------------------------------------------------------------- live
 
 
+def rendered(part: RenderableType, width: int) -> str:
+    """A part of the live view as text."""
+    console = Console(file=io.StringIO(), record=True, width=width)
+    console.print(part)
+    return console.export_text()
+
+
 def drawn(run: list[events.Event], width: int) -> str:
     """What stays on the screen, without the moving part."""
     console = Console(file=io.StringIO(), record=True, width=width, highlight=False, markup=False)
@@ -144,11 +151,11 @@ def test_a_long_value_is_cut_before_any_number_is(width):
     current = board.Board()
     current.update(events.SearchStarted(2, 0, "roc_auc", 2))
     path = "/home/somebody/.cache/huggingface/hub/models--bert-large-cased/snapshots/0a1b2c3d4e5f"
-    current.update(events.TrialStarted(0, {"checkpoint": path, "learning_rate": 3.5e-5, "tags": ["a"] * 50}, 7, 1, 1, ""))
+    current.update(
+        events.TrialStarted(0, {"checkpoint": path, "learning_rate": 3.5e-5, "tags": ["a"] * 50}, 7, 1, 1, "")
+    )
     current.update(events.TrialReported(0, {"epoch": 1, "roc_auc": 0.98765}))
-    console = Console(file=io.StringIO(), record=True, width=width)
-    console.print(live.trials(current, width, 10))
-    lines = console.export_text().splitlines()
+    lines = rendered(live.trials(current, width, 10), width).splitlines()
     assert max(map(len, lines)) <= width
     assert len(lines) == 2
     assert "0.9877" in lines[1]
@@ -159,9 +166,7 @@ def test_a_repeat_shows_which_trial_it_repeats():
     current = board.Board()
     for event in sample_run()[:22]:
         current.update(event)
-    console = Console(file=io.StringIO(), record=True, width=100)
-    console.print(live.trials(current, 98, 10))
-    heading, *lines = console.export_text().splitlines()
+    heading, *lines = rendered(live.trials(current, 98, 10), 100).splitlines()
     assert "repeats" in heading
     end = heading.index("repeats") + len("repeats")
     assert [line[:end].split()[0] for line in lines] == ["0", "1", "2"]
@@ -203,9 +208,7 @@ def test_a_table_too_long_for_the_window_keeps_what_runs_and_the_leader():
             value = 0.99 if number == 5 else 0.5
             trial = Trial(number, {"learning_rate": 1e-5}, 7, "finished", ({"epoch": 1.0},), {"roc_auc": value}, 1, 1.0)
             current.update(events.TrialFinished(trial))
-    console = Console(file=io.StringIO(), record=True, width=80)
-    console.print(live.trials(current, 78, 10))
-    table = console.export_text()
+    table = rendered(live.trials(current, 78, 10), 80)
     assert [int(line.split()[0]) for line in table.splitlines()[1:-1]] == [5, 42, 43, 44, 45, 46, 47, 48, 49]
     assert "and 41 more trials" in table
 
@@ -214,17 +217,13 @@ def test_the_last_line_of_the_moving_part_leaves_room_for_an_echo():
     current = board.Board()
     for event in sample_run()[:11]:
         current.update(event)
-    console = Console(file=io.StringIO(), record=True, width=40)
-    console.print(live.now(current, 40, 24))
-    assert len(console.export_text().splitlines()[-1]) <= 36
+    assert len(rendered(live.now(current, 40, 24), 40).splitlines()[-1]) <= 36
 
 
 def test_many_classes_are_summed_up():
     report = next(event.report for event in sample_run() if isinstance(event, events.DataLoaded))
     many = {split: {f"class {number}": 2 for number in range(150)} for split in ("train", "valid", "test")}
-    console = Console(file=io.StringIO(), record=True, width=80)
-    console.print(live.data(type(report)(**{**vars(report), "counts": many})))
-    table = console.export_text()
+    table = rendered(live.data(type(report)(**{**vars(report), "counts": many})), 80)
     assert "138 more classes" in table
     assert "300" in table
 
@@ -276,7 +275,9 @@ def test_a_trial_that_was_stopped_early_is_never_the_leader():
     current = board.Board()
     current.update(events.SearchStarted(2, 0, "log_loss", 1))
     for number, state, value in ((0, "finished", 0.5), (1, "stopped", 0.1)):
-        current.update(events.TrialFinished(Trial(number, {}, 7, state, ({"epoch": 1.0},), {"log_loss": value}, 1, 1.0)))
+        current.update(
+            events.TrialFinished(Trial(number, {}, 7, state, ({"epoch": 1.0},), {"log_loss": value}, 1, 1.0))
+        )
     assert current.leader is not None
     assert current.leader.number == 0
 

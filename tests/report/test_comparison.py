@@ -110,7 +110,7 @@ def test_the_command_prints_a_comparison_or_json(make: Make, capsys: pytest.Capt
     printed = capsys.readouterr().out
     for each in (
         "search.concurrency",
-        "the same data",
+        "data: the same in both runs",
         "95 % interval",
         "worse",
         "McNemar's exact test",
