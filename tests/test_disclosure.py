@@ -5,8 +5,12 @@ from __future__ import annotations
 import io
 import logging
 import pickle
+import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -50,6 +54,84 @@ def test_a_value_without_secrets_is_returned_itself() -> None:
     value = {"texts": ["one", ("two", Note("three"))]}
     assert without_secrets(value) is value
     assert all(without_secrets(event) is event for event in sample_run())
+
+
+TOKEN = "ghp_Zm9vYmFyYmF6cXV4MTIzNDU2Nzg5MEFCQ0RF"
+"""A secret that is recognised whole and not in part."""
+
+
+def refused_verdict(text: str) -> str:
+    from ftkit.stages import gate
+
+    with pytest.raises(TypeError) as caught:
+        gate._checked(text)
+    return str(caught.value)
+
+
+def failed_build(text: str, monkeypatch: pytest.MonkeyPatch, folder: Path) -> str:
+    from ftkit.bundle import requirements
+
+    (folder / "pyproject.toml").write_text("")
+    failed = subprocess.CompletedProcess([], 1, stdout="", stderr=text)
+    monkeypatch.setattr(requirements.subprocess, "run", lambda *_, **__: failed)
+    with pytest.raises(requirements.PluginError) as caught:
+        requirements.build([requirements.Source("probe", "1", folder)], folder / "wheels")
+    return caught.value.what
+
+
+def smoke_test_problem(text: str) -> str:
+    from ftkit.stages import rollout
+
+    return rollout._problem(text, {"data": []}, ())
+
+
+def checkpoint_error(text: str) -> str:
+    from ftkit.encoders import checkpoint
+
+    return checkpoint.first_line(RuntimeError(text))
+
+
+def cause_of_a_failed_trial(text: str) -> str:
+    failures = pytest.importorskip("ftkit_local.failures")
+    return str(failures.cause(SimpleNamespace(killed="", last_line=lambda: text), 1))
+
+
+def mlflow_tag(text: str) -> str:
+    tracking = pytest.importorskip("ftkit_mlflow.tracking")
+    return str(tracking._shortened(text))
+
+
+def mlflow_parameter(text: str) -> str:
+    tracking = pytest.importorskip("ftkit_mlflow.tracking")
+    return str(tracking._text(text))
+
+
+def telemetry_attribute(text: str) -> str:
+    pipeline = pytest.importorskip("ftkit_appinsights.pipeline")
+    return str(pipeline.plain({"text": text})["text"])
+
+
+@pytest.mark.parametrize(
+    ("shown", "limit"),
+    [
+        (refused_verdict, 200),
+        (smoke_test_problem, 300),
+        (checkpoint_error, 200),
+        (cause_of_a_failed_trial, 300),
+        (mlflow_tag, 5000),
+        (mlflow_parameter, 6000),
+        (telemetry_attribute, 8192),
+    ],
+)
+def test_a_text_is_redacted_before_its_beginning_is_shown(shown: Callable[[str], str], limit: int) -> None:
+    text = f"{'word ' * limit}"[: limit - 12] + f" {TOKEN} and {'more ' * limit}"
+    assert "word" in shown(text)
+    assert TOKEN[:8] not in shown(text)
+
+
+def test_a_text_is_redacted_before_its_end_is_shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    text = f"error {TOKEN} {'more ' * 400}"[: 6 + len(TOKEN) // 2 + 2000]
+    assert TOKEN[-10:] not in failed_build(text, monkeypatch, tmp_path)
 
 
 def test_an_error_has_no_secrets_also_after_pickling() -> None:

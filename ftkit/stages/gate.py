@@ -33,25 +33,27 @@ if TYPE_CHECKING:
 def judge(plan: Plan, ledger: Ledger, bundle: Bundle, emit: Emit) -> PromotionRecord:
     """Run every promotion test of the plan on the bundle; nothing else opens the test split.
 
-    What was decided is in the journal and in the record that is returned. Raises: FtkitError.
+    Writes the decision into the journal and returns its record. Raises: FtkitError.
     """
     import numpy as np
 
     champion = plan.registry.champion() if plan.registry is not None else None
     tests = without_secrets([{"use": each.name, **options.to_table(each)} for each in plan.promote])  # for the record
-    if kept := _kept(ledger, bundle, champion, tests):
-        for verdict in kept.verdicts:
+    if earlier := _earlier_decision(ledger, bundle, champion, tests):
+        for verdict in earlier.verdicts:
             emit(VerdictReached(verdict))
-        return kept
+        return earlier
     data = ledger.data()
     candidate = _contender("the candidate", bundle, data, plan)
     live = None
     if champion is not None and plan.registry is not None:
-        fetched = bundles.verify(plan.registry.fetch(champion.version, ledger.folder / "champion"))
-        live = _contender(f"champion version {champion.version}", fetched, data, plan)
-        if set(fetched.classes) != set(data.classes):
-            theirs, ours = ", ".join(fetched.classes), ", ".join(data.classes)
-            emit(Noticed(f"The champion knows the classes {theirs}; the data has {ours}.", warning=True))
+        champion_bundle = bundles.verify(plan.registry.fetch(champion.version, ledger.folder / "champion"))
+        live = _contender(f"champion version {champion.version}", champion_bundle, data, plan)
+        if set(champion_bundle.classes) != set(data.classes):
+            champion_classes, data_classes = ", ".join(champion_bundle.classes), ", ".join(data.classes)
+            emit(
+                Noticed(f"The champion has the classes {champion_classes}; the data has {data_classes}.", warning=True)
+            )
     ledger.store_predictions(
         {"candidate": candidate.probabilities, **({"champion": live.probabilities} if live else {})}
     )
@@ -68,7 +70,7 @@ def judge(plan: Plan, ledger: Ledger, bundle: Bundle, emit: Emit) -> PromotionRe
         rows=sum(data.report.counts["test"].values()),
         verdicts=without_secrets(verdicts),
         metrics=metrics.scores(candidate.probabilities, labels),
-        champion=_named(champion),
+        champion=_as_recorded(champion),
         promoted=all(verdict.status in ("passed", "not applicable") for verdict in verdicts),
         sentence=_sentence(verdicts),
         by=records.whoever(),
@@ -89,8 +91,8 @@ def _verdicts(
         emit(VerdictReached(verdict))
         return (verdict,)
     verdicts = []
-    for each in tests:
-        verdict = _run_test(each, candidate, champion, ledger)
+    for test in tests:
+        verdict = _run_test(test, candidate, champion, ledger)
         emit(VerdictReached(verdict))
         verdicts.append(verdict)
     return tuple(verdicts)
@@ -116,9 +118,9 @@ def _run_test(test: PromotionTest, candidate: Contender, champion: Contender | N
 
 
 def _checked(verdict: Any) -> Verdict:
-    """A verdict that journal and record can keep. Raises: TypeError, ValueError for anything else."""
+    """A verdict that journal and record can store. Raises: TypeError, ValueError for anything else."""
     if not isinstance(verdict, Verdict) or verdict.status not in get_args(Status):
-        raise TypeError(f"it gave no verdict but {verdict!r:.200}")
+        raise TypeError(f"it gave no verdict but {redacted(repr(verdict)):.200}")  # redacted before it is cut
     numbers = {str(name): float(value) for name, value in verdict.numbers.items()}
     figure = None if verdict.figure is None else str(verdict.figure)
     return replace(verdict, sentence=str(verdict.sentence), numbers=numbers, figure=figure)
@@ -148,13 +150,13 @@ def _contender(title: str, bundle: Bundle, data: Data, plan: Plan) -> Contender:
     )
 
 
-def _kept(
+def _earlier_decision(
     ledger: Ledger, bundle: Bundle, champion: Version | None, tests: Sequence[Mapping[str, Any]]
 ) -> PromotionRecord | None:
-    """The decision of an interrupted run, if it was made by these tests, about this bundle, against today's champion.
+    """The decision of an interrupted run, if it was made by these tests, about this bundle, against the present champion.
 
-    A champion that is this very bundle was made by the interrupted run, after its decision. Tests that broke off are run
-    again: what they need may be there now.
+    If the champion is this very bundle, the interrupted run promoted it after its decision. A decision with tests that broke off is
+    not taken: they are run again, since what they lacked may be available now.
     """
     record = decision.read(ledger)
     if record is None or record.bundle != bundle.hash or record.undecided or record.tests != options.toml_value(tests):
@@ -165,6 +167,6 @@ def _kept(
     return record if champion.bundle_hash in (judged_against, bundle.hash) else None
 
 
-def _named(version: Version | None) -> dict[str, str] | None:
-    """A version as the promotion record names it."""
+def _as_recorded(version: Version | None) -> dict[str, str] | None:
+    """A version as the promotion record describes it."""
     return {"model": version.model, "version": version.version, "bundle": version.bundle_hash} if version else None

@@ -1,9 +1,9 @@
-"""Blue/green as one state machine over the six verbs of a deployer; it knows no cloud and no process.
+"""The blue/green rollout, as one sequence of steps over the six verbs of a deployer; it knows no cloud and no process.
 
     prepare → create at 0 % → wait until ready → smoke test → (copies → bake) → (canary step → bake)* → 100 % → bake → retire the old
 
-Whatever goes wrong before the last bake ends, an interruption included, traffic is put back as it was and the new
-deployment is removed. Once it has carried all traffic through its bake, the rollout has succeeded.
+If anything fails before the last bake ends, or the rollout is interrupted, the traffic is put back as it was and the new deployment
+is removed. The rollout has succeeded when the new deployment has stayed healthy under all traffic until the end of the last bake.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from ftkit.contracts import Deployer, Emit, Endpoint, Mirroring, Paced
 from ftkit.contracts.events import DeploymentChanged, Noticed, TrafficMoved
 from ftkit.contracts.settings import Rollout
 from ftkit.errors import DeployError, FtkitError
+from ftkit.redaction import redacted
 
 LOG_LINES = 30
 READY_TIMEOUT = 600.0
@@ -25,18 +26,18 @@ POLL = 0.2
 
 
 def roll_out(deployer: Deployer, bundle: Bundle, deployment: str, settings: Rollout, emit: Emit) -> Endpoint:
-    """Put a bundle live as `deployment` and retire what was there before.
+    """Put a bundle live as `deployment` and remove the deployments that were there before.
 
-    Given again after an interruption, it goes on: a deployment of this name that has all the traffic and is healthy
-    is kept, any other leftover of this name is made anew.
-    Raises: DeployError with the deployment's own log, or for a bundle that was not let through, or the interruption itself;
-    traffic is then as it was. BundleError for one that was changed.
+    Called again after an interruption, it continues: a deployment of this name that has all the traffic and is healthy is kept; any
+    other one of this name is deleted and created again.
+    Raises: DeployError with the log of the deployment, or for a bundle that was not let through; the interruption itself. The
+    traffic is then as it was before. BundleError for a bundle that was changed.
     """
     cleared(bundle.folder)
     step = _Step(deployer, bundle, deployment, settings, emit)
     before = deployer.prepare()
     if before.traffic == {deployment: 100} and _is_healthy(step, before):
-        step.tell("was live already")
+        step.report("was live already")
     else:
         before = _clear_leftover(step, before)
         try:
@@ -60,7 +61,7 @@ def roll_out(deployer: Deployer, bundle: Bundle, deployment: str, settings: Roll
 
 
 class _Step:
-    """What a rollout does to its deployment; `moved` and `made` say what a rollback has to undo."""
+    """The steps of a rollout; `created` and `moved` say whether a rollback must delete the deployment and put traffic back."""
 
     def __init__(self, deployer: Deployer, bundle: Bundle, deployment: str, settings: Rollout, emit: Emit) -> None:
         self.deployer = deployer
@@ -71,20 +72,20 @@ class _Step:
         paced = (deployer.ready_timeout, deployer.poll) if isinstance(deployer, Paced) else (READY_TIMEOUT, POLL)
         self.ready_timeout = settings.ready_timeout or paced[0]
         self.poll = settings.poll or paced[1]
-        self.made = False
+        self.created = False
         self.moved = False
 
     @property
     def where(self) -> str:
         return f"{self.deployer.endpoint}/{self.deployment}"
 
-    def tell(self, step: str, detail: str = "", deployment: str = "") -> None:
+    def report(self, step: str, detail: str = "", deployment: str = "") -> None:
         self.emit(DeploymentChanged(self.deployer.endpoint, deployment or self.deployment, step, detail))
 
     def create(self) -> None:
-        self.made = True
+        self.created = True  # before the call, which may fail half-way
         self.deployer.create(self.deployment, self.bundle.folder)
-        self.tell("created")
+        self.report("created")
 
     def wait_until_ready(self) -> None:
         begun, shown_reason = time.monotonic(), ""
@@ -99,19 +100,19 @@ class _Step:
                     "Raise ready_timeout of the rollout if the model needs longer to load.",
                 )
             if health.reason != shown_reason:
-                self.tell("is starting", shown_reason := health.reason)
+                self.report("is starting", shown_reason := health.reason)
             time.sleep(self.poll)
-        self.tell("became ready", f"after {time.monotonic() - begun:.1f} s")
+        self.report("became ready", f"after {time.monotonic() - begun:.1f} s")
 
     def smoke(self, public: bool = False) -> None:
-        """Send the sample request, to the deployment itself or as any caller would."""
+        """Send the sample request to the deployment itself, or, if `public`, to the endpoint as callers do."""
         request = self.bundle.sample_request
         answer = self.deployer.invoke(request, None if public else self.deployment)
-        if problem := _wrong(answer, request, self.bundle.classes):
+        if problem := _problem(answer, request, self.bundle.classes):
             raise DeployError(
                 f"the smoke test failed: {problem}{_tail(self.deployer.logs(self.deployment, LOG_LINES))}", self.where
             )
-        self.tell("passed the smoke test", f"{len(answer)} texts")
+        self.report("passed the smoke test", f"{len(answer)} texts")
 
     def move(self, shares: Mapping[str, int]) -> None:
         self.moved = True
@@ -119,30 +120,30 @@ class _Step:
         self.emit(TrafficMoved(self.deployer.endpoint, dict(shares)))
 
     def mirror(self, deployer: Mirroring) -> None:
-        """Let the deployment answer copies of the live traffic for a while, and nobody see it."""
-        self.moved = True  # a rollback that puts the traffic back ends the copies as well
+        """Send the deployment copies of the live traffic for the time of a bake; no caller gets its answers."""
+        self.moved = True  # `set_traffic` in a rollback ends the copies as well
         deployer.mirror_to(self.deployment)
-        self.tell("gets copies", f"of {deployer.mirror} % of the traffic")
+        self.report("gets copies", f"of {deployer.mirror} % of the traffic")
         self.bake()
         deployer.mirror_to(None)
 
     def bake(self, public: bool = False) -> None:
-        """Watch the deployment under its share of the traffic, then ask it once more."""
+        """Watch the deployment's health under its share of the traffic, then repeat the smoke test."""
         ends = time.monotonic() + self.settings.bake
         while True:
             health = self.deployer.health(self.deployment)
             if health.state != "ready":
                 log = health.log or self.deployer.logs(self.deployment, LOG_LINES)
                 raise DeployError(f"the deployment did not stay healthy: {health.reason}{_tail(log)}", self.where)
-            left = ends - time.monotonic()
-            if left <= 0:
+            remaining = ends - time.monotonic()
+            if remaining <= 0:
                 break
-            time.sleep(min(self.poll, left))
+            time.sleep(min(self.poll, remaining))
         self.smoke(public)
 
 
 def _is_healthy(step: _Step, before: Endpoint) -> bool:
-    """Whether what is live under this name is this very bundle and answers as it should."""
+    """Whether the live deployment of this name has this very bundle and passes the smoke test."""
     live = next(each for each in before.deployments if each.name == step.deployment)
     if live.bundle_hash not in ("", step.bundle.hash):
         return False
@@ -152,14 +153,14 @@ def _is_healthy(step: _Step, before: Endpoint) -> bool:
         step.smoke()
     except DeployError as error:
         step.emit(
-            Noticed(f"the live deployment {step.deployment} does not answer and is made anew: {error.what}", True)
+            Noticed(f"the live deployment {step.deployment} does not answer and is created again: {error.what}", True)
         )
         return False
     return True
 
 
 def _clear_leftover(step: _Step, before: Endpoint) -> Endpoint:
-    """Remove a deployment of this name that an interrupted run left behind; the endpoint without it."""
+    """Remove a deployment of this name that an interrupted run left behind, and return the endpoint without it."""
     if all(each.name != step.deployment for each in before.deployments):
         return before
     if step.deployment in before.traffic:
@@ -168,12 +169,12 @@ def _clear_leftover(step: _Step, before: Endpoint) -> Endpoint:
         step.deployer.set_traffic(shares)
         step.emit(TrafficMoved(step.deployer.endpoint, shares))
     step.deployer.delete(step.deployment)
-    step.tell("removed", "left by an interrupted run")
+    step.report("removed", "left by an interrupted run")
     return step.deployer.prepare()
 
 
 def _roll_back(step: _Step, before: Endpoint, error: BaseException) -> BaseException:
-    """Put traffic back, remove the deployment, and return what to raise; what fails here becomes a note."""
+    """Put traffic back, remove the deployment, and return the error to raise; errors of the rollback are added to it as notes."""
     failure = error
     if isinstance(error, Exception) and not isinstance(error, FtkitError):
         failure = DeployError(f"the rollout failed: {type(error).__name__}: {error}", step.where)
@@ -181,19 +182,19 @@ def _roll_back(step: _Step, before: Endpoint, error: BaseException) -> BaseExcep
         if step.moved:
             step.deployer.set_traffic(before.traffic)
             step.emit(TrafficMoved(step.deployer.endpoint, before.traffic))
-    except Exception as another:
-        failure.add_note(f"Traffic could not be put back to {before.traffic or 'none'}: {another}")
+    except Exception as rollback_error:
+        failure.add_note(f"Traffic could not be put back to {before.traffic or 'none'}: {rollback_error}")
     try:
-        if step.made:
+        if step.created:
             step.deployer.delete(step.deployment)
-            step.tell("removed", "the rollout did not succeed")
-    except Exception as another:
-        failure.add_note(f"The deployment {step.deployment} could not be removed: {another}")
+            step.report("removed", "the rollout did not succeed")
+    except Exception as rollback_error:
+        failure.add_note(f"The deployment {step.deployment} could not be removed: {rollback_error}")
     return failure
 
 
 def _retire(step: _Step, before: Endpoint) -> None:
-    """Remove what was there before the rollout; a failure is worth a warning, the new deployment is live."""
+    """Remove the deployments from before the rollout; a failure is only a warning, since the new deployment is live."""
     for old in before.deployments:
         if old.name == step.deployment:
             continue
@@ -202,7 +203,7 @@ def _retire(step: _Step, before: Endpoint) -> None:
         except Exception as error:
             step.emit(Noticed(f"the old deployment {old.name} could not be removed: {error}", warning=True))
         else:
-            step.tell("retired", deployment=old.name)
+            step.report("retired", deployment=old.name)
 
 
 def _shares(before: Mapping[str, int], deployment: str, percent: int) -> dict[str, int]:
@@ -211,7 +212,7 @@ def _shares(before: Mapping[str, int], deployment: str, percent: int) -> dict[st
 
 
 def _scaled(shares: Mapping[str, int], total: int) -> dict[str, int]:
-    """Shares in their old proportion that sum to `total`, by largest remainder; none of none."""
+    """The shares scaled to sum to `total`, rounded by largest remainder; empty for no shares."""
     whole = sum(shares.values())
     if not whole:
         return {}
@@ -222,22 +223,20 @@ def _scaled(shares: Mapping[str, int], total: int) -> dict[str, int]:
     return {name: share for name, share in scaled.items() if share}
 
 
-def _wrong(answer: Any, request: Mapping[str, Any], classes: tuple[str, ...]) -> str:
-    """What is wrong with an answer to the sample request, or nothing."""
-    shown = json.dumps(answer, default=str)
+def _problem(answer: Any, request: Mapping[str, Any], classes: tuple[str, ...]) -> str:
+    """What is wrong with an answer to the sample request; empty if nothing is."""
+    shown = redacted(json.dumps(answer, default=str))  # before it is cut
     shown = shown if len(shown) < 300 else shown[:300] + "…"
     if not isinstance(answer, list):
         return f"the answer is no list: {shown}"
     if len(answer) != len(request["data"]):
         return f"{len(request['data'])} texts were sent, {len(answer)} answers came: {shown}"
-    if strange := [each for each in answer if each not in classes]:
-        return f"{strange[0]!r} is no class of the model ({', '.join(classes)})"
+    if unknown := [label for label in answer if label not in classes]:
+        return f"{unknown[0]!r} is no class of the model ({', '.join(classes)})"
     return ""
 
 
 def _tail(log: str) -> str:
-    """The end of a log, to go behind a sentence."""
-    lines = log.strip().splitlines()[-LOG_LINES:]
-    return "".join(f"\n  | {line}" for line in lines) and "\n  its log ends:" + "".join(
-        f"\n  | {line}" for line in lines
-    )
+    """The end of a log, to be appended to a sentence; empty for an empty log."""
+    lines = "".join(f"\n  | {line}" for line in log.strip().splitlines()[-LOG_LINES:])
+    return lines and f"\n  its log ends:{lines}"

@@ -1,4 +1,4 @@
-"""A rollout ends with the new deployment live, or with everything as it was; whatever call fails, and however."""
+"""A rollout ends with the new deployment live, or with everything as it was before, whichever call fails and with whatever error."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ QUICK = Rollout(bake=0.0, poll=0.001, canary=(10, 50))
 
 @dataclass
 class Memory:
-    """A deployer whose deployments are kept in memory; `before` and `after` each verb somebody may interfere."""
+    """A deployer whose deployments are kept in memory; tests can interfere `before` and `after` each call of a verb."""
 
     name: ClassVar[str] = "memory"
     endpoint: str = "memory"
@@ -39,9 +39,9 @@ class Memory:
         number = len(self.calls)
         self.calls.append(verb)
         self.before(number, verb)
-        done = work()
+        result = work()
         self.after(number, verb)
-        return done
+        return result
 
     def prepare(self) -> Endpoint:
         return self._do("prepare", self._endpoint)
@@ -80,14 +80,16 @@ class Memory:
         return self._endpoint()
 
     def logs(self, deployment: str, lines: int = 100) -> str:
-        return "the server's own words"
+        return "a line of the server's log"
 
     def stop(self) -> None:
         self.hashes, self.traffic = {}, {}
 
     def _endpoint(self) -> Endpoint:
-        found = (Deployment(name, self.traffic.get(name, 0), "ready", hash_) for name, hash_ in self.hashes.items())
-        return Endpoint("memory", "memory:", "", tuple(found))
+        deployments = (
+            Deployment(name, self.traffic.get(name, 0), "ready", digest) for name, digest in self.hashes.items()
+        )
+        return Endpoint("memory", "memory:", "", tuple(deployments))
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +115,7 @@ def test_the_first_deployment_gets_all_traffic(bundle: Bundle) -> None:
     assert [each.name for each in endpoint.deployments] == ["new"]
 
 
-def test_steps_are_told_in_their_order(bundle: Bundle) -> None:
+def test_events_report_the_steps_in_order(bundle: Bundle) -> None:
     events: list[Event] = []
     roll_out(with_old(), bundle, "new", QUICK, events.append)
     steps = [each.step if isinstance(each, DeploymentChanged) else each.shares for each in events]  # type: ignore[attr-defined]
@@ -141,7 +143,7 @@ def test_the_old_deployments_are_kept_until_the_new_one_has_baked_under_all_traf
 
 @pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize("error", [DeployError("refused"), RuntimeError("bug"), KeyboardInterrupt(), SystemExit(1)])
-def test_whichever_call_fails_everything_is_as_it_was_or_the_new_one_is_live(
+def test_when_any_call_fails_everything_is_as_before_or_the_new_deployment_is_live(
     bundle: Bundle, moment: str, error: BaseException
 ) -> None:
     calls = successful_calls(bundle)
@@ -166,13 +168,15 @@ def test_whichever_call_fails_everything_is_as_it_was_or_the_new_one_is_live(
             roll_out(deployer, bundle, "new", QUICK, events.append)
         assert str(error) in str(caught.value)
         if failing >= retiring:
-            assert deployer.traffic == {"new": 100}, "interrupted while tidying up: what is live stays live"
+            assert deployer.traffic == {"new": 100}, (
+                "interrupted while old deployments are removed: the new one stays live"
+            )
         else:
             assert deployer.describe() == before, f"{error!r} {moment} call {failing} ({calls[failing]})"
 
 
 @pytest.mark.parametrize("error", [DeployError("refused"), KeyboardInterrupt()])
-def test_a_rollback_that_fails_too_does_not_hide_the_first_error(bundle: Bundle, error: BaseException) -> None:
+def test_a_failing_rollback_does_not_hide_the_first_error(bundle: Bundle, error: BaseException) -> None:
     def fail(number: int, verb: str) -> None:
         if verb == "invoke" and deployer.traffic == {"new": 100}:
             broken.append(True)
@@ -192,7 +196,7 @@ def test_a_rollback_that_fails_too_does_not_hide_the_first_error(bundle: Bundle,
     assert "could not be removed" in notes[-1]
 
 
-def test_a_rollout_interrupted_anywhere_goes_on_when_it_is_given_again(bundle: Bundle) -> None:
+def test_a_rollout_killed_at_any_call_continues_when_it_is_called_again(bundle: Bundle) -> None:
     """As if the process had been killed: nothing was rolled back."""
     for failing in range(len(successful_calls(bundle))):
         deployer = with_old()
@@ -210,24 +214,24 @@ def test_a_rollout_interrupted_anywhere_goes_on_when_it_is_given_again(bundle: B
         assert [each.name for each in endpoint.deployments] == ["new"]
 
 
-def test_what_is_live_and_healthy_already_is_kept(bundle: Bundle) -> None:
+def test_a_live_and_healthy_deployment_of_the_same_bundle_is_kept(bundle: Bundle) -> None:
     deployer = Memory()
     roll_out(deployer, bundle, "new", QUICK, lambda _: None)
-    deployer.hashes["left over"] = "1"
+    deployer.hashes["old"] = "1"
     deployer.calls.clear()
     endpoint = roll_out(deployer, bundle, "new", QUICK, lambda _: None)
     assert "create" not in deployer.calls
     assert [each.name for each in endpoint.deployments] == ["new"]
 
 
-def test_a_live_deployment_of_this_name_with_another_bundle_is_made_anew(bundle: Bundle) -> None:
+def test_a_live_deployment_of_this_name_with_another_bundle_is_replaced(bundle: Bundle) -> None:
     deployer = Memory(traffic={"new": 100}, hashes={"new": "another"})
     roll_out(deployer, bundle, "new", QUICK, lambda _: None)
     assert deployer.hashes == {"new": bundle.hash}
     assert deployer.traffic == {"new": 100}
 
 
-def test_a_live_deployment_that_no_longer_answers_is_made_anew(bundle: Bundle) -> None:
+def test_a_live_deployment_that_no_longer_answers_is_replaced(bundle: Bundle) -> None:
     deployer = Memory(traffic={"new": 100}, hashes={"new": bundle.hash})
     deployer.healths = [Health("starting", "restarted"), Health("failed", "no memory")]
     events: list[Event] = []
@@ -246,17 +250,19 @@ def test_a_live_deployment_that_no_longer_answers_is_made_anew(bundle: Bundle) -
         ([["good"], ["bad"]], "is no class"),
     ],
 )
-def test_an_answer_that_is_no_label_per_text_fails_the_smoke_test(bundle: Bundle, answer: Any, reason: str) -> None:
+def test_an_answer_that_is_not_one_label_per_text_fails_the_smoke_test(
+    bundle: Bundle, answer: Any, reason: str
+) -> None:
     deployer = with_old()
     deployer.answer = lambda request: answer
     with pytest.raises(DeployError, match="the smoke test failed") as caught:
         roll_out(deployer, bundle, "new", QUICK, lambda _: None)
     assert reason in str(caught.value)
-    assert "the server's own words" in str(caught.value)
+    assert "a line of the server's log" in str(caught.value)
     assert deployer.traffic == {"old": 70, "older": 30}
 
 
-def test_a_deployment_that_fails_to_start_brings_its_reason_and_log(bundle: Bundle) -> None:
+def test_a_deployment_that_fails_to_start_is_an_error_with_its_reason_and_log(bundle: Bundle) -> None:
     deployer = with_old()
     deployer.healths = [Health("starting", "loading"), Health("failed", "out of memory", "Traceback\nKilled")]
     with pytest.raises(DeployError, match="out of memory") as caught:
@@ -273,7 +279,7 @@ def test_a_deployment_that_never_becomes_ready_is_given_up(bundle: Bundle) -> No
     assert "ready_timeout" in caught.value.hint
 
 
-def test_a_deployment_that_sickens_while_it_bakes_is_rolled_back(bundle: Bundle) -> None:
+def test_a_deployment_that_becomes_unhealthy_during_its_bake_is_rolled_back(bundle: Bundle) -> None:
     deployer = with_old()
     deployer.healths = [Health("ready"), Health("ready"), Health("starting", "it was killed")]
     events: list[Event] = []
@@ -295,14 +301,14 @@ def test_a_deployment_that_sickens_while_it_bakes_is_rolled_back(bundle: Bundle)
         {"poll": 0},
     ],
 )
-def test_settings_that_make_no_sense_are_refused(options: dict[str, Any]) -> None:
+def test_settings_out_of_range_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(options)).partition("_")[0]):
         Rollout(**options)
 
 
 @dataclass
 class Slow(Memory):
-    """A deployer that says how long its deployments take, and can copy the traffic."""
+    """A deployer that declares how long its deployments take, and can copy the traffic."""
 
     ready_timeout: ClassVar[float] = 0.05
     poll: ClassVar[float] = 0.001
@@ -313,7 +319,7 @@ class Slow(Memory):
         self._do("mirror_to", lambda: self.copied.append(deployment))
 
 
-def test_a_deployer_sets_the_pace_where_the_recipe_says_nothing(bundle: Bundle) -> None:
+def test_the_times_of_a_deployer_hold_where_the_recipe_sets_none(bundle: Bundle) -> None:
     starting = [Health("starting", "it is being made")] * 10_000
     with pytest.raises(DeployError, match=r"not ready after 0\.05 s"):
         roll_out(Slow(healths=list(starting)), bundle, "new", Rollout(bake=0.0), lambda _: None)
@@ -321,7 +327,7 @@ def test_a_deployer_sets_the_pace_where_the_recipe_says_nothing(bundle: Bundle) 
         roll_out(Slow(healths=list(starting)), bundle, "new", Rollout(bake=0.0, ready_timeout=0.02), lambda _: None)
 
 
-def test_what_a_deployment_does_while_it_starts_is_told_once_for_each_change(bundle: Bundle) -> None:
+def test_the_reason_of_a_starting_deployment_is_reported_once_for_each_change(bundle: Bundle) -> None:
     healths = [Health("starting", reason) for reason in ("one", "one", "two")]
     emitted: list[Event] = []
     roll_out(Memory(healths=healths), bundle, "new", QUICK, emitted.append)
@@ -341,7 +347,7 @@ def test_copies_go_to_the_new_deployment_before_it_gets_any_traffic(bundle: Bund
     assert first.copied == [], "where there is no traffic there is nothing to copy"
 
 
-def test_a_deployment_that_does_not_bear_its_copies_is_rolled_back(bundle: Bundle) -> None:
+def test_a_deployment_that_fails_under_the_copied_traffic_is_rolled_back(bundle: Bundle) -> None:
     def before(number: int, verb: str) -> None:
         if verb == "mirror_to":
             deployer.healths = [Health("failed", "it broke")]

@@ -17,6 +17,7 @@ from typing import Any
 
 from ftkit import __version__
 from ftkit.errors import PluginError
+from ftkit.redaction import redacted
 from ftkit_appinsights import exporters
 from ftkit_appinsights.settings import Settings
 
@@ -152,7 +153,9 @@ def plain(attributes: Mapping[str, Any]) -> dict[str, Any]:
             continue
         if not isinstance(value, bool | int | float | str):
             value = json.dumps(value, ensure_ascii=False, default=str)
-        values[name] = value[:LONGEST] if isinstance(value, str) else value
+        if isinstance(value, str) and len(value) > LONGEST:
+            value = redacted(value)[:LONGEST]  # what is cut could not be recognised later
+        values[name] = value
     return values
 
 

@@ -20,6 +20,7 @@ from ftkit.errors import (
     StageError,
     UsageError,
 )
+from ftkit.redaction import redacted
 
 if TYPE_CHECKING:
     from ftkit.runs.ledger import Ledger
@@ -51,7 +52,7 @@ def cause(process: TrialProcess, code: int) -> str:
     """Why a process ended without a message, in one line."""
     if process.killed:
         return f"killed: {process.killed}"
-    line = process.last_line()[:300]
+    line = redacted(process.last_line())[:300]
     if code == -signal.SIGKILL:
         return "killed (SIGKILL), probably out of memory"
     if code < 0:

@@ -19,6 +19,7 @@ from typing import Any
 from ftkit.contracts import Lineage, Trial, Verdict
 from ftkit.errors import RegistryError
 from ftkit.evaluation.selection import spreads
+from ftkit.redaction import redacted
 from ftkit_mlflow import addresses, connection
 
 _STATUS = {"finished": "FINISHED", "stopped": "KILLED", "failed": "FAILED"}
@@ -72,7 +73,7 @@ def as_json(lineage: Lineage) -> dict[str, Any]:
 def verdict_tags(lineage: Lineage) -> dict[str, str]:
     """A tag for each verdict, in their order."""
     return {
-        _key(f"ftkit.verdict.{number}.{verdict.test}"): f"{verdict.status}: {verdict.sentence}"[:_TAG]
+        _key(f"ftkit.verdict.{number}.{verdict.test}"): _shortened(f"{verdict.status}: {verdict.sentence}")
         for number, verdict in enumerate(lineage.verdicts, 1)
     }
 
@@ -85,7 +86,7 @@ def description(lineage: Lineage) -> str:
         f"Test split: {scores}." if scores else "",
         *(f"- {verdict.test} {verdict.status}: {verdict.sentence}" for verdict in lineage.verdicts),
     ]
-    return "\n\n".join(line for line in lines if line)[:_TAG]
+    return _shortened("\n\n".join(line for line in lines if line))
 
 
 def _criterion(lineage: Lineage) -> str:
@@ -148,7 +149,7 @@ def _write_trial(client: Any, experiment_id: str, parent: str, lineage: Lineage,
         totals["best_epoch"] = trial.epoch
     tags = {"ftkit.state": trial.state, "ftkit.attempts": str(trial.attempts)}
     if trial.error:
-        tags["ftkit.error"] = trial.error[:_TAG]
+        tags["ftkit.error"] = _shortened(trial.error)
     if trial.repeats is not None:
         tags["ftkit.repeats"] = str(trial.repeats)
     if trial.number == lineage.best:
@@ -261,7 +262,12 @@ def _is_number(value: Any) -> bool:
 
 def _text(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, default=str)
-    return text if len(text) <= _LENGTH else f"{text[: _LENGTH - 1]}…"
+    return text if len(text) <= _LENGTH else f"{redacted(text)[: _LENGTH - 1]}…"
+
+
+def _shortened(text: str) -> str:
+    """A text of the length that MLflow accepts for a tag; redacted before it is cut."""
+    return redacted(text)[:_TAG]
 
 
 def _key(name: str) -> str:

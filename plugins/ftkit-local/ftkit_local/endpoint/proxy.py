@@ -12,6 +12,7 @@ import time
 from starlette.requests import Request
 
 from ftkit.contracts.monitoring import TRACE
+from ftkit.redaction import redacted
 from ftkit.serving.handler import Reply, json_reply
 from ftkit.serving.http_api import ScoringApplication, http_api, read_body
 from ftkit.serving.limits import Limits
@@ -93,7 +94,8 @@ class Proxy:
                     continue
             if answer.status >= 500:
                 server.errors += 1
-                log.warning("%s: answered %d: %.300s", name, answer.status, answer.content.decode("utf-8", "replace"))
+                body = redacted(answer.content.decode("utf-8", "replace"))  # before it is cut
+                log.warning("%s: answered %d: %.300s", name, answer.status, body)
             headers = {key: answer.headers[key] for key in _FORWARDED if key in answer.headers}
             spent = f"front;dur={(time.monotonic() - begun) * 1e3:.1f}"
             headers["server-timing"] = ", ".join(filter(None, [answer.headers.get("server-timing"), spent]))
