@@ -16,6 +16,7 @@ from ftkit.bundle import bundle as bundles
 from ftkit.bundle.bundle import Bundle
 from ftkit.contracts import AUTO, NATIVE
 from ftkit.errors import FtkitError
+from ftkit.redaction import redacted
 from ftkit.serving.batcher import Batcher
 from ftkit.serving.engine_choice import Choice, Timing, choose
 from ftkit.serving.limits import Limits
@@ -93,7 +94,7 @@ class ModelHost:
             log.info("ready after %.1f s: bundle %s, engine %s", seconds, bundle.hash[:12], self.engine)
         except BaseException as error:  # the reason must reach whoever waits for this server, whatever it is
             log.exception("the bundle cannot be served")
-            reason = str(error) if isinstance(error, FtkitError) else f"{type(error).__name__}: {error}"
+            reason = str(error) if isinstance(error, FtkitError) else redacted(f"{type(error).__name__}: {error}")
             self.status = Status("failed", reason)
 
     def _warm_up(self, batcher: Batcher, bundle: Bundle) -> None:
