@@ -64,14 +64,14 @@ def recipe() -> str:
     return page("Recipe", _INTRODUCTION, f"## Sections\n\n{table(('section', 'what it sets'), sections)}", *parts)
 
 
-def _component(found: Found) -> str:
-    heading = f"## {found.name}\n\nFrom `{_distribution(found)}`. {docstring(found.component)}"
-    return f"{heading}\n\n{_options(found.component)}"
+def _component(offered: Found) -> str:
+    heading = f"## {offered.name}\n\nFrom `{_distribution(offered)}`. {docstring(offered.component)}"
+    return f"{heading}\n\n{_options(offered.component)}"
 
 
-def _distribution(found: Found) -> str:
+def _distribution(offered: Found) -> str:
     """The plugin without its version."""
-    return found.plugin.split()[0]
+    return offered.plugin.split()[0]
 
 
 def _options(component: type[Any]) -> str:
