@@ -1,4 +1,4 @@
-"""A run's model as a folder that can be deployed by hand, written by a deployer that knows how."""
+"""A run's model as a folder that can be deployed by hand, written by a deployer that supports it."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from ftkit.runs import ledger as ledgers
 def export(run: str, out: Path | None = None, target: str | None = None) -> Path:
     """Write the folder for a run's model, whole or not at all, and return its path; by default `RUN-TARGET`.
 
-    `target` names the deployer to write it for: the recipe's own, or the first installed one that can.
-    Raises: UsageError when the folder is taken or the run has no model; DeployError for a model that was not let through;
-    PluginError when no installed deployer can do it.
+    `target` names the deployer that writes it: by default the recipe's own, or the first installed one that supports it.
+    Raises: UsageError when the folder exists already or the run has no model; DeployError for a model that was not let through;
+    PluginError when no installed deployer supports it.
     """
     ledger = ledgers.find(run)
     if not (ledger.folder / "bundle").is_dir():
         raise UsageError(
             "this run has no model yet",
             where=str(ledger.folder),
-            hint="Give its `ftkit run` command again: it goes on where it was.",
+            hint="Give its `ftkit run` command again: it continues the run.",
         )
     plan = loader.loads(ledger.recipe)
     deployer = _deployer(target, plan.deploy.name if plan.deploy else None)
@@ -34,14 +34,14 @@ def export(run: str, out: Path | None = None, target: str | None = None) -> Path
     folder = (out or Path(f"{ledger.run}-{deployer.name}")).expanduser().absolute()  # type: ignore[attr-defined]
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(
-            "the folder is there already and is not replaced", where=str(folder), hint="Name another one: --out DIR."
+            "the folder exists already and is not replaced", where=str(folder), hint="Name another one: --out DIR."
         )
     with atomic_folder(folder) as partial:
         deployer.package(bundle.folder, partial, engine)
     return folder
 
 
-def _deployer(target: str | None, own: str | None) -> type[Packaging]:
+def _deployer(target: str | None, recipe_deployer: str | None) -> type[Packaging]:
     installed = plugins.load()
     packaging = {
         name: each
@@ -61,4 +61,4 @@ def _deployer(target: str | None, own: str | None) -> type[Packaging]:
             "no installed deployer writes a folder to deploy by hand",
             hint="pip install ftkit-azureml, or in a checkout pip install -e plugins/ftkit-azureml.",
         )
-    return packaging.get(own or "") or next(iter(packaging.values()))
+    return packaging.get(recipe_deployer or "") or next(iter(packaging.values()))

@@ -1,4 +1,4 @@
-"""The endpoints this machine has rolled out to, remembered as deployers so that `ftkit endpoint` finds them again."""
+"""The endpoints that were rolled out from this machine, stored as deployers so that `ftkit endpoint` finds them again."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from ftkit.errors import PluginError, UsageError
 
 
 def remember(deployer: Deployer) -> None:
-    """Note an endpoint and how to reach it; a later note of the same name replaces it."""
+    """Store an endpoint's deployer; it replaces an older one of the same name."""
     _change(deployer.endpoint, {"use": deployer.name, **options.to_table(deployer)})
 
 
 def forget(endpoint: str) -> None:
-    """Drop the note of an endpoint that is gone."""
+    """Remove the entry of an endpoint that is gone."""
     _change(endpoint, None)
 
 
 def known() -> dict[str, Deployer]:
-    """Every remembered endpoint, rebuilt as its deployer; one whose plugin is gone is left out."""
+    """The deployers of all known endpoints by name; those whose plugin is not installed any more are left out."""
     deployers = {}
     for name, section in _read().items():
         values = dict(section)
@@ -36,14 +36,14 @@ def known() -> dict[str, Deployer]:
 
 
 def find(name: str | None = None) -> Deployer:
-    """The endpoint of that name, or the only one there is. Raises: UsageError saying which there are."""
+    """The deployer of the endpoint of that name, or of the only one. Raises: UsageError listing the known endpoints."""
     endpoints = known()
     if name is None and len(endpoints) == 1:
         return next(iter(endpoints.values()))
     if name in endpoints:
         return endpoints[name]
     if not endpoints:
-        raise UsageError("no endpoint has been rolled out from this machine", hint="`ftkit run RECIPE` makes one.")
+        raise UsageError("no endpoint has been rolled out from this machine", hint="`ftkit run RECIPE` creates one.")
     names = ", ".join(sorted(endpoints))
     if name is None:
         raise UsageError("there is more than one endpoint", hint=f"Name one of: {names}.")
@@ -68,9 +68,9 @@ def _change(endpoint: str, section: dict[str, Any] | None) -> None:
 
     files.home().mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(_path().with_suffix(".lock")):
-        notes = _read()
+        sections = _read()
         if section is None:
-            notes.pop(endpoint, None)
+            sections.pop(endpoint, None)
         else:
-            notes[endpoint] = section
-        files.write_json(_path(), notes)
+            sections[endpoint] = section
+        files.write_json(_path(), sections)

@@ -1,7 +1,7 @@
-"""From a trained bundle to live traffic: the decision, the registry, the rollout, and a person's own promotion.
+"""From a trained bundle to live traffic: the decision, the registry, the rollout, and promotion by a person.
 
-`decide` and `go_live` are the two halves, for a run on this machine and for steps elsewhere alike. `promote` releases by hand: a
-run that its tests let through, or one that a person lets through against them, whose name and reason then stand in the record.
+`decide` and `go_live` are the two halves, both for a run on this machine and for the steps of a service. `promote` releases by hand:
+a run that its tests let through, or one that a person lets through against them; the record then has the name and the reason.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from ftkit.stages.rollout import roll_out
 def decide(
     plan: Plan, ledger: Ledger, emit: Emit, trials: Sequence[Trial], best: Trial, bundle: Bundle
 ) -> PromotionRecord:
-    """Run the promotion tests, write the record beside the bundle, and register what may go live. Raises: FtkitError."""
+    """Run the promotion tests, write the record into the bundle, and register the bundle if it passes. Raises: FtkitError."""
     track(plan, ledger, trials, best, bundle)
     with staged(ledger, "test", emit):
         record = gate.judge(plan, ledger, bundle, emit)
@@ -43,9 +43,9 @@ def decide(
 
 
 def go_live(plan: Plan, ledger: Ledger, emit: Emit, bundle: Bundle, record: PromotionRecord) -> Outcome:
-    """Give a registered bundle the traffic and make it the champion, or see that the champion answers; then end the run.
+    """Give a registered bundle the traffic and make it the champion, or check that the champion answers; then end the run.
 
-    Raises: DeployError with traffic where it was.
+    Raises: DeployError; the traffic is then as it was before.
     """
     version = None
     if record.passing:
@@ -55,15 +55,15 @@ def go_live(plan: Plan, ledger: Ledger, emit: Emit, bundle: Bundle, record: Prom
             version = plan.registry.promote(version.version)
     else:
         endpoint, deployment = keep_live(plan, ledger, emit, champion(record))
-    ended = outcome(ledger, record, version=version, endpoint=endpoint, deployment=deployment)
-    if record.undecided and not record.passing:  # the tests left the decision open, and so the run stays open
+    result = outcome(ledger, record, version=version, endpoint=endpoint, deployment=deployment)
+    if record.undecided and not record.passing:  # tests broke off, so the run stays unfinished and can be continued
         ledger.append(
             "failed",
             error=f"{record.sentence} Fix the tests and give the same command: it goes on with the trained model.",
         )
     else:
-        ledger.append("finished", promoted=ended.promoted, exit_code=ended.exit_code)
-    return ended
+        ledger.append("finished", promoted=result.promoted, exit_code=result.exit_code)
+    return result
 
 
 def outcome(
@@ -74,7 +74,7 @@ def outcome(
     endpoint: Endpoint | None = None,
     deployment: str = "",
 ) -> Outcome:
-    """How a run ended, by its ledger, its decision, and what became of the bundle."""
+    """How a run ended: the facts of its ledger, the decision, and where the bundle was registered and deployed."""
     trials = ledger.trials()
     return Outcome(
         run=ledger.run,
@@ -93,7 +93,7 @@ def outcome(
 
 
 def decided(ledger: Ledger) -> PromotionRecord:
-    """What the gate decided. Raises: LedgerError when the run has not come to a decision."""
+    """The record of the gate's decision. Raises: LedgerError when the run has not come to a decision."""
     record = decision.read(ledger)
     if record is None:
         raise LedgerError(
@@ -113,13 +113,13 @@ def selected(ledger: Ledger, trials: Sequence[Trial]) -> Trial:
 
 
 def champion(record: PromotionRecord) -> Version | None:
-    """The version that the candidate was measured against."""
-    named = record.champion
-    return Version(named["model"], named["version"], bundle_hash=named["bundle"]) if named else None
+    """The version that the candidate was compared with."""
+    entry = record.champion
+    return Version(entry["model"], entry["version"], bundle_hash=entry["bundle"]) if entry else None
 
 
 def registered(plan: Plan, ledger: Ledger) -> Version | None:
-    """The version that this run registered, as far as the journal knows it."""
+    """The version that this run registered according to its journal, or None."""
     fact = ledger.fact("registered")
     if fact is None or plan.registry is None:
         return None
@@ -127,7 +127,7 @@ def registered(plan: Plan, ledger: Ledger) -> Version | None:
 
 
 def register(plan: Plan, ledger: Ledger, emit: Emit, bundle: Bundle, lineage: Lineage) -> None:
-    """Store the bundle and its record as the challenger; it becomes champion when it has taken the traffic."""
+    """Store the bundle and its record as the challenger; it becomes the champion once it has all the traffic."""
     if plan.registry is None:
         return
     with staged(ledger, "register", emit):
@@ -139,7 +139,7 @@ def register(plan: Plan, ledger: Ledger, emit: Emit, bundle: Bundle, lineage: Li
 def deploy(
     plan: Plan, ledger: Ledger, emit: Emit, bundle: Bundle, version: Version | None
 ) -> tuple[Endpoint | None, str]:
-    """Roll the bundle out blue/green. Raises: DeployError with traffic where it was."""
+    """Roll the bundle out blue/green. Raises: DeployError; the traffic is then as it was before."""
     if plan.deploy is None:
         return None, ""
     with staged(ledger, "deploy", emit):
@@ -152,12 +152,12 @@ def deploy(
 
 
 def keep_live(plan: Plan, ledger: Ledger, emit: Emit, defended: Version | None) -> tuple[Endpoint | None, str]:
-    """See that the defended champion answers: an endpoint that was taken down gets it back."""
+    """Check that the endpoint of the defended champion answers, and deploy the champion again if it does not."""
     if plan.deploy is None:
         return None, ""
     endpoint = plan.deploy.describe()
     if endpoint is not None and not endpoint.url:
-        endpoint = plan.deploy.prepare()  # it has its deployments, and was stopped with the machine
+        endpoint = plan.deploy.prepare()  # it was stopped with the machine and still has its deployments
     if defended is None or plan.registry is None or (endpoint is not None and endpoint.traffic):
         return endpoint, ""
     emit(
@@ -170,9 +170,9 @@ def keep_live(plan: Plan, ledger: Ledger, emit: Emit, defended: Version | None) 
 
 
 def promote(run: str, emit: Emit, override: str | None = None) -> Outcome:
-    """Release a run's model by hand: one that its tests let through, or, with the reason for it, one that they did not.
+    """Release a run's model by hand: one that its tests let through, or, with a reason, one that they did not.
 
-    The reason goes into the promotion record with the name of whoever gave it. Interrupted, the same call goes on.
+    The promotion record gets the reason and the person's name. After an interruption, the same call continues.
     Raises: UsageError when the run has no decision yet, was not let through, or has nothing to override; FtkitError.
     """
     from ftkit.recipe import loader
@@ -185,7 +185,7 @@ def promote(run: str, emit: Emit, override: str | None = None) -> Outcome:
             raise UsageError(
                 "this run has not come to a decision, so there is nothing to promote",
                 where=str(ledger.folder),
-                hint="Give its `ftkit run` command again: it goes on where it was.",
+                hint="Give its `ftkit run` command again: it continues the run.",
             )
         plan = loader.loads(ledger.recipe)
         bundle = bundles.verify(ledger.folder / "bundle")
@@ -197,10 +197,10 @@ def promote(run: str, emit: Emit, override: str | None = None) -> Outcome:
         trials = ledger.trials()
         lineage = track(plan, ledger, trials, selected(ledger, trials), bundle, record)
         register(plan, ledger, emit, bundle, lineage)
-        ended = go_live(plan, ledger, emit, bundle, record)
+        result = go_live(plan, ledger, emit, bundle, record)
         report.announce(ledger, emit)
-        emit(events.RunFinished(ledger.run, True, ended.exit_code, time.monotonic() - begun))
-        return ended
+        emit(events.RunFinished(ledger.run, True, result.exit_code, time.monotonic() - begun))
+        return result
 
 
 def _let_through(ledger: Ledger, record: PromotionRecord, override: str | None) -> PromotionRecord:
@@ -217,7 +217,7 @@ def _let_through(ledger: Ledger, record: PromotionRecord, override: str | None) 
             raise UsageError(
                 f"this model was not let through. {record.sentence}",
                 where=str(ledger.folder),
-                hint=f'To take it all the same: ftkit promote {ledger.run} --override "why". Name and reason go into its record.',
+                hint=f'To promote it all the same: ftkit promote {ledger.run} --override "why". Name and reason go into its record.',
             )
         if not reason:
             raise UsageError("an override needs a reason", hint='Say why: --override "why".')
@@ -233,13 +233,13 @@ def _let_through(ledger: Ledger, record: PromotionRecord, override: str | None) 
 
 
 def _warn_of_new_champion(plan: Plan, record: PromotionRecord, emit: Emit) -> None:
-    """Say when the champion of today is not the one that the tests compared with."""
-    today = plan.registry.champion() if plan.registry is not None else None
+    """Warn when the present champion is not the one that the candidate was compared with."""
+    now = plan.registry.champion() if plan.registry is not None else None
     then = champion(record)
-    if today is None or today.bundle_hash in (record.bundle, then.bundle_hash if then else None):
+    if now is None or now.bundle_hash in (record.bundle, then.bundle_hash if then else None):
         return
     before = f"version {then.version}" if then else "none"
-    change = f"The champion has changed since the tests: it is version {today.version} now and was {before} then."
+    change = f"The champion has changed since the tests: it is version {now.version} now and was {before} then."
     emit(events.Noticed(change, warning=True))
 
 
@@ -251,7 +251,7 @@ def track(
     bundle: Bundle,
     record: PromotionRecord | None = None,
 ) -> Lineage:
-    """Tell the registry where the model comes from, as far as it is known; returns that lineage, without secrets."""
+    """Give the registry the lineage of the model as far as it is known, and return it; it holds no secrets."""
     lineage = without_secrets(
         Lineage(
             run=ledger.run,

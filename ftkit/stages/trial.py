@@ -1,6 +1,6 @@
-"""One trial: fits the backbone with the trial's values, scores every evaluation, and keeps the best model.
+"""One trial: fits the backbone with the trial's values, scores every evaluation, and saves the best model.
 
-A worker process of this machine and a step on a cluster train by the same `fit`; they differ in what they do with an evaluation.
+A worker process on this machine and a step on a cluster call the same `fit`; they differ in what they do with an evaluation.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     import numpy as np
 
 LOG = "trial.log"
-"""The log of a trial, in its folder: kept when everything else of the trial is removed."""
+"""The log of a trial, in its folder; it stays when everything else of the trial is removed."""
 
 
 class HopelessError(Exception):
-    """A failure that a second attempt with the same values would repeat."""
+    """A failure that would occur again in a second attempt with the same values."""
 
 
 OnEvaluation = Callable[[dict[str, float]], tuple[bool, bool]]
@@ -34,7 +34,7 @@ whether this is its best evaluation."""
 
 
 class Reporter:
-    """The report callback of `Backbone.fit`: scores each evaluation, passes it on, and keeps the best probabilities."""
+    """The report callback of `Backbone.fit`: scores each evaluation, passes it on, and stores the best probabilities."""
 
     def __init__(self, evaluated: OnEvaluation, data: Data, folder: Path) -> None:
         self.evaluations = 0
@@ -56,7 +56,7 @@ class Reporter:
                 f"the backbone reported probabilities of shape {probabilities.shape}, not {self._shape}"
             )
         if not np.isfinite(probabilities).all():
-            raise HopelessError(f"the training diverged: by epoch {epoch} the probabilities are no numbers any more")
+            raise HopelessError(f"the training diverged: in epoch {epoch} the probabilities are not finite")
         if epoch <= self._epoch:
             raise HopelessError(f"the backbone reported epoch {epoch} after epoch {self._epoch}")
         self._epoch = epoch
@@ -75,9 +75,9 @@ class Reporter:
 
 
 def fit(plan: Plan, data: Data, values: Mapping[str, Any], seed: int, folder: Path, evaluated: OnEvaluation) -> None:
-    """Train on the training rows and save the best model whole, as `model` in the trial's folder.
+    """Train on the training rows and save the best model, whole or not at all, as `model` in the trial's folder.
 
-    Raises: HopelessError; StopTrial; whatever the backbone raises.
+    Raises: HopelessError; StopTrial; the errors of the backbone.
     """
     folder.mkdir(parents=True, exist_ok=True)
     clear(folder)
@@ -97,7 +97,7 @@ def fit(plan: Plan, data: Data, values: Mapping[str, Any], seed: int, folder: Pa
 
 
 def clear(folder: Path) -> None:
-    """Remove what an earlier attempt left, its log excepted."""
+    """Remove the files of an earlier attempt, except its log."""
     for path in folder.iterdir() if folder.is_dir() else ():
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
@@ -106,7 +106,7 @@ def clear(folder: Path) -> None:
 
 
 def line(error: BaseException) -> str:
-    """What a failed trial says of its error, in one line."""
+    """The error of a failed trial in one line, without secrets."""
     if isinstance(error, HopelessError):
         return redacted(str(error))
     message = redacted(str(error)).strip().partition("\n")[0]

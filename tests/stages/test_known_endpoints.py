@@ -1,4 +1,4 @@
-"""Endpoints are remembered by name, whatever recipe made them."""
+"""Endpoints are stored by name, independent of recipes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ftkit.errors import UsageError
 from ftkit.stages import known_endpoints
 
 
-def test_an_endpoint_is_found_again_as_the_deployer_that_made_it() -> None:
+def test_an_endpoint_is_found_again_as_the_deployer_that_created_it() -> None:
     known_endpoints.remember(LocalDeployer(endpoint="news", port=4321))
     assert known_endpoints.find("news") == LocalDeployer(endpoint="news", port=4321)
     assert known_endpoints.find() == LocalDeployer(endpoint="news", port=4321), "the only one needs no name"
@@ -22,7 +22,7 @@ def test_an_endpoint_is_found_again_as_the_deployer_that_made_it() -> None:
     assert known_endpoints.known() == {}
 
 
-def test_a_name_that_is_not_known_says_which_are() -> None:
+def test_an_unknown_name_is_an_error_that_lists_the_known_ones() -> None:
     with pytest.raises(UsageError, match="no endpoint has been rolled out"):
         known_endpoints.find("news")
     known_endpoints.remember(LocalDeployer(endpoint="news"))
@@ -33,7 +33,7 @@ def test_a_name_that_is_not_known_says_which_are() -> None:
         known_endpoints.find()
 
 
-def test_a_note_of_a_plugin_that_is_gone_or_a_damaged_file_is_passed_over() -> None:
+def test_an_endpoint_of_an_uninstalled_plugin_and_a_damaged_file_are_ignored() -> None:
     known_endpoints.remember(LocalDeployer(endpoint="news"))
     path = files.home() / "endpoints.json"
     path.write_text(path.read_text().replace('"local"', '"gone"'))
@@ -46,7 +46,7 @@ def _remember(number: int) -> None:
     known_endpoints.remember(LocalDeployer(endpoint=f"news-{number}"))
 
 
-def test_processes_that_remember_at_once_lose_nothing() -> None:
+def test_endpoints_stored_by_several_processes_at_once_are_all_kept() -> None:
     with multiprocessing.get_context("spawn").Pool(3) as pool:
         pool.map(_remember, range(9))
     assert len(known_endpoints.known()) == 9

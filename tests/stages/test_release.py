@@ -1,4 +1,4 @@
-"""Releasing a model by hand: against its tests, again, and after being killed half-way."""
+"""Records of decisions, and release by hand: against the tests, again, and of an older run."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ def run(path: Path, overrides: dict[str, Any] | None = None) -> Outcome:
 
 
 def quiet(_: Event) -> None:
-    """Nobody listens."""
+    """An `emit` that drops events."""
 
 
-def test_every_run_ends_with_a_record_of_what_was_decided_about_which_bundle(toy: Path, monkeypatch: Any) -> None:
+def test_every_run_ends_with_a_record_of_the_decision_about_its_bundle(toy: Path, monkeypatch: Any) -> None:
     monkeypatch.setenv(records.BY, "the release pipeline")
     outcome = run(toy, {"deploy.use": "none"})
     assert not outcome.promoted
@@ -66,7 +66,7 @@ def test_every_run_ends_with_a_record_of_what_was_decided_about_which_bundle(toy
     assert record.at == (ledger.find(outcome.run).fact("tested") or {})["at"]
 
 
-def test_an_override_puts_the_model_live_and_says_who_and_why(toy: Path, monkeypatch: Any) -> None:
+def test_an_override_puts_the_model_live_and_records_person_and_reason(toy: Path, monkeypatch: Any) -> None:
     failed = run(toy)
     with pytest.raises(UsageError, match=r"not let through(.|\n)*metric-floor failed") as refused:
         release.promote(failed.run, quiet)
@@ -90,32 +90,32 @@ def test_an_override_puts_the_model_live_and_says_who_and_why(toy: Path, monkeyp
     assert fetched.record.override.reason == "the old model is worse on the new products"
     again = release.promote(failed.run, quiet)
     assert again.version is not None
-    assert again.version.version == champion.version, "given again, it changes nothing"
+    assert again.version.version == champion.version, "promoted again, nothing changes"
     with pytest.raises(UsageError, match="night shift has let this model through already"):
         release.promote(failed.run, quiet, "another reason")
 
 
-def test_nobody_overrides_tests_that_said_yes(toy: Path) -> None:
+def test_tests_that_passed_cannot_be_overridden(toy: Path) -> None:
     passed = run(toy, {"promote.0.floor": 0.1, "deploy.use": "none"})
     with pytest.raises(UsageError, match="nothing to override"):
         release.promote(passed.run, quiet, "to be sure")
 
 
-def test_an_older_run_is_brought_back_and_the_changed_champion_is_said(toy: Path) -> None:
+def test_an_older_run_is_promoted_again_with_a_warning_of_the_changed_champion(toy: Path) -> None:
     first = run(toy, {"promote.0.floor": 0.1})
     second = run(toy, {"promote.0.floor": 0.1, "seed": 8})
     assert first.version and second.version
     events: list[Event] = []
-    back = release.promote(first.run, events.append)
-    assert back.version is not None
-    assert back.version.version == first.version.version
+    again = release.promote(first.run, events.append)
+    assert again.version is not None
+    assert again.version.version == first.version.version
     assert loader.load(toy).registry.champion().bundle_hash == first.version.bundle_hash
-    assert back.endpoint is not None
-    assert [each.bundle_hash for each in back.endpoint.deployments] == [first.version.bundle_hash]
+    assert again.endpoint is not None
+    assert [each.bundle_hash for each in again.endpoint.deployments] == [first.version.bundle_hash]
     assert any(isinstance(each, Noticed) and "champion has changed" in each.text for each in events)
 
 
-def test_a_record_that_was_edited_lets_nothing_through(toy: Path) -> None:
+def test_a_bundle_with_an_edited_record_is_refused(toy: Path) -> None:
     outcome = run(toy)
     path = outcome.bundle / records.NAME
     path.write_text(path.read_text().replace('"promoted": false', '"promoted": true'))
@@ -127,7 +127,7 @@ def test_a_record_that_was_edited_lets_nothing_through(toy: Path) -> None:
         deployer.create("sneaked", outcome.bundle)
 
 
-def test_a_bundle_whose_record_was_taken_away_is_refused_by_the_deployer(toy: Path, tmp_path: Path) -> None:
+def test_a_deployer_refuses_a_bundle_without_a_record_or_against_its_tests(toy: Path, tmp_path: Path) -> None:
     outcome = run(toy)
     shutil.copytree(outcome.bundle, tmp_path / "copy")
     (tmp_path / "copy" / records.NAME).unlink()
@@ -139,14 +139,14 @@ def test_a_bundle_whose_record_was_taken_away_is_refused_by_the_deployer(toy: Pa
         deployer.create("sneaked", outcome.bundle)
 
 
-def test_a_run_without_a_decision_has_nothing_to_promote(toy: Path) -> None:
+def test_a_run_without_a_decision_cannot_be_promoted(toy: Path) -> None:
     plan = loader.load(toy)
-    book, _ = ledger.begin(plan.name, plan.text)
+    unfinished, _ = ledger.begin(plan.name, plan.text)
     with pytest.raises(UsageError, match="not come to a decision"):
-        release.promote(book.run, quiet, "impatience")
+        release.promote(unfinished.run, quiet, "impatience")
 
 
-def test_the_command_promotes_and_refuses_in_words(toy: Path, capsys: Any) -> None:
+def test_the_promote_command_refuses_without_a_reason_and_promotes_with_one(toy: Path, capsys: Any) -> None:
     failed = run(toy, {"deploy.use": "none"})
     assert cli.main(["promote", failed.run]) == ExitCode.RECIPE
     assert "--override" in capsys.readouterr().err

@@ -206,7 +206,7 @@ def test_trials_that_go_wrong_are_tried_again_where_it_may_help_and_recorded_wit
         "crash": "killed by SIGSEGV",
         "exit": by_fault["exit"].error,
         "silent": "the backbone ended its training without reporting an evaluation",
-        "diverge": "the training diverged: by epoch 1 the probabilities are no numbers any more",
+        "diverge": "the training diverged: in epoch 1 the probabilities are not finite",
     }
     assert by_fault["exit"].error.startswith("its process ended with exit code 3")
     # A second attempt with the same values would fail in the same way.
