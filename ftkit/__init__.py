@@ -27,10 +27,10 @@ def run(
     fresh: bool = False,
     emit: Emit | None = None,
 ) -> Outcome:
-    """Carry out a recipe and say how it ended; an interrupted run of the same plan goes on unless `fresh`.
+    """Carry out a recipe and return how the run ended; an interrupted run of the same plan is continued unless `fresh`.
 
-    `overrides` maps dotted keys to values, as `--set` does. `emit` gets every event; without it, progress is
-    printed as on the command line. Raises: FtkitError, with what, where and how to fix.
+    `overrides` maps dotted keys to values, as `--set` does. `emit` is called with every event; without it, progress is printed as on
+    the command line. Raises: FtkitError, with what, where and how to fix.
     """
     from ftkit import runner
     from ftkit.recipe import loader as recipes
@@ -43,7 +43,7 @@ def run(
 
 
 def load(bundle: str | Path) -> Bundle:
-    """Open a bundle, every hash verified: `.predict(texts)`, `.probabilities(texts)`, `.classes`.
+    """Open a bundle after verifying all its hashes: `.predict(texts)`, `.probabilities(texts)`, `.classes`.
 
     Raises: BundleError, or PluginError when its backbone's plugin is not installed.
     """
@@ -53,7 +53,7 @@ def load(bundle: str | Path) -> Bundle:
 
 
 def __getattr__(name: str) -> Any:
-    """`hookimpl`, loaded when a plugin asks for it: half of the time of `ftkit --help` was spent on what it brings along."""
+    """`hookimpl`, imported on first use: its imports took half of the time of `ftkit --help`."""
     if name != "hookimpl":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from ftkit.hookspecs import hookimpl

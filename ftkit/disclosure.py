@@ -1,4 +1,4 @@
-"""What leaves the process: values and streams of text in which the one redaction has hidden every secret."""
+"""Values and output streams as they may leave the process: every text in them is redacted."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ T = TypeVar("T")
 def without_secrets(value: T) -> T:
     """A value with all its texts redacted, those in mappings, sequences and dataclasses included.
 
-    Keys stay as they are; what is called a password is hidden whatever it looks like. A value without secrets is returned
-    itself. Only for what is shown, sent or written down to be read: what is computed with stays as it is.
+    Keys stay as they are; the value of a key such as `password` is hidden whatever it looks like. A value without secrets is returned
+    as the same object. Use it for what is shown, sent or stored for readers, not for values that are computed with.
     """
     if isinstance(value, str):
         return redacted(value)  # type: ignore[return-value]
@@ -42,9 +42,9 @@ def without_secrets(value: T) -> T:
 
 
 class RedactedStream(io.TextIOBase):
-    """A stream that redacts each line before the stream behind it gets it. Thread-safe.
+    """A stream that redacts each line and writes it to another stream. Thread-safe.
 
-    Without `buffer`: bytes would pass unread.
+    It has no `buffer`: bytes would not be redacted.
     """
 
     def __init__(self, stream: Any) -> None:
@@ -54,16 +54,16 @@ class RedactedStream(io.TextIOBase):
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
-        """The encoding of the stream behind."""
+        """The encoding of the other stream."""
         return str(self._stream.encoding or "utf-8")
 
     @property
     def errors(self) -> str | None:  # type: ignore[override]
-        """What the stream behind does with characters that its encoding lacks."""
+        """How the other stream treats characters that its encoding lacks."""
         return str(self._stream.errors)
 
     def write(self, text: str) -> int:
-        """Take a text; it is written when its line ends, so that no secret comes in two parts."""
+        """Hold the text back until its line ends, so that no secret is written in two parts."""
         with self._lock:
             self._line += text
             if self._line.endswith(("\n", "\r")):
@@ -71,25 +71,25 @@ class RedactedStream(io.TextIOBase):
         return len(text)
 
     def flush(self) -> None:
-        """Write what has been taken, also in the middle of a line."""
+        """Write the text that was held back, also in the middle of a line."""
         with self._lock:
             self._write_line()
             self._stream.flush()
 
     def isatty(self) -> bool:
-        """Whether the stream behind is a terminal."""
+        """Whether the other stream is a terminal."""
         return bool(self._stream.isatty())
 
     def fileno(self) -> int:
-        """The descriptor of the stream behind."""
+        """The file descriptor of the other stream."""
         return int(self._stream.fileno())
 
     def writable(self) -> bool:
-        """True: this is an output."""
+        """True: it is an output stream."""
         return True
 
     def reconfigure(self, **settings: Any) -> None:
-        """Change settings of the stream behind."""
+        """Change settings of the other stream."""
         self._stream.reconfigure(**settings)
 
     def _write_line(self) -> None:
@@ -99,7 +99,7 @@ class RedactedStream(io.TextIOBase):
 
 
 def redact_output() -> None:
-    """Redact all that this process prints and logs from now on; for a process whose output is a log."""
+    """Redact everything that this process prints and logs from now on; for a process whose output goes into a log."""
     streams = {name: getattr(sys, name) for name in ("stdout", "stderr")}
     for name, stream in streams.items():
         if stream is None or isinstance(stream, RedactedStream):
@@ -114,7 +114,7 @@ def redact_output() -> None:
 
 @lru_cache(maxsize=1024)
 def _names_secret(name: str) -> bool:
-    """Whether a key of this name has a secret for its value."""
+    """Whether the value of a key of this name is a secret."""
     return MASK in redacted(f'"{name}": "hunter2x"')
 
 

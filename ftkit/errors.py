@@ -1,4 +1,4 @@
-"""The one tree of errors, and the exit codes they end in.
+"""All errors of ftkit as one tree, and the exit codes of the command line.
 
 FtkitError                    what went wrong, where, and how to fix it
 ├── RecipeError               every mistake of one recipe at once; exit 2
@@ -6,12 +6,12 @@ FtkitError                    what went wrong, where, and how to fix it
 ├── PluginError               a plugin is missing, broken, or clashes with another; exit 3
 └── StageError                a stage of a run failed; exit 4
     ├── DataError             rows that cannot be read or split
-    ├── CheckpointError       pretrained weights or a tokenizer that cannot be had
-    ├── SearchError           no trial came to a result
+    ├── CheckpointError       pretrained weights or a tokenizer that cannot be loaded
+    ├── SearchError           no trial finished
     ├── BundleError           a bundle that is damaged, incomplete or cannot be written
     ├── LedgerError           a run's folder that cannot be used
     ├── RegistryError         the model registry refused or is out of reach
-    └── DeployError           a deployment that did not become healthy, or an endpoint out of reach
+    └── DeployError           a deployment that did not become healthy, or an endpoint that is out of reach
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class ExitCode(enum.IntEnum):
 
 
 class FtkitError(Exception):
-    """An error a user can act on: what happened, where, and how to fix it, without the secrets of any text."""
+    """An error that a user can act on: what happened, where, and how to fix it; secrets in the texts are hidden."""
 
     exit_code = ExitCode.STAGE
 
@@ -67,7 +67,7 @@ class Problem:
 
 
 class RecipeError(FtkitError):
-    """A recipe that cannot be run; carries every mistake found, in the order of the file."""
+    """A recipe that cannot be run; holds every mistake, in the order of the file."""
 
     exit_code = ExitCode.RECIPE
 
@@ -101,7 +101,7 @@ class DataError(StageError):
 
 
 class CheckpointError(StageError):
-    """Pretrained weights or a tokenizer that cannot be had or do not fit together."""
+    """Pretrained weights or a tokenizer cannot be loaded or do not fit together."""
 
 
 class SearchError(StageError):

@@ -1,4 +1,4 @@
-"""The hook points. Each returns classes and has no side effect, but for the last two: `on_event` and `watchers`.
+"""The hook points. Each returns classes and has no side effect, except the last two: `on_event` and `watchers`.
 
 A plugin is a module (or any object) registered under the entry-point group `ftkit`:
 
@@ -65,9 +65,9 @@ def registries() -> Sequence[type[contracts.Registry]]:  # type: ignore[empty-bo
 
 @hookspec
 def on_event(event: Event) -> None:
-    """Something happened in a run. What an observer raises is logged and never stops the run."""
+    """Something happened in a run. An error of an observer is logged and never stops the run."""
 
 
 @hookspec
 def watchers(served: Served) -> Sequence[Watcher]:  # type: ignore[empty-body]
-    """Who wants to be told of this deployment's requests, asked once in its server process; nobody, and it costs nothing."""
+    """Watchers of this deployment's requests, called once in its server process. Without watchers, requests are not observed."""

@@ -1,7 +1,7 @@
-"""Find plugins by their entry points, ask each hook once, and refuse clashes and misspelt hooks.
+"""Find plugins by their entry points, call each hook once, and refuse clashes and misspelt hooks.
 
-A plugin that fails to import is named and set aside; the others still work. Only a recipe that needs something
-not found stops, and then the broken plugins are part of the message.
+A plugin that cannot be imported is set aside; the others still work. Only a recipe that needs a missing component is refused, and
+the message then names the plugins that were set aside.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from ftkit.bundled_plugins import bundled_plugins
 from ftkit.contracts.events import Event
 from ftkit.contracts.monitoring import Served, Watcher
 from ftkit.errors import PluginError
+from ftkit.redaction import redacted
 
 GROUP = "ftkit"
 
@@ -34,13 +35,13 @@ KINDS: dict[str, type] = {
     "platforms": contracts.Platform,
     "registries": contracts.Registry,
 }
-"""Hook name to the protocol its components follow."""
+"""Hook name to the protocol of its components."""
 
 VERBS = ("on_event", "watchers")
-"""Hooks that offer no contracts."""
+"""Hooks that offer no components."""
 
 NAMED_ALIKE: dict[str, str] = {"promotion_tests": "promotion_presets", "promotion_presets": "promotion_tests"}
-"""Kinds that a recipe names in one place, so that a name must be of one kind only."""
+"""Kinds that a recipe names in the same place, so that both must not have the same name."""
 
 
 @dataclass(frozen=True)
@@ -76,19 +77,19 @@ class Plugins:
         return [each.name for each in self.found if each.kind == kind]
 
     def choices(self, kind: str) -> list[str]:
-        """What a recipe can name where it names a component of this kind."""
+        """The names that a recipe can use in the place of a component of this kind."""
         return self.names(kind) + self.names(NAMED_ALIKE.get(kind, ""))
 
     def find(self, kind: str, name: str) -> type[Any]:
-        """A component class by name. Raises: PluginError saying which are there and what is nearest."""
-        if found := self._by_name.get((kind, name)):
-            return found.component
+        """A component class by name. Raises: PluginError with the installed names or the nearest one."""
+        if entry := self._by_name.get((kind, name)):
+            return entry.component
         raise PluginError(f"no {kind_noun(kind)} named {name!r} is installed", hint=self.advice(kind, name))
 
     def advice(self, kind: str, name: str) -> str:
-        """How to come by a component that is not there."""
+        """How to get a component that is not installed."""
         owner = bundled_plugins().get(name)
-        suspects = [each for each in self.broken if owner is None or each.plugin.partition(" ")[0] == owner]
+        suspects = [broken for broken in self.broken if owner is None or broken.plugin.partition(" ")[0] == owner]
         names = self.choices(kind)
         near = difflib.get_close_matches(name, names, 1)
         if near:
@@ -99,10 +100,10 @@ class Plugins:
             advice = f"It comes with the plugin {owner}: pip install {owner}, or in a checkout pip install -e plugins/{owner}."
         else:
             advice = f"Installed: {', '.join(names) or 'none'}. `ftkit plugins` lists all."
-        return " ".join([advice, *(f"{each.plugin} was set aside: {each.reason}." for each in suspects)])
+        return " ".join([advice, *(f"{broken.plugin} was set aside: {broken.reason}." for broken in suspects)])
 
     def tell(self, event: Event) -> None:
-        """Pass an event to every observer; what one raises is logged and stops nobody."""
+        """Pass an event to every observer; an error of one is logged and stops neither the others nor the run."""
         for implementation in self._manager.hook.on_event.get_hookimpls():
             try:
                 implementation.function(event)
@@ -110,7 +111,7 @@ class Plugins:
                 logging.getLogger("ftkit").exception("the observer of %s failed", implementation.plugin_name)
 
     def watchers(self, served: Served) -> list[Watcher]:
-        """Everybody who wants to be told of a deployment's requests; a plugin that fails to say so is logged and left out."""
+        """The watchers of a deployment's requests; a plugin whose hook fails is logged and left out."""
         watchers: list[Watcher] = []
         for implementation in self._manager.hook.watchers.get_hookimpls():
             try:
@@ -122,15 +123,15 @@ class Plugins:
 
 @functools.cache
 def load() -> Plugins:
-    """The installed plugins, found once per process. Raises: PluginError for a clash or a misspelt hook."""
+    """The installed plugins, loaded once per process. Raises: PluginError for a clash or a misspelt hook."""
     return collect(entry_points(group=GROUP))
 
 
 def collect(entries: Iterable[EntryPoint], objects: Mapping[str, object] | None = None) -> Plugins:
     """Load plugins from entry points, and from objects by name (for tests and notebooks).
 
-    Raises: PluginError when two components share kind and name, when a hook is misspelt, or when what a hook
-    returned is no component.
+    Raises: PluginError when two components share kind and name, when a hook is misspelt, or when a hook returned something other
+    than components.
     """
     manager = pluggy.PluginManager("ftkit")
     manager.add_hookspecs(hookspecs)
@@ -141,9 +142,9 @@ def collect(entries: Iterable[EntryPoint], objects: Mapping[str, object] | None 
         try:
             plugin = entry.load()
         except (Exception, SystemExit) as error:
-            broken.append(Broken(owner, f"{type(error).__name__}: {error}"))
+            broken.append(Broken(owner, redacted(f"{type(error).__name__}: {error}")))
             continue
-        if not any(plugin is known for known in loaded.values()):
+        if not any(plugin is other for other in loaded.values()):
             loaded[owner if owner not in loaded else f"{owner} ({entry.value})"] = plugin
     for owner, plugin in loaded.items():
         try:
@@ -151,7 +152,7 @@ def collect(entries: Iterable[EntryPoint], objects: Mapping[str, object] | None 
         except pluggy.PluginValidationError as error:
             manager.unregister(name=owner)
             broken.append(Broken(owner, " ".join(str(error).split())))
-    _no_misspelt_hook(manager)
+    _check_hooks(manager)
 
     components: dict[tuple[str, str], Found] = {}
     for kind, protocol in KINDS.items():
@@ -160,11 +161,11 @@ def collect(entries: Iterable[EntryPoint], objects: Mapping[str, object] | None 
             try:
                 offered = list(implementation.function())
             except Exception as error:
-                broken.append(Broken(owner, f"its hook {kind} failed: {type(error).__name__}: {error}"))
+                broken.append(Broken(owner, redacted(f"its hook {kind} failed: {type(error).__name__}: {error}")))
                 continue
             for component in offered:
-                _conforms(component, kind, protocol, owner)
-                _no_clash(components, kind, component.name, owner)
+                _check_component(component, kind, protocol, owner)
+                _check_name(components, kind, component.name, owner)
                 components[kind, component.name] = Found(kind, component.name, component, owner)
     return Plugins(manager, components.values(), broken)
 
@@ -174,19 +175,19 @@ def kind_noun(kind: str) -> str:
     return {"registries": "registry"}.get(kind, kind.removesuffix("s").replace("_", " "))
 
 
-def _no_clash(components: Mapping[tuple[str, str], Found], kind: str, name: str, owner: str) -> None:
-    """Raises: PluginError when what a recipe calls by this name is there already."""
+def _check_name(components: Mapping[tuple[str, str], Found], kind: str, name: str, owner: str) -> None:
+    """Raises: PluginError when another plugin offers a component that a recipe would name in the same way."""
     noun, alike = kind_noun(kind), NAMED_ALIKE.get(kind, "")
-    if other := components.get((kind, name)):
-        what = f"two plugins offer a {noun} named {name!r}: {other.plugin} and {owner}"
-    elif other := components.get((alike, name)):
-        what = f"{other.plugin} offers a {kind_noun(alike)} named {name!r}, and {owner} a {noun} of that name"
+    if first := components.get((kind, name)):
+        clash = f"two plugins offer a {noun} named {name!r}: {first.plugin} and {owner}"
+    elif first := components.get((alike, name)):
+        clash = f"{first.plugin} offers a {kind_noun(alike)} named {name!r}, and {owner} a {noun} of that name"
     else:
         return
-    raise PluginError(what, hint="Uninstall one of them, or ask its author to choose another name.")
+    raise PluginError(clash, hint="Uninstall one of them, or ask its author to choose another name.")
 
 
-def _no_misspelt_hook(manager: pluggy.PluginManager) -> None:
+def _check_hooks(manager: pluggy.PluginManager) -> None:
     """Raises: PluginError for a hook that ftkit does not have, naming the plugin and the nearest hook."""
     try:
         manager.check_pending()
@@ -203,7 +204,7 @@ def _owner(entry: EntryPoint) -> str:
     return f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.value
 
 
-def _conforms(component: Any, kind: str, protocol: type, owner: str) -> None:
+def _check_component(component: Any, kind: str, protocol: type, owner: str) -> None:
     """Raises: PluginError when this is no component of its kind."""
     noun = kind_noun(kind)
     if not isinstance(component, type) or not is_dataclass(component):

@@ -27,36 +27,35 @@ from ftkit.runs.ledger import Ledger, staged
 from ftkit.stages import release
 
 Search = Callable[[Plan, Ledger, Emit], Sequence[Trial]]
-"""Runs the trials of a plan and writes each into the ledger: what a platform brings."""
+"""Runs the trials of a plan and writes each into the ledger: the part of a run that a platform provides."""
 
 
 def run(plan: Plan, emit: Emit) -> Outcome:
-    """Carry out a plan where it says, telling `emit` and every installed observer.
+    """Carry out a plan on its platform; `emit` and every installed observer get the events, without secrets.
 
-    Raises: FtkitError; KeyboardInterrupt after everything begun was put back.
+    Raises: FtkitError; KeyboardInterrupt, after what had begun was undone.
     """
     observers = plugins.load()
 
-    def tell(event: events.Event) -> None:
+    def emit_to_all(event: events.Event) -> None:
         shown = without_secrets(event)
         emit(shown)
         observers.tell(shown)
 
-    return plan.platform.run(plan, tell)
+    return plan.platform.run(plan, emit_to_all)
 
 
 def carry_out(plan: Plan, emit: Emit, search: Search) -> Outcome:
     """All stages of a run on this machine, with the trials run by `search`.
 
-    Every stage writes what it finished into the ledger before the next begins, and takes from there what an
-    interrupted run had finished.
+    Every stage writes its results into the ledger before the next one begins, and reads from it what an interrupted run had finished.
     """
     begun = time.monotonic()
     with under_way(plan, emit) as ledger:
         if plan.registry is not None:
-            plan.registry.champion()  # an unreachable registry is found out before the search, not after it
+            plan.registry.champion()  # fails before the search if the registry is out of reach, not after it
         if plan.deploy is not None:
-            plan.deploy.describe()  # and so is an endpoint out of reach
+            plan.deploy.describe()  # so does an endpoint that is out of reach
         data = load_data(plan, ledger, emit)
         trials = run_trials(plan, ledger, emit, search)
         best, bundle = select(plan, ledger, emit, data, trials)
@@ -68,9 +67,9 @@ def carry_out(plan: Plan, emit: Emit, search: Search) -> Outcome:
 
 @contextmanager
 def under_way(plan: Plan, emit: Emit) -> Iterator[Ledger]:
-    """The ledger of the run that goes on, or of a new one, held for this process; a failure is written down."""
+    """The ledger of the run to continue, or of a new one, locked for this process; a failure is written into it."""
     ledger, resumed = ledgers.begin(plan.name, plan.text, fresh=plan.fresh)
-    with ledger.held(), _failure_noted(ledger, emit):
+    with ledger.held(), _record_failure(ledger, emit):
         ledger.adopt(plan.text)
         emit(events.RunStarted(ledger.run, str(ledger.folder), str(plan.path or plan.name), resumed))
         if not resumed:
@@ -79,18 +78,18 @@ def under_way(plan: Plan, emit: Emit) -> Iterator[Ledger]:
 
 
 def finish(ledger: Ledger, emit: Emit, outcome: Outcome, begun: float) -> None:
-    """Write the report and tell that the run is over; `begun` is when it began, by the monotonic clock."""
+    """Write the report and emit the end of the run; `begun` is the time of its begin by the monotonic clock."""
     report.announce(ledger, emit)
     emit(events.RunFinished(ledger.run, outcome.promoted, outcome.exit_code, time.monotonic() - begun))
 
 
 @contextmanager
-def _failure_noted(ledger: Ledger, emit: Emit) -> Iterator[None]:
-    """Write down why a run broke off, so that `ftkit runs` can say it later, and show what it had come to."""
+def _record_failure(ledger: Ledger, emit: Emit) -> Iterator[None]:
+    """Write into the journal why a run broke off, for `ftkit runs`, and write the report of what it had finished."""
     try:
         yield
     except FtkitError as error:
-        with suppress(FtkitError):  # a journal that takes no more must not hide the reason
+        with suppress(FtkitError):  # a journal that cannot be written must not hide the reason
             ledger.append("failed", error=error.what)
             if ledger.trials():
                 report.announce(ledger, emit)
@@ -98,10 +97,10 @@ def _failure_noted(ledger: Ledger, emit: Emit) -> Iterator[None]:
 
 
 def load_data(plan: Plan, ledger: Ledger, emit: Emit) -> Data:
-    """Load and split the rows, or take them from an interrupted run; the test split stays closed."""
-    kept = ledger.fact("data") is not None
-    with staged(ledger, "data", emit, reused=kept):
-        if not kept:
+    """Load and split the rows, or read those of an interrupted run; the test split stays closed."""
+    stored = ledger.fact("data") is not None
+    with staged(ledger, "data", emit, reused=stored):
+        if not stored:
             ledger.store_data(plan.dataset.load(plan.seed, emit))
         data = ledger.data(("train", "valid"))
         emit(events.DataLoaded(data.report))
@@ -110,25 +109,25 @@ def load_data(plan: Plan, ledger: Ledger, emit: Emit) -> Data:
 
 
 def _foresee(plan: Plan, data: Data) -> None:
-    """Ask all that come later whether they will do with such data, before anything is trained. Raises: FtkitError."""
+    """Let backbone, deployer and promotion tests check the data before anything is trained. Raises: FtkitError."""
     for component in (plan.backbone, plan.deploy):
         if isinstance(component, Foreseeing):
             component.foresee(data)
-    for each in plan.promote:
-        if isinstance(each, Foreseeing):
+    for test in plan.promote:
+        if isinstance(test, Foreseeing):
             try:
-                each.foresee(data)
+                test.foresee(data)
             except FtkitError:
                 raise
             except Exception as error:
                 raise StageError(
-                    f"the promotion test {each.name!r} cannot judge this data: {type(error).__name__}: {error}",
+                    f"the promotion test {test.name!r} cannot judge this data: {type(error).__name__}: {error}",
                     hint="Fix its options or take it out of the recipe, then give the same command.",
                 ) from error
 
 
 def run_trials(plan: Plan, ledger: Ledger, emit: Emit, search: Search) -> Sequence[Trial]:
-    """Run the trials and repeats that are still missing. Raises: SearchError when none came to a result."""
+    """Run the trials and repeats that are still missing. Raises: SearchError when no trial finished."""
     if ledger.fact("selected"):
         with staged(ledger, "search", emit, reused=True):
             return ledger.trials()
@@ -138,18 +137,18 @@ def run_trials(plan: Plan, ledger: Ledger, emit: Emit, search: Search) -> Sequen
         if missing := [each for each in planned_repeats(plan.search, plan.seed, trials) if each.number not in numbers]:
             raise SearchError(
                 f"the platform {plan.platform.name!r} ran {len(missing)} repeats too few of its best trials",
-                hint="Its author can fix that; until then take them out: --set search.confirm=false.",
+                hint="Its author can fix that; until then leave the repeats out: --set search.confirm=false.",
             )
         return trials
 
 
 def select(plan: Plan, ledger: Ledger, emit: Emit, data: Data, trials: Sequence[Trial]) -> tuple[Trial, Bundle]:
-    """The finished trial that is best on the validation split, repeats considered, written as a bundle."""
-    kept = ledger.fact("selected")
+    """The finished trial that is best on the validation split, repeats considered, and its bundle."""
+    selected = ledger.fact("selected")
     repeats = spreads(trials, plan.search.metric)
-    with staged(ledger, "select", emit, reused=kept is not None):
-        if kept:
-            best = next(trial for trial in trials if trial.number == kept["number"])
+    with staged(ledger, "select", emit, reused=selected is not None):
+        if selected:
+            best = next(trial for trial in trials if trial.number == selected["number"])
             bundle = bundles.verify(ledger.folder / "bundle")
         else:
             best = best_trial(trials, plan.search.metric)
@@ -166,7 +165,7 @@ def select(plan: Plan, ledger: Ledger, emit: Emit, data: Data, trials: Sequence[
 def _write_bundle(plan: Plan, ledger: Ledger, data: Data, trials: Sequence[Trial], best: Trial) -> Bundle:
     from ftkit._version import __version__
 
-    values = options.convert(type(plan.backbone), best.values, partial=True)  # the journal keeps them as JSON
+    values = options.convert(type(plan.backbone), best.values, partial=True)  # they come from the journal as JSON
     winner = replace(plan.backbone, **values)  # type: ignore[type-var]
     section = {"use": winner.name, **options.to_table(winner)}
     exporting = winner if isinstance(winner, Exporting) and winner.engines else None
@@ -208,7 +207,7 @@ def _write_bundle(plan: Plan, ledger: Ledger, data: Data, trials: Sequence[Trial
 
 
 def sample_texts(data: Data, most: int = 3, characters: int = 280) -> list[str]:
-    """A short validation text of each of the first classes: what a smoke test sends."""
+    """A short validation text of each of the first classes, for smoke tests."""
     samples: dict[int, str] = {}
     for text, label in zip(data.valid.texts, data.valid.labels, strict=True):
         if label not in samples and len(samples) < most:

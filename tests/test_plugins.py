@@ -1,4 +1,4 @@
-"""Plugins: found by their entry points, refused when they clash, set aside when they do not work."""
+"""Plugins: found by their entry points, refused when names clash, set aside when they do not work."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ftkit.events import Noticed
 
 @dataclass(frozen=True, kw_only=True)
 class Space:
-    """A search space that is as it should be."""
+    """A search space that follows the protocol."""
 
     name: ClassVar[str] = "tiny"
 
@@ -92,7 +92,7 @@ def test_one_distribution_may_hold_several_plugins(installed):
     assert installed("ftkit-spaces", SPACE, modules=2).names("search_spaces") == ["space-0", "space-1"]
 
 
-def test_two_components_of_one_kind_and_name_name_both_owners():
+def test_two_components_of_one_kind_and_name_are_refused_naming_both_plugins():
     with pytest.raises(PluginError, match=r"search space named 'tiny': one 1\.0 and two 2\.0") as refused:
         plugins.collect([], {"one 1.0": offering(Space), "two 2.0": offering(Space)})
     assert "Uninstall one" in refused.value.hint
@@ -113,13 +113,13 @@ def test_the_same_name_in_two_kinds_is_no_clash():
     ]
 
 
-def test_a_misspelt_hook_names_the_plugin_and_the_hook_that_was_meant():
+def test_a_misspelt_hook_is_refused_naming_the_plugin_and_the_nearest_hook():
     with pytest.raises(PluginError, match="ftkit-typo 3 offers a hook that ftkit does not have: backbone\n") as refused:
         plugins.collect([], {"ftkit-typo 3": offering(hook="backbone")})
     assert refused.value.hint == "Did you mean 'backbones'?"
 
 
-def test_a_hook_unlike_any_lists_them_all():
+def test_an_unknown_hook_is_refused_with_a_list_of_all_hooks():
     with pytest.raises(PluginError) as refused:
         plugins.collect([], {"plugin": offering(hook="zzz")})
     assert all(kind in refused.value.hint for kind in [*plugins.KINDS, "on_event"])
@@ -150,7 +150,7 @@ def test_a_plugin_that_does_not_work_is_named_and_the_others_still_work(installe
         installed_plugins.find("backbones", "missing")
 
 
-def test_a_plugin_given_twice_counts_once():
+def test_a_module_with_two_entry_points_is_one_plugin():
     entry = EntryPoint("core", "ftkit.evaluation.promotion_tests", "ftkit")
     again = EntryPoint("again", "ftkit.evaluation.promotion_tests", "ftkit")
     assert "metric-floor" in plugins.collect([entry, again]).names("promotion_tests")
@@ -191,7 +191,7 @@ def test_a_component_without_a_verb_is_refused_with_the_protocol_to_follow():
 
 
 @pytest.mark.parametrize("component", [Space(), "tiny", type("Plain", (), {"name": "plain"})])
-def test_what_is_no_dataclass_is_refused(component):
+def test_a_component_that_is_no_dataclass_is_refused(component):
     with pytest.raises(PluginError, match="which is no dataclass"):
         plugins.collect([], {"plugin": offering(component)})
 
@@ -207,14 +207,14 @@ def test_what_is_no_dataclass_is_refused(component):
         ("unheard-of", "Installed: tiny."),
     ],
 )
-def test_a_name_that_is_not_installed_comes_with_advice(name, advice):
+def test_a_name_that_is_not_installed_is_an_error_with_advice(name, advice):
     installed_plugins = plugins.collect([], {"plugin": offering(Space)})
     with pytest.raises(PluginError, match=f"no search space named '{name}'") as refused:
         installed_plugins.find("search_spaces", name)
     assert advice in refused.value.hint
 
 
-def test_what_an_observer_raises_is_logged_and_stops_nobody(caplog):
+def test_an_error_of_an_observer_is_logged_and_the_others_still_get_the_event(caplog):
     events: list[Any] = []
 
     class Broken:
@@ -238,14 +238,14 @@ def test_what_an_observer_raises_is_logged_and_stops_nobody(caplog):
     ]
 
 
-def test_every_bundled_component_that_is_installed_comes_from_the_plugin_it_is_said_to_come_from():
+def test_the_installed_bundled_components_come_from_the_listed_plugins():
     for each in plugins.load().found:
         owner = each.plugin.partition(" ")[0]
         if each.name in bundled_plugins() and owner.startswith("ftkit-") and "toys" not in owner:
             assert bundled_plugins()[each.name] == owner
 
 
-def test_finding_plugins_loads_no_heavy_library():
+def test_loading_plugins_imports_no_heavy_library():
     import subprocess
 
     script = (

@@ -1,15 +1,15 @@
-"""What flows between the stages of a run, and what plugins may rely on: to be imported from here.
+"""What plugins import from ftkit: the values that pass between the stages of a run, and the protocols of components.
 
 types          the values that flow: data, trials, verdicts, versions, endpoints
 classifier     a trained model: texts in, class probabilities out
-components     one Protocol per hook point, but the platform's
+components     one Protocol per hook point, except that of platforms
 plan           a recipe as values, and the platform that carries it out
-capabilities   what a component or a classifier may do beyond that
-events         what a run tells while it goes on
+capabilities   what a component or a classifier may do beyond its protocol
+events         what happens in a run
 policies       when the search stops a trial early
 settings       `[search]` and `[rollout]`
 space          the search-space language
-monitoring     what is told of live requests
+monitoring     live requests and their watchers
 """
 
 from ftkit.contracts.capabilities import (

@@ -1,4 +1,4 @@
-"""A trained model as every stage sees it: texts in, class probabilities out."""
+"""The interface of a trained model: texts in, class probabilities out."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class Classifier(Protocol):
     classes: tuple[str, ...]
 
     def probabilities(self, texts: Sequence[str]) -> Probabilities:
-        """Class probabilities, (rows, classes), in the order of the texts; any text is answered."""
+        """Class probabilities, (rows, classes), in the order of the texts; works for any text, also an empty one."""
         ...
 
     def save(self, folder: Path) -> None:
-        """Write everything `Backbone.load` needs into an empty folder; safetensors and text, never a pickle."""
+        """Write everything that `Backbone.load` needs into an empty folder: safetensors and text, never a pickle."""
         ...

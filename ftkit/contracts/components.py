@@ -1,7 +1,7 @@
 """One Protocol per hook point: what a component of each kind does.
 
-A component is a frozen dataclass with a `name`; its fields are its recipe options. Conformance kits in `ftkit.testing`
-check the protocols. What a component may do besides is in `ftkit.contracts.capabilities`.
+A component is a frozen dataclass with a `name`; its fields are its recipe options. Conformance kits in `ftkit.testing` check the
+protocols. Optional capabilities of components are in `ftkit.contracts.capabilities`.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from ftkit.contracts.types import Data, Endpoint, Health, Lineage, Verdict, Vers
 
 
 class StopTrial(Exception):
-    """Raised by `Report` when the search has ended this trial early; a backbone lets it pass."""
+    """Raised by `Report` when the search ends this trial early; a backbone must not catch it."""
 
 
 class Report(Protocol):
-    """What `fit` calls after each evaluation of the validation split."""
+    """The callback that `fit` calls after each evaluation of the validation split."""
 
     def __call__(self, epoch: int, probabilities: Probabilities, **numbers: float) -> bool:
-        """Tell the search how the model does now.
+        """Report an evaluation to the search.
 
-        `epoch` counts from 1 and rises with every call; `probabilities` are those of the validation rows in
-        their order; `numbers` are any others worth a curve (`train_loss`, `learning_rate`).
+        `epoch` counts from 1 and rises with every call; `probabilities` are those of the validation rows in their order; `numbers` are
+        further values to be shown as curves (`train_loss`, `learning_rate`).
         Returns whether this is the best evaluation of the trial so far, by the recipe's metric.
         Raises: StopTrial when the search ends this trial.
         """
@@ -41,11 +41,11 @@ class Report(Protocol):
 
 
 class ModelServer(Protocol):
-    """Servers of one bundle that the promotion tests of a gate share; `ftkit.serving.server_process` has the real one."""
+    """A server of one bundle that all promotion tests of a gate share; implemented in `ftkit.serving.server_process`."""
 
     @property
     def threads(self) -> int:
-        """Threads of the model's matrix products; 0 is one for each core."""
+        """Threads of the model's matrix products; 0 means one for each core."""
         ...
 
     @property
@@ -54,7 +54,7 @@ class ModelServer(Protocol):
         ...
 
     def get(self) -> Any:
-        """A running server, `ftkit.serving.server_process.ServerProcess`: started with the first call, and again when it is gone.
+        """A running server, `ftkit.serving.server_process.ServerProcess`: started by the first call, and again if it has ended.
 
         Raises: DeployError when the bundle cannot be served; PluginError.
         """
@@ -66,17 +66,17 @@ class Contender:
     """A model in the promotion gate, loaded from its bundle and scored on the rows of `data.test`."""
 
     title: str
-    """What to call it in a sentence: `the candidate`, `champion version 3`."""
+    """Its name in a sentence: `the candidate`, `champion version 3`."""
     bundle: Path
     classifier: Classifier
     probabilities: Probabilities
     """(test rows, classes), columns in the order of `data.classes`."""
     data: Data
     metric: str
-    """The recipe's metric, which tests judge by unless told otherwise."""
+    """The recipe's metric: tests use it unless an option of theirs names another."""
     seed: int
     serving: ModelServer | None = None
-    """A server of the bundle that all tests of a gate share; `ftkit.serving.server_process.shared_server` gives it, or one of its own."""
+    """The server that all tests of a gate share; `ftkit.serving.server_process.shared_server` returns it, or starts one if it is None."""
 
 
 # --------------------------------------------------------------------------------- what components do
@@ -107,13 +107,13 @@ class Backbone(Component, Protocol):
     def fit(self, data: Data, seed: int, report: Report) -> Classifier:
         """Train on `data.train`, calling `report` with the probabilities of `data.valid` after each evaluation.
 
-        Returns the weights of the evaluation that `report` called the best.
-        Raises: CheckpointError; StopTrial passes through.
+        Returns the model of the best evaluation, for which `report` returned True last.
+        Raises: CheckpointError; StopTrial, which `report` raised.
         """
         ...
 
     def load(self, folder: Path) -> Classifier:
-        """Read back what `Classifier.save` wrote. Raises: BundleError."""
+        """Load the model that `Classifier.save` wrote. Raises: BundleError."""
         ...
 
 
@@ -122,7 +122,7 @@ class SearchSpace(Component, Protocol):
     """A ready-made search space."""
 
     def dimensions(self) -> Mapping[str, Dimension]:
-        """The fields to search and where."""
+        """The fields to search, each with its values."""
         ...
 
 
@@ -131,7 +131,7 @@ class PromotionTest(Component, Protocol):
     """A condition a candidate must meet before it is registered and deployed."""
 
     def check(self, candidate: Contender, champion: Contender | None) -> Verdict:
-        """Judge the candidate; both contenders were scored on the same rows. No champion: there is none yet."""
+        """Judge the candidate; both contenders were scored on the same rows. `champion` is None if there is none yet."""
         ...
 
 
@@ -140,25 +140,25 @@ class PromotionPreset(Component, Protocol):
     """A ready-made set of promotion tests."""
 
     def tests(self) -> Sequence[PromotionTest]:
-        """The tests in the order in which they run, each installed and with its options filled in; never two of one name.
+        """The tests in the order in which they run, with their options; no two have the same name.
 
-        A recipe has these tests in the place of the preset, except for those it names itself.
+        They take the place of the preset in the recipe, except those that the recipe names itself.
         """
         ...
 
 
 @runtime_checkable
 class Registry(Component, Protocol):
-    """Keeps bundles as versions of a named model, with aliases champion and challenger."""
+    """Stores bundles as versions of a named model, with the aliases champion and challenger."""
 
     model: str
 
     def track(self, lineage: Lineage) -> None:
-        """Record every trial's values and metrics; calling it again for the same run changes nothing."""
+        """Store values and metrics of all trials; calling it again for the same run changes nothing."""
         ...
 
     def register(self, bundle: Path, lineage: Lineage) -> Version:
-        """Store a bundle as a new version with alias challenger; the same bundle of the same run is stored once."""
+        """Store a bundle as a new version with the alias challenger; the same bundle of the same run is stored once."""
         ...
 
     def promote(self, version: str) -> Version:
@@ -170,7 +170,7 @@ class Registry(Component, Protocol):
         ...
 
     def fetch(self, version: str, folder: Path) -> Path:
-        """Bring a version's bundle into `folder` (created) and return the bundle's path."""
+        """Download a version's bundle into `folder`, which is created, and return the bundle's path."""
         ...
 
     def versions(self) -> Sequence[Version]:
@@ -180,7 +180,7 @@ class Registry(Component, Protocol):
 
 @runtime_checkable
 class Deployer(Component, Protocol):
-    """A deployment target. The first six verbs are all that a rollout needs. Raises: DeployError."""
+    """A deployment target. A rollout needs the first six methods only. Raises: DeployError."""
 
     @property
     def endpoint(self) -> str:
@@ -188,31 +188,31 @@ class Deployer(Component, Protocol):
         ...
 
     def prepare(self) -> Endpoint:
-        """Make sure the endpoint exists, leaving deployments and traffic as they are."""
+        """Create the endpoint if it does not exist; deployments and traffic stay as they are."""
         ...
 
     def create(self, deployment: str, bundle: Path) -> None:
-        """Begin a deployment that gets no traffic; returns before it is ready."""
+        """Begin to create a deployment without traffic; returns before it is ready."""
         ...
 
     def health(self, deployment: str) -> Health:
-        """How the deployment is doing now; never waits for it."""
+        """The present state of the deployment; returns without waiting."""
         ...
 
     def invoke(self, request: Mapping[str, Any], deployment: str | None = None) -> Any:
-        """Send one request, to one deployment or by the traffic shares, and return the decoded answer."""
+        """Send one request to the deployment, or by the traffic shares if it is None, and return the decoded answer."""
         ...
 
     def set_traffic(self, shares: Mapping[str, int]) -> None:
-        """Give deployments their percent of the traffic, all others none; at once or not at all."""
+        """Set the traffic of these deployments, in percent, and of all others to none; as a whole or not at all."""
         ...
 
     def delete(self, deployment: str) -> None:
-        """Remove a deployment once its requests in flight are answered; one that is gone already is fine."""
+        """Remove a deployment after its requests in flight are answered; does nothing if it is gone already."""
         ...
 
     def describe(self) -> Endpoint | None:
-        """The endpoint as it stands, or None when there is none; changes nothing."""
+        """The present state of the endpoint, or None if it does not exist; changes nothing."""
         ...
 
     def logs(self, deployment: str, lines: int = 100) -> str:
@@ -220,5 +220,5 @@ class Deployer(Component, Protocol):
         ...
 
     def stop(self) -> None:
-        """Take the endpoint down with all its deployments."""
+        """Take down the endpoint with all its deployments."""
         ...

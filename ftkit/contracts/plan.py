@@ -1,6 +1,6 @@
-"""A recipe as values: what every stage of a run is given, and what travels to other processes as text.
+"""A recipe as values: the plan that every stage of a run gets, and that other processes get as text.
 
-A platform carries a plan out, which is why its protocol stands here beside the plan.
+A platform carries out a plan, so its protocol is in this module too.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ftkit.options import Mistake
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """A recipe that has been read, checked and filled in: everything a run needs, as values."""
+    """A recipe that has been read, checked and completed with defaults: everything a run needs, as values."""
 
     name: str
     seed: int
@@ -35,13 +35,13 @@ class Plan:
     platform: Platform
     offline: bool = False
     path: Path | None = field(default=None, compare=False)
-    """The recipe's file, where there is one."""
+    """The recipe's file, if there is one."""
     fresh: bool = field(default=False, compare=False)
-    """Begin anew instead of going on with an interrupted run."""
+    """Start a new run instead of continuing an interrupted one."""
 
     @property
     def text(self) -> str:
-        """The recipe with every value written out; `loads` makes an equal plan of it anywhere."""
+        """The resolved recipe as TOML, with every value written out; `ftkit.recipe.loader.loads` makes an equal plan from it."""
         import tomli_w
 
         return tomli_w.dumps(_table(self))
@@ -51,15 +51,14 @@ class Plan:
 class Platform(Component, Protocol):
     """Where a run happens.
 
-    A platform that also trains the repeats which `[search] confirm` asks for says so by `confirms: ClassVar[bool] = True`;
-    for any other, a recipe with `confirm` is refused when it is loaded. `ftkit.evaluation.selection.planned_repeats` says, once the search has
-    ended, which repeats there are: each becomes a `Trial` with its number, values and seed and with `repeats` set. No policy
-    ends one early, no sampler learns from one, a failed one ends nothing, and the models that `ftkit.evaluation.selection.trials_to_keep` names
-    are kept.
+    A platform that also trains the repeats of `[search] confirm` declares `confirms: ClassVar[bool] = True`; for any other, a recipe
+    with `confirm` is refused when it is loaded. When the search has ended, `ftkit.evaluation.selection.planned_repeats` returns the
+    repeats: each becomes a `Trial` with its number, values and seed and with `repeats` set. No policy stops a repeat, no sampler learns
+    from one, and one that fails does not end the search. The models of `ftkit.evaluation.selection.trials_to_keep` are kept.
     """
 
     def run(self, plan: Plan, emit: Emit) -> Outcome:
-        """Carry out the plan: `ftkit.runner.carry_out` with a search of its own, or the whole plan elsewhere."""
+        """Carry out the plan: call `ftkit.runner.carry_out` with a search of the platform, or have a service carry it out."""
         ...
 
 
@@ -68,20 +67,20 @@ class Refusing(Protocol):
     """A platform that cannot express every recipe. Nothing requires it."""
 
     def refusals(self, plan: Plan) -> Sequence[Mistake]:
-        """What it cannot carry out of a plan: each with its key in the recipe, why, and what to write instead."""
+        """The parts of a plan that it cannot carry out: each with its key in the recipe, the reason, and what to write instead."""
         ...
 
 
 @runtime_checkable
 class Publishing(Protocol):
-    """A platform that takes the whole plan to a service. Nothing requires it."""
+    """A platform that lets a service carry out the whole plan. Nothing requires it."""
 
     def outline(self, plan: Plan) -> Sequence[tuple[str, str]]:
-        """The pipeline it would submit, as titles and sentences; asks no service."""
+        """The pipeline that it would submit, as titles and sentences; makes no connection."""
         ...
 
     def publish(self, plan: Plan, emit: Emit) -> Mapping[str, str]:
-        """Put the pipeline there to be started by others, and return what to know of it, such as its address.
+        """Publish the pipeline on the service so that others can start it, and return facts about it, such as its address.
 
         Raises: FtkitError.
         """
@@ -91,30 +90,30 @@ class Publishing(Protocol):
 def _table(plan: Plan) -> dict[str, Any]:
     """A plan as the document of a recipe."""
 
-    def named(component: Any) -> dict[str, Any]:
+    def section(component: Any) -> dict[str, Any]:
         return {"use": component.name, **options.to_table(component)}
 
     search = plan.search
     table: dict[str, Any] = {
         "name": plan.name,
         "seed": plan.seed,
-        "dataset": named(plan.dataset),
-        "backbone": named(plan.backbone),
+        "dataset": section(plan.dataset),
+        "backbone": section(plan.backbone),
         "search": {
             "metric": search.metric,
             "trials": search.trials,
             "concurrency": search.concurrency,
             "sampler": search.sampler,
-            "policy": named(search.policy),
+            "policy": section(search.policy),
             **({"confirm": options.to_table(search.confirm)} if search.confirm else {}),
             "space": {name: to_recipe(each) for name, each in search.space.items()},
         },
-        "promote": [named(each) for each in plan.promote],
+        "promote": [section(each) for each in plan.promote],
     }
     if plan.registry is not None:
-        table["registry"] = named(plan.registry)
+        table["registry"] = section(plan.registry)
     if plan.deploy is not None:
-        table["deploy"] = named(plan.deploy)
+        table["deploy"] = section(plan.deploy)
     table["rollout"] = options.to_table(plan.rollout)
     table["run"] = {"on": plan.platform.name, "offline": plan.offline, **options.to_table(plan.platform)}
     return table

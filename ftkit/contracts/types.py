@@ -1,4 +1,4 @@
-"""The nouns that flow between the stages of a run: plain frozen values, which is why they travel anywhere."""
+"""The values that pass between the stages of a run: frozen and plain, so that any process can get them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SPLITS = ("train", "valid", "test")
 NATIVE = "native"
 """The engine that every bundle has: the model as its backbone loads it."""
 AUTO = "auto"
-"""In place of an engine: whichever is the fastest, on the machine that serves, of those that the tests passed."""
+"""In place of an engine: the fastest one, on the machine that serves, of those that passed the promotion tests."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Split:
 
 @dataclass(frozen=True)
 class DataReport:
-    """What was read, what was dropped and why, and what is left: said to the user, kept with the run and the model."""
+    """What was read, what was dropped and why, and what is left: shown to the user, and stored with the run and the model."""
 
     source: str
     """Where the rows came from: a file, an address, a package."""
@@ -46,7 +46,7 @@ class DataReport:
     damaged_lines: Sequence[int] = ()
     """Line numbers, counted from 1, of the first damaged lines."""
     notes: Sequence[str] = ()
-    """Anything else a reader should know, a sentence each."""
+    """Further remarks for a reader, one sentence each."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +59,10 @@ class Data:
     test: Split
     report: DataReport
     cache: Path | None = None
-    """A folder where a backbone may keep what it derives from these rows (tokens), for other trials to find."""
+    """A folder where a backbone may store what it derives from these rows, such as tokens, for other trials."""
 
     def without_test(self) -> Data:
-        """The same data as training may see it: with no row of the test split."""
+        """The same data with an empty test split, for training."""
         return replace(self, test=Split((), ()))
 
 
@@ -71,7 +71,7 @@ TrialState = Literal["finished", "stopped", "failed"]
 
 @dataclass(frozen=True)
 class Trial:
-    """One set of hyperparameter values and what became of it."""
+    """One set of hyperparameter values and its result."""
 
     number: int
     """Counted from 0 within the run."""
@@ -92,51 +92,51 @@ class Trial:
     resources: Mapping[str, float] = field(default_factory=dict)
     """Means and peaks over the trial: `cpu_percent`, `memory_peak_mb`, `gpu_percent`, `gpu_memory_peak_mb`."""
     repeats: int | None = None
-    """Number of the trial whose values this one trains again with another seed, to tell luck from merit."""
+    """Number of the trial whose values this one trains again with another seed; None for a trial of the search."""
     folder: str = ""
     """The trial's folder, relative to the run's: `trial.log`, and `model/` and `valid.npy` while they are kept."""
 
 
 @dataclass(frozen=True)
 class Spread:
-    """What the values of one trial came to when they were trained again with other seeds, by the search's metric."""
+    """The results of one trial's values when they were trained again with other seeds, by the search's metric."""
 
     number: int
     """The trial of the search that was repeated."""
     values: Mapping[str, Any]
     searched: float
-    """What that trial itself had reached; it was chosen for it, so it is no part of the mean."""
+    """The result of that trial itself; it was chosen for this value, so the mean leaves it out."""
     mean: float | None
-    """Over the repeats that finished; None where none did."""
+    """Mean over the repeats that finished; None if none did."""
     deviation: float | None
-    """Standard deviation over them (of a sample: n - 1); None for fewer than two."""
+    """Their sample standard deviation (n - 1); None for fewer than two."""
     low: float | None
     high: float | None
     finished: int
     """Repeats that are part of the mean."""
     failed: int = 0
-    """Repeats that came to no value."""
+    """Repeats that failed."""
 
 
 Status = Literal["passed", "failed", "not applicable", "error"]
-"""`error` is a test that broke off: it decided nothing, so nothing is promoted."""
+"""`error` is a test that broke off: without its decision, nothing is promoted."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one promotion test found."""
+    """The result of one promotion test."""
 
     test: str
     status: Status
     sentence: str
     numbers: Mapping[str, float] = field(default_factory=dict)
     figure: str | None = None
-    """An SVG drawing, where one says more than the sentence."""
+    """A chart as SVG, where it shows more than the sentence."""
 
 
 @dataclass(frozen=True)
 class Lineage:
-    """Where a model comes from: kept beside it in the registry."""
+    """Where a model comes from: stored with it in the registry."""
 
     run: str
     recipe: str
@@ -170,7 +170,7 @@ class Version:
 
 @dataclass(frozen=True)
 class Health:
-    """How one deployment is doing."""
+    """The state of one deployment."""
 
     state: Literal["starting", "ready", "failed"]
     reason: str = ""
@@ -189,25 +189,25 @@ class Deployment:
     state: str
     bundle_hash: str = ""
     engine: str = ""
-    """What computes its answers, where that is known."""
+    """The engine that computes its answers, if it is known."""
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """An endpoint as it stands: where it answers, and who takes which share of the traffic."""
+    """The state of an endpoint: its address, and each deployment's share of the traffic."""
 
     name: str
     url: str
-    """Address that takes POST requests; empty while there is none."""
+    """Address for POST requests; empty while there is none."""
     key: str = ""
-    """Sent as `Authorization: Bearer KEY`; empty where the endpoint asks for none."""
+    """Sent as `Authorization: Bearer KEY`; empty if the endpoint needs none."""
     deployments: tuple[Deployment, ...] = ()
     key_command: str = ""
-    """A shell command that prints the key, where the key itself is not for a terminal."""
+    """A shell command that prints the key, if the key itself must not be shown in a terminal."""
 
     @property
     def traffic(self) -> dict[str, int]:
-        """Percent by deployment, those with none left out."""
+        """Percent by deployment, without those that get none."""
         return {each.name: each.traffic for each in self.deployments if each.traffic}
 
 
@@ -223,16 +223,16 @@ class Outcome:
     trials: Sequence[Trial]
     verdicts: Sequence[Verdict]
     metrics: Mapping[str, float]
-    """Test metrics of the candidate; empty when no split was opened."""
+    """Test metrics of the candidate; empty if the test split was not opened."""
     bundle: Path
     version: Version | None = None
     champion: Version | None = None
-    """The version the candidate was measured against."""
+    """The version that the candidate was compared with."""
     endpoint: Endpoint | None = None
     deployment: str = ""
-    """The deployment this run made, when it made one."""
+    """The deployment that this run created; empty if it created none."""
 
     @property
     def exit_code(self) -> int:
-        """0 when promoted (and deployed, if asked for), 5 when a promotion test said no."""
+        """0 if promoted (and deployed, if the recipe deploys), 5 if not promoted."""
         return 0 if self.promoted else 5

@@ -15,7 +15,7 @@ from ftkit.contracts import capabilities, monitoring, plan, policies, settings, 
 
 
 def public_types() -> Iterator[type[Any]]:
-    """Every class that a plugin author may import from the contracts, the events and what belongs to them."""
+    """Every class that a plugin author may import from the contracts and their modules."""
     for module in (contracts, events, monitoring, plan, policies, settings, space):
         names = getattr(module, "__all__", [name for name in vars(module) if not name.startswith("_")])
         yield from (
@@ -39,7 +39,7 @@ def test_the_annotations_of_a_hook_resolve(hook: str) -> None:
     assert typing.get_type_hints(getattr(hookspecs, hook))["return"] is not None
 
 
-def test_a_contender_tells_the_types_of_its_fields() -> None:
+def test_the_annotations_of_a_contender_are_its_classes() -> None:
     hints = typing.get_type_hints(contracts.Contender)
     assert hints["classifier"] is contracts.Classifier
     assert hints["data"] is contracts.Data
