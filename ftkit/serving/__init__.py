@@ -6,7 +6,7 @@ The local endpoint, a cloud's scoring script and `ftkit predict` all serve throu
     limits.py          how much a server takes on, and the recipe options that say so
     batcher.py         merges requests that wait into calls of the model
     request_queue.py   the requests that wait, and whose turn it is
-    handler.py         from the bytes of a request to those of its answer, whatever server they come through
+    handler.py         from the bytes of a request to those of its answer, for any server
     model_host.py      loads a bundle in the background and says how far it is
     engine_choice.py   the fastest of a bundle's engines on this machine, measured in a process of its own
     monitoring.py      passes the requests of a deployment to its watchers

@@ -1,8 +1,9 @@
 """Merges the requests that wait into calls of the model, in threads of its own.
 
-An idle batcher computes a request at once. What arrives while the model is busy goes into its next calls, so that nobody ever waits
-for a batch to fill. Requests take turns in the order of their arrival; which rows of them go together, the model decides by their
-lengths (see `ftkit.contracts.Reading`). One thread reads texts while others compute.
+An idle batcher computes a request at once. Requests that arrive while the model is busy go into its next calls, so that
+no request waits for a batch to fill. Requests take turns in the order of their arrival; the model decides by the
+lengths of their rows which of them go together (see `ftkit.contracts.Reading`). One thread reads texts while others
+compute.
 """
 
 from __future__ import annotations

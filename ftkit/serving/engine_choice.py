@@ -1,7 +1,8 @@
 """Which of a bundle's engines answers fastest on this machine: measured when the bundle is loaded, not guessed.
 
-One engine is chosen for all texts: in measurements an engine that was faster with short texts was faster with long ones too, or nearly so.
-Timings that took long to measure are stored in FTKIT_CACHE, for this bundle on this machine with these libraries.
+One engine is chosen for all texts: in measurements an engine that was faster with short texts was faster with long ones
+too, or nearly so. Timings that took long to measure are stored in FTKIT_CACHE, for this bundle on this machine with
+these libraries.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("ftkit.serving")
 
 SHORT, LONG = (34, 37, 40, 43, 46), (180, 200, 220)
-"""Words of texts that come one by one: of most reviews, and of one in ten. No two are alike, since some engines are much faster at
-a shape that they have just computed, which traffic does not give them."""
+"""Words of texts that come one by one: of most reviews, and of one in ten. No two are alike, since some engines are
+much faster at a shape that they have just computed, which traffic does not give them."""
 MANY = (20, 30, 40, 50, 60, 80, 120, 200)
 """Words of texts that wait together."""
 ROUNDS = 3
@@ -55,7 +56,7 @@ class Timing:
     long: float
     many: float
     work: float
-    """Processor time, of all threads together: while an engine's threads wait busily, other processes lack that time."""
+    """Processor time of all threads together: time in which threads wait busily is lost to other processes."""
 
     @property
     def cost(self) -> float:
@@ -107,8 +108,9 @@ def choose(bundle: Bundle) -> Choice:
 def measure_apart(bundle: Bundle) -> dict[str, Timing]:
     """The timings of each engine that the tests passed, measured in a process of its own.
 
-    Libraries that only the slower engines need, torch above all, would stay in a process for as long as it serves. Where no other
-    process can be started, or it breaks off, the engines are measured in this one, which then logs what is wrong. Raises: BundleError.
+    Libraries that only the slower engines need, torch above all, would stay in a process for as long as it serves.
+    Where no other process can be started, or it breaks off, the engines are measured in this one, which then logs what
+    is wrong. Raises: BundleError.
     """
     program = [sys.executable or "", "-P", "-m", "ftkit.serving.engine_choice"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
@@ -116,7 +118,7 @@ def measure_apart(bundle: Bundle) -> dict[str, Timing]:
         with tempfile.TemporaryDirectory(prefix="ftkit-") as folder:
             output = Path(folder) / "timings.json"
             command = [*program, str(bundle.folder), bundle.hash, str(output)]
-            # Its standard input is closed with this process, whatever happens to that.
+            # Its standard input is closed when this process ends, however it ends.
             with subprocess.Popen(command, stdin=subprocess.PIPE, env=environment) as process:
                 code = process.wait()
             if code == 0:
@@ -129,9 +131,10 @@ def measure_apart(bundle: Bundle) -> dict[str, Timing]:
 
 
 def measure(bundle: Bundle) -> dict[str, Timing]:
-    """The timings of each engine in this process, one after another; engines that are not installed are left out. Raises: BundleError.
+    """The timings of each engine, measured in this process; engines that are not installed are left out.
 
     The native one comes last: the others then have as many threads as they will have where torch is not loaded.
+    Raises: BundleError.
     """
     words = _sample_words(bundle)
     timings = {}

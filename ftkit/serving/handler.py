@@ -1,7 +1,8 @@
-"""From the bytes of a request to the bytes of its answer, whatever server they come through.
+"""From the bytes of a request to the bytes of its answer, for any server.
 
 `respond` answers in the caller's thread, for a server with a thread for each request, such as a cloud's scoring script.
-A server that waits for many answers in one thread takes the same steps apart: `answering`, `submit`, `Pending.reply`, `error_reply`.
+A server that waits for many answers in one thread takes the same steps apart: `answering`, `submit`, `Pending.reply`,
+`error_reply`.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ def submit(ready: tuple[Batcher, Bundle], body: bytes, limits: Limits, observati
 def respond(host: ModelHost, body: bytes, headers: Mapping[str, str]) -> Reply:
     """Answer one request to /score in the caller's thread, refusals and failures included; never raises.
 
-    `headers` are the request's, in whatever case their names are.
+    `headers` may have names in upper and lower case.
     """
     try:
         with answering(host, {name.lower(): value for name, value in headers.items()}) as observation:
@@ -97,7 +98,7 @@ def respond(host: ModelHost, body: bytes, headers: Mapping[str, str]) -> Reply:
 
 
 def error_reply(error: Exception, method: str, path: str) -> Reply:
-    """The answer to a request that raised: a refusal says why; any other error is logged, and the caller learns its type only."""
+    """The answer to a request that raised: a refusal gives its reason, any other error its type; the log holds the rest."""
     if isinstance(error, Refusal):
         return json_reply(error.body, error.status, error.headers)
     log.error("%s %s failed", method, path, exc_info=error)

@@ -140,7 +140,7 @@ def _root(request: Request) -> str:
 
 
 def _docs_page(title: str, root: str) -> HTMLResponse:
-    from fastapi.openapi.docs import get_swagger_ui_html  # not before somebody opens the page: servers start sooner
+    from fastapi.openapi.docs import get_swagger_ui_html  # here, so that servers which show no page start sooner
 
     return get_swagger_ui_html(
         openapi_url=f"{root}/openapi.json",

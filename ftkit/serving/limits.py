@@ -30,7 +30,7 @@ class Limits:
 
 @dataclass(frozen=True, kw_only=True)
 class ServerOptions:
-    """The recipe options of a deployer for the server of each deployment: how much it takes on, and which engine answers."""
+    """A deployer's recipe options for the servers of its deployments: how much they take on, and which engine answers."""
 
     max_rows: int = Limits.rows
     """Texts that one request may hold."""
@@ -39,8 +39,8 @@ class ServerOptions:
     max_waiting: int = Limits.waiting
     """Texts that may wait for the model; requests beyond that get status 429."""
     engine: str = AUTO
-    """Which of the bundle's engines answers: the fastest, where it serves, of those that the promotion tests passed (`auto`);
-    `native`; or one that backbone.engines made and the promotion tests passed."""
+    """Which of the bundle's engines answers: the fastest, where it serves, of those that the promotion tests passed
+    (`auto`); `native`; or one that backbone.engines made and the promotion tests passed."""
 
     def __post_init__(self) -> None:
         _check({"max_rows": self.max_rows, "max_batch": self.max_batch, "max_waiting": self.max_waiting})

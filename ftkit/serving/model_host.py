@@ -35,10 +35,10 @@ class Status:
 
 
 class ModelHost:
-    """One bundle being served: first nothing, then a batcher once the model is loaded and warm, or the reason why there is none.
+    """One bundle being served: a batcher once the model is loaded and warm; until then, or for good, the reason why not.
 
-    `engine` is the bundle's engine that computes; `auto` becomes, while the bundle is loaded, the engine that is fastest here
-    of those that the promotion tests passed.
+    `engine` is the bundle's engine that computes; `auto` becomes, while the bundle is loaded, the engine that is
+    fastest here of those that the promotion tests passed.
     """
 
     def __init__(self, folder: Path, limits: Limits | None = None, engine: str = NATIVE) -> None:
@@ -92,7 +92,7 @@ class ModelHost:
             self.status = Status("ready")
             seconds = time.monotonic() - begun
             log.info("ready after %.1f s: bundle %s, engine %s", seconds, bundle.hash[:12], self.engine)
-        except BaseException as error:  # the reason must reach whoever waits for this server, whatever it is
+        except BaseException as error:  # the process that waits for this server must learn any reason
             log.exception("the bundle cannot be served")
             reason = str(error) if isinstance(error, FtkitError) else redacted(f"{type(error).__name__}: {error}")
             self.status = Status("failed", reason)

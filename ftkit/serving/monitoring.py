@@ -1,7 +1,8 @@
 """Passes the requests of a deployment to its watchers, without making any caller wait.
 
-A caller pays for one entry in a queue, and for nothing where there are no watchers. A thread of its own calls the watchers.
-When they are too slow for the traffic, requests are dropped and counted: the model and its callers come first.
+A caller pays for one entry in a queue, and for nothing where there are no watchers. A thread of its own calls the
+watchers. When they are too slow for the traffic, requests are dropped and counted: the model and its callers come
+first.
 """
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ class RequestObserver:
                 log.warning("the watchers of this deployment are too slow for its traffic: they miss some requests")
 
     def close(self, patience: float = PATIENCE) -> None:
-        """Pass on what is left and close the watchers, for a limited time; what then still goes on is left behind."""
+        """Pass on the requests that are left and close the watchers, but wait for them for `patience` seconds only."""
         if self._closed:
             return
         self._closed = True
@@ -174,7 +175,8 @@ def observed(
 ) -> Iterator[Observation]:
     """Observe a request from its headers to its answer, and queue it for the watchers.
 
-    `headers` are looked up by lower-case names. With `refusals_only`, another process observes the requests that are answered.
+    `headers` are looked up by lower-case names. With `refusals_only`, another process observes the requests that are
+    answered.
     """
     observation = Observation()
     if observer is None:

@@ -20,7 +20,7 @@ _REFERENCE = "#/components/schemas/{model}"
 
 
 def document(title: str, refusals: Mapping[int, str], *, guarded: bool, root: str = "") -> dict[str, Any]:
-    """The document of an interface; `refusals` are the statuses of /score beyond `REFUSALS`, `root` is the path it lies below."""
+    """The document of an interface below the path `root`; `refusals` are statuses of /score beyond `REFUSALS`."""
     unauthorised = {401: "The key is missing or wrong."} if guarded else {}
     refused = {
         str(status): _answer(sentence, {"$ref": _REFERENCE.format(model="Failure")})

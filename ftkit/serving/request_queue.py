@@ -1,6 +1,7 @@
 """The requests that wait for a model, and whose turn it is: first their texts are read, then their rows are computed.
 
-The turn goes to the request that has waited longest. A request of many texts has one turn like any other, and its next after all others.
+The turn goes to the request that has waited longest. A request of many texts has one turn like any other, and its next
+after all others.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ def whole_text(text: Any) -> Any:
 
 
 class Message(BaseModel):
-    """The parent of the models below, which are built at first use: not every process that loads this module answers requests."""
+    """The parent of the models below, built at first use: some processes load this module and answer no request."""
 
     model_config = ConfigDict(defer_build=True)
 

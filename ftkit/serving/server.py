@@ -2,8 +2,8 @@
 
 python -m ftkit.serving.server FOLDER SOCKET ENGINE LIMITS
 
-An endpoint's deployments and the promotion tests start the same program, by `command` and in `environment`: what is tested is what
-is served.
+An endpoint's deployments and the promotion tests start the same program, by `command` and in `environment`: what is
+tested is what is served.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ def command(folder: str | Path, socket: str | Path, limits: Limits, engine: str 
 def environment(threads: int = 0, endpoint: str = "", deployment: str = "") -> dict[str, str]:
     """The environment of a server: threads and allocator set, no connection to any hub, every line logged at once.
 
-    `threads` are those of its matrix products; 0 takes as many as there are cores. `endpoint` and `deployment` name what the server
-    is part of: only the requests of a deployment are live traffic, which plugins may watch.
+    `threads` are those of its matrix products; 0 takes as many as there are cores. `endpoint` and `deployment` name
+    what the server is part of: only the requests of a deployment are live traffic, which plugins may watch.
     """
     threads = threads or os.cpu_count() or 1
     return {
@@ -80,7 +80,8 @@ def environment(threads: int = 0, endpoint: str = "", deployment: str = "") -> d
 @contextmanager
 def short_folder() -> Iterator[Path]:
     """A temporary folder whose path is short enough for a socket in it."""
-    short = "/tmp" if len(os.fsencode(tempfile.gettempdir())) > LONGEST_SOCKET // 2 else None  # noqa: S108  its own in it
+    too_long = len(os.fsencode(tempfile.gettempdir())) > LONGEST_SOCKET // 2
+    short = "/tmp" if too_long else None  # noqa: S108  the folder in it is private
     with tempfile.TemporaryDirectory(prefix="ftkit-", dir=short, ignore_cleanup_errors=True) as folder:
         yield Path(folder)
 
@@ -123,7 +124,7 @@ def main(folder: str, socket: str, engine: str, limits: str) -> None:
 
 
 def _end_with_parent(server: uvicorn.Server) -> None:
-    """End with the process that started this one: it holds the other end of standard input, which the system closes with it."""
+    """End with the process that started this one, which holds the other end of standard input."""
     # Not through `sys.stdin`: a thread in its buffer would not let the process end in peace.
     while os.read(0, 1024):
         pass

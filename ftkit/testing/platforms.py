@@ -5,9 +5,10 @@
         def component(self):
             return Slurm(partition="short")
 
-The platform is to be installed as a plugin. A platform that trains repeats sets `confirms: ClassVar[bool] = True`,
-and the kit tests its repeats; with any other, a recipe with `[search] confirm` must be refused. The runs use `ftkit.testing.toys`,
-which processes on this machine find through PYTHONPATH; a platform that trains elsewhere has to bring them there.
+The platform is to be installed as a plugin. A platform that trains repeats sets `confirms: ClassVar[bool] = True`, and
+the kit tests its repeats; with any other, a recipe with `[search] confirm` must be refused. The runs use
+`ftkit.testing.toys`, which processes on this machine find through PYTHONPATH; a platform that trains elsewhere has to
+bring them there.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ def bundle(tmp_path: Path) -> Bundle:
 
 
 def timed(monkeypatch: pytest.MonkeyPatch, *costs: float) -> list[Any]:
-    """Let engines cost this much, in the order in which they are measured; returns the list of classifiers that are measured."""
+    """Let engines cost this much, in the order in which they are measured; returns the list of measured classifiers."""
     seen: list[Any] = []
 
     def time_classifier(classifier: Any, words: Any) -> Timing:

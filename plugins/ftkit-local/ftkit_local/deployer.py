@@ -68,7 +68,7 @@ class LocalDeployer(ServerOptions, EndpointOptions):
             ask(self.folder, "POST", "/deployments", asdict(entry))
 
     def health(self, deployment: str) -> Health:
-        """How the deployment is doing now; one that failed brings the end of its log."""
+        """The deployment's health now, with the end of its log when it failed."""
         status = ask(self.folder, "GET", "/status")
         server = next((each for each in status["deployments"] if each["name"] == deployment), None)
         if server is None:

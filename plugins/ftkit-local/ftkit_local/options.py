@@ -16,7 +16,7 @@ class TrialOptions:
     threads: int | None = None
     """Cores for each trial; by default the machine's cores are shared evenly among the trials that run at a time."""
     devices: tuple[str, ...] | None = None
-    """GPUs to deal out among the trials, as CUDA_VISIBLE_DEVICES names them: by default all, with an empty list none."""
+    """GPUs to share out among the trials, as CUDA_VISIBLE_DEVICES names them: by default all, with an empty list none."""
     retries: int = 1
     """How many more attempts a trial gets, with the same values, when its process fails or is killed."""
     memory_limit_mb: int | None = None

@@ -1,7 +1,7 @@
 """Decides whether a trial is stopped early: each policy of a recipe as a function of what the trials reported.
 
-Values are one trial's numbers of the recipe's metric, one per evaluation. A trial is judged by the best it has reached so
-far, since that is the evaluation it would keep.
+Values are one trial's numbers of the recipe's metric, one per evaluation. A trial is judged by the best it has reached
+so far, since that is the evaluation it would keep.
 """
 
 from __future__ import annotations

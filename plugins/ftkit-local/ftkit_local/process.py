@@ -1,4 +1,4 @@
-"""One attempt of a trial as a process of its own: it is started, exchanges messages, and is ended with all its children."""
+"""One attempt of a trial as a process of its own: its start, its messages, and its end with all its children."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Runs the trials of a search: so many at a time, each in a process, all facts into the journal.
 
-All decisions are made on the thread that calls `run`: it waits for the messages of the processes, and wakes once in a while to sample
-what they use.
+All decisions are made on the thread that calls `run`: it waits for the messages of the processes, and wakes once in a
+while to sample what they use.
 """
 
 from __future__ import annotations

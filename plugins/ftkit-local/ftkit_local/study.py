@@ -121,7 +121,7 @@ def _study(search: Search, sampler: BaseSampler) -> Study:
 
 
 def _distribution(dimension: Dimension) -> BaseDistribution:
-    """The dimension as Optuna takes it; choices and stepped ranges by index, since Optuna does not take every kind of value."""
+    """The dimension as Optuna takes it; choices and stepped ranges by index, so that values of any type are possible."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     match dimension:

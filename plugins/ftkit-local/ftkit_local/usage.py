@@ -94,7 +94,7 @@ class Meter:
     def resources(
         self, cpu_seconds: float = 0.0, seconds: float = 0.0, memory_peak_mb: float = 0.0
     ) -> dict[str, float]:
-        """Means and peaks so far; numbers that the process counted itself are exact, and replace samples where there are any."""
+        """Means and peaks so far; exact numbers that the process counted itself replace those of the samples."""
         numbers: dict[str, float] = {}
         if cpu_seconds and seconds:
             numbers["cpu_percent"] = 100 * cpu_seconds / seconds

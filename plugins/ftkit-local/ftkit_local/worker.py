@@ -1,4 +1,4 @@
-"""The process of one trial: fits the backbone, reports each evaluation, goes on or stops as the answer says, keeps the best model.
+"""The process of one trial: fits the backbone, reports each evaluation, stops when the answer says so.
 
 Started as `python -m ftkit_local.worker FD` with one end of a socket. Both sides send JSON, one message a line:
 
@@ -84,7 +84,7 @@ def prefer_as_victim() -> None:
 
 
 def disk_full(error: BaseException) -> bool:
-    """Whether an error, or one that it came from, is about a full disk, by its number or by the system's words in its message."""
+    """Whether an error, or one that it came from, is about a full disk, by its number or its message."""
     return any(
         (isinstance(each, OSError) and each.errno in (errno.ENOSPC, errno.EDQUOT))
         or os.strerror(errno.ENOSPC) in str(each)
@@ -93,7 +93,7 @@ def disk_full(error: BaseException) -> bool:
 
 
 def main() -> None:
-    """Carry out one trial and report how it ended. The process that started this one sees by the exit code what cannot be reported."""
+    """Carry out one trial and report how it ended; what cannot be reported, the parent learns from the exit code."""
     begun = time.monotonic()
     redact_output()
     prefer_as_victim()

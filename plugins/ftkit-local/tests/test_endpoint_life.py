@@ -1,4 +1,4 @@
-"""An endpoint of real processes: it outlives its maker, restarts its servers, and loses no request when deployments change."""
+"""An endpoint of real processes: it outlives its maker, restarts its servers, and loses no request in a rollout."""
 
 from __future__ import annotations
 

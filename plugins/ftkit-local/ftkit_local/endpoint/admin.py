@@ -1,4 +1,4 @@
-"""The admin interface of a front, by which a deployer carries out its verbs: on a socket that only the user can reach."""
+"""The admin interface of a front, for the verbs of a deployer: on a socket that only the user can reach."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ class Child:
         }
 
     async def start(self) -> asyncio.subprocess.Process:
-        """Start the process: in a session of its own, with its output in the deployment's log and its input from this process."""
+        """Start the process in a session of its own, with its output in the deployment's log."""
         self.state, self.reason = "starting", "the server process is being started"
         begin_log(self.folder.log(self.entry.name))
         for stale in (self.folder.deployments / self.entry.name).glob("*.sock"):

@@ -1,9 +1,9 @@
 """The files of an endpoint: where it listens, its key, its deployments and their traffic, bundles and logs.
 
 FTKIT_HOME/endpoints/NAME/          mode 0700
-  endpoint.json                     address, deployments and traffic: enough to bring it all back
+  endpoint.json                     address, deployments and traffic: enough to start it again
   key                               mode 0600
-  lock                              held while somebody starts, stops or adds
+  lock                              held while a process starts or stops the endpoint, or adds a deployment
   front.lock, front.pid, front.log  held while the front lives
   front.sock                        the admin interface
   deployments/NAME/bundle/          the bundle, independent of the run that made it
@@ -220,7 +220,7 @@ def check_name(name: str, what: str) -> None:
     """Raises: ValueError for a name that an endpoint or deployment cannot have."""
     if not NAME.fullmatch(name):
         raise ValueError(
-            f"{what} {name!r} is no name: use letters, digits, dots, dashes and underscores, 63 at most; begin with a letter or digit"
+            f"{what} {name!r} is no name: use at most 63 letters, digits, dots, dashes and underscores, a letter or digit first"
         )
 
 

@@ -2,8 +2,8 @@
 
     python -m ftkit_local.endpoint.front FOLDER SOCKET
 
-SOCKET is the file descriptor of a listening socket. The process that starts the front binds it, so that a port that is taken is an
-error there and not a line in a log.
+SOCKET is the file descriptor of a listening socket. The process that starts the front binds it, so that a port that is
+taken is an error there and not a line in a log.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ PATIENCE = 60.0
 
 @contextmanager
 def locked(folder: Folder, patience: float = 300.0) -> Iterator[None]:
-    """Hold the endpoint's lock while it is started, stopped or added to. Raises: DeployError when another process holds it."""
+    """Hold the endpoint's lock while its parts change. Raises: DeployError when another process holds it."""
     from filelock import FileLock, Timeout
 
     folder.make()
@@ -54,7 +54,7 @@ def is_running(folder: Folder) -> bool:
 
 
 def settled(folder: Folder) -> bool:
-    """Whether a front lives, after waiting for one that is just ending; to be called while `locked`. Raises: DeployError."""
+    """Whether a front lives, once one that is just ending has ended; call it while `locked`. Raises: DeployError."""
     _wait(lambda: not is_running(folder) or _answers(folder))
     return is_running(folder)
 

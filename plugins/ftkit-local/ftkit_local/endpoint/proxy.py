@@ -36,7 +36,7 @@ class Proxy:
         self._supervisor = supervisor
         self._key = key.encode()
         self.observer: RequestObserver | None = None
-        """Passes requests that no deployment answers to watchers; the deployments' own servers do so with the others."""
+        """Passes requests that no deployment answers to watchers; the deployments' servers pass on the others."""
 
     def guard(self, request: Request) -> None:
         """Raises: Refusal for a request without the endpoint's key."""

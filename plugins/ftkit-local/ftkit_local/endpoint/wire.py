@@ -1,7 +1,7 @@
 """The connections of a front to one server: kept open, with one request at a time on each.
 
-Every request to an endpoint is passed on here, on the cores that the model computes on. That is why there is no client library: one
-took more processor time than everything else that the front does.
+Every request to an endpoint is passed on here, on the cores that the model computes on. That is why there is no client
+library: one took more processor time than everything else that the front does.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import httptools
 CONNECT = 10.0
 """Seconds that a server has to take a connection."""
 IDLE = 256
-"""Connections that are kept while nobody uses them."""
+"""Unused connections that are kept open."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Wire:
             try:
                 answer = await connection.ask(_request(method, path, body, headers or {}))
             except BaseException:
-                connection.end()  # whatever comes on it still belongs to this request
+                connection.end()  # an answer that comes later would belong to this request
                 raise
         if connection.open and not self._closed and len(self._idle) < IDLE:
             self._idle.append(connection)
