@@ -1,11 +1,11 @@
-"""What every backbone must do, as tests to inherit: it learns, repeats itself by seed, and comes back from disk the same.
+"""What every backbone must do, as tests to inherit: it learns, is repeatable by seed, and is the same after loading.
 
     class TestModernBert(BackboneSuite):
         @pytest.fixture(scope="class")
         def component(self, tmp_path_factory):
             return ModernBert(checkpoint=str(tiny_bert(tmp_path_factory.mktemp("tiny"))), epochs=4, learning_rate=3e-3)
 
-The component should be small, evaluate at least twice, and be able to tell three sets of words apart.
+The component should be small, evaluate at least twice, and be able to learn three classes that differ in their words.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ WORDS = (
     ("bread", "oven", "butter", "sugar", "plate", "cheese", "dinner", "spoon"),
     ("guitar", "song", "piano", "concert", "singer", "drum", "album", "melody"),
 )
-"""Words that only texts of one class hold."""
+"""For each class, words that only its texts hold."""
 
 COMMON = ("the", "a", "and", "with", "was", "very", "old", "new", "it", "they", "all", "one")
 """Words that texts of every class hold."""
@@ -46,41 +46,41 @@ ODD_TEXTS = (
 
 
 def separable(rows: int, seed: int) -> Split:
-    """Texts of which a few words give the class away, classes in equal numbers."""
-    chance = random.Random(seed)
+    """Texts in which a few words decide the class, with as many of each class."""
+    generator = random.Random(seed)
     texts, labels = [], []
     for index in range(rows):
         label = index % len(CLASSES)
-        words = chance.choices(WORDS[label], k=4) + chance.choices(COMMON, k=chance.randint(2, 8))
-        chance.shuffle(words)
+        words = generator.choices(WORDS[label], k=4) + generator.choices(COMMON, k=generator.randint(2, 8))
+        generator.shuffle(words)
         texts.append(" ".join(words))
         labels.append(label)
     return Split(tuple(texts), tuple(labels))
 
 
-class Sealed(Sequence[Any]):
-    """The test split as training finds it: whoever looks is caught."""
+class ClosedSplit(Sequence[Any]):
+    """Texts or labels of the test split in training: reading them fails the test."""
 
     def __len__(self) -> NoReturn:
-        pytest.fail("training looked at the test split")
+        pytest.fail("training read the test split")
 
     def __getitem__(self, index: Any) -> NoReturn:
-        pytest.fail("training looked at the test split")
+        pytest.fail("training read the test split")
 
     def __iter__(self) -> Iterator[Any]:
-        pytest.fail("training looked at the test split")
+        pytest.fail("training read the test split")
 
 
 def separable_data(rows: int = 96, cache: Path | None = None) -> Data:
-    """A data set that any classifier learns, its test split sealed."""
+    """A data set that any classifier can learn; reading its test split fails the test."""
     report = DataReport("made up", rows, {}, {}, {}, "separable")
-    return Data(CLASSES, separable(rows, 1), separable(24, 2), Split(Sealed(), Sealed()), report, cache)
+    return Data(CLASSES, separable(rows, 1), separable(24, 2), Split(ClosedSplit(), ClosedSplit()), report, cache)
 
 
 def tiny_bert(folder: Path, vocabulary: Sequence[str] | None = None, *, width: int = 32, layers: int = 2) -> Path:
     """Write a BERT checkpoint with random weights, small enough to train in a second, and return its folder.
 
-    `vocabulary` is that of a WordPiece tokenizer; left out, it holds the words of this module and single letters.
+    `vocabulary` is that of a WordPiece tokenizer; by default it holds the words of this module and single letters.
     """
     import torch
     from transformers import BertConfig, BertModel, BertTokenizer
@@ -111,7 +111,7 @@ def tiny_bert(folder: Path, vocabulary: Sequence[str] | None = None, *, width: i
 
 
 class BackboneSuite:
-    """Inherit it and give the fixture `component`; `tolerance` is what training's number format may change."""
+    """Inherit it and override the fixture `component`; `tolerance` is how far rounding may move a probability."""
 
     tolerance = 0.05
 
@@ -122,7 +122,7 @@ class BackboneSuite:
 
     @pytest.fixture(scope="class")
     def fitted(self, component: Backbone, tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
-        """One training of which the first evaluation was called the best: its reports, and its classifier, saved."""
+        """A training whose report callback calls the first evaluation the best: reports, classifier, folder, data."""
         reports: list[tuple[int, np.ndarray, dict[str, float]]] = []
 
         def report(epoch: int, probabilities: np.ndarray, **numbers: float) -> bool:
@@ -140,12 +140,12 @@ class BackboneSuite:
     def loaded(self, component: Backbone, fitted: SimpleNamespace) -> Classifier:
         return type(component)().load(fitted.folder)
 
-    def test_component_is_a_frozen_value_that_survives_pickling(self, component: Backbone) -> None:
+    def test_the_component_is_a_frozen_value_that_can_be_pickled(self, component: Backbone) -> None:
         assert isinstance(component, Backbone)
         assert isinstance(component.name, str)
-        kind: Any = type(component)
-        assert kind.__dataclass_params__.frozen
-        assert pickle.loads(pickle.dumps(component)) == component  # noqa: S301  # our own bytes
+        component_class: Any = type(component)
+        assert component_class.__dataclass_params__.frozen
+        assert pickle.loads(pickle.dumps(component)) == component  # noqa: S301  # bytes from this line
 
     def test_importing_it_loads_neither_torch_nor_transformers(self, component: Any) -> None:
         module = type(component).__module__
@@ -155,21 +155,23 @@ class BackboneSuite:
         depth = module.count(".") + (file.name == "__init__.py")
         path = os.pathsep.join([str(file.parents[depth]), *filter(None, [os.environ.get("PYTHONPATH")])])
         code = f"import sys, {module}; print([name for name in ('torch', 'transformers') if name in sys.modules])"
-        done = subprocess.run(
+        process = subprocess.run(
             [sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": path}, stdout=subprocess.PIPE, text=True
         )
-        assert done.returncode == 0
-        assert done.stdout.strip() == "[]"
+        assert process.returncode == 0
+        assert process.stdout.strip() == "[]"
 
-    def test_every_option_says_what_it_is_for(self, component: Any) -> None:
+    def test_the_component_has_a_docstring(self, component: Any) -> None:
         assert (type(component).__doc__ or "").strip()
         assert not (type(component).__doc__ or "").startswith(f"{type(component).__name__}(")
 
-    def test_learns_what_can_be_learned(self, fitted: SimpleNamespace) -> None:
-        found = fitted.reports[-1][1].argmax(axis=1)
-        assert (found == np.asarray(fitted.data.valid.labels)).mean() >= 0.9
+    def test_learns_separable_classes(self, fitted: SimpleNamespace) -> None:
+        predictions = fitted.reports[-1][1].argmax(axis=1)
+        assert (predictions == np.asarray(fitted.data.valid.labels)).mean() >= 0.9
 
-    def test_reports_every_evaluation_with_probabilities_of_the_validation_rows(self, fitted: SimpleNamespace) -> None:
+    def test_every_evaluation_is_reported_with_probabilities_of_the_validation_rows(
+        self, fitted: SimpleNamespace
+    ) -> None:
         epochs = [epoch for epoch, _, _ in fitted.reports]
         assert epochs[0] == 1
         assert len(epochs) >= 2
@@ -180,11 +182,11 @@ class BackboneSuite:
             np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
             assert all(isinstance(number, float) and np.isfinite(number) for number in numbers.values())
 
-    def test_returns_the_weights_of_the_evaluation_called_best(self, fitted: SimpleNamespace) -> None:
-        found = fitted.classifier.probabilities(fitted.data.valid.texts)
+    def test_the_weights_of_the_best_evaluation_are_returned(self, fitted: SimpleNamespace) -> None:
+        probabilities = fitted.classifier.probabilities(fitted.data.valid.texts)
         first, last = fitted.reports[0][1], fitted.reports[-1][1]
-        np.testing.assert_allclose(found, first, atol=self.tolerance)
-        assert np.abs(found - last).mean() > np.abs(found - first).mean()
+        np.testing.assert_allclose(probabilities, first, atol=self.tolerance)
+        assert np.abs(probabilities - last).mean() > np.abs(probabilities - first).mean()
 
     def test_the_same_seed_gives_the_same_files_with_and_without_a_cache(
         self, component: Backbone, fitted: SimpleNamespace, tmp_path: Path
@@ -198,27 +200,27 @@ class BackboneSuite:
         component.fit(separable_data(), 3, report).save(tmp_path)
         assert _hashes(tmp_path) == _hashes(fitted.folder)
 
-    def test_another_seed_trains_otherwise_and_a_stopped_trial_stops_at_once(
+    def test_another_seed_gives_another_model_and_stop_trial_ends_training_at_once(
         self, component: Backbone, fitted: SimpleNamespace
     ) -> None:
-        seen: list[np.ndarray] = []
+        evaluations: list[np.ndarray] = []
 
         def report(epoch: int, probabilities: np.ndarray, **numbers: float) -> bool:
-            seen.append(probabilities)
+            evaluations.append(probabilities)
             raise StopTrial("enough")
 
         with pytest.raises(StopTrial, match="enough"):
             component.fit(fitted.data, 4, report)
-        assert len(seen) == 1
-        assert not np.allclose(seen[0], fitted.reports[0][1], atol=1e-6)
+        assert len(evaluations) == 1
+        assert not np.allclose(evaluations[0], fitted.reports[0][1], atol=1e-6)
 
-    def test_loaded_from_disk_it_answers_the_same(self, fitted: SimpleNamespace, loaded: Classifier) -> None:
+    def test_a_loaded_model_gives_the_same_answers(self, fitted: SimpleNamespace, loaded: Classifier) -> None:
         texts = [*fitted.data.valid.texts, *ODD_TEXTS]
         np.testing.assert_allclose(
             loaded.probabilities(texts), fitted.classifier.probabilities(texts), rtol=1e-5, atol=1e-6
         )
 
-    def test_class_names_are_kept(self, fitted: SimpleNamespace, loaded: Classifier) -> None:
+    def test_class_names_are_saved(self, fitted: SimpleNamespace, loaded: Classifier) -> None:
         assert tuple(fitted.classifier.classes) == CLASSES
         assert tuple(loaded.classes) == CLASSES
 
@@ -227,19 +229,19 @@ class BackboneSuite:
         assert any(path.suffix == ".safetensors" for path in saved)
         for path in saved:
             assert path.suffix in {".safetensors", ".json", ".txt", ".model", ".md"}, path.name
-            start = path.read_bytes()[:4]
-            assert not start.startswith((b"\x80", b"PK\x03\x04")), f"{path.name} looks like a pickle"
+            first_bytes = path.read_bytes()[:4]
+            assert not first_bytes.startswith((b"\x80", b"PK\x03\x04")), f"{path.name} looks like a pickle"
 
-    def test_any_text_is_answered(self, loaded: Classifier) -> None:
-        found = loaded.probabilities(list(ODD_TEXTS))
-        assert found.shape == (len(ODD_TEXTS), len(CLASSES))
-        assert np.isfinite(found).all()
-        np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
+    def test_every_text_gets_probabilities(self, loaded: Classifier) -> None:
+        probabilities = loaded.probabilities(list(ODD_TEXTS))
+        assert probabilities.shape == (len(ODD_TEXTS), len(CLASSES))
+        assert np.isfinite(probabilities).all()
+        np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
 
-    def test_no_text_gives_no_row(self, loaded: Classifier) -> None:
+    def test_an_empty_request_gets_an_empty_answer(self, loaded: Classifier) -> None:
         assert loaded.probabilities([]).shape == (0, len(CLASSES))
 
-    def test_answers_come_in_the_order_of_the_texts(self, fitted: SimpleNamespace, loaded: Classifier) -> None:
+    def test_answers_are_in_the_order_of_the_texts(self, fitted: SimpleNamespace, loaded: Classifier) -> None:
         texts = [*fitted.data.valid.texts, *ODD_TEXTS]
         together = loaded.probabilities(texts)
         backwards = loaded.probabilities(texts[::-1])[::-1]
@@ -247,10 +249,10 @@ class BackboneSuite:
         np.testing.assert_allclose(backwards, together, atol=self.tolerance / 10)
         np.testing.assert_allclose(alone, together, atol=self.tolerance / 10)
 
-    def test_another_value_of_an_option_is_another_component(self, component: Any) -> None:
+    def test_options_can_be_replaced_and_not_assigned(self, component: Any) -> None:
         field = next(each for each in dataclasses.fields(component) if isinstance(getattr(component, each.name), int))
-        other = dataclasses.replace(component, **{field.name: getattr(component, field.name)})
-        assert other == component
+        copy = dataclasses.replace(component, **{field.name: getattr(component, field.name)})
+        assert copy == component
         with pytest.raises(dataclasses.FrozenInstanceError):
             setattr(component, field.name, 7)
 

@@ -1,4 +1,4 @@
-"""What the engines of a backbone must do, as tests to inherit: they answer as the model does, whatever is asked beside.
+"""What the engines of a backbone must do, as tests to inherit: they answer as the model does, in any batch.
 
     class TestModernBertEngines(EngineSuite):
         @pytest.fixture(scope="class")
@@ -6,7 +6,7 @@
             folder = tmp_path_factory.mktemp("tiny")
             return ModernBert(checkpoint=str(tiny_bert(folder)), epochs=4, learning_rate=3e-3, engines=("onnx",))
 
-The component should be small, and be able to tell three sets of words apart.
+The component should be small, and be able to learn three classes that differ in their words.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from ftkit.testing.backbones import CLASSES, ODD_TEXTS, separable, separable_dat
 
 
 class EngineSuite:
-    """Inherit it and give the fixture `component`, with the engines to test; `tolerances` are theirs, by name."""
+    """Inherit it and override the fixture `component` with one that has the engines to test."""
 
     tolerances: ClassVar[Mapping[str, float]] = {}
-    """How far a probability may be from the model's own; 0.1 for engines that are not named."""
+    """By engine, how far a probability may be from the model's; 0.1 for engines that are not named."""
 
     @pytest.fixture(scope="class")
     def component(self) -> Backbone:
@@ -39,7 +39,7 @@ class EngineSuite:
 
     @pytest.fixture(scope="class")
     def exported(self, component: Any, tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
-        """A trained model with its engines in a folder, and what was in the folder before they came."""
+        """A trained model with its engines in a folder, and the digests of the files before the export."""
         folder = tmp_path_factory.mktemp("model")
         component.fit(separable_data(), 3, lambda *_, **__: True).save(folder)
         before = {path: files.sha256(path) for path in folder.rglob("*") if path.is_file()}
@@ -63,30 +63,29 @@ class EngineSuite:
         added = [path for path in exported.folder.rglob("*") if path.is_file() and path not in exported.before]
         assert added
         for path in added:
-            start = path.read_bytes()[:4]
-            assert not start.startswith((b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK\x03\x04")), path.name
-            assert str(Path(__file__).parents[2]).encode() not in path.read_bytes(), (
-                f"{path.name} tells of this machine"
+            content = path.read_bytes()
+            assert not content.startswith((b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK\x03\x04")), (
+                path.name
             )
+            own_folder = str(Path(__file__).parents[2]).encode()
+            assert own_folder not in content, f"{path.name} names a folder of this machine"
 
     def test_classes_are_those_of_the_model(self, exported: SimpleNamespace) -> None:
         for engine in exported.engines.values():
             assert tuple(engine.classes) == CLASSES
 
     def test_answers_are_those_of_the_model(self, exported: SimpleNamespace, texts: list[str]) -> None:
-        wanted = exported.model.probabilities(texts)
+        expected = exported.model.probabilities(texts)
         for name, engine in exported.engines.items():
-            found = engine.probabilities(texts)
-            assert found.dtype == np.float64
-            np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-6)
-            np.testing.assert_allclose(found, wanted, atol=self.tolerances.get(name, 0.1), err_msg=name)
-            plain = len(texts) - len(ODD_TEXTS)
-            same = found[:plain].argmax(axis=1) == wanted[:plain].argmax(axis=1)
+            probabilities = engine.probabilities(texts)
+            assert probabilities.dtype == np.float64
+            np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
+            np.testing.assert_allclose(probabilities, expected, atol=self.tolerances.get(name, 0.1), err_msg=name)
+            ordinary = len(texts) - len(ODD_TEXTS)
+            same = probabilities[:ordinary].argmax(axis=1) == expected[:ordinary].argmax(axis=1)
             assert same.mean() >= 0.98, name
 
-    def test_an_answer_does_not_depend_on_the_texts_beside_it(
-        self, exported: SimpleNamespace, texts: list[str]
-    ) -> None:
+    def test_an_answer_does_not_depend_on_the_other_texts(self, exported: SimpleNamespace, texts: list[str]) -> None:
         for name, engine in exported.engines.items():
             together = engine.probabilities(texts)
             alone = np.concatenate([engine.probabilities([text]) for text in texts])
@@ -94,11 +93,11 @@ class EngineSuite:
             np.testing.assert_allclose(alone, together, atol=1e-4, err_msg=name)
             np.testing.assert_allclose(backwards, together, atol=1e-4, err_msg=name)
 
-    def test_reading_and_computing_are_two_steps_to_the_same_answers(
+    def test_reading_and_computing_give_the_same_answers_in_two_steps(
         self, exported: SimpleNamespace, texts: list[str]
     ) -> None:
         for name, engine in {"native": exported.model, **exported.engines}.items():
-            wanted = engine.probabilities(texts)
+            expected = engine.probabilities(texts)
             if not isinstance(engine, Reading):
                 continue
             assert engine.calls >= 1
@@ -108,24 +107,24 @@ class EngineSuite:
             waiting = list(range(len(texts)))
             while waiting:
                 chosen = engine.together([len(rows[index]) for index in waiting])
-                assert 0 in chosen, "who waits longest has its turn"
+                assert 0 in chosen, "the row that waits longest must be in the next call"
                 indices = [waiting[place] for place in chosen]
-                found = engine.computed([rows[index] for index in indices])
-                np.testing.assert_allclose(found, wanted[indices], atol=1e-4, err_msg=name)
+                probabilities = engine.computed([rows[index] for index in indices])
+                np.testing.assert_allclose(probabilities, expected[indices], atol=1e-4, err_msg=name)
                 waiting = [index for index in waiting if index not in indices]
 
-    def test_no_text_gives_no_row(self, exported: SimpleNamespace) -> None:
+    def test_an_empty_request_gets_an_empty_answer(self, exported: SimpleNamespace) -> None:
         for engine in exported.engines.values():
             assert engine.probabilities([]).shape == (0, len(CLASSES))
 
-    def test_threads_get_what_one_alone_gets(self, exported: SimpleNamespace, texts: list[str]) -> None:
-        asked = [[text] for text in texts[:40]]
+    def test_threads_get_the_answers_of_a_single_thread(self, exported: SimpleNamespace, texts: list[str]) -> None:
+        requests = [[text] for text in texts[:40]]
         for engine in exported.engines.values():
-            alone = [engine.probabilities(each) for each in asked]
+            alone = [engine.probabilities(request) for request in requests]
             with ThreadPoolExecutor(4) as pool:
-                together = list(pool.map(engine.probabilities, asked * 2))
-            for index, found in enumerate(together):
-                np.testing.assert_allclose(found, alone[index % len(asked)], atol=1e-6)
+                together = list(pool.map(engine.probabilities, requests * 2))
+            for index, probabilities in enumerate(together):
+                np.testing.assert_allclose(probabilities, alone[index % len(requests)], atol=1e-6)
 
     def test_a_saved_engine_is_the_whole_model(self, component: Any, exported: SimpleNamespace, tmp_path: Path) -> None:
         texts = ["ship wave", "bread oven", ""]
@@ -133,9 +132,9 @@ class EngineSuite:
             engine.save(tmp_path / name)
             model: Classifier = type(component)().load(tmp_path / name)
             np.testing.assert_array_equal(model.probabilities(texts), exported.model.probabilities(texts))
-            again = type(component)().load_engine(tmp_path / name, name)
-            np.testing.assert_array_equal(again.probabilities(texts), engine.probabilities(texts))
+            loaded = type(component)().load_engine(tmp_path / name, name)
+            np.testing.assert_array_equal(loaded.probabilities(texts), engine.probabilities(texts))
 
-    def test_an_engine_that_is_not_there_is_a_damaged_bundle(self, component: Any, exported: SimpleNamespace) -> None:
+    def test_an_unknown_engine_is_a_bundle_error(self, component: Any, exported: SimpleNamespace) -> None:
         with pytest.raises(BundleError, match="no-such"):
             type(component)().load_engine(exported.folder, "no-such")

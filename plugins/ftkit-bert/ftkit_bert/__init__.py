@@ -10,11 +10,11 @@ from ftkit_bert.spaces import BertPaper, Original
 
 @hookimpl
 def backbones() -> Sequence[type[Backbone]]:
-    """BERT-Base, cased and not, BERT-Large and DistilBERT."""
+    """BERT-Base, cased and uncased, BERT-Large and DistilBERT."""
     return [BertBaseCased, BertBaseUncased, BertLargeCased, DistilBertBaseCased]
 
 
 @hookimpl
 def search_spaces() -> Sequence[type[SearchSpace]]:
-    """The original's space and the BERT paper's."""
+    """The space of the original accelerator, and that of the BERT paper."""
     return [Original, BertPaper]

@@ -38,7 +38,7 @@ class BertLargeCased(Encoder):
     """BERT-Large, cased: 333 million parameters in 24 layers of width 1024.
 
     Source: Devlin et al. 2019, "BERT: Pre-training of Deep Bidirectional Transformers for Language Understanding",
-    which found its fine-tuning unstable on small data: try several seeds.
+    which reports that its fine-tuning is unstable on small data: try several seeds.
     """
 
     name = "bert-large-cased"

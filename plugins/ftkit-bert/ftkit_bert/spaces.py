@@ -11,9 +11,9 @@ from ftkit.contracts.space import Choice, Dimension
 
 @dataclass(frozen=True, kw_only=True)
 class Original:
-    """The space of the Azure ML accelerator that ftkit grows out of: seven learning rates, all else fixed.
+    """The space of the Azure ML accelerator that ftkit comes from: seven learning rates, all other values fixed.
 
-    Source: the accelerator's HyperDrive settings; 5.5e-5 was found good on reviews of the category Automotive.
+    Source: the accelerator's HyperDrive settings; 5.5e-5 worked well on reviews of the category Automotive.
     """
 
     name: ClassVar[str] = "original"
@@ -34,7 +34,7 @@ class Original:
 
 @dataclass(frozen=True, kw_only=True)
 class BertPaper:
-    """The grid that BERT's authors found to work across tasks: 18 combinations.
+    """The grid that worked across tasks for BERT's authors: 18 combinations.
 
     Source: Devlin et al. 2019, section A.3.
     """

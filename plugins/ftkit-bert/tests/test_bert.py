@@ -31,16 +31,18 @@ def _one_thread():
     torch.set_num_threads(before)
 
 
-def _words(path: Path) -> list[str]:
+def _vocabulary(path: Path) -> list[str]:
     if not path.is_file():
-        pytest.skip(f"the real vocabulary is not there: set FTKIT_SHARED to the folder with {path.relative_to(SHARED)}")
+        pytest.skip(
+            f"the real vocabulary is missing: set FTKIT_SHARED to the folder that holds {path.relative_to(SHARED)}"
+        )
     return path.read_text(encoding="utf-8").splitlines()
 
 
 class TestBertBaseCased(BackboneSuite):
     @pytest.fixture(scope="class")
     def component(self, tmp_path_factory):
-        checkpoint = tiny_bert(tmp_path_factory.mktemp("bert"), _words(VOCABULARY), width=32)
+        checkpoint = tiny_bert(tmp_path_factory.mktemp("bert"), _vocabulary(VOCABULARY), width=32)
         return BertBaseCased(checkpoint=str(checkpoint), epochs=5, batch_size=8, learning_rate=5e-3)
 
     def test_cased_words_stay_cased(self, loaded):
@@ -85,11 +87,11 @@ class TestBertPaper(SearchSpaceSuite):
 
 
 def test_all_backbones_and_spaces_are_offered():
-    found = plugins.collect([], {"bert": ftkit_bert})
-    assert found.names("backbones") == [
+    installed = plugins.collect([], {"bert": ftkit_bert})
+    assert installed.names("backbones") == [
         "bert-base-cased", "bert-base-uncased", "bert-large-cased", "distilbert-base-cased",
     ]  # fmt: skip
-    assert found.names("search_spaces") == ["bert-paper", "original"]
+    assert installed.names("search_spaces") == ["bert-paper", "original"]
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)

@@ -1,4 +1,4 @@
-"""A BERT in a bundle with its engines: served by each in a real server process, as in this one."""
+"""A BERT in a bundle with its engines: a server process of each answers as this process does."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def bundle(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def older(bundle, tmp_path_factory):
-    """The same bundle as it was made before its tokenizer was noted."""
+    """The same bundle as earlier versions wrote it, without the note about its tokenizer."""
     folder = tmp_path_factory.mktemp("older")
     shutil.copytree(bundle.folder / "model", folder / "model")
     (folder / "model" / fast_tokenizer.FILE).unlink()
@@ -67,11 +67,11 @@ def test_a_server_process_answers_as_this_one_does(bundle, engine, monkeypatch):
         alone = [served.invoke({"data": [{"text": text}], "scores": True}).value[0] for text in TEXTS]
         together = served.invoke({"data": [{"text": text} for text in TEXTS], "scores": True}).value
         assert served.describe()["engine"] == engine
-    wanted = bundle.classifier_of(engine).probabilities(TEXTS)
+    expected = bundle.classifier_of(engine).probabilities(TEXTS)
     for answers in (alone, together):
-        found = np.array([[row["scores"][name] for name in bundle.classes] for row in answers])
-        np.testing.assert_allclose(found, wanted, atol=1e-5)
-    np.testing.assert_allclose(wanted, bundle.probabilities(TEXTS), atol=1e-4 if engine == "onnx" else 0.05)
+        probabilities = np.array([[row["scores"][name] for name in bundle.classes] for row in answers])
+        np.testing.assert_allclose(probabilities, expected, atol=1e-5)
+    np.testing.assert_allclose(expected, bundle.probabilities(TEXTS), atol=1e-4 if engine == "onnx" else 0.05)
 
 
 @pytest.mark.parametrize("engine", ["onnx", "onnx-int8", "openvino"])
@@ -79,20 +79,20 @@ def test_a_server_of_an_engine_loads_neither_torch_nor_transformers_and_answers_
     bundle, older, engine, monkeypatch
 ):
     monkeypatch.setenv("PYTHONPROFILEIMPORTTIME", "1")  # every import is written to the server's log
-    said, loaded = [], []
-    for each in (bundle, older):
-        with ServerProcess(each.folder, threads=1, engine=engine) as served:
-            asked = [served.invoke({"data": [{"text": text}], "scores": True}) for text in TEXTS]
-            asked.append(served.invoke({"data": [{"text": text} for text in TEXTS], "scores": True}))
+    answers, loaded = [], []
+    for served_bundle in (bundle, older):
+        with ServerProcess(served_bundle.folder, threads=1, engine=engine) as served:
+            responses = [served.invoke({"data": [{"text": text}], "scores": True}) for text in TEXTS]
+            responses.append(served.invoke({"data": [{"text": text} for text in TEXTS], "scores": True}))
             loaded.append(set(re.findall(r"^import time:.*\|\s+(\w+)$", served.log(100_000), re.MULTILINE)))
-            said.append([(answer.status, answer.value) for answer in asked])
-    assert said[0] == said[1]
+            answers.append([(response.status, response.value) for response in responses])
+    assert answers[0] == answers[1]
     assert {"tokenizers", "uvicorn", engine.partition("-")[0].replace("onnx", "onnxruntime")} <= loaded[0]
     assert not {"torch", "transformers"} & loaded[0]
     assert loaded[1] >= {"torch", "transformers"}
 
 
-def test_choosing_an_engine_leaves_torch_in_no_process_that_serves_another(bundle, tmp_path):
+def test_a_process_that_chose_another_engine_has_not_loaded_torch(bundle, tmp_path):
     verdict = Verdict("parity", "passed", "", {promotion_record.judged(engine): 1.0 for engine in bundle.engines})
     folder = shutil.copytree(bundle.folder, tmp_path / "bundle")
     promotion_record.write(folder, replace(toy_record(bundle.hash), verdicts=(verdict,)))
@@ -105,9 +105,9 @@ host.load()
 assert host.status.state == "ready", host.status
 print(host.engine, len(host.timings), "torch" in sys.modules)
 """
-    said = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=True)
-    assert "measured in this process" not in said.stderr
-    engine, measured, torch = said.stdout.split()
+    process = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=True)
+    assert "measured in this process" not in process.stderr
+    engine, measured, torch = process.stdout.split()
     assert measured == "4"
     assert torch == str(engine == "native")
 

@@ -1,4 +1,4 @@
-"""DeBERTa-v3 as backbones, in three sizes; defaults are the middle of the ranges its authors searched.
+"""DeBERTa-v3 as backbones, in three sizes; defaults are in the middle of the ranges that its authors searched.
 
 Source: He et al. 2023, "DeBERTaV3: Improving DeBERTa using ELECTRA-Style Pre-Training with Gradient-Disentangled
 Embedding Sharing", appendix, fine-tuning hyperparameters.

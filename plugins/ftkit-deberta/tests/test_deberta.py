@@ -31,11 +31,10 @@ def _one_thread():
 class TestDebertaV3Small(BackboneSuite):
     @pytest.fixture(scope="class")
     def component(self, tmp_path_factory):
-        """Files as the hub has them for DeBERTa-v3: a SentencePiece model, and no fast tokenizer's tokenizer.json."""
+        """The files that the hub has for DeBERTa-v3: a SentencePiece model, and no tokenizer.json."""
         if not PIECES.is_file():
-            pytest.skip(
-                f"the real pieces are not there: set FTKIT_SHARED to the folder with {PIECES.relative_to(SHARED)}"
-            )
+            path = PIECES.relative_to(SHARED)
+            pytest.skip(f"the real SentencePiece model is missing: set FTKIT_SHARED to the folder that holds {path}")
         from transformers import DebertaV2Config, DebertaV2Model
 
         folder = tmp_path_factory.mktemp("deberta")
@@ -59,22 +58,22 @@ class TestDebertaV3Small(BackboneSuite):
             assert loaded.tokenizer.encode([text])[0] == pieces.encode(text)
 
     def test_ids_are_the_same_without_transformers(self, fitted, loaded):
-        """The scores of these pieces are not what the tokenizers library reads of them, unless it is helped."""
+        """The tokenizers library rounds the scores of these pieces, so they are read exactly."""
         fast_tokenizer.write(fitted.folder)
-        found = fast_tokenizer.read(fitted.folder)
-        assert found is not None
-        assert found.tokenizer.fingerprint == loaded.tokenizer.fingerprint
+        fast = fast_tokenizer.read(fitted.folder)
+        assert fast is not None
+        assert fast.tokenizer.fingerprint == loaded.tokenizer.fingerprint
         texts = [
             *fast_tokenizer.PROBES,
             *ODD_TEXTS,
             *("".join(each) for each in itertools.product("!a.", repeat=6)),
             "=" * 999,
         ]
-        assert found.tokenizer.encode(texts) == loaded.tokenizer.encode(texts)
-        assert found.tokenizer.row([7], 512).tolist() == loaded.tokenizer.row([7], 512).tolist()
+        assert fast.tokenizer.encode(texts) == loaded.tokenizer.encode(texts)
+        assert fast.tokenizer.row([7], 512).tolist() == loaded.tokenizer.row([7], 512).tolist()
 
-    def test_rows_stand_between_cls_and_sep(self, loaded):
-        row = loaded.tokenizer.row(loaded.tokenizer.encode(["a ship"])[0], 512)
+    def test_rows_begin_with_cls_and_end_with_sep(self, loaded):
+        row = loaded.tokenizer.rows(["a ship"], 512)[0]
         assert loaded.tokenizer.wrapped.convert_ids_to_tokens([row[0], row[-1]]) == ["[CLS]", "[SEP]"]
 
 

@@ -9,9 +9,11 @@ from ftkit_quickstart.minilm import MiniLM
 
 @hookimpl
 def datasets() -> list[type[Any]]:
+    """BBC News."""
     return [BbcNews]
 
 
 @hookimpl
 def backbones() -> list[type[Any]]:
+    """all-MiniLM-L6-v2."""
     return [MiniLM]

