@@ -34,7 +34,9 @@ def scores(facts: Facts, rows: Sequence[results.Row]) -> dict[str, Any] | None:
     if not measured:
         return None
     table = [
-        results.Row(metrics.TITLES.get(name, name), name, 0, results.Measure(math.nan if value is None else float(value)))
+        results.Row(
+            metrics.TITLES.get(name, name), name, 0, results.Measure(math.nan if value is None else float(value))
+        )
         for name, value in measured.items()
     ]
     return {"rows": "the test split", "table": _first(table, facts.metric), "bounded": False, "paired": False}
