@@ -30,7 +30,6 @@ from ftkit.commands.runs import runs
 from ftkit.disclosure import RedactedStream
 from ftkit.display import failures, terminal
 from ftkit.errors import ExitCode, FtkitError
-from ftkit.redaction import redacted
 
 EPILOG = (
     "Exit codes: 0 done, or promoted and deployed; 2 a mistake in the recipe or the command; 3 a plugin is missing "
@@ -126,6 +125,8 @@ def _run(arguments: list[str], ending: Ending) -> int:
 
 def _unexpected(error: Exception, ending: Ending) -> int:
     """Report an error that nobody expected, and keep its traceback in a file. Returns the exit code."""
+    from ftkit.redaction import redacted
+
     text = redacted("".join(traceback.format_exception(error)))
     if os.environ.get("FTKIT_DEBUG"):
         terminal.write(text.rstrip(), sys.stderr)

@@ -11,8 +11,6 @@ from dataclasses import fields, is_dataclass, replace
 from functools import lru_cache
 from typing import Any, TypeVar
 
-from ftkit.redaction import MASK, redacted
-
 __all__ = ["RedactedStream", "redact_output", "without_secrets"]
 
 T = TypeVar("T")
@@ -24,10 +22,12 @@ def without_secrets(value: T) -> T:
     Keys stay as they are; the value of a key such as `password` is hidden whatever it looks like. A value without secrets is returned
     as the same object. Use it for what is shown, sent or stored for readers, not for values that are computed with.
     """
+    from ftkit.redaction import MASK, redacted  # here, so that a command that shows no secret does not pay for it
+
     if isinstance(value, str):
         return redacted(value)  # type: ignore[return-value]
     if isinstance(value, Mapping):
-        shown = {key: MASK if _is_secret(key, each) else without_secrets(each) for key, each in value.items()}
+        shown = {key: MASK if _hides(key, each) else without_secrets(each) for key, each in value.items()}
         return shown if any(shown[key] is not each for key, each in value.items()) else value  # type: ignore[return-value]
     if type(value) in (list, tuple):
         items = [without_secrets(each) for each in value]  # type: ignore[attr-defined]
@@ -93,6 +93,8 @@ class RedactedStream(io.TextIOBase):
         self._stream.reconfigure(**settings)
 
     def _write_line(self) -> None:
+        from ftkit.redaction import redacted
+
         line, self._line = self._line, ""
         if line:
             self._stream.write(redacted(line))
@@ -115,8 +117,11 @@ def redact_output() -> None:
 @lru_cache(maxsize=1024)
 def _names_secret(name: str) -> bool:
     """Whether the value of a key of this name is a secret."""
+    from ftkit.redaction import MASK, redacted
+
     return MASK in redacted(f'"{name}": "hunter2x"')
 
 
-def _is_secret(key: Any, value: Any) -> bool:
-    return isinstance(key, str) and isinstance(value, str) and value not in ("", MASK) and _names_secret(key)
+def _hides(key: Any, value: Any) -> bool:
+    """Whether the value of a key is hidden for the key's name."""
+    return isinstance(key, str) and isinstance(value, str) and value != "" and _names_secret(key)

@@ -21,7 +21,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ftkit.disclosure import without_secrets
-from ftkit.redaction import redacted
 
 
 class ExitCode(enum.IntEnum):
@@ -41,6 +40,8 @@ class FtkitError(Exception):
     exit_code = ExitCode.STAGE
 
     def __init__(self, what: str, where: str = "", hint: str = "") -> None:
+        from ftkit.redaction import redacted  # here, so that commands without an error do not pay for it
+
         self.what = redacted(what)
         self.where = redacted(where)
         self.hint = redacted(hint)
