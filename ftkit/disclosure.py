@@ -93,10 +93,10 @@ class RedactedStream(io.TextIOBase):
         self._stream.reconfigure(**settings)
 
     def _write_line(self) -> None:
-        from ftkit.redaction import redacted
-
         line, self._line = self._line, ""
         if line:
+            from ftkit.redaction import redacted
+
             self._stream.write(redacted(line))
 
 
