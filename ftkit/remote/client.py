@@ -1,4 +1,4 @@
-"""The machine where the command was given, while a service carries out the plan: it submits, watches, and brings the run home."""
+"""The client, the machine where the command was given: it submits a plan to a service, follows the pipeline, and fetches the run."""
 
 from __future__ import annotations
 
@@ -14,43 +14,43 @@ from ftkit.contracts import Emit, Endpoint, Outcome, Version
 from ftkit.contracts.events import Event, Noticed, TrialFinished
 from ftkit.contracts.plan import Plan
 from ftkit.errors import FtkitError, SearchError, StageError
-from ftkit.remote.decision import left_over
+from ftkit.remote.decision import client_part
 from ftkit.remote.transfer import take_over
 from ftkit.runs.ledger import Ledger
 from ftkit.stages import known_endpoints, release
 
 
 class Pipeline(Protocol):
-    """A plan as a service carries it out: what a platform brings.
+    """A plan as a pipeline of a service: implemented by a platform.
 
-    What `submit` and `find` return is written into the journal: texts by which the other verbs find the pipeline again, from another
-    process, too; no secret.
+    The mapping that `submit` and `find` return is written into the journal: texts by which the other methods find the pipeline again,
+    also from another process. It must hold no secret.
     """
 
     def submit(self, run: str) -> Mapping[str, str]:
-        """Have the service begin; `run` is the run's identifier, to be found again by. Raises: FtkitError."""
+        """Start the pipeline; `find` must find it again by `run`, the run's identifier. Raises: FtkitError."""
         ...
 
     def find(self, run: str) -> Mapping[str, str] | None:
-        """The pipeline that an interrupted `submit` of this run had begun, or None. Raises: FtkitError."""
+        """The pipeline that an interrupted `submit` of this run had started, or None. Raises: FtkitError."""
         ...
 
     def follow(self, submitted: Mapping[str, str], emit: Emit) -> str:
-        """Tell what the steps do until the pipeline has ended; returns why it did not end well, or nothing.
+        """Emit the events of the steps until the pipeline has ended; returns why it failed, or an empty text.
 
-        Raises: FtkitError when the service cannot be asked any more; the pipeline then goes on without being watched.
+        Raises: FtkitError when the service does not answer any more; the pipeline then continues without the client.
         """
         ...
 
     def fetch(self, submitted: Mapping[str, str], folder: Path) -> Path:
-        """Bring what `remote.pack` left last into an empty folder and return where it lies. Raises: FtkitError."""
+        """Download the last folder of `remote.pack` into an empty folder and return its path. Raises: FtkitError."""
         ...
 
 
 def attend(plan: Plan, emit: Emit, pipeline: Pipeline) -> Outcome:
-    """Carry out a plan by a service, and end as a run on this machine does.
+    """Carry out a plan as a pipeline of a service, and end as a run on this machine does.
 
-    Interrupted, the pipeline goes on, and the same command attends it again. One that failed is submitted anew.
+    After an interruption the pipeline continues, and the same command follows it again. One that failed is submitted again.
     Raises: FtkitError; StageError when the pipeline failed.
     """
     begun = time.monotonic()
@@ -60,13 +60,13 @@ def attend(plan: Plan, emit: Emit, pipeline: Pipeline) -> Outcome:
             _follow(ledger, emit, pipeline, submitted)
             with tempfile.TemporaryDirectory(prefix="ftkit-") as folder:
                 take_over(ledger, pipeline.fetch(submitted, Path(folder)))
-        outcome = _come_home(plan, ledger, emit)
+        outcome = _finish(plan, ledger, emit)
         runner.finish(ledger, emit, outcome, begun)
         return outcome
 
 
 def _submitted(ledger: Ledger, emit: Emit, pipeline: Pipeline) -> Mapping[str, str]:
-    """The pipeline of this run: the one that is under way, or a new one."""
+    """The pipeline of this run: the one that was submitted already, or a new one."""
     last = next(
         (each for each in reversed(ledger.entries) if each["fact"] in ("submitting", "submitted", "ended")), None
     )
@@ -81,49 +81,49 @@ def _submitted(ledger: Ledger, emit: Emit, pipeline: Pipeline) -> Mapping[str, s
 
 
 def _follow(ledger: Ledger, emit: Emit, pipeline: Pipeline, submitted: Mapping[str, str]) -> None:
-    """Pass on what the pipeline tells, noting trials that ended, until it is over. Raises: StageError when it failed."""
+    """Emit the pipeline's events and record its trials until it has ended. Raises: StageError when it failed."""
 
-    def tell(event: Event) -> None:
+    def record_and_emit(event: Event) -> None:
         if isinstance(event, TrialFinished) and event.trial not in ledger.trials():
             ledger.record_trial(event.trial)
         emit(event)
 
     try:
-        why = pipeline.follow(submitted, tell)
+        failure = pipeline.follow(submitted, record_and_emit)
     except KeyboardInterrupt:
-        emit(Noticed("The pipeline goes on without being watched: the same command attends it again."))
+        emit(Noticed("The pipeline continues without this command; give it again to follow the pipeline."))
         raise
-    if why:
-        ledger.append("ended", why=why)
+    if failure:
+        ledger.append("ended", why=failure)
         trials = ledger.trials()
-        hopeless = bool(trials) and not any(each.state == "finished" for each in trials)
-        raise (SearchError if hopeless else StageError)(
-            why,
+        none_finished = bool(trials) and not any(trial.state == "finished" for trial in trials)
+        raise (SearchError if none_finished else StageError)(
+            failure,
             where=submitted.get("where", ledger.run),
             hint="Fix the cause, then give the same command: it submits the pipeline again.",
         )
 
 
-def _come_home(plan: Plan, ledger: Ledger, emit: Emit) -> Outcome:
-    """The outcome of what the steps did, after doing here what they left over."""
-    if not left_over(plan) and ledger.finished:
+def _finish(plan: Plan, ledger: Ledger, emit: Emit) -> Outcome:
+    """The outcome of the run, after the stages that the steps left to the client."""
+    if not client_part(plan) and ledger.finished:
         return _outcome(plan, ledger)
 
     def quiet(event: Event) -> None:
-        """What the steps have told already."""
+        """Drops events that the steps have emitted already."""
 
-    def never(*_: Any) -> Any:
-        raise AssertionError("what was selected is not searched again")
+    def no_search(*_: Any) -> Any:
+        raise AssertionError("a trial was selected already, so there is no search")
 
     data = runner.load_data(plan, ledger, quiet)
-    trials = runner.run_trials(plan, ledger, quiet, never)
+    trials = runner.run_trials(plan, ledger, quiet, no_search)
     best, bundle = runner.select(plan, ledger, quiet, data, trials)
     record = release.decide(plan, ledger, emit, trials, best, bundle)
     return release.go_live(plan, ledger, emit, bundle, record)
 
 
 def _outcome(plan: Plan, ledger: Ledger) -> Outcome:
-    """The outcome of a run whose last stage was carried out elsewhere."""
+    """The outcome of a run whose last stage was a step of the pipeline."""
     record = release.decided(ledger)
     bundles.verify(ledger.folder / "bundle")
     deployed = ledger.fact("deployed")
@@ -132,7 +132,7 @@ def _outcome(plan: Plan, ledger: Ledger) -> Outcome:
         known_endpoints.remember(plan.deploy)
         try:
             endpoint = plan.deploy.describe()
-        except FtkitError:  # it is live, whether or not this machine can reach it
+        except FtkitError:  # the endpoint is live even if the client cannot reach it
             endpoint = Endpoint(plan.deploy.endpoint, "") if deployed else None
     return release.outcome(
         ledger,
@@ -144,11 +144,11 @@ def _outcome(plan: Plan, ledger: Ledger) -> Outcome:
 
 
 def _described(plan: Plan, version: Version | None) -> Version | None:
-    """A version as its registry describes it now, if it can be reached."""
+    """The version with its present description in the registry, if that can be reached."""
     if version is None or plan.registry is None:
         return version
     try:
         versions = plan.registry.versions()
-    except FtkitError:  # the decision stands, whether or not this machine can reach the registry
+    except FtkitError:  # the version is registered even if the client cannot reach the registry
         return version
     return next((each for each in versions if each.version == version.version), version)

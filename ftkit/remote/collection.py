@@ -1,4 +1,4 @@
-"""Trials that ran elsewhere as the search of a plan: written into the ledger, their models fetched, their repeats trained here."""
+"""Trials of a service as the search of a plan: they are written into the ledger, the best models are fetched and trained again."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from ftkit.runs.ledger import Ledger
 
 
 @dataclass(frozen=True)
-class Arrived:
-    """A trial as a service tells of it."""
+class ServiceTrial:
+    """A trial that a service ran."""
 
     trial: Trial
     data: str = ""
-    """Fingerprint of the rows it trained on; empty where it left none."""
+    """Fingerprint of the rows that it was trained on; empty if it left none."""
 
 
 Fetch = Callable[[Trial, Path], None]
-"""Brings a finished trial's outputs, those of `trial`, into an empty folder. Raises: FtkitError."""
+"""Downloads the folder that `remote.trial` left for a finished trial into an empty folder. Raises: FtkitError."""
 
 
-def gathered(trials: Sequence[Arrived], fetch: Fetch) -> Search:
-    """The search of a plan whose trials ran elsewhere; the repeats of `[search] confirm` are trained in this process."""
+def collected(trials: Sequence[ServiceTrial], fetch: Fetch) -> Search:
+    """The search of a plan whose trials a service ran; the repeats of `[search] confirm` are trained in this process."""
 
     def search(plan: Plan, ledger: Ledger, emit: Emit) -> Sequence[Trial]:
-        _take(plan, ledger, trials)
+        _record(plan, ledger, trials)
         if not any(trial.state == "finished" for trial in ledger.trials()):
-            raise _nothing(ledger.trials())
+            raise _none_finished(ledger.trials())
         _fetch(plan, ledger, fetch)
         _repeat(plan, ledger, emit)
         return ledger.trials()
@@ -44,18 +44,18 @@ def gathered(trials: Sequence[Arrived], fetch: Fetch) -> Search:
     return search
 
 
-def _take(plan: Plan, ledger: Ledger, trials: Sequence[Arrived]) -> None:
-    """Write down every trial that is not in the ledger yet. Raises: StageError when rows or metrics are not those of the plan."""
-    ours = (ledger.fact("data") or {})["fingerprint"]
-    known = {trial.number for trial in ledger.trials()}
-    for each in sorted(trials, key=lambda one: one.trial.number):
-        trial = each.trial
-        if trial.number in known:
+def _record(plan: Plan, ledger: Ledger, trials: Sequence[ServiceTrial]) -> None:
+    """Record every trial that is not in the ledger yet. Raises: StageError when one was trained on other rows than the plan's."""
+    fingerprint = (ledger.fact("data") or {})["fingerprint"]
+    recorded = {trial.number for trial in ledger.trials()}
+    for entry in sorted(trials, key=lambda entry: entry.trial.number):
+        trial = entry.trial
+        if trial.number in recorded:
             continue
-        if each.data not in ("", ours) and trial.state == "finished":
+        if entry.data not in ("", fingerprint) and trial.state == "finished":
             raise StageError(
-                f"trial {trial.number} was trained on other rows than those that the tests will see",
-                where=f"data {each.data[:12]}, not {ours[:12]}",
+                f"trial {trial.number} was trained on other rows than those of the promotion tests",
+                where=f"data {entry.data[:12]}, not {fingerprint[:12]}",
                 hint="The source of the data has changed meanwhile: give the command with --fresh.",
             )
         if trial.state == "finished" and plan.search.metric not in trial.metrics:
@@ -65,18 +65,18 @@ def _take(plan: Plan, ledger: Ledger, trials: Sequence[Arrived]) -> None:
 
 
 def _fetch(plan: Plan, ledger: Ledger, fetch: Fetch) -> None:
-    """Bring the models that may become the bundle."""
+    """Fetch the models that may become the bundle. Raises: SearchError when one is missing."""
     trials = ledger.trials()
     for number in sorted(selection.trials_to_keep(plan.search, trials)):
-        trial = next(each for each in trials if each.number == number)
+        trial = next(trial for trial in trials if trial.number == number)
         folder = ledger.trial_folder(number)
         if trial.repeats is None and not (folder / "model").is_dir():
             with files.atomic_folder(folder) as partial:
                 fetch(trial, partial)
                 if not (partial / "model").is_dir():
                     raise SearchError(
-                        f"the model of trial {number} did not come back from the service",
-                        hint="Its run there shows what it left; give the same command to fetch it again.",
+                        f"the service has no model of trial {number}",
+                        hint="Look at the files of its run there; give the same command to fetch it again.",
                     )
 
 
@@ -86,23 +86,23 @@ def _repeat(plan: Plan, ledger: Ledger, emit: Emit) -> None:
     if not repeats:
         return
     ended = {trial.number for trial in ledger.trials()}
-    done = sum(each.number in ended for each in repeats)
-    repeated = tuple(dict.fromkeys(each.repeats for each in repeats))
+    done = sum(repeat.number in ended for repeat in repeats)
+    repeated = tuple(dict.fromkeys(repeat.repeats for repeat in repeats))
     emit(events.ConfirmationStarted(repeated, len(repeats) // len(repeated), len(repeats), done))
     data = ledger.data(("train", "valid"))
-    for each in repeats:
-        if each.number in ended:
+    for repeat in repeats:
+        if repeat.number in ended:
             continue
-        folder = ledger.trial_folder(each.number)
+        folder = ledger.trial_folder(repeat.number)
         ledger.record_trial(
             train(
                 plan,
                 data,
                 folder,
-                number=each.number,
-                values=each.values,
-                seed=each.seed,
-                repeats=each.repeats,
+                number=repeat.number,
+                values=repeat.values,
+                seed=repeat.seed,
+                repeats=repeat.repeats,
                 emit=emit,
                 place=str(folder.relative_to(ledger.folder)),
             )
@@ -114,10 +114,10 @@ def _repeat(plan: Plan, ledger: Ledger, emit: Emit) -> None:
                 shutil.rmtree(ledger.trial_folder(trial.number) / "model", ignore_errors=True)
 
 
-def _nothing(trials: Sequence[Trial]) -> SearchError:
+def _none_finished(trials: Sequence[Trial]) -> SearchError:
     failed = [trial for trial in trials if trial.state == "failed"]
     last = f"; the last failure: {failed[-1].error}" if failed else ""
     return SearchError(
         f"none of the {len(trials)} trials finished{last}",
-        hint="The service keeps their logs. Fix the cause, then run again with --fresh.",
+        hint="Their logs are on the service. Fix the cause, then run again with --fresh.",
     )

@@ -1,4 +1,4 @@
-"""Events as lines of JSON, so that what a step tells elsewhere is told here by the same values."""
+"""Events as lines of JSON, so that the client gets the events of the steps with the same values."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from ftkit.disclosure import without_secrets
 
 
 def writer(path: Path) -> Emit:
-    """An `emit` that adds a line to a file for each event; the reader of the file may be anywhere."""
+    """An `emit` that appends a line to a file for each event; `parse` reads such a line on any machine."""
     path.parent.mkdir(parents=True, exist_ok=True)
 
-    def tell(event: Event) -> None:
+    def append(event: Event) -> None:
         with path.open("a", encoding="utf-8") as file:
             file.write(_line(event) + "\n")
 
-    return tell
+    return append
 
 
 def parse(line: str) -> Event | None:
-    """The event that a line of such a file holds, or None for a torn line or an event of another version of ftkit."""
+    """The event of a line of the file, or None for an incomplete line or an event that this version of ftkit does not know."""
     from pydantic import ValidationError
 
     try:
         table = json.loads(line)
         kind = table.pop("event")
-        return _whole(_adapter(kind).validate_python(table), table) if kind in _kinds() else None
+        return _with_integers(_adapter(kind).validate_python(table), table) if kind in _kinds() else None
     except (ValueError, KeyError, AttributeError, TypeError, ValidationError):
         return None
 
@@ -43,8 +43,8 @@ def _line(event: Event) -> str:
     return json_line({"event": type(event).__name__, **machine(without_secrets(event))})
 
 
-def _whole(event: Event, table: Mapping[str, Any]) -> Event:
-    """The event with whole numbers where they were said, which its types would make fractions of: an epoch is no 1.0."""
+def _with_integers(event: Event, table: Mapping[str, Any]) -> Event:
+    """The event with the integers of the line, such as an epoch, which the types of the fields turned into floats."""
     if isinstance(event, events.TrialReported):
         return replace(event, numbers=table["numbers"])
     if isinstance(event, events.TrialFinished | events.BestSelected):

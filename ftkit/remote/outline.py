@@ -7,7 +7,7 @@ from collections.abc import Collection
 from ftkit.contracts.plan import Plan
 from ftkit.errors import FtkitError
 from ftkit.remote import snapshot
-from ftkit.remote.decision import left_over
+from ftkit.remote.decision import client_part
 
 
 def here(plan: Plan) -> str:
@@ -16,7 +16,7 @@ def here(plan: Plan) -> str:
         "decide": "the promotion tests, the registry and the rollout: this machine has the registry",
         "deploy": "the rollout: the endpoint is on this machine",
         "": "nothing: the steps do all of it",
-    }[left_over(plan)]
+    }[client_part(plan)]
 
 
 def decision(plan: Plan) -> str:
@@ -26,7 +26,7 @@ def decision(plan: Plan) -> str:
         if plan.search.confirm
         else "the best trial becomes the bundle"
     )
-    if left_over(plan) == "decide":
+    if client_part(plan) == "decide":
         return said
     tests = ", ".join(each.name for each in plan.promote) or "none"
     registry = f", then {plan.registry.name} as {plan.registry.model}" if plan.registry else ""
@@ -35,7 +35,7 @@ def decision(plan: Plan) -> str:
 
 def rollout(plan: Plan) -> str:
     """What the step that deploys does."""
-    if left_over(plan):
+    if client_part(plan):
         return "nothing is left to it"
     return f"to {plan.deploy.endpoint} by {plan.deploy.name}" if plan.deploy else "nowhere"
 

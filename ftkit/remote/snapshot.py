@@ -25,7 +25,7 @@ from ftkit.contracts import Requiring
 from ftkit.contracts.plan import Plan
 from ftkit.errors import StageError
 from ftkit.options import Mistake
-from ftkit.remote.decision import left_over, travelling
+from ftkit.remote.decision import client_part, step_overrides
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Luggage:
 def needs(plan: Plan, left_out: Collection[str] = ()) -> requirements.Distributions:
     """The distributions that the steps use, as they are installed here, but those that only a client needs. Raises: PluginError."""
     there = [plan.dataset, plan.backbone, *plan.promote, plan.platform]
-    out = travelling(plan)
+    out = step_overrides(plan)
     there += [] if plan.registry is None or "registry.use" in out else [plan.registry]
     there += [] if plan.deploy is None or "deploy.use" in out else [plan.deploy]
     further = [each for component in there if isinstance(component, Requiring) for each in component.requires]
@@ -108,7 +108,7 @@ def pack(
         there[key] = f"files/{key}/{path.name}"
         _copy(path, folder / there[key])
     files.write_text(folder / "recipe.toml", plan.text)
-    files.write_json(folder / "step.json", {"overrides": travelling(plan), "files": there, "left": left_over(plan)})
+    files.write_json(folder / "step.json", {"overrides": step_overrides(plan), "files": there, "left": client_part(plan)})
     for name, script in scripts.items():
         files.write_text(folder / name, f"{requirements.PREAMBLE}\n{script}")
     luggage = Luggage(folder, needed.pins, tuple(path.name for path in wheels))

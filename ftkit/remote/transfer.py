@@ -1,4 +1,4 @@
-"""What travels between steps and back to the client: the recipe's text, and a run's folder without what no later step needs."""
+"""What is sent between the steps and back to the client: the recipe's text, and the parts of a run's folder that are needed later."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from ftkit.recipe import loader
 from ftkit.runs import ledger as ledgers
 from ftkit.runs.ledger import Ledger
 
-TRAVELLING = ("data", "bundle", "tested")
-"""Folders of a run that travel; logs and validation answers of trials do, too, but no model beside the bundle's."""
+PACKED = ("data", "bundle", "tested")
+"""Folders of a run that are packed, besides logs and validation probabilities of trials; of the models only the bundle's is."""
 
-OWN = ("started", "submitting", "submitted", "ended")
-"""Facts of a journal that are its own: what a ledger that comes back says of these is not taken over."""
+NOT_MERGED = ("started", "submitting", "submitted", "ended")
+"""Facts about one journal alone: they are not merged into another ledger."""
 
 
 def plan(text: str, overrides: Mapping[str, str] | None = None) -> Plan:
-    """The plan of a recipe's text as a step can carry it out; overrides say where files lie there, and what is left to the client.
+    """The plan of a recipe's text for a step; `overrides` are the paths of files in the step, and what the client does.
 
     Raises: RecipeError.
     """
@@ -30,17 +30,17 @@ def plan(text: str, overrides: Mapping[str, str] | None = None) -> Plan:
 
 
 def ledger(text: str, folder: Path, run: str) -> Ledger:
-    """The ledger of a step: that of `run` in a folder, gone on with where there is one; `text` is the recipe as the client has it."""
+    """The ledger of a step, in the folder of `run` below `folder`, continued if it exists; `text` is the recipe of the client."""
     return ledgers.at(folder / run, str(tomllib.loads(text)["name"]), text)
 
 
 def pack(ledger: Ledger, folder: Path) -> None:
-    """Write what travels of a run into `folder`, which takes its place whole. Raises: LedgerError."""
+    """Copy what later steps and the client need of a run into `folder`, whole or not at all. Raises: LedgerError."""
     try:
         with files.atomic_folder(folder) as partial:
             shutil.copy2(ledger.folder / "journal.jsonl", partial)
             shutil.copy2(ledger.folder / "recipe.toml", partial)
-            for name in TRAVELLING:
+            for name in PACKED:
                 if (ledger.folder / name).is_dir():
                     shutil.copytree(ledger.folder / name, partial / name)
             if (ledger.folder / "trials").is_dir():
@@ -52,24 +52,24 @@ def pack(ledger: Ledger, folder: Path) -> None:
 
 
 def take_over(ledger: Ledger, folder: Path) -> None:
-    """Add to a ledger what was packed elsewhere: folders first, facts last; given again, it adds nothing.
+    """Merge a packed run into a ledger: folders first, facts last; merging it again changes nothing.
 
-    Raises: LedgerError when the folder holds no run, or one that trained by another recipe.
+    Raises: LedgerError when the folder holds no run, or cannot be copied.
     """
     if not (folder / "journal.jsonl").is_file():
         raise LedgerError(
-            "the run that came back has no journal", where=str(folder), hint="Give the same command again."
+            "the run of the last step has no journal", where=str(folder), hint="Give the same command again."
         )
-    other = Ledger(folder)
+    packed = Ledger(folder)
     try:
-        for name in (*TRAVELLING, "trials"):
+        for name in (*PACKED, "trials"):
             if (folder / name).is_dir():
                 with files.atomic_folder(ledger.folder / name) as partial:
                     shutil.copytree(folder / name, partial, dirs_exist_ok=True)
     except OSError as error:
         raise LedgerError(
-            f"the run that came back cannot be stored: {error.strerror or error}",
+            f"the run of the last step cannot be stored: {error.strerror or error}",
             where=str(ledger.folder),
             hint="Make room, then give the same command.",
         ) from error
-    ledger.extend(entry for entry in other.entries if entry["fact"] not in OWN)
+    ledger.extend(entry for entry in packed.entries if entry["fact"] not in NOT_MERGED)

@@ -1,4 +1,4 @@
-"""One trial elsewhere: values as the service passes them, a training like any other, and a folder that says how it went."""
+"""One trial as a step of a service: its values come from the service, and its result is left in a folder."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from ftkit.stages import trial as trials
 TRIAL = "trial.json"
 
 LogMetrics = Callable[[Mapping[str, float]], None]
-"""Called with every evaluation of a trial: what a platform logs as metrics."""
+"""Called with every evaluation of a trial: logs it as metrics of the platform."""
 
 
 def values(plan: Plan, arguments: Mapping[str, str]) -> dict[str, Any]:
-    """The values of the searched fields, from the texts in which a service passes them.
+    """The values of the searched fields, from the texts that a service passes.
 
-    A choice is the recipe's own value, not a parsed copy of it; a number of a range lies on its steps.
-    Raises: UsageError for what the search space does not hold.
+    A choice becomes the value in the recipe, not a parsed copy of it; a number is rounded to the steps of its range.
+    Raises: UsageError for a value that is not in the search space.
     """
     missing = sorted(set(plan.search.space) - set(arguments))
     if missing:
@@ -39,10 +39,10 @@ def values(plan: Plan, arguments: Mapping[str, str]) -> dict[str, Any]:
 
 
 def seed(plan: Plan, number: int) -> int:
-    """The seed of trial `number`: the recipe's, but one of its own where values may come up again.
+    """The seed of trial `number`: the recipe's, or one of its own if several trials may have equal values.
 
-    Trials elsewhere do not know each other, so where values are drawn from a finite space each has its own seed: equal values
-    then measure what the seed alone changes.
+    The trials of a service do not know each other. Where values are drawn from a finite space, each trial has its own seed, so that
+    trials with equal values show the effect of the seed.
     """
     finite = all(space.size(each) is not None for each in plan.search.space.values())
     drawn = plan.search.sampler != "grid" or not plan.search.space
@@ -60,10 +60,10 @@ def trial(
     log: LogMetrics,
     emit: Emit,
 ) -> Trial:
-    """Train one trial and leave in `folder` what `decide` needs: trial.json, model/ and valid.npy.
+    """Train one trial and write what `decide` needs into `folder`: trial.json, model/ and valid.npy.
 
-    trial.json is written anew after every evaluation, so that a trial which the service ends early has left its curve. What
-    only these values and this seed bring about is a failed trial; what every trial would meet is raised.
+    trial.json is written after every evaluation, so that it holds the curve of a trial which the service stops early. An error that
+    comes from these values and this seed makes a failed trial; an error that every trial would meet is raised.
     Raises: FtkitError.
     """
     ledger = ledgers.at(work / "run", plan.name, plan.text)
@@ -91,7 +91,7 @@ def train(
     repeats: int | None = None,
     place: str = "",
 ) -> Trial:
-    """Train in this process and return how it ended; `keep` is given the trial as it stands after every evaluation."""
+    """Train in this process and return the trial; `keep` is called with the present state of the trial after every evaluation."""
     import os
 
     begun = time.monotonic()
@@ -122,7 +122,7 @@ def train(
         better = len(history) == 1 or metrics.better(metric, numbers[metric], history[best][metric])
         best = len(history) - 1 if better else best
         emit(events.TrialReported(number, numbers))
-        keep(ended("stopped"))  # what it is, should the service end it before it comes to its own end
+        keep(ended("stopped"))  # its state if the service ends the process now
         log(numbers)
         return True, better
 
@@ -134,13 +134,13 @@ def train(
         trained = ended("stopped")
     except (trials.HopelessError, StageError) as error:
         if isinstance(error, FtkitError) and type(error) is not StageError:
-            raise  # such as a checkpoint that cannot be had: every other trial would meet it, too
+            raise  # such as a missing checkpoint: every other trial would meet it, too
         message = f"{error.what}. {error.hint}" if isinstance(error, StageError) else str(error)
         traceback.print_exc()
         trained = ended("failed", " ".join(message.split()))
     except FtkitError:
         raise
-    except Exception as error:  # whatever a backbone raises is the end of this trial alone
+    except Exception as error:  # an error of the backbone ends this trial only
         traceback.print_exc()
         trained = ended("failed", trials.line(error))
     if trained.state == "failed":
@@ -149,8 +149,8 @@ def train(
     return trained
 
 
-def arrived(folder: Path) -> tuple[Trial, str] | None:
-    """The trial that left this folder and the fingerprint of its data, or None where it left nothing that can be read."""
+def read_trial(folder: Path) -> tuple[Trial, str] | None:
+    """The trial of a folder and the fingerprint of its data, or None if the folder has no readable trial.json."""
     try:
         table = json.loads((folder / TRIAL).read_text(encoding="utf-8"))
         return Trial(**table["trial"]), str(table["data"])
@@ -160,13 +160,13 @@ def arrived(folder: Path) -> tuple[Trial, str] | None:
 
 def _value(name: str, dimension: Dimension, text: str) -> Any:
     if isinstance(dimension, Choice):
-        plain = [options.toml_value(value) for value in dimension.values]
-        ways: tuple[Callable[[Any], bool], ...] = (
+        choices = [options.toml_value(value) for value in dimension.values]
+        matches: tuple[Callable[[Any], bool], ...] = (
             lambda value: text == json.dumps(value),
             lambda value: text == str(value),
             lambda value: type(value) in (int, float) and _number(text) == value,
         )
-        if matching := [value for way in ways for value in plain if way(value)]:
+        if matching := [value for is_match in matches for value in choices if is_match(value)]:
             return matching[0]
         raise UsageError(f"{text!r} is no value of {name} in the search space", hint="Submit the recipe again.")
     number = _number(text)
@@ -177,7 +177,7 @@ def _value(name: str, dimension: Dimension, text: str) -> Any:
         if isinstance(dimension, Int) and dimension.log:
             return round(number)
         steps = space.grid(dimension)
-        return min(steps, key=lambda each: abs(each - number))
+        return min(steps, key=lambda step: abs(step - number))
     return number
 
 
@@ -189,7 +189,7 @@ def _number(text: str) -> float | None:
 
 
 def _resources(seconds: float) -> dict[str, float]:
-    """What this process and its children used, as the system counted it."""
+    """The CPU time and memory that this process and its children used, as the system counts them."""
     import resource
     import sys
 

@@ -74,7 +74,7 @@ class Shop:
         told = self.root / "events.jsonl"
         tell = remote.writer(told)
         text = (self.root / "queue" / submitted["run"]).read_text()
-        plan = remote.plan(text, remote.travelling(self.plan))
+        plan = remote.plan(text, remote.step_overrides(self.plan))
         for number, proposed in enumerate(["0.0005", "1"][: plan.search.trials]):
             outputs = self.root / f"trial-{number}"
             values, seed = remote.values(plan, {"learning_rate": proposed}), remote.seed(plan, number)
@@ -97,28 +97,28 @@ class Shop:
         return ""
 
     def decide(self, plan: Plan, text: str, run: str, tell: Emit) -> None:
-        arrived = []
+        trials = []
         for number in range(plan.search.trials):
-            found = remote.arrived(self.root / f"trial-{number}")
+            found = remote.read_trial(self.root / f"trial-{number}")
             assert found is not None
-            arrived.append(remote.Arrived(*found))
+            trials.append(remote.ServiceTrial(*found))
         kept = remote.ledger(text, self.root / "deciding", run)
         remote.decide(
             plan,
             kept,
             tell,
-            remote.gathered(
-                arrived,
+            remote.collected(
+                trials,
                 lambda trial, folder: shutil.copytree(self.root / f"trial-{trial.number}", folder, dirs_exist_ok=True),
             ),
-            remote.left_over(self.plan),
+            remote.client_part(self.plan),
         )
         remote.pack(kept, self.root / "decided")
 
     def deploy(self, plan: Plan, text: str, run: str, tell: Emit) -> None:
         kept = remote.ledger(text, self.root / "deploying", run)
         remote.take_over(kept, self.root / "decided")
-        remote.deploy(plan, kept, tell, remote.left_over(self.plan))
+        remote.deploy(plan, kept, tell, remote.client_part(self.plan))
         remote.pack(kept, self.root / "deployed")
 
     def fetch(self, submitted: Mapping[str, str], folder: Path) -> Path:
@@ -138,7 +138,7 @@ def test_what_only_the_machine_of_the_command_has_is_used_there_and_ends_as_a_lo
 ) -> None:
     local = ftkit.run(toy, {"search.sampler": "grid", "registry.model": "others", "deploy.endpoint": "others"})
     plan = loader.load(toy, {"search.sampler": "grid"})
-    assert remote.left_over(plan) == "decide"
+    assert remote.client_part(plan) == "decide"
     outcome, told = attend(Shop(plan, tmp_path / "shop"))
     assert (outcome.promoted, outcome.exit_code) == (True, ExitCode.OK)
     assert bundle.verify(outcome.bundle).recipe == plan.text, "what the steps do not need is part of the recipe"
@@ -165,7 +165,7 @@ def test_what_can_be_reached_from_anywhere_is_done_by_the_steps(
     plan = loader.load(toy)
     monkeypatch.setattr(type(plan.registry), "local", False)
     monkeypatch.setattr(type(plan.deploy), "local", False)
-    assert remote.left_over(plan) == ""
+    assert remote.client_part(plan) == ""
     outcome, told = attend(Shop(plan, tmp_path / "shop"))
     kept = ledger.find(outcome.run)
     assert (outcome.promoted, kept.finished) == (True, True)
@@ -233,7 +233,7 @@ def test_a_failed_trial_costs_itself_alone_and_none_left_is_an_error(toy: Path, 
     given = {"registry.use": "none", "deploy.use": "none", "backbone.fault": "error", "backbone.fault_epoch": 2}
     with pytest.raises(SearchError, match="told to fail"):
         attend(Shop(loader.load(toy, given), tmp_path / "shop"))
-    left = remote.arrived(tmp_path / "shop" / "trial-0")
+    left = remote.read_trial(tmp_path / "shop" / "trial-0")
     assert left is not None
     assert (left[0].state, left[0].error, len(left[0].history)) == ("failed", "RuntimeError: told to fail", 1)
     assert not (tmp_path / "shop" / "trial-0" / "model").exists()
@@ -250,24 +250,24 @@ def test_a_trial_that_is_ended_from_outside_has_left_its_curve(toy: Path, tmp_pa
         remote.trial(
             plan, tmp_path / "out", tmp_path / "work", number=3, values={}, seed=7, log=killed, emit=lambda _: None
         )
-    found = remote.arrived(tmp_path / "out")
+    found = remote.read_trial(tmp_path / "out")
     assert found is not None
     assert (found[0].number, found[0].state, len(found[0].history)) == (3, "stopped", 2)
-    assert remote.arrived(tmp_path / "nowhere") is None
+    assert remote.read_trial(tmp_path / "nowhere") is None
 
 
 def test_trials_on_other_rows_or_without_the_metric_do_not_win(toy: Path, tmp_path: Path) -> None:
     plan = loader.load(toy, {"search.trials": 1, "registry.use": "none", "deploy.use": "none", "promote": []})
     shop = Shop(plan, tmp_path / "shop")
     attend(shop)
-    trial, data = remote.arrived(tmp_path / "shop" / "trial-0") or pytest.fail("it left nothing")
+    trial, data = remote.read_trial(tmp_path / "shop" / "trial-0") or pytest.fail("it left nothing")
     kept = remote.ledger(plan.text, tmp_path / "one", "run")
     with pytest.raises(StageError, match="other rows"):
-        remote.decide(plan, kept, lambda _: None, remote.gathered([remote.Arrived(trial, "0" * 64)], pytest.fail))
+        remote.decide(plan, kept, lambda _: None, remote.collected([remote.ServiceTrial(trial, "0" * 64)], pytest.fail))
     kept = remote.ledger(plan.text, tmp_path / "two", "run")
     bare = replace(trial, metrics={}, history=())
     with pytest.raises(SearchError, match="reported no roc_auc"):
-        remote.decide(plan, kept, lambda _: None, remote.gathered([remote.Arrived(bare, data)], pytest.fail))
+        remote.decide(plan, kept, lambda _: None, remote.collected([remote.ServiceTrial(bare, data)], pytest.fail))
 
 
 def test_values_come_back_as_the_recipe_has_them(toy: Path) -> None:

@@ -93,5 +93,5 @@ def test_in_a_pipeline_the_machine_that_knows_where_telemetry_goes_deploys(
     from ftkit import remote
 
     plan = toys.plan(toy, {"deploy": DEPLOY})
-    assert remote.left_over(plan) == "deploy"
-    assert remote.left_over(toys.plan(toy, {"deploy": DEPLOY | {"telemetry": False}})) == ""
+    assert remote.client_part(plan) == "deploy"
+    assert remote.client_part(toys.plan(toy, {"deploy": DEPLOY | {"telemetry": False}})) == ""

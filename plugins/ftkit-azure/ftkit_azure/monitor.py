@@ -142,7 +142,7 @@ class Watch:
         self._told[run.id] = -1 if run.status in runs.ENDED else len(told)
 
     def _searched(self, event: events.Event) -> None:
-        """Tell of the end of the search, which began with the trials and not where their models were gathered."""
+        """Tell of the end of the search, which began with the trials and not where their models were collected."""
         since = self._searching_since
         if isinstance(event, events.StageFinished | events.StageFailed) and since is not None:
             event = replace(event, seconds=time.monotonic() - since)

@@ -15,8 +15,8 @@ from ftkit.contracts import Trial
 from ftkit.contracts.plan import Plan
 from ftkit.errors import UsageError
 from ftkit.evaluation import metrics
-from ftkit.remote.collection import Arrived
-from ftkit.remote.trial_step import TRIAL, arrived, seed, values
+from ftkit.remote.collection import ServiceTrial
+from ftkit.remote.trial_step import TRIAL, read_trial, seed, values
 from ftkit_azure.sampling import SEED
 
 OUTPUTS = "outputs"
@@ -105,7 +105,7 @@ def history(run: Run, metric: str) -> list[dict[str, float]]:
     return curves
 
 
-def as_trial(plan: Plan, search: Run, run: Run) -> Arrived:
+def as_trial(plan: Plan, search: Run, run: Run) -> ServiceTrial:
     """A run that ended, as a trial: as it wrote it down itself, or as far as the service can tell."""
     if left := _left(run):
         trial, data = left
@@ -113,7 +113,7 @@ def as_trial(plan: Plan, search: Run, run: Run) -> Arrived:
             trial = replace(trial, state="failed" if run.status == "Failed" else "stopped")
         if trial.state == "stopped" and run.status == "Failed":
             trial = replace(trial, state="failed", error=why(run))
-        return Arrived(replace(trial, number=number(run)), data)
+        return ServiceTrial(replace(trial, number=number(run)), data)
     found, seed = assigned(plan, search, run)
     metric = plan.search.metric
     curve = history(run, metric)
@@ -132,7 +132,7 @@ def as_trial(plan: Plan, search: Run, run: Run) -> Arrived:
         epoch=int(best.get("epoch", 0)) if stopped else 0,
         error="" if stopped else why(run),
     )
-    return Arrived(trial)
+    return ServiceTrial(trial)
 
 
 def text(run: Run, name: str) -> str:
@@ -169,4 +169,4 @@ def _left(run: Run) -> tuple[Trial, str] | None:
         return None
     with tempfile.TemporaryDirectory(prefix="ftkit-") as folder:
         run.download_file(LEFT, str(Path(folder) / TRIAL))
-        return arrived(Path(folder))
+        return read_trial(Path(folder))

@@ -18,7 +18,7 @@ from ftkit.contracts.events import Event
 from ftkit.contracts.plan import Plan
 from ftkit.errors import ExitCode, FtkitError
 from ftkit.remote import snapshot, transfer
-from ftkit.remote.collection import gathered
+from ftkit.remote.collection import collected
 from ftkit.remote.decision import decide, deploy
 from ftkit.remote.event_log import writer
 from ftkit.remote.trial_step import trial
@@ -133,7 +133,7 @@ def _decide(task: Task, job: Job, emit: Emit, work: Path) -> None:
 
     ledger = transfer.ledger(task.snapshot.recipe, work, task.run)
     try:
-        decide(task.plan, ledger, emit, gathered(trials, fetch), task.snapshot.left)
+        decide(task.plan, ledger, emit, collected(trials, fetch), task.snapshot.left)
     finally:
         transfer.pack(ledger, Path(RUN))
 

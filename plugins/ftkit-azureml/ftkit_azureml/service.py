@@ -118,7 +118,7 @@ class Service:
         from azure.ai.ml import Input
         from azure.ai.ml.entities import PipelineComponent
 
-        if left := remote.left_over(self.plan):
+        if left := remote.client_part(self.plan):
             after = "the selection" if left == "decide" else "the decision"
             what = "registry" if left == "decide" else "deployment target"
             said = f"Started by itself, the pipeline ends after {after}: its recipe names a {what} of this machine."

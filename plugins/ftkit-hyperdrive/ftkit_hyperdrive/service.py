@@ -133,7 +133,7 @@ class Service:
 
     def publish(self) -> Mapping[str, str]:
         """Publish the pipeline; returns its name, identifier and address. Raises: FtkitError."""
-        if left := remote.left_over(self.plan):
+        if left := remote.client_part(self.plan):
             after = "the selection" if left == "decide" else "the decision"
             self.emit(
                 Noticed(
