@@ -1,4 +1,4 @@
-"""A run from data to live traffic, killed and taken up again, promoted and not."""
+"""A run from data to live traffic: promoted or not, failed, killed and continued."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def run(path: Path, overrides: dict[str, Any] | None = None, **options: Any) -> 
     return ftkit.run(path, overrides, emit=emitted.append, **options), emitted
 
 
-def test_a_first_run_is_promoted_registered_and_live_and_a_second_meets_the_champion(toy: Path) -> None:
+def test_a_first_run_goes_live_and_a_second_must_beat_its_champion(toy: Path) -> None:
     first, emitted = run(toy)
     assert (first.promoted, first.exit_code) == (True, ExitCode.OK)
     assert [verdict.status for verdict in first.verdicts] == ["passed", "not applicable"]
@@ -82,7 +82,7 @@ def test_a_first_run_is_promoted_registered_and_live_and_a_second_meets_the_cham
     assert len(better.endpoint.deployments) == 1, "the old deployment is retired"
 
 
-def test_a_defended_champion_goes_live_again_where_nothing_answers(toy: Path) -> None:
+def test_a_defended_champion_goes_live_again_if_its_endpoint_is_gone(toy: Path) -> None:
     first, _ = run(toy)
     deployer = loader.load(toy).deploy
     deployer.stop()
@@ -95,7 +95,7 @@ def test_a_defended_champion_goes_live_again_where_nothing_answers(toy: Path) ->
     assert deployer.invoke({"data": [{"text": "sturdy"}]})
 
 
-def test_no_tests_asked_for_is_said(toy: Path) -> None:
+def test_a_recipe_without_promotion_tests_promotes_and_says_so(toy: Path) -> None:
     outcome, emitted = run(toy, {"promote": [], "deploy.use": "none", "registry.use": "none"})
     assert outcome.promoted
     assert [verdict.status for verdict in outcome.verdicts] == ["not applicable"]
@@ -123,7 +123,7 @@ def test_a_bundle_loaded_from_disk_predicts_label_names(toy: Path) -> None:
     assert loaded.predict([]) == []
 
 
-def test_a_failed_rollout_leaves_the_champion_and_the_same_command_goes_on(toy: Path, monkeypatch: Any) -> None:
+def test_a_run_whose_rollout_failed_continues_with_the_changed_settings(toy: Path) -> None:
     with pytest.raises(StageError):
         run(toy, {"rollout.ready_timeout": 0.001})
     (failed,) = ledger.runs()
@@ -131,13 +131,13 @@ def test_a_failed_rollout_leaves_the_champion_and_the_same_command_goes_on(toy: 
     assert "not ready after" in failed.failure
     assert failed.fact("registered")
     outcome, emitted = run(toy)
-    assert outcome.run == failed.run, "what comes after training was fixed: the run goes on"
+    assert outcome.run == failed.run, "only settings after training were changed"
     assert (outcome.promoted, outcome.endpoint.traffic) == (True, {outcome.deployment: 100})
     assert not any(isinstance(event, TrialFinished) for event in emitted), "nothing is trained again"
     assert "ready_timeout" not in (outcome.folder / "recipe.toml").read_text()
 
 
-def test_a_test_that_breaks_off_is_an_error_verdict_and_the_run_goes_on_once_it_is_mended(
+def test_a_test_that_breaks_off_gives_the_verdict_error_and_is_run_again_once_it_is_fixed(
     toy: Path, monkeypatch: Any
 ) -> None:
     from ftkit.evaluation.promotion_tests import MetricFloor
@@ -149,7 +149,7 @@ def test_a_test_that_breaks_off_is_an_error_verdict_and_the_run_goes_on_once_it_
         patched.setattr(MetricFloor, "check", broken)
         outcome, emitted = run(toy, {"deploy.use": "none"})
     assert (outcome.promoted, outcome.exit_code) == (False, ExitCode.NOT_PROMOTED)
-    assert [verdict.status for verdict in outcome.verdicts] == ["error", "not applicable"], "the others are heard"
+    assert [verdict.status for verdict in outcome.verdicts] == ["error", "not applicable"], "the others still run"
     assert "ZeroDivisionError: no rows" in outcome.verdicts[0].sentence
     assert "in broken" in (outcome.folder / "tests.log").read_text()
     assert loader.load(toy).registry.versions() == []
@@ -169,7 +169,7 @@ def test_a_test_that_breaks_off_is_an_error_verdict_and_the_run_goes_on_once_it_
         Verdict("x", "passed", "", None),  # type: ignore[arg-type]
     ],
 )
-def test_what_is_no_verdict_promotes_nothing(toy: Path, monkeypatch: Any, answer: Any) -> None:
+def test_a_test_that_returns_no_valid_verdict_gives_the_verdict_error(toy: Path, monkeypatch: Any, answer: Any) -> None:
     from ftkit.evaluation.promotion_tests import MetricFloor
 
     monkeypatch.setattr(MetricFloor, "check", lambda *_: answer)
@@ -177,9 +177,7 @@ def test_what_is_no_verdict_promotes_nothing(toy: Path, monkeypatch: Any, answer
     assert (outcome.promoted, outcome.verdicts[0].status) == (False, "error")
 
 
-def test_numbers_of_any_kind_are_kept_as_numbers_and_a_test_that_exits_ends_nothing_else(
-    toy: Path, monkeypatch: Any
-) -> None:
+def test_numpy_numbers_become_floats_and_a_test_that_exits_does_not_end_the_run(toy: Path, monkeypatch: Any) -> None:
     from ftkit.evaluation.promotion_tests import BeatsChampion, MetricFloor
 
     numbers: Any = {"share": np.float32(0.5), "rows": np.int64(3), "met": np.bool_(True), "none": float("nan")}
@@ -205,12 +203,12 @@ def test_a_test_that_foresees_that_it_cannot_judge_ends_the_run_before_training(
     plan = replace(loader.load(toy, {"deploy.use": "none", "registry.use": "none"}), promote=(Wary(floor=0.6),))
     with pytest.raises(DataError, match="no column 'country'"):
         runner.run(plan, lambda _: None)
-    (book,) = ledger.runs()
-    assert not book.trials()
+    (run_ledger,) = ledger.runs()
+    assert not run_ledger.trials()
 
 
 @pytest.mark.parametrize("moment", ["trial", "selected", "tested", "deployed"])
-def test_a_run_killed_anywhere_goes_on_to_the_same_winner(toy: Path, moment: str) -> None:
+def test_a_killed_run_continues_to_the_same_winner(toy: Path, moment: str) -> None:
     """Kill -9 right after a fact is in the journal, give the command again, and compare with an unbroken run."""
     overrides = ["search.trials=3", "search.space.learning_rate=[0.1, 1.0, 5.0]", "backbone.delay=0.05"]
     command = [sys.executable, "-m", "ftkit", "run", str(toy), "--plain"]
@@ -224,11 +222,11 @@ def test_a_run_killed_anywhere_goes_on_to_the_same_winner(toy: Path, moment: str
     process.communicate()
     before = [json.loads(line) for line in journal.read_text().splitlines() if line.endswith("}")]
     outcome, _ = run(toy, {each.partition("=")[0]: _value(each) for each in overrides})
-    assert outcome.folder == journal.parent, "the same run goes on"
+    assert outcome.folder == journal.parent, "the same run is continued"
     assert outcome.promoted
     facts = [json.loads(line) for line in journal.read_text().splitlines() if line.startswith("{")]
-    done = [fact["trial"]["number"] for fact in facts if fact["fact"] == "trial"]
-    assert sorted(done) == [0, 1, 2], "the total stays the total and nothing is done twice"
+    numbers = [fact["trial"]["number"] for fact in facts if fact["fact"] == "trial"]
+    assert sorted(numbers) == [0, 1, 2], "no trial is missing and none is run twice"
     assert facts[: len(before)] == before
     unbroken, _ = run(toy, {**{each.partition("=")[0]: _value(each) for each in overrides}, "promote": []}, fresh=True)
     assert unbroken.best.values == outcome.best.values
@@ -247,22 +245,22 @@ def _journal_with(fact: str, process: subprocess.Popen[bytes]) -> Path:
     """The run's journal as soon as it holds a fact."""
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
-        for book in ledger.runs():
-            if book.fact(fact):
-                return book.folder / "journal.jsonl"
+        for run_ledger in ledger.runs():
+            if run_ledger.fact(fact):
+                return run_ledger.folder / "journal.jsonl"
         if process.poll() is not None:
             output = process.stdout.read().decode() if process.stdout else ""
-            if any(book.fact(fact) for book in ledger.runs()):
+            if any(run_ledger.fact(fact) for run_ledger in ledger.runs()):
                 continue
             pytest.fail(f"the run ended before {fact}: {output}")
         time.sleep(0.01)
     raise AssertionError(f"no {fact} within two minutes")
 
 
-def test_two_runs_of_one_plan_at_once_do_not_mix(toy: Path) -> None:
+def test_a_second_run_of_one_plan_at_the_same_time_is_refused(toy: Path) -> None:
     plan = loader.load(toy)
-    book, _ = ledger.begin(plan.name, plan.text)
-    with book.held(), pytest.raises(LedgerError, match=r"carried out by another process(.|\n)*--fresh"):
+    run_ledger, _ = ledger.begin(plan.name, plan.text)
+    with run_ledger.held(), pytest.raises(LedgerError, match=r"carried out by another process(.|\n)*--fresh"):
         run(toy)
 
 
@@ -274,11 +272,11 @@ def test_fresh_starts_anew_beside_an_unfinished_run(toy: Path) -> None:
     assert outcome.run != unfinished.run
 
 
-def test_an_unreachable_registry_is_found_out_before_the_search(toy: Path) -> None:
+def test_an_unreachable_registry_ends_the_run_before_the_search(toy: Path) -> None:
     with pytest.raises(StageError) as caught:
         run(toy, {"registry.tracking_uri": "http://127.0.0.1:9", "search.trials": 1})
     assert "127.0.0.1:9" in str(caught.value)
-    assert not [fact for book in ledger.runs() for fact in book.facts("trial")]
+    assert not [fact for run_ledger in ledger.runs() for fact in run_ledger.facts("trial")]
 
 
 def test_training_never_sees_the_test_split(toy: Path) -> None:
@@ -288,32 +286,32 @@ def test_training_never_sees_the_test_split(toy: Path) -> None:
     assert not ledger.find(outcome.run).data(("train", "valid")).test.texts
 
 
-def test_data_that_cannot_be_split_end_the_run_with_the_reason(toy: Path, tmp_path: Path) -> None:
+def test_data_that_cannot_be_split_end_the_run_with_an_error(toy: Path, tmp_path: Path) -> None:
     (tmp_path / "one.csv").write_text("text,label\n" + "".join(f"word {n},same\n" for n in range(50)))
     with pytest.raises(DataError, match="class"):
         run(toy, {"dataset": {"use": "table", "path": tmp_path / "one.csv"}})
 
 
-def test_an_observer_that_fails_is_logged_and_stops_nothing(toy: Path, caplog: Any, monkeypatch: Any) -> None:
+def test_an_observer_that_fails_is_logged_and_does_not_stop_the_run(toy: Path, caplog: Any) -> None:
     from ftkit import hookimpl, plugins
 
-    seen: list[str] = []
+    observed: list[str] = []
 
     class Observer:
         @hookimpl
         def on_event(self, event: Event) -> None:
-            seen.append(type(event).__name__)
+            observed.append(type(event).__name__)
             raise RuntimeError("the telemetry is down")
 
     installed = plugins.load()
     installed._manager.register(Observer(), name="observer")
     outcome, _ = run(toy, {"deploy.use": "none", "registry.use": "none"})
     assert outcome.promoted
-    assert {"RunStarted", "TrialFinished", "RunFinished"} <= set(seen)
+    assert {"RunStarted", "TrialFinished", "RunFinished"} <= set(observed)
     assert "the observer of observer failed" in caplog.text
 
 
-def test_a_champion_of_other_classes_is_compared_by_name_and_said(toy: Path, tmp_path: Path) -> None:
+def test_a_champion_with_other_classes_is_compared_by_class_name_with_a_warning(toy: Path, tmp_path: Path) -> None:
     run(toy, {"deploy.use": "none"})
     rows = "".join(
         f"{'lamp sturdy' if n % 2 else 'sofa broke'} {n},{'good' if n % 2 else 'awful'}\n" for n in range(200)
@@ -325,7 +323,7 @@ def test_a_champion_of_other_classes_is_compared_by_name_and_said(toy: Path, tmp
     assert outcome.champion is not None
 
 
-def test_the_rollout_steps_are_told(toy: Path) -> None:
+def test_the_rollout_emits_its_steps(toy: Path) -> None:
     _, emitted = run(toy)
     steps = [event.step for event in emitted if isinstance(event, DeploymentChanged)]
     assert steps[0] == "created"

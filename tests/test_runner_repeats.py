@@ -1,4 +1,4 @@
-"""A whole run that confirms: broken off in the middle of its repeats, it ends with the winner it would have had."""
+"""A whole run with `[search] confirm`: killed in the middle of its repeats, it continues to the same winner."""
 
 from __future__ import annotations
 
@@ -44,33 +44,33 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         yield path
 
 
-def until(process: subprocess.Popen[bytes], wanted: Callable[[ledger.Ledger], bool]) -> ledger.Ledger:
-    """The run's ledger as soon as it holds what is wanted."""
+def ledger_when(process: subprocess.Popen[bytes], condition: Callable[[ledger.Ledger], bool]) -> ledger.Ledger:
+    """The run's ledger as soon as the condition holds for it."""
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
-        for book in ledger.runs():
-            if wanted(book):
-                return book
+        for run_ledger in ledger.runs():
+            if condition(run_ledger):
+                return run_ledger
         assert process.poll() is None, process.stdout.read().decode() if process.stdout else ""
         time.sleep(0.01)
     raise AssertionError("not within two minutes")
 
 
-def test_a_run_killed_while_it_confirms_goes_on_to_the_same_winner(toy: Path) -> None:
+def test_a_run_killed_during_its_repeats_continues_to_the_same_winner(toy: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "ftkit", "run", str(toy), "--plain", *COMMAND],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True, env=dict(os.environ),
     )  # fmt: skip
-    broken = until(process, lambda book: any(trial.repeats is not None for trial in book.trials()))
+    killed = ledger_when(process, lambda run_ledger: any(trial.repeats is not None for trial in run_ledger.trials()))
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
-    assert broken.fact("selected") is None
-    before = broken.trials()
+    assert killed.fact("selected") is None
+    before = killed.trials()
 
     emitted: list[Event] = []
     outcome = ftkit.run(toy, OVERRIDES, emit=emitted.append)
-    assert outcome.folder == broken.folder, "the same run goes on"
-    assert list(outcome.trials[: len(before)]) == before, "what was finished is not done again"
+    assert outcome.folder == killed.folder, "the same run is continued"
+    assert list(outcome.trials[: len(before)]) == before, "finished trials are not run again"
     assert [trial.number for trial in outcome.trials] == list(range(7))
     unbroken = ftkit.run(toy, OVERRIDES, emit=lambda event: None, fresh=True)
     assert unbroken.run != outcome.run
@@ -94,21 +94,21 @@ def test_a_run_killed_while_it_confirms_goes_on_to_the_same_winner(toy: Path) ->
 
 @dataclass(frozen=True, kw_only=True)
 class Forgetful:
-    """A platform that says it repeats trials, and does not."""
+    """A platform that declares that it repeats trials, and does not."""
 
     name: ClassVar[str] = "forgetful"
     confirms: ClassVar[bool] = True
     inner: Any = None
 
     def run(self, plan: Any, emit: Any) -> Outcome:
-        def search(plan: Any, book: ledger.Ledger, emit: Any) -> Any:
+        def search(plan: Any, run_ledger: ledger.Ledger, emit: Any) -> Any:
             without = replace(plan, platform=self.inner, search=replace(plan.search, confirm=None))
-            return self.inner.search(without, book, emit)
+            return self.inner.search(without, run_ledger, emit)
 
         return runner.carry_out(plan, emit, search)
 
 
-def test_a_platform_that_forgets_the_repeats_is_found_out(toy: Path) -> None:
+def test_a_platform_that_leaves_out_the_repeats_is_an_error(toy: Path) -> None:
     plan = loader.load(toy, {"search.confirm": {"top": 1, "seeds": 2}, "search.trials": 1})
     assert selection.most_repeats(plan.search, 1) == 2
     with pytest.raises(SearchError, match="'forgetful' ran 2 repeats too few"):

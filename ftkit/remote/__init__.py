@@ -51,31 +51,31 @@ such a deployer the rollout.
 """
 
 from ftkit.remote.client import Pipeline, attend
-from ftkit.remote.collection import ServiceTrial, Fetch, collected
-from ftkit.remote.decision import ClientPart, decide, deploy, client_part, step_overrides
+from ftkit.remote.collection import Fetch, ServiceTrial, collected
+from ftkit.remote.decision import ClientPart, client_part, decide, deploy, step_overrides
 from ftkit.remote.event_log import parse, writer
 from ftkit.remote.transfer import ledger, pack, plan, take_over
 from ftkit.remote.trial_step import LogMetrics, read_trial, seed, trial, values
 
 __all__ = [
-    "ServiceTrial",
+    "ClientPart",
     "Fetch",
     "LogMetrics",
-    "ClientPart",
     "Pipeline",
-    "read_trial",
+    "ServiceTrial",
     "attend",
+    "client_part",
+    "collected",
     "decide",
     "deploy",
-    "collected",
     "ledger",
-    "client_part",
     "pack",
     "parse",
     "plan",
+    "read_trial",
     "seed",
-    "take_over",
     "step_overrides",
+    "take_over",
     "trial",
     "values",
     "writer",

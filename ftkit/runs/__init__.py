@@ -1,1 +1,1 @@
-"""A run's folder, how it stands, what it happened on, and what it would cost."""
+"""A run's folder, its state, the machine it ran on, and a preview of what it would do and cost."""

@@ -1,4 +1,4 @@
-"""What the promotion gate decided, in a run's journal: the promotion record, and a person's override of it."""
+"""The decision of the promotion gate in a run's journal: the promotion record, and a person's override of it."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from ftkit.runs.ledger import Ledger
 
 
 def write(ledger: Ledger, record: PromotionRecord) -> None:
-    """Put what the gate decided into the journal, as fact `tested`. Raises: LedgerError."""
+    """Write the gate's decision into the journal, as the fact `tested`. Raises: LedgerError."""
     table = record.table
-    del table["override"]  # a person's own fact
+    del table["override"]  # an override is a fact of its own
     ledger.append("tested", **table)
 
 
 def write_override(ledger: Ledger, bundle: str, reason: str) -> None:
-    """Put into the journal that a person lets the bundle with this hash through, and why. Raises: LedgerError."""
+    """Write into the journal that a person lets the bundle with this hash through, and why. Raises: LedgerError."""
     at = datetime.now(UTC).isoformat(timespec="milliseconds")
     ledger.append("overridden", bundle=bundle, reason=reason, by=records.whoever(), at=at)
 
 
 def read(ledger: Ledger) -> PromotionRecord | None:
-    """What the gate decided last, with a person's override; None before it has decided."""
+    """The latest decision of the gate, with a person's override if there is one; None before it has decided."""
     fact = ledger.fact("tested")
     if fact is None:
         return None
@@ -41,16 +41,16 @@ def read(ledger: Ledger) -> PromotionRecord | None:
 
 
 def _completed(ledger: Ledger, fact: Mapping[str, Any]) -> dict[str, Any]:
-    """The record's table of a journal that ftkit 0.1.0 began: it left out what stands elsewhere in the run's folder."""
+    """The record's table for a journal of ftkit 0.1.0, which left out the values that are elsewhere in the run's folder."""
     recipe = ledger.recipe_values
     data = ledger.data(())
     probabilities = ledger.predictions().get("candidate")
-    known = dict(fact)
-    version, champion = known.pop("champion_version", None), known.pop("champion", None)
+    decided = dict(fact)
+    version, champion = decided.pop("champion_version", None), decided.pop("champion", None)
     model = recipe.get("registry", {}).get("model", "")
     environment = ledger.fact("environment") or {}
     return {
-        **known,
+        **decided,
         "run": ledger.run,
         "name": recipe.get("name", ""),
         "recipe": records.sha256(ledger.recipe),

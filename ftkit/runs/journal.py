@@ -1,4 +1,4 @@
-"""The journal of a run: one fact a line, only ever added to, and on disk before `append` returns."""
+"""The journal of a run: an append-only file with one fact per line; a fact is on disk before `append` returns."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ftkit.errors import LedgerError
 
 
 class Journal:
-    """The facts of one run, oldest first, and the file that keeps them."""
+    """The facts of one run, oldest first, and their file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -25,15 +25,15 @@ class Journal:
         return tuple(self._entries)
 
     def append(self, entries: Sequence[Mapping[str, Any]]) -> None:
-        """Add facts, their secrets hidden; those that are there already are left out.
+        """Add those facts that are not in the journal yet, with their secrets hidden.
 
-        Raises: LedgerError when the disk does not take them.
+        Raises: LedgerError when they cannot be written.
         """
         shown = [entry for entry in map(_without_secrets, entries) if entry not in self._entries]
         text = "".join(json.dumps(entry) + "\n" for entry in shown)
         try:
             with self.path.open("ab") as file:
-                torn = file.tell() and not _ends_with_newline(self.path)  # by a kill in the middle of writing
+                torn = file.tell() and not _ends_with_newline(self.path)  # after a kill in the middle of writing
                 file.write((b"\n" if torn else b"") + text.encode())
                 file.flush()
                 os.fsync(file.fileno())
@@ -43,7 +43,7 @@ class Journal:
                 where=str(self.path),
                 hint="Make room or fix the permissions, then give the same command: what is in the journal is kept.",
             ) from error
-        self._entries += map(json.loads, text.splitlines())  # as a later reader gets it: lists for tuples
+        self._entries += map(json.loads, text.splitlines())  # as read from the file later: lists for tuples
 
     def facts(self, kind: str) -> list[dict[str, Any]]:
         """Every fact of one kind, oldest first."""
@@ -51,7 +51,7 @@ class Journal:
 
 
 _COMPUTED = ("values", "pipeline")
-"""What a run that goes on computes with, or finds its pipeline by: it stays as it is."""
+"""Keys whose values a resumed run computes with, or finds its pipeline by: they are not redacted."""
 
 
 def _without_secrets(entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -62,7 +62,7 @@ def _without_secrets(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _read(path: Path) -> Iterator[dict[str, Any]]:
-    """The facts of a file; a line torn by a kill in the middle of writing is passed over."""
+    """The facts of a file, without a line that a kill left incomplete."""
     try:
         lines = path.read_bytes().splitlines()
     except FileNotFoundError:

@@ -1,15 +1,15 @@
-"""A run's folder: an append-only journal of what is finished, so that a killed run goes on where it was.
+"""A run's folder: an append-only journal of finished work, from which a killed run continues.
 
 HOME/runs/NAME-DATE-TIME/
   recipe.toml      the resolved recipe
   journal.jsonl    one fact a line: started, environment, data, trial-started, trial, selected, tested, overridden,
                    registered, deployed, failed, finished, stage with its seconds, and adopted when the
-                   sections after training were fixed before the run went on
+                   sections after training were changed before the run continued
   data/            the three splits as JSON lines, and the data report
   cache/           what backbones derive from the rows, shared by all trials
   trials/000/      a trial's log, and its model while it may still win
   bundle/          the winner
-  tested/          the probabilities that candidate and champion gave the test rows
+  tested/          the probabilities of candidate and champion for the test rows
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ class Ledger:
         self._journal = Journal(folder / "journal.jsonl")
 
     def append(self, fact: str, **values: Any) -> None:
-        """Write down one finished piece of work. Raises: LedgerError when the disk does not take it."""
+        """Write one fact about finished work into the journal. Raises: LedgerError when it cannot be written."""
         self._journal.append([{"fact": fact, "at": datetime.now(UTC).isoformat(timespec="milliseconds"), **values}])
 
     def extend(self, entries: Iterable[Mapping[str, Any]]) -> None:
-        """Write down facts of the same run that another ledger holds, but those that are here already. Raises: LedgerError."""
+        """Add those facts of another ledger of the same run that this one does not hold yet. Raises: LedgerError."""
         self._journal.append(list(entries))
 
     @property
@@ -68,13 +68,13 @@ class Ledger:
 
     @property
     def failure(self) -> str:
-        """Why the run broke off, if that is the last thing in its journal; empty otherwise."""
+        """Why the run broke off, if that is the last fact in its journal; empty otherwise."""
         last = self.entries[-1] if self.entries else None
         return last["error"] if last and last["fact"] == "failed" else ""
 
     @property
     def finished(self) -> bool:
-        """Whether the run came to a decision; an interrupted or failed one did not."""
+        """Whether the run came to its end; an interrupted or failed one did not."""
         return self.fact("finished") is not None
 
     @property
@@ -99,7 +99,7 @@ class Ledger:
             return {}
 
     def adopt(self, recipe: str) -> None:
-        """Go on by this resolved recipe, which trains as the run's own does. To be called while the run is held."""
+        """Continue the run by this resolved recipe, which differs only after training. Call it while the run is held."""
         path = self.folder / "recipe.toml"
         if _text(path) != recipe.strip():
             self.append("adopted", recipe=hashlib.sha256(recipe.encode()).hexdigest())
@@ -111,11 +111,11 @@ class Ledger:
                 ) from error
 
     def trial_folder(self, number: int) -> Path:
-        """Where trial `number` keeps its log and model."""
+        """The folder of trial `number`, with its log and model."""
         return self.folder / "trials" / f"{number:03d}"
 
     def store_predictions(self, predictions: Mapping[str, np.ndarray]) -> None:
-        """Keep what each contender said of the test rows, (rows, classes), whole or not at all. Raises: LedgerError."""
+        """Store each contender's probabilities of the test rows, (rows, classes), whole or not at all. Raises: LedgerError."""
         import numpy as np
 
         try:
@@ -124,24 +124,24 @@ class Ledger:
                     np.save(folder / f"{name}.npy", np.asarray(probabilities, dtype=np.float64), allow_pickle=False)
         except OSError as error:
             raise LedgerError(
-                f"the answers to the test rows cannot be stored: {error.strerror}",
+                f"the probabilities of the test rows cannot be stored: {error.strerror}",
                 where=str(self.folder),
                 hint="Make room, then give the same command: the trained models are kept.",
             ) from error
 
     def predictions(self) -> dict[str, np.ndarray]:
-        """What the contenders said of the test rows, by `candidate` and `champion`; empty before the tests."""
+        """The contenders' probabilities of the test rows, by `candidate` and `champion`; empty before the tests."""
         import numpy as np
 
         paths = sorted((self.folder / "tested").glob("*.npy"))
         return {path.stem: np.load(path, allow_pickle=False) for path in paths}
 
     def record_trial(self, trial: Trial) -> None:
-        """Write down a trial that came to its end."""
+        """Write a trial that has ended into the journal."""
         self.append("trial", trial=asdict(trial))
 
     def trials(self) -> list[Trial]:
-        """Trials that came to their end, by number; the latest entry of a number counts."""
+        """The trials that have ended, by number; the latest entry of a number counts."""
         latest = {entry["trial"]["number"]: entry["trial"] for entry in self.facts("trial")}
         return [Trial(**latest[number]) for number in sorted(latest)]
 
@@ -156,9 +156,8 @@ class Ledger:
                             row = {key: values[index] for key, values in split.columns.items()}
                             file.write(json.dumps({"text": text, "label": int(label), "columns": row}) + "\n")
                 report = asdict(without_secrets(data.report)) | {"classes": data.classes}
-                files.write_text(
-                    folder / "report.json", json.dumps(report, indent=2) + "\n"
-                )  # in the order it is shown in
+                # Not sorted: in the order in which it is shown.
+                files.write_text(folder / "report.json", json.dumps(report, indent=2) + "\n")
         except OSError as error:
             raise LedgerError(
                 f"the data of the run cannot be stored: {error.strerror}",
@@ -168,14 +167,14 @@ class Ledger:
         self.append("data", fingerprint=data.report.fingerprint)
 
     def data(self, splits: Sequence[str] = SPLITS) -> Data:
-        """The run's data, only these splits filled: training never opens the test split."""
+        """The run's data with only these splits filled: training never opens the test split."""
         report = json.loads((self.folder / "data" / "report.json").read_text(encoding="utf-8"))
         classes = tuple(report.pop("classes"))
         empty = Split((), ())
-        read = {name: self._split(name) if name in splits else empty for name in SPLITS}
+        filled = {name: self._split(name) if name in splits else empty for name in SPLITS}
         cache = self.folder / "cache"
         cache.mkdir(exist_ok=True)
-        return Data(classes, **read, report=DataReport(**report), cache=cache)
+        return Data(classes, **filled, report=DataReport(**report), cache=cache)
 
     def _split(self, name: str) -> Split:
         with (self.folder / "data" / f"{name}.jsonl").open(encoding="utf-8") as file:
@@ -185,7 +184,7 @@ class Ledger:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Hold the run for this process. Raises: LedgerError when another process carries it out."""
+        """Lock the run for this process. Raises: LedgerError when another process carries it out."""
         import filelock
 
         lock = filelock.FileLock(self.folder / ".lock")
@@ -207,7 +206,7 @@ class Ledger:
 
 @contextmanager
 def staged(ledger: Ledger, name: Stage, emit: Emit, reused: bool = False) -> Iterator[None]:
-    """`events.stage`, which also writes down how long a finished stage took."""
+    """`events.stage`, which also writes the duration of a finished stage into the journal."""
     begun = time.monotonic()
     with stage(name, emit, reused):
         yield
@@ -216,20 +215,20 @@ def staged(ledger: Ledger, name: Stage, emit: Emit, reused: bool = False) -> Ite
 
 
 AFTER_TRAINING = ("promote", "registry", "deploy", "rollout")
-"""Sections of a recipe that no trained model depends on: they can be fixed without training again."""
+"""Sections of a recipe that no trained model depends on: they can be changed without training again."""
 
 
 def plan_key(text: str) -> str:
-    """What makes two plans go on with the same run: a digest of all in the resolved recipe that training depends on."""
-    kept = {key: value for key, value in tomllib.loads(text).items() if key not in AFTER_TRAINING}
-    return hashlib.sha256(json.dumps(kept, sort_keys=True, default=str).encode()).hexdigest()
+    """A digest of everything in the resolved recipe that training depends on: plans with equal keys can continue the same run."""
+    trained_by = {key: value for key, value in tomllib.loads(text).items() if key not in AFTER_TRAINING}
+    return hashlib.sha256(json.dumps(trained_by, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def begin(name: str, recipe: str, *, fresh: bool = False) -> tuple[Ledger, bool]:
-    """The ledger to go on with: that of the latest unfinished run that trains by this recipe, or a new one.
+    """The ledger of the latest run that trains by this recipe, if it is unfinished and not `fresh`; else that of a new run.
 
-    What comes after training may have been fixed since the run broke off: `Ledger.adopt` takes it over.
-    Returns the ledger and whether it goes on with an earlier run. Raises: LedgerError.
+    Its sections after training may have been changed since the run broke off: `Ledger.adopt` takes the new ones.
+    Returns the ledger and whether it is that of an earlier run. Raises: LedgerError.
     """
     key = plan_key(recipe)
     if not fresh:
@@ -243,7 +242,7 @@ def begin(name: str, recipe: str, *, fresh: bool = False) -> tuple[Ledger, bool]
 
 
 def at(folder: Path, name: str, recipe: str) -> Ledger:
-    """The ledger in this folder, begun there where none is: of a run whose place is chosen elsewhere."""
+    """The ledger in a given folder; it is created if the folder has none."""
     ledger = Ledger(folder)
     if ledger.fact("started") is None:
         files.write_text(folder / "recipe.toml", recipe)
@@ -255,7 +254,7 @@ def runs() -> list[Ledger]:
     """Every run on this machine, newest first."""
     folder = files.home() / "runs"
     ledgers = [Ledger(path.parent) for path in folder.glob("*/journal.jsonl")] if folder.is_dir() else []
-    return sorted(ledgers, key=lambda each: (each.fact("started") or {}).get("at", ""), reverse=True)
+    return sorted(ledgers, key=lambda ledger: (ledger.fact("started") or {}).get("at", ""), reverse=True)
 
 
 def find(run: str) -> Ledger:

@@ -1,4 +1,4 @@
-"""What a run would do and about what it would cost, without doing it."""
+"""What a run would do and roughly how long it would take, without running it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ftkit.evaluation import selection
 from ftkit.runs import ledger as ledgers
 
 TOKENS_PER_WORD = 1.3
-"""Word pieces to a word of English prose, roughly; Source: measured with BERT's vocabulary on product reviews."""
+"""Word pieces per word of English prose, roughly. Source: measured with BERT's vocabulary on product reviews."""
 
 
 @dataclass(frozen=True)
@@ -35,38 +35,38 @@ class Preview:
     plan: Plan
     steps: tuple[Step, ...]
     seconds: float | None
-    """Estimated duration of the search; None where nothing is known to estimate it from."""
+    """Estimated duration of the search; None if it cannot be estimated."""
     basis: str
-    """What the estimate rests on."""
+    """What the estimate is based on."""
     resumes: str = ""
-    """The interrupted run that would go on, if there is one."""
+    """The interrupted run that would be continued; empty if there is none."""
     pipeline: tuple[tuple[str, str], ...] = ()
-    """What a platform elsewhere would be asked to do, as titles and sentences."""
+    """The pipeline that a platform would submit to a service, as titles and sentences."""
 
 
 def preview(plan: Plan) -> Preview:
-    """Look at the plan, at the data if they are on this machine, and at earlier runs; change nothing."""
-    report = _data(plan)
+    """Preview a run from the plan, the data if they are on this machine, and earlier runs; changes nothing."""
+    report = _data_report(plan)
     seconds, basis = _cost(plan, report)
-    going_on = _unfinished(plan)
+    unfinished = _unfinished(plan)
     return Preview(
         plan=plan,
         steps=(
             Step("data", _data_step(plan, report)),
-            Step("search", _search_step(plan, going_on)),
+            Step("search", _search_step(plan, unfinished)),
             Step("test", _test_step(plan)),
             Step("register", f"as {plan.registry.model} in {plan.registry.name}" if plan.registry else "nowhere"),
             Step("deploy", _deploy_step(plan)),
         ),
         seconds=seconds,
         basis=basis,
-        resumes=going_on.run if going_on else "",
+        resumes=unfinished.run if unfinished else "",
         pipeline=tuple(plan.platform.outline(plan)) if isinstance(plan.platform, Publishing) else (),
     )
 
 
 def evaluations(plan: Plan) -> float:
-    """Epochs over all trials and repeats, as far as the values tell: the mean of a searched range."""
+    """Epochs over all trials and repeats; for a searched range, its mean for each trial."""
     dimension = plan.search.space.get("epochs")
     epochs = (
         _mean(dimension)
@@ -79,7 +79,7 @@ def evaluations(plan: Plan) -> float:
 
 
 def trials(plan: Plan) -> int:
-    """How many trials there will be: a grid may be smaller than the number asked for."""
+    """How many trials there will be: a grid may have fewer than the recipe allows."""
     counts = [size(dimension) for dimension in plan.search.space.values()]
     if plan.search.sampler != "grid" or not counts or None in counts:
         return plan.search.trials
@@ -94,8 +94,8 @@ def repeats(plan: Plan) -> int:
     return selection.most_repeats(plan.search, trials(plan))
 
 
-def _data(plan: Plan) -> DataReport | None:
-    """The data report, from an earlier run or by reading what is on this machine; None where it would be a download."""
+def _data_report(plan: Plan) -> DataReport | None:
+    """The data report, from an earlier run or by reading files of this machine; None if the data must be downloaded."""
     for ledger in ledgers.runs():
         if ledger.recipe_values.get("dataset") == _section(plan.dataset) and ledger.fact("data"):
             return ledger.data(()).report
@@ -107,22 +107,20 @@ def _data(plan: Plan) -> DataReport | None:
 
 
 def _cost(plan: Plan, report: DataReport | None) -> tuple[float | None, str]:
-    """Seconds for the search: measured by an earlier run where there is one, guessed from the machine's speed else."""
+    """Seconds of the search and the basis of the estimate: an earlier run if there is one, else the machine's speed."""
     if isinstance(plan.platform, Publishing):
         return None, "unknown: the machines that train are elsewhere"
     if report is None:
         return None, "unknown until the data has been read once"
-    rows = (
-        sum(report.counts["train"].values()) + sum(report.counts["valid"].values()) / 3
-    )  # a row costs 3 × in training
+    rows = _rows(report)
     for ledger in ledgers.runs():
         recipe = ledger.recipe_values
         if recipe.get("backbone", {}).get("use") != plan.backbone.name or not ledger.fact("data"):
             continue
         done = [trial for trial in ledger.trials() if trial.state == "finished" and trial.history]
         if done:
-            theirs = ledger.data(()).report
-            per_row = _seconds_per_row(done, theirs) * _tokens(plan, report) / _tokens(plan, theirs)
+            earlier_report = ledger.data(()).report
+            per_row = _seconds_per_row(done, earlier_report) * _tokens(plan, report) / _tokens(plan, earlier_report)
             seconds = per_row * rows * evaluations(plan) / plan.search.concurrency
             return seconds, f"measured in {ledger.run}"
     parameters = plan.backbone.encoder_parameters if isinstance(plan.backbone, Estimable) else None
@@ -132,25 +130,28 @@ def _cost(plan: Plan, report: DataReport | None) -> tuple[float | None, str]:
     return operations / _speed(), "guessed from this machine's matrix speed; it may be off by a factor of two"
 
 
+def _rows(report: DataReport) -> float:
+    """Rows of an epoch in units of training rows: training a row takes three times as long as validating one."""
+    return sum(report.counts["train"].values()) + sum(report.counts["valid"].values()) / 3
+
+
 def _seconds_per_row(done: list[Trial], report: DataReport) -> float:
-    rows = sum(report.counts["train"].values()) + sum(report.counts["valid"].values()) / 3
-    return sum(trial.seconds for trial in done) / sum(len(trial.history) for trial in done) / rows
+    return sum(trial.seconds for trial in done) / sum(len(trial.history) for trial in done) / _rows(report)
 
 
 def _tokens(plan: Plan, report: DataReport) -> float:
-    """Tokens of a usual row, cut at the backbone's length."""
+    """Tokens of a typical row, at most the backbone's `max_length`."""
     usual = (report.lengths["p50"] + report.lengths["p95"]) / 2 * TOKENS_PER_WORD
     longest = plan.backbone.max_length if isinstance(plan.backbone, Estimable) else 512
     return max(1.0, min(usual, longest))
 
 
 def _speed() -> float:
-    """Operations a second in this machine's best single-precision matrix product: what training comes near to."""
+    """Operations per second in single-precision matrix products on this machine, the best of several: training comes near it."""
     import numpy as np
     from threadpoolctl import threadpool_limits
 
-    # A thread's own time, on one core: what else the machine does has no part in it, and several threads would wait
-    # for each other.
+    # The CPU time of one thread: other processes do not count, and several threads would wait for each other.
     matrix = np.ones((384, 384), dtype=np.float32)
     best, ends = float("inf"), time.perf_counter() + 0.5
     with threadpool_limits(1):
@@ -180,7 +181,7 @@ def _data_step(plan: Plan, report: DataReport | None) -> str:
     return f"{plan.dataset.name}: {sum(counts.values()):,} texts in {classes} classes ({split}) from {report.source}"
 
 
-def _search_step(plan: Plan, going_on: ledgers.Ledger | None) -> str:
+def _search_step(plan: Plan, unfinished: ledgers.Ledger | None) -> str:
     search, count = plan.search, trials(plan)
     sentence = f"{count} trial{'s' * (count != 1)} of {plan.backbone.name} on {plan.platform.name}"
     if search.space:
@@ -196,8 +197,8 @@ def _search_step(plan: Plan, going_on: ledgers.Ledger | None) -> str:
         sentence += f" ({again} more), best mean validation {search.metric} wins"
     else:
         sentence += f", best validation {search.metric} wins"
-    if going_on:
-        sentence += f"; {len(going_on.trials())} are done already in {going_on.run}"
+    if unfinished:
+        sentence += f"; {len(unfinished.trials())} are done already in {unfinished.run}"
     return sentence
 
 

@@ -1,4 +1,4 @@
-"""What a run was carried out on: kept in its journal, because results are read long after the machine is gone."""
+"""The machine and the software of a run: stored in its journal, because results are read long after the machine is gone."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from ftkit import hardware, plugins
 from ftkit._version import __version__
 
 MATTER = ("torch", "transformers", "tokenizers", "accelerate", "safetensors", "numpy", "scipy", "pandas")
-"""Distributions that results depend on, beside ftkit's own and those that bring plugins."""
+"""Distributions that results depend on, in addition to ftkit and its plugins."""
 
 
 def described() -> dict[str, Any]:
-    """Python, system, processor, memory, graphics cards and the versions of what matters; loads none of it."""
+    """Python, system, processor, memory, graphics cards, and versions of distributions; imports none of them."""
     return {
         "python": platform.python_version(),
         "system": platform.platform(),
@@ -28,9 +28,9 @@ def described() -> dict[str, Any]:
 
 
 def _versions() -> dict[str, str]:
-    owners = {each.plugin.split(" ")[0] for each in plugins.load().found}
+    distributions = {component.plugin.split(" ")[0] for component in plugins.load().found}
     versions = {"ftkit": __version__}
-    for name in sorted(owners | set(MATTER)):
+    for name in sorted(distributions | set(MATTER)):
         try:
             versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""How a run stands, as far as its folder tells: no plugin of its recipe needs to be installed any more."""
+"""The state of a run, from its folder alone: the plugins of its recipe need not be installed any more."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def state(ledger: Ledger) -> str:
 
 
 def metric(ledger: Ledger) -> str:
-    """The metric the run's recipe judges by."""
+    """The metric of the run's recipe."""
     search = ledger.recipe_values.get("search", {})
     return str(search.get("metric", "macro_f1")) if isinstance(search, dict) else "macro_f1"
 
 
 def _alive(ledger: Ledger) -> bool:
-    """Whether a process carries out the run right now."""
+    """Whether a process is carrying out the run."""
     import filelock
 
     try:
@@ -33,8 +33,8 @@ def _alive(ledger: Ledger) -> bool:
         return True
     except (OSError, ValueError):
         return False
-    # The process is there, but may be at something else by now. Only then is the lock tried: trying it could
-    # otherwise get in the way of a run that is just beginning.
+    # A process of this number exists, but may be another program by now. Only then is the lock tried: otherwise this
+    # could collide with a run that is just beginning.
     try:
         with filelock.FileLock(ledger.folder / ".lock", timeout=0):
             return False

@@ -1,4 +1,4 @@
-"""What a plan says it would do, and what it says that costs."""
+"""The preview of a run: its steps and its estimated time."""
 
 from __future__ import annotations
 
@@ -24,12 +24,14 @@ def toy(tmp_path: Path) -> Iterator[Path]:
         yield path
 
 
-def test_it_changes_nothing(toy: Path) -> None:
+def test_a_preview_changes_nothing(toy: Path) -> None:
     preview.preview(loader.load(toy))
     assert not files.home().exists() or not list(files.home().iterdir())
 
 
-def test_it_names_every_stage_of_the_quickstart_and_guesses_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_preview_of_the_quickstart_names_every_stage_and_estimates_the_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(preview, "_speed", lambda: 1e11)
     shown = preview.preview(loader.load("quickstart"))
     sentences = {step.stage: step.says for step in shown.steps}
@@ -43,24 +45,24 @@ def test_it_names_every_stage_of_the_quickstart_and_guesses_its_time(monkeypatch
     assert "guess" in shown.basis
 
 
-def test_the_speed_is_read_off_this_machine() -> None:
+def test_the_speed_of_this_machine_is_plausible() -> None:
     assert 1e8 < preview._speed() < 1e16
 
 
-def test_the_speed_is_that_of_the_machine_however_little_of_it_is_left() -> None:
-    """Eight processes that never rest, at the same priority, on however many cores there are."""
+def test_other_processes_hardly_change_the_measured_speed() -> None:
+    """Eight processes that never rest, at the same priority, on any number of cores."""
     alone = preview._speed()
-    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(8)]
+    busy_processes = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(8)]
     try:
-        crowded = preview._speed()
+        beside_others = preview._speed()
     finally:
-        for process in busy:
+        for process in busy_processes:
             process.kill()
             process.wait()
-    assert 0.2 < crowded / alone < 5
+    assert 0.2 < beside_others / alone < 5
 
 
-def test_after_a_run_the_cost_is_what_was_measured(toy: Path) -> None:
+def test_the_estimate_after_a_run_is_its_measured_time(toy: Path) -> None:
     outcome = ftkit.run(toy, {**QUIET, "backbone.delay": 0.3}, emit=lambda event: None)
     measured = sum(trial.seconds for trial in outcome.trials)
     shown = preview.preview(loader.load(toy, {**QUIET, "backbone.delay": 0.3, "search.trials": 4}))
@@ -72,17 +74,17 @@ def test_an_interrupted_run_is_named(toy: Path) -> None:
     from ftkit.runs import ledger
 
     plan = loader.load(toy)
-    book, _ = ledger.begin(plan.name, plan.text)
-    assert preview.preview(plan).resumes == book.run
+    run_ledger, _ = ledger.begin(plan.name, plan.text)
+    assert preview.preview(plan).resumes == run_ledger.run
 
 
-def test_data_that_would_be_a_download_are_not_downloaded() -> None:
+def test_data_are_not_downloaded() -> None:
     shown = preview.preview(loader.load("bert_automotive"))
     assert "downloaded first" in shown.steps[0].says
     assert shown.seconds is None
 
 
-def test_repeats_are_said_and_counted(toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_repeats_are_named_and_counted(toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     space = {"search.trials": 6, "search.space": {"epochs": [1, 3], "decay": [0.0, 0.1]}}
     plain, confirmed = (loader.load(toy, {**space, "search.confirm": each}) for each in (False, {"top": 3, "seeds": 2}))
     assert (preview.repeats(plain), preview.repeats(confirmed)) == (0, 6)
@@ -97,7 +99,7 @@ def test_repeats_are_said_and_counted(toy: Path, monkeypatch: pytest.MonkeyPatch
     assert "then the best is trained again with 1 other seed (1 more)" in preview.preview(fewer).steps[1].says
 
 
-def test_the_time_of_repeats_is_part_of_the_cost(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_estimate_includes_the_repeats(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preview, "_speed", lambda: 1e11)
     once = preview.preview(loader.load("quickstart", ["search.confirm=false"]))
     again = preview.preview(loader.load("quickstart", ["search.confirm={top = 2, seeds = 3}"]))
