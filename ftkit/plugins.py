@@ -20,8 +20,8 @@ from ftkit import contracts, hookspecs
 from ftkit.bundled_plugins import bundled_plugins
 from ftkit.contracts.events import Event
 from ftkit.contracts.monitoring import Served, Watcher
+from ftkit.disclosure import without_secrets
 from ftkit.errors import PluginError
-from ftkit.redaction import redacted
 
 GROUP = "ftkit"
 
@@ -142,7 +142,7 @@ def collect(entries: Iterable[EntryPoint], objects: Mapping[str, object] | None 
         try:
             plugin = entry.load()
         except (Exception, SystemExit) as error:
-            broken.append(Broken(owner, redacted(f"{type(error).__name__}: {error}")))
+            broken.append(Broken(owner, without_secrets(f"{type(error).__name__}: {error}")))
             continue
         if not any(plugin is other for other in loaded.values()):
             loaded[owner if owner not in loaded else f"{owner} ({entry.value})"] = plugin
@@ -161,7 +161,9 @@ def collect(entries: Iterable[EntryPoint], objects: Mapping[str, object] | None 
             try:
                 offered = list(implementation.function())
             except Exception as error:
-                broken.append(Broken(owner, redacted(f"its hook {kind} failed: {type(error).__name__}: {error}")))
+                broken.append(
+                    Broken(owner, without_secrets(f"its hook {kind} failed: {type(error).__name__}: {error}"))
+                )
                 continue
             for component in offered:
                 _check_component(component, kind, protocol, owner)

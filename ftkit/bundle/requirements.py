@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from ftkit.disclosure import without_secrets
 from ftkit.errors import PluginError
-from ftkit.redaction import redacted
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -185,7 +185,7 @@ def _built(source: Source, folder: Path) -> Path:
         )
         wheels = list(Path(staging).glob("*.whl"))
         if ended.returncode or len(wheels) != 1:
-            output = redacted(ended.stderr or ended.stdout).strip()  # before it is cut
+            output = without_secrets(ended.stderr or ended.stdout).strip()  # before it is cut
             raise PluginError(
                 f"no wheel of {source.name} could be built:\n{output[-2000:]}",
                 where=str(source.path),
