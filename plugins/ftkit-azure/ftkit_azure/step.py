@@ -16,6 +16,7 @@ from ftkit import files
 from ftkit.contracts import Emit, Trial
 from ftkit.contracts.events import Event
 from ftkit.contracts.plan import Plan
+from ftkit.disclosure import redact_output
 from ftkit.errors import ExitCode, FtkitError
 from ftkit.remote import snapshot, transfer
 from ftkit.remote.collection import collected
@@ -90,6 +91,7 @@ def run_step(verb: str, folder: Path, connect: Callable[[], Job]) -> int:
     """
     from ftkit.display import printer
 
+    redact_output()
     write, show = writer(Path(EVENTS)), printer(True)
 
     def emit(event: Event) -> None:
