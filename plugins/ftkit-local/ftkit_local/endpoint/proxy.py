@@ -94,8 +94,8 @@ class Proxy:
                     continue
             if answer.status >= 500:
                 server.errors += 1
-                body = redacted(answer.content.decode("utf-8", "replace"))  # before it is cut
-                log.warning("%s: answered %d: %.300s", name, answer.status, body)
+                text = redacted(answer.content.decode("utf-8", "replace"))  # before it is cut
+                log.warning("%s: answered %d: %.300s", name, answer.status, text)
             headers = {key: answer.headers[key] for key in _FORWARDED if key in answer.headers}
             spent = f"front;dur={(time.monotonic() - begun) * 1e3:.1f}"
             headers["server-timing"] = ", ".join(filter(None, [answer.headers.get("server-timing"), spent]))
