@@ -1,4 +1,4 @@
-"""Azure as tests get it: the cloud with the services that every test needs."""
+"""The loopback Azure of the tests: the cloud with the services of both SDKs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.azure.workspace import Clouds, Subscriptions, Workspace
 class Azure(Cloud):
     """Sign-in, one workspace, its storage, and the services of both SDKs; a test can add services of its own.
 
-    `scoring_python` is the interpreter that serves deployments, `schemas` the archive of Microsoft's schemas, where there is one.
+    `scoring_python` is the interpreter that serves deployments, `schemas` the archive of Microsoft's schemas, if any.
     """
 
     def __init__(self, folder: Path, scoring_python: Path, schemas: Path | None = None) -> None:
@@ -49,5 +49,5 @@ class Azure(Cloud):
 
     @property
     def secrets(self) -> list[str]:
-        """What may be in no log, event, record or report."""
+        """Texts that must appear in no log, event, record or report."""
         return [SECRET, SIGNATURE, STORE_KEY, KEY, KEY[::-1]]

@@ -1,4 +1,4 @@
-"""A certificate authority that vouches for any host name, for the length of a test."""
+"""A certificate authority for any host name, for the duration of a test."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _DAY = datetime.timedelta(days=1)
 
 
 class Authority:
-    """Issues certificates; `file` is what clients are told to trust."""
+    """Issues certificates; clients trust the certificate in `file`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -38,7 +38,7 @@ class Authority:
         self.file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
     def context(self, host: str) -> ssl.SSLContext:
-        """What a server of this host name speaks TLS with."""
+        """The TLS context of a server with this host name."""
         with self._lock:
             if host not in self._contexts:
                 self._contexts[host] = self._issue(host)

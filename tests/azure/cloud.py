@@ -1,4 +1,4 @@
-"""The cloud behind the proxy: services by host name, every exchange kept, and complaints about what nobody answered."""
+"""The cloud behind the proxy: services by host name, all exchanges, and complaints about unanswered requests."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.azure.proxy import Proxy
 
 
 class Service(Protocol):
-    """What answers for some host names."""
+    """Answers requests to some host names."""
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -25,19 +25,19 @@ class Service(Protocol):
         ...
 
     def handle(self, request: Request) -> Response | None:
-        """The answer, or None when the request is another service's business."""
+        """The answer, or None when the request is for another service."""
         ...
 
 
 Claimant = TypeVar("Claimant", bound=Service)
 
 Inspector = Callable[[Request, Response], list[str]]
-"""Looks at an exchange and says what is wrong with it."""
+"""Returns the problems of an exchange."""
 
 
 @dataclass(frozen=True)
 class Exchange:
-    """A request and what came of it; no response when the connection was cut."""
+    """A request with its response; None when the connection was cut."""
 
     request: Request
     response: Response | None
@@ -55,32 +55,32 @@ class Cloud:
         self.authority = Authority(folder)
         self.exchanges: list[Exchange] = []
         self.complaints: list[str] = []
-        """What a test must not have caused: calls nobody answers, foreign hosts, bodies that no schema allows."""
+        """Problems that fail the test at its end: unanswered calls, foreign hosts, bodies that violate a schema."""
         self.inspectors: list[Inspector] = []
         self.faults: list[Fault] = []
         self.closing: list[Callable[[], None]] = []
-        """Called when the cloud goes away."""
+        """Called when the cloud is closed."""
         self._services: list[Service] = []
         self._lock = threading.Lock()
         self._proxy = Proxy(self)
 
     def add(self, service: Claimant) -> Claimant:
-        """Put a service behind the proxy; returns it."""
+        """Add a service and return it."""
         self._services.append(service)
         return service
 
     def fail(self, method: str, place: str, response: Response | None = None, **settings: object) -> Fault:
-        """Let a request go wrong: see `Fault`."""
+        """Add a fault: see `Fault`."""
         fault = Fault(method, place, response, **settings)  # type: ignore[arg-type]
         self.faults.append(fault)
         return fault
 
     def fault(self, method: str, host: str, path: str) -> Fault | None:
-        """The fault that strikes this request, if one does."""
+        """The fault that strikes this request, or None."""
         return next((each for each in list(self.faults) if each.strikes(method, host, path)), None)
 
     def respond(self, request: Request) -> Response:
-        """What the services say to a request."""
+        """The answer of the first service that gives one."""
         claimed = False
         for service in list(self._services):
             if not any(fnmatch.fnmatchcase(request.host, pattern) for pattern in service.hosts):
@@ -96,22 +96,22 @@ class Cloud:
                     for problem in inspect(request, response):
                         self.complain(f"{request}: {problem}")
                 return response
-        said = "nobody answers" if claimed else "a foreign host was asked"
-        self.complain(f"{said}: {request.method} {request.host}{request.target} {request.body[:500]!r}")
-        return refusal(404 if claimed else 502, "LoopbackUnanswered", f"{said}: {request}")
+        reason = "no service answered" if claimed else "a foreign host was called"
+        self.complain(f"{reason}: {request.method} {request.host}{request.target} {request.body[:500]!r}")
+        return refusal(404 if claimed else 502, "LoopbackUnanswered", f"{reason}: {request}")
 
     def keep(self, request: Request, response: Response | None, fault: Fault | None = None) -> None:
-        """Note an exchange."""
+        """Record an exchange."""
         with self._lock:
             self.exchanges.append(Exchange(request, response, fault))
 
-    def complain(self, what: str) -> None:
-        """Note what must fail the test at its end."""
+    def complain(self, problem: str) -> None:
+        """Record a problem that fails the test at its end."""
         with self._lock:
-            self.complaints.append(what)
+            self.complaints.append(problem)
 
     def asked(self, method: str, place: str) -> list[Request]:
-        """The requests so far of this method whose `host/path` the text is part of."""
+        """The requests so far of this method whose `host/path` contains `place`."""
         with self._lock:
             return [
                 each.request
@@ -121,7 +121,7 @@ class Cloud:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables by which a process finds the proxy and trusts it; both spellings are in use."""
+        """The environment variables that make a process use the proxy and trust it, in both spellings."""
         proxy = {"HTTP_PROXY": self._proxy.url, "HTTPS_PROXY": self._proxy.url, "NO_PROXY": "localhost,127.0.0.1"}
         trusted = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
         return {
@@ -131,7 +131,7 @@ class Cloud:
         }
 
     def close(self) -> None:
-        """Stop listening, and whatever services have running."""
+        """Stop the proxy and the processes of all services."""
         for end in self.closing:
             end()
         self._proxy.close()

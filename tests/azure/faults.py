@@ -1,4 +1,4 @@
-"""What goes wrong on the wire: a fault waits for a request and strikes it a number of times."""
+"""Network faults and error answers: a fault strikes a number of matching requests."""
 
 from __future__ import annotations
 
@@ -13,27 +13,26 @@ from tests.azure.messages import Response, refusal
 
 @dataclass
 class Fault:
-    """One thing that goes wrong.
+    """Strikes requests of a `method` (or of several: `PUT|POST`) to a `place`, a regular expression for `host/path`.
 
-    It strikes requests whose method is `method` (or any of `PUT|POST`) and whose host and path, as `host/path`, `place` is
-    found in as a regular expression, after letting `after` of them pass.
+    The first `after` of them pass; the next `times` are struck.
     """
 
     method: str
     place: str
     response: Response | None = None
-    """What is answered, without the service being asked."""
+    """The answer, in place of the service's."""
     cut: Literal["", "upload", "answer"] = ""
     """Cut the connection: in the middle of the upload, or once the service has done its work, before it answers."""
     times: int = 1
     after: int = 0
     then: Callable[[], None] | None = None
-    """Called when it strikes; for a cut answer, once the service has done its work."""
+    """Called when the fault strikes; for a cut answer, once the service has done its work."""
     struck: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def strikes(self, method: str, host: str, path: str) -> bool:
-        """Whether this request is to be struck now; every call counts."""
+        """Whether the fault strikes this request; every call counts as one request."""
         if method not in self.method.split("|") and self.method != "*":
             return False
         if not re.search(self.place, host + path):
@@ -49,17 +48,17 @@ class Fault:
 
 
 def too_many_requests(seconds: int = 1) -> Response:
-    """Status 429, with the time after which to come back."""
+    """Status 429, with the seconds after which to try again."""
     return refusal(429, "TooManyRequests", "The request was throttled.", {"Retry-After": str(seconds)})
 
 
 def server_error() -> Response:
-    """Status 500, which says nothing."""
+    """Status 500, without a reason."""
     return refusal(500, "InternalServerError", "An internal server error occurred.")
 
 
 def quota_exceeded(family: str = "Standard DSv2 Family vCPUs") -> Response:
-    """What Azure Resource Manager says when a subscription has no cores left of a kind."""
+    """The answer of Azure Resource Manager when a subscription has no cores of a family left."""
     return refusal(
         400,
         "OutOfQuota",

@@ -1,4 +1,4 @@
-"""The fixture `azure`: a loopback Azure that this process and those it starts take for the real one."""
+"""The fixture `azure`: a loopback Azure for this process and those it starts, in place of the real one."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ SCORING = Path(os.environ.get("FTKIT_SCORING_PYTHON") or REPOSITORY / ".venv-sco
 
 @pytest.fixture
 def azure(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Azure]:
-    """Azure with sign-in, a workspace, storage and the v2 service, and the variables of a service principal that may come in.
+    """Azure with the services of both SDKs, and the environment variables of a valid service principal.
 
-    Bodies are compared with Microsoft's schemas where the shared test data are; `azure_schemas` asks for them. A test that deploys
-    asks for `azure_scoring`. The test fails at its end when a call went unanswered, a foreign host was asked, or a body broke Microsoft's schema.
+    Bodies are compared with Microsoft's schemas where the shared test data are available; `azure_schemas` requires them.
+    A test that deploys uses `azure_scoring`. The test fails at its end when a call got no answer, a foreign host was
+    called, or a body violates Microsoft's schema.
     """
     pytest.importorskip("cryptography")
     from tests.azure import identity
@@ -53,7 +54,7 @@ def azure_schemas(azure: Azure) -> Azure:
 
 @pytest.fixture
 def azure_scoring(azure: Azure) -> Azure:
-    """Azure that serves deployments for real; without azureml-inference-server-http the test is skipped."""
+    """Azure that serves deployments with real servers; without azureml-inference-server-http the test is skipped."""
     require_scoring()
     return azure
 
@@ -66,13 +67,13 @@ def require_scoring() -> Path:
 
 
 def guard(monkeypatch: pytest.MonkeyPatch, cloud: Azure) -> None:
-    """Let nobody of this process find a host by going round the proxy."""
+    """Let no code of this process resolve a host name without the proxy."""
     find = socket.getaddrinfo
 
     def find_here(host: Any, *rest: Any, **settings: Any) -> Any:
         name = host.decode() if isinstance(host, bytes) else host
         if name not in (None, "", "localhost", "127.0.0.1", "::1", "0.0.0.0", socket.gethostname()):
-            cloud.complain(f"the proxy was gone round: {name}")
+            cloud.complain(f"the proxy was bypassed: {name}")
             raise socket.gaierror(socket.EAI_NONAME, f"tests reach no host outside: {name}")
         return find(host, *rest, **settings)
 

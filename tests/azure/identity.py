@@ -1,6 +1,7 @@
-"""Sign-in at Microsoft Entra: a service principal by its secret, a managed identity by asking the machine it runs on.
+"""Sign-in at Microsoft Entra: a service principal by its secret, a managed identity by the machine's metadata service.
 
-Source: Microsoft, "OAuth 2.0 client credentials flow" and "How to use managed identities on an Azure VM to acquire an access token".
+Source: Microsoft, "OAuth 2.0 client credentials flow" and "How to use managed identities on an Azure VM to acquire an
+access token".
 """
 
 from __future__ import annotations
@@ -19,17 +20,17 @@ SECRET = "s3cret-of-the-service-principal"
 LOGIN = "login.microsoftonline.com"
 
 ENVIRONMENT = {"AZURE_TENANT_ID": TENANT, "AZURE_CLIENT_ID": CLIENT, "AZURE_CLIENT_SECRET": SECRET}
-"""The usual variables of a service principal that may come in."""
+"""The usual environment variables of a valid service principal."""
 
 
 class Identity(Routed):
-    """Gives tokens to who knows the secret."""
+    """Gives tokens to clients that send the right secret."""
 
     hosts = (LOGIN, "login.windows.net", "login.microsoft.com")
 
     def __init__(self) -> None:
         self.refusing = False
-        """Let every sign-in be refused, whatever the secret."""
+        """Refuse every sign-in, with any secret."""
 
     @route("GET", "/common/discovery/instance")
     def instances(self, request: Request) -> Response:
@@ -55,7 +56,7 @@ class Identity(Routed):
 
     @route("POST", "/{tenant}/oauth2/token")
     def old_token(self, request: Request, tenant: str) -> Response:
-        """The first version of the protocol, which names a resource where the second names a scope."""
+        """The first version of the protocol, which has a resource in place of a scope."""
         return self._token(request.form, request.form.get("resource", ""))
 
     @route("POST", "/{tenant}/oauth2/v2.0/token")
@@ -64,8 +65,8 @@ class Identity(Routed):
 
     def _token(self, form: dict[str, str], audience: str) -> Response:
         if self.refusing or (form.get("client_id"), form.get("client_secret")) != (CLIENT, SECRET):
-            said = f"AADSTS7000215: Invalid client secret provided for app '{form.get('client_id')}'."
-            return answer({"error": "invalid_client", "error_description": said, "error_codes": [7000215]}, 401)
+            message = f"AADSTS7000215: Invalid client secret provided for app '{form.get('client_id')}'."
+            return answer({"error": "invalid_client", "error_description": message, "error_codes": [7000215]}, 401)
         return answer(
             {
                 "token_type": "Bearer",
@@ -79,7 +80,7 @@ class Identity(Routed):
 
 
 class Machine(Routed):
-    """What a virtual machine of Azure can ask about itself, if it has a managed identity."""
+    """The metadata service of an Azure virtual machine, which gives tokens of its managed identity."""
 
     hosts = ("169.254.169.254",)
 
@@ -90,7 +91,7 @@ class Machine(Routed):
     def identity(self, request: Request) -> Response:
         if not self.has_identity:
             return answer({"error": "invalid_request", "error_description": "Identity not found"}, 400)
-        if request.headers.get("Metadata") != "true":  # the probe whether this is such a machine at all
+        if request.headers.get("Metadata") != "true":  # the SDK's probe for the metadata service
             return answer(
                 {"error": "invalid_request", "error_description": "Required metadata header not specified"}, 400
             )
@@ -100,9 +101,9 @@ class Machine(Routed):
 
 
 def token(audience: str, **claims: Any) -> str:
-    """A token that looks as Entra's do; nobody checks its signature."""
+    """A token in the form of Entra's; its signature is never checked."""
     now = int(time.time())
-    said = {
+    payload = {
         "aud": audience,
         "iss": f"https://sts.windows.net/{TENANT}/",
         "iat": now,
@@ -115,7 +116,7 @@ def token(audience: str, **claims: Any) -> str:
         "upn": "principal@loopback",
         **claims,
     }
-    parts = ({"alg": "none", "typ": "JWT"}, said)
+    parts = ({"alg": "none", "typ": "JWT"}, payload)
     return ".".join(
         [*(base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in parts), "c2ln"]
     )

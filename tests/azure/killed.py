@@ -1,4 +1,4 @@
-"""What a client does that is killed in the middle: a rollout in a process of its own."""
+"""Rollouts in processes of their own, which tests can kill."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def roll_out(endpoint: str, bundle: str, deployment: str) -> None:
 
 
 def listen() -> None:
-    """Carry out rollouts that standard input names, a line each, in processes that share what was imported once.
+    """Carry out the rollouts on standard input, one a line, each in a forked process that shares the imported modules.
 
-    Writes the process id of each when it begins, and how it ended: its exit code, negative for a signal.
+    Writes the process id of each when it starts, and its exit code when it ends, negative for a signal.
     """
     for module in ("azure.ai.ml.entities", "azure.identity", "ftkit_azureml"):
         importlib.import_module(module)

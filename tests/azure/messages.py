@@ -1,4 +1,4 @@
-"""Requests as services see them, and their answers."""
+"""Requests as services receive them, and their answers."""
 
 from __future__ import annotations
 
@@ -64,5 +64,5 @@ def answer(value: Any = None, status: int = 200, headers: Mapping[str, str] | No
 
 
 def refusal(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> Response:
-    """An error as Azure Resource Manager tells it. Source: Microsoft, "Azure REST API guidelines", errors."""
+    """An error in the form of Azure Resource Manager. Source: Microsoft, "Azure REST API guidelines", errors."""
     return answer({"error": {"code": code, "message": message, "details": [], "additionalInfo": []}}, status, headers)

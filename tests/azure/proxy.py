@@ -1,4 +1,4 @@
-"""The CONNECT proxy: takes TLS apart with certificates of its own and hands whole requests to the cloud."""
+"""The CONNECT proxy: terminates TLS with certificates of its own and passes whole requests to the cloud."""
 
 from __future__ import annotations
 
@@ -41,17 +41,17 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 128
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is its own affair."""
+        """Ignore a client that closed its connection."""
 
 
 class _Handler(BaseHTTPRequestHandler):
     cloud: Cloud
     protocol_version = "HTTP/1.1"
     host = ""
-    """Whom the tunnel leads to; empty outside of one."""
+    """The host at the end of the tunnel; empty outside of one."""
 
     def log_message(self, *_: Any) -> None:
-        """Nothing: the cloud keeps every exchange."""
+        """Log nothing: the cloud stores every exchange."""
 
     def do_CONNECT(self) -> None:
         self.host = self.path.rpartition(":")[0].strip("[]").lower()
@@ -60,7 +60,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             self.connection = self.cloud.authority.context(self.host).wrap_socket(self.connection, server_side=True)
         except OSError as error:
-            if not _went_away(error):
+            if not _closed_by_client(error):
                 self.cloud.complain(f"no TLS with a client of {self.host}: {error}")
             self.close_connection = True
             return
@@ -72,7 +72,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _any(self) -> None:
         host, target = self.host, self.path
-        if not host:  # plain HTTP: the whole address stands in the request line
+        if not host:  # plain HTTP: the request line holds the whole address
             parts = urlsplit(target)
             host = (parts.hostname or self.headers.get("Host", "").partition(":")[0]).lower()
             target = target.removeprefix(f"{parts.scheme}://{parts.netloc}") or "/"
@@ -120,15 +120,15 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
 
     def _cut(self) -> None:
-        """Reset the connection, as a cable does that is pulled: no farewell, no rest of the answer."""
+        """Reset the connection, without closing TLS and without the rest of the answer."""
         self.close_connection = True
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        raw = socket.socket(fileno=self.connection.detach())  # past TLS, which would say farewell
+        raw = socket.socket(fileno=self.connection.detach())  # without TLS, which would send a closing alert
         raw.close()
 
 
-def _went_away(error: OSError) -> bool:
-    """Whether the client broke off, as one does that was killed; one that refuses TLS says so in an alert."""
+def _closed_by_client(error: OSError) -> bool:
+    """Whether the client closed the connection, as a killed one does; a client that refuses TLS sends an alert."""
     if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError) or not isinstance(error, ssl.SSLError):
         return True
-    return not error.library  # gone with its greeting still unread
+    return not error.library  # closed while its first message was still unread

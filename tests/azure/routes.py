@@ -1,4 +1,4 @@
-"""Services as classes whose methods answer addresses."""
+"""Services as classes whose methods answer requests to a path."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _Handler = Callable[..., Response | None]
 def route(methods: str, pattern: str) -> Callable[[_Handler], _Handler]:
     """Let a method of a `Routed` answer requests with one of these methods (`GET`, `PUT|POST`) to this path.
 
-    `{name}` stands for one part of the path and `{name*}` for all the rest; both are passed on by name. Upper and lower
-    case of the path are the same, as for Azure Resource Manager.
+    `{name}` stands for one part of the path and `{name*}` for all the rest; both are passed on by name. Paths match in
+    upper and lower case, as for Azure Resource Manager.
     """
 
     def mark(handler: _Handler) -> _Handler:
@@ -26,7 +26,7 @@ def route(methods: str, pattern: str) -> Callable[[_Handler], _Handler]:
 
 
 class Routed:
-    """A service that asks its routes one after the other; `prefix` goes before every pattern."""
+    """A service that tries its routes in turn; `prefix` goes before every pattern."""
 
     hosts: tuple[str, ...] = ()
     prefix: str = ""
@@ -34,28 +34,28 @@ class Routed:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        found: dict[str, _Handler] = {}
+        handlers: dict[str, _Handler] = {}
         for each in reversed(cls.__mro__):
-            found.update({name: value for name, value in vars(each).items() if hasattr(value, "routes")})
+            handlers.update({name: value for name, value in vars(each).items() if hasattr(value, "routes")})
         cls._marked = [
             (name, methods, pattern)
-            for name, value in found.items()
+            for name, value in handlers.items()
             for methods, pattern in value.routes  # type: ignore[attr-defined]
         ]
 
     def handle(self, request: Request) -> Response | None:
-        """The answer of the first route that fits and gives one."""
+        """The answer of the first route that matches and gives one."""
         for name, methods, pattern in self._marked:
             if request.method not in methods and methods != ["*"]:
                 continue
-            if fits := _compiled(self.prefix + pattern).fullmatch(request.path):
-                response = self.guard(request) or getattr(self, name)(request, **fits.groupdict())
+            if match := _compiled(self.prefix + pattern).fullmatch(request.path):
+                response = self.guard(request) or getattr(self, name)(request, **match.groupdict())
                 if response is not None:
                     return response
         return None
 
     def guard(self, request: Request) -> Response | None:
-        """A refusal for a request that may not come in; to be overridden."""
+        """A refusal for a request without the required credentials; to be overridden."""
         return None
 
 

@@ -23,7 +23,7 @@ STORE = "ftkitstore"
 HOST = f"{STORE}.blob.core.windows.net"
 CONTAINER = "azureml-blobstore"
 SIGNATURE = "c2lnbmF0dXJlIG9mIHRoZSBsb29wYmFjaw=="
-"""What makes a signature good; it must show up nowhere but in addresses of blobs."""
+"""The valid signature; it must appear nowhere but in addresses of blobs."""
 
 
 def sas(rights: str = "rwlac") -> str:
@@ -53,7 +53,7 @@ class Storage:
         self._lock = threading.RLock()
 
     def below(self, prefix: str) -> dict[str, bytes]:
-        """Blobs by their name below `account/container/folder`, or the one of just that name by its last part."""
+        """Blobs by their name below `account/container/folder`, or the one blob of that name by its last part."""
         folder = prefix.rstrip("/")
         with self._lock:
             if folder in self.blobs:
@@ -66,7 +66,7 @@ class Storage:
         account = request.host.partition(".")[0]
         container, _, name = request.path.lstrip("/").partition("/")
         if not _allowed(request):
-            return _refused(403, "AuthenticationFailed")
+            return _refusal(403, "AuthenticationFailed")
         with self._lock:
             if request.query.get("restype") == "container":
                 if request.query.get("comp") == "list":
@@ -84,22 +84,22 @@ class Storage:
             self._blocks[key, request.query["blockid"]] = request.body
             return _done(201)
         if comp == "blocklist":
-            wanted = [each.text or "" for each in ElementTree.fromstring(request.body)]
-            if any((key, each) not in self._blocks for each in wanted):
-                return _refused(400, "InvalidBlockList")
-            return self._store(request, key, b"".join(self._blocks.pop((key, each)) for each in wanted))
+            block_ids = [each.text or "" for each in ElementTree.fromstring(request.body)]
+            if any((key, each) not in self._blocks for each in block_ids):
+                return _refusal(400, "InvalidBlockList")
+            return self._store(request, key, b"".join(self._blocks.pop((key, each)) for each in block_ids))
         if comp == "metadata":
             if key not in self.blobs:
-                return _refused(404, "BlobNotFound")
+                return _refusal(404, "BlobNotFound")
             self.blobs[key].metadata = _metadata(request)
             return _done(200, {"ETag": self.blobs[key].etag, "Last-Modified": self.blobs[key].changed})
         if request.headers.get("x-ms-blob-type") != "BlockBlob":
-            return _refused(400, "MissingRequiredHeader")
+            return _refusal(400, "MissingRequiredHeader")
         return self._store(request, key, request.body)
 
     def _store(self, request: Request, key: str, data: bytes) -> Response:
         if request.headers.get("If-None-Match") == "*" and key in self.blobs:
-            return _refused(409, "BlobAlreadyExists")
+            return _refusal(409, "BlobAlreadyExists")
         kind = request.headers.get("x-ms-blob-content-type") or request.headers.get("Content-Type")
         blob = self.blobs[key] = Blob(data, kind or Blob.type, _metadata(request))
         digest = base64.b64encode(hashlib.md5(data).digest()).decode()
@@ -108,21 +108,23 @@ class Storage:
     def _read(self, request: Request, key: str) -> Response:
         blob = self.blobs.get(key)
         if blob is None:
-            return _refused(404, "BlobNotFound")
+            return _refusal(404, "BlobNotFound")
         if request.method == "DELETE":
             del self.blobs[key]
             return _done(202)
-        about = _properties(blob)
+        headers = _properties(blob)
         if request.method == "HEAD":
-            return _done(200, {**about, "Content-Length": str(len(blob.data))})
-        wanted = re.match(r"bytes=(\d+)-(\d*)", request.headers.get("x-ms-range") or request.headers.get("Range") or "")
-        if not wanted:
-            return _done(200, about, blob.data)
-        first, last = int(wanted[1]), min(int(wanted[2] or len(blob.data)), len(blob.data) - 1)
+            return _done(200, {**headers, "Content-Length": str(len(blob.data))})
+        byte_range = re.match(
+            r"bytes=(\d+)-(\d*)", request.headers.get("x-ms-range") or request.headers.get("Range") or ""
+        )
+        if not byte_range:
+            return _done(200, headers, blob.data)
+        first, last = int(byte_range[1]), min(int(byte_range[2] or len(blob.data)), len(blob.data) - 1)
         if first > last:
-            return _refused(416, "InvalidRange")
-        about["Content-Range"] = f"bytes {first}-{last}/{len(blob.data)}"
-        return _done(206, about, blob.data[first : last + 1])
+            return _refusal(416, "InvalidRange")
+        headers["Content-Range"] = f"bytes {first}-{last}/{len(blob.data)}"
+        return _done(206, headers, blob.data[first : last + 1])
 
     def _list(self, request: Request, place: str) -> Response:
         prefix = request.query.get("prefix", "")
@@ -146,14 +148,14 @@ class Storage:
 
 
 def _allowed(request: Request) -> bool:
-    """Whether a signature, a shared key or a token came along."""
+    """Whether a request carries a signature, a shared key or a token."""
     authorised = request.headers.get("Authorization", "").startswith(("SharedKey ", "Bearer "))
     return request.query.get("sig") == SIGNATURE or authorised
 
 
 def _metadata(request: Request) -> dict[str, str]:
-    given = {name.lower(): value for name, value in request.headers.items()}
-    return {name.removeprefix("x-ms-meta-"): value for name, value in given.items() if name.startswith("x-ms-meta-")}
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    return {name.removeprefix("x-ms-meta-"): value for name, value in headers.items() if name.startswith("x-ms-meta-")}
 
 
 def _properties(blob: Blob) -> dict[str, str]:
@@ -179,6 +181,6 @@ def _done(status: int, headers: Mapping[str, str] | None = None, body: bytes = b
     return Response(status, body, {**common, **(headers or {})})
 
 
-def _refused(status: int, code: str) -> Response:
+def _refusal(status: int, code: str) -> Response:
     body = f'<?xml version="1.0" encoding="utf-8"?><Error><Code>{code}</Code><Message>{code}</Message></Error>'
     return _done(status, {"x-ms-error-code": code, "Content-Type": "application/xml"}, body.encode())

@@ -1,4 +1,4 @@
-"""The loopback Azure itself: its core does what tests of the plugins rely on."""
+"""The core of the loopback Azure, on which tests of the plugins rely."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def test_a_service_principal_signs_in_and_sees_its_subscription(azure: Azure) ->
     from tests.azure.workspace import SUBSCRIPTION
 
     address = "https://management.azure.com/subscriptions?api-version=2022-12-01"
-    found = requests.get(address, headers={"Authorization": f"Bearer {sign_in()}"}, timeout=10)
-    assert [each["subscriptionId"] for each in found.json()["value"]] == [SUBSCRIPTION]
+    response = requests.get(address, headers={"Authorization": f"Bearer {sign_in()}"}, timeout=10)
+    assert [each["subscriptionId"] for each in response.json()["value"]] == [SUBSCRIPTION]
     assert requests.get(address, timeout=10).status_code == 401
 
 
@@ -72,39 +72,39 @@ def test_a_connection_cut_in_the_middle_of_an_upload_leaves_no_blob(container: A
     assert not azure.storage.blobs
 
 
-def test_an_answer_is_lost_once_the_work_is_done(container: Any, azure: Azure) -> None:
+def test_a_cut_answer_is_lost_after_the_work_is_done(container: Any, azure: Azure) -> None:
     azure.fail("PUT", "blob", cut="answer")
     container.upload_blob("folder/blob", b"x", overwrite=True)  # the second attempt
     assert len(azure.asked("PUT", "folder/blob")) == 2
 
 
-def test_throttling_is_told_with_the_time_to_come_back(azure: Azure) -> None:
+def test_a_throttled_answer_carries_the_time_to_wait(azure: Azure) -> None:
     from tests.azure.faults import too_many_requests
 
     azure.fail("GET", "/subscriptions", too_many_requests(3))
     address = "https://management.azure.com/subscriptions?api-version=2022-12-01"
-    found = requests.get(address, timeout=10)
-    assert (found.status_code, found.headers["Retry-After"]) == (429, "3")
+    response = requests.get(address, timeout=10)
+    assert (response.status_code, response.headers["Retry-After"]) == (429, "3")
 
 
-def test_calls_that_nobody_answers_and_foreign_hosts_are_complained_about(azure: Azure) -> None:
+def test_unanswered_calls_and_foreign_hosts_are_complained_about(azure: Azure) -> None:
     token = {"Authorization": f"Bearer {sign_in()}"}
     assert (
         requests.get("https://management.azure.com/nothing?api-version=1", headers=token, timeout=10).status_code == 404
     )
     assert requests.get("https://pypi.org/simple/", timeout=10).status_code == 502
     with pytest.raises(requests.ConnectionError):
-        _around()
-    assert [said.partition(":")[0] for said in azure.complaints] == [
-        "nobody answers",
-        "a foreign host was asked",
-        "the proxy was gone round",
+        request_past_the_proxy()
+    assert [complaint.partition(":")[0] for complaint in azure.complaints] == [
+        "no service answered",
+        "a foreign host was called",
+        "the proxy was bypassed",
     ]
     azure.complaints.clear()
 
 
-def _around() -> None:
-    """Ask a host without the proxy."""
+def request_past_the_proxy() -> None:
+    """Call a host without the proxy."""
     with requests.Session() as session:
         session.trust_env = False
         session.get("http://example.org/", timeout=10)
@@ -112,7 +112,7 @@ def _around() -> None:
 
 @pytest.fixture
 def served(azure: Azure) -> Any:
-    """Waits until the threads are at their end that the proxy has begun for clients of this test."""
+    """Waits until the proxy's threads for clients of this test have ended."""
     before = set(threading.enumerate())
 
     def wait() -> None:
@@ -129,17 +129,19 @@ def test_a_client_that_does_not_trust_the_authority_is_complained_about(azure: A
     with pytest.raises(requests.exceptions.SSLError):
         requests.get("https://management.azure.com/subscriptions", verify=certifi.where(), timeout=10)
     served()
-    assert [said.partition(":")[0] for said in azure.complaints] == ["no TLS with a client of management.azure.com"]
+    assert [complaint.partition(":")[0] for complaint in azure.complaints] == [
+        "no TLS with a client of management.azure.com"
+    ]
     azure.complaints.clear()
 
 
 @pytest.mark.parametrize("reset", [True, False], ids=["reset", "closed"])
-@pytest.mark.parametrize("said", ["", "\x16\x03\x01"], ids=["before its greeting", "in the middle of it"])
-def test_a_client_that_was_killed_while_it_connected_is_no_complaint(
-    azure: Azure, served: Any, said: str, reset: bool
+@pytest.mark.parametrize("first_bytes", ["", "\x16\x03\x01"], ids=["before its first message", "within it"])
+def test_a_client_that_was_killed_while_it_connected_causes_no_complaint(
+    azure: Azure, served: Any, first_bytes: str, reset: bool
 ) -> None:
     with _tunnel(azure) as client:
-        client.sendall(said.encode())
+        client.sendall(first_bytes.encode())
         if reset:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     served()

@@ -17,17 +17,17 @@ WORKSPACE = "ftkit-workspace"
 WORKSPACE_ID = "22222222-0000-0000-0000-000000000002"
 REGION = "westeurope"
 API = f"{REGION}.api.azureml.ms"
-"""Where the workspace's own services answer: run history, discovery and the like."""
+"""The host of the workspace's own services, such as run history and discovery."""
 PROVIDER = "Microsoft.MachineLearningServices"
 ID = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}/providers/{PROVIDER}/workspaces/{WORKSPACE}"
-"""The workspace's resource id, which the addresses of all that is in it begin with."""
+"""The workspace's resource id; the addresses of its resources begin with it."""
 
 CONFIG = {"subscription_id": SUBSCRIPTION, "resource_group": GROUP, "workspace_name": WORKSPACE}
-"""What a config.json of this workspace holds."""
+"""The content of this workspace's config.json."""
 
 
 class Managed(Routed):
-    """A service of Azure Resource Manager: asks for a token and an api-version."""
+    """A service of Azure Resource Manager: requires a token and an api-version."""
 
     hosts = (MANAGEMENT,)
 
@@ -40,7 +40,7 @@ class Managed(Routed):
 
 
 class Clouds(Routed):
-    """Which clouds there are: what anybody may ask Resource Manager."""
+    """The metadata of Azure's clouds, which Resource Manager gives without a token."""
 
     hosts = (MANAGEMENT,)
 
@@ -85,8 +85,8 @@ class Subscriptions(Managed):
     def other_workspace(self, request: Request, subscription: str, group: str, name: str) -> Response | None:
         if f"{subscription}/{group}/{name}" == f"{SUBSCRIPTION}/{GROUP}/{WORKSPACE}":
             return None
-        said = f"The Resource '{PROVIDER}/workspaces/{name}' under resource group '{group}' was not found."
-        return refusal(404, "ResourceNotFound", said)
+        message = f"The Resource '{PROVIDER}/workspaces/{name}' under resource group '{group}' was not found."
+        return refusal(404, "ResourceNotFound", message)
 
     @route(
         "*", "/subscriptions/{subscription}/resourceGroups/{group}/providers/" + PROVIDER + "/workspaces/{name}/{rest*}"
@@ -158,14 +158,14 @@ class Workspace(Managed):
     @route("PUT", "/computes/{name}")
     def create_compute(self, request: Request, name: str) -> Response | None:
         if request.query["api-version"] == "2020-02-02":
-            return None  # of the older SDK, whose services are beside this one
-        made = self.clusters[name] = {**cluster(name), "identity": request.json.get("identity")}
-        made["properties"]["properties"] |= request.json["properties"]["properties"]
-        return answer(made, 201)
+            return None  # a request of the older SDK, which another service answers
+        created = self.clusters[name] = {**cluster(name), "identity": request.json.get("identity")}
+        created["properties"]["properties"] |= request.json["properties"]["properties"]
+        return answer(created, 201)
 
 
 def cluster(name: str) -> dict[str, Any]:
-    """A cluster that is up."""
+    """A cluster that is ready."""
     size = "STANDARD_NC6S_V3" if name.startswith("gpu") else "STANDARD_DS3_V2"
     return {
         **resource("computes", name),
@@ -189,20 +189,20 @@ def cluster(name: str) -> dict[str, Any]:
 
 
 def resource(kind: str, name: str, id_: str = "") -> dict[str, Any]:
-    """What every resource of the workspace has: id, name, type, and who made it when."""
+    """The fields of every resource of the workspace: id, name, type, and its creation."""
     whole = "/".join(["workspaces", *([kind] if kind else [])])
-    made = {"createdAt": now(), "createdBy": "principal@loopback", "createdByType": "Application"}
-    changed = {"lastModifiedAt": now(), "lastModifiedBy": "principal@loopback", "lastModifiedByType": "Application"}
+    creation = {"createdAt": now(), "createdBy": "principal@loopback", "createdByType": "Application"}
+    change = {"lastModifiedAt": now(), "lastModifiedBy": "principal@loopback", "lastModifiedByType": "Application"}
     return {
         "id": id_ or (f"{ID}/{kind}/{name}" if kind else ID),
         "name": name,
         "type": f"{PROVIDER}/{whole}",
-        "systemData": {**made, **changed},
+        "systemData": {**creation, **change},
     }
 
 
 def now() -> str:
-    """This moment as the service writes it."""
+    """The current time in the service's format."""
     return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 

@@ -1,4 +1,4 @@
-"""Registered Datasets: files by name and version, brought to a run's machine as a folder."""
+"""Registered Datasets: files by name and version, which a run gets as a folder."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from tests.azure.workspace import ID, now
 
 
 class Datasets(Regional):
-    """What `Dataset.get_by_name` finds; `add` registers files."""
+    """The Datasets that `Dataset.get_by_name` returns; `add` registers files."""
 
     prefix = f"/dataset/v1.0{ID}"
 
     def __init__(self) -> None:
         self.files: dict[str, Mapping[str, bytes]] = {}
-        """Files of each Dataset by its name."""
+        """Files by the name of their Dataset."""
         self.inputs: dict[str, str] = {}
-        """Name of the Dataset that an input of the steps consumes, by the input's name."""
+        """Names of Datasets by the name of the steps' input that reads them."""
         self._known: dict[str, dict[str, Any]] = {}
 
     def add(self, name: str, files: Mapping[str, bytes]) -> None:
@@ -33,34 +33,34 @@ class Datasets(Regional):
         self._known[name] = _described(name)
 
     def mounted(self, arguments: Sequence[str], folder: Path) -> list[str]:
-        """A command line in which every input has become a folder with the files of its Dataset."""
+        """A command line in which every input is replaced by a folder with the files of its Dataset."""
         return [self._folder(each, folder) for each in arguments]
 
     def _folder(self, argument: str, folder: Path) -> str:
-        found = re.fullmatch(r"<Input (.+)>", argument)
-        if not found:
+        placeholder = re.fullmatch(r"<Input (.+)>", argument)
+        if not placeholder:
             return argument
-        place = folder / "mounted" / found[1]
-        for name, content in self.files[self.inputs[found[1]]].items():
-            (place / name).parent.mkdir(parents=True, exist_ok=True)
-            (place / name).write_bytes(content)
-        return str(place)
+        mount = folder / "mounted" / placeholder[1]
+        for name, content in self.files[self.inputs[placeholder[1]]].items():
+            (mount / name).parent.mkdir(parents=True, exist_ok=True)
+            (mount / name).write_bytes(content)
+        return str(mount)
 
     @route("GET", "/datasets/query/name={name}")
     def by_name(self, request: Request, name: str) -> Response:
-        found = self._known.get(name)
-        return answer(found) if found else refusal(404, "UserError", f"no Dataset {name}")
+        dataset = self._known.get(name)
+        return answer(dataset) if dataset else refusal(404, "UserError", f"no Dataset {name}")
 
     @route("GET", "/saveddatasets/{name}")
     def saved(self, request: Request, name: str) -> Response:
-        found = next(each for each in self._known.values() if each["latest"]["savedDatasetId"] == name)
+        dataset = next(each for each in self._known.values() if each["latest"]["savedDatasetId"] == name)
         return answer(
-            {"id": name, "datasetType": "file", "dataflowJson": found["latest"]["dataflow"], "properties": {}}
+            {"id": name, "datasetType": "file", "dataflowJson": dataset["latest"]["dataflow"], "properties": {}}
         )
 
 
 def _described(name: str) -> dict[str, Any]:
-    """A Dataset of files as the service tells of one: its latest version with the flow that lists its files."""
+    """A Dataset of files as the service describes it: its latest version with the flow that lists its files."""
     flow = {
         "blocks": [
             {

@@ -1,6 +1,6 @@
-"""Carries out pipelines: every step, and every trial of HyperDrive, is a process on the unpacked snapshot, as on a cluster.
+"""Carries out pipelines: each step, and each trial of HyperDrive, is a process in the unpacked snapshot.
 
-The image is this environment: what the snapshot's scripts put before it on their path comes first, as on Azure.
+This Python environment takes the place of the image. What a script puts first on its path comes first, as on Azure.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tests.azure.workspace import API, GROUP, SUBSCRIPTION, WORKSPACE, WORKSPACE
 
 LOG = "user_logs/std_log.txt"
 STREAMED = ("logs", "user_logs")
-"""Folders whose files can be read while the run is on its way."""
+"""Folders whose files can be read while the run is running."""
 
 
 class Execution:
@@ -44,24 +44,24 @@ class Execution:
         self.snapshots = snapshots
         self.datasets = datasets
         self.failing: dict[str, str] = {}
-        """Steps that end as Failed without being run, and what the service then says."""
+        """Steps that end as Failed without a process, and the service's message for each."""
         self.mute: set[int] = set()
-        """Numbers of trials that end as Completed without having done anything."""
+        """Numbers of trials that end as Completed without a process."""
         self.before: dict[str, threading.Event] = {}
-        """Steps that wait for a test before they begin."""
+        """Events that steps wait for before they start, by the step's name."""
         self.command_lines: dict[str, list[str]] = {}
-        """What was started, by run."""
+        """Script and arguments by run."""
         self.variables: dict[str, str] = {}
-        """Given to every process, as an image brings them."""
+        """Environment variables of every process, as an image would set them."""
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._cancelled: set[str] = set()
         self._pipelines = pipelines
         self._closing = False
         pipelines.submitted = self._begin
         pipelines.cancelled = self._cancel
-        runs.heard.append(self._heard)
+        runs.listeners.append(self._apply_policy)
         self.searches: dict[str, dict[str, Any]] = {}
-        """Configuration of HyperDrive by its run."""
+        """HyperDrive's configuration by the run of its search."""
 
     def close(self) -> None:
         """End every process."""
@@ -77,7 +77,7 @@ class Execution:
         threading.Thread(target=self._carry_out, args=(pipeline,), daemon=True).start()
 
     def _carry_out(self, pipeline: Submitted) -> None:
-        """Run the steps, each after those it waits for; when one fails, the rest does not begin."""
+        """Run the steps, each after those it waits for; when one fails, the others do not start."""
         waiting = list(pipeline.nodes)
         status = "Completed"
         try:
@@ -102,7 +102,7 @@ class Execution:
         self.runs.runs[node.run]["status"] = "Running"
         if node.name in self.failing:
             self.runs.end(node.run, "Failed", self.failing[node.name])
-        elif reused := self._earlier(pipeline, node):
+        elif reused := self._reused_run(pipeline, node):
             self.runs.runs[node.run]["properties"] |= {"azureml.isreused": "true", "azureml.reusedrunid": reused}
             self.runs.end(node.run, "Completed")
         elif "HyperDriveRunConfig" in node.parameters:
@@ -111,8 +111,8 @@ class Execution:
             arguments = self.datasets.mounted(node.arguments, self.cloud.folder)
             self._process(node.run, pipeline.experiment, node.module["StorageId"], node.parameters["Script"], arguments)
 
-    def _earlier(self, pipeline: Submitted, node: Node) -> str:
-        """The run of an earlier pipeline whose result stands for this step, as its module allows it."""
+    def _reused_run(self, pipeline: Submitted, node: Node) -> str:
+        """The run of an earlier pipeline whose result this step reuses; empty without one."""
         if pipeline.regenerate or not node.module.get("IsDeterministic"):
             return ""
         for other in self._pipelines.submissions:
@@ -134,8 +134,8 @@ class Execution:
     def _search(self, pipeline: Submitted, node: Node) -> None:
         configuration = json.loads(node.parameters["HyperDriveRunConfig"])
         search = f"HD_{uuid.uuid4()}"
-        shown = ("generator_config", "primary_metric_config", "policy_config", "platform_config")
-        tags = {f"_aml_system_{key}": json.dumps(configuration[key]) for key in shown}
+        reported = ("generator_config", "primary_metric_config", "policy_config", "platform_config")
+        tags = {f"_aml_system_{key}": json.dumps(configuration[key]) for key in reported}
         counts = ("max_total_jobs", "max_concurrent_jobs", "max_duration_minutes")
         tags |= {f"_aml_system_{key}": str(configuration[key]) for key in counts}
         properties = {"azureml.runsource": "hyperdrive", "platform": "AML", "runTemplate": "HyperDrive"}
@@ -145,8 +145,8 @@ class Execution:
         self.searches[search] = configuration
         proposed = proposals(configuration["generator_config"], configuration["max_total_jobs"])
         with ThreadPoolExecutor(configuration["max_concurrent_jobs"]) as pool:
-            done = [pool.submit(self._trial, pipeline, node, search, *each) for each in enumerate(proposed)]
-        for each in done:
+            trials = [pool.submit(self._trial, pipeline, node, search, *each) for each in enumerate(proposed)]
+        for each in trials:
             each.result()
         ended = {each["status"] for each in self.runs.children(search)}
         status = "Completed" if ended - {"Failed"} else "Failed"
@@ -163,12 +163,12 @@ class Execution:
             self.runs.end(run, "Completed")
             return
         definition = self.searches[search]["platform_config"]["Definition"]
-        given = [part for name, value in values.items() for part in (name, str(value))]
-        arguments = [*self.datasets.mounted(node.arguments, self.cloud.folder), *given]
+        trial_arguments = [part for name, value in values.items() for part in (name, str(value))]
+        arguments = [*self.datasets.mounted(node.arguments, self.cloud.folder), *trial_arguments]
         self._process(run, pipeline.experiment, definition["SnapshotId"], definition["Overrides"]["script"], arguments)
 
-    def _heard(self, run: str) -> None:
-        """A run has logged something: the policy decides whether it goes on."""
+    def _apply_policy(self, run: str) -> None:
+        """Cancel a trial that has logged a metric, if the policy says so."""
         search = self.runs.runs.get(run, {}).get("parentRunId")
         if search not in self.searches or run not in self._processes:
             return
@@ -183,14 +183,14 @@ class Execution:
     # -------------------------------------------------------------------------------------- a process
 
     def _process(self, run: str, experiment: str, snapshot: str, script: str, arguments: Sequence[str]) -> None:
-        """Start a run's script on its snapshot and keep what it leaves."""
+        """Run a script in its unpacked snapshot and store the files that it writes."""
         folder = self.cloud.folder / "nodes" / run
         self.snapshots.unpack(snapshot, folder)
         self.command_lines[run] = [script, *arguments]
         self.carry_out(run, experiment, folder, [sys.executable, script, *arguments])
 
     def carry_out(self, run: str, experiment: str, folder: Path, command: Sequence[str]) -> None:
-        """Start a run's command in a folder, wait for its end and keep what it leaves."""
+        """Run a command in a folder, wait for its end and store the files that it writes."""
         self.runs.runs[run]["status"] = "Running"
         (folder / "user_logs").mkdir()
         with (folder / LOG).open("wb") as log:
@@ -213,8 +213,8 @@ class Execution:
         cut_short = self.runs.runs[run]["status"] == "Canceled"
         self._keep(run, folder, STREAMED if cut_short else (*STREAMED, "outputs"))
         code = process.returncode
-        said = f"Process exited with code {code}." if code else ""
-        self.runs.end(run, "Failed" if code else "Completed", said)
+        message = f"Process exited with code {code}." if code else ""
+        self.runs.end(run, "Failed" if code else "Completed", message)
 
     def _keep(self, run: str, folder: Path, names: Sequence[str]) -> None:
         for name in names:
@@ -227,13 +227,13 @@ class Execution:
             os.killpg(self._processes[run].pid, signal.SIGKILL)
 
     def _environment(self, run: str, experiment: str, folder: Path) -> dict[str, str]:
-        """The variables of a run on a cluster; none of the client's credentials are among them."""
-        kept = {name: value for name, value in os.environ.items() if name not in ENVIRONMENT}
+        """The environment variables of a run on a cluster, without the client's credentials."""
+        inherited = {name: value for name, value in os.environ.items() if name not in ENVIRONMENT}
         home = folder.parent / f"{run}-home"
         home.mkdir(parents=True, exist_ok=True)
         root = self.runs.runs[run]["rootRunId"]
         return {
-            **kept,
+            **inherited,
             **self.cloud.environment,
             **self.variables,
             "HOME": str(home),

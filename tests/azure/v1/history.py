@@ -1,4 +1,4 @@
-"""Run history: experiments, runs and their children, what runs log, and the files they leave."""
+"""Run history: experiments, runs and their children, with the metrics and files of runs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.azure.workspace import ID, now
 
 
 class Runs:
-    """What is known of every run; shared by the services of this package."""
+    """The records, metrics and files of every run, which the services of this package share."""
 
     def __init__(self, storage: Storage) -> None:
         self.storage = storage
@@ -24,27 +24,27 @@ class Runs:
         self.runs: dict[str, dict[str, Any]] = {}
         self.metrics: dict[str, dict[str, list[Any]]] = {}
         """Logged values by run and metric, in their order."""
-        self.heard: list[Callable[[str], None]] = []
-        """Called with a run's identifier whenever it has logged something."""
+        self.listeners: list[Callable[[str], None]] = []
+        """Called with a run's identifier whenever it has logged metrics."""
         self.lock = threading.RLock()
 
     def experiment(self, name: str) -> dict[str, Any]:
-        """An experiment, which is there as soon as it is asked for."""
+        """An experiment by its name; a new name creates one."""
         with self.lock:
-            made = {
+            new = {
                 "experimentId": str(uuid.uuid4()),
                 "name": name,
                 "description": None,
                 "createdUtc": now(),
                 "tags": {},
             }
-            return self.experiments.setdefault(name, {**made, "archivedTime": None})
+            return self.experiments.setdefault(name, {**new, "archivedTime": None})
 
     def begin(self, run: str, experiment: str, kind: str, parent: str = "", **further: Any) -> dict[str, Any]:
-        """A new run."""
+        """Create the record of a new run."""
         with self.lock:
             root = self.runs[parent]["rootRunId"] if parent else run
-            made = {
+            record = {
                 "runId": run,
                 "runUuid": str(uuid.uuid4()),
                 "rootRunId": root,
@@ -61,30 +61,30 @@ class Runs:
                 "tags": {},
                 "hidden": False,
             }
-            self.runs[run] = {**made, **further}
+            self.runs[run] = {**record, **further}
             return self.runs[run]
 
     def end(self, run: str, status: str, error: str = "") -> None:
-        """A run has come to its end; one that ended already stays as it is."""
+        """Set the final status of a run; a run that has already ended keeps its own."""
         with self.lock:
-            found = self.runs[run]
-            if found["status"] in ("Completed", "Failed", "Canceled"):
+            record = self.runs[run]
+            if record["status"] in ("Completed", "Failed", "Canceled"):
                 return
-            found |= {"status": status, "endTimeUtc": now()}
+            record |= {"status": status, "endTimeUtc": now()}
             if error:
-                found["error"] = {"error": {"code": "UserError", "message": error}}
+                record["error"] = {"error": {"code": "UserError", "message": error}}
 
     def children(self, run: str) -> list[dict[str, Any]]:
-        """Runs whose parent this is."""
+        """The runs whose parent this is."""
         with self.lock:
             return [each for each in self.runs.values() if each["parentRunId"] == run]
 
     def keep(self, run: str, name: str, data: bytes) -> None:
-        """Keep a file that a run has left."""
+        """Store a file of a run."""
         self.storage.blobs[f"{_folder(run)}{name}"] = Blob(data)
 
     def files(self, run: str, prefix: str = "") -> list[str]:
-        """Files that a run has left."""
+        """The names of a run's files."""
         start = _folder(run)
         return [name[len(start) :] for name in sorted(self.storage.blobs) if name.startswith(start + prefix)]
 
@@ -108,8 +108,8 @@ class History(Regional):
 
     @route("POST", "/experimentids/{experiment}/runs:query")
     def query_by_id(self, request: Request, experiment: str) -> Response:
-        found = next(each["name"] for each in self.runs.experiments.values() if each["experimentId"] == experiment)
-        return self.query(request, found)
+        name = next(each["name"] for each in self.runs.experiments.values() if each["experimentId"] == experiment)
+        return self.query(request, name)
 
     @route("GET", "/{kind}/{experiment}/runs/{run}")
     def run(self, request: Request, kind: str, experiment: str, run: str) -> Response:
@@ -120,13 +120,13 @@ class History(Regional):
         if run not in self.runs.runs:
             return _missing(run)
         with self.runs.lock:
-            found = self.runs.runs[run]
+            record = self.runs.runs[run]
             for name, value in (request.json or {}).items():
-                if isinstance(value, dict) and isinstance(found.get(name), dict):
-                    found[name] |= value
+                if isinstance(value, dict) and isinstance(record.get(name), dict):
+                    record[name] |= value
                 elif value is not None:
-                    found[name] = value
-            return answer(found)
+                    record[name] = value
+            return answer(record)
 
     @route("GET", "/{kind}/{experiment}/runs/{run}/children")
     def children(self, request: Request, kind: str, experiment: str, run: str) -> Response:
@@ -136,11 +136,11 @@ class History(Regional):
     def details(self, request: Request, kind: str, experiment: str, run: str) -> Response:
         if run not in self.runs.runs:
             return _missing(run)
-        found = self.runs.runs[run]
+        record = self.runs.runs[run]
         shown = ("runId", "target", "status", "startTimeUtc", "endTimeUtc", "properties", "error")
         logs = {name: _address(run, name) for name in self.runs.files(run) if name.startswith(("logs/", "user_logs/"))}
-        said = {name: found.get(name) for name in shown}
-        return answer({**said, "logFiles": logs, "inputDatasets": [], "outputDatasets": []})
+        fields = {name: record.get(name) for name in shown}
+        return answer({**fields, "logFiles": logs, "inputDatasets": [], "outputDatasets": []})
 
     @route("POST", "/{kind}/{experiment}/runs/{run}/events")
     def event(self, request: Request, kind: str, experiment: str, run: str) -> Response:
@@ -155,12 +155,12 @@ class History(Regional):
 
     def _listed(self, name: str) -> list[dict[str, Any]]:
         experiment = self.runs.experiment(name)["experimentId"]
-        found = [each for each in self.runs.runs.values() if each["experimentId"] == experiment]
-        return sorted(found, key=lambda each: each["startTimeUtc"], reverse=True)
+        runs = [each for each in self.runs.runs.values() if each["experimentId"] == experiment]
+        return sorted(runs, key=lambda each: each["startTimeUtc"], reverse=True)
 
 
 class Metrics(Regional):
-    """What runs log."""
+    """The metrics that runs log."""
 
     prefix = f"/metric/v2.0{ID}"
 
@@ -181,12 +181,12 @@ class Metrics(Regional):
 
     def _log(self, request: Request, run: str) -> Response:
         with self.runs.lock:
-            kept = self.runs.metrics.setdefault(run, {})
+            logged = self.runs.metrics.setdefault(run, {})
             for metric in request.json["values"]:
                 values = [next(iter(each["data"].values())) for each in metric["value"]]
-                kept.setdefault(metric["name"], []).extend(values)
-        for hear in self.runs.heard:
-            hear(run)
+                logged.setdefault(metric["name"], []).extend(values)
+        for listener in self.runs.listeners:
+            listener(run)
         return answer({"errors": []})
 
     def _full(self, run: str, name: str) -> Response:
@@ -210,7 +210,7 @@ class Metrics(Regional):
 
 
 class Artifacts(Regional):
-    """The files that runs have left, with addresses to download them from."""
+    """The files of runs, with addresses to download them from."""
 
     prefix = f"/artifact/v2.0{ID}/artifacts"
 
@@ -220,8 +220,8 @@ class Artifacts(Regional):
     @route("GET", "/prefix/contentinfo/ExperimentRun/{container}/{prefix*}")
     def below(self, request: Request, container: str, prefix: str) -> Response:
         run = container.removeprefix("dcid.")
-        found = [_content(run, name) for name in self.runs.files(run, prefix)]
-        return answer({"value": found, "continuationToken": None})
+        contents = [_content(run, name) for name in self.runs.files(run, prefix)]
+        return answer({"value": contents, "continuationToken": None})
 
     @route("GET", "/contentinfo/ExperimentRun/{container}/{name*}")
     def one(self, request: Request, container: str, name: str) -> Response:
@@ -231,7 +231,7 @@ class Artifacts(Regional):
     @route("GET", "/ExperimentRun/{container}")
     def listed(self, request: Request, container: str) -> Response:
         run = container.removeprefix("dcid.")
-        found = [
+        artifacts = [
             {
                 "artifactId": f"ExperimentRun/{container}/{name}",
                 "origin": "ExperimentRun",
@@ -240,7 +240,7 @@ class Artifacts(Regional):
             }
             for name in self.runs.files(run)
         ]
-        return answer({"value": found, "continuationToken": None})
+        return answer({"value": artifacts, "continuationToken": None})
 
 
 def _folder(run: str) -> str:

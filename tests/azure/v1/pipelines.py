@@ -16,24 +16,24 @@ from tests.azure.v1.regional import Regional
 from tests.azure.workspace import API, ID, now
 
 CODES = {"Completed": "Finished", "NotStarted": "NotStarted"}
-"""Statuses of runs in the pipeline service's own words, where these differ."""
+"""The pipeline service's status codes for statuses of runs, where they differ."""
 
 
 @dataclass
 class Node:
-    """A step of a graph, as it was submitted."""
+    """A step of a submitted graph."""
 
     id: str
     name: str
     module: dict[str, Any]
     parameters: dict[str, str]
-    """Resolved, by name."""
+    """Values by name, with the pipeline's parameters filled in."""
     arguments: list[str]
     """The script's command line."""
     inputs: dict[str, Any]
-    """What its inputs consume, by name."""
+    """Sources of its inputs, by name."""
     after: list[str]
-    """Nodes that must have ended before it begins."""
+    """Nodes that must end before it starts."""
     run: str = ""
 
 
@@ -49,7 +49,7 @@ class Submitted:
 
 
 class Pipelines(Regional):
-    """Keeps what the SDK builds and tells how its runs do; `submitted` is called with what was submitted."""
+    """Stores modules, graphs and pipelines, and reports the status of runs; `submitted` is called for each pipeline."""
 
     prefix = f"/pipelines/v1.0{ID}"
 
@@ -74,96 +74,98 @@ class Pipelines(Regional):
 
     @route("POST", "/DataTypes")
     def add_type(self, request: Request) -> Response:
-        said = request.json
-        made = _entity(
-            Name=said["Name"],
-            Description=said.get("Description"),
-            IsDirectory=said.get("IsDirectory"),
-            ParentDataTypeIds=said.get("ParentDataTypeIds") or [],
+        body = request.json
+        data_type = _entity(
+            Name=body["Name"],
+            Description=body.get("Description"),
+            IsDirectory=body.get("IsDirectory"),
+            ParentDataTypeIds=body.get("ParentDataTypeIds") or [],
         )
-        made["Id"] = said.get("Id") or said["Name"]
-        self._types.append(made)
-        return answer(made)
+        data_type["Id"] = body.get("Id") or body["Name"]
+        self._types.append(data_type)
+        return answer(data_type)
 
     @route("GET", "/Modules/Hash/{digest}")
     def module_by_hash(self, request: Request, digest: str) -> Response:
-        found = [each for each in self.modules.values() if each["IdentifierHash"] == digest]
-        return self.module(request, found[-1]["Id"]) if found else refusal(404, "UserError", "no such module")
+        matches = [each for each in self.modules.values() if each["IdentifierHash"] == digest]
+        return self.module(request, matches[-1]["Id"]) if matches else refusal(404, "UserError", "no such module")
 
     @route("POST", "/Modules")
     def add_module(self, request: Request) -> Response:
-        made = _entity(**request.json, UploadState="Completed")
-        self.modules[made["Id"]] = made
-        return answer(made)
+        entity = _entity(**request.json, UploadState="Completed")
+        self.modules[entity["Id"]] = entity
+        return answer(entity)
 
     @route("GET", "/Modules/{module}")
     def module(self, request: Request, module: str) -> Response:
-        found = self.modules[module]
-        said = found["StructuredInterface"]
+        entity = self.modules[module]
+        declared = entity["StructuredInterface"]
         parameters = [
             {"Name": each["Name"], "DefaultValue": each.get("DefaultValue"), "Type": 2, "IsOptional": True}
-            for each in said.get("Parameters") or []
+            for each in declared.get("Parameters") or []
         ]
         metadata = [
             {"Name": each["Name"], "DefaultValue": each.get("DefaultValue")}
-            for each in said.get("MetadataParameters") or []
+            for each in declared.get("MetadataParameters") or []
         ]
         inputs = [
-            {"Name": each["Name"], "DataTypesIds": each.get("DataTypeIdsList")} for each in said.get("Inputs") or []
+            {"Name": each["Name"], "DataTypesIds": each.get("DataTypeIdsList")} for each in declared.get("Inputs") or []
         ]
-        outputs = [{"Name": each["Name"], "DataTypeId": each.get("DataTypeId")} for each in said.get("Outputs") or []]
+        outputs = [
+            {"Name": each["Name"], "DataTypeId": each.get("DataTypeId")} for each in declared.get("Outputs") or []
+        ]
         interface = {"Parameters": parameters, "MetadataParameters": metadata}
-        return answer({"Data": found, "Interface": {**interface, "Ports": {"Inputs": inputs, "Outputs": outputs}}})
+        return answer({"Data": entity, "Interface": {**interface, "Ports": {"Inputs": inputs, "Outputs": outputs}}})
 
     # ---------------------------------------------------------------------------------------- submitting
 
     @route("POST", "/PipelineRuns/Unsubmitted/CreationInfoWithGraph")
     def create(self, request: Request) -> Response:
-        said = request.json
-        strange = [each["ModuleId"] for each in said["Graph"]["ModuleNodes"] if each["ModuleId"] not in self.modules]
-        if strange:
-            return refusal(400, "UserError", f"no module {strange[0]}")
+        body = request.json
+        unknown = [each["ModuleId"] for each in body["Graph"]["ModuleNodes"] if each["ModuleId"] not in self.modules]
+        if unknown:
+            return refusal(400, "UserError", f"no module {unknown[0]}")
         graph = str(uuid.uuid4())
-        self.graphs[graph] = said["Graph"]
-        self.interfaces[graph] = said.get("GraphInterface") or {}
-        made = _entity(
-            Description=said["CreationInfo"].get("Description"),
+        self.graphs[graph] = body["Graph"]
+        self.interfaces[graph] = body.get("GraphInterface") or {}
+        entity = _entity(
+            Description=body["CreationInfo"].get("Description"),
             Status={"StatusCode": "NotStarted", "StatusDetail": None, "CreationTime": now(), "EndTime": None},
             GraphId=graph,
             IsSubmitted=False,
             HasErrors=False,
             HasWarnings=False,
             UploadState="1",
-            ParameterAssignments=said["CreationInfo"].get("ParameterAssignments"),
+            ParameterAssignments=body["CreationInfo"].get("ParameterAssignments"),
             RunHistoryExperimentName=request.query["experimentName"],
             RunSource="SDK",
             RunType="SDK",
-            TotalRunSteps=len(said["Graph"]["ModuleNodes"]),
+            TotalRunSteps=len(body["Graph"]["ModuleNodes"]),
         )
-        self.pipelines[made["Id"]] = {**made, "creation": said}
-        return answer(made)
+        self.pipelines[entity["Id"]] = {**entity, "creation": body}
+        return answer(entity)
 
     @route("POST|PUT", "/PipelineRuns/Submit/{run}")
     def submit(self, request: Request, run: str) -> Response:
         with self._lock:
-            found = self.pipelines[run]
-            if found["IsSubmitted"]:
+            entity = self.pipelines[run]
+            if entity["IsSubmitted"]:
                 return Response(200)
-            found["IsSubmitted"] = True
-            given = {**_defaults(self.interfaces[found["GraphId"]]), **(found["ParameterAssignments"] or {})}
-            experiment = found["RunHistoryExperimentName"]
+            entity["IsSubmitted"] = True
+            assignments = {**_defaults(self.interfaces[entity["GraphId"]]), **(entity["ParameterAssignments"] or {})}
+            experiment = entity["RunHistoryExperimentName"]
             properties = {"azureml.runsource": "azureml.PipelineRun", "runSource": "SDK", "runType": "SDK"}
-            properties["azureml.parameters"] = json.dumps(given)
+            properties["azureml.parameters"] = json.dumps(assignments)
             self.runs.begin(run, experiment, "azureml.PipelineRun", properties=properties, status="Running")
-            creation = found["creation"]["CreationInfo"]
+            creation = entity["creation"]["CreationInfo"]
             pipeline = Submitted(
                 run,
                 experiment,
-                [self._node(each, given) for each in self.graphs[found["GraphId"]]["ModuleNodes"]],
+                [self._node(each, assignments) for each in self.graphs[entity["GraphId"]]["ModuleNodes"]],
                 bool(creation.get("RegenerateOutputs")),
-                found["creation"],
+                entity["creation"],
             )
-            after = self._order(found["GraphId"])
+            after = self._order(entity["GraphId"])
             for node in pipeline.nodes:
                 node.after = after.get(node.id, [])
                 node.run = str(uuid.uuid4())
@@ -188,11 +190,13 @@ class Pipelines(Regional):
         self.submitted(pipeline)
         return Response(200)
 
-    def _node(self, said: dict[str, Any], given: dict[str, str]) -> Node:
-        module = self.modules[said["ModuleId"]]
-        listed = (said.get("ModuleParameters") or []) + (said.get("ModuleMetadataParameters") or [])
+    def _node(self, submitted: dict[str, Any], assignments: dict[str, str]) -> Node:
+        module = self.modules[submitted["ModuleId"]]
+        listed = (submitted.get("ModuleParameters") or []) + (submitted.get("ModuleMetadataParameters") or [])
         parameters = {
-            each["Name"]: given.get(each["Value"], "") if each["ValueType"] in ("1", 1) else each.get("Value") or ""
+            each["Name"]: assignments.get(each["Value"], "")
+            if each["ValueType"] in ("1", 1)
+            else each.get("Value") or ""
             for each in listed
         }
         arguments = []
@@ -201,16 +205,16 @@ class Pipelines(Regional):
             arguments.append(
                 parameters[value] if kind == "Parameter" else f"<{kind} {value}>" if kind != "Literal" else value
             )
-        return Node(said["Id"], module["Name"], module, parameters, arguments, {}, [])
+        return Node(submitted["Id"], module["Name"], module, parameters, arguments, {}, [])
 
     def _order(self, graph: str) -> dict[str, list[str]]:
         """Which nodes each node waits for."""
-        found: dict[str, list[str]] = {}
+        sources: dict[str, list[str]] = {}
         for edge in self.graphs[graph].get("Edges") or []:
             source, target = edge["SourceOutputPort"].get("NodeId"), edge["DestinationInputPort"].get("NodeId")
             if source and target:
-                found.setdefault(target, []).append(source)
-        return found
+                sources.setdefault(target, []).append(source)
+        return sources
 
     # ----------------------------------------------------------------------------------------- watching
 
@@ -218,11 +222,11 @@ class Pipelines(Regional):
     def pipeline(self, request: Request, run: str) -> Response:
         if run not in self.pipelines:
             return refusal(404, "UserError", f"no pipeline run {run}")
-        found = {key: value for key, value in self.pipelines[run].items() if key != "creation"}
-        if found["IsSubmitted"]:
+        entity = {key: value for key, value in self.pipelines[run].items() if key != "creation"}
+        if entity["IsSubmitted"]:
             status = self.runs.runs[run]["status"]
-            found["Status"] = {**found["Status"], "StatusCode": CODES.get(status, status)}
-        return answer(found)
+            entity["Status"] = {**entity["Status"], "StatusCode": CODES.get(status, status)}
+        return answer(entity)
 
     @route("GET", "/Graphs/{graph}")
     def graph(self, request: Request, graph: str) -> Response:
@@ -242,8 +246,8 @@ class Pipelines(Regional):
 
     @route("GET", "/PipelineRuns/{run}/Graph/AllNodes/Status")
     def status_of_nodes(self, request: Request, run: str) -> Response:
-        found = next(each for each in self.submissions if each.id == run)
-        return answer({node.id: self._status(run, node.id) for node in found.nodes})
+        pipeline = next(each for each in self.submissions if each.id == run)
+        return answer({node.id: self._status(run, node.id) for node in pipeline.nodes})
 
     @route("POST|PUT|DELETE", "/PipelineRuns/{run}/Cancel")
     def cancel(self, request: Request, run: str) -> Response:
@@ -252,22 +256,22 @@ class Pipelines(Regional):
 
     @route("POST", "/Pipelines/Create")
     def publish(self, request: Request) -> Response:
-        said = request.json
+        body = request.json
         graph = str(uuid.uuid4())
-        self.graphs[graph] = said["Graph"]
-        self.interfaces[graph] = said.get("GraphInterface") or {}
-        made = _entity(
-            Name=said.get("Name"),
-            Description=said.get("Description"),
-            Version=said.get("Version"),
+        self.graphs[graph] = body["Graph"]
+        self.interfaces[graph] = body.get("GraphInterface") or {}
+        entity = _entity(
+            Name=body.get("Name"),
+            Description=body.get("Description"),
+            Version=body.get("Version"),
             GraphId=graph,
-            TotalRunSteps=len(said["Graph"]["ModuleNodes"]),
-            ParameterAssignments=said.get("ParameterAssignments"),
-            ContinueRunOnStepFailure=said.get("ContinueRunOnStepFailure"),
+            TotalRunSteps=len(body["Graph"]["ModuleNodes"]),
+            ParameterAssignments=body.get("ParameterAssignments"),
+            ContinueRunOnStepFailure=body.get("ContinueRunOnStepFailure"),
         )
-        made["Url"] = f"https://{API}{self.prefix}/PipelineRuns/PipelineSubmit/{made['Id']}"
-        self.published.append(made)
-        return answer(made)
+        entity["Url"] = f"https://{API}{self.prefix}/PipelineRuns/PipelineSubmit/{entity['Id']}"
+        self.published.append(entity)
+        return answer(entity)
 
     def _status(self, run: str, node: str) -> dict[str, Any]:
         submitted = next(each for each in self.submissions if each.id == run)
@@ -281,12 +285,12 @@ def _defaults(interface: dict[str, Any]) -> dict[str, str]:
     return {each["Name"]: each.get("DefaultValue") or "" for each in listed}
 
 
-def _entity(**said: Any) -> dict[str, Any]:
-    made = {
+def _entity(**fields: Any) -> dict[str, Any]:
+    common = {
         "Id": str(uuid.uuid4()),
         "Etag": '"1"',
         "CreatedDate": now(),
         "LastModifiedDate": now(),
         "EntityStatus": "0",
     }
-    return {**made, **said}
+    return {**common, **fields}

@@ -1,4 +1,4 @@
-"""HyperDrive's sampling and policies, as far as tests need them: what its documentation says, and no more.
+"""HyperDrive's sampling and policies as documented, as far as tests need them.
 
 Source: Microsoft, "Tune hyperparameters for your model (v1)".
 """
@@ -15,20 +15,20 @@ Space = Mapping[str, Sequence[Any]]
 
 
 def proposals(generator: Mapping[str, Any], most: int) -> Iterator[dict[str, Any]]:
-    """Values of one run after the other; a grid ends with its last combination."""
+    """The values of each run in turn; a grid ends with its last combination."""
     space: Space = generator["parameter_space"]
     if generator["name"] == "GRID":
         lists = [values[0] for _, values in space.values()]
-        found = (dict(zip(space, each, strict=True)) for each in itertools.product(*lists))
-        yield from itertools.islice(found, most)
+        combinations = (dict(zip(space, each, strict=True)) for each in itertools.product(*lists))
+        yield from itertools.islice(combinations, most)
         return
-    drawn = random.Random(0)
+    random_numbers = random.Random(0)
     for _ in range(most):
-        yield {name: _draw(drawn, *each) for name, each in space.items()}
+        yield {name: _draw(random_numbers, *each) for name, each in space.items()}
 
 
 def stops(policy: Mapping[str, Any], maximise: bool, curves: Mapping[str, Sequence[float]], run: str) -> bool:
-    """Whether the bandit policy ends a run now; other policies end none here."""
+    """Whether the bandit policy ends a run now; other policies end no run here."""
     settings = policy.get("properties") or {}
     count = len(curves[run])
     interval, delay = settings.get("evaluation_interval", 1), settings.get("delay_evaluation", 0)
@@ -44,16 +44,16 @@ def stops(policy: Mapping[str, Any], maximise: bool, curves: Mapping[str, Sequen
     return own < leader / slack if maximise else own > leader * slack
 
 
-def _draw(drawn: random.Random, kind: str, values: Sequence[Any]) -> Any:
+def _draw(random_numbers: random.Random, kind: str, values: Sequence[Any]) -> Any:
     match kind:
         case "choice":
-            return drawn.choice(values[0])
+            return random_numbers.choice(values[0])
         case "uniform":
-            return drawn.uniform(*values)
+            return random_numbers.uniform(*values)
         case "loguniform":
-            return math.exp(drawn.uniform(*values))
+            return math.exp(random_numbers.uniform(*values))
         case "quniform":
-            return round(drawn.uniform(values[0], values[1]) / values[2]) * values[2]
+            return round(random_numbers.uniform(values[0], values[1]) / values[2]) * values[2]
         case "qloguniform":
-            return round(math.exp(drawn.uniform(values[0], values[1])) / values[2]) * values[2]
+            return round(math.exp(random_numbers.uniform(values[0], values[1])) / values[2]) * values[2]
     raise ValueError(f"no distribution {kind}")

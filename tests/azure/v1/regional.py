@@ -1,4 +1,4 @@
-"""A region's own services: where they are, the workspace's datastore, its clusters."""
+"""A region's own services: discovery, the workspace's datastore, its clusters."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from tests.azure.storage import CONTAINER, STORE
 from tests.azure.workspace import API, GROUP, ID, MANAGEMENT, SUBSCRIPTION, Managed, Workspace, cluster
 
 STORE_KEY = base64.b64encode(b"key of the loopback's storage").decode()
-"""The account key that the datastore service tells; it must show up nowhere else."""
+"""The account key that the datastore service sends; it must appear nowhere else."""
 
 
 class Regional(Routed):
-    """A service of the workspace's region, which asks for a token."""
+    """A service of the workspace's region, which requires a token."""
 
     hosts = (API,)
 
@@ -25,7 +25,7 @@ class Regional(Routed):
 
 
 class Discovery(Routed):
-    """Tells where the other services are; asks for no token."""
+    """Answers with the addresses of the other services; requires no token."""
 
     hosts = (API,)
 
@@ -53,7 +53,7 @@ _SERVICES = (
 
 
 class Datastores(Regional):
-    """The workspace's blob store, as the older SDK asks for it."""
+    """The workspace's blob store, as the older SDK reads it."""
 
     prefix = f"/datastore/v1.0{ID}"
 
@@ -84,12 +84,12 @@ class Clusters(Regional):
 
     @route("GET", "/computes/{name}")
     def one(self, request: Request, name: str) -> Response:
-        found = self.workspace.clusters.get(name)
-        return answer(described(found)) if found else refusal(404, "ResourceNotFound", f"no cluster {name}")
+        known = self.workspace.clusters.get(name)
+        return answer(described(known)) if known else refusal(404, "ResourceNotFound", f"no cluster {name}")
 
 
 class ManagedClusters(Managed):
-    """Clusters that are created, and their operations."""
+    """Creates clusters, and answers for the operations that do so."""
 
     prefix = ID
 
@@ -98,11 +98,11 @@ class ManagedClusters(Managed):
 
     @route("PUT", "/computes/{name}")
     def create(self, request: Request, name: str) -> Response:
-        made = cluster(name)
-        made["properties"]["properties"] |= request.json["properties"]["properties"]
-        self.workspace.clusters[name] = described(made)
+        created = cluster(name)
+        created["properties"]["properties"] |= request.json["properties"]["properties"]
+        self.workspace.clusters[name] = described(created)
         operation = f"https://{MANAGEMENT}{ID}/computeOperations/{name}?api-version=2020-06-01"
-        return answer(described(made), 201, {"Azure-AsyncOperation": operation})
+        return answer(described(created), 201, {"Azure-AsyncOperation": operation})
 
     @route("GET", "/computeOperations/{name}")
     def operation(self, request: Request, name: str) -> Response:
@@ -130,12 +130,12 @@ def _store(name: str) -> dict[str, Any]:
     }
 
 
-def described(found: dict[str, Any]) -> dict[str, Any]:
-    """A cluster with all that the older SDK reads of one."""
-    properties = found["properties"]
+def described(resource: dict[str, Any]) -> dict[str, Any]:
+    """A cluster with every field that the older SDK reads."""
+    properties = resource["properties"]
     nodes = dict.fromkeys(("preparing", "running", "idle", "unusable", "leaving", "preempted"), 0)
     return {
-        **found,
+        **resource,
         "properties": {
             **properties,
             "provisioningErrors": None,

@@ -1,4 +1,4 @@
-"""The services of the older SDK together, and what tests ask of them."""
+"""The services of the older SDK together, as tests use them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.azure.workspace import Workspace
 
 
 class V1:
-    """All that azureml-core and its pipelines talk to."""
+    """Every service that azureml-core and its pipelines use."""
 
     def __init__(self, cloud: Cloud, storage: Storage, workspace: Workspace) -> None:
         self.runs = Runs(storage)

@@ -17,7 +17,7 @@ NOTHING = "00000000-0000-0000-0000-000000000000"
 
 
 class Snapshots(Regional):
-    """Trees of files, by identifier; a file's content is a blob."""
+    """File trees by identifier; the content of a file is a blob."""
 
     prefix = "/content"
 
@@ -25,7 +25,7 @@ class Snapshots(Regional):
         self.storage = storage
         self.trees: dict[str, dict[str, Any]] = {}
         self._places: dict[str, str] = {}
-        """Blob of each file by its address without the signature."""
+        """The blob of each file, by the file's address without the signature."""
 
     @route("GET", "/v1.0" + ID + "/snapshots/latest/metadata")
     def latest(self, request: Request) -> Response:
@@ -47,7 +47,7 @@ class Snapshots(Regional):
         return answer({"id": name, "createdTime": now(), "parentSnapshotId": None})
 
     def unpack(self, name: str, folder: Path) -> None:
-        """Write a snapshot's files, as the service does on the machine of a run."""
+        """Write a snapshot's files to a folder, as the service does on a run's machine."""
         for path, node in _files(self.trees[name]):
             target = folder / path
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -27,12 +27,12 @@ class Assets(Managed):
         """By kind, name and version, oldest first."""
 
     def find(self, reference: str) -> dict[str, Any] | None:
-        """The version that a resource id names."""
+        """The version with this resource id."""
         named = re.search(r"/(\w+)/([^/]+)/versions/([^/]+)$", reference)
         return self.versions.get((named[1], named[2], named[3])) if named else None
 
     def files(self, uri: str) -> tuple[str, dict[str, bytes]]:
-        """The name of the folder or file that an asset's uri leads to, and its files by their path below it."""
+        """The name of the folder or file at an asset's uri, and its files by their path below it."""
         if stored := re.match(r"azureml://.*/datastores/[^/]+/paths/(.+?)/?$", uri):
             place = f"{STORE}/{CONTAINER}/{stored[1]}"
         elif stored := re.match(r"https://(\w+)\.blob\.core\.windows\.net(?::443)?/(.+?)/?$", uri):
@@ -45,13 +45,13 @@ class Assets(Managed):
     def container(self, request: Request, kind: str, name: str) -> Response | None:
         if kind not in KINDS:
             return None
-        found = self._all(kind, name)
-        if not found:
+        versions = self._all(kind, name)
+        if not versions:
             return _missing(kind, name)
-        latest = max((int(each["name"]) for each in found if each["name"].isdigit()), default=0)
+        latest = max((int(each["name"]) for each in versions if each["name"].isdigit()), default=0)
         numbers = {"latestVersion": str(latest), "nextVersion": str(latest + 1)}
-        about = {"isArchived": False, "tags": {}, "properties": {}, "description": None}
-        return answer({**resource(kind, name), "properties": {**numbers, **about}})
+        defaults = {"isArchived": False, "tags": {}, "properties": {}, "description": None}
+        return answer({**resource(kind, name), "properties": {**numbers, **defaults}})
 
     @route("GET", "/{kind}")
     def containers(self, request: Request, kind: str) -> Response | None:
@@ -64,48 +64,50 @@ class Assets(Managed):
     def all(self, request: Request, kind: str, name: str) -> Response | None:
         if kind not in KINDS:
             return None
-        found = self._all(kind, name)[::-1]
-        if wanted := request.query.get("hash"):
-            found = [each for each in found if each["properties"].get("properties", {}).get("hash_sha256") == wanted]
+        versions = self._all(kind, name)[::-1]
+        if digest := request.query.get("hash"):
+            versions = [
+                each for each in versions if each["properties"].get("properties", {}).get("hash_sha256") == digest
+            ]
         if top := request.query.get("$top"):
-            found = found[: int(top)]
-        return answer({"value": found})
+            versions = versions[: int(top)]
+        return answer({"value": versions})
 
     @route("GET", "/{kind}/{name}/versions/{version}")
     def get(self, request: Request, kind: str, name: str, version: str) -> Response | None:
         if kind not in KINDS:
             return None
-        found = self.versions.get((kind, name, version))
-        return answer(found) if found else _missing(kind, f"{name}:{version}")
+        asset = self.versions.get((kind, name, version))
+        return answer(asset) if asset else _missing(kind, f"{name}:{version}")
 
     @route("PUT", "/{kind}/{name}/versions/{version}")
     def put(self, request: Request, kind: str, name: str, version: str) -> Response | None:
         if kind not in KINDS:
             return None
-        given = {key: value for key, value in request.json["properties"].items() if value is not None}
+        properties = {key: value for key, value in request.json["properties"].items() if value is not None}
         with self._lock:
             old = self.versions.get((kind, name, version))
             for place in ("modelUri", "codeUri"):
-                if place in given and not self.files(given[place])[1]:
-                    return refusal(400, "UserError", f"nothing was uploaded to {given[place]}")
-                if old and old["properties"].get(place) != given.get(place):
+                if place in properties and not self.files(properties[place])[1]:
+                    return refusal(400, "UserError", f"nothing was uploaded to {properties[place]}")
+                if old and old["properties"].get(place) != properties.get(place):
                     return refusal(400, "UserError", f"the {place} of a version cannot be changed")
-            if old and kind == "environments" and _fixed(old["properties"]) != _fixed(given):
+            if old and kind == "environments" and _fixed(old["properties"]) != _fixed(properties):
                 return refusal(400, "UserError", "an environment's version cannot be changed")
-            made = resource(kind, version, f"{ID}/{kind}/{name}/versions/{version}")
-            about: dict[str, Any] = {"isAnonymous": False, "isArchived": False, "tags": {}, "properties": {}}
+            envelope = resource(kind, version, f"{ID}/{kind}/{name}/versions/{version}")
+            defaults: dict[str, Any] = {"isAnonymous": False, "isArchived": False, "tags": {}, "properties": {}}
             if kind == "models":
-                about["flavors"] = {}
+                defaults["flavors"] = {}
             self.versions[kind, name, version] = {
-                **made,
-                "systemData": old["systemData"] if old else made["systemData"],
-                "properties": {**about, **given, "provisioningState": "Succeeded"},
+                **envelope,
+                "systemData": old["systemData"] if old else envelope["systemData"],
+                "properties": {**defaults, **properties, "provisioningState": "Succeeded"},
             }
         return answer(self.versions[kind, name, version], 200 if old else 201)
 
     @route("POST", "/{kind}/{name}/versions/{version}/startPendingUpload")
     def upload(self, request: Request, kind: str, name: str, version: str) -> Response:
-        """A container of its own to upload to, as the service gives one for code."""
+        """A new container to upload to, as the service provides for code."""
         place = f"https://{HOST}/{uuid.uuid4()}"
         account = (
             f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}/providers/Microsoft.Storage/storageAccounts/{STORE}"

@@ -1,4 +1,4 @@
-"""Deployments of online endpoints, whose servers are started for real."""
+"""Deployments of online endpoints; each starts a real scoring server."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Deployments(Managed):
         self._endpoints = endpoints
         self._scoring = scoring
         self.failing: list[tuple[str, str]] = []
-        """Code and message by which the next deployments fail, while they are being made."""
+        """Codes and messages with which the next deployments fail while they are created, one each."""
 
     @route("GET", "")
     def all(self, request: Request, endpoint: str) -> Response:
@@ -49,32 +49,32 @@ class Deployments(Managed):
 
     @route("GET", "/{name}")
     def get(self, request: Request, endpoint: str, name: str) -> Response:
-        found = self._endpoints.deployments.get((endpoint, name))
-        return answer(found) if found else missing("deployment", name)
+        deployment = self._endpoints.deployments.get((endpoint, name))
+        return answer(deployment) if deployment else missing("deployment", name)
 
     @route("PUT", "/{name}")
     def put(self, request: Request, endpoint: str, name: str) -> Response:
         if endpoint not in self._endpoints.found:
             return missing("endpoint", endpoint)
-        given = {key: value for key, value in request.json["properties"].items() if value is not None}
-        code = given["codeConfiguration"]["codeId"]
-        for reference in (given["model"], given["environmentId"], code):
+        properties = {key: value for key, value in request.json["properties"].items() if value is not None}
+        code = properties["codeConfiguration"]["codeId"]
+        for reference in (properties["model"], properties["environmentId"], code):
             if self._assets.find(reference) is None:
                 return refusal(400, "BadArgument", f"Not found: {reference}.")
         with self._endpoints.lock:
             old = self._endpoints.deployments.get((endpoint, name))
             place = f"{ID}/onlineEndpoints/{endpoint}/deployments/{name}"
-            made = self._endpoints.deployments[endpoint, name] = {
+            deployment = self._endpoints.deployments[endpoint, name] = {
                 **resource("onlineEndpoints/deployments", name, place),
                 "location": request.json["location"],
                 "kind": "Managed",
                 "tags": request.json.get("tags") or {},
                 "sku": request.json.get("sku") or {"name": "Default", "capacity": 1},
-                "properties": {**_DEFAULTS, **given, "provisioningState": "Updating" if old else "Creating"},
+                "properties": {**_DEFAULTS, **properties, "provisioningState": "Updating" if old else "Creating"},
             }
         failing = self.failing.pop(0) if self.failing else None
         return self._operations.begin(
-            request, lambda: self._start(endpoint, name, made, failing), 200 if old else 201, made
+            request, lambda: self._start(endpoint, name, deployment, failing), 200 if old else 201, deployment
         )
 
     @route("DELETE", "/{name}")
@@ -82,13 +82,15 @@ class Deployments(Managed):
         with self._endpoints.lock:
             if (endpoint, name) not in self._endpoints.deployments:
                 return Response(204)
-            made = self._endpoints.deployments[endpoint, name]["properties"]
-            if made["provisioningState"] not in ("Succeeded", "Failed"):
-                return refusal(409, "Conflict", f"Deployment {name} is being worked on: {made['provisioningState']}.")
-            about = self._endpoints.found[endpoint]["properties"]
-            if about["traffic"].get(name) or about["mirrorTraffic"].get(name):
+            properties = self._endpoints.deployments[endpoint, name]["properties"]
+            if properties["provisioningState"] not in ("Succeeded", "Failed"):
+                return refusal(
+                    409, "Conflict", f"Deployment {name} is being worked on: {properties['provisioningState']}."
+                )
+            routing = self._endpoints.found[endpoint]["properties"]
+            if routing["traffic"].get(name) or routing["mirrorTraffic"].get(name):
                 return refusal(400, "BadRequest", f"Deployment {name} still gets traffic; set it to 0 first.")
-            made["provisioningState"] = "Deleting"
+            properties["provisioningState"] = "Deleting"
         return self._operations.begin(request, lambda: self._remove(endpoint, name), 202)
 
     @route("POST", "/{name}/getLogs")
@@ -97,8 +99,8 @@ class Deployments(Managed):
             return missing("deployment", name)
         return answer({"content": self._scoring.log(endpoint, name, (request.json or {}).get("tail") or 100)})
 
-    def _start(self, endpoint: str, name: str, made: dict[str, Any], failing: tuple[str, str] | None) -> None:
-        properties = made["properties"]
+    def _start(self, endpoint: str, name: str, deployment: dict[str, Any], failing: tuple[str, str] | None) -> None:
+        properties = deployment["properties"]
         try:
             if failing:
                 raise OperationFailed(*failing)

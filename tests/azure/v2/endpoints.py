@@ -1,4 +1,4 @@
-"""Online endpoints: who takes which share of the traffic, and the keys that open them."""
+"""Online endpoints: the shares of their traffic, and their keys."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class Endpoints(Managed):
         self.found: dict[str, dict[str, Any]] = {}
         self.deployments: dict[tuple[str, str], dict[str, Any]] = {}
         self.shares: list[dict[str, int]] = []
-        """Every traffic that was asked for, in order."""
+        """The traffic of every request that set it, in order."""
         self.on_removal: Callable[[str, str], None] = lambda endpoint, deployment: None
-        """Called for each deployment that goes with its endpoint."""
+        """Called for each deployment that is removed with its endpoint."""
 
     def of(self, endpoint: str) -> list[dict[str, Any]]:
         """The deployments of an endpoint."""
@@ -47,8 +47,8 @@ class Endpoints(Managed):
 
     @route("PUT", "/{name}")
     def put(self, request: Request, name: str) -> Response:
-        given = request.json["properties"]
-        traffic, mirror = given.get("traffic") or {}, given.get("mirrorTraffic") or {}
+        properties = request.json["properties"]
+        traffic, mirror = properties.get("traffic") or {}, properties.get("mirrorTraffic") or {}
         with self.lock:
             old = self.found.get(name)
             known = {each["name"] for each in self.of(name)}
@@ -60,36 +60,36 @@ class Endpoints(Managed):
                 return refusal(
                     400, "BadRequest", "Mirror traffic goes to one deployment without live traffic, up to 50."
                 )
-            if old and old["properties"]["authMode"].lower() != given["authMode"].lower():
+            if old and old["properties"]["authMode"].lower() != properties["authMode"].lower():
                 return refusal(400, "BadRequest", "The authentication mode of an endpoint cannot be changed.")
             self.shares.append(dict(traffic))
             place = f"https://{name}.{REGION}.inference.ml.azure.com"
-            about: dict[str, Any] = {
-                "authMode": given["authMode"],
-                "description": given.get("description"),
-                "properties": given.get("properties") or {},
+            state: dict[str, Any] = {
+                "authMode": properties["authMode"],
+                "description": properties.get("description"),
+                "properties": properties.get("properties") or {},
                 "traffic": traffic,
                 "mirrorTraffic": mirror,
-                "publicNetworkAccess": given.get("publicNetworkAccess") or "Enabled",
+                "publicNetworkAccess": properties.get("publicNetworkAccess") or "Enabled",
                 "scoringUri": old["properties"]["scoringUri"] if old else None,
                 "swaggerUri": old["properties"]["swaggerUri"] if old else None,
                 "provisioningState": "Updating" if old else "Creating",
             }
-            made = self.found[name] = {
+            endpoint = self.found[name] = {
                 **resource("onlineEndpoints", name),
                 "location": request.json["location"],
                 "kind": request.json.get("kind") or "Managed",
                 "tags": request.json.get("tags") or {},
                 "identity": {"type": "SystemAssigned", "principalId": TENANT, "tenantId": TENANT},
-                "properties": about,
+                "properties": state,
             }
-            return self._operations.begin(request, lambda: self._made(about, place), 200 if old else 201, made)
+            return self._operations.begin(request, lambda: self._finish(state, place), 200 if old else 201, endpoint)
 
     @route("DELETE", "/{name}")
     def delete(self, request: Request, name: str) -> Response:
         if name not in self.found:
             return Response(204)
-        return self._operations.begin(request, lambda: self._gone(name), 202)
+        return self._operations.begin(request, lambda: self._remove(name), 202)
 
     @route("POST", "/{name}/listKeys")
     def keys(self, request: Request, name: str) -> Response:
@@ -105,21 +105,21 @@ class Endpoints(Managed):
         times = {"expiryTimeUtc": later, "refreshAfterTimeUtc": later - 1800}
         return answer({"accessToken": KEY, "tokenType": "Bearer", **times})
 
-    def _made(self, about: dict[str, Any], place: str) -> None:
+    def _finish(self, state: dict[str, Any], place: str) -> None:
         with self.lock:
             addresses = {"scoringUri": f"{place}/score", "swaggerUri": f"{place}/swagger.json"}
-            about.update(provisioningState="Succeeded", **addresses)
+            state.update(provisioningState="Succeeded", **addresses)
 
-    def _gone(self, name: str) -> None:
+    def _remove(self, name: str) -> None:
         with self.lock:
             self.found.pop(name, None)
-            gone = [key for key in self.deployments if key[0] == name]
-            for key in gone:
+            removed = [key for key in self.deployments if key[0] == name]
+            for key in removed:
                 del self.deployments[key]
-        for key in gone:
+        for key in removed:
             self.on_removal(*key)
 
 
 def missing(what: str, name: str) -> Response:
-    """What the service says of something that is not there."""
+    """The service's answer for an endpoint or a deployment that does not exist."""
     return refusal(404, "ResourceNotFound", f"The online {what} '{name}' was not found.")

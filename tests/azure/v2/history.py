@@ -1,4 +1,4 @@
-"""Run history and MLflow's interface, as jobs and clients of the newer SDK ask them; what is known of runs is shared with the older one."""
+"""Run history and MLflow's interface for jobs and clients of the newer SDK, over the same runs as the older SDK's."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class RunHistory(Regional):
     def details(self, request: Request, run: str) -> Response:
         if run not in self.runs.runs:
             return _missing(run)
-        found = self.runs.runs[run]
-        return answer({name: found.get(name) for name in ("runId", "status", "properties", "error")})
+        record = self.runs.runs[run]
+        return answer({name: record.get(name) for name in ("runId", "status", "properties", "error")})
 
 
 class Tracking(Regional):
@@ -49,11 +49,11 @@ class Tracking(Regional):
         if run not in self.runs.runs:
             return _missing(run)
         with self.runs.lock:
-            kept = self.runs.metrics.setdefault(run, {})
-            for each in request.json["metrics"]:
-                kept.setdefault(each["key"], []).append(each["value"])
-        for hear in self.runs.heard:
-            hear(run)
+            logged = self.runs.metrics.setdefault(run, {})
+            for metric in request.json["metrics"]:
+                logged.setdefault(metric["key"], []).append(metric["value"])
+        for listener in self.runs.listeners:
+            listener(run)
         return answer({})
 
     @route("GET", "/runs/get")

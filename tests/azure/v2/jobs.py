@@ -1,6 +1,6 @@
-"""Pipeline jobs with sweeps: taken in, and carried out in processes on the code that was uploaded, in the order of what steps hand on.
+"""Pipeline jobs with sweeps: each step is a process and starts after the steps whose outputs it uses.
 
-The clusters are those of the older SDK's service: processes, their logs, metrics and files are the same there.
+Processes, logs, metrics and files are those of the older SDK's service.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tests.azure.v1.proposals import proposals
 from tests.azure.v2.assets import Assets
 from tests.azure.workspace import ID, Managed, Workspace, resource
 
-_EARLIER = re.compile(r"\$\{\{parent\.jobs\.(\w+)\.outputs\.(\w+)\}\}")
+_STEP_OUTPUT = re.compile(r"\$\{\{parent\.jobs\.(\w+)\.outputs\.(\w+)\}\}")
 
 
 class Jobs(Managed):
@@ -40,54 +40,54 @@ class Jobs(Managed):
         self.runs = execution.runs
         self.submitted: dict[str, dict[str, Any]] = {}
         self.commands: dict[str, str] = {}
-        """What was started, by run."""
+        """Command line by run."""
         self._steps: dict[tuple[str, str], str] = {}
-        """The run of each step by its pipeline and name."""
+        """The run of each step by its job and name."""
         self._done: dict[str, str] = {}
-        """The run of a deterministic step by what it was made of."""
+        """The run of each deterministic step by its command, code, inputs, limits and search space."""
         self._closing = False
 
     @route("GET", "/{name}")
     def get(self, request: Request, name: str) -> Response:
         if name not in self.submitted:
             return refusal(404, "UserError", f"Not found job {name}.")
-        return answer(self._told(name))
+        return answer(self._described(name))
 
     @route("PUT", "/{name}")
     def put(self, request: Request, name: str) -> Response:
-        given = {key: value for key, value in request.json["properties"].items() if value is not None}
+        properties = {key: value for key, value in request.json["properties"].items() if value is not None}
         if name in self.submitted:
             return refusal(
                 400,
                 "UserError",
                 "A job with this name already exists. If you are trying to create a new job, use a different name.",
             )
-        for node in given["jobs"].values():
+        for node in properties["jobs"].values():
             reference = node["trial"]["componentId"] if node["type"] == "sweep" else node["componentId"]
-            cluster = node.get("computeId", given["settings"]["default_compute"]).rpartition("/")[2]
+            cluster = node.get("computeId", properties["settings"]["default_compute"]).rpartition("/")[2]
             if self.assets.find(reference) is None or cluster not in self.workspace.clusters:
                 return refusal(400, "UserError", f"Not found: {reference} or {cluster}.")
-        self.submitted[name] = given
+        self.submitted[name] = properties
         self.runs.begin(
             name,
-            given["experimentName"],
+            properties["experimentName"],
             "azureml.PipelineRun",
-            displayName=given["displayName"],
-            tags=given["tags"],
+            displayName=properties["displayName"],
+            tags=properties["tags"],
             status="Running",
         )
-        threading.Thread(target=self._carry_out, args=(name, given), daemon=True).start()
-        return answer(self._told(name), 201)
+        threading.Thread(target=self._carry_out, args=(name, properties), daemon=True).start()
+        return answer(self._described(name), 201)
 
     def close(self) -> None:
-        """Begin nothing more."""
+        """Start no further step."""
         self._closing = True
 
     def step(self, name: str, job: str = "") -> str:
         """The run of a step, of the latest job unless another is named."""
         return self._steps[job or list(self.submitted)[-1], name]
 
-    def _told(self, name: str) -> dict[str, Any]:
+    def _described(self, name: str) -> dict[str, Any]:
         studio = {"jobServiceType": "Studio", "endpoint": f"https://ml.azure.com/runs/{name}?wsid={ID}"}
         return {
             **resource("jobs", name),
@@ -100,16 +100,16 @@ class Jobs(Managed):
 
     # -------------------------------------------------------------------------------------- a pipeline
 
-    def _carry_out(self, job: str, given: dict[str, Any]) -> None:
-        """Run the steps, each after those whose outputs it asks for; when one fails, the rest does not begin."""
+    def _carry_out(self, job: str, properties: dict[str, Any]) -> None:
+        """Run the steps, each after those whose outputs it uses; when one fails, the others do not start."""
         status = "Completed"
         try:
-            waiting = dict(given["jobs"])
+            waiting = dict(properties["jobs"])
             for name in waiting:
                 run = self._steps[job, name] = str(uuid.uuid4())
-                self.runs.begin(run, given["experimentName"], "azureml.StepRun", job, displayName=name)
+                self.runs.begin(run, properties["experimentName"], "azureml.StepRun", job, displayName=name)
             while waiting and status == "Completed" and not self._closing:
-                name = next(each for each, node in waiting.items() if not _before(node) & set(waiting))
+                name = next(each for each, node in waiting.items() if not _predecessors(node) & set(waiting))
                 node, run = waiting.pop(name), self._steps[job, name]
                 if event := self.execution.before.get(name):
                     event.wait()
@@ -123,11 +123,11 @@ class Jobs(Managed):
         self.runs.end(job, status)
 
     def _step(self, job: str, name: str, node: dict[str, Any], run: str) -> None:
-        found = self.runs.runs[run]
-        found["status"] = "Running"
-        given = self.submitted[job]
+        record = self.runs.runs[run]
+        record["status"] = "Running"
+        properties = self.submitted[job]
         component = self._component(node["trial"]["componentId"] if node["type"] == "sweep" else node["componentId"])
-        made_of = json.dumps(
+        fingerprint = json.dumps(
             [
                 component["command"],
                 self._code(component),
@@ -138,17 +138,21 @@ class Jobs(Managed):
         )
         if name in self.execution.failing:
             self.runs.end(run, "Failed", self.execution.failing[name])
-        elif component["is_deterministic"] and not given["settings"].get("force_rerun") and made_of in self._done:
-            found["properties"] |= {"azureml.isreused": "true", "azureml.reusedrunid": self._done[made_of]}
-            self._hand_on(job, name, self._done[made_of])
+        elif (
+            component["is_deterministic"]
+            and not properties["settings"].get("force_rerun")
+            and fingerprint in self._done
+        ):
+            record["properties"] |= {"azureml.isreused": "true", "azureml.reusedrunid": self._done[fingerprint]}
+            self._copy_outputs(job, name, self._done[fingerprint])
             self.runs.end(run, "Completed")
         elif node["type"] == "sweep":
             self._sweep(job, name, node, run, component)
         else:
             self._start(job, node, run, component, {})
-            self._hand_on(job, name, run)
-        if component["is_deterministic"] and found["status"] == "Completed":
-            self._done.setdefault(made_of, run)
+            self._copy_outputs(job, name, run)
+        if component["is_deterministic"] and record["status"] == "Completed":
+            self._done.setdefault(fingerprint, run)
 
     # -------------------------------------------------------------------------------------- a sweep
 
@@ -171,20 +175,22 @@ class Jobs(Managed):
         }
         self.runs.runs[run]["runType"] = "hyperdrive"
         self.execution.searches[run] = configuration
-        drawn = enumerate(
+        numbered_values = enumerate(
             itertools.islice(proposals(generator, limits["max_total_trials"]), limits["max_total_trials"])
         )
         with ThreadPoolExecutor(limits["max_concurrent_trials"]) as pool:
-            begun = [pool.submit(self._trial, job, node, run, component, *each) for each in drawn]
-        for each in begun:
+            trials = [pool.submit(self._trial, job, node, run, component, *each) for each in numbered_values]
+        for each in trials:
             each.result()
         children = self.runs.children(run)
         finished = [each["runId"] for each in children if each["status"] == "Completed"]
-        scored = {each: self.runs.metrics.get(each, {}).get(objective["primary_metric"], []) for each in finished}
-        best = [each for each in finished if scored[each]]
-        if best:
+        curves = {each: self.runs.metrics.get(each, {}).get(objective["primary_metric"], []) for each in finished}
+        scored_runs = [each for each in finished if curves[each]]
+        if scored_runs:
             sign = 1 if objective["goal"] == "maximize" else -1
-            self._hand_on(job, name, max(best, key=lambda each: max(sign * value for value in scored[each])))
+            self._copy_outputs(
+                job, name, max(scored_runs, key=lambda each: max(sign * value for value in curves[each]))
+            )
         self.runs.end(run, "Completed" if finished else "Failed", "" if finished else "All child runs failed.")
 
     def _trial(
@@ -209,13 +215,15 @@ class Jobs(Managed):
         code = self.assets.find(component["code"].removeprefix("azureml:"))
         assert code is not None
         _write(folder, self.assets.files(code["properties"]["codeUri"])[1])
-        given = {
-            key: self._brought(job, each["value"] if "value" in each else each["uri"], folder / "inputs" / key)
-            for key, each in (node.get("inputs") or {}).items()
+        inputs = {
+            key: self._input_value(
+                job, source["value"] if "value" in source else source["uri"], folder / "inputs" / key
+            )
+            for key, source in (node.get("inputs") or {}).items()
         }
         command = _filled(
             component["command"],
-            {**given, **values},
+            {**inputs, **values},
             {key: str(folder / "named" / key) for key in component["outputs"]},
         )
         self.commands[run] = command
@@ -223,19 +231,19 @@ class Jobs(Managed):
         self.execution.carry_out(
             run, self.submitted[job]["experimentName"], folder, ["bash", "-c", f"{path}; {command}"]
         )
-        for each in component["outputs"]:
-            below = folder / "named" / each
+        for output in component["outputs"]:
+            below = folder / "named" / output
             self._keep(
                 run,
-                each,
+                output,
                 {str(path.relative_to(below)): path.read_bytes() for path in below.rglob("*") if path.is_file()},
             )
 
-    def _brought(self, job: str, value: str, folder: Path) -> str:
-        """An input as a command sees it: a text, or a folder with what an earlier step or a data asset holds."""
+    def _input_value(self, job: str, value: str, folder: Path) -> str:
+        """The value of an input in a command: a text, or the path of an earlier step's output or of a data asset."""
         if value.startswith("${{parent.inputs."):
             return str(self.submitted[job]["inputs"][value[17:-2]]["value"])
-        if earlier := _EARLIER.fullmatch(value):
+        if earlier := _STEP_OUTPUT.fullmatch(value):
             folder.mkdir(parents=True)
             _write(folder, self.runs.storage.below(f"{STORE}/{CONTAINER}/azureml/{job}/{earlier[1]}/{earlier[2]}"))
             return str(folder)
@@ -250,51 +258,51 @@ class Jobs(Managed):
         for name, data in files.items():
             self.runs.storage.blobs[f"{STORE}/{CONTAINER}/azureml/{run}/{output}/{name}"] = Blob(data)
 
-    def _hand_on(self, job: str, name: str, run: str) -> None:
-        """Let the outputs of a run be those of a step."""
+    def _copy_outputs(self, job: str, name: str, run: str) -> None:
+        """Copy a run's outputs to those of a step."""
         storage = self.runs.storage
         for place, data in storage.below(f"{STORE}/{CONTAINER}/azureml/{run}").items():
             storage.blobs[f"{STORE}/{CONTAINER}/azureml/{job}/{name}/{place}"] = Blob(data)
 
     def _component(self, reference: str) -> dict[str, Any]:
-        found = self.assets.find(reference)
-        assert found is not None
-        component: dict[str, Any] = found["properties"]["componentSpec"]
+        asset = self.assets.find(reference)
+        assert asset is not None
+        component: dict[str, Any] = asset["properties"]["componentSpec"]
         return component
 
     def _code(self, component: dict[str, Any]) -> list[str]:
-        """What tells one folder of code from another."""
+        """Name and hash of every file of a component's code."""
         code = self.assets.find(component["code"].removeprefix("azureml:"))
         assert code is not None
         files = self.assets.files(code["properties"]["codeUri"])[1]
         return sorted(f"{name} {hash(data)}" for name, data in files.items())
 
 
-def _before(node: Mapping[str, Any]) -> set[str]:
-    """The steps whose outputs a step asks for."""
+def _predecessors(node: Mapping[str, Any]) -> set[str]:
+    """The steps whose outputs a step uses."""
     return {
         earlier
         for each in (node.get("inputs") or {}).values()
-        for earlier, _ in _EARLIER.findall(str(each.get("value")))
+        for earlier, _ in _STEP_OUTPUT.findall(str(each.get("value")))
     }
 
 
-def _expression(said: Mapping[str, Any]) -> list[Any]:
+def _expression(distribution: Mapping[str, Any]) -> list[Any]:
     """A distribution as the older service writes it."""
-    if said["type"] == "choice":
-        return ["choice", [said["values"]]]
-    return [said["type"], [said[key] for key in ("min_value", "max_value", "q") if key in said]]
+    if distribution["type"] == "choice":
+        return ["choice", [distribution["values"]]]
+    return [distribution["type"], [distribution[key] for key in ("min_value", "max_value", "q") if key in distribution]]
 
 
 def _filled(command: str, inputs: Mapping[str, Any], outputs: Mapping[str, str]) -> str:
-    """A component's command with its expressions replaced; an optional part without its input is left out."""
+    """A component's command with its expressions replaced; an optional part whose input is missing is left out."""
 
     def optional(part: re.Match[str]) -> str:
         return part[1] if all(name in inputs for name in re.findall(r"\$\{\{inputs\.(\w+)\}\}", part[1])) else ""
 
     command = re.sub(r"\$\[\[(.*?)\]\]", optional, command)
-    command = re.sub(r"\$\{\{inputs\.(\w+)\}\}", lambda found: str(inputs[found[1]]), command)
-    return re.sub(r"\$\{\{outputs\.(\w+)\}\}", lambda found: outputs[found[1]], command)
+    command = re.sub(r"\$\{\{inputs\.(\w+)\}\}", lambda expression: str(inputs[expression[1]]), command)
+    return re.sub(r"\$\{\{outputs\.(\w+)\}\}", lambda expression: outputs[expression[1]], command)
 
 
 def _write(folder: Path, files: Mapping[str, bytes]) -> None:

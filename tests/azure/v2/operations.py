@@ -1,4 +1,4 @@
-"""Long-running operations: asked about until they are done.
+"""Long-running operations, which clients poll until they have ended.
 
 Source: Microsoft, "Track asynchronous Azure operations".
 """
@@ -16,11 +16,11 @@ from tests.azure.routes import route
 from tests.azure.workspace import MANAGEMENT, PROVIDER, REGION, SUBSCRIPTION, WORKSPACE_ID, Managed, now
 
 PACE = {"x-ms-retry-after-ms": "50"}
-"""When to ask again. The service says `Retry-After: 1`; the SDK understands this header as well, and tests need not wait seconds."""
+"""When to poll again. The service sends `Retry-After: 1`; the SDK also understands this header, which is faster."""
 
 
 class OperationFailed(Exception):
-    """The work of an operation came to nothing, for a reason that its client is told."""
+    """An operation failed; its client gets the code and the message."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -37,7 +37,7 @@ class Operations(Managed):
         self._ended: dict[str, dict[str, Any]] = {}
 
     def begin(self, request: Request, work: Callable[[], None], status: int, resource: Any = None) -> Response:
-        """Begin an operation and answer with where to ask about it."""
+        """Start an operation and answer with the address at which to poll it."""
         name = str(uuid.uuid4())
         self._done[name] = threading.Event()
         threading.Thread(target=self._carry_out, args=(name, work), daemon=True).start()
@@ -52,9 +52,9 @@ class Operations(Managed):
         return answer(resource, status, headers)
 
     def wait(self, seconds: float = 60) -> None:
-        """Until every operation that was begun has come to its end."""
-        for each in list(self._done.values()):
-            assert each.wait(seconds), "an operation of the loopback does not end"
+        """Wait until every operation has ended."""
+        for event in list(self._done.values()):
+            assert event.wait(seconds), "an operation of the loopback does not end"
 
     def _carry_out(self, name: str, work: Callable[[], None]) -> None:
         try:
@@ -63,8 +63,8 @@ class Operations(Managed):
         except OperationFailed as failure:
             self._ended[name] = {"status": "Failed", "error": {"code": failure.code, "message": str(failure)}}
         except Exception:
-            said = traceback.format_exc()
-            self._ended[name] = {"status": "Failed", "error": {"code": "LoopbackFailed", "message": said}}
+            message = traceback.format_exc()
+            self._ended[name] = {"status": "Failed", "error": {"code": "LoopbackFailed", "message": message}}
         finally:
             self._done[name].set()
 

@@ -1,6 +1,6 @@
-"""Microsoft's published schemas for request bodies: what Azure Resource Manager would take.
+"""Microsoft's published schemas for request bodies, which show what Azure Resource Manager would accept.
 
-The schemas are no part of the project; they lie with the shared test data, one file for each api-version.
+The schemas are no part of the project; they are in the shared test data, one file for each api-version.
 
 Source: Microsoft, "azure-resource-manager-schemas", Microsoft.MachineLearningServices.
 """
@@ -27,11 +27,10 @@ _EXPRESSION = f"{_COMMON}#/definitions/expression"
 _ADDRESS = re.compile(rf"/subscriptions/[^/]+/resourceGroups/[^/]+/providers/{re.escape(PROVIDER)}/(.+)", re.IGNORECASE)
 
 ALLOWED = ("properties.properties.hash_version",)
-"""Where the SDK itself departs from the schema: it sends a number where a text is asked for."""
-
+"""Where the SDK itself violates the schema: it sends a number where a text is required."""
 
 _OLDER = ("2020-02-02",)
-"""Versions that only the older SDK speaks, of which the archive has no schema."""
+"""Versions that only the older SDK uses; the archive has no schema for them."""
 
 
 class Schemas:
@@ -43,7 +42,7 @@ class Schemas:
         """Bodies that were compared with a schema."""
 
     def inspect(self, request: Request, response: Response) -> list[str]:
-        """What is wrong with the body of a request to create or change a resource of a workspace."""
+        """The errors in the body of a request that creates or changes a resource of a workspace."""
         address = _ADDRESS.fullmatch(request.path)
         if (request.host, request.method) != (MANAGEMENT, "PUT") or not address:
             return []
@@ -66,15 +65,17 @@ class Schemas:
         }
         whole = {"$schema": "http://json-schema.org/draft-04/schema#", "definitions": document["definitions"], **schema}
         errors = jsonschema.Draft4Validator(whole, registry=_registry(self._archive)).iter_errors(body)
-        wrong = [f"{'.'.join(map(str, error.absolute_path)) or 'the body'}: {_deepest(error)}" for error in errors]
-        found = [*wrong, *_Unknown(document).keys(schema, body)]
+        violations = [f"{'.'.join(map(str, error.absolute_path)) or 'the body'}: {_deepest(error)}" for error in errors]
+        problems = [*violations, *_Unknown(document).keys(schema, body)]
         return [
-            each for each in found if not each.startswith(ALLOWED) and not any(f"[{name}]" in each for name in ALLOWED)
+            each
+            for each in problems
+            if not each.startswith(ALLOWED) and not any(f"[{name}]" in each for name in ALLOWED)
         ]
 
 
 class _Unknown:
-    """Finds keys that a schema does not know: schemas made from Swagger leave objects open, so that typing errors would pass."""
+    """Finds keys that a schema does not know: schemas made from Swagger allow any keys, so misspelt ones would pass."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         self._document = document
@@ -95,8 +96,10 @@ class _Unknown:
         branches = [self._resolved(each) for part in parts for key in ("oneOf", "anyOf") for each in part.get(key, [])]
         if branches:
             fitting = [each for each in branches if not self._is_other_kind(each, value)]
-            found = [list(self._search(each, value, place, known)) for each in fitting]
-            yield from min(found, key=len, default=[f"{place or 'the body'}: it is of no kind that the schema knows"])
+            branch_problems = [list(self._search(each, value, place, known)) for each in fitting]
+            yield from min(
+                branch_problems, key=len, default=[f"{place or 'the body'}: it is of no kind that the schema knows"]
+            )
             return
         extra = schema.get("additionalProperties")
         if not known and extra is None:
@@ -112,14 +115,14 @@ class _Unknown:
 
     def _resolved(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
         while schema.get("$ref", "").startswith("#/"):
-            found: Any = self._document
+            definition: Any = self._document
             for part in schema["$ref"][2:].split("/"):
-                found = found[part]
-            schema = found
+                definition = definition[part]
+            schema = definition
         return schema
 
     def _is_other_kind(self, schema: Mapping[str, Any], value: Mapping[str, Any]) -> bool:
-        """Whether a branch asks for another constant than the value has, such as another `jobType`."""
+        """Whether a branch requires another constant than the value has, such as another `jobType`."""
         for name, each in schema.get("properties", {}).items():
             for choice in each.get("oneOf", [each]):
                 if name in value and len(choice.get("enum", [])) == 1 and value[name] not in choice["enum"]:
@@ -133,7 +136,7 @@ def _document(archive: Path, version: str) -> dict[str, Any] | None:
     if document is None:
         return None
     for definition in document["definitions"].values():
-        # Base and kinds are joined by allOf, and the base alone forbids whatever the kinds add.
+        # allOf joins a base with its kinds, and the base forbids the keys that the kinds add.
         for part in definition.get("allOf", []):
             if part.get("additionalProperties") is False:
                 del part["additionalProperties"]
@@ -155,22 +158,22 @@ def _members(archive: Path) -> dict[str, bytes]:
 
 
 def _member(archive: Path, name: str) -> dict[str, Any] | None:
-    found = _members(archive).get(name)
-    return json.loads(found) if found is not None else None
+    content = _members(archive).get(name)
+    return json.loads(content) if content is not None else None
 
 
 def _without_expressions(value: Any) -> Any:
-    """A schema without the alternative of a template's expression, so that its messages speak of the value."""
+    """A schema without the alternative of a template's expression, so that its messages are about the value."""
     if isinstance(value, list):
         return [_without_expressions(each) for each in value]
     if not isinstance(value, dict):
         return value
     value = {name: _without_expressions(each) for name, each in value.items()}
     if isinstance(value.get("oneOf"), list):
-        kept = [each for each in value["oneOf"] if each.get("$ref") != _EXPRESSION]
-        if len(kept) == 1 < len(value.pop("oneOf")):
-            return {**kept[0], **({} if "$ref" in kept[0] else value)}
-        value["oneOf"] = kept
+        alternatives = [each for each in value["oneOf"] if each.get("$ref") != _EXPRESSION]
+        if len(alternatives) == 1 < len(value.pop("oneOf")):
+            return {**alternatives[0], **({} if "$ref" in alternatives[0] else value)}
+        value["oneOf"] = alternatives
     return value
 
 

@@ -1,6 +1,6 @@
-"""Deployments for real: azureml-inference-server-http on this machine, and the hosts that requests are sent to.
+"""The servers of deployments: azureml-inference-server-http on this machine, and the hosts that requests are sent to.
 
-The server pins versions of its own, so it has an environment of its own: FTKIT_SCORING_PYTHON names its interpreter.
+The server pins its dependencies, so it has an environment of its own: FTKIT_SCORING_PYTHON names its interpreter.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from tests.azure.v2.operations import OperationFailed
 from tests.azure.workspace import REGION
 
 AUDIENCE = "https://ml.azure.com"
-"""Whom a caller's token must be for, where an endpoint takes tokens."""
+"""The audience of a caller's token, where an endpoint takes tokens."""
 
-_OF_THE_CLIENT = re.compile("(?i).*proxy|AZURE_|APPLICATIONINSIGHTS_|OTEL_|FTKIT_")
-"""Variables of this process that no container of the service has."""
+_CLIENT_VARIABLES = re.compile("(?i).*proxy|AZURE_|APPLICATIONINSIGHTS_|OTEL_|FTKIT_")
+"""Names of variables that a container of the service does not have."""
 
 
 @dataclass
@@ -46,11 +46,11 @@ class Server:
     asked: list[Request] = field(default_factory=list)
     """The requests it was sent."""
     in_flight: int = 0
-    """Those it has not answered yet."""
+    """How many of them are not answered yet."""
 
 
 class Scoring:
-    """The servers of all deployments, and what stands before them."""
+    """The servers of all deployments, and the endpoints' front that distributes requests."""
 
     hosts = (f"*.{REGION}.inference.ml.azure.com",)
 
@@ -62,14 +62,14 @@ class Scoring:
         self._logs: dict[tuple[str, str], Path] = {}
         endpoints.on_removal = self.stop
         self.mirrored: list[str] = []
-        """The deployments that were sent copies of requests."""
+        """The deployments that received copies of requests, one entry for each copy."""
 
     def server(self, endpoint: str, deployment: str) -> Server:
         """The server of a deployment."""
         return self._servers[endpoint, deployment]
 
     def start(self, endpoint: str, deployment: str, properties: dict[str, Any], assets: Assets) -> None:
-        """Take code and model out of the storage and serve them as the service does. Raises: OperationFailed."""
+        """Download code and model from the storage and serve them as the service does. Raises: OperationFailed."""
         folder = self._folder / f"{endpoint}-{deployment}-{uuid.uuid4().hex[:6]}"
         code = assets.find(properties["codeConfiguration"]["codeId"])
         model = assets.find(properties["model"])
@@ -82,8 +82,8 @@ class Scoring:
         (folder / "environment.yml").write_text(environment["properties"].get("condaFile") or "", encoding="utf-8")
         script = folder / "code" / properties["codeConfiguration"]["scoringScript"]
         log = self._logs[endpoint, deployment] = folder / "log"
-        about = {
-            **{name: value for name, value in os.environ.items() if not _OF_THE_CLIENT.match(name)},
+        variables = {
+            **{name: value for name, value in os.environ.items() if not _CLIENT_VARIABLES.match(name)},
             "AZUREML_ENTRY_SCRIPT": script.name,
             "AML_APP_ROOT": str(script.parent),
             "AZUREML_MODEL_DIR": str(folder / "model"),
@@ -91,19 +91,19 @@ class Scoring:
             "PYTHONDONTWRITEBYTECODE": "1",
             **(properties.get("environmentVariables") or {}),
         }
-        server = Server(serve(self._python, folder, log, about), folder, log)
+        server = Server(serve(self._python, folder, log, variables), folder, log)
         try:
             server.port = wait(server.process, log)
         except RuntimeError as error:
             raise OperationFailed("BadArgument", f"User container has crashed or terminated: {error}") from error
         with self._endpoints.lock:
-            before = self._servers.get((endpoint, deployment))
+            replaced = self._servers.get((endpoint, deployment))
             self._servers[endpoint, deployment] = server
-        if before:  # it was asked for twice, by a client that had lost the first answer
-            end(before.process)
+        if replaced:  # a client that lost the first answer sent its request again
+            end(replaced.process)
 
     def stop(self, endpoint: str, deployment: str) -> None:
-        """End a deployment's server once it has answered what it was asked; its files go with it."""
+        """End a deployment's server once it has answered its open requests, and remove its files."""
         with self._endpoints.lock:
             server = self._servers.pop((endpoint, deployment), None)
             self._logs.pop((endpoint, deployment), None)
@@ -114,10 +114,10 @@ class Scoring:
             shutil.rmtree(server.folder, ignore_errors=True)
 
     def log(self, endpoint: str, deployment: str, lines: int) -> str:
-        """The last lines of what a deployment's server said."""
+        """The last lines of the log of a deployment's server."""
         log = self._logs.get((endpoint, deployment))
-        said = log.read_text(encoding="utf-8", errors="replace").splitlines() if log and log.exists() else []
-        return "\n".join(said[-lines:])
+        log_lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log and log.exists() else []
+        return "\n".join(log_lines[-lines:])
 
     def close(self) -> None:
         for key in list(self._servers):
@@ -129,18 +129,18 @@ class Scoring:
         endpoint = self._endpoints.found.get(request.host.partition(".")[0])
         if endpoint is None:
             return _plain(404, "no such endpoint")
-        about = endpoint["properties"]
-        if not _may_ask(request, about["authMode"]):
+        properties = endpoint["properties"]
+        if not _authorised(request, properties["authMode"]):
             return _plain(401, "key_auth_access_denied")
         with self._endpoints.lock:  # a deployment that is chosen is not removed before it has answered
-            chosen = request.headers.get("azureml-model-deployment") or _drawn(about["traffic"])
+            chosen = request.headers.get("azureml-model-deployment") or _draw(properties["traffic"])
             if chosen is None:
                 return _plain(404, "no deployment gets traffic")
             server = self._chosen(endpoint["name"], chosen, request)
             if server is None:
                 return _plain(404, f"no deployment {chosen}")
-            copied = [] if "azureml-model-deployment" in request.headers else list(about["mirrorTraffic"].items())
-            copies = [name for name, share in copied if random.random() * 100 < share]
+            mirrors = [] if "azureml-model-deployment" in request.headers else list(properties["mirrorTraffic"].items())
+            copies = [name for name, share in mirrors if random.random() * 100 < share]
             servers = [self._chosen(endpoint["name"], name, request) for name in copies]
         self.mirrored += copies
         for copy in servers:
@@ -149,7 +149,7 @@ class Scoring:
         return self._ask(server, chosen, request)
 
     def _chosen(self, endpoint: str, deployment: str, request: Request) -> Server | None:
-        """A deployment's server, which has a request in flight from now on; to be called under the lock."""
+        """A deployment's server, with this request counted as in flight; to be called under the lock."""
         server = self._servers.get((endpoint, deployment))
         if server:
             server.asked.append(request)
@@ -157,7 +157,7 @@ class Scoring:
         return server
 
     def _ask(self, server: Server, deployment: str, request: Request) -> Response:
-        """Pass a request on, as the service's own front does: what the model refuses is status 424."""
+        """Pass a request on, as the service's own front does: any error of the model becomes status 424."""
         names = ("Content-Type", "traceparent", "tracestate", "x-ms-client-request-id")
         headers = {name: request.headers[name] for name in names if name in request.headers}
         try:
@@ -169,21 +169,21 @@ class Scoring:
         finally:
             with self._endpoints.lock:
                 server.in_flight -= 1
-        kept = {
+        answer_headers = {
             "azureml-model-deployment": deployment,
             "Content-Type": answer.headers.get("Content-Type", "text/plain"),
         }
         if answer.ok:
-            return Response(answer.status_code, answer.content, kept)
-        failed = {
+            return Response(answer.status_code, answer.content, answer_headers)
+        reasons = {
             "ms-azureml-model-error-statuscode": str(answer.status_code),
             "ms-azureml-model-error-reason": "model_error",
         }
-        return Response(424, answer.content, {**kept, **failed})
+        return Response(424, answer.content, {**answer_headers, **reasons})
 
 
 def serve(python: Path, folder: Path, log: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]:
-    """Start azureml-inference-server-http on a free port of 127.0.0.1; its own launcher would listen on every address."""
+    """Start azureml-inference-server-http on a free port of 127.0.0.1; its own launcher listens on every address."""
     program = [str(python), "-m", "gunicorn", "--bind", "127.0.0.1:0"]
     with log.open("wb") as file:
         return subprocess.Popen(
@@ -198,13 +198,13 @@ def serve(python: Path, folder: Path, log: Path, environment: dict[str, str]) ->
 
 def wait(process: subprocess.Popen[bytes], log: Path, seconds: float = 90) -> int:
     """The port of a server that answers. Raises: RuntimeError with the end of its log."""
-    ends = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds
     with _direct() as session:
-        while process.poll() is None and time.monotonic() < ends:
-            said = re.search(r"Listening at: http://127\.0\.0\.1:(\d+)", log.read_text(errors="replace"))
+        while process.poll() is None and time.monotonic() < deadline:
+            address = re.search(r"Listening at: http://127\.0\.0\.1:(\d+)", log.read_text(errors="replace"))
             try:
-                if said and session.get(f"http://127.0.0.1:{said[1]}/", timeout=60).ok:
-                    return int(said[1])
+                if address and session.get(f"http://127.0.0.1:{address[1]}/", timeout=60).ok:
+                    return int(address[1])
             except requests.RequestException:
                 pass
             time.sleep(0.05)
@@ -213,7 +213,7 @@ def wait(process: subprocess.Popen[bytes], log: Path, seconds: float = 90) -> in
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """End a server, which first answers what it was asked."""
+    """End a server; it answers its open requests first."""
     process.terminate()
     try:
         process.wait(20)
@@ -226,8 +226,8 @@ def _plain(status: int, text: str) -> Response:
     return Response(status, text.encode(), {"Content-Type": "text/plain"})
 
 
-def _drawn(traffic: dict[str, int]) -> str | None:
-    """One deployment, by the shares of the traffic; None when nobody has any."""
+def _draw(traffic: dict[str, int]) -> str | None:
+    """A deployment drawn by its share of the traffic; None when no deployment gets traffic."""
     shares = {name: share for name, share in traffic.items() if share}
     return random.choices(list(shares), list(shares.values()))[0] if shares else None
 
@@ -245,11 +245,11 @@ def _write(folder: Path, files: dict[str, bytes]) -> None:
         path.write_bytes(data)
 
 
-def _may_ask(request: Request, mode: str) -> bool:
+def _authorised(request: Request, mode: str) -> bool:
     if not signed_in(request):
         return False
-    given = request.headers["Authorization"].removeprefix("Bearer ")
+    credential = request.headers["Authorization"].removeprefix("Bearer ")
     if mode.lower() == "key":
-        return given in (KEY, KEY[::-1])
-    claims = given.split(".")[1] if given.count(".") == 2 else ""
+        return credential in (KEY, KEY[::-1])
+    claims = credential.split(".")[1] if credential.count(".") == 2 else ""
     return bool(claims) and json.loads(base64.urlsafe_b64decode(claims + "==="))["aud"].rstrip("/") == AUDIENCE
