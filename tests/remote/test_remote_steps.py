@@ -1,4 +1,4 @@
-"""A plan's parts carried out one by one in processes elsewhere, and a client that attends them."""
+"""The steps of a pipeline, run one by one by a service, and the client that follows them."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ def toy(tmp_path: Path) -> Iterator[Path]:
 
 
 class Breaking(Exception):
-    """What ends the client in the middle of something."""
+    """Ends the client in the middle of a call."""
 
 
 @dataclass
 class Shop:
-    """A service that carries out the three steps in this process, each in folders of its own, as a pipeline of its own would."""
+    """A service that runs the three steps in this process, each in folders of its own."""
 
     plan: Plan
     root: Path
@@ -71,8 +71,8 @@ class Shop:
         if self.breaks == "failure":
             self.breaks = ""
             return "the step HyperDrive_Step failed"
-        told = self.root / "events.jsonl"
-        tell = remote.writer(told)
+        event_log = self.root / "events.jsonl"
+        log_event = remote.writer(event_log)
         text = (self.root / "queue" / submitted["run"]).read_text()
         plan = remote.plan(text, remote.step_overrides(self.plan))
         for number, proposed in enumerate(["0.0005", "1"][: plan.search.trials]):
@@ -86,40 +86,40 @@ class Shop:
                 values=values,
                 seed=seed,
                 log=lambda numbers: None,
-                emit=tell,
+                emit=log_event,
             )
-        self.decide(plan, text, submitted["run"], tell)
-        self.deploy(plan, text, submitted["run"], tell)
-        for line in told.read_text().splitlines():
+        self.decide(plan, text, submitted["run"], log_event)
+        self.deploy(plan, text, submitted["run"], log_event)
+        for line in event_log.read_text().splitlines():
             event = remote.parse(line)
             assert event is not None, line
             emit(event)
         return ""
 
-    def decide(self, plan: Plan, text: str, run: str, tell: Emit) -> None:
+    def decide(self, plan: Plan, text: str, run: str, emit: Emit) -> None:
         trials = []
         for number in range(plan.search.trials):
-            found = remote.read_trial(self.root / f"trial-{number}")
-            assert found is not None
-            trials.append(remote.ServiceTrial(*found))
-        kept = remote.ledger(text, self.root / "deciding", run)
+            trial_and_data = remote.read_trial(self.root / f"trial-{number}")
+            assert trial_and_data is not None
+            trials.append(remote.ServiceTrial(*trial_and_data))
+        step_ledger = remote.ledger(text, self.root / "deciding", run)
         remote.decide(
             plan,
-            kept,
-            tell,
+            step_ledger,
+            emit,
             remote.collected(
                 trials,
                 lambda trial, folder: shutil.copytree(self.root / f"trial-{trial.number}", folder, dirs_exist_ok=True),
             ),
             remote.client_part(self.plan),
         )
-        remote.pack(kept, self.root / "decided")
+        remote.pack(step_ledger, self.root / "decided")
 
-    def deploy(self, plan: Plan, text: str, run: str, tell: Emit) -> None:
-        kept = remote.ledger(text, self.root / "deploying", run)
-        remote.take_over(kept, self.root / "decided")
-        remote.deploy(plan, kept, tell, remote.client_part(self.plan))
-        remote.pack(kept, self.root / "deployed")
+    def deploy(self, plan: Plan, text: str, run: str, emit: Emit) -> None:
+        step_ledger = remote.ledger(text, self.root / "deploying", run)
+        remote.take_over(step_ledger, self.root / "decided")
+        remote.deploy(plan, step_ledger, emit, remote.client_part(self.plan))
+        remote.pack(step_ledger, self.root / "deployed")
 
     def fetch(self, submitted: Mapping[str, str], folder: Path) -> Path:
         if self.breaks == "fetch":
@@ -129,19 +129,17 @@ class Shop:
 
 
 def attend(shop: Shop, **options: Any) -> tuple[Outcome, list[Event]]:
-    told: list[Event] = []
-    return remote.attend(replace(shop.plan, **options), told.append, shop), told
+    emitted: list[Event] = []
+    return remote.attend(replace(shop.plan, **options), emitted.append, shop), emitted
 
 
-def test_what_only_the_machine_of_the_command_has_is_used_there_and_ends_as_a_local_run(
-    toy: Path, tmp_path: Path
-) -> None:
+def test_the_client_does_what_needs_its_registry_and_endpoint_as_a_local_run_does(toy: Path, tmp_path: Path) -> None:
     local = ftkit.run(toy, {"search.sampler": "grid", "registry.model": "others", "deploy.endpoint": "others"})
     plan = loader.load(toy, {"search.sampler": "grid"})
     assert remote.client_part(plan) == "decide"
-    outcome, told = attend(Shop(plan, tmp_path / "shop"))
+    outcome, emitted = attend(Shop(plan, tmp_path / "shop"))
     assert (outcome.promoted, outcome.exit_code) == (True, ExitCode.OK)
-    assert bundle.verify(outcome.bundle).recipe == plan.text, "what the steps do not need is part of the recipe"
+    assert bundle.verify(outcome.bundle).recipe == plan.text, "the recipe has what only the client needs, too"
     assert outcome.best.values == {"learning_rate": 1.0}
     assert outcome.metrics == local.metrics
     assert outcome.version is not None
@@ -149,32 +147,35 @@ def test_what_only_the_machine_of_the_command_has_is_used_there_and_ends_as_a_lo
     assert outcome.endpoint is not None
     assert outcome.endpoint.traffic == {outcome.deployment: 100}
     assert (outcome.folder / "report.html").is_file()
-    stages = [event.stage for event in told if isinstance(event, StageFinished)]
+    stages = [event.stage for event in emitted if isinstance(event, StageFinished)]
     assert [each for each in stages if each != "data"] == ["search", "select", "test", "register", "deploy"]
-    assert any(isinstance(event, Noticed) and "registry" in event.text for event in told)
+    assert any(isinstance(event, Noticed) and "registry" in event.text for event in emitted)
 
-    again, told = attend(Shop(plan, tmp_path / "another"))
+    again, emitted = attend(Shop(plan, tmp_path / "another"))
     assert (again.promoted, again.exit_code) == (False, ExitCode.NOT_PROMOTED)
-    assert again.champion == replace(outcome.version)
+    assert again.champion is not None
+    assert (again.champion.version, again.champion.bundle_hash) == (
+        outcome.version.version,
+        outcome.version.bundle_hash,
+    )
     assert again.run != outcome.run
 
 
-def test_what_can_be_reached_from_anywhere_is_done_by_the_steps(
+def test_the_steps_register_and_deploy_what_they_can_reach(
     toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = loader.load(toy)
     monkeypatch.setattr(type(plan.registry), "local", False)
     monkeypatch.setattr(type(plan.deploy), "local", False)
     assert remote.client_part(plan) == ""
-    outcome, told = attend(Shop(plan, tmp_path / "shop"))
-    kept = ledger.find(outcome.run)
-    assert (outcome.promoted, kept.finished) == (True, True)
+    outcome, emitted = attend(Shop(plan, tmp_path / "shop"))
+    assert (outcome.promoted, ledger.find(outcome.run).finished) == (True, True)
     assert outcome.version is not None
     assert outcome.version.aliases == ("champion",)
     assert outcome.endpoint is not None
     assert outcome.endpoint.traffic == {outcome.deployment: 100}
     assert bundle.verify(outcome.bundle).record is not None
-    assert [event.verdict.test for event in told if isinstance(event, VerdictReached)] == [
+    assert [event.verdict.test for event in emitted if isinstance(event, VerdictReached)] == [
         "metric-floor",
         "beats-champion",
     ]
@@ -186,31 +187,31 @@ def test_what_can_be_reached_from_anywhere_is_done_by_the_steps(
     assert second.endpoint.traffic == {outcome.deployment: 100}
 
 
-def test_the_same_seed_trains_the_same_model_here_and_elsewhere(toy: Path, tmp_path: Path) -> None:
+def test_the_same_seed_trains_the_same_model_on_this_machine_and_on_a_service(toy: Path, tmp_path: Path) -> None:
     overrides = {"registry.use": "none", "deploy.use": "none", "search.sampler": "grid", "promote": []}
-    here = ftkit.run(toy, overrides)
-    there, _ = attend(Shop(loader.load(toy, overrides), tmp_path / "shop"))
-    assert [trial.history for trial in there.trials] == [trial.history for trial in here.trials]
-    assert there.best.number == here.best.number
-    ours, theirs = (bundle.verify(each.bundle).manifest["files"]["model/weights.npy"] for each in (here, there))
-    assert ours == theirs
-    assert there.metrics == here.metrics
+    local = ftkit.run(toy, overrides)
+    outcome, _ = attend(Shop(loader.load(toy, overrides), tmp_path / "shop"))
+    assert [trial.history for trial in outcome.trials] == [trial.history for trial in local.trials]
+    assert outcome.best.number == local.best.number
+    weights = [bundle.verify(each.bundle).manifest["files"]["model/weights.npy"] for each in (local, outcome)]
+    assert weights[0] == weights[1]
+    assert outcome.metrics == local.metrics
 
 
 def test_the_best_trials_are_trained_again_by_the_decision(toy: Path, tmp_path: Path) -> None:
     overrides = {"registry.use": "none", "deploy.use": "none", "search.confirm": {"top": 2, "seeds": 2}}
     overrides |= {"search.sampler": "grid"}
-    here = ftkit.run(toy, overrides)
-    there, told = attend(Shop(loader.load(toy, overrides), tmp_path / "shop"))
-    assert [(each.repeats, each.seed, each.history) for each in there.trials] == [
-        (each.repeats, each.seed, each.history) for each in here.trials
+    local = ftkit.run(toy, overrides)
+    outcome, emitted = attend(Shop(loader.load(toy, overrides), tmp_path / "shop"))
+    assert [(trial.repeats, trial.seed, trial.history) for trial in outcome.trials] == [
+        (trial.repeats, trial.seed, trial.history) for trial in local.trials
     ]
-    assert there.best.number == here.best.number
-    assert sum(isinstance(event, TrialFinished) for event in told) == 6
+    assert outcome.best.number == local.best.number
+    assert sum(isinstance(event, TrialFinished) for event in emitted) == 6
 
 
 @pytest.mark.parametrize("breaks", ["submit", "follow", "fetch"])
-def test_a_client_that_was_killed_attends_the_pipeline_it_had_submitted(toy: Path, tmp_path: Path, breaks: str) -> None:
+def test_a_killed_client_follows_the_pipeline_that_it_had_submitted(toy: Path, tmp_path: Path, breaks: str) -> None:
     shop = Shop(loader.load(toy, {"registry.use": "none", "deploy.use": "none"}), tmp_path / "shop", breaks)
     with pytest.raises(Breaking):
         attend(shop)
@@ -229,17 +230,16 @@ def test_a_pipeline_that_failed_is_submitted_again(toy: Path, tmp_path: Path) ->
     assert shop.submitted == 2
 
 
-def test_a_failed_trial_costs_itself_alone_and_none_left_is_an_error(toy: Path, tmp_path: Path) -> None:
-    given = {"registry.use": "none", "deploy.use": "none", "backbone.fault": "error", "backbone.fault_epoch": 2}
+def test_failed_trials_leave_their_error_and_a_search_of_failed_trials_is_an_error(toy: Path, tmp_path: Path) -> None:
+    overrides = {"registry.use": "none", "deploy.use": "none", "backbone.fault": "error", "backbone.fault_epoch": 2}
     with pytest.raises(SearchError, match="told to fail"):
-        attend(Shop(loader.load(toy, given), tmp_path / "shop"))
-    left = remote.read_trial(tmp_path / "shop" / "trial-0")
-    assert left is not None
-    assert (left[0].state, left[0].error, len(left[0].history)) == ("failed", "RuntimeError: told to fail", 1)
+        attend(Shop(loader.load(toy, overrides), tmp_path / "shop"))
+    trial, _ = remote.read_trial(tmp_path / "shop" / "trial-0") or pytest.fail("there is no trial.json")
+    assert (trial.state, trial.error, len(trial.history)) == ("failed", "RuntimeError: told to fail", 1)
     assert not (tmp_path / "shop" / "trial-0" / "model").exists()
 
 
-def test_a_trial_that_is_ended_from_outside_has_left_its_curve(toy: Path, tmp_path: Path) -> None:
+def test_a_killed_trial_has_left_its_curve(toy: Path, tmp_path: Path) -> None:
     plan = loader.load(toy)
 
     def killed(numbers: Mapping[str, float]) -> None:
@@ -250,9 +250,8 @@ def test_a_trial_that_is_ended_from_outside_has_left_its_curve(toy: Path, tmp_pa
         remote.trial(
             plan, tmp_path / "out", tmp_path / "work", number=3, values={}, seed=7, log=killed, emit=lambda _: None
         )
-    found = remote.read_trial(tmp_path / "out")
-    assert found is not None
-    assert (found[0].number, found[0].state, len(found[0].history)) == (3, "stopped", 2)
+    trial, _ = remote.read_trial(tmp_path / "out") or pytest.fail("there is no trial.json")
+    assert (trial.number, trial.state, len(trial.history)) == (3, "stopped", 2)
     assert remote.read_trial(tmp_path / "nowhere") is None
 
 
@@ -260,17 +259,19 @@ def test_trials_on_other_rows_or_without_the_metric_do_not_win(toy: Path, tmp_pa
     plan = loader.load(toy, {"search.trials": 1, "registry.use": "none", "deploy.use": "none", "promote": []})
     shop = Shop(plan, tmp_path / "shop")
     attend(shop)
-    trial, data = remote.read_trial(tmp_path / "shop" / "trial-0") or pytest.fail("it left nothing")
-    kept = remote.ledger(plan.text, tmp_path / "one", "run")
+    trial, data = remote.read_trial(tmp_path / "shop" / "trial-0") or pytest.fail("there is no trial.json")
+
+    def decide(name: str, service_trial: remote.ServiceTrial) -> None:
+        step_ledger = remote.ledger(plan.text, tmp_path / name, "run")
+        remote.decide(plan, step_ledger, lambda _: None, remote.collected([service_trial], pytest.fail))
+
     with pytest.raises(StageError, match="other rows"):
-        remote.decide(plan, kept, lambda _: None, remote.collected([remote.ServiceTrial(trial, "0" * 64)], pytest.fail))
-    kept = remote.ledger(plan.text, tmp_path / "two", "run")
-    bare = replace(trial, metrics={}, history=())
+        decide("other rows", remote.ServiceTrial(trial, "0" * 64))
     with pytest.raises(SearchError, match="reported no roc_auc"):
-        remote.decide(plan, kept, lambda _: None, remote.collected([remote.ServiceTrial(bare, data)], pytest.fail))
+        decide("no metric", remote.ServiceTrial(replace(trial, metrics={}, history=()), data))
 
 
-def test_values_come_back_as_the_recipe_has_them(toy: Path) -> None:
+def test_the_texts_of_a_service_become_the_values_of_the_recipe(toy: Path) -> None:
     space = {
         "search.space.learning_rate": [3.5e-5, 1],
         "search.space.epochs": {"low": 1, "high": 9, "step": 2},
@@ -280,9 +281,9 @@ def test_values_come_back_as_the_recipe_has_them(toy: Path) -> None:
         "search.space.engines": [[], ["half"]],
     }
     plan = loader.load(toy, space)
-    said = {"learning_rate": "3.5e-05", "epochs": "7.0", "decay": "0.30000000000000004", "fault": "error"}
-    found = remote.values(plan, said | {"delay": "0.25", "engines": '["half"]'})
-    assert found == {
+    texts = {"learning_rate": "3.5e-05", "epochs": "7.0", "decay": "0.30000000000000004", "fault": "error"}
+    values = remote.values(plan, texts | {"delay": "0.25", "engines": '["half"]'})
+    assert values == {
         "learning_rate": 3.5e-5,
         "epochs": 7,
         "decay": 0.3,
@@ -290,15 +291,15 @@ def test_values_come_back_as_the_recipe_has_them(toy: Path) -> None:
         "delay": 0.25,
         "engines": ["half"],
     }
-    assert isinstance(found["epochs"], int)
+    assert isinstance(values["epochs"], int)
     for wrong in ({"fault": "nothing"}, {"delay": "much"}, {"learning_rate": "2"}):
         with pytest.raises(UsageError):
-            remote.values(plan, {**said, "delay": "0.25", "engines": "[]", **wrong})
+            remote.values(plan, {**texts, "delay": "0.25", "engines": "[]", **wrong})
     with pytest.raises(UsageError, match="delay"):
-        remote.values(plan, said)
+        remote.values(plan, texts)
 
 
-def test_values_that_may_come_up_again_have_seeds_of_their_own(toy: Path) -> None:
+def test_trials_that_may_have_equal_values_have_seeds_of_their_own(toy: Path) -> None:
     def seeds(overrides: Mapping[str, Any]) -> list[int]:
         plan = loader.load(toy, overrides)
         return [remote.seed(plan, number) for number in range(3)]
@@ -309,28 +310,28 @@ def test_values_that_may_come_up_again_have_seeds_of_their_own(toy: Path) -> Non
     assert seeds({"search.trials": 9, "search.space.learning_rate": {"low": 0.1, "high": 1.0}}) == [7, 7, 7]
 
 
-def test_what_travels_is_taken_over_once_and_holds_no_model_but_the_bundle(toy: Path, tmp_path: Path) -> None:
+def test_a_packed_run_has_no_models_of_trials_and_merging_it_again_changes_nothing(toy: Path, tmp_path: Path) -> None:
     plan = loader.load(toy, {"registry.use": "none", "deploy.use": "none"})
     outcome, _ = attend(Shop(plan, tmp_path / "shop"))
     packed = tmp_path / "shop" / "deployed"
     assert not list(packed.glob("trials/*/model"))
-    kept = ledger.find(outcome.run)
+    run_ledger = ledger.find(outcome.run)
     before = (outcome.folder / "journal.jsonl").read_bytes()
-    remote.take_over(kept, packed)
+    remote.take_over(run_ledger, packed)
     assert (outcome.folder / "journal.jsonl").read_bytes() == before
     with pytest.raises(LedgerError, match="no journal"):
-        remote.take_over(kept, tmp_path / "shop" / "trial-0")
+        remote.take_over(run_ledger, tmp_path / "shop" / "trial-0")
 
 
-def test_every_event_comes_back_as_it_was_told(toy: Path, tmp_path: Path) -> None:
-    told: list[Event] = []
-    ftkit.run(toy, emit=told.append)
-    tell = remote.writer(tmp_path / "events.jsonl")
-    for event in told:
-        tell(event)
+def test_every_event_is_read_back_from_its_line(toy: Path, tmp_path: Path) -> None:
+    emitted: list[Event] = []
+    ftkit.run(toy, emit=emitted.append)
+    log_event = remote.writer(tmp_path / "events.jsonl")
+    for event in emitted:
+        log_event(event)
     lines = (tmp_path / "events.jsonl").read_text().splitlines()
-    back = [remote.parse(line) for line in lines]
-    assert [type(each) for each in back] == [type(each) for each in told]
-    assert remote.parse('{"event": "Unheard", "of": 1}') is None
+    events = [remote.parse(line) for line in lines]
+    assert [type(each) for each in events] == [type(each) for each in emitted]
+    assert remote.parse('{"event": "Unknown", "of": 1}') is None
     assert remote.parse('{"event": "Noticed", "te') is None
     assert remote.parse('{"event": "Noticed"}') is None
