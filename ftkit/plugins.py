@@ -45,7 +45,7 @@ NAMED_ALIKE: dict[str, str] = {"promotion_tests": "promotion_presets", "promotio
 
 
 @dataclass(frozen=True)
-class Found:
+class Offer:
     """A component class and the plugin that offers it."""
 
     kind: str
@@ -66,15 +66,15 @@ class Broken:
 class Plugins:
     """What is installed: components by kind and name, observers, watchers, and plugins that were set aside."""
 
-    def __init__(self, manager: pluggy.PluginManager, found: Iterable[Found], broken: Iterable[Broken]) -> None:
+    def __init__(self, manager: pluggy.PluginManager, offers: Iterable[Offer], broken: Iterable[Broken]) -> None:
         self._manager = manager
-        self.found = tuple(sorted(found, key=lambda each: (each.kind, each.name)))
+        self.offers = tuple(sorted(offers, key=lambda each: (each.kind, each.name)))
         self.broken = tuple(broken)
-        self._by_name = {(each.kind, each.name): each for each in self.found}
+        self._by_name = {(each.kind, each.name): each for each in self.offers}
 
     def names(self, kind: str) -> list[str]:
         """Names of the components of one kind, sorted."""
-        return [each.name for each in self.found if each.kind == kind]
+        return [each.name for each in self.offers if each.kind == kind]
 
     def choices(self, kind: str) -> list[str]:
         """The names that a recipe can use in the place of a component of this kind."""
@@ -154,7 +154,7 @@ def collect(entries: Iterable[EntryPoint], objects: Mapping[str, object] | None 
             broken.append(Broken(owner, " ".join(str(error).split())))
     _check_hooks(manager)
 
-    components: dict[tuple[str, str], Found] = {}
+    components: dict[tuple[str, str], Offer] = {}
     for kind, protocol in KINDS.items():
         for implementation in getattr(manager.hook, kind).get_hookimpls():
             owner = implementation.plugin_name
@@ -168,7 +168,7 @@ def collect(entries: Iterable[EntryPoint], objects: Mapping[str, object] | None 
             for component in offered:
                 _check_component(component, kind, protocol, owner)
                 _check_name(components, kind, component.name, owner)
-                components[kind, component.name] = Found(kind, component.name, component, owner)
+                components[kind, component.name] = Offer(kind, component.name, component, owner)
     return Plugins(manager, components.values(), broken)
 
 
@@ -177,7 +177,7 @@ def kind_noun(kind: str) -> str:
     return {"registries": "registry"}.get(kind, kind.removesuffix("s").replace("_", " "))
 
 
-def _check_name(components: Mapping[tuple[str, str], Found], kind: str, name: str, owner: str) -> None:
+def _check_name(components: Mapping[tuple[str, str], Offer], kind: str, name: str, owner: str) -> None:
     """Raises: PluginError when another plugin offers a component that a recipe would name in the same way."""
     noun, alike = kind_noun(kind), NAMED_ALIKE.get(kind, "")
     if first := components.get((kind, name)):

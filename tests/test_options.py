@@ -137,8 +137,8 @@ def test_types_are_named_in_plain_words(hint: Any, name: str) -> None:
     assert options.type_name(hint) == name
 
 
-@pytest.mark.parametrize("installed", plugins.load().found, ids=lambda installed: f"{installed.kind}-{installed.name}")
-def test_every_option_of_every_bundled_component_is_documented(installed: plugins.Found) -> None:
+@pytest.mark.parametrize("installed", plugins.load().offers, ids=lambda installed: f"{installed.kind}-{installed.name}")
+def test_every_option_of_every_bundled_component_is_documented(installed: plugins.Offer) -> None:
     assert options.summary(installed.component)
     assert [option.name for option in options.options(installed.component) if not option.doc] == []
 

@@ -84,7 +84,7 @@ def test_a_component_is_found_by_kind_and_name_with_its_plugin(installed):
     installed_plugins = installed("ftkit-spaces", SPACE)
     assert installed_plugins.names("search_spaces") == ["space-0"]
     assert installed_plugins.find("search_spaces", "space-0")().dimensions() == {"epochs": Choice((1, 2))}
-    assert [each.plugin for each in installed_plugins.found] == ["ftkit-spaces 1.2"]
+    assert [each.plugin for each in installed_plugins.offers] == ["ftkit-spaces 1.2"]
     assert installed_plugins.broken == ()
 
 
@@ -107,7 +107,7 @@ def test_the_same_name_in_two_kinds_is_no_clash():
         def check(self, candidate: Any, champion: Any) -> Any: ...
 
     installed_plugins = plugins.collect([], {"one": offering(Space), "two": offering(Test, hook="promotion_tests")})
-    assert [(each.kind, each.name) for each in installed_plugins.found] == [
+    assert [(each.kind, each.name) for each in installed_plugins.offers] == [
         ("promotion_tests", "tiny"),
         ("search_spaces", "tiny"),
     ]
@@ -239,7 +239,7 @@ def test_an_error_of_an_observer_is_logged_and_the_others_still_get_the_event(ca
 
 
 def test_the_installed_bundled_components_come_from_the_listed_plugins():
-    for each in plugins.load().found:
+    for each in plugins.load().offers:
         owner = each.plugin.partition(" ")[0]
         if each.name in bundled_plugins() and owner.startswith("ftkit-") and "toys" not in owner:
             assert bundled_plugins()[each.name] == owner

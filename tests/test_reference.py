@@ -87,7 +87,7 @@ def test_a_plugin_that_is_not_bundled_gets_no_page():
             return [OddSpace]
 
     loaded = plugins.load()
-    mixed = plugins.Plugins(loaded._manager, [*loaded.found, *plugins.collect([], {"odd": OtherPlugin()}).found], ())
+    mixed = plugins.Plugins(loaded._manager, [*loaded.offers, *plugins.collect([], {"odd": OtherPlugin()}).offers], ())
     assert reference.pages(mixed) == reference.pages(loaded)
 
 
@@ -132,7 +132,7 @@ def test_every_method_of_a_component_is_documented(kind):
 # -------------------------------------------------------------------------------------- components
 
 
-@pytest.mark.parametrize("offered", plugins.load().found, ids=lambda each: f"{each.kind}-{each.name}")
+@pytest.mark.parametrize("offered", plugins.load().offers, ids=lambda each: f"{each.kind}-{each.name}")
 def test_every_option_of_every_component_has_a_description(offered):
     assert options.summary(offered.component)
     assert [each.name for each in options.options(offered.component) if not each.doc] == []
@@ -148,10 +148,10 @@ def test_every_bundled_plugin_is_known_and_has_a_conformance_test(folder):
     with (folder / "pyproject.toml").open("rb") as file:
         name = tomllib.load(file)["project"]["name"]
     distribution(name)
-    offered = {each.name for each in plugins.load().found if each.plugin.split()[0] == name}
+    offered = {each.name for each in plugins.load().offers if each.plugin.split()[0] == name}
     assert {each for each, owner in bundled_plugins().items() if owner == name} == offered
     tests = "\n".join(path.read_text() for path in (folder / "tests").rglob("*.py"))
-    kinds = {each.kind for each in plugins.load().found if each.plugin.split()[0] == name}
+    kinds = {each.kind for each in plugins.load().offers if each.plugin.split()[0] == name}
     assert [kind for kind in sorted(kinds) if f"{KINDS[kind].__name__}Suite)" not in tests] == []
 
 
@@ -204,7 +204,7 @@ def test_the_backbone_of_the_tutorial_is_a_component_of_under_15_lines():
     sys.modules["ftkit_modern"] = module
     try:
         exec(code, vars(module))
-        (backbone,) = plugins.collect([], {"modern": module}).found
+        (backbone,) = plugins.collect([], {"modern": module}).offers
     finally:
         del sys.modules["ftkit_modern"]
     assert (backbone.kind, backbone.name) == ("backbones", "modernbert-base")

@@ -76,7 +76,7 @@ def owners(components: Iterable[Any]) -> list[str]:
     """The distributions that offer these components, by name. Raises: PluginError for one that no distribution offers."""
     from ftkit import plugins
 
-    by_class = {each.component: each.plugin for each in plugins.load().found}
+    by_class = {each.component: each.plugin for each in plugins.load().offers}
     names = set()
     for component in components:
         kind = component if isinstance(component, type) else type(component)

@@ -82,7 +82,7 @@ def component_names(kind: str | None = None) -> Callable[[], Iterable[str]]:
     def names() -> Iterable[str]:
         from ftkit import plugins
 
-        return (each.name for each in plugins.load().found if kind in (None, each.kind))
+        return (each.name for each in plugins.load().offers if kind in (None, each.kind))
 
     return names
 

@@ -13,7 +13,7 @@ from ftkit.display import terminal
 
 if TYPE_CHECKING:
     from ftkit.options import Option
-    from ftkit.plugins import Found, Plugins
+    from ftkit.plugins import Offer, Plugins
 
 
 @click.command(short_help="List installed components.")
@@ -27,11 +27,11 @@ def plugins(json_: bool) -> None:
     if json_:
         components = [
             {"kind": each.kind, "name": each.name, "plugin": each.plugin, "summary": summary(each.component)}
-            for each in loaded.found
+            for each in loaded.offers
         ]
         print_json({"components": components, "set_aside": loaded.broken})
         return
-    rows = [(installed.kind_noun(each.kind), each.name, each.plugin, summary(each.component)) for each in loaded.found]
+    rows = [(installed.kind_noun(each.kind), each.name, each.plugin, summary(each.component)) for each in loaded.offers]
     terminal.table(("kind", "name", "plugin", "what it is for"), rows)
     for broken in loaded.broken:
         terminal.write(f"\nset aside: {broken.plugin}: {broken.reason}")
@@ -49,7 +49,7 @@ def options(name: str, json_: bool) -> None:
     from ftkit.options import summary
 
     loaded = installed.load()
-    components = [each for each in loaded.found if each.name == name] or [
+    components = [each for each in loaded.offers if each.name == name] or [
         each for each in core_settings() if each.name == name
     ]
     if not components:
@@ -75,17 +75,17 @@ def options(name: str, json_: bool) -> None:
             terminal.write("It has no options.")
 
 
-def core_settings() -> list[Found]:
+def core_settings() -> list[Offer]:
     """The settings of a recipe that no plugin offers: sections without a `use`, search policies, and the repeats."""
     from ftkit.contracts.policies import POLICIES
     from ftkit.contracts.settings import Confirm, Rollout, Search
-    from ftkit.plugins import Found
+    from ftkit.plugins import Offer
 
     return [
-        Found("section", "search", Search, "ftkit"),
-        *(Found("search policy", policy.name, policy, "ftkit") for policy in POLICIES),
-        Found("option of the search", Confirm.name, Confirm, "ftkit"),
-        Found("section", "rollout", Rollout, "ftkit"),
+        Offer("section", "search", Search, "ftkit"),
+        *(Offer("search policy", policy.name, policy, "ftkit") for policy in POLICIES),
+        Offer("option of the search", Confirm.name, Confirm, "ftkit"),
+        Offer("section", "rollout", Rollout, "ftkit"),
     ]
 
 
@@ -124,7 +124,7 @@ def _unknown(name: str, loaded: Plugins) -> Exception:
     from ftkit.errors import UsageError
 
     owner = bundled_plugins().get(name)
-    near = difflib.get_close_matches(name, {each.name for each in loaded.found}, 1)
+    near = difflib.get_close_matches(name, {each.name for each in loaded.offers}, 1)
     if owner is not None:
         hint = f"It comes with the plugin {owner}: pip install {owner}."
     elif near:

@@ -91,7 +91,7 @@ class Sections:
                 values.update(table)
             elif name in self.plugins.names(kind):
                 self._check_unused((*key, name), self.plugins.find(kind, name), values.pop(name))
-            elif name in bundled_plugins() and name not in {installed.name for installed in self.plugins.found}:
+            elif name in bundled_plugins() and name not in {installed.name for installed in self.plugins.offers}:
                 del values[name]  # options of a plugin that is not installed here cannot be checked
         if component is None:
             return None

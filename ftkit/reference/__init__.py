@@ -22,7 +22,7 @@ __all__ = ["differences", "event_types", "pages", "write"]
 
 def pages(plugins: Plugins) -> dict[str, str]:
     """Every page by its file name. Raises: UsageError when a bundled plugin is not installed."""
-    installed = {each.name for each in plugins.found}
+    installed = {each.name for each in plugins.offers}
     missing = sorted({owner for name, owner in bundled_plugins().items() if name not in installed})
     if missing:
         broken = "".join(f" {each.plugin} was set aside: {each.reason}." for each in plugins.broken)

@@ -9,7 +9,7 @@ from ftkit import files, options
 from ftkit.bundled_plugins import bundled_plugins
 from ftkit.commands.installed import core_settings, described
 from ftkit.contracts import space
-from ftkit.plugins import NAMED_ALIKE, Found, Plugins, kind_noun
+from ftkit.plugins import NAMED_ALIKE, Offer, Plugins, kind_noun
 from ftkit.recipe.components import SECTIONS
 from ftkit.reference.markdown import docstring, page, table
 
@@ -35,7 +35,7 @@ _HEADINGS = {"section": "## [{}]", "search policy": "### policy: {}", "option of
 def components(kind: str, plugins: Plugins) -> str:
     """The components of one kind, those of ftkit's own distributions: other plugins have pages of their own."""
     distributions = {"ftkit", *bundled_plugins().values()}
-    own = [each for each in plugins.found if each.kind == kind and _distribution(each) in distributions]
+    own = [each for each in plugins.offers if each.kind == kind and _distribution(each) in distributions]
     title = {"datasets": "data sets"}.get(kind, kind.replace("_", " ")).capitalize()
     introduction = f"A recipe names a {kind_noun(kind)} by {USES[kind]}. How to write one: [hooks](hooks.md#{kind})."
     return page(title, introduction, *map(_component, own))
@@ -64,12 +64,12 @@ def recipe() -> str:
     return page("Recipe", _INTRODUCTION, f"## Sections\n\n{table(('section', 'what it sets'), sections)}", *parts)
 
 
-def _component(offered: Found) -> str:
+def _component(offered: Offer) -> str:
     heading = f"## {offered.name}\n\nFrom `{_distribution(offered)}`. {docstring(offered.component)}"
     return f"{heading}\n\n{_options(offered.component)}"
 
 
-def _distribution(offered: Found) -> str:
+def _distribution(offered: Offer) -> str:
     """The plugin without its version."""
     return offered.plugin.split()[0]
 

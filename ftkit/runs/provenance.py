@@ -28,7 +28,7 @@ def described() -> dict[str, Any]:
 
 
 def _versions() -> dict[str, str]:
-    distributions = {component.plugin.split(" ")[0] for component in plugins.load().found}
+    distributions = {component.plugin.split(" ")[0] for component in plugins.load().offers}
     versions = {"ftkit": __version__}
     for name in sorted(distributions | set(MATTER)):
         try:

@@ -122,8 +122,8 @@ def presets(monkeypatch: pytest.MonkeyPatch) -> None:
     """The presets above, together with all installed components."""
     installed = plugins.load()
     plugin = offering(promotion_presets=[House, Guest, Careless, Faraway], promotion_tests=[Remote])
-    components = plugins.collect([], {"plugin": plugin}).found
-    extended = plugins.Plugins(installed._manager, [*installed.found, *components], ())
+    components = plugins.collect([], {"plugin": plugin}).offers
+    extended = plugins.Plugins(installed._manager, [*installed.offers, *components], ())
     monkeypatch.setattr(plugins, "load", lambda: extended)
 
 

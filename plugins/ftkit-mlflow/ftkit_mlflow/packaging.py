@@ -76,7 +76,7 @@ def _requirements(bundle: Bundle) -> list[str]:
     from ftkit import plugins
 
     use = bundle.manifest["backbone"]["use"]
-    owner = next((each.plugin for each in plugins.load().found if (each.kind, each.name) == ("backbones", use)), "")
+    owner = next((each.plugin for each in plugins.load().offers if (each.kind, each.name) == ("backbones", use)), "")
     distributions = dict.fromkeys(("ftkit", "ftkit-mlflow", *owner.split(" ")[:1], *_RUNTIME))
     return [f"{name}=={version}" for name in distributions if name and (version := _version(name))]
 
