@@ -1,5 +1,6 @@
 # make run     the quickstart, in a virtual environment of its own
 # make test    the same with all plugins and test tools, and every test
+# make quick   the core's tests without encoders and servers, for people who work on ftkit
 # make install make test without the tests: for people who work on ftkit
 # make lint    ruff and mypy
 
@@ -15,12 +16,19 @@ QUICKSTART := --editable '.[encoders,serving]' --editable plugins/ftkit-quicksta
 EVERYTHING := --editable '.[encoders,engines,serving,testing,development]' \
               $(foreach plugin,$(wildcard plugins/*),--editable $(plugin))
 
-.PHONY: run install test lint docs constraints clean
+# Rooms and whole runs that train encoders, start servers or processes, or speak to the loopback Azure: `make test` has them.
+SLOW       := encoders serving remote azure report/test_browser.py test_runner.py test_runner_repeats.py test_cli.py \
+              test_benchmarks.py test_secrets_everywhere.py stages/test_release.py runs/test_preview.py bundle/test_requirements.py
+
+.PHONY: run install quick test lint docs constraints clean
 
 run: $(VENV)/.quickstart
 	@$(BIN)/ftkit run recipes/quickstart.toml || [ $$? -eq 5 ]
 
 install: $(VENV)/.everything
+
+quick: $(VENV)/.everything
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal tests $(SLOW:%=--ignore tests/%)
 
 test: $(VENV)/.everything $(SCORING)/.made
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
