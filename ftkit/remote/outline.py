@@ -11,7 +11,7 @@ from ftkit.remote.decision import client_part
 
 
 def here(plan: Plan) -> str:
-    """What is left for the machine of the command."""
+    """What is left to the machine of the command."""
     return {
         "decide": "the promotion tests, the registry and the rollout: this machine has the registry",
         "deploy": "the rollout: the endpoint is on this machine",
@@ -21,29 +21,27 @@ def here(plan: Plan) -> str:
 
 def decision(plan: Plan) -> str:
     """What the step that decides does."""
-    said = (
-        "the best trials again with other seeds, the best mean becomes the bundle"
-        if plan.search.confirm
-        else "the best trial becomes the bundle"
-    )
+    selection = "the best trial becomes the bundle"
+    if plan.search.confirm:
+        selection = "the best trials again with other seeds, the best mean becomes the bundle"
     if client_part(plan) == "decide":
-        return said
+        return selection
     tests = ", ".join(each.name for each in plan.promote) or "none"
     registry = f", then {plan.registry.name} as {plan.registry.model}" if plan.registry else ""
-    return f"{said}; promotion tests: {tests}{registry}"
+    return f"{selection}; promotion tests: {tests}{registry}"
 
 
 def rollout(plan: Plan) -> str:
     """What the step that deploys does."""
     if client_part(plan):
-        return "nothing is left to it"
+        return "nothing: this machine does it"
     return f"to {plan.deploy.endpoint} by {plan.deploy.name}" if plan.deploy else "nowhere"
 
 
-def environment(plan: Plan, image: str, left_out: Collection[str] = ()) -> str:
-    """What is installed for the steps, and what travels as wheels."""
+def environment(plan: Plan, image: str, client_only: Collection[str] = ()) -> str:
+    """What is installed for the steps, and what goes along as wheels."""
     try:
-        needed = snapshot.needs(plan, left_out)
+        needed = snapshot.needs(plan, client_only)
     except FtkitError as error:
         return error.what
     wheels = ", ".join(f"{each.name} {each.version}" for each in needed.sources)

@@ -1,17 +1,18 @@
-"""What goes to a service with a pipeline: the recipe, the scripts of its steps, local files it names, and code that no index has.
+"""The folder of files that the steps of a pipeline run with: the recipe, the scripts, local files, and code that no index has.
 
     FOLDER/
       recipe.toml                the recipe as it was resolved here
-      step.json                  what the steps are to know beside it
-      trial.py decide.py deploy.py
+      step.json                  what the steps must know besides: overrides, and what is left to the client
+      trial.py decide.py …       one script for each step
       wheels/                    ftkit and plugins that are installed from a folder of this machine
       files/dataset.path/…       files that the recipe names, by option
 
-Everything else is pinned in the environment, and what the steps do not use is in neither.
+Everything else is pinned in the environment. What no step uses is in neither.
 """
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from collections.abc import Collection, Mapping
@@ -24,13 +25,14 @@ from ftkit.bundle import requirements
 from ftkit.contracts import Requiring
 from ftkit.contracts.plan import Plan
 from ftkit.errors import StageError
-from ftkit.options import Mistake
-from ftkit.remote.decision import client_part, step_overrides
+from ftkit.remote.decision import ClientPart, client_part, step_overrides
+
+_RECIPE, _STEP = "recipe.toml", "step.json"
 
 
 @dataclass(frozen=True)
-class Luggage:
-    """What goes to a service: a folder, and the requirements of the environment."""
+class Snapshot:
+    """What a service is given: a folder, and the requirements of the environment."""
 
     folder: Path
     pins: tuple[str, ...]
@@ -45,47 +47,43 @@ class Luggage:
     def sentence(self) -> str:
         """What is uploaded, as a person reads it."""
         wheels = len(self.wheels)
-        with_ = f" with {wheels} wheel{'s' * (wheels != 1)}" if wheels else ""
-        return f"The steps' files are {self.size / 2**20:.1f} MB{with_}; {len(self.pins)} packages are pinned."
+        including = f" with {wheels} wheel{'s' * (wheels != 1)}" if wheels else ""
+        return f"The steps' files are {self.size / 2**20:.1f} MB{including}; {len(self.pins)} packages are pinned."
 
 
-def needs(plan: Plan, left_out: Collection[str] = ()) -> requirements.Distributions:
-    """The distributions that the steps use, as they are installed here, but those that only a client needs. Raises: PluginError."""
-    there = [plan.dataset, plan.backbone, *plan.promote, plan.platform]
-    out = step_overrides(plan)
-    there += [] if plan.registry is None or "registry.use" in out else [plan.registry]
-    there += [] if plan.deploy is None or "deploy.use" in out else [plan.deploy]
-    further = [each for component in there if isinstance(component, Requiring) for each in component.requires]
-    return requirements.needed([*requirements.owners(there), "ftkit[serving]", *further], provided=left_out)
+@dataclass(frozen=True)
+class Contents:
+    """What a step reads from its snapshot."""
+
+    recipe: str
+    """The recipe as the client has it."""
+    overrides: Mapping[str, str]
+    """What stands for the recipe's options there: where its files lie, and what no step can use."""
+    left: ClientPart
+    """What is left to the client."""
+
+
+def needs(plan: Plan, client_only: Collection[str] = ()) -> requirements.Distributions:
+    """The distributions that the steps use, as they are installed here, without those that only a client needs. Raises: PluginError."""
+    left_out = step_overrides(plan)
+    components = [plan.dataset, plan.backbone, *plan.promote, plan.platform]
+    components += [] if plan.registry is None or "registry.use" in left_out else [plan.registry]
+    components += [] if plan.deploy is None or "deploy.use" in left_out else [plan.deploy]
+    further = [name for each in components if isinstance(each, Requiring) for name in each.requires]
+    return requirements.needed([*requirements.owners(components), "ftkit[serving]", *further], provided=client_only)
 
 
 def local_files(plan: Plan, replaced: Collection[str]) -> dict[str, Path]:
-    """Files and folders of this machine that the recipe names, by option; those that the service has itself left out."""
-    found: dict[str, Path] = {}
+    """Files and folders of this machine that the recipe names, by option, without options that the service replaces."""
+    paths: dict[str, Path] = {}
     components: dict[str, Any] = {"dataset": plan.dataset, "backbone": plan.backbone}
     for section, component in components.items():
         for field in fields(component):
             key, value = f"{section}.{field.name}", getattr(component, field.name)
-            named = isinstance(value, Path) or (isinstance(value, str) and Path(value).is_absolute())
-            if named and key not in replaced:
-                found[key] = Path(value)
-    return found
-
-
-def missing(plan: Plan, data: Mapping[str, str], noun: str = "Dataset") -> list[Mistake]:
-    """Options of `run.data` that do not exist, and files of the recipe that are nowhere; `noun` is what `data` names."""
-    found = []
-    for key in data:
-        section, _, option = key.partition(".")
-        component: Any = getattr(plan, section)
-        if option not in {field.name for field in fields(component)}:
-            said = f"{component.name!r} has no option {option!r} that a {noun} could stand for"
-            found.append(Mistake(("run", "data"), said, f"`ftkit options {component.name}` lists its options."))
-    for key, path in local_files(plan, data).items():
-        if not path.exists():
-            hint = f'Fix the path, or name a registered {noun}: run.data = {{ "{key}" = "NAME" }}.'
-            found.append(Mistake(tuple(key.split(".")), f"there is no {path} to take along", hint))
-    return found
+            is_path = isinstance(value, Path) or (isinstance(value, str) and Path(value).is_absolute())
+            if is_path and key not in replaced:
+                paths[key] = Path(value)
+    return paths
 
 
 def pack(
@@ -97,34 +95,40 @@ def pack(
     replaced: Collection[str],
     most_mb: float,
     hint: str,
-) -> Luggage:
-    """Fill an empty folder with what the steps need; `scripts` are texts by file name, which may import what is in the wheels.
+) -> Snapshot:
+    """Fill an empty folder with what the steps need; `scripts` are texts by file name, which may import what the wheels hold.
 
-    Raises: PluginError; StageError when it is larger than `most_mb`, with how to fix that.
+    Raises: PluginError; StageError with this hint when the folder is larger than `most_mb`.
     """
     wheels = requirements.build(needed.sources, folder / requirements.WHEELS)
-    there = {}
+    copies = {}
     for key, path in local_files(plan, replaced).items():
-        there[key] = f"files/{key}/{path.name}"
-        _copy(path, folder / there[key])
-    files.write_text(folder / "recipe.toml", plan.text)
-    files.write_json(folder / "step.json", {"overrides": step_overrides(plan), "files": there, "left": client_part(plan)})
+        copies[key] = f"files/{key}/{path.name}"
+        _copy(path, folder / copies[key])
+    files.write_text(folder / _RECIPE, plan.text)
+    files.write_json(folder / _STEP, {"overrides": step_overrides(plan), "files": copies, "left": client_part(plan)})
     for name, script in scripts.items():
         files.write_text(folder / name, f"{requirements.PREAMBLE}\n{script}")
-    luggage = Luggage(folder, needed.pins, tuple(path.name for path in wheels))
-    if luggage.size > most_mb * 2**20:
-        parts = sorted(_sizes(folder).items(), key=lambda each: -each[1])[:3]
-        said = ", ".join(f"{name} {size / 2**20:.1f} MB" for name, size in parts)
+    packed = Snapshot(folder, needed.pins, tuple(path.name for path in wheels))
+    if packed.size > most_mb * 2**20:
+        largest = sorted(_sizes(folder).items(), key=lambda each: -each[1])[:3]
         raise StageError(
-            f"the steps' files come to {luggage.size / 2**20:.1f} MB, more than snapshot_mb = {most_mb:g}",
-            where=said,
+            f"the steps' files come to {packed.size / 2**20:.1f} MB, more than snapshot_mb = {most_mb:g}",
+            where=", ".join(f"{name} {size / 2**20:.1f} MB" for name, size in largest),
             hint=hint,
         )
-    return luggage
+    return packed
+
+
+def read(folder: Path) -> Contents:
+    """What a step finds in its folder."""
+    step = json.loads((folder / _STEP).read_text(encoding="utf-8"))
+    overrides = {**step["overrides"], **{key: str(folder / path) for key, path in step["files"].items()}}
+    return Contents((folder / _RECIPE).read_text(encoding="utf-8"), overrides, step["left"])
 
 
 def python() -> str:
-    """The Python of the environment: this one's."""
+    """The version of Python in the environment: that of this process."""
     return f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
@@ -138,9 +142,9 @@ def _copy(path: Path, to: Path) -> None:
 
 def _sizes(folder: Path) -> Mapping[str, int]:
     """Bytes by what a reader knows: each wheel, and all files of an option."""
-    found: dict[str, int] = {}
+    sizes: dict[str, int] = {}
     for path in folder.rglob("*"):
         if path.is_file():
             name = "/".join(path.relative_to(folder).parts[:2])
-            found[name] = found.get(name, 0) + path.stat().st_size
-    return found
+            sizes[name] = sizes.get(name, 0) + path.stat().st_size
+    return sizes

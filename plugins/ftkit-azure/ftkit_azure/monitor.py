@@ -6,32 +6,27 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import NamedTuple
 
 from ftkit.contracts import Emit, events
 from ftkit.contracts.plan import Plan
+from ftkit.redaction import redacted
 from ftkit.remote.event_log import parse
-from ftkit_azure import runs
+from ftkit_azure import runs, states
+from ftkit_azure.pipeline import StepNames
 from ftkit_azure.runs import Run
 from ftkit_azure.step import EVENTS, FAILURE
 
-
-class Names(NamedTuple):
-    """What the steps of a pipeline are called."""
-
-    search: str
-    decide: str
-    deploy: str
+_STAGES = (events.StageStarted, events.StageFinished, events.StageFailed)
 
 
-class Watch:
-    """Looks at a pipeline again and again, and tells once what has come since.
+class PipelineMonitor:
+    """Looks at a pipeline again and again, and emits once what has happened since.
 
     `search` finds the run whose children are the trials, given the step that searches; None while there is none.
     """
 
     def __init__(
-        self, plan: Plan, pipeline: Run, emit: Emit, names: Names, search: Callable[[Run], Run | None]
+        self, plan: Plan, pipeline: Run, emit: Emit, names: StepNames, search: Callable[[Run], Run | None]
     ) -> None:
         self.plan = plan
         self.pipeline = pipeline
@@ -39,110 +34,109 @@ class Watch:
         self.names = names
         self.search = search
         self._begun: set[str] = set()
-        self._reported: dict[str, int] = {}
         self._ended: set[str] = set()
-        self._told: dict[str, int] = {}
+        self._evaluations: dict[str, int] = {}
+        self._lines: dict[str, int] = {}
         self._status: dict[str, str] = {}
-        self._trouble = ""
-        self._data_told = False
+        self._silent = False
+        self._data_emitted = False
         self._searching_since: float | None = None
 
-    def look(self) -> None:
-        """Tell what is new. Raises: whatever is raised when the service does not answer."""
-        found = {each.name: each for each in self.pipeline.get_children()}
+    def update(self) -> None:
+        """Emit what is new. Raises: what the SDK raises when the service does not answer."""
+        steps = {run.name: run for run in self.pipeline.get_children()}
         for name in self.names:
-            if name in found:
-                self._changed(name, found[name].status)
-        if self.names.search in found:
-            self._look_at_trials(found[self.names.search])
+            if name in steps:
+                self._notice(name, steps[name].status)
+        if self.names.search in steps:
+            self._update_trials(steps[self.names.search])
         for name in (self.names.decide, self.names.deploy):
-            if name in found and found[name].status in (*runs.RUNNING, *runs.ENDED):
-                self._pass_on(found[name])
-        self._trouble = ""
+            if name in steps and steps[name].status in states.STARTED:
+                self._forward(steps[name])
+        self._silent = False
 
-    def trouble(self, said: str) -> None:
-        """Tell, once for each trouble, that the service did not answer."""
-        if not self._trouble:
-            self.emit(events.Noticed(f"The service does not answer, and is asked again: {said}", warning=True))
-        self._trouble = said
+    def unanswered(self, reason: str) -> None:
+        """Emit, once until the service answers again, that it did not."""
+        if not self._silent:
+            text = redacted(f"The service does not answer, and is asked again: {reason}")
+            self.emit(events.Noticed(text, warning=True))
+        self._silent = True
 
-    def why(self, status: str) -> str:
-        """Why the pipeline did not end well, in the words of the step that failed."""
+    def failure(self, status: str) -> str:
+        """Why the pipeline did not succeed, in the words of the step that failed."""
         for run in self.pipeline.get_children():
-            if run.status in ("Failed", "Canceled"):
-                if failure := runs.text(run, FAILURE):
-                    said = json.loads(failure)
-                    where = f"{said['where']}: " if said["where"] else ""
-                    return f"the step {run.name} failed: {where}{said['what']}. {said['hint']}".strip()
-                words = runs.said(run)
-                ended = f"the step {run.name} ended as {run.status}"
-                return runs.redacted(ended + (f": {words}" if words else ""))[:600]
+            if run.status not in states.UNSUCCESSFUL:
+                continue
+            if written := runs.read_text(run, FAILURE):
+                failure = json.loads(written)
+                where = f"{failure['where']}: " if failure["where"] else ""
+                return f"the step {run.name} failed: {where}{failure['what']}. {failure['hint']}".strip()
+            message = runs.error_message(run)
+            return f"the step {run.name} ended as {run.status}{f': {message}' if message else ''}"[:600]
         return f"the pipeline ended as {status}"
 
-    def _changed(self, name: str, status: str) -> None:
+    def _notice(self, name: str, status: str) -> None:
         if self._status.get(name) != status:
-            if status in runs.WAITING:
+            if status in states.WAITING:
                 self.emit(events.Noticed(f"{name}: {status.lower()}"))
             self._status[name] = status
 
-    def _look_at_trials(self, run: Run) -> None:
-        search = self.search(run)
+    def _update_trials(self, step: Run) -> None:
+        search = self.search(step)
         if search is None:
             return
-        begun = [each for each in search.get_children() if each.status in (*runs.RUNNING, *runs.ENDED)]
+        trials = [run for run in search.get_children() if run.status in states.STARTED]
         if self._searching_since is None:
-            if not self._begin(begun):
+            if not self._begin_search(trials):
                 return
             self._searching_since = time.monotonic()
-        for each in sorted(begun, key=runs.number):
-            if each.id not in self._ended:
-                self._look_at_trial(search, each)
+        for run in sorted(trials, key=lambda run: runs.trial_number(run.id)):
+            if run.id not in self._ended:
+                self._update_trial(search, run)
 
-    def _begin(self, begun: Sequence[Run]) -> bool:
-        """Tell of the data, as a trial has read them, and that the search begins; False while there is nothing to tell."""
-        found = [event for each in begun for event in self._events(each) if _of_the_data(event)]
-        loaded = [index for index, event in enumerate(found) if isinstance(event, events.StageFinished)]
-        if not loaded and all(each.status in runs.RUNNING for each in begun):
+    def _begin_search(self, trials: Sequence[Run]) -> bool:
+        """Emit the events of the data, as a trial has read them, and that the search begins; False while there are none."""
+        loading = [event for run in trials for event in self._events(run) if _is_about_data(event)]
+        loaded = [index for index, event in enumerate(loading) if isinstance(event, events.StageFinished)]
+        if not loaded and all(run.status in states.RUNNING for run in trials):
             return False
-        for event in found[: loaded[0] + 1] if loaded else ():
+        for event in loading[: loaded[0] + 1] if loaded else ():
             self.emit(event)
-        self._data_told = bool(loaded)
+        self._data_emitted = bool(loaded)
         search = self.plan.search
         self.emit(events.StageStarted("search"))
         self.emit(events.SearchStarted(search.trials, 0, search.metric, min(search.concurrency, search.trials)))
         return True
 
-    def _look_at_trial(self, search: Run, run: Run) -> None:
-        number = runs.number(run)
+    def _update_trial(self, search: Run, run: Run) -> None:
+        number = runs.trial_number(run.id)
         if run.id not in self._begun:
-            values, seed = runs.assigned(self.plan, search, run)
+            values, seed = runs.assigned_values(self.plan, search, run)
             self.emit(events.TrialStarted(number, values, seed, 1, 0, run.get_portal_url()))
             self._begun.add(run.id)
         curve = runs.history(run, self.plan.search.metric)
-        for numbers in curve[self._reported.get(run.id, 0) :]:
+        for numbers in curve[self._evaluations.get(run.id, 0) :]:
             self.emit(events.TrialReported(number, numbers))
-        self._reported[run.id] = max(len(curve), self._reported.get(run.id, 0))
-        if run.status in runs.ENDED:
+        self._evaluations[run.id] = max(len(curve), self._evaluations.get(run.id, 0))
+        if run.status in states.ENDED:
             self._ended.add(run.id)
             self.emit(events.TrialFinished(runs.as_trial(self.plan, search, run).trial))
 
-    def _pass_on(self, run: Run) -> None:
-        """Tell what a step has written of its own events, but what the trials have told already."""
-        if self._told.get(run.id, 0) < 0:
+    def _forward(self, run: Run) -> None:
+        """Emit the events that a step has written down, except those that the trials have brought already."""
+        first = self._lines.get(run.id, 0)
+        if first < 0:
             return
-        told = self._events(run)
-        for event in told[self._told.get(run.id, 0) :]:
-            if (
-                isinstance(event, events.StageStarted | events.StageFinished | events.StageFailed)
-                and event.stage == "search"
-            ):
-                self._searched(event)
-            elif not (self._data_told and _of_the_data(event)):
+        written = self._events(run)
+        for event in written[first:]:
+            if isinstance(event, _STAGES) and event.stage == "search":
+                self._forward_search(event)
+            elif not (self._data_emitted and _is_about_data(event)):
                 self.emit(event)
-        self._told[run.id] = -1 if run.status in runs.ENDED else len(told)
+        self._lines[run.id] = -1 if run.status in states.ENDED else len(written)
 
-    def _searched(self, event: events.Event) -> None:
-        """Tell of the end of the search, which began with the trials and not where their models were collected."""
+    def _forward_search(self, event: events.Event) -> None:
+        """Emit the end of the search, which began with the trials and not where their models were collected."""
         since = self._searching_since
         if isinstance(event, events.StageFinished | events.StageFailed) and since is not None:
             event = replace(event, seconds=time.monotonic() - since)
@@ -151,12 +145,11 @@ class Watch:
 
     @staticmethod
     def _events(run: Run) -> list[events.Event]:
-        """What a run has told so far; a line that is not whole yet comes later."""
-        found = (parse(line) for line in runs.text(run, EVENTS).split("\n")[:-1])
-        return [event for event in found if event is not None]
+        """The events that a run has written so far; a line that is not complete yet comes later."""
+        parsed = (parse(line) for line in runs.read_text(run, EVENTS).split("\n")[:-1])
+        return [event for event in parsed if event is not None]
 
 
-def _of_the_data(event: events.Event) -> bool:
-    """Whether this is told while the data are loaded."""
-    stage = isinstance(event, events.StageStarted | events.StageFinished | events.StageFailed) and event.stage == "data"
-    return stage or isinstance(event, events.DataLoaded)
+def _is_about_data(event: events.Event) -> bool:
+    """Whether an event belongs to the loading of the data."""
+    return isinstance(event, events.DataLoaded) or (isinstance(event, _STAGES) and event.stage == "data")

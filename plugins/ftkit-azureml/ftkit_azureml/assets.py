@@ -1,67 +1,79 @@
-"""Models and environments of a workspace: made once, found again by what they are."""
+"""Models and environments of a workspace: created once, and found again by their content."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
+from ftkit_azure import refusals
+
 from ftkit.bundle.bundle import Bundle
-from ftkit_azureml import refusals
 from ftkit_azureml.scoring import Environment
 
 ENVIRONMENT = "ftkit-serving"
+BUNDLE = "ftkit.bundle"
+"""Tag of a model or a deployment with the hash of its bundle."""
 RECORD = "ftkit.record"
 """Tag with the digest of the promotion record that lies beside a model."""
 
-Found = TypeVar("Found")
+Asset = TypeVar("Asset")
 
 
-def existing(get: Callable[[], Found]) -> Found | None:
-    """What a call of the SDK returns, or None when Azure says that it is not there; a workspace that is not there is an error."""
+def existing(get: Callable[[], Asset]) -> Asset | None:
+    """What a call of the SDK returns, or None when Azure says that it does not exist; a workspace that does not exist is an error."""
     try:
         return get()
     except Exception as error:
-        if refusals.is_missing(error) and not refusals.is_about_workspace(error):
+        if refusals.is_missing(error):
             return None
         raise
 
 
-def model(client: Any, bundle: Bundle) -> str:
-    """The bundle as a model of the workspace, uploaded unless it is there: its id."""
+def newest(versions: Iterable[Any]) -> int:
+    """The highest version by number; 0 where there is none."""
+    return max((int(each.version) for each in versions if each.version.isdigit()), default=0)
+
+
+def record_digest(bundle: Bundle) -> str:
+    """The digest of a bundle's promotion record; empty where it has none."""
+    return bundle.record.digest if bundle.record else ""
+
+
+def model(azure: Any, bundle: Bundle) -> str:
+    """The bundle as a model of the workspace, uploaded unless it exists: its id."""
     from azure.ai.ml.entities import Model
 
-    name, record = f"ftkit-{bundle.hash[:16]}", bundle.record
-    digest = record.digest if record else ""
-    for each in versions(client, name):
-        if (each.tags or {}).get(RECORD) == digest:
-            return str(each.id)
-    made = client.models.create_or_update(
+    name, digest = f"ftkit-{bundle.hash[:16]}", record_digest(bundle)
+    for version in versions(azure, name):
+        if (version.tags or {}).get(RECORD) == digest:
+            return str(version.id)
+    uploaded = azure.models.create_or_update(
         Model(
             name=name,
             path=str(bundle.folder),
             type="custom_model",
             description="A bundle of ftkit, as it was deployed.",
-            tags={"ftkit.bundle": bundle.hash, RECORD: digest},
+            tags={BUNDLE: bundle.hash, RECORD: digest},
         )
     )
-    return str(made.id)
+    return str(uploaded.id)
 
 
-def versions(client: Any, name: str) -> list[Any]:
+def versions(azure: Any, name: str) -> list[Any]:
     """All versions of a model, newest first."""
-    found = existing(lambda: list(client.models.list(name))) or []
-    return sorted(found, key=lambda each: int(each.version) if each.version.isdigit() else -1, reverse=True)
+    listed = existing(lambda: list(azure.models.list(name))) or []
+    return sorted(listed, key=lambda each: int(each.version) if each.version.isdigit() else -1, reverse=True)
 
 
-def environment(client: Any, wanted: Environment, name: str = ENVIRONMENT) -> str:
-    """The environment in the workspace, made unless it is there: its id."""
+def environment(azure: Any, wanted: Environment, name: str = ENVIRONMENT) -> str:
+    """The environment in the workspace, created unless it exists: its id."""
     from azure.ai.ml import entities
 
-    found = existing(lambda: client.environments.get(name, version=wanted.version))
-    if found is None:
+    registered = existing(lambda: azure.environments.get(name, version=wanted.version))
+    if registered is None:
         import yaml
 
-        found = client.environments.create_or_update(
+        registered = azure.environments.create_or_update(
             entities.Environment(
                 name=name,
                 version=wanted.version,
@@ -70,4 +82,4 @@ def environment(client: Any, wanted: Environment, name: str = ENVIRONMENT) -> st
                 description="What ftkit needs, by exact version.",
             )
         )
-    return str(found.id)
+    return str(registered.id)

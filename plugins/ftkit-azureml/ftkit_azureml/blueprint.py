@@ -1,4 +1,4 @@
-"""What Azure is asked for when a bundle is deployed: what it must bring, its machines and probes, where telemetry goes."""
+"""A deployment as the SDK describes it: what it needs, its machines and probes, where telemetry goes."""
 
 from __future__ import annotations
 
@@ -6,48 +6,43 @@ import math
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ftkit.bundle.bundle import Bundle
 from ftkit.contracts.monitoring import DEPLOYMENT, ENDPOINT
 from ftkit.errors import PluginError
+from ftkit_azureml.assets import BUNDLE, RECORD, record_digest
+from ftkit_azureml.options import PROBE, EndpointOptions
 from ftkit_azureml.scoring import SCRIPT, Needs, limits, needs
 
-if TYPE_CHECKING:
-    from ftkit_azureml.endpoint import ManagedEndpoint
-
-BUNDLE = "ftkit.bundle"
-"""Tag of a deployment with the hash of its bundle."""
-PROBE = 10
-"""Seconds between two probes, and before the first."""
 TELEMETRY = re.compile(
     r"APPLICATIONINSIGHTS_CONNECTION_STRING|OTEL_(SDK_DISABLED|(TRACES|LOGS)_EXPORTER|EXPORTER_OTLP_\w+)"
 )
 """Variables that say where telemetry goes."""
 
 
-def needed(options: ManagedEndpoint, bundle: Bundle) -> Needs:
+def needed(options: EndpointOptions, bundle: Bundle) -> Needs:
     """What the bundle needs to be served as these options say. Raises: PluginError."""
     if not options.telemetry:
         return needs(bundle, options.image, options.indexes, options.engine)
-    sent_by = "ftkit-appinsights[otlp]" if any("OTLP" in name for name in telemetry()) else "ftkit-appinsights"
-    return needs(bundle, options.image, options.indexes, options.engine, [sent_by])
+    sender = "ftkit-appinsights[otlp]" if any("OTLP" in name for name in telemetry()) else "ftkit-appinsights"
+    return needs(bundle, options.image, options.indexes, options.engine, [sender])
 
 
 def telemetry() -> dict[str, str]:
-    """Where telemetry goes, as the environment of this process says. Raises: PluginError when it does not."""
-    found = {name: value for name, value in os.environ.items() if value and TELEMETRY.fullmatch(name)}
-    if not any("CONNECTION" in name or "ENDPOINT" in name for name in found):
+    """The variables of this process that say where telemetry goes. Raises: PluginError when there are none."""
+    variables = {name: value for name, value in os.environ.items() if value and TELEMETRY.fullmatch(name)}
+    if not any("CONNECTION" in name or "ENDPOINT" in name for name in variables):
         raise PluginError(
-            "telemetry is asked for, but nothing says where it goes",
+            "telemetry is switched on, but nothing says where it goes",
             where="deploy.telemetry",
             hint="Set APPLICATIONINSIGHTS_CONNECTION_STRING, or OTEL_EXPORTER_OTLP_ENDPOINT, where you deploy.",
         )
-    return found
+    return variables
 
 
-def deployment(options: ManagedEndpoint, name: str, bundle: Bundle, model: str, environment: str, code: Path) -> Any:
-    """The deployment as the SDK is told of it; model and environment by the ids they have in the workspace."""
+def deployment(options: EndpointOptions, name: str, bundle: Bundle, model: str, environment: str, code: Path) -> Any:
+    """The deployment as the SDK describes it; model and environment by their ids in the workspace."""
     from azure.ai.ml.entities import (
         CodeConfiguration,
         ManagedOnlineDeployment,
@@ -55,7 +50,6 @@ def deployment(options: ManagedEndpoint, name: str, bundle: Bundle, model: str, 
         ProbeSettings,
     )
 
-    record = bundle.record
     probe = ProbeSettings(
         initial_delay=PROBE,
         period=PROBE,
@@ -88,5 +82,5 @@ def deployment(options: ManagedEndpoint, name: str, bundle: Bundle, model: str, 
             "GUNICORN_CMD_ARGS": f"--threads {options.concurrency}",
             "HF_HUB_OFFLINE": "1",
         },
-        tags={**options.tags, BUNDLE: bundle.hash, "ftkit.record": record.digest if record else ""},
+        tags={**options.tags, BUNDLE: bundle.hash, RECORD: record_digest(bundle)},
     )

@@ -7,8 +7,11 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ftkit_azure import refusals
+
 from ftkit.errors import DeployError
-from ftkit_azureml import assets, refusals
+from ftkit.redaction import redacted
+from ftkit_azureml import assets
 
 STARTING = ("Creating", "Updating", "Scaling")
 """States in which Azure is working on an endpoint or a deployment that stays."""
@@ -23,40 +26,40 @@ _PAUSE = 1.0
 class Online:
     """One endpoint of a workspace. Its methods raise what the SDK raises, and DeployError."""
 
-    client: Any
+    azure: Any
     name: str
     patience: float
     """Seconds to wait for something that Azure is working on."""
 
-    def found(self) -> Any | None:
+    def current(self) -> Any | None:
         """The endpoint, or None."""
-        return assets.existing(lambda: self.client.online_endpoints.get(self.name))
+        return assets.existing(lambda: self.azure.online_endpoints.get(self.name))
 
     def settled(self) -> Any | None:
-        """The endpoint once nobody is working on it: an interrupted run may have asked for it, or for its end."""
-        return self._waited(self.found, (*STARTING, *GOING))
+        """The endpoint once nobody is working on it: an interrupted run may have begun to create or to delete it."""
+        return self._wait(self.current, (*STARTING, *GOING))
 
-    def at_rest(self, deployment: str, busy: Collection[str]) -> Any | None:
+    def settled_deployment(self, deployment: str, busy: Collection[str]) -> Any | None:
         """The deployment, or None, once it is in none of these states."""
-        return self._waited(lambda: self.get(deployment), busy)
+        return self._wait(lambda: self.deployment(deployment), busy)
 
-    def get(self, deployment: str) -> Any | None:
-        """A deployment of it, or None."""
-        return assets.existing(lambda: self.client.online_deployments.get(deployment, self.name))
+    def deployment(self, deployment: str) -> Any | None:
+        """A deployment of the endpoint, or None."""
+        return assets.existing(lambda: self.azure.online_deployments.get(deployment, self.name))
 
     def deployments(self) -> list[Any]:
-        """Its deployments, without those that are about to be gone."""
-        found = assets.existing(lambda: list(self.client.online_deployments.list(self.name)))
-        return [each for each in found or () if each.provisioning_state not in GOING]
+        """The endpoint's deployments, without those that are about to be gone."""
+        listed = assets.existing(lambda: list(self.azure.online_deployments.list(self.name)))
+        return [each for each in listed or () if each.provisioning_state not in GOING]
 
     def route(self, traffic: Mapping[str, int], mirror: Mapping[str, int]) -> None:
         """Give deployments their percent of the traffic, and of copies of it, all at once."""
-        found = self.settled()
-        if found is None:
-            raise DeployError("there is no endpoint of this name", self.name)
-        found.traffic = dict(traffic)
-        found.mirror_traffic = dict(mirror)
-        self.client.online_endpoints.begin_create_or_update(found).result()
+        endpoint = self.settled()
+        if endpoint is None:
+            raise self.missing()
+        endpoint.traffic = dict(traffic)
+        endpoint.mirror_traffic = dict(mirror)
+        self.azure.online_endpoints.begin_create_or_update(endpoint).result()
 
     def log(self, deployment: str, lines: int) -> str:
         """The end of the container's log; before it runs, of what brings the model to it."""
@@ -64,29 +67,36 @@ class Online:
             return ""
         for container in ("inference-server", "storage-initializer"):
             try:
-                said = self.client.online_deployments.get_logs(deployment, self.name, lines, container_type=container)
+                log = self.azure.online_deployments.get_logs(deployment, self.name, lines, container_type=container)
             except Exception as error:  # there is no log before there is a container
-                if not getattr(error, "status_code", None):
+                if refusals.read(error).status is None:
                     raise
                 continue
-            if said.strip():
-                return refusals.clean("\n".join(said.rstrip("\n").splitlines()[-lines:]))
+            if log.strip():
+                return redacted("\n".join(log.rstrip("\n").splitlines()[-lines:]))
         return ""
 
     def key(self) -> str:
         """What callers send where the endpoint takes keys."""
-        return str(self.client.online_endpoints.get_keys(self.name).primary_key)
+        return str(self.azure.online_endpoints.get_keys(self.name).primary_key)
+
+    def missing(self) -> DeployError:
+        """The error about an endpoint that does not exist."""
+        return DeployError("there is no endpoint of this name", self.name, "`ftkit run RECIPE` makes one.")
 
     def unknown(self, deployment: str) -> DeployError:
-        """The error about a deployment that is not there, with those that are."""
+        """The error about a deployment that does not exist, with those that do."""
         known = ", ".join(each.name for each in self.deployments())
         return DeployError(f"there is no deployment {deployment!r}", self.name, f"There are: {known or 'none'}.")
 
-    def _waited(self, look: Callable[[], Any | None], busy: Collection[str]) -> Any | None:
-        ends = time.monotonic() + self.patience
-        while (found := look()) is not None and found.provisioning_state in busy:
-            if time.monotonic() > ends:
-                said = f"Azure has been {found.provisioning_state.lower()} it for {self.patience:g} s"
-                raise DeployError(said, found.name, "Look at it in Azure's studio; delete it there if need be.")
+    def _wait(self, look: Callable[[], Any | None], busy: Collection[str]) -> Any | None:
+        deadline = time.monotonic() + self.patience
+        while (current := look()) is not None and current.provisioning_state in busy:
+            if time.monotonic() > deadline:
+                raise DeployError(
+                    f"Azure has been {current.provisioning_state.lower()} it for {self.patience:g} s",
+                    current.name,
+                    "Look at it in Azure's studio; delete it there if need be.",
+                )
             time.sleep(_PAUSE)
-        return found
+        return current

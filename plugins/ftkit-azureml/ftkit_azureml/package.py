@@ -9,6 +9,8 @@ from typing import Any
 
 from ftkit.bundle.bundle import Bundle
 from ftkit.contracts import NATIVE
+from ftkit_azureml.assets import BUNDLE
+from ftkit_azureml.options import PROBE
 from ftkit_azureml.scoring import SCRIPT, SERVER, Needs
 
 _README = """\
@@ -55,7 +57,7 @@ def write(bundle: Bundle, needed: Needs, folder: Path, engine: str = NATIVE) -> 
     needed.write_code(folder / "code")
     shutil.copytree(bundle.folder, folder / "model")
     endpoint = "ftkit-endpoint"
-    pins = [*(f"--extra-index-url {each}" for each in needed.indexes), SERVER, *needed.found.pins]
+    pins = [*(f"--extra-index-url {each}" for each in needed.indexes), SERVER, *needed.distributions.pins]
     files = {
         "conda.yml": needed.environment.conda,
         "requirements.txt": "\n".join([*pins, ""]),
@@ -81,7 +83,7 @@ def _endpoint(name: str) -> dict[str, Any]:
 
 
 def _deployment(endpoint: str, bundle: Bundle, needed: Needs, engine: str) -> dict[str, Any]:
-    probe = {"initial_delay": 10, "period": 10, "timeout": 30, "success_threshold": 1, "failure_threshold": 90}
+    probe = {"initial_delay": PROBE, "period": PROBE, "timeout": 30, "success_threshold": 1, "failure_threshold": 90}
     return {
         "$schema": "https://azuremlschemas.azureedge.net/latest/managedOnlineDeployment.schema.json",
         "name": "blue",
@@ -99,5 +101,5 @@ def _deployment(endpoint: str, bundle: Bundle, needed: Needs, engine: str) -> di
         },
         "liveness_probe": probe,
         "readiness_probe": probe,
-        "tags": {"ftkit.bundle": bundle.hash},
+        "tags": {BUNDLE: bundle.hash},
     }

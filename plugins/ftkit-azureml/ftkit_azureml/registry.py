@@ -1,6 +1,6 @@
 """The registry `azureml`: bundles as versions of a model in a workspace.
 
-A version's files are the bundle, its promotion record beside it; what else is known of it stands in tags. The champion is the version
+A version's files are the bundle, its promotion record beside it; its tags hold the other facts. The champion is the version
 whose tag `ftkit.champion` has the highest number, so that one change of one version makes another the champion.
 """
 
@@ -17,16 +17,17 @@ from datetime import UTC
 from pathlib import Path
 from typing import Any, ClassVar
 
+from ftkit_azure.workspace import InWorkspace
+
 from ftkit import files
 from ftkit.bundle import bundle as bundles
 from ftkit.bundle.bundle import Bundle
 from ftkit.contracts import Lineage, Version
 from ftkit.errors import BundleError, RegistryError
-from ftkit_azureml import assets
-from ftkit_azureml.assets import RECORD
-from ftkit_azureml.workspace import InWorkspace
+from ftkit_azureml import assets, client
+from ftkit_azureml.assets import BUNDLE, RECORD, record_digest
 
-BUNDLE, RUN, CHAMPION = "ftkit.bundle", "ftkit.run", "ftkit.champion"
+RUN, CHAMPION = "ftkit.run", "ftkit.champion"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,66 +46,64 @@ class AzureModels(InWorkspace):
             )
 
     def track(self, lineage: Lineage) -> None:
-        """Nothing: what is known of the trials is in the run's folder, in the bundle's card and in its promotion record."""
+        """Do nothing: the trials are in the run's folder, in the bundle's card and in its promotion record."""
 
     def register(self, bundle: Path, lineage: Lineage) -> Version:
         """Store a bundle with its record as a new version; the same of the same run is stored once."""
         opened = bundles.verify(bundle)
         if lineage.bundle_hash not in ("", opened.hash):
             raise RegistryError(
-                "the lineage speaks of another bundle than the one to register",
+                "the lineage is that of another bundle",
                 where=str(bundle),
                 hint="Run the recipe again with --fresh.",
             )
-        with self.opened(RegistryError, self.model) as client:
+        with client.connected(self, RegistryError, self.model) as azure:
             from azure.ai.ml.entities import Model
 
             tags = _tags(opened, lineage)
             same = {key: tags[key] for key in (BUNDLE, RUN, RECORD)}
-            known = assets.versions(client, self.model)
+            known = assets.versions(azure, self.model)
             if not any(same.items() <= (each.tags or {}).items() for each in known):
-                newest = max((int(each.version) for each in known if each.version.isdigit()), default=0)
-                client.models.create_or_update(
+                azure.models.create_or_update(
                     Model(
                         name=self.model,
-                        version=str(newest + 1),
+                        version=str(assets.newest(known) + 1),
                         path=str(opened.folder),
                         type="custom_model",
                         description=_sentence(lineage),
                         tags=tags,
                     )
                 )
-                known = assets.versions(client, self.model)
-            found = next(each for each in known if same.items() <= (each.tags or {}).items())
-            return self._version(found, known)
+                known = assets.versions(azure, self.model)
+            stored = next(each for each in known if same.items() <= (each.tags or {}).items())
+            return self._version(stored, known)
 
     def promote(self, version: str) -> Version:
         """Make a version the champion."""
-        with self.opened(RegistryError, self.model) as client:
-            known = assets.versions(client, self.model)
-            found = self._one(known, version)
-            if _champion(known) is not found:
-                found.tags = {**(found.tags or {}), CHAMPION: str(max(map(_promoted, known)) + 1)}
-                client.models.create_or_update(found)
-                known = assets.versions(client, self.model)
+        with client.connected(self, RegistryError, self.model) as azure:
+            known = assets.versions(azure, self.model)
+            chosen = self._one(known, version)
+            if _champion(known) is not chosen:
+                chosen.tags = {**(chosen.tags or {}), CHAMPION: str(max(map(_promotion_number, known)) + 1)}
+                azure.models.create_or_update(chosen)
+                known = assets.versions(azure, self.model)
             return self._version(self._one(known, version), known)
 
     def champion(self) -> Version | None:
         """The version that is live, or None when there is none yet."""
-        with self.opened(RegistryError, self.model) as client:
-            client.workspaces.get(self.place.name)  # a workspace that is not there has no models either
-            known = assets.versions(client, self.model)
-            found = _champion(known)
-            return self._version(found, known) if found is not None else None
+        with client.connected(self, RegistryError, self.model) as azure:
+            azure.workspaces.get(self.place.name)  # a workspace that is not there has no models either
+            known = assets.versions(azure, self.model)
+            champion = _champion(known)
+            return self._version(champion, known) if champion is not None else None
 
     def fetch(self, version: str, folder: Path) -> Path:
         """Make `folder` the version's bundle, verified against the hash it was registered with.
 
         A folder that holds this very bundle is left as it is; one that holds anything but a bundle is refused.
         """
-        with self.opened(RegistryError, self.model) as client:
-            found = self._one(assets.versions(client, self.model), version)
-            tags = found.tags or {}
+        with client.connected(self, RegistryError, self.model) as azure:
+            tags = self._one(assets.versions(azure, self.model), version).tags or {}
             place = f"{self.model} version {version} in {self.place}"
             if not tags.get(BUNDLE):
                 raise RegistryError(
@@ -115,7 +114,7 @@ class AzureModels(InWorkspace):
             if _is_bundle(folder, tags):
                 return folder
             with tempfile.TemporaryDirectory(prefix="ftkit-azureml-") as temporary:
-                client.models.download(self.model, version, temporary)
+                azure.models.download(self.model, version, temporary)
                 manifests = list(Path(temporary).rglob(bundles.MANIFEST))
                 if len(manifests) != 1:
                     raise RegistryError("its files are not there", where=place, hint=_RESTORE)
@@ -126,32 +125,32 @@ class AzureModels(InWorkspace):
 
     def versions(self) -> Sequence[Version]:
         """All versions, newest first."""
-        with self.opened(RegistryError, self.model) as client:
-            known = assets.versions(client, self.model)
+        with client.connected(self, RegistryError, self.model) as azure:
+            known = assets.versions(azure, self.model)
             return [self._version(each, known) for each in known]
 
     def _one(self, known: Sequence[Any], version: str) -> Any:
-        found = next((each for each in known if each.version == version), None)
-        if found is None:
+        chosen = next((each for each in known if each.version == version), None)
+        if chosen is None:
             names = ", ".join(each.version for each in known[:5])
             raise RegistryError(
                 f"{self.model} has no version {version}",
                 where=str(self.place),
                 hint=f"The latest are {names}." if names else "It has no version yet: run a recipe first.",
             )
-        return found
+        return chosen
 
-    def _version(self, found: Any, known: Sequence[Any]) -> Version:
-        tags: Mapping[str, str] = found.tags or {}
+    def _version(self, stored: Any, known: Sequence[Any]) -> Version:
+        tags: Mapping[str, str] = stored.tags or {}
         champion = _champion(known)
         aliases = [
-            *(["champion"] if champion is not None and champion.version == found.version else []),
-            *(["challenger"] if found.version == known[0].version and not _promoted(found) else []),
+            *(["champion"] if champion is not None and champion.version == stored.version else []),
+            *(["challenger"] if stored.version == known[0].version and not _promotion_number(stored) else []),
         ]
-        created = found.creation_context.created_at if found.creation_context else None
+        created = stored.creation_context.created_at if stored.creation_context else None
         return Version(
             model=self.model,
-            version=found.version,
+            version=stored.version,
             aliases=tuple(aliases),
             bundle_hash=tags.get(BUNDLE, ""),
             run=tags.get(RUN, ""),
@@ -168,14 +167,13 @@ _RESTORE = "Restore its files, or promote another version; `ftkit models` lists 
 
 
 def _tags(bundle: Bundle, lineage: Lineage) -> dict[str, str]:
-    record = bundle.record
     metrics = {
         f"ftkit.metric.{key}": repr(float(value)) for key, value in lineage.metrics.items() if math.isfinite(value)
     }
     return {
         BUNDLE: bundle.hash,
         RUN: lineage.run,
-        RECORD: record.digest if record else "",
+        RECORD: record_digest(bundle),
         "ftkit.data": lineage.data.fingerprint,
         "ftkit.classes": json.dumps(list(bundle.classes), ensure_ascii=False)[:256],
         **metrics,
@@ -187,15 +185,15 @@ def _sentence(lineage: Lineage) -> str:
     return f"Run {lineage.run} of ftkit. {verdicts}".strip()
 
 
-def _promoted(version: Any) -> int:
-    """Which promotion in the model's history made this version the champion; 0 for one that never was."""
-    said = (version.tags or {}).get(CHAMPION, "")
-    return int(said) if said.isdigit() else 0
+def _promotion_number(version: Any) -> int:
+    """The number of the promotion that made this version the champion; 0 for one that never was."""
+    number = (version.tags or {}).get(CHAMPION, "")
+    return int(number) if number.isdigit() else 0
 
 
 def _champion(known: Sequence[Any]) -> Any | None:
-    found = max(known, key=_promoted, default=None)
-    return found if found is not None and _promoted(found) else None
+    latest = max(known, key=_promotion_number, default=None)
+    return latest if latest is not None and _promotion_number(latest) else None
 
 
 def _is_bundle(folder: Path, tags: Mapping[str, str]) -> bool:
@@ -225,5 +223,4 @@ def _verified(folder: Path, tags: Mapping[str, str], place: str) -> None:
 
 
 def _agrees(bundle: Bundle, tags: Mapping[str, str]) -> bool:
-    record = bundle.record
-    return bundle.hash == tags[BUNDLE] and (record.digest if record else "") == tags.get(RECORD, "")
+    return bundle.hash == tags[BUNDLE] and record_digest(bundle) == tags.get(RECORD, "")

@@ -1,7 +1,7 @@
-"""Runs of a workspace as its own services know them: children, metrics and files, with a client's token or with a job's.
+"""Runs of a workspace as its own services know them: children, metrics and files, with the token of a client or of a job.
 
-The SDK has no public way to a running job's metrics and files. These services have: run history, MLflow's interface for what is logged,
-and artifacts.
+The SDK has no public way to the metrics and files of a running job. These services have: run history, MLflow's interface for what is
+logged, and artifacts.
 Source: Microsoft, "Use MLflow REST with Azure Machine Learning"; the addresses are those that azureml-core and azureml-mlflow use.
 """
 
@@ -14,17 +14,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from ftkit_azure import runs as service_runs
+from ftkit_azure import refusals
+from ftkit_azure import runs as shared
+from ftkit_azure.workspace import Workspace
 
 from ftkit.errors import StageError
-from ftkit_azureml import refusals
-from ftkit_azureml.workspace import Workspace
+from ftkit.redaction import redacted
 
 TIMEOUT = 60.0
-AGAIN = (429, 500, 502, 503, 504)
 REUSED = "azureml.reusedrunid"
 _MLFLOW = "mlflow/v1.0"
-_MEND = "Give the same command again: what was finished is kept."
 
 
 class Services:
@@ -39,14 +38,20 @@ class Services:
         self._host = host
         self._token = token
         self._session = requests.Session()
-        retry = Retry(total=4, backoff_factor=0.5, status_forcelist=AGAIN, allowed_methods=None, raise_on_status=False)
+        retry = Retry(
+            total=4,
+            backoff_factor=0.5,
+            status_forcelist=refusals.TRANSIENT,
+            allowed_methods=None,
+            raise_on_status=False,
+        )
         self._session.mount("https://", HTTPAdapter(max_retries=retry))
 
-    def ask(self, method: str, service: str, path: str, **given: Any) -> Any:
+    def request(self, method: str, service: str, path: str, **options: Any) -> Any:
         """What a service answers. Raises: StageError."""
-        address = f"https://{self._host}/{service}{_scope(self.place)}/{path}"
+        address = f"https://{self._host}/{service}{self.place.id}/{path}"
         headers = {"Authorization": f"Bearer {self._token()}"}
-        return self._answer(method, address, headers=headers, **given).json()
+        return self._answer(method, address, headers=headers, **options).json()
 
     def download(self, address: str, path: Path) -> None:
         """Write what a signed address leads to. Raises: StageError."""
@@ -56,58 +61,64 @@ class Services:
                 file.write(chunk)
 
     def run(self, name: str) -> Run:
-        """A run by its identifier. Raises: StageError."""
-        return Run(self, self.ask("GET", "history/v1.0", f"runs/{quote(name)}"))
+        """A run by its identifier, as it stands now. Raises: StageError."""
+        return Run(self, self.request("GET", "history/v1.0", f"runs/{quote(name)}"))
 
-    def _answer(self, method: str, address: str, **given: Any) -> Any:
+    def named(self, name: str) -> Run:
+        """A run by its identifier, without a request: its children and files can be asked for."""
+        return Run(self, {"runId": name, "status": ""})
+
+    def _answer(self, method: str, address: str, **options: Any) -> Any:
         import requests
 
         where = urlsplit(address).path.rpartition("/workspaces/")[2]
         try:
-            answer = self._session.request(method, address, timeout=TIMEOUT, **given)
+            answer = self._session.request(method, address, timeout=TIMEOUT, **options)
         except requests.RequestException as error:
-            raise StageError(
-                f"Azure cannot be reached: {refusals.clean(type(error).__name__)}", where=where, hint=_MEND
-            ) from None  # the exception holds whole addresses, signatures included
+            kind = type(error).__name__  # the exception holds whole addresses, signatures included
+            raise StageError(f"Azure cannot be reached: {kind}", where=where, hint=refusals.AGAIN) from None
         if not answer.ok:
-            said = refusals.clean(" ".join(answer.text[:300].split()))
-            raise StageError(f"Azure refused with status {answer.status_code}: {said}", where=where, hint=_MEND)
+            message = redacted(" ".join(answer.text[:20_000].split()))[:300]
+            refused = requests.HTTPError(message, response=answer)
+            raise refusals.as_error(
+                refused, StageError, where, f"status {answer.status_code}", refusals.AGAIN
+            ) from refused
         return answer
 
 
 class Run:
-    """One run: what `ftkit_azure.runs.Run` asks for."""
+    """What `ftkit_azure.runs.Run` needs."""
 
-    def __init__(self, services: Services, said: Mapping[str, Any]) -> None:
+    def __init__(self, services: Services, facts: Mapping[str, Any]) -> None:
         self._services = services
-        self._said = said
+        self._facts = facts
         self._files: dict[str, str] = {}
-        self.id: str = said["runId"]
-        self.name: str = said.get("displayName") or said.get("name") or self.id
-        self.status: str = said["status"]
-        self.kind: str = said.get("runType") or ""
-        self.properties: Mapping[str, str] = said.get("properties") or {}
+        self.id: str = facts["runId"]
+        self.name: str = facts.get("displayName") or facts.get("name") or self.id
+        self.status: str = facts["status"]
+        self.kind: str = facts.get("runType") or ""
+        self.properties: Mapping[str, str] = facts.get("properties") or {}
 
     def get_children(self) -> list[Run]:
-        """Its own runs."""
-        found = self._pages("history/v1.0", f"runs/{quote(self.id)}/children")
-        return [Run(self._services, each) for each in found]
+        """The runs that it has started."""
+        children = self._pages("history/v1.0", f"runs/{quote(self.id)}/children")
+        return [Run(self._services, each) for each in children]
 
     def get_tags(self) -> Mapping[str, str]:
         """Its tags."""
-        return self._said.get("tags") or {}
+        return self._facts.get("tags") or {}
 
     def get_metrics(self) -> Mapping[str, list[float]]:
-        """Everything it has logged, in the order of the steps."""
-        asked = self._services.ask("GET", _MLFLOW, "api/2.0/mlflow/runs/get", params={"run_id": self.id})
-        names = [each["key"] for each in asked["run"]["data"].get("metrics") or ()]
+        """All metrics it has logged, in the order of the steps."""
+        answer = self._services.request("GET", _MLFLOW, "api/2.0/mlflow/runs/get", params={"run_id": self.id})
+        names = [each["key"] for each in answer["run"]["data"].get("metrics") or ()]
         return {name: self._curve(name) for name in names}
 
     def get_file_names(self) -> Sequence[str]:
-        """The files that it has left so far."""
-        container = quote(self._said.get("dataContainerId") or f"dcid.{self.id}")
-        found = self._pages("artifact/v2.0", f"artifacts/prefix/contentinfo/ExperimentRun/{container}/")
-        self._files = {each["path"]: each["contentUri"] for each in found}
+        """The files that it has uploaded so far."""
+        container = quote(self._facts.get("dataContainerId") or f"dcid.{self.id}")
+        listed = self._pages("artifact/v2.0", f"artifacts/prefix/contentinfo/ExperimentRun/{container}/")
+        self._files = {each["path"]: each["contentUri"] for each in listed}
         return list(self._files)
 
     def download_file(self, name: str, output_file_path: str) -> None:
@@ -118,32 +129,32 @@ class Run:
         """Write all files below a folder of the run into another. Raises: StageError when there is none."""
         names = [each for each in self.get_file_names() if each.startswith(f"{prefix}/")]
         if not names:
-            raise StageError(f"the run has left nothing in {prefix}", where=self.id, hint=_MEND)
+            raise StageError(f"the run has left nothing in {prefix}", where=self.id, hint=refusals.AGAIN)
         for name in names:
             self.download_file(name, str(folder / name[len(prefix) + 1 :]))
 
     def get_details(self) -> Mapping[str, Any]:
-        """More about it, its `error` among it."""
-        found: Mapping[str, Any] = self._services.ask("GET", "history/v1.0", f"runs/{quote(self.id)}/details")
-        return found
+        """Further facts; `error` holds why it failed."""
+        details: Mapping[str, Any] = self._services.request("GET", "history/v1.0", f"runs/{quote(self.id)}/details")
+        return details
 
     def get_portal_url(self) -> str:
-        """Where a person can look at it."""
+        """The address of its page."""
         return address(self._services.place, self.id)
 
     def _curve(self, name: str) -> list[float]:
-        given = {"run_id": self.id, "metric_key": name}
-        asked = self._services.ask("GET", _MLFLOW, "api/2.0/mlflow/metrics/get-history", params=given)
-        rows = sorted(asked.get("metrics") or (), key=lambda each: int(each.get("step") or 0))
+        query = {"run_id": self.id, "metric_key": name}
+        answer = self._services.request("GET", _MLFLOW, "api/2.0/mlflow/metrics/get-history", params=query)
+        rows = sorted(answer.get("metrics") or (), key=lambda each: int(each.get("step") or 0))
         return [float(each["value"]) for each in rows]
 
     def _pages(self, service: str, path: str) -> Iterator[dict[str, Any]]:
         token: str | None = None
         while True:
-            given = {"params": {"continuationToken": token}} if token else {}
-            asked = self._services.ask("GET", service, path, **given)
-            yield from asked.get("value") or ()
-            token = asked.get("continuationToken")
+            query = {"params": {"continuationToken": token}} if token else {}
+            answer = self._services.request("GET", service, path, **query)
+            yield from answer.get("value") or ()
+            token = answer.get("continuationToken")
             if not token:
                 return
 
@@ -151,12 +162,12 @@ class Run:
 def log(services: Services, run: str, numbers: Mapping[str, float], step: int) -> None:
     """Log numbers of a run, all at once. Raises: StageError."""
     moment = int(time.time() * 1000)
-    listed = [{"key": name, "value": value, "timestamp": moment, "step": step} for name, value in numbers.items()]
-    services.ask("POST", _MLFLOW, "api/2.0/mlflow/runs/log-batch", json={"run_id": run, "metrics": listed})
+    metrics = [{"key": name, "value": value, "timestamp": moment, "step": step} for name, value in numbers.items()]
+    services.request("POST", _MLFLOW, "api/2.0/mlflow/runs/log-batch", json={"run_id": run, "metrics": metrics})
 
 
-def search_of(step: service_runs.Run) -> Run | None:
-    """The run whose children are the trials: the step itself, or its own search where the service has put one between."""
+def search_run(step: shared.Run) -> Run | None:
+    """The run whose children are the trials: the step itself, or the search that it has started; None while there is none."""
     assert isinstance(step, Run)
     if REUSED in step.properties:
         step = step._services.run(step.properties[REUSED])
@@ -166,17 +177,10 @@ def search_of(step: service_runs.Run) -> Run | None:
 
 
 def address(place: Workspace, run: str) -> str:
-    """Where a person can look at a run."""
-    return f"https://ml.azure.com/runs/{quote(run)}?wsid={_scope(place)}"
+    """The address of a run's page."""
+    return f"https://ml.azure.com/runs/{quote(run)}?wsid={place.id}"
 
 
 def host_of(discovery: str) -> str:
-    """The host name of a workspace's services, from the address where it tells of them."""
+    """The host name of a workspace's services, from the address of its discovery."""
     return re.sub(r"^https?://", "", discovery).partition("/")[0]
-
-
-def _scope(place: Workspace) -> str:
-    return (
-        f"/subscriptions/{place.subscription}/resourceGroups/{place.resource_group}"
-        f"/providers/Microsoft.MachineLearningServices/workspaces/{place.name}"
-    )

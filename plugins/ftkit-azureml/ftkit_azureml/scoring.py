@@ -1,4 +1,4 @@
-"""What a deployment is made of beside its bundle: the scoring script with the wheels it needs, and the environment it runs in."""
+"""What a deployment is made of beside its bundle: the scoring script with its wheels, and the environment it runs in."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ftkit.contracts import AUTO, NATIVE
 SERVER = "azureml-inference-server-http==1.5.1"
 """Microsoft's server, which runs the scoring script."""
 
-OF_THE_SERVER = (
+CHOSEN_BY_SERVER = (
     "azure-monitor-opentelemetry-exporter",
     "certifi",
     "flask",
@@ -28,12 +28,9 @@ OF_THE_SERVER = (
     "pydantic-core",
     "werkzeug",
 )
-"""What the server holds to versions of its own, so that it chooses them. Source: its requirements."""
+"""Distributions whose versions the server chooses, because it restricts them. Source: its requirements."""
 
 SCRIPT = "score.py"
-
-IMAGE = "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu22.04:latest"
-"""The image that the environment is built upon: any with conda will do, since Python and all packages come from the pins."""
 
 _SCORE = '''\
 """Answers the requests of a deployment; written by ftkit, for azureml-inference-server-http.
@@ -83,54 +80,59 @@ def run(request):
 
 def _bundle():
     beside = pathlib.Path(__file__).resolve().parent.parent / "model"
-    given = pathlib.Path(os.environ.get("AZUREML_MODEL_DIR") or beside)
-    for folder in (given, *sorted(each for each in given.iterdir() if each.is_dir())):
+    root = pathlib.Path(os.environ.get("AZUREML_MODEL_DIR") or beside)
+    for folder in (root, *sorted(each for each in root.iterdir() if each.is_dir())):
         if (folder / "manifest.json").is_file():
             return folder
-    raise SystemExit(f"there is no bundle in {{given}}")
+    raise SystemExit(f"there is no bundle in {{root}}")
 '''
 
 
 @dataclass(frozen=True)
 class Environment:
-    """The environment of a deployment: an image, and a conda file that pins everything to one version."""
+    """An image, and a conda file that pins everything to one version."""
 
     image: str
     conda: str
 
     @property
     def version(self) -> str:
-        """Names this very environment: the same pins give the same version."""
+        """The environment's version: the same pins give the same one."""
         return hashlib.sha256(f"{self.image}\n{self.conda}".encode()).hexdigest()[:16]
+
+
+def conda_environment(image: str, indexes: Sequence[str], pins: Sequence[str]) -> Environment:
+    """The environment of an image with this Python and these packages, each at one version."""
+    import yaml
+
+    pip = [*(f"--extra-index-url {each}" for each in indexes), *pins]
+    conda = {
+        "name": "ftkit",
+        "channels": ["conda-forge"],
+        "dependencies": [f"python={platform.python_version()}", "pip", {"pip": pip}],
+    }
+    return Environment(image, yaml.safe_dump(conda, sort_keys=False))
 
 
 @dataclass(frozen=True)
 class Needs:
     """What a bundle needs, to be served elsewhere as it is served here."""
 
-    found: requirements.Distributions
+    distributions: requirements.Distributions
     image: str
     indexes: tuple[str, ...] = ()
 
     @property
     def environment(self) -> Environment:
         """The image and the pins."""
-        import yaml
-
-        pip = [*(f"--extra-index-url {each}" for each in self.indexes), SERVER, *self.found.pins]
-        conda = {
-            "name": "ftkit",
-            "channels": ["conda-forge"],
-            "dependencies": [f"python={platform.python_version()}", "pip", {"pip": pip}],
-        }
-        return Environment(self.image, yaml.safe_dump(conda, sort_keys=False))
+        return conda_environment(self.image, self.indexes, [SERVER, *self.distributions.pins])
 
     def write_code(self, folder: Path) -> None:
-        """Write the scoring script, and the wheels of what no index has, into a folder; the same needs give the same files."""
+        """Write the scoring script, and the wheels of what no index has, into a folder; equal needs give equal files."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / SCRIPT).write_text(_SCORE.format(preamble=requirements.PREAMBLE), encoding="utf-8")
-        if self.found.sources:
-            requirements.build(self.found.sources, folder / requirements.WHEELS)
+        if self.distributions.sources:
+            requirements.build(self.distributions.sources, folder / requirements.WHEELS)
 
 
 def needs(
@@ -144,9 +146,11 @@ def needs(
 
     backbone = plugins.load().find("backbones", bundle.manifest["backbone"]["use"])
     engines = bundle.passed if engine == AUTO else (engine,)
-    own = ["ftkit"] if engines == (NATIVE,) else ["ftkit", "ftkit[engines]"]
-    found = requirements.needed([*own, *requirements.owners([backbone]), *others], provided=OF_THE_SERVER)
-    return Needs(found, image, tuple(indexes))
+    serving = ["ftkit"] if engines == (NATIVE,) else ["ftkit", "ftkit[engines]"]
+    distributions = requirements.needed(
+        [*serving, *requirements.owners([backbone]), *others], provided=CHOSEN_BY_SERVER
+    )
+    return Needs(distributions, image, tuple(indexes))
 
 
 def limits(rows: int, batch: int, waiting: int) -> str:

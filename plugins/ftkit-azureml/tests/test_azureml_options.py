@@ -1,4 +1,4 @@
-"""What is wrong with a recipe is said when it is read; who asks and which workspace is meant, before anything is created."""
+"""Mistakes of a recipe are errors when it is read; those of workspace and sign-in before anything is created."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from ftkit_azure.workspace import Workspace
 from ftkit_azureml import AzureModels, ManagedEndpoint
-from ftkit_azureml.workspace import Workspace, configured
 
 from ftkit.errors import DeployError, PluginError, RecipeError, RegistryError, UsageError
 from ftkit.recipe import loader
@@ -41,7 +41,7 @@ def test_an_endpoint_name_that_azure_takes_is_taken(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"instance_count": 0}, "instance_count"),
         ({"concurrency": 0}, "concurrency"),
@@ -54,8 +54,8 @@ def test_an_endpoint_name_that_azure_takes_is_taken(name: str) -> None:
         ({"subscription": "mine", "resource_group": "g", "workspace": "w"}, "subscription must be an id"),
     ],
 )
-def test_options_that_azure_cannot_take_are_refused(options: dict[str, Any], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_options_that_azure_cannot_take_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         ManagedEndpoint(endpoint="sentiment", **options)
 
 
@@ -83,24 +83,6 @@ def test_neither_plugin_nor_recipe_loads_the_sdk(tmp_path: Path) -> None:
 # ------------------------------------------------------------------------------------------- workspace
 
 
-def test_the_workspace_is_that_of_the_nearest_config(tmp_path: Path) -> None:
-    below = tmp_path / "project" / "recipes"
-    (tmp_path / "project" / ".azureml").mkdir(parents=True)
-    below.mkdir()
-    table = {"subscription_id": SUBSCRIPTION, "resource_group": "group", "workspace_name": "space"}
-    (tmp_path / "project" / ".azureml" / "config.json").write_text(json.dumps(table), encoding="utf-8")
-    assert configured(below) == Workspace(SUBSCRIPTION, "group", "space")
-
-
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"subscription_id": 7}', "no json"])
-def test_a_config_that_names_no_workspace_is_an_error_with_a_remedy(tmp_path: Path, text: str) -> None:
-    (tmp_path / "config.json").write_text(text, encoding="utf-8")
-    with pytest.raises(UsageError) as refused:
-        configured(tmp_path)
-    assert "config.json" in refused.value.where
-    assert "subscription" in refused.value.hint
-
-
 def test_a_job_of_the_workspace_needs_no_config(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     for name, value in zip(("SUBSCRIPTION", "RESOURCEGROUP", "WORKSPACE_NAME"), (SUBSCRIPTION, "g", "w"), strict=True):
@@ -108,7 +90,7 @@ def test_a_job_of_the_workspace_needs_no_config(monkeypatch: pytest.MonkeyPatch,
     assert AzureModels(model="m").place == Workspace(SUBSCRIPTION, "g", "w")
 
 
-def test_a_workspace_that_is_not_there_is_said_before_anything_is_created(azureml: Azure) -> None:
+def test_a_workspace_that_does_not_exist_is_an_error_before_anything_is_created(azureml: Azure) -> None:
     elsewhere = {"subscription": SUBSCRIPTION, "resource_group": "nowhere", "workspace": "nothing"}
     with pytest.raises(RegistryError, match="no such workspace"):
         AzureModels(model="m", **elsewhere).champion()  # type: ignore[arg-type]
@@ -120,7 +102,7 @@ def test_a_workspace_that_is_not_there_is_said_before_anything_is_created(azurem
 # ---------------------------------------------------------------------------------------------- sign-in
 
 
-def test_a_refused_sign_in_says_what_to_set_and_tells_no_secret(azureml: Azure) -> None:
+def test_a_refused_sign_in_names_the_variables_and_shows_no_secret(azureml: Azure) -> None:
     azureml.identity.refusing = True
     with pytest.raises(DeployError) as refused:
         ManagedEndpoint(endpoint="abc").prepare()
@@ -130,9 +112,11 @@ def test_a_refused_sign_in_says_what_to_set_and_tells_no_secret(azureml: Azure) 
     assert not azureml.asked("PUT", "management")
 
 
-def test_a_missing_principal_is_said_by_its_variables(azureml: Azure, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_incomplete_principal_is_an_error_that_names_its_variables(
+    azureml: Azure, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("AZURE_CLIENT_SECRET")
-    with pytest.raises(PluginError) as refused:
+    with pytest.raises(UsageError) as refused:
         AzureModels(model="m", credential="service-principal").champion()
     assert "AZURE_CLIENT_SECRET" in refused.value.hint
 
@@ -143,33 +127,33 @@ def test_without_any_credential_the_ways_to_sign_in_are_named(
     for name in ("AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET"):
         monkeypatch.delenv(name)
     monkeypatch.setenv("PATH", str(tmp_path))  # no `az` anywhere
-    with pytest.raises(RegistryError) as refused:
+    with pytest.raises(UsageError) as refused:
         AzureModels(model="m").champion()
     assert "az login" in refused.value.hint
 
 
-def test_whoever_is_signed_in_to_the_cli_may_come_in(
+def test_whoever_is_signed_in_to_the_cli_signs_in(
     azureml: Azure, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     from tests.azure.identity import token
 
     for name in ("AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET"):
         monkeypatch.delenv(name)
-    said = {
+    answer = {
         "accessToken": token("https://management.azure.com"),
         "expiresOn": "2099-01-01 00:00:00.000000",
         "expires_on": 4070908800,
     }
     command = tmp_path / "bin" / "az"
     command.parent.mkdir()
-    command.write_text(f"#!/bin/sh\ncat <<'END'\n{json.dumps(said)}\nEND\n", encoding="utf-8")
+    command.write_text(f"#!/bin/sh\ncat <<'END'\n{json.dumps(answer)}\nEND\n", encoding="utf-8")
     command.chmod(command.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", f"{command.parent}{os.pathsep}{os.environ['PATH']}")
     assert AzureModels(model="m").champion() is None
     assert not azureml.asked("POST", "login.microsoftonline.com")
 
 
-def test_the_managed_identity_of_a_machine_may_come_in(azureml: Azure, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_managed_identity_of_a_machine_signs_in(azureml: Azure, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET"):
         monkeypatch.delenv(name)
     azureml.machine.has_identity = True

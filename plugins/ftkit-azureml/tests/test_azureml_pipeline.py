@@ -64,12 +64,14 @@ def toy(azureml: Azure, tmp_path: Path) -> Path:
 
 
 def run(path: Path, overrides: dict[str, Any] | None = None, **options: Any) -> tuple[Outcome, list[Event]]:
-    told: list[Event] = []
-    return runner.run(loader.load(path, {"search.sampler": "grid", **(overrides or {})}, **options), told.append), told
+    events: list[Event] = []
+    return runner.run(
+        loader.load(path, {"search.sampler": "grid", **(overrides or {})}, **options), events.append
+    ), events
 
 
 def test_the_steps_search_decide_and_end_as_a_local_run(azureml: Azure, toy: Path) -> None:
-    outcome, told = run(toy, {"search.policy": {"use": "bandit", "slack_factor": 0.1, "interval": 5}})
+    outcome, events = run(toy, {"search.policy": {"use": "bandit", "slack_factor": 0.1, "interval": 5}})
     assert (outcome.promoted, outcome.exit_code) == (True, 0)
     assert [trial.values for trial in outcome.trials] == [{"learning_rate": 0.0005}, {"learning_rate": 1.0}]
     assert outcome.best.number == 1
@@ -100,17 +102,17 @@ def test_the_steps_search_decide_and_end_as_a_local_run(azureml: Azure, toy: Pat
     assert submitted["tags"]["ftkit.run"] == outcome.run
 
     # The events are those of a run on this machine, in their order.
-    stages = [event.stage for event in told if isinstance(event, StageFinished)]
+    stages = [event.stage for event in events if isinstance(event, StageFinished)]
     assert stages[:4] == ["data", "search", "select", "test"]
     curves = [
-        [dict(event.numbers) for event in told if isinstance(event, TrialReported) and event.number == n]
+        [dict(event.numbers) for event in events if isinstance(event, TrialReported) and event.number == n]
         for n in (0, 1)
     ]
     assert curves == [list(map(dict, trial.history)) for trial in outcome.trials]
 
     # No secret is in the journal, the report, the events, or what the steps left.
     kept = [path.read_bytes() for path in outcome.folder.rglob("*") if path.is_file()]
-    kept += [repr(told).encode(), *(blob.data for blob in azureml.storage.blobs.values())]
+    kept += [repr(events).encode(), *(blob.data for blob in azureml.storage.blobs.values())]
     for secret in azureml.secrets:
         assert not any(secret.encode() in each for each in kept)
 
@@ -128,18 +130,18 @@ def test_an_encoder_goes_from_rows_to_live_traffic_by_the_steps_and_answers_as_t
             'use = "toy-words"', f'use = "bert-base-cased"\ncheckpoint = "{checkpoint}"\nepochs = 6\nbatch_size = 8'
         ).replace("[0.0005, 1.0]", "[0.000001, 0.003]")
     )
-    given = {
+    overrides = {
         "registry": {"use": "azureml", "model": "toys"},
         "deploy": {"use": "managed-endpoint", "endpoint": "toy-endpoint"},
     }
-    outcome, told = run(toy, given)
+    outcome, events = run(toy, overrides)
     assert outcome.promoted
     assert outcome.best.values == {"learning_rate": 0.003}
     assert outcome.version is not None
     assert outcome.version.aliases == ("champion",)
     assert outcome.endpoint is not None
     assert outcome.endpoint.traffic == {outcome.deployment: 100}
-    stages = [event.stage for event in told if isinstance(event, StageFinished)]
+    stages = [event.stage for event in events if isinstance(event, StageFinished)]
     assert stages == ["data", "search", "select", "test", "register", "deploy"]
 
     texts = ["sturdy bright easy perfect quiet solid", "broke cheap refund noisy cracked useless"]
@@ -165,17 +167,17 @@ def test_an_encoder_goes_from_rows_to_live_traffic_by_the_steps_and_answers_as_t
     assert any("wheels/ftkit-" in each for each in names), "the step took along again what travelled with it"
 
 
-def test_what_goes_wrong_on_the_wire_is_got_over(azureml: Azure, toy: Path) -> None:
+def test_a_run_survives_throttling_errors_and_cut_connections(azureml: Azure, toy: Path) -> None:
     azureml.fail("PUT", "/jobs/", too_many_requests())
     azureml.fail("PUT", "/environments/", server_error())
     azureml.fail("PUT", r"blob\.core\.windows\.net/.*whl", cut="upload")
     azureml.fail("GET", r"/jobs/", server_error())
     azureml.fail("GET|POST", r"/history/", too_many_requests(), after=2)
-    outcome, told = run(toy)
+    outcome, events = run(toy)
     assert outcome.promoted
     assert all(each.struck for each in azureml.faults), azureml.faults
     assert len(azureml.jobs.submitted) == 1
-    assert [event.trial.state for event in told if isinstance(event, TrialFinished)] == ["finished", "finished"]
+    assert [event.trial.state for event in events if isinstance(event, TrialFinished)] == ["finished", "finished"]
 
 
 def test_a_job_that_failed_says_why_and_is_submitted_again_with_the_trials_it_has(azureml: Azure, toy: Path) -> None:
@@ -231,11 +233,11 @@ def test_a_client_that_was_killed_attends_the_pipeline_again(azureml: Azure, toy
 
 
 def test_a_client_that_was_killed_while_it_submitted_finds_its_pipeline(azureml: Azure, toy: Path) -> None:
-    told: dict[str, int] = {}
-    azureml.fail("PUT", "/jobs/", cut="answer", times=9, then=lambda: os.kill(told["pid"], signal.SIGKILL))
+    process: dict[str, int] = {}
+    azureml.fail("PUT", "/jobs/", cut="answer", times=9, then=lambda: os.kill(process["pid"], signal.SIGKILL))
     command = [sys.executable, "-m", "ftkit.cli", "run", str(toy), "--set", "search.sampler=grid", "--json"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as client:
-        told["pid"] = client.pid
+        process["pid"] = client.pid
     assert client.returncode == -signal.SIGKILL
     azureml.faults.clear()
     outcome, _ = run(toy)
@@ -247,8 +249,8 @@ def test_the_pipeline_is_published_as_a_component(
     azureml: Azure, toy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main(["publish", str(toy), "--set", "search.sampler=grid", "--json"]) == 0
-    said = json.loads(capsys.readouterr().out)
-    assert (said["name"], said["version"]) == ("ftkit_toy", "1")
+    shown = json.loads(capsys.readouterr().out)
+    assert (shown["name"], shown["version"]) == ("ftkit_toy", "1")
     made = azureml.assets.versions["components", "ftkit_toy", "1"]["properties"]["componentSpec"]
     assert made["type"] == "pipeline"
     assert list(made["jobs"]) == list(STEPS)
@@ -261,10 +263,10 @@ def test_a_plan_shows_the_pipeline_and_asks_no_service(
     azureml: Azure, toy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main(["plan", str(toy)]) == 0
-    said = capsys.readouterr().out
-    order = [said.index(name) for name in STEPS]
+    shown = capsys.readouterr().out
+    order = [shown.index(name) for name in STEPS]
     assert order == sorted(order)
-    assert "random over learning_rate choice(0.0005, 1); maximize roc_auc" in said
+    assert "random over learning_rate choice(0.0005, 1); maximize roc_auc" in shown
     assert not azureml.exchanges
 
 
@@ -278,8 +280,10 @@ def test_a_cluster_that_is_not_there(azureml: Azure, toy: Path) -> None:
 
 def test_missing_clusters_are_created_when_asked(azureml: Azure, toy: Path) -> None:
     azureml.workspace.clusters.clear()
-    given = {"run.create_clusters": True, "run.gpu_size": "Standard_NC6s_v3", "run.max_nodes": 2}
-    assert cli.main(["publish", str(toy), *(f"--set={key}={json.dumps(value)}" for key, value in given.items())]) == 0
+    overrides = {"run.create_clusters": True, "run.gpu_size": "Standard_NC6s_v3", "run.max_nodes": 2}
+    assert (
+        cli.main(["publish", str(toy), *(f"--set={key}={json.dumps(value)}" for key, value in overrides.items())]) == 0
+    )
     made = {name: each["properties"]["properties"] for name, each in azureml.workspace.clusters.items()}
     assert made["gpu-cluster"]["vmSize"] == "Standard_NC6s_v3"
     assert made["cpu-cluster"]["scaleSettings"]["maxNodeCount"] == 2
@@ -287,7 +291,7 @@ def test_missing_clusters_are_created_when_asked(azureml: Azure, toy: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("overrides", "said"),
+    ("overrides", "message"),
     [
         ({"search.policy": "halving"}, "A sweep has no policy 'halving'"),
         ({"search.sampler": "tpe", "search.policy": "median"}, "stops no trial early"),
@@ -305,9 +309,9 @@ def test_missing_clusters_are_created_when_asked(azureml: Azure, toy: Path) -> N
     ],
 )
 def test_what_a_sweep_cannot_express_is_refused_when_the_recipe_is_loaded(
-    toy: Path, overrides: dict[str, Any], said: str
+    toy: Path, overrides: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(RecipeError, match=said):
+    with pytest.raises(RecipeError, match=message):
         loader.load(toy, overrides)
 
 

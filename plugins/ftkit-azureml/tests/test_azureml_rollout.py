@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from ftkit_azure.images import IMAGE
 from ftkit_azureml import ManagedEndpoint
-from ftkit_azureml.scoring import IMAGE, needs
+from ftkit_azureml.scoring import needs
 
 from ftkit.bundle.bundle import Bundle
 from ftkit.contracts.settings import Rollout
@@ -63,12 +64,12 @@ def as_it_was(deployer: ManagedEndpoint) -> None:
 
 def test_blue_gives_way_to_green_step_by_step(endpoints: Make, blue: Bundle, green: Bundle, azureml: Azure) -> None:
     deployer = endpoints(mirror=50, tags={"team": "reviews"})
-    told: list[Event] = []
+    events: list[Event] = []
     live(deployer, blue)
-    endpoint = roll_out(deployer, green, "green", dataclasses.replace(QUICK, canary=(20, 60)), told.append)
+    endpoint = roll_out(deployer, green, "green", dataclasses.replace(QUICK, canary=(20, 60)), events.append)
     assert azureml.endpoints.shares[-3:] == [{"blue": 80, "green": 20}, {"blue": 40, "green": 60}, {"green": 100}]
     assert [each.name for each in endpoint.deployments] == ["green"]
-    steps = [each.step for each in told if isinstance(each, DeploymentChanged)]
+    steps = [each.step for each in events if isinstance(each, DeploymentChanged)]
     assert list(dict.fromkeys(steps)) == [
         "created",
         "is starting",
@@ -77,7 +78,7 @@ def test_blue_gives_way_to_green_step_by_step(endpoints: Make, blue: Bundle, gre
         "gets copies",
         "retired",
     ]
-    assert any("Azure is creating it" in each.detail for each in told if isinstance(each, DeploymentChanged))
+    assert any("Azure is creating it" in each.detail for each in events if isinstance(each, DeploymentChanged))
     assert azureml.endpoints.found[deployer.endpoint]["tags"]["team"] == "reviews"
 
 
@@ -150,7 +151,7 @@ def test_the_environment_pins_what_the_bundle_needs_and_wheels_travel_with_the_c
     assert not names & {"torch", "azure-ai-ml", "mlflow", "fastapi", "ftkit", "pydantic"}
     server = azureml.scoring.server(deployer.endpoint, "blue")
     assert [path.name for path in (server.folder / "code" / "wheels").iterdir()] == ["ftkit-0.1.0-py3-none-any.whl"]
-    assert "from /" in (said := server.log.read_text()) and "ftkit-wheels-" in said, "ftkit comes from its wheel"
+    assert "from /" in (log := server.log.read_text()) and "ftkit-wheels-" in log, "ftkit comes from its wheel"
     deployer.create("again", blue.folder)
     azureml.operations.wait()
     made = [key for key in azureml.assets.versions if key[0] in ("environments", "models")]
@@ -160,7 +161,7 @@ def test_the_environment_pins_what_the_bundle_needs_and_wheels_travel_with_the_c
 @pytest.mark.parametrize(("passed", "engine"), [(True, "auto"), (False, "auto"), (True, "half"), (True, "native")])
 def test_what_may_answer_is_installed(tmp_path: Path, azureml: Azure, passed: bool, engine: str) -> None:
     bundle = toy_bundle(tmp_path / "bundle", engines={"half": passed})
-    pins = needs(bundle, IMAGE, engine=engine).found.pins
+    pins = needs(bundle, IMAGE, engine=engine).distributions.pins
     wanted = passed and engine != "native"
     assert ("onnxruntime" in {each.partition("==")[0] for each in pins}) is wanted
 
@@ -234,7 +235,7 @@ def test_a_failed_smoke_test_leaves_nothing(endpoints: Make, blue: Bundle, green
     as_it_was(deployer)
 
 
-@pytest.mark.parametrize("when", ["asked", "made", "made, and told later"])
+@pytest.mark.parametrize("when", ["requested", "created", "created, reason late"])
 def test_a_quota_that_is_used_up_says_what_to_do_and_leaves_nothing(
     endpoints: Make, blue: Bundle, green: Bundle, azureml: Azure, when: str
 ) -> None:
@@ -244,9 +245,9 @@ def test_a_quota_that_is_used_up_says_what_to_do_and_leaves_nothing(
 
     deployer = endpoints()
     live(deployer, blue)
-    if when == "made, and told later":
+    if when == "created, reason late":
         azureml.fail("GET", "/mfeOperationsStatus/", answer({"status": "InProgress"}, headers=PACE), times=20)
-    if when == "asked":
+    if when == "requested":
         azureml.fail("PUT", "/deployments/green", quota_exceeded())
     else:
         azureml.deployments.failing.append(("OutOfQuota", "Not enough quota available for Standard DSv2 Family vCPUs."))
@@ -265,10 +266,10 @@ def test_a_deletion_that_fails_is_a_warning_and_green_is_live(
     deployer = endpoints()
     live(deployer, blue)
     azureml.fail("DELETE", "/deployments/blue", refusal(400, "Conflict", "There is a lock on this resource."), times=9)
-    told: list[Event] = []
-    endpoint = roll_out(deployer, green, "green", QUICK, told.append)
+    events: list[Event] = []
+    endpoint = roll_out(deployer, green, "green", QUICK, events.append)
     assert endpoint.traffic == {"green": 100}
-    assert any("blue could not be removed" in str(each) and "lock" in str(each) for each in told)
+    assert any("blue could not be removed" in str(each) and "lock" in str(each) for each in events)
 
 
 @pytest.mark.parametrize("fault", ["throttled", "failing", "lost"])
@@ -395,17 +396,17 @@ def test_no_secret_is_in_events_errors_or_what_is_printed(
 ) -> None:
     caplog.set_level(logging.DEBUG, "ftkit")
     deployer = endpoints()
-    told: list[Event] = []
-    roll_out(deployer, blue, "blue", QUICK, told.append)
+    events: list[Event] = []
+    roll_out(deployer, blue, "blue", QUICK, events.append)
     azureml.deployments.failing.append(
         ("BadArgument", f"cannot read {next(iter(azureml.storage.blobs))}?sig={azureml.secrets[1]}")
     )
     with pytest.raises(DeployError) as failed:
-        roll_out(deployer, green, "green", QUICK, told.append)
+        roll_out(deployer, green, "green", QUICK, events.append)
     printed = "".join(capfd.readouterr())
     assert printed == ""
     ours = "\n".join(record.getMessage() for record in caplog.records if record.name.startswith("ftkit"))
-    everything = [*map(str, told), str(failed.value), ours, str(deployer.describe())]
+    everything = [*map(str, events), str(failed.value), ours, str(deployer.describe())]
     for text in everything:
         assert not [each for each in azureml.secrets if each in text], text
     assert any("failed to start" in text for text in everything)

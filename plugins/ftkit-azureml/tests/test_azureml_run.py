@@ -83,16 +83,16 @@ def test_a_run_registers_and_deploys_in_azure_and_defends_its_champion(
     registry = {"registry": {"use": "azureml", "model": "reviews"}}
     promote = {"promote": [{"use": "metric-floor", "floor": 0.6}, {"use": "beats-champion"}]}
     plan = toys.plan(azure_folder, {**AZURE, **registry, **promote})
-    told: list[events.Event] = []
-    outcome = run(plan, told.append)
+    emitted: list[events.Event] = []
+    outcome = run(plan, emitted.append)
     assert outcome.promoted
     assert outcome.version is not None and outcome.version.aliases == ("champion",)
     assert outcome.endpoint is not None and outcome.endpoint.traffic == {outcome.deployment: 100}
     assert plan.deploy is not None
     assert plan.deploy.invoke({"data": [{"text": GOOD}, {"text": BAD}]}) == ["good", "bad"]
-    again = run(toys.plan(azure_folder, {**AZURE, **registry, **promote, "search.trials": 1}), told.append)
+    again = run(toys.plan(azure_folder, {**AZURE, **registry, **promote, "search.trials": 1}), emitted.append)
     assert again.champion is not None and again.champion.bundle_hash == bundles.verify(outcome.bundle).hash
-    written = "".join(map(str, told)) + "".join(
+    written = "".join(map(str, emitted)) + "".join(
         path.read_text(errors="replace") for path in outcome.folder.rglob("*") if path.is_file()
     )
     assert not [each for each in azureml.secrets if each in written]

@@ -1,4 +1,4 @@
-"""HyperDrive as one of its own runs sees it."""
+"""HyperDrive as one of its own jobs sees it."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from ftkit_azure.step import RUN
 
 from ftkit.errors import StageError
 from ftkit_hyperdrive import trials
-from ftkit_hyperdrive.graph import DECIDE, SEARCH
+from ftkit_hyperdrive.graph import STEPS
 
 
-def enter() -> Inside:
-    """The service, for the scripts of the snapshot."""
+def connect() -> HyperDriveJob:
+    """The job that this process runs in, for the scripts of the steps."""
     from azureml.core import Run
 
-    return Inside(Run.get_context())
+    return HyperDriveJob(Run.get_context())
 
 
-class Inside:
-    """A run of the pipeline, from within."""
+class HyperDriveJob:
+    """What `ftkit_azure.step.Job` needs, by SDK v1."""
 
     def __init__(self, azure: Any) -> None:
         self.azure = azure
@@ -29,7 +29,7 @@ class Inside:
 
     @property
     def pipeline(self) -> str:
-        """The pipeline's run; asked only by its steps, since a trial would have to read all of HyperDrive's run for it."""
+        """Identifier of the pipeline's run. Only its steps ask for it: a trial would have to read all of HyperDrive's run."""
         return str(self.azure.parent.id if self.azure.parent is not None else self.azure.id)
 
     def log(self, numbers: Mapping[str, float]) -> None:
@@ -40,22 +40,22 @@ class Inside:
 
     def search(self) -> Any:
         """The run whose children are the trials. Raises: StageError."""
-        found = trials.search_run(self._sibling(SEARCH))
-        if found is None:
-            raise StageError("the search has left no run", where=SEARCH)
-        return found
+        search = trials.search_run(self._step(STEPS.search))
+        if search is None:
+            raise StageError("the search has left no run", where=STEPS.search)
+        return search
 
     def fetch(self, run: Any, folder: Path) -> None:
-        """Bring a trial's outputs into an empty folder. Raises: StageError."""
+        """Download a trial's outputs into an empty folder. Raises: StageError."""
         trials.fetch(run, folder)
 
-    def decided(self, folder: Path) -> None:
-        """Bring the run that the decision has left into an empty folder. Raises: StageError."""
-        self._sibling(DECIDE).download_files(prefix=f"{RUN}/", output_directory=str(folder), append_prefix=False)
+    def fetch_decision(self, folder: Path) -> None:
+        """Download the run's folder that the decision has left into an empty folder. Raises: StageError."""
+        self._step(STEPS.decide).download_files(prefix=f"{RUN}/", output_directory=str(folder), append_prefix=False)
 
-    def _sibling(self, name: str) -> Any:
+    def _step(self, name: str) -> Any:
         """The run of another step of the same pipeline. Raises: StageError."""
-        found = next((each for each in self.azure.parent.get_children() if each.name == name), None)
-        if found is None:
+        step = next((each for each in self.azure.parent.get_children() if each.name == name), None)
+        if step is None:
             raise StageError(f"the pipeline has no step {name}", where=self.pipeline)
-        return found
+        return step

@@ -20,6 +20,6 @@ def search_run(step: Any) -> Any | None:
 
 
 def fetch(run: Any, folder: Path) -> None:
-    """Bring what a trial left into an empty folder. Raises: StageError."""
-    with sdk.asking(f"the model of {run.id} cannot be fetched"):
+    """Download what a trial left into an empty folder. Raises: StageError."""
+    with sdk.calling(f"the model of {run.id} cannot be downloaded"):
         run.download_files(prefix=f"{OUTPUTS}/", output_directory=str(folder), append_prefix=False)

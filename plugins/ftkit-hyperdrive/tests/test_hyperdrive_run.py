@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ftkit_hyperdrive import graph, sdk
+from ftkit_hyperdrive import sdk
+from ftkit_hyperdrive.graph import STEPS
 
 from ftkit import cli, runner
 from ftkit.bundle import bundle
@@ -67,8 +68,9 @@ def toy(tmp_path: Path, azure_folder: Path) -> Iterator[Path]:
 
 
 def run(path: Path, overrides: dict[str, Any] | None = None, **options: Any) -> tuple[Outcome, list[Event]]:
-    told: list[Event] = []
-    return runner.run(loader.load(path, {"search.sampler": "grid", **(overrides or {})}, **options), told.append), told
+    events: list[Event] = []
+    plan = loader.load(path, {"search.sampler": "grid", **(overrides or {})}, **options)
+    return runner.run(plan, events.append), events
 
 
 def started(azure: Azure, script: str) -> list[list[str]]:
@@ -82,7 +84,7 @@ def parameters(azure: Azure, step: str) -> dict[str, str]:
 
 
 def test_the_steps_decide_and_the_client_does_what_only_its_machine_can(azure: Azure, toy: Path) -> None:
-    outcome, told = run(toy, {**HERE, "search.policy": {"use": "bandit", "slack_factor": 0.1, "interval": 5}})
+    outcome, events = run(toy, {**HERE, "search.policy": {"use": "bandit", "slack_factor": 0.1, "interval": 5}})
     assert (outcome.promoted, outcome.exit_code) == (True, 0)
     assert [trial.values for trial in outcome.trials] == [{"learning_rate": 0.0005}, {"learning_rate": 1.0}]
     assert outcome.best.number == 1
@@ -95,33 +97,34 @@ def test_the_steps_decide_and_the_client_does_what_only_its_machine_can(azure: A
     served = deployer.invoke(
         {"data": [{"text": "the lamp is sturdy and bright"}, {"text": "it broke, a cheap refund"}]}
     )
-    found = bundle.verify(outcome.bundle)
-    assert served == found.predict(["the lamp is sturdy and bright", "it broke, a cheap refund"]) == ["good", "bad"]
-    assert found.recipe == ledger.find(outcome.run).recipe
+    opened = bundle.verify(outcome.bundle)
+    assert served == opened.predict(["the lamp is sturdy and bright", "it broke, a cheap refund"]) == ["good", "bad"]
+    assert opened.recipe == ledger.find(outcome.run).recipe
 
     # What was submitted: three steps in their order, the recipe's search space, policy, metric and goal.
     submitted = azure.v1.pipelines.submissions[-1]
     by_name = {node.name: node for node in submitted.nodes}
-    assert set(by_name) == {"HyperDrive_Step", "Register_Best_Model", "Deploy_Latest_Model"}
-    assert by_name["HyperDrive_Step"].after == []
-    assert by_name["Register_Best_Model"].after == [by_name["HyperDrive_Step"].id]
-    assert by_name["Deploy_Latest_Model"].after == [by_name["Register_Best_Model"].id]
-    asked = json.loads(parameters(azure, graph.SEARCH)["HyperDriveRunConfig"])
-    assert asked["generator_config"] == {
+    assert tuple(STEPS) == ("HyperDrive_Step", "Register_Best_Model", "Deploy_Latest_Model")
+    assert set(by_name) == set(STEPS)
+    assert by_name[STEPS.search].after == []
+    assert by_name[STEPS.decide].after == [by_name[STEPS.search].id]
+    assert by_name[STEPS.deploy].after == [by_name[STEPS.decide].id]
+    config = json.loads(parameters(azure, STEPS.search)["HyperDriveRunConfig"])
+    assert config["generator_config"] == {
         "name": "GRID",
         "parameter_space": {"--learning_rate": ["choice", [[0.0005, 1.0]]]},
     }
-    assert asked["policy_config"]["name"] == "Bandit"
-    assert asked["policy_config"]["properties"] == {
+    assert config["policy_config"]["name"] == "Bandit"
+    assert config["policy_config"]["properties"] == {
         "slack_factor": 0.1,
         "evaluation_interval": 5,
         "delay_evaluation": 0,
     }
-    assert asked["primary_metric_config"] == {"name": "roc_auc", "goal": "maximize"}
-    assert (asked["max_total_jobs"], asked["max_concurrent_jobs"]) == (2, 1)
-    assert asked["platform_config"]["Definition"]["Overrides"]["target"] == "gpu-cluster"
-    assert parameters(azure, graph.DECIDE)["Target"] == "cpu-cluster"
-    environment = asked["platform_config"]["Definition"]["Overrides"]["environment"]
+    assert config["primary_metric_config"] == {"name": "roc_auc", "goal": "maximize"}
+    assert (config["max_total_jobs"], config["max_concurrent_jobs"]) == (2, 1)
+    assert config["platform_config"]["Definition"]["Overrides"]["target"] == "gpu-cluster"
+    assert parameters(azure, STEPS.decide)["Target"] == "cpu-cluster"
+    environment = config["platform_config"]["Definition"]["Overrides"]["environment"]
     packages = environment["python"]["condaDependencies"]["dependencies"][-1]["pip"]
     assert "anaconda" not in environment["python"]["condaDependencies"]["channels"]
     assert any(each.startswith("azureml-core==") for each in packages)
@@ -133,68 +136,68 @@ def test_the_steps_decide_and_the_client_does_what_only_its_machine_can(azure: A
         ["trial.py", "--learning_rate", "1.0"],
     ]
     assert started(azure, "decide.py") == [["decide.py", "--run", outcome.run]]
-    files = azure.v1.runs.files(next(each.run for each in submitted.nodes if each.name == graph.DECIDE))
+    files = azure.v1.runs.files(next(each.run for each in submitted.nodes if each.name == STEPS.decide))
     assert {"outputs/run/journal.jsonl", "logs/events.jsonl", "user_logs/std_log.txt"} <= set(files)
     assert not any("/model/" in each for each in files if "/trials/" in each)
 
     # The events are those of a run on this machine, in their order.
-    stages = [event.stage for event in told if isinstance(event, StageFinished)]
+    stages = [event.stage for event in events if isinstance(event, StageFinished)]
     assert stages == ["data", "search", "select", "test", "register", "deploy"]
-    kinds = [type(event) for event in told]
+    kinds = [type(event) for event in events]
     assert kinds.index(DataLoaded) < kinds.index(SearchStarted) < kinds.index(TrialStarted) < kinds.index(TrialReported)
     curves = [
-        [dict(event.numbers) for event in told if isinstance(event, TrialReported) and event.number == n]
+        [dict(event.numbers) for event in events if isinstance(event, TrialReported) and event.number == n]
         for n in (0, 1)
     ]
     assert curves == [[dict(numbers) for numbers in trial.history] for trial in outcome.trials]
-    assert [event.trial.number for event in told if isinstance(event, TrialFinished)] == [0, 1]
-    said = [event.text for event in told if isinstance(event, Noticed)]
-    assert said.count(sdk.NOTICE) == 1
-    assert any("MB with 2 wheels" in each for each in said)
+    assert [event.trial.number for event in events if isinstance(event, TrialFinished)] == [0, 1]
+    notices = [event.text for event in events if isinstance(event, Noticed)]
+    assert notices.count(sdk.NOTICE) == 1
+    assert any("MB with 3 wheels" in each for each in notices)
 
     # No secret is in the journal, the report, the events, or what the steps left.
-    kept = [path.read_bytes() for path in outcome.folder.rglob("*") if path.is_file()]
-    kept += [repr(told).encode(), *(azure.storage.blobs[name].data for name in azure.storage.blobs)]
+    written = [path.read_bytes() for path in outcome.folder.rglob("*") if path.is_file()]
+    written += [repr(events).encode(), *(azure.storage.blobs[name].data for name in azure.storage.blobs)]
     for secret in azure.secrets:
-        assert not any(secret.encode() in each for each in kept)
+        assert not any(secret.encode() in each for each in written)
 
 
-def test_what_goes_wrong_on_the_wire_is_got_over(azure: Azure, toy: Path) -> None:
+def test_a_run_survives_throttling_errors_and_cut_connections(azure: Azure, toy: Path) -> None:
     azure.fail("POST", "PipelineRuns/Unsubmitted", too_many_requests())
     azure.fail("POST", "/Modules$", server_error())
     azure.fail("PUT", r"blob\.core\.windows\.net/snapshots/.*whl", cut="upload")
     azure.fail("GET", r"/children", server_error(), times=4, after=3)
     azure.fail("GET", r"PipelineRuns/", too_many_requests(), after=2)
-    outcome, told = run(toy)
+    outcome, events = run(toy)
     assert outcome.promoted
     assert all(each.struck for each in azure.faults), azure.faults
     assert len(azure.v1.pipelines.submissions) == 1
-    assert [event.trial.state for event in told if isinstance(event, TrialFinished)] == ["finished", "finished"]
+    assert [event.trial.state for event in events if isinstance(event, TrialFinished)] == ["finished", "finished"]
 
 
 def test_a_pipeline_that_failed_says_why_and_is_submitted_again_with_the_trials_it_has(azure: Azure, toy: Path) -> None:
-    azure.v1.execution.failing[graph.DECIDE] = "The image could not be built: no space left."
+    azure.v1.execution.failing[STEPS.decide] = "The image could not be built: no space left."
     with pytest.raises(
         StageError, match=r"Register_Best_Model ended as Failed: The image could not be built"
     ) as caught:
         run(toy)
     assert "submits the pipeline again" in caught.value.hint
-    kept = ledger.runs()[0]
-    assert kept.failure
-    assert len(kept.trials()) == 2, "what the trials came to is kept"
-    assert (kept.folder / "report.html").is_file()
+    failed = ledger.runs()[0]
+    assert failed.failure
+    assert len(failed.trials()) == 2, "what the trials came to is kept"
+    assert (failed.folder / "report.html").is_file()
     azure.v1.execution.failing.clear()
     outcome, _ = run(toy)
     assert outcome.promoted
-    assert outcome.run == kept.run
+    assert outcome.run == failed.run
     assert len(azure.v1.pipelines.submissions) == 2
     assert len(started(azure, "trial.py")) == 2, "no trial was trained twice"
 
 
-def test_a_step_that_fails_is_quoted(azure: Azure, toy: Path) -> None:
-    given = {"backbone.fault": "error", "search.trials": 1}
+def test_the_error_of_a_step_that_failed_is_shown(azure: Azure, toy: Path) -> None:
+    overrides = {"backbone.fault": "error", "search.trials": 1}
     with pytest.raises(StageError, match="none of the 1 trials finished; the last failure: RuntimeError: told to fail"):
-        run(toy, given)
+        run(toy, overrides)
 
 
 def test_trials_without_metrics_do_not_win(azure: Azure, toy: Path) -> None:
@@ -210,8 +213,8 @@ def test_trials_without_metrics_do_not_win(azure: Azure, toy: Path) -> None:
 
 
 def test_a_trial_that_the_policy_ended_has_its_curve(azure: Azure, toy: Path) -> None:
-    given = {"search.space.learning_rate": [1.0, 0.0001], "search.policy": {"use": "bandit", "slack_factor": 0.0}}
-    outcome, _ = run(toy, given)
+    overrides = {"search.space.learning_rate": [1.0, 0.0001], "search.policy": {"use": "bandit", "slack_factor": 0.0}}
+    outcome, _ = run(toy, overrides)
     first, stopped = outcome.trials
     assert (first.state, stopped.state) == ("finished", "stopped")
     assert 1 <= len(stopped.history) < 3
@@ -220,7 +223,7 @@ def test_a_trial_that_the_policy_ended_has_its_curve(azure: Azure, toy: Path) ->
 
 
 def test_a_client_that_was_killed_attends_the_pipeline_again(azure: Azure, toy: Path) -> None:
-    gate = azure.v1.execution.before[graph.DECIDE] = threading.Event()
+    gate = azure.v1.execution.before[STEPS.decide] = threading.Event()
     client = subprocess.Popen(
         [sys.executable, "-m", "ftkit.cli", "run", str(toy), "--set", "search.sampler=grid", "--json"],
         stdout=subprocess.PIPE,
@@ -242,52 +245,58 @@ def test_a_client_that_was_killed_attends_the_pipeline_again(azure: Azure, toy: 
 
 
 def test_a_client_that_was_killed_while_it_submitted_finds_its_pipeline(azure: Azure, toy: Path) -> None:
-    told: dict[str, int] = {}
-    azure.fail("POST", "PipelineRuns/Submit", cut="answer", times=9, then=lambda: os.kill(told["pid"], signal.SIGKILL))
+    process: dict[str, int] = {}
+    azure.fail(
+        "POST", "PipelineRuns/Submit", cut="answer", times=9, then=lambda: os.kill(process["pid"], signal.SIGKILL)
+    )
     command = [sys.executable, "-m", "ftkit.cli", "run", str(toy), "--set", "search.sampler=grid", "--json"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as client:
-        told["pid"] = client.pid
+        process["pid"] = client.pid
     assert client.returncode == -signal.SIGKILL
     azure.faults.clear()
-    outcome, told_now = run(toy)
+    outcome, events = run(toy)
     assert outcome.promoted
     assert len(azure.v1.pipelines.submissions) == 1
-    assert sdk.NOTICE not in [event.text for event in told_now if isinstance(event, Noticed)]
+    assert sdk.NOTICE not in [event.text for event in events if isinstance(event, Noticed)]
 
 
 def test_the_pipeline_is_published(azure: Azure, toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["publish", str(toy), "--set", "search.sampler=grid", "--json"]) == 0
     captured = capsys.readouterr()
-    said = json.loads(captured.out)
+    shown = json.loads(captured.out)
     published = azure.v1.pipelines.published[-1]
-    assert (said["pipeline"], said["name"]) == (published["Id"], "toy")
-    assert said["endpoint"] == published["Url"]
+    assert (shown["pipeline"], shown["name"]) == (published["Id"], "toy")
+    assert shown["endpoint"] == published["Url"]
     assert "2026-06-30" in captured.err
     assert not azure.v1.pipelines.submissions
     assert not ledger.runs()
     assert cli.main(["publish", str(toy), "--on", "local"]) == 2
+    assert "--on azureml" in capsys.readouterr().err, "not the platform whose SDK has no support any more"
 
 
 def test_a_plan_shows_the_pipeline_and_asks_no_service(
     azure: Azure, toy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main(["plan", str(toy)]) == 0
-    said = capsys.readouterr().out
-    order = [said.index(name) for name in (graph.SEARCH, graph.DECIDE, graph.DEPLOY)]
+    shown = capsys.readouterr().out
+    order = [shown.index(name) for name in STEPS]
     assert order == sorted(order)
-    assert "RANDOM over --learning_rate choice(0.0005, 1); MAXIMIZE roc_auc" in said
-    assert "ftkit-hyperdrive 0.1.0" in said
+    assert "RANDOM over --learning_rate choice(0.0005, 1); MAXIMIZE roc_auc" in shown
+    assert "ftkit-hyperdrive 0.1.0" in shown
     assert not azure.exchanges
 
 
 def test_missing_clusters_are_created_when_asked(azure: Azure, toy: Path) -> None:
     azure.workspace.clusters.clear()
-    given = {"run.create_clusters": True, "run.gpu_size": "Standard_NC6s_v3", "run.max_nodes": 2}
-    assert cli.main(["publish", str(toy), *(f"--set={key}={json.dumps(value)}" for key, value in given.items())]) == 0
+    overrides = {"run.create_clusters": True, "run.gpu_size": "Standard_NC6s_v3", "run.max_nodes": 2}
+    assert (
+        cli.main(["publish", str(toy), *(f"--set={key}={json.dumps(value)}" for key, value in overrides.items())]) == 0
+    )
     made = {name: each["properties"]["properties"] for name, each in azure.workspace.clusters.items()}
     assert made["gpu-cluster"]["vmSize"] == "Standard_NC6s_v3"
     assert made["cpu-cluster"]["scaleSettings"]["maxNodeCount"] == 2
     assert made["cpu-cluster"]["scaleSettings"]["minNodeCount"] == 0
+    assert azure.workspace.clusters["cpu-cluster"]["identity"]["type"] == "SystemAssigned"
 
 
 ENCODER = """\
@@ -346,25 +355,25 @@ def test_an_encoder_is_fine_tuned_in_the_steps_and_answers_here(
     (azure_folder / "tiny.toml").write_text(ENCODER)
     try:
         code = cli.main(["run", "tiny.toml", "--on", "hyperdrive", "--json"])
-        said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-        assert code == 0, said[-1]
-        outcome = said[-1]
+        lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert code == 0, lines[-1]
+        outcome = lines[-1]
         assert [trial["state"] for trial in outcome["trials"]] == ["finished"] * 3
         assert outcome["trials"][2]["repeats"] is not None
-        assert parameters(azure, graph.DECIDE)["Target"] == "gpu-cluster", (
+        assert parameters(azure, STEPS.decide)["Target"] == "gpu-cluster", (
             "the repeats are trained where the trials are"
         )
-        found = bundle.verify(Path(outcome["bundle"]))
+        opened = bundle.verify(Path(outcome["bundle"]))
         deployer = known_endpoints.known()["tiny"]
         request = {"data": [{"text": "good lamp number 3"}, {"text": "bad lamp"}, {"text": ""}]}
-        answers = found.predict([each["text"] for each in request["data"]])
+        answers = opened.predict([each["text"] for each in request["data"]])
         assert deployer.invoke(request) == answers
         tree = azure.v1.snapshots.trees[next(iter(azure.v1.snapshots.trees))]
         sent = [each["FullName"] for each in tree["FileRevisionList"]["FileNodes"]]
         assert "files/dataset.path/reviews.jsonl" in sent
         assert any(each.startswith("files/backbone.checkpoint/checkpoint/") for each in sent)
         wheels = sorted(each.split("-")[0].removeprefix("wheels/") for each in sent if each.startswith("wheels/"))
-        assert wheels == ["ftkit", "ftkit_bert", "ftkit_hyperdrive", "ftkit_strict", "ftkit_tables"]
+        assert wheels == ["ftkit", "ftkit_azure", "ftkit_bert", "ftkit_hyperdrive", "ftkit_strict", "ftkit_tables"]
     finally:
         for deployer in known_endpoints.known().values():
             deployer.stop()

@@ -42,8 +42,8 @@ def test_a_searched_number_is_translated_one_to_one(load: Any, written: Any, sen
     from azureml.train.hyperdrive import RandomParameterSampling
 
     plan = load({"search.space.learning_rate": written})
-    assert search.space_of(plan) == {"--learning_rate": sent}
-    assert RandomParameterSampling(search.space_of(plan)).to_json()["parameter_space"] == {"--learning_rate": sent}
+    assert search.space(plan) == {"--learning_rate": sent}
+    assert RandomParameterSampling(search.space(plan)).to_json()["parameter_space"] == {"--learning_rate": sent}
 
 
 @pytest.mark.parametrize(
@@ -56,12 +56,12 @@ def test_a_searched_number_is_translated_one_to_one(load: Any, written: Any, sen
     ],
 )
 def test_a_searched_whole_number_is_translated_one_to_one(load: Any, written: Any, sent: list[Any]) -> None:
-    assert search.space_of(load({"search.space.epochs": written})) == {"--epochs": sent}
+    assert search.space(load({"search.space.epochs": written})) == {"--epochs": sent}
 
 
 def test_choices_that_are_no_numbers_and_no_texts_travel_as_json(load: Any) -> None:
     plan = load({"search.space.engines": [[], ["half"]], "search.space.fault": ["none", "error"]})
-    assert search.space_of(plan) == {
+    assert search.space(plan) == {
         "--engines": ["choice", [["[]", '["half"]']]],
         "--fault": ["choice", [["none", "error"]]],
     }
@@ -69,7 +69,7 @@ def test_choices_that_are_no_numbers_and_no_texts_travel_as_json(load: Any) -> N
 
 def test_a_recipe_that_searches_nothing_goes_through_seeds(load: Any) -> None:
     plan = load({"search.trials": 3})
-    assert search.space_of(plan) == {"--trial_seed": ["choice", [[7, 8, 9]]]}
+    assert search.space(plan) == {"--trial_seed": ["choice", [[7, 8, 9]]]}
     assert search.sampler(plan) == "GRID"
 
 
@@ -110,9 +110,9 @@ def test_a_recipe_that_searches_nothing_goes_through_seeds(load: Any) -> None:
 def test_a_policy_is_the_one_hyperdrive_sends(load: Any, written: Any, sent: dict[str, Any]) -> None:
     from azureml.train import hyperdrive
 
-    said = dict(search.policy(load({"search.policy": written})))
-    made = getattr(hyperdrive, said.pop("class"))(**said).to_json()
-    assert {**made, "properties": dict(made.get("properties") or {})} == {"properties": {}, **sent}
+    arguments = dict(search.policy(load({"search.policy": written})))
+    policy = getattr(hyperdrive, arguments.pop("class"))(**arguments).to_json()
+    assert {**policy, "properties": dict(policy.get("properties") or {})} == {"properties": {}, **sent}
 
 
 def test_metric_and_goal_are_those_of_the_recipe(load: Any) -> None:
@@ -121,7 +121,7 @@ def test_metric_and_goal_are_those_of_the_recipe(load: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("overrides", "said"),
+    ("overrides", "message"),
     [
         ({"search.policy": "halving"}, "HyperDrive has no policy 'halving'"),
         ({"search.sampler": "tpe", "search.policy": "median"}, "stops no trial early"),
@@ -138,13 +138,15 @@ def test_metric_and_goal_are_those_of_the_recipe(load: Any) -> None:
         ({"run.gpu_cluster": "g"}, "2 to 24"),
         ({"run.workspace": "alone"}, "together"),
         ({"run.data": {"dataset": "reviews"}}, "options such as dataset.path"),
+        ({"run.data": {"dataset.rows": "reviews:latest"}}, "a version by its number, not 'latest'"),
+        ({"run.search_minutes": 10081}, "at most 10080"),
         ({"run.snapshot_mb": 301}, "at most 300"),
     ],
 )
 def test_what_cannot_be_expressed_is_refused_when_the_recipe_is_loaded(
-    load: Any, overrides: dict[str, Any], said: str
+    load: Any, overrides: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(RecipeError, match=said):
+    with pytest.raises(RecipeError, match=message):
         load(overrides)
 
 
@@ -158,9 +160,9 @@ def test_bayesian_sampling_takes_what_hyperdrive_takes(load: Any) -> None:
             "search.space.epochs": {"low": 2, "high": 6},
         }
     )
-    made = BayesianParameterSampling(search.space_of(plan)).to_json()
-    assert made["name"] == search.sampler(plan)
-    assert made["parameter_space"] == {
+    sampling = BayesianParameterSampling(search.space(plan)).to_json()
+    assert sampling["name"] == search.sampler(plan)
+    assert sampling["parameter_space"] == {
         "--learning_rate": ["uniform", [0.1, 1.0]],
         "--epochs": ["choice", [[2, 3, 4, 5, 6]]],
     }
@@ -169,6 +171,4 @@ def test_bayesian_sampling_takes_what_hyperdrive_takes(load: Any) -> None:
 def test_the_recipe_of_the_original_is_accepted() -> None:
     plan = loader.load("bert_automotive", on="hyperdrive")
     assert plan.search.confirm
-    assert search.space_of(plan) == {
-        "--learning_rate": ["choice", [[3.5e-5, 4e-5, 4.5e-5, 5e-5, 5.5e-5, 6e-5, 6.5e-5]]]
-    }
+    assert search.space(plan) == {"--learning_rate": ["choice", [[3.5e-5, 4e-5, 4.5e-5, 5e-5, 5.5e-5, 6e-5, 6.5e-5]]]}
