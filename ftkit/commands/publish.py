@@ -34,7 +34,7 @@ def publish(
         raise UsageError(
             f"the platform {plan.platform.name!r} cannot publish pipelines",
             where=str(path),
-            hint="Name one that does: --on hyperdrive.",
+            hint=_platforms_that_publish(),
         )
     with display.printer(True, sys.stderr) as printer, terminable():
         published = plan.platform.publish(plan, printer)
@@ -42,3 +42,13 @@ def publish(
         print_json(dict(published))
         return
     terminal.labelled([(name, str(value)) for name, value in published.items()])
+
+
+def _platforms_that_publish() -> str:
+    """What to do instead, by the installed platforms."""
+    from ftkit import plugins
+    from ftkit.contracts import Publishing
+
+    installed = plugins.load()
+    able = [name for name in installed.names("platforms") if issubclass(installed.find("platforms", name), Publishing)]
+    return f"Name one that can: --on {able[0]}." if able else "Install a plugin whose platform can."
