@@ -10,18 +10,18 @@ NAMES = {
     "serve": "requests against the original's scoring script, a plain pipeline and the raw engine",
     "quality": "test accuracy on SST-2 sentences and TREC questions",
     "search": "twenty trials with and without the bandit policy",
-    "overhead": "commands, and a run in which nothing is learned",
+    "overhead": "commands, and a run with a trivial model",
     "gate": "how often promotion tests err, on simulated models",
-    "telemetry": "what watching costs a request",
+    "telemetry": "what telemetry costs a request",
 }
 
 
 def main() -> None:
-    """Run what the command line names."""
+    """Run the measurement that the command line names."""
     name, arguments = (sys.argv[1] if len(sys.argv) > 1 else ""), sys.argv[2:]
     if name not in NAMES:
         print(f"usage: python -m benchmarks {'|'.join(NAMES)} [options]\n")
-        print("\n".join(f"    {each:10} {says}" for each, says in NAMES.items()))
+        print("\n".join(f"    {known:10} {summary}" for known, summary in NAMES.items()))
         print("\nOptions of each: python -m benchmarks NAME --help")
         sys.exit(0 if name in ("-h", "--help") else 2)
     importlib.import_module(f"benchmarks.{name}").main(arguments)

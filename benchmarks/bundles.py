@@ -15,7 +15,7 @@ SENTENCE = "The strings sound bright and hold their tune, but the box came late 
 
 
 def make(folder: Path, engines: tuple[Any, ...] | None = None) -> Any:
-    """A bundle with these engines beside torch's, or with all that can be made here; free to be deployed on any of them."""
+    """A bundle with these engines, or with all that can be exported here, which may be deployed on any of them."""
     from ftkit_quickstart.minilm import MiniLM, packaged
 
     from ftkit.encoders import checkpoint
@@ -25,7 +25,7 @@ def make(folder: Path, engines: tuple[Any, ...] | None = None) -> Any:
     saved = checkpoint.read(packaged())
     EncoderClassifier(saved.model(CLASSES), Tokenizer(saved.tokenizer, saved.limit), 512).save(folder / "model")
     component = MiniLM(engines=available() if engines is None else engines)
-    made = bundle.write(
+    written = bundle.write(
         folder / "bundle",
         model=folder / "model",
         classes=CLASSES,
@@ -37,9 +37,9 @@ def make(folder: Path, engines: tuple[Any, ...] | None = None) -> Any:
         export=component.export if component.engines else None,
         engines=component.engines,
     )
-    # An endpoint chooses the fastest engine of those that tests passed: here all count as passed, since none is to be trusted.
-    _let_through(made, {promotion_record.judged(engine): 1.0 for engine in component.engines})
-    return made
+    # An endpoint chooses the fastest engine that passed the tests: here all of them count as passed.
+    _let_through(written, {promotion_record.judged(engine): 1.0 for engine in component.engines})
+    return written
 
 
 def available() -> tuple[Any, ...]:
@@ -48,25 +48,25 @@ def available() -> tuple[Any, ...]:
 
     from ftkit.encoders.config import EngineName
 
-    nothing = DataReport("nothing", 0, {}, {}, {}, "")
-    data = Data(CLASSES, Split((), ()), Split((), ()), Split((), ()), nothing)
-    found = []
+    no_report = DataReport("nothing", 0, {}, {}, {}, "")
+    data = Data(CLASSES, Split((), ()), Split((), ()), Split((), ()), no_report)
+    installed = []
     for engine in get_args(EngineName):
         try:
             MiniLM(engines=(engine,)).foresee(data)
-            found.append(engine)
+            installed.append(engine)
         except PluginError:
             continue
-    return tuple(found)
+    return tuple(installed)
 
 
-def _let_through(made: Any, numbers: Mapping[str, float]) -> None:
-    """Write the promotion record that an endpoint asks for, which says that nobody has judged this model."""
+def _let_through(written: Any, numbers: Mapping[str, float]) -> None:
+    """Write the promotion record that an endpoint requires: it states that no test has judged this model."""
     why = promotion_record.Override("its head is untrained; what it costs is measured", "python -m benchmarks", "now")
     promotion_record.write(
-        made.folder,
+        written.folder,
         promotion_record.PromotionRecord(
-            bundle=made.hash, run="benchmark", recipe="", tests=[], data="", rows=0, metrics={}, champion=None,
+            bundle=written.hash, run="benchmark", recipe="", tests=[], data="", rows=0, metrics={}, champion=None,
             verdicts=(Verdict("none", "failed", "nobody has judged this model", numbers),), promoted=False,
             sentence="Not promoted: nobody has judged this model.", by=why.by, at=why.at, ftkit="", override=why,
         ),

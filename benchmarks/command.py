@@ -1,4 +1,4 @@
-"""The command line of a measurement: its module's text as help, and the options that all have."""
+"""The command line of a measurement: its module's docstring as help, and the options that all have."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ from pathlib import Path
 
 
 def parser(name: str, text: str | None, rows: int | None, rows_are: str) -> argparse.ArgumentParser:
-    """A parser with --data, --rows and --json, whose help is the text; `rows_are` says what the rows are for here."""
-    found = plain(name, text)
-    found.add_argument(
+    """A parser with --data, --rows and --json, whose help is the text; `rows_are` is the help of --rows."""
+    parser = plain(name, text)
+    parser.add_argument(
         "--data",
         type=Path,
         metavar="PATH",
-        help="a reviews_*.json.gz of the UCSD archive; BBC News, which pip installed, when not given",
+        help="a reviews_*.json.gz of the UCSD archive (default: BBC News, as pip installs it)",
     )
-    found.add_argument("--rows", type=int, default=rows, metavar="N", help=f"{rows_are} (default: {rows})")
-    found.add_argument("--json", type=Path, metavar="FILE", help="write the results, machine and versions here, too")
-    return found
+    parser.add_argument("--rows", type=int, default=rows, metavar="N", help=f"{rows_are} (default: {rows})")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="also write the results, machine and versions to this file"
+    )
+    return parser
 
 
 def plain(name: str, text: str | None) -> argparse.ArgumentParser:
@@ -30,10 +32,10 @@ def plain(name: str, text: str | None) -> argparse.ArgumentParser:
     )
 
 
-def settings(asked: argparse.Namespace) -> dict[str, object]:
-    """What was asked for, as JSON can hold it; of the data only the file's name."""
+def settings(options: argparse.Namespace) -> dict[str, object]:
+    """The options as JSON can hold them; of paths only the file's name."""
     return {
         name: os.path.basename(value) if isinstance(value, Path) else value
-        for name, value in vars(asked).items()
+        for name, value in vars(options).items()
         if name != "json"
     }

@@ -1,19 +1,21 @@
-"""How often promotion tests err: `no-worse-than-champion` and `slices` on simulated models whose merits are known.
+"""How often promotion tests err: `no-worse-than-champion` and `slices` on simulated models of known quality.
 
     python -m benchmarks gate [--simulations 400] [--resamples 500] [--metrics accuracy macro_f1 roc_auc log_loss]
 
-First table: how often `no-worse-than-champion` lets a candidate pass that is worse by exactly the margin. It promises 2.5 %.
+First table: how often `no-worse-than-champion` lets a candidate pass that is worse by exactly the margin. It promises
+2.5 %.
 
-Each simulation draws test rows and two models' probabilities for them, and asks the promotion test itself. A model sees a
-row's class through noise, s = ±d + e with e normal, and answers with the probability that this makes it; part of the noise
-is the same for both models, as models trained on the same rows err on the same rows. The champion's d gives an accuracy of
-about 0.9; the candidate's is solved for, so that in the population its metric is worse by the margin. In the lines
-called nested, for accuracy only, the candidate repeats every error of the champion and adds its own: the hardest case there is.
+Each simulation draws test rows and two models' probabilities for them, and runs the promotion test. A model sees a
+row's class through noise, s = ±d + e with e normal, and answers with the probability that follows from s; part of the
+noise is the same for both models, as models trained on the same rows err on the same rows. The champion's d gives an
+accuracy of about 0.9; the candidate's is solved for, so that in the population its metric is worse by the margin. In
+the lines called nested, for accuracy only, the candidate repeats every error of the champion and adds its own: the
+hardest case.
 
 The last column is the power: how often a candidate that is exactly as good as the champion is shown to be no worse.
 
-Second table: how often `slices` calls any part of a candidate worse that is as good as the champion in all of them. It
-promises 5 % at most, however many parts there are.
+Second table: how often `slices` calls a slice of a candidate worse, although it is as good as the champion in all
+slices. It promises 5 % at most, for any number of slices.
 """
 
 from __future__ import annotations
@@ -83,42 +85,42 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--resamples", type=int, default=500, help="of the first test; its default is 2000")
     parser.add_argument("--metrics", nargs="+", default=["accuracy", "macro_f1", "roc_auc", "log_loss"])
     parser.add_argument("--sizes", type=int, nargs="+", default=[100, 200, 500, 1500], help="numbers of test rows")
-    asked = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     print("| metric | rows | positive | errors | worse by the margin: passes | as good: passes |")
     print("|---|---|---|---|---|---|")
-    begun = time.perf_counter()
-    for number, case in enumerate(cases(asked.metrics, asked.sizes)):
+    start = time.perf_counter()
+    for number, case in enumerate(cases(options.metrics, options.sizes)):
         worse, equal = (
-            passes(case, loss, asked.simulations, asked.resamples, seed=10 * number + place)
+            passes(case, loss, options.simulations, options.resamples, seed=10 * number + place)
             for place, loss in enumerate((case.margin, 0.0))
         )
-        low, high = wilson(worse, asked.simulations)
-        said = f"{worse / asked.simulations:.1%} ({low:.1%} to {high:.1%})"
+        low, high = wilson(worse, options.simulations)
+        share = f"{worse / options.simulations:.1%} ({low:.1%} to {high:.1%})"
         print(
-            f"| {case.metric} | {case.rows:,} | {case.positive:.0%} | {case.errors} | {said} "
-            f"| {equal / asked.simulations:.0%} |",
+            f"| {case.metric} | {case.rows:,} | {case.positive:.0%} | {case.errors} | {share} "
+            f"| {equal / options.simulations:.0%} |",
             flush=True,
         )
     print("\n| metric | rows | classes | accuracy | columns | parts | as good: some part is called worse |")
     print("|---|---|---|---|---|---|---|")
     for number, alarm in enumerate(ALARMS):
-        parts, hits = false_alarms(alarm, asked.simulations, seed=1000 + number)
-        low, high = wilson(hits, asked.simulations)
+        parts, hits = false_alarms(alarm, options.simulations, seed=1000 + number)
+        low, high = wilson(hits, options.simulations)
         shape = f"{alarm.metric} | {alarm.rows:,} | {alarm.classes} | {alarm.accuracy:.0%} | {alarm.columns} | {parts}"
-        print(f"| {shape} | {hits / asked.simulations:.1%} ({low:.1%} to {high:.1%}) |", flush=True)
+        print(f"| {shape} | {hits / options.simulations:.1%} ({low:.1%} to {high:.1%}) |", flush=True)
     print(
-        f"\n{asked.simulations:,} simulations a line, {asked.resamples:,} resamples, margin 0.02, intervals of 95 %; ",
+        f"\n{options.simulations:,} simulations a line, {options.resamples:,} resamples, margin 0.02, intervals of 95 %; ",
         end="",
     )
-    print(f"{time.perf_counter() - begun:,.0f} s.")
+    print(f"{time.perf_counter() - start:,.0f} s.")
 
 
 def passes(case: Case, loss: float, simulations: int, resamples: int, seed: int) -> int:
-    """How many of the simulated candidates the test lets pass."""
+    """How many of the simulated candidates pass the test."""
     random = np.random.default_rng(seed)
     candidate = distance(case.metric, case.positive, loss) if case.errors != "nested" else CHAMPION
     test = NoWorseWithoutChart(margin=case.margin, resamples=resamples)
-    found = 0
+    passed = 0
     for simulation in range(simulations):
         labels = (random.random(case.rows) < case.positive).astype(np.int64)
         if case.errors == "nested":
@@ -126,18 +128,18 @@ def passes(case: Case, loss: float, simulations: int, resamples: int, seed: int)
         else:
             mine, theirs = apart(labels, case.positive, candidate, SHARED[case.errors], random)
         one, other = (np.stack([1 - each, each], axis=1) for each in (mine, theirs))
-        found += test.check(*contenders(case.metric, labels, one, other, simulation)).status == "passed"
-    return found
+        passed += test.check(*contenders(case.metric, labels, one, other, simulation)).status == "passed"
+    return passed
 
 
 def apart(labels: Any, positive: float, candidate: float, shared: float, random: Any) -> tuple[Any, Any]:
     """Probabilities of the positive class by two models that see a row through partly the same noise."""
     common = random.normal(size=len(labels)) * math.sqrt(shared)
-    found = []
+    models = []
     for reach in (candidate, CHAMPION):
-        seen = reach * (2 * labels - 1) + common + random.normal(size=len(labels)) * math.sqrt(1 - shared)
-        found.append(1 / (1 + np.exp(-(2 * reach * seen + math.log(positive / (1 - positive))))))
-    return found[0], found[1]
+        signal = reach * (2 * labels - 1) + common + random.normal(size=len(labels)) * math.sqrt(1 - shared)
+        models.append(1 / (1 + np.exp(-(2 * reach * signal + math.log(positive / (1 - positive))))))
+    return models[0], models[1]
 
 
 def nested(labels: Any, positive: float, loss: float, random: Any) -> tuple[Any, Any]:
@@ -196,8 +198,8 @@ def contenders(
         classes = data.classes
 
     return tuple(  # type: ignore[return-value]
-        Contender(title, Path(), Named(), found, data, metric, seed)  # type: ignore[arg-type]
-        for title, found in (("the candidate", mine), ("the champion", theirs))
+        Contender(title, Path(), Named(), probabilities, data, metric, seed)  # type: ignore[arg-type]
+        for title, probabilities in (("the candidate", mine), ("the champion", theirs))
     )
 
 
@@ -223,9 +225,9 @@ ALARMS = [
 
 
 def false_alarms(alarm: Alarm, simulations: int, seed: int) -> tuple[int, int]:
-    """How many parts are judged, and how many of the simulated candidates fail by any of them."""
+    """How many slices are judged, and how many of the simulated candidates fail in any of them."""
     random = np.random.default_rng(seed)
-    test, found, parts = SlicesWithoutChart(), 0, 0
+    test, failed, parts = SlicesWithoutChart(), 0, 0
     for simulation in range(simulations):
         labels = random.integers(0, alarm.classes, alarm.rows)
         texts = [" ".join(["word"] * int(words)) for words in random.integers(1, 200, alarm.rows)]
@@ -239,9 +241,9 @@ def false_alarms(alarm: Alarm, simulations: int, seed: int) -> tuple[int, int]:
             models.append(scores / scores.sum(axis=1, keepdims=True))
         one, other = contenders(alarm.metric, labels, models[0], models[1], simulation, texts, columns)
         verdict = test.check(one, other)
-        found += verdict.status == "failed"
+        failed += verdict.status == "failed"
         parts = int(verdict.numbers["judged"])
-    return parts, found
+    return parts, failed
 
 
 def wilson(hits: int, tries: int) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""Callers of an endpoint: wrk where it is installed, which costs next to nothing, else threads of this process.
+"""Clients of an endpoint: wrk where it is installed, which costs almost nothing, else threads of this process.
 
 Source: github.com/wg/wrk, SCRIPTING, for the hooks of its scripts.
 """
@@ -43,48 +43,54 @@ end
 
 
 def generator() -> str:
-    """Which program asks."""
+    """The program that sends the requests."""
     return "wrk" if shutil.which("wrk") else "Python threads, which cost as much as some servers: install wrk"
 
 
 def ask(url: str, headers: Mapping[str, str], texts: Sequence[str], clients: int, seconds: float) -> Numbers:
-    """Requests a second and milliseconds of latency, with each client asking about one text after another.
+    """Requests a second and milliseconds of latency, with each client sending one text after another.
 
     Raises: RuntimeError when a request was refused or lost.
     """
-    said = {"Content-Type": "application/json", **headers}
+    all_headers = {"Content-Type": "application/json", **headers}
     bodies = [json.dumps({"data": [{"text": text}]}) for text in texts]
-    return (_by_wrk if shutil.which("wrk") else _by_threads)(url, said, bodies, clients, seconds)
+    return (_by_wrk if shutil.which("wrk") else _by_threads)(url, all_headers, bodies, clients, seconds)
 
 
 def _by_wrk(url: str, headers: Mapping[str, str], bodies: Sequence[str], clients: int, seconds: float) -> Numbers:
     with tempfile.TemporaryDirectory() as folder:
-        script, listed = Path(folder) / "ask.lua", Path(folder) / "bodies"
+        script, bodies_file = Path(folder) / "ask.lua", Path(folder) / "bodies"
         script.write_text(_SCRIPT, encoding="ascii")
-        listed.write_text("\n".join(bodies), encoding="ascii")
+        bodies_file.write_text("\n".join(bodies), encoding="ascii")
         about = {
             "BENCHMARK_HEADERS": "\n".join(f"{name}: {value}" for name, value in headers.items()),
-            "BENCHMARK_BODIES": str(listed),
+            "BENCHMARK_BODIES": str(bodies_file),
         }
         length = max(1, round(seconds))
-        program = ["wrk", "--threads=1", f"--connections={clients}", f"--duration={length}s", f"--timeout={PATIENCE}s"]
-        done = subprocess.run(
+        program = [
+            "wrk",
+            "--threads=1",
+            f"--connections={clients}",
+            f"--duration={length}s",
+            f"--timeout={PATIENCE}s",
+        ]
+        process = subprocess.run(
             [*program, f"--script={script}", url], env=about, capture_output=True, text=True, check=False
         )
     try:
-        found = json.loads(done.stdout.splitlines()[-1])
+        result = json.loads(process.stdout.splitlines()[-1])
     except (IndexError, ValueError) as error:
-        raise RuntimeError(f"wrk failed: {done.stderr[-500:]}{done.stdout[-500:]}") from error
-    if found["refused"] or found["broken"] or not found["requests"]:
-        raise RuntimeError(f"not every request was answered: {found}")
+        raise RuntimeError(f"wrk failed: {process.stderr[-500:]}{process.stdout[-500:]}") from error
+    if result["refused"] or result["broken"] or not result["requests"]:
+        raise RuntimeError(f"not every request was answered: {result}")
     return {
-        "requests_per_s": found["requests"] / found["us"] * 1e6,
-        **{f"{name}_ms": found[name] / 1e3 for name in ("p50", "p95", "p99")},
+        "requests_per_s": result["requests"] / result["us"] * 1e6,
+        **{f"{name}_ms": result[name] / 1e3 for name in ("p50", "p95", "p99")},
     }
 
 
 def _by_threads(url: str, headers: Mapping[str, str], bodies: Sequence[str], clients: int, seconds: float) -> Numbers:
-    drawn, lock = itertools.cycle(bodies), threading.Lock()
+    next_bodies, lock = itertools.cycle(bodies), threading.Lock()
     spent: list[float] = []
     failures: list[Exception] = []
     ends = time.perf_counter() + seconds
@@ -94,23 +100,23 @@ def _by_threads(url: str, headers: Mapping[str, str], bodies: Sequence[str], cli
             caller = Caller(url, headers)
             while time.perf_counter() < ends:
                 with lock:
-                    body = next(drawn)
+                    body = next(next_bodies)
                 called = time.perf_counter()
                 caller.ask(body)
                 spent.append(time.perf_counter() - called)
-        except Exception as error:  # told to whoever started the threads
+        except Exception as error:  # raised in the thread that started this one
             failures.append(error)
 
     threads = [threading.Thread(target=client) for _ in range(clients)]
-    begun = time.perf_counter()
+    start = time.perf_counter()
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    took = time.perf_counter() - begun
+    seconds_taken = time.perf_counter() - start
     if failures or not spent:
         raise RuntimeError("not every request was answered") from (failures[0] if failures else None)
-    return {"requests_per_s": len(spent) / took, **percentiles(spent)}
+    return {"requests_per_s": len(spent) / seconds_taken, **percentiles(spent)}
 
 
 def percentiles(seconds: Sequence[float]) -> Numbers:
@@ -126,7 +132,7 @@ def once(url: str, headers: Mapping[str, str], text: str) -> object:
 
 
 class Caller:
-    """A client with a connection of its own, which stays open where the server lets it."""
+    """A client with a connection of its own, kept open if the server allows it."""
 
     def __init__(self, url: str, headers: Mapping[str, str]) -> None:
         address = urlsplit(url)
@@ -138,7 +144,7 @@ class Caller:
         """The body of an answer. Raises: OSError; RuntimeError when the request is refused."""
         self._connection.request("POST", self._path, body, self._headers)
         answer = self._connection.getresponse()
-        said = answer.read()
+        content = answer.read()
         if answer.status != 200:
-            raise RuntimeError(f"status {answer.status}: {said[:300]!r}")
-        return said
+            raise RuntimeError(f"status {answer.status}: {content[:300]!r}")
+        return content

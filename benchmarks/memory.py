@@ -1,4 +1,4 @@
-"""Peak memory of processes, as the system counted it."""
+"""Peak memory of processes, as the system counts it."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ MEGABYTE = 2**20
 
 
 def own_peak() -> float:
-    """The most memory that this process ever held, in megabytes."""
+    """The peak memory of this process so far, in megabytes."""
     return _peak(psutil.Process(os.getpid()))
 
 
 def tree_peak(pid: int) -> float:
     """The sum of the peaks of a process and all its living children, in megabytes; pages they share count for each."""
     process = psutil.Process(pid)
-    found = 0.0
+    total = 0.0
     for each in (process, *process.children(recursive=True)):
         try:
-            found += _peak(each)
+            total += _peak(each)
         except psutil.Error:
             continue
-    return found
+    return total
 
 
 def _peak(process: psutil.Process) -> float:
-    """Source: Linux manual, proc_pid_status(5), VmHWM; what is held now where there is no such file."""
+    """Source: Linux manual, proc_pid_status(5), VmHWM; the memory held now where there is no such file."""
     try:
         for line in Path(f"/proc/{process.pid}/status").read_text(encoding="ascii", errors="replace").splitlines():
             if line.startswith("VmHWM:"):

@@ -1,4 +1,4 @@
-"""A plain transformers pipeline behind FastAPI, as tutorials have it: `uvicorn benchmarks.pipeline:app`.
+"""A plain transformers pipeline behind FastAPI, as in tutorials: `uvicorn benchmarks.pipeline:app`.
 
 BENCHMARK_MODEL names the folder of the model.
 """
@@ -22,7 +22,7 @@ class Row(BaseModel):
 
 
 class Body(BaseModel):
-    """What a request holds."""
+    """The body of a request."""
 
     data: list[Row]
 

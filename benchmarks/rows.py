@@ -1,4 +1,4 @@
-"""Rows to learn from and texts to ask about: reviews of a file, or BBC News where none is given."""
+"""Rows for training and texts for requests: reviews of a file, or BBC News by default."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ftkit.contracts import Data, DataReport, Dataset, Split
 
 SEED = 7
 LEAST = 200
-"""Validation rows that are kept at least: F1 of fewer says nothing."""
+"""Fewest validation rows: F1 of fewer has no meaning."""
 
 
 def dataset(path: Path | None, rows: int | None = None) -> Dataset:
@@ -27,13 +27,15 @@ def dataset(path: Path | None, rows: int | None = None) -> Dataset:
 
 
 def section(path: Path | None, rows: int | None) -> dict[str, Any]:
-    """The same as the section of a recipe."""
-    kept = {} if rows is None else {"rows": rows}
-    return {"use": "bbc-news", **kept} if path is None else {"use": "amazon-ucsd", "path": str(path.resolve()), **kept}
+    """The section of a recipe that names this data set."""
+    sample = {} if rows is None else {"rows": rows}
+    if path is None:
+        return {"use": "bbc-news", **sample}
+    return {"use": "amazon-ucsd", "path": str(path.resolve()), **sample}
 
 
 def load(path: Path | None, rows: int) -> Data:
-    """So many training rows and as large a share of the validation rows, but at least 200; 0 is all. No test rows."""
+    """This many training rows, the same share of validation rows but at least 200, no test rows; 0 takes all."""
     whole = dataset(path).load(SEED, lambda _: None).without_test()
     if not 0 < rows < len(whole.train):
         return whole
@@ -42,30 +44,29 @@ def load(path: Path | None, rows: int) -> Data:
 
 
 def write(data: Data, path: Path) -> None:
-    """Keep training and validation rows in a file, so that every process reads the same."""
-    kept = {name: [list(each.texts), list(map(int, each.labels))] for name, each in _splits(data).items()}
-    path.write_text(json.dumps({"classes": data.classes, **kept}), encoding="utf-8")
+    """Write training and validation rows to a file, so that every process reads the same."""
+    splits = {name: [list(split.texts), list(map(int, split.labels))] for name, split in _splits(data).items()}
+    path.write_text(json.dumps({"classes": data.classes, **splits}), encoding="utf-8")
 
 
 def read(path: str | Path, cache: Path | None = None) -> Data:
-    """The rows of such a file."""
-    kept = json.loads(Path(path).read_text(encoding="utf-8"))
-    train, valid = (Split(tuple(kept[name][0]), tuple(kept[name][1])) for name in ("train", "valid"))
+    """The rows of a file that `write` wrote."""
+    content = json.loads(Path(path).read_text(encoding="utf-8"))
+    train, valid = (Split(tuple(content[name][0]), tuple(content[name][1])) for name in ("train", "valid"))
     report = DataReport(str(path), len(train) + len(valid), {}, {}, {}, "")
-    return Data(tuple(kept["classes"]), train, valid, Split((), ()), report, cache)
+    return Data(tuple(content["classes"]), train, valid, Split((), ()), report, cache)
 
 
 def texts(path: Path | None, count: int, tokens: Any) -> tuple[list[str], list[str]]:
-    """Texts of some 60 tokens, and texts as long as they come; `tokens` counts those of each text.
+    """Texts of some 60 tokens, and texts of any length; `tokens` counts those of each text.
 
-    Reviews come whole. Articles are longer than what endpoints are mostly asked about: of them the first words are taken, so
-    that both lists are of some 60 tokens.
+    Reviews are used whole. Articles are longer than most requests, so only their first words are used, and both lists
+    have texts of some 60 tokens.
     """
     import numpy as np
 
-    found = list(dataset(path).load(SEED, lambda _: None).train.texts)
-    chosen = np.random.default_rng(SEED).permutation(len(found))
-    drawn = [found[at] for at in chosen]
+    train = list(dataset(path).load(SEED, lambda _: None).train.texts)
+    drawn = [train[index] for index in np.random.default_rng(SEED).permutation(len(train))]
     if path is None:
         drawn = [" ".join(text.split()[:45]) for text in drawn]
     lengths = np.asarray(tokens(drawn))
@@ -80,8 +81,8 @@ def _sample(split: Split, rows: int) -> Split:
     return Split(_at(split.texts, chosen), _at(split.labels, chosen))
 
 
-def _at(values: Sequence[Any], places: Sequence[int]) -> tuple[Any, ...]:
-    return tuple(values[place] for place in places)
+def _at(values: Sequence[Any], indices: Sequence[int]) -> tuple[Any, ...]:
+    return tuple(values[index] for index in indices)
 
 
 def _splits(data: Data) -> dict[str, Split]:

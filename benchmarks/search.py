@@ -1,12 +1,12 @@
-"""The bandit policy: what it saves on twenty trials, and whether the same trial wins.
+"""The bandit policy: what it saves in twenty trials, and whether the same trial wins.
 
     python -m benchmarks search [--data PATH] [--rows N] [--trials N] [--rounds N] [--json FILE]
 
-The same twenty trials, values and seeds alike, are run twice by ftkit's own search on this machine, one after another: to their
-end, and stopped early by the bandit policy (slack factor 0.1, asked after every epoch). Learning rates are drawn between
-values that learn next to nothing and values that diverge, and batches are of three sizes. Compute is told as epochs trained,
-which is what long trials come to, and as seconds of the trials' processes, in which short trials mostly start. Each search is a
-process of its own, and each round has another seed.
+The same twenty trials, values and seeds alike, are run twice by ftkit's own search on this machine, one after another:
+to their end, and stopped early by the bandit policy (slack factor 0.1, checked after every epoch). Learning rates are
+drawn between values that learn almost nothing and values that diverge, and batches have three sizes. Compute is
+reported as epochs trained, which decides the cost of long trials, and as seconds of the trials' processes, which short
+trials mostly spend on starting. Each search is a process of its own, and each round has another seed.
 """
 
 from __future__ import annotations
@@ -43,18 +43,18 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--length", type=int, default=32, help="tokens of a text that are read")
     parser.add_argument("--metric", default="macro_f1", help="what trials are judged by")
     parser.add_argument("--rounds", type=int, default=1)
-    asked = parser.parse_args(arguments)
-    found = results.Results("search", command.settings(asked))
+    options = parser.parse_args(arguments)
+    report = results.Results("search", command.settings(options))
 
     def recipe(policy: dict[str, Any], seed: int) -> dict[str, Any]:
         return {
             "name": "search",
             "seed": seed,
-            "dataset": rows.section(asked.data, asked.rows),
-            "backbone": {"use": "minilm", "epochs": asked.epochs, "max_length": asked.length},
+            "dataset": rows.section(options.data, options.rows),
+            "backbone": {"use": "minilm", "epochs": options.epochs, "max_length": options.length},
             "search": {
-                "metric": asked.metric,
-                "trials": asked.trials,
+                "metric": options.metric,
+                "trials": options.trials,
                 "concurrency": 1,
                 "confirm": False,
                 "policy": policy,
@@ -73,19 +73,19 @@ def main(arguments: Sequence[str]) -> None:
             )
             for name, policy in POLICIES.items()
         },
-        asked.rounds,
+        options.rounds,
     )
-    judge(found, runs)
-    found.notes.append(
-        f"{asked.trials} trials of {asked.epochs} epochs on {asked.rows} rows of up to {asked.length} tokens, one at a time; "
-        f"judged by {asked.metric}; {asked.rounds} rounds."
+    judge(report, runs)
+    report.notes.append(
+        f"{options.trials} trials of {options.epochs} epochs on {options.rows} rows of up to {options.length} tokens, one at a time; "
+        f"judged by {options.metric}; {options.rounds} rounds."
     )
-    found.show(COLUMNS)
-    found.write(asked.json)
+    report.show(COLUMNS)
+    report.write(options.json)
 
 
 def searched(recipe: dict[str, Any]) -> Numbers:
-    """Run a recipe's search and say what it spent; in a process of its own, since FTKIT_HOME is set."""
+    """Run a recipe's search and return what it cost; in a process of its own, since FTKIT_HOME is set."""
     import tomli_w
 
     from ftkit import events, runner
@@ -93,14 +93,14 @@ def searched(recipe: dict[str, Any]) -> Numbers:
 
     ended: dict[int, float] = {}
     seconds: dict[str, float] = {}
-    begun = [0.0]
+    start = [0.0]
 
-    def hear(event: events.Event) -> None:
+    def record(event: events.Event) -> None:
         match event:
             case events.SearchStarted():
-                begun[0] = time.perf_counter()
+                start[0] = time.perf_counter()
             case events.TrialFinished(trial):
-                ended[trial.number] = time.perf_counter() - begun[0]
+                ended[trial.number] = time.perf_counter() - start[0]
             case events.StageFinished(stage, spent):
                 seconds[stage] = spent
 
@@ -108,7 +108,7 @@ def searched(recipe: dict[str, Any]) -> Numbers:
         os.environ["FTKIT_HOME"] = folder
         path = Path(folder) / "search.toml"
         path.write_text(tomli_w.dumps(recipe), encoding="utf-8")
-        outcome = runner.run(recipes.load(path), hear)
+        outcome = runner.run(recipes.load(path), record)
     metric = recipe["search"]["metric"]
     return {
         "epochs_trained": sum(len(trial.history) for trial in outcome.trials),
@@ -126,20 +126,23 @@ def searched(recipe: dict[str, Any]) -> Numbers:
     }
 
 
-def judge(found: results.Results, runs: dict[str, list[Numbers]]) -> None:
+def judge(report: results.Results, runs: dict[str, list[Numbers]]) -> None:
     """Compare the searches of each round, then the bars."""
     whole, bandit = (runs[name] for name in POLICIES)
     for one, other in zip(bandit, whole, strict=True):
         one["same_winner"] = int(one["winner"] == other["winner"])
         one["winner_behind"] = other["best"] - one["best"]
-    found.contenders = {name: results.summary(some) for name, some in runs.items()}
-    base, mine = (found.contenders[name] for name in POLICIES)
+    report.contenders = {name: results.summary(some) for name, some in runs.items()}
+    base, mine = (report.contenders[name] for name in POLICIES)
     for name, what in (("epochs_trained", "epochs"), ("trial_seconds", "seconds of trials")):
-        found.bars.append(
+        report.bars.append(
             results.Bar(
-                f"compute, {what}, of the search without policy", "bandit", results.ratio(mine, base, name), most=0.5
+                f"compute, {what}, of the search without policy",
+                "bandit",
+                results.ratio(mine, base, name),
+                most=0.5,
             )
         )
-    found.bars.append(
+    report.bars.append(
         results.Bar("winner's distance", "bandit", max(abs(each["winner_behind"]) for each in bandit), most=0.005)
     )

@@ -1,13 +1,14 @@
-"""Requests: the original's scoring script, a plain pipeline behind FastAPI, ftkit's endpoint and the raw engine, in one run.
+"""Requests: the original's scoring script, a pipeline behind FastAPI, ftkit's endpoint and the raw engine, in one run.
 
     python -m benchmarks serve [--data PATH] [--rows N] [--seconds S] [--rounds N] [--json FILE]
 
-Each request carries one text. One client asks about texts of some 60 tokens, for the latency; 32 clients ask about texts
-as long as they come in the data, for the throughput. Clients and server share the machine. `ftkit` answers by the engine that
-its endpoint finds to be the fastest here; `limit` is that engine in a loop without any server; `ftkit_NAME` and `limit_NAME`
-are the other engines. The encoder is the quickstart's with an untrained head, which costs the same as a trained one. The
-contenders take turns, and each starts anew for each measurement; its cold start is the time from the command to the first
-answer, its memory the sum of the peaks of its processes. Where wrk is installed it asks, else threads of Python.
+Each request carries one text. One client sends texts of some 60 tokens, for the latency; 32 clients send texts of any
+length in the data, for the throughput. Clients and server share the machine. `ftkit` answers by the engine that its
+endpoint measures to be the fastest here; `limit` is that engine in a loop without any server; `ftkit_NAME` and
+`limit_NAME` are the other engines. The encoder is the quickstart's with an untrained head, which costs the same as a
+trained one. The contenders take turns, and each starts anew for each measurement; its cold start is the time from the
+command to the first answer, its memory the sum of the peaks of its processes. The client is wrk where it is installed,
+else threads of Python.
 """
 
 from __future__ import annotations
@@ -45,66 +46,72 @@ def main(arguments: Sequence[str]) -> None:
     """Measure, judge by the bars, show and write."""
     from ftkit.serving import server
 
-    parser = command.parser("serve", __doc__, 500, "different texts to ask about")
-    parser.add_argument("--seconds", type=float, default=10.0, help="how long each contender is asked in each round")
+    parser = command.parser("serve", __doc__, 500, "different texts to send")
+    parser.add_argument("--seconds", type=float, default=10.0, help="how long each contender is measured in each round")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--engines", nargs="*", help="engines beside torch's; all that can be made here when not given")
+    parser.add_argument("--engines", nargs="*", help="engines beside torch (default: all that can be exported here)")
     parser.add_argument(
         "--contenders", nargs="+", help="only these, by their names in the table; `limit` is a `limit_NAME`"
     )
-    asked = parser.parse_args(arguments)
-    found = results.Results("serve", command.settings(asked))
+    options = parser.parse_args(arguments)
+    report = results.Results("serve", command.settings(options))
     with tempfile.TemporaryDirectory() as folder:
         os.environ |= {"FTKIT_HOME": f"{folder}/home", "FTKIT_CACHE": f"{folder}/cache"}
-        data = str(asked.data.resolve()) if asked.data else None
-        made = measured("benchmarks.servers:prepare", folder=folder, data=data, count=asked.rows, engines=asked.engines)
+        data = str(options.data.resolve()) if options.data else None
+        prepared = measured(
+            "benchmarks.servers:prepare", folder=folder, data=data, count=options.rows, engines=options.engines
+        )
         texts = Path(folder) / "texts.json"
-        texts.write_text(json.dumps(made), encoding="utf-8")
-        bundle, model, first = Path(made["bundle"]), Path(made["model"]), made["short"][0]
-        ways: dict[str, Callable[[int], Numbers]] = {}
+        texts.write_text(json.dumps(prepared), encoding="utf-8")
+        bundle, model, first = Path(prepared["bundle"]), Path(prepared["model"]), prepared["short"][0]
+        starters: dict[str, Callable[[int], Numbers]] = {}
 
         def serving(start: Callable[[], AbstractContextManager[servers.Live]]) -> Callable[[int], Numbers]:
-            return lambda _: requests(start, made["short"], made["drawn"], asked.seconds)
+            return lambda _: requests(start, prepared["short"], prepared["drawn"], options.seconds)
 
         def looping(engine: str) -> Callable[[int], Numbers]:
-            about = {"bundle": str(bundle), "texts": str(texts), "seconds": asked.seconds, "engine": engine}
-            return lambda _: measured("benchmarks.servers:raw", server.environment(), **about, begun=time.time())
+            about = {"bundle": str(bundle), "texts": str(texts), "seconds": options.seconds, "engine": engine}
+            return lambda _: measured("benchmarks.servers:raw", server.environment(), **about, start=time.time())
 
         try:
-            ways["original"] = serving(partial(servers.original, servers.scoring_python(), model, first))
+            starters["original"] = serving(partial(servers.original, servers.scoring_python(), model, first))
         except servers.Unavailable as why:
-            found.notes.append(str(why))
-        ways["pipeline"] = serving(partial(servers.pipeline, model, first))
+            report.notes.append(str(why))
+        starters["pipeline"] = serving(partial(servers.pipeline, model, first))
         default = servers.default_engine()
-        ways["ftkit"] = serving(partial(servers.ftkit, bundle, default, first))
-        for engine in made["engines"]:
+        starters["ftkit"] = serving(partial(servers.ftkit, bundle, default, first))
+        for engine in prepared["engines"]:
             if engine != default:
-                ways[f"ftkit_{name(engine)}"] = serving(partial(servers.ftkit, bundle, engine, first))
-            ways[f"limit_{name(engine)}"] = looping(engine)
-        if unknown := set(asked.contenders or ways) - set(ways):
+                starters[f"ftkit_{name(engine)}"] = serving(partial(servers.ftkit, bundle, engine, first))
+            starters[f"limit_{name(engine)}"] = looping(engine)
+        if unknown := set(options.contenders or starters) - set(starters):
             parser.error(
                 "; ".join(
-                    [f"no such contenders: {', '.join(sorted(unknown))}", f"there are {', '.join(ways)}", *found.notes]
+                    [
+                        f"no such contenders: {', '.join(sorted(unknown))}",
+                        f"there are {', '.join(starters)}",
+                        *report.notes,
+                    ]
                 )
             )
-        runs = rounds({each: ways[each] for each in asked.contenders or ways}, asked.rounds)
-    found.contenders = {each: results.summary(some) for each, some in runs.items()}
-    judge(found)
-    found.notes.append(
-        f"Asked by {load.generator()}; {len(made['short'])} texts of 55 to 65 tokens for one client, {len(made['drawn'])} "
-        f"of {min(made['tokens'])} to {max(made['tokens'])} tokens, {sum(made['tokens']) / len(made['tokens']):.0f} on the "
-        f"average, for {CLIENTS}; {asked.rounds} rounds of {asked.seconds:g} s: medians with their spread."
+        runs = rounds({each: starters[each] for each in options.contenders or starters}, options.rounds)
+    report.contenders = {each: results.summary(some) for each, some in runs.items()}
+    judge(report)
+    report.notes.append(
+        f"Requests by {load.generator()}; {len(prepared['short'])} texts of 55 to 65 tokens for one client, {len(prepared['drawn'])} "
+        f"of {min(prepared['tokens'])} to {max(prepared['tokens'])} tokens, {sum(prepared['tokens']) / len(prepared['tokens']):.0f} on the "
+        f"average, for {CLIENTS}; {options.rounds} rounds of {options.seconds:g} s: medians with their spread."
     )
-    found.show(COLUMNS)
-    found.write(asked.json)
+    report.show(COLUMNS)
+    report.write(options.json)
 
 
 def requests(
     start: Callable[[], AbstractContextManager[servers.Live]], short: list[str], drawn: list[str], seconds: float
 ) -> Numbers:
-    """Start a server, ask it as one client and as many, and look at what it holds.
+    """Start a server, and measure it with one client, with many, and by its memory.
 
-    The many come without a warm-up: what they had not been told at its end, some servers would still compute.
+    The many start without a warm-up: some servers would still compute the requests that were open at its end.
     """
     with start() as live:
         load.ask(live.url, live.headers, short, 1, 1)
@@ -121,9 +128,9 @@ def requests(
         }
 
 
-def judge(found: results.Results) -> None:
-    """Name the limit of what ftkit does by itself, add ratios within each round, then the bars."""
-    contenders = found.contenders
+def judge(report: results.Results) -> None:
+    """Call the raw engine that ftkit chose the limit, add ratios within each round, then the bars."""
+    contenders = report.contenders
     limits = {each["engine"]: each for title, each in contenders.items() if title.startswith("limit_")}
     default = contenders.get("ftkit", {}).get("engine")
     if default in limits:
@@ -137,14 +144,14 @@ def judge(found: results.Results) -> None:
         if title.startswith("ftkit"):
             limit = limits.get(mine["engine"])
             if base:
-                found.bars += [
+                report.bars += [
                     results.Bar("p50 of one client, of the original's", title, mine["p50_of_original"], most=1 / 25),
                     results.Bar("throughput against the original", title, mine["times_original"], least=12),
                 ]
             if limit:
                 mine["share_of_limit"] = results.ratio(mine, limit, "requests_per_s")
                 what = f"throughput, of raw {mine['engine']}"
-                found.bars.append(results.Bar(what, title, mine["share_of_limit"], least=0.85))
+                report.bars.append(results.Bar(what, title, mine["share_of_limit"], least=0.85))
 
 
 def name(engine: str) -> str:

@@ -1,11 +1,11 @@
-"""What watching costs a request: one local endpoint that nobody watches, one that sends telemetry, one whose ingestion is dead.
+"""What telemetry costs a request: an endpoint without it, one that sends it, and one whose ingestion is unreachable.
 
     python -m benchmarks telemetry [--seconds 4] [--rounds 5] [--clients 1 8]
 
 Each request carries one text of some 60 tokens, from BBC News; the encoder is the quickstart's. All endpoints are up
-all the time and measured in turn, round by round; ingestion is a process of this machine that takes everything, so that
-what it costs is in the figures, too. Medians over the rounds. CPU is the time that the model's server process used for a
-request, on all its threads: it says what watching costs where neighbours make the other figures noisy. Read the ratios.
+all the time and measured in turn, round by round; ingestion is a process on this machine that accepts everything, so
+its own cost is in the numbers, too. Medians over the rounds. CPU is the time that the model's server process used for a
+request, on all its threads: it shows the cost where other processes make the other numbers noisy. Read the ratios.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--seconds", type=float, default=4.0, help="how long to measure each line in each round")
     parser.add_argument("--rounds", type=int, default=5, help="how often to measure each line")
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 8], help="concurrent clients")
-    asked = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         os.environ["FTKIT_HOME"] = str(folder / "home")
@@ -72,15 +72,15 @@ def main(arguments: Sequence[str]) -> None:
             deployer = deployers[way] = LocalDeployer(endpoint=f"benchmark-{number}")
             stack.callback(deployer.stop)
             live[way] = roll_out(deployer, bundle, "v1-20250101-000000", Rollout(bake=0), lambda _: None)
-        found: dict[tuple[str, int], list[list[float]]] = {(way, c): [] for c in asked.clients for way in live}
-        for _ in range(asked.rounds):
-            for way, clients in found:
+        measured: dict[tuple[str, int], list[list[float]]] = {(way, c): [] for c in options.clients for way in live}
+        for _ in range(options.rounds):
+            for way, clients in measured:
                 before = used(deployers[way])
                 headers = {"Authorization": f"Bearer {live[way].key}"}
-                asking = load.ask(live[way].url, headers, texts, clients, asked.seconds)
+                asking = load.ask(live[way].url, headers, texts, clients, options.seconds)
                 seconds, requests = (after - first for after, first in zip(used(deployers[way]), before, strict=True))
                 figures = [asking[name] for name in ("requests_per_s", "p50_ms", "p95_ms")]
-                found[way, clients].append([*figures, seconds / requests * 1e3])
+                measured[way, clients].append([*figures, seconds / requests * 1e3])
     titles = [
         "clients",
         "way",
@@ -92,13 +92,13 @@ def main(arguments: Sequence[str]) -> None:
         "CPU, × nobody",
     ]
     lines = []
-    for (way, clients), some in found.items():
+    for (way, clients), some in measured.items():
         rate, median, late, cpu = (statistics.median(each) for each in zip(*some, strict=True))
-        bare = [statistics.median(each) for each in zip(*found[OFF, clients], strict=True)]
+        bare = [statistics.median(each) for each in zip(*measured[OFF, clients], strict=True)]
         figures = [f"{rate:.1f}", f"{median:.1f}", f"{late:.1f}", f"{cpu:.2f}"]
         lines.append([str(clients), way, *figures, f"{rate / bare[0]:.2f}", f"{cpu / bare[3]:.3f}"])
     print(results.table(titles, lines))
-    print(f"\nAsked by {load.generator()}.")
+    print(f"\nRequests by {load.generator()}.")
 
 
 def used(deployer: LocalDeployer) -> tuple[float, int]:
@@ -110,7 +110,7 @@ def used(deployer: LocalDeployer) -> tuple[float, int]:
 
 @contextmanager
 def ingestion() -> Iterator[int]:
-    """The port of a process that takes all telemetry."""
+    """The port of a process that accepts all telemetry."""
     with subprocess.Popen([sys.executable, "-c", INGESTION], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         try:
@@ -120,6 +120,6 @@ def ingestion() -> Iterator[int]:
 
 
 def unused() -> int:
-    """A port on which nobody listens."""
+    """A port on which no process listens."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         return int(listening.getsockname()[1])

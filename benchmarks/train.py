@@ -2,11 +2,11 @@
 
     python -m benchmarks train [--data PATH] [--rows N] [--epochs N] [--seeds N] [--json FILE]
 
-Everybody trains the same encoder on the same rows with the same batch size, learning rate and number of optimizer steps, and
-evaluates and saves after each epoch. Every training is a process of its own, and the contenders take turns: one round for each
-seed. `limit` is the measured peak of a bf16 matrix product, as tokens a second. Real tokens a second leave out padding,
-evaluation and saving; seconds per epoch leave out nothing but loading libraries. ftkit's processes get the
-environment that ftkit gives its trials; the Trainers' are as a shell would start them.
+All contenders train the same encoder on the same rows with the same batch size, learning rate and number of optimizer
+steps, and all evaluate and save after each epoch. Every training is a process of its own, and the contenders take
+turns: one round for each seed. `limit` is the measured peak of a bf16 matrix product, as tokens a second. Real tokens a
+second leave out padding, evaluation and saving; seconds per epoch leave out only the loading of libraries. ftkit's
+processes get the environment that ftkit gives its trials; those of the Trainers start as from a shell.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from __future__ import annotations
 import statistics
 import tempfile
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 from benchmarks import command, results, rows
 from benchmarks.product import FLOP
 from benchmarks.turns import Numbers, measured, rounds
 from ftkit.encoders.process_environment import process_environment
+from ftkit.hardware import cores
 
 COLUMNS = {
     "tokens_per_s": "real tokens/s",
@@ -50,21 +50,21 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--checkpoint", default="", help="a folder to take its weights from")
     parser.add_argument("--threads", type=int, default=0, help="of ftkit's processes; 0 takes one for each core")
     parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=list(CONTENDERS))
-    asked = parser.parse_args(arguments)
-    found = results.Results("train", command.settings(asked))
-    threads = asked.threads or results.machine.cores()
+    options = parser.parse_args(arguments)
+    report = results.Results("train", command.settings(options))
+    threads = options.threads or cores()
     with tempfile.TemporaryDirectory() as folder:
-        kept = Path(folder) / "rows.json"
-        data = rows.load(asked.data, asked.rows)
-        rows.write(data, kept)
+        rows_file = Path(folder) / "rows.json"
+        data = rows.load(options.data, options.rows)
+        rows.write(data, rows_file)
         task = {
-            "rows": str(kept),
-            "backbone": asked.backbone,
-            "checkpoint": asked.checkpoint or str(_source(asked.backbone)),
-            "epochs": asked.epochs,
-            "batch_size": asked.batch_size,
-            "length": asked.length,
-            "learning_rate": asked.learning_rate,
+            "rows": str(rows_file),
+            "backbone": options.backbone,
+            "checkpoint": options.checkpoint or str(_source(options.backbone)),
+            "epochs": options.epochs,
+            "batch_size": options.batch_size,
+            "length": options.length,
+            "learning_rate": options.learning_rate,
         }
         size = measured("benchmarks.trainers:parameters", **task)["parameters"]
         ours = process_environment(threads)
@@ -77,40 +77,40 @@ def main(arguments: Sequence[str]) -> None:
                 "benchmarks.trainers:by_ftkit", ours, seed=seed, options={"precision": "fp32"}, **task
             ),
         }
-        runs = rounds({name: ways[name] for name in asked.contenders}, asked.seeds)
+        runs = rounds({name: ways[name] for name in options.contenders}, options.seeds)
     agree(runs)
-    judge(found, runs, size)
-    found.notes.append(
+    judge(report, runs, size)
+    report.notes.append(
         f"{len(data.train):,} training and {len(data.valid):,} validation rows, {size / 1e6:.1f} million parameters "
-        f"outside the embeddings, {asked.seeds} seeds: medians with their spread, of macro F1 and AUC means."
+        f"outside the embeddings, {options.seeds} seeds: medians with their spread, of macro F1 and AUC means."
     )
-    found.show(COLUMNS)
-    found.write(asked.json)
+    report.show(COLUMNS)
+    report.write(options.json)
 
 
 def agree(runs: dict[str, list[Numbers]]) -> None:
-    """Raises: AssertionError when somebody took fewer steps, or read fewer tokens, than the others."""
+    """Raises: AssertionError when a contender took fewer steps, or read fewer tokens, than the others."""
     taken = {(run["optimizer_steps"], run["tokens"]) for some in runs.values() for run in some if "tokens" in run}
     assert len(taken) <= 1, f"steps and tokens differ: {taken}"
 
 
-def judge(found: results.Results, runs: dict[str, list[Numbers]], size: int) -> None:
+def judge(report: results.Results, runs: dict[str, list[Numbers]], size: int) -> None:
     """Add ratios within each round, then the bars."""
     for number, limit in enumerate(runs.get("limit", ())):
         for name, some in runs.items():
             if name != "limit":
                 spent = some[number]["tokens_per_s"] * FLOP * size
                 some[number]["share_of_peak"] = spent / (limit["bf16_tflops"] * 1e12)
-    found.contenders = {name: results.summary(some) for name, some in runs.items()}
-    of = partial(results.ratio)
-    for name, mine in found.contenders.items():
+    report.contenders = {name: results.summary(some) for name, some in runs.items()}
+    ratio = results.ratio
+    for name, mine in report.contenders.items():
         if name != "limit":
             for other, short in (("original", "times_original"), ("tuned_trainer", "times_tuned")):
-                if other in found.contenders and name != other:
-                    mine[short] = of(mine, found.contenders[other], "tokens_per_s")
-            if "original" in found.contenders and name != "original":
-                mine["epoch_times_original"] = 1 / of(mine, found.contenders["original"], "seconds_per_epoch")
-    ours, plain = found.contenders.get("ftkit"), found.contenders.get("ftkit_fp32")
+                if other in report.contenders and name != other:
+                    mine[short] = ratio(mine, report.contenders[other], "tokens_per_s")
+            if "original" in report.contenders and name != "original":
+                mine["epoch_times_original"] = 1 / ratio(mine, report.contenders["original"], "seconds_per_epoch")
+    ours, plain = report.contenders.get("ftkit"), report.contenders.get("ftkit_fp32")
     if ours:
         for short, what, least in (
             ("times_original", "real tokens/s against the original", 15),
@@ -119,18 +119,18 @@ def judge(found: results.Results, runs: dict[str, list[Numbers]], size: int) -> 
             ("share_of_peak", "share of the measured bf16 peak", 0.15),
         ):
             if short in ours:
-                found.bars.append(results.Bar(what, "ftkit", ours[short], least=least))
-        if base := found.contenders.get("original"):
-            memory = of(ours, base, "peak_memory_mb")
-            found.bars.append(results.Bar("peak memory against the original", "ftkit", memory, most=1))
+                report.bars.append(results.Bar(what, "ftkit", ours[short], least=least))
+        if base := report.contenders.get("original"):
+            memory = ratio(ours, base, "peak_memory_mb")
+            report.bars.append(results.Bar("peak memory against the original", "ftkit", memory, most=1))
             for name in ("macro_f1", "auc"):
                 apart = statistics.fmean(run[name] for run in ours["runs"]) - statistics.fmean(
                     run[name] for run in base["runs"]
                 )
-                found.bars.append(results.Bar(f"{name} less that of the original", "ftkit", apart, least=-0.01))
+                report.bars.append(results.Bar(f"{name} less that of the original", "ftkit", apart, least=-0.01))
     if plain and "times_original" in plain:
         what = "real tokens/s against the original, fp32"
-        found.bars.append(results.Bar(what, "ftkit_fp32", plain["times_original"], least=3))
+        report.bars.append(results.Bar(what, "ftkit_fp32", plain["times_original"], least=3))
 
 
 def _source(backbone: str) -> str | Path:

@@ -1,7 +1,8 @@
-"""Who is measured at fine-tuning: the original's loop, the same Trainer tuned, and ftkit by its public door.
+"""The contenders of `train`: the original's loop, the same Trainer tuned, and ftkit by its public interface.
 
-Each function trains once and is called in a process of its own. Its clock starts when texts are in memory and libraries are
-loaded, and stops when the last model is on the disk: opening the checkpoint, tokenising, evaluating and saving are in it.
+Each function trains once and is called in a process of its own. Its clock starts when texts are in memory and libraries
+are loaded, and stops when the last model is on the disk: opening the checkpoint, tokenising, evaluating and saving are
+in it.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ from benchmarks.turns import Numbers
 from ftkit.evaluation import metrics
 
 EVALUATED_TOGETHER = 32
-"""Rows of an evaluation step, where the original does not say 8 by saying nothing; ftkit's default, too."""
+"""Rows of an evaluation step of the tuned Trainer, ftkit's default; the original has the Trainer's default, 8."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """What all are asked to do."""
+    """What all contenders do."""
 
     rows: str
     """File of the rows."""
@@ -83,25 +84,25 @@ def by_ftkit(seed: int, options: dict[str, Any] | None = None, **task: Any) -> N
     _ = transformers.AutoModelForSequenceClassification  # loaded when first named
     steps = _steps(training)
     spent: list[float] = []
-    found: list[dict[str, float]] = []
+    evaluations: list[dict[str, float]] = []
     with tempfile.TemporaryDirectory() as folder:
         data = rows.read(job.rows, cache=Path(folder))
 
         def report(_epoch: int, probabilities: Any, **numbers: float) -> bool:
             spent.append(len(data.train) / numbers["rows_per_second"])
-            found.append(metrics.scores(probabilities, np.asarray(data.valid.labels)))
-            return found[-1]["roc_auc"] >= max(each["roc_auc"] for each in found)
+            evaluations.append(metrics.scores(probabilities, np.asarray(data.valid.labels)))
+            return evaluations[-1]["roc_auc"] >= max(each["roc_auc"] for each in evaluations)
 
-        begun = time.perf_counter()
+        start = time.perf_counter()
         classifier = job.encoder(**options or {}).fit(data, seed, report)
         classifier.save(Path(folder) / "model")
-        seconds = time.perf_counter() - begun
+        seconds = time.perf_counter() - start
         tokens = sum(classifier.tokens(data.train.texts))
-    return _numbers(torch, job, seconds, sum(spent), tokens, len(steps), found[-1])
+    return _numbers(torch, job, seconds, sum(spent), tokens, len(steps), evaluations[-1])
 
 
 def parameters(**task: Any) -> Numbers:
-    """How many parameters the model has outside its embeddings: those that cost operations for every token."""
+    """The number of parameters outside the embeddings: those that cost operations for every token."""
     import torch
     import transformers
 
@@ -125,13 +126,13 @@ def _trainer(job: Task, seed: int, **chosen: Any) -> Numbers:
 
         def __init__(self) -> None:
             self.spent = 0.0
-            self.begun = 0.0
+            self.start = 0.0
 
         def on_epoch_begin(self, *_: Any, **__: Any) -> None:
-            self.begun = time.perf_counter()
+            self.start = time.perf_counter()
 
         def on_epoch_end(self, *_: Any, **__: Any) -> None:
-            self.spent += time.perf_counter() - self.begun
+            self.spent += time.perf_counter() - self.start
 
     def scored(prediction: Any) -> dict[str, float]:
         raised = np.exp(prediction.predictions - prediction.predictions.max(axis=1, keepdims=True))
@@ -140,7 +141,7 @@ def _trainer(job: Task, seed: int, **chosen: Any) -> Numbers:
     transformers.set_seed(seed)
     clock = Clock()
     with tempfile.TemporaryDirectory() as folder:
-        begun = time.perf_counter()
+        start = time.perf_counter()
         tokenizer = AutoTokenizer.from_pretrained(source)
         splits = []
         for split in (data.train, data.valid):
@@ -180,11 +181,11 @@ def _trainer(job: Task, seed: int, **chosen: Any) -> Numbers:
         )
         trainer.train()
         trainer.save_model(f"{folder}/model")
-        seconds = time.perf_counter() - begun
+        seconds = time.perf_counter() - start
     last = [each for each in trainer.state.log_history if "eval_macro_f1" in each][-1]
-    found = {name: last[f"eval_{name}"] for name in ("macro_f1", "roc_auc")}
+    scores = {name: last[f"eval_{name}"] for name in ("macro_f1", "roc_auc")}
     tokens = sum(len(row["input_ids"]) for row in splits[0])
-    return _numbers(torch, job, seconds, clock.spent, tokens, trainer.state.global_step, found)
+    return _numbers(torch, job, seconds, clock.spent, tokens, trainer.state.global_step, scores)
 
 
 def _numbers(
@@ -203,16 +204,16 @@ def _numbers(
 
 
 def _steps(training: Any) -> list[None]:
-    """A list that gets longer with every step of the loop's learner."""
-    found: list[None] = []
+    """A list that grows by one with every optimizer step."""
+    steps: list[None] = []
 
     class Counting(training.Learner):
-        def update(self, *given: Any, **named: Any) -> Any:
-            found.append(None)
-            return super().update(*given, **named)
+        def update(self, *arguments: Any, **named: Any) -> Any:
+            steps.append(None)
+            return super().update(*arguments, **named)
 
     training.Learner = Counting
-    return found
+    return steps
 
 
 def _quiet(transformers: Any) -> None:

@@ -1,7 +1,7 @@
 """A scoring script that does for each request what the original's does, for azureml-inference-server-http.
 
 A data frame of the texts becomes a data set of the `datasets` library, which is tokenised by its `map`, and a Trainer that was made
-once predicts on it. Left out are the original's pickled labels and what it prints. Source: Azure/AzureML-NLP, src_v1/score.py.
+once predicts on it. The original's pickled labels and its printing are left out. Source: Azure/AzureML-NLP, src_v1/score.py.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def init() -> None:
 
 
 def tokenised(rows: dict[str, list[Any]]) -> Any:
-    """The tokens of some rows."""
+    """The token ids of rows."""
     return tokenizer(rows["text"], truncation=True)
 
 
@@ -43,5 +43,5 @@ def run(raw_data: str) -> list[str]:
     """A label for each text of one request."""
     frame = pd.DataFrame(json.loads(raw_data)["data"]).dropna()
     rows = datasets.Dataset.from_pandas(frame).map(tokenised, batched=True)
-    found = trainer.predict(rows).predictions
-    return [trainer.model.config.id2label[int(index)] for index in found.argmax(axis=1)]
+    logits = trainer.predict(rows).predictions
+    return [trainer.model.config.id2label[int(index)] for index in logits.argmax(axis=1)]
