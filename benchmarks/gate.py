@@ -118,25 +118,25 @@ def main(arguments: Sequence[str]) -> None:
 def passes(case: Case, loss: float, simulations: int, resamples: int, seed: int) -> int:
     """How many of the simulated candidates pass the test."""
     random = np.random.default_rng(seed)
-    candidate = distance(case.metric, case.positive, loss) if case.errors != "nested" else CHAMPION
+    candidate_distance = distance(case.metric, case.positive, loss) if case.errors != "nested" else CHAMPION
     test = NoWorseWithoutChart(margin=case.margin, resamples=resamples)
     passed = 0
     for simulation in range(simulations):
         labels = (random.random(case.rows) < case.positive).astype(np.int64)
         if case.errors == "nested":
-            mine, theirs = nested(labels, case.positive, loss, random)
+            candidate, champion = nested(labels, case.positive, loss, random)
         else:
-            mine, theirs = apart(labels, case.positive, candidate, SHARED[case.errors], random)
-        one, other = (np.stack([1 - each, each], axis=1) for each in (mine, theirs))
+            candidate, champion = apart(labels, case.positive, candidate_distance, SHARED[case.errors], random)
+        one, other = (np.stack([1 - each, each], axis=1) for each in (candidate, champion))
         passed += test.check(*contenders(case.metric, labels, one, other, simulation)).status == "passed"
     return passed
 
 
-def apart(labels: Any, positive: float, candidate: float, shared: float, random: Any) -> tuple[Any, Any]:
+def apart(labels: Any, positive: float, candidate_distance: float, shared: float, random: Any) -> tuple[Any, Any]:
     """Probabilities of the positive class by two models that see a row through partly the same noise."""
     common = random.normal(size=len(labels)) * math.sqrt(shared)
     models = []
-    for reach in (candidate, CHAMPION):
+    for reach in (candidate_distance, CHAMPION):
         signal = reach * (2 * labels - 1) + common + random.normal(size=len(labels)) * math.sqrt(1 - shared)
         models.append(1 / (1 + np.exp(-(2 * reach * signal + math.log(positive / (1 - positive))))))
     return models[0], models[1]
@@ -144,18 +144,18 @@ def apart(labels: Any, positive: float, candidate: float, shared: float, random:
 
 def nested(labels: Any, positive: float, loss: float, random: Any) -> tuple[Any, Any]:
     """The champion's answers, and the same with a share of all rows wrong that the champion has right."""
-    _, theirs = apart(labels, positive, CHAMPION, 1.0, random)
-    right = (theirs > 0.5) == labels
+    _, champion = apart(labels, positive, CHAMPION, 1.0, random)
+    right = (champion > 0.5) == labels
     accuracy = population("accuracy", positive, CHAMPION)
     flipped = right & (random.random(len(labels)) < loss / accuracy)
-    return np.where(flipped, 1 - theirs, theirs + (0.5 - theirs) * 1e-3), theirs
+    return np.where(flipped, 1 - champion, champion + (0.5 - champion) * 1e-3), champion
 
 
 def distance(metric: str, positive: float, loss: float) -> float:
     """The candidate's d, with which its metric is worse than the champion's by the loss, in the population."""
     sign = -1 if metric == "log_loss" else 1
-    wanted = population(metric, positive, CHAMPION) - sign * loss
-    return CHAMPION if not loss else float(brentq(lambda d: population(metric, positive, d) - wanted, 0.3, CHAMPION))
+    target = population(metric, positive, CHAMPION) - sign * loss
+    return CHAMPION if not loss else float(brentq(lambda d: population(metric, positive, d) - target, 0.3, CHAMPION))
 
 
 def population(metric: str, positive: float, d: float) -> float:
@@ -183,23 +183,23 @@ def population(metric: str, positive: float, d: float) -> float:
 def contenders(
     metric: str,
     labels: Any,
-    mine: Any,
-    theirs: Any,
+    candidate: Any,
+    champion: Any,
     seed: int,
     texts: Sequence[str] = (),
     columns: Mapping[str, Sequence[Any]] | None = None,
 ) -> tuple[Contender, Contender]:
     """Candidate and champion with these probabilities."""
     split = Split(texts or [""] * len(labels), labels.tolist(), columns or {})
-    classes = tuple(f"class {index}" for index in range(mine.shape[1]))
+    classes = tuple(f"class {index}" for index in range(candidate.shape[1]))
     data = Data(classes, Split((), ()), Split((), ()), split, DataReport("simulated", 0, {}, {}, {}, ""))
 
-    class Named:
+    class Classifier:
         classes = data.classes
 
     return tuple(  # type: ignore[return-value]
-        Contender(title, Path(), Named(), probabilities, data, metric, seed)  # type: ignore[arg-type]
-        for title, probabilities in (("the candidate", mine), ("the champion", theirs))
+        Contender(title, Path(), Classifier(), probabilities, data, metric, seed)  # type: ignore[arg-type]
+        for title, probabilities in (("the candidate", candidate), ("the champion", champion))
     )
 
 

@@ -62,7 +62,7 @@ def _by_wrk(url: str, headers: Mapping[str, str], bodies: Sequence[str], clients
         script, bodies_file = Path(folder) / "ask.lua", Path(folder) / "bodies"
         script.write_text(_SCRIPT, encoding="ascii")
         bodies_file.write_text("\n".join(bodies), encoding="ascii")
-        about = {
+        environment = {
             "BENCHMARK_HEADERS": "\n".join(f"{name}: {value}" for name, value in headers.items()),
             "BENCHMARK_BODIES": str(bodies_file),
         }
@@ -75,7 +75,7 @@ def _by_wrk(url: str, headers: Mapping[str, str], bodies: Sequence[str], clients
             f"--timeout={PATIENCE}s",
         ]
         process = subprocess.run(
-            [*program, f"--script={script}", url], env=about, capture_output=True, text=True, check=False
+            [*program, f"--script={script}", url], env=environment, capture_output=True, text=True, check=False
         )
     try:
         result = json.loads(process.stdout.splitlines()[-1])
@@ -93,12 +93,12 @@ def _by_threads(url: str, headers: Mapping[str, str], bodies: Sequence[str], cli
     next_bodies, lock = itertools.cycle(bodies), threading.Lock()
     spent: list[float] = []
     failures: list[Exception] = []
-    ends = time.perf_counter() + seconds
+    deadline = time.perf_counter() + seconds
 
     def client() -> None:
         try:
             caller = Caller(url, headers)
-            while time.perf_counter() < ends:
+            while time.perf_counter() < deadline:
                 with lock:
                     body = next(next_bodies)
                 called = time.perf_counter()

@@ -19,9 +19,9 @@ def tree_peak(pid: int) -> float:
     """The sum of the peaks of a process and all its living children, in megabytes; pages they share count for each."""
     process = psutil.Process(pid)
     total = 0.0
-    for each in (process, *process.children(recursive=True)):
+    for member in (process, *process.children(recursive=True)):
         try:
-            total += _peak(each)
+            total += _peak(member)
         except psutil.Error:
             continue
     return total

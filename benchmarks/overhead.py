@@ -67,18 +67,18 @@ def main(arguments: Sequence[str]) -> None:
         if options.data is None
         else rows.section(options.data, options.rows)
     )
-    nothing = rounds({"run": lambda _: nothing_learned(section, options.trials)}, max(1, options.rounds))["run"]
+    linear_runs = rounds({"run": lambda _: linear_run(section, options.trials)}, max(1, options.rounds))["run"]
     report.contenders = {name: results.summary(some) for name, some in runs.items()}
     base = report.contenders["python"]
     for name, most in (("ftkit_help", 8), ("ftkit_check", 25), ("ftkit_plan", None)):
-        mine = report.contenders[name]
-        mine["times_python"] = mine["p50_ms"] / base["p50_ms"]
-        mine["cpu_times_python"] = mine["cpu_ms"] / base["cpu_ms"]
+        numbers = report.contenders[name]
+        numbers["times_python"] = numbers["p50_ms"] / base["p50_ms"]
+        numbers["cpu_times_python"] = numbers["cpu_ms"] / base["cpu_ms"]
         if most:
-            report.bars.append(results.Bar("against python -c pass", name, mine["times_python"], most=most))
+            report.bars.append(results.Bar("against python -c pass", name, numbers["times_python"], most=most))
     report.notes.append(f"{options.repeats} times each; the run: {options.trials} trials, {options.rounds} times.")
     report.show(COLUMNS)
-    report.contenders["run"] = results.summary(nothing)
+    report.contenders["run"] = results.summary(linear_runs)
     print("\nA run with a trivial model, ms:\n")
     print(results.table(list(RUN.values()), [results.cells(report.contenders["run"], RUN)]))
     report.write(options.json)
@@ -94,7 +94,7 @@ def timed(command: Sequence[str]) -> Numbers:
     return {"p50_ms": seconds * 1e3, "cpu_ms": spent * 1e3}
 
 
-def nothing_learned(section: dict[str, Any], trials: int) -> Numbers:
+def linear_run(section: dict[str, Any], trials: int) -> Numbers:
     """A run's stages in milliseconds, and what each trial after the first adds."""
     milliseconds = measured("benchmarks.overhead:stages", section=section, trials=trials)
     if trials > 1:

@@ -27,8 +27,8 @@ def _best(torch: Any, device: str, number_format: Any, side: int, seconds: float
     """Operations per second of the fastest product."""
     one, other = (torch.randn(side, side, device=device).to(number_format) for _ in range(2))
     out = torch.empty_like(one)
-    shortest, ends, times = float("inf"), time.perf_counter() + seconds, 0
-    while times < 5 or time.perf_counter() < ends:
+    shortest, deadline, times = float("inf"), time.perf_counter() + seconds, 0
+    while times < 5 or time.perf_counter() < deadline:
         start = time.perf_counter()
         torch.matmul(one, other, out=out)
         if device == "cuda":

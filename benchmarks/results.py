@@ -19,7 +19,7 @@ from ftkit.runs import provenance
 MEANS = ("macro_f1", "auc")
 """Numbers that are reported as the mean over the rounds, since the rounds are seeds; all others as the median."""
 
-BESIDE = (
+FURTHER_DISTRIBUTIONS = (
     "onnx",
     "onnxruntime",
     "openvino",
@@ -72,13 +72,13 @@ class Results:
         """Write one object per contender, and beside them the machine, the versions and the settings."""
         if path is None:
             return
-        about: dict[str, Any] = provenance.described()
-        versions: dict[str, str] = {**about.pop("versions"), **_versions(BESIDE)}
+        machine: dict[str, Any] = provenance.described()
+        versions: dict[str, str] = {**machine.pop("versions"), **_versions(FURTHER_DISTRIBUTIONS)}
         content: dict[str, Any] = {
             **self.contenders,
             "benchmark": self.benchmark,
             "settings": dict(self.settings),
-            "machine": {**about, "load_before": self.load_before, "commit": _commit()},
+            "machine": {**machine, "load_before": self.load_before, "commit": _commit()},
             "versions": versions,
             "bars": [{**asdict(bar), "met": bar.met} for bar in self.bars],
             "notes": self.notes,
@@ -99,8 +99,8 @@ class Results:
                     ],
                 )
             )
-        about = provenance.described()
-        print(f"\n{about['cores']} cores of {about['processor']}, load before: {self.load_before}.", *self.notes)
+        machine = provenance.described()
+        print(f"\n{machine['cores']} cores of {machine['processor']}, load before: {self.load_before}.", *self.notes)
 
 
 def summary(runs: Sequence[Numbers]) -> Numbers:

@@ -11,7 +11,7 @@ from typing import Any
 from ftkit.contracts import Data, DataReport, Dataset, Split
 
 SEED = 7
-LEAST = 200
+MINIMUM_VALIDATION_ROWS = 200
 """Fewest validation rows: F1 of fewer has no meaning."""
 
 
@@ -39,7 +39,7 @@ def load(path: Path | None, rows: int) -> Data:
     whole = dataset(path).load(SEED, lambda _: None).without_test()
     if not 0 < rows < len(whole.train):
         return whole
-    valid = max(LEAST, round(rows * len(whole.valid) / len(whole.train)))
+    valid = max(MINIMUM_VALIDATION_ROWS, round(rows * len(whole.valid) / len(whole.train)))
     return replace(whole, train=_sample(whole.train, rows), valid=_sample(whole.valid, valid))
 
 

@@ -133,13 +133,13 @@ def judge(report: results.Results, runs: dict[str, list[Numbers]]) -> None:
         one["same_winner"] = int(one["winner"] == other["winner"])
         one["winner_behind"] = other["best"] - one["best"]
     report.contenders = {name: results.summary(some) for name, some in runs.items()}
-    base, mine = (report.contenders[name] for name in POLICIES)
+    base, bandit_numbers = (report.contenders[name] for name in POLICIES)
     for name, what in (("epochs_trained", "epochs"), ("trial_seconds", "seconds of trials")):
         report.bars.append(
             results.Bar(
                 f"compute, {what}, of the search without policy",
                 "bandit",
-                results.ratio(mine, base, name),
+                results.ratio(bandit_numbers, base, name),
                 most=0.5,
             )
         )

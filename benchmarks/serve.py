@@ -137,21 +137,21 @@ def judge(report: results.Results) -> None:
         del contenders[f"limit_{name(default)}"]
         contenders["limit"] = limits[default]
     base = contenders.get("original")
-    for title, mine in contenders.items():
+    for title, numbers in contenders.items():
         if base and title != "original":
-            mine["p50_of_original"] = results.ratio(mine, base, "p50_ms")
-            mine["times_original"] = results.ratio(mine, base, "requests_per_s")
+            numbers["p50_of_original"] = results.ratio(numbers, base, "p50_ms")
+            numbers["times_original"] = results.ratio(numbers, base, "requests_per_s")
         if title.startswith("ftkit"):
-            limit = limits.get(mine["engine"])
+            limit = limits.get(numbers["engine"])
             if base:
                 report.bars += [
-                    results.Bar("p50 of one client, of the original's", title, mine["p50_of_original"], most=1 / 25),
-                    results.Bar("throughput against the original", title, mine["times_original"], least=12),
+                    results.Bar("p50 of one client, of the original's", title, numbers["p50_of_original"], most=1 / 25),
+                    results.Bar("throughput against the original", title, numbers["times_original"], least=12),
                 ]
             if limit:
-                mine["share_of_limit"] = results.ratio(mine, limit, "requests_per_s")
-                what = f"throughput, of raw {mine['engine']}"
-                report.bars.append(results.Bar(what, title, mine["share_of_limit"], least=0.85))
+                numbers["share_of_limit"] = results.ratio(numbers, limit, "requests_per_s")
+                what = f"throughput, of raw {numbers['engine']}"
+                report.bars.append(results.Bar(what, title, numbers["share_of_limit"], least=0.85))
 
 
 def name(engine: str) -> str:

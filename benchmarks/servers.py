@@ -24,7 +24,7 @@ from benchmarks.turns import ROOT, Numbers
 
 PATIENCE = 180.0
 """Seconds until the first answer of a server, at most."""
-TOGETHER = 32
+BATCH = 32
 """Texts of one call of the raw engine, as many as there are clients."""
 
 
@@ -58,13 +58,13 @@ def scoring_python() -> Path:
 def original(python: Path, model: Path, text: str) -> Iterator[Live]:
     """azureml-inference-server-http with the original's scoring; its own launcher would listen on every address."""
     script = Path(__file__).parent / "original" / "score.py"
-    about = {
+    environment = {
         "AZUREML_ENTRY_SCRIPT": script.name,
         "AML_APP_ROOT": str(script.parent),
         "AZUREML_MODEL_DIR": str(model),
     }
     command = [str(python), "-m", "gunicorn", "--bind=127.0.0.1:0", "azureml_inference_server_http.server.entry:app"]
-    with _started(command, {**about, "PYTHONDONTWRITEBYTECODE": "1"}, text) as live:
+    with _started(command, {**environment, "PYTHONDONTWRITEBYTECODE": "1"}, text) as live:
         yield live
 
 
@@ -138,7 +138,7 @@ def raw(bundle: str, engine: str, texts: str, seconds: float, start: float) -> N
     _looped(model.probabilities, samples["short"], 1, 1.0)
     alone = _looped(model.probabilities, samples["short"], 1, seconds)
     rates = []
-    for size in (1, TOGETHER):
+    for size in (1, BATCH):
         _looped(model.probabilities, samples["drawn"], size, 1.0)
         spent = _looped(model.probabilities, samples["drawn"], size, seconds)
         rates.append(size * len(spent) / sum(spent))
@@ -155,8 +155,8 @@ def _looped(call: Callable[[Sequence[str]], object], texts: Sequence[str], size:
     """The seconds of every call with `size` texts."""
     drawn = itertools.cycle(texts)
     spent: list[float] = []
-    ends = time.perf_counter() + seconds
-    while time.perf_counter() < ends or not spent:
+    deadline = time.perf_counter() + seconds
+    while time.perf_counter() < deadline or not spent:
         batch = list(itertools.islice(drawn, size))
         start = time.perf_counter()
         call(batch)
@@ -175,7 +175,7 @@ def _started(command: Sequence[str], environment: Mapping[str, str], text: str) 
                 command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env={**os.environ, **environment}
             )
         try:
-            url = _answers(process, log, start + PATIENCE, text)
+            url = _wait_for_answer(process, log, start + PATIENCE, text)
             yield Live(url, {}, process.pid, time.perf_counter() - start)
         finally:
             process.terminate()
@@ -186,8 +186,8 @@ def _started(command: Sequence[str], environment: Mapping[str, str], text: str) 
                 process.wait()
 
 
-def _answers(process: subprocess.Popen[bytes], log: Path, ends: float, text: str) -> str:
-    while process.poll() is None and time.perf_counter() < ends:
+def _wait_for_answer(process: subprocess.Popen[bytes], log: Path, deadline: float, text: str) -> str:
+    while process.poll() is None and time.perf_counter() < deadline:
         address = re.search(r"http://127\.0\.0\.1:(\d+)", log.read_text(errors="replace"))
         try:
             if address:

@@ -94,9 +94,9 @@ def main(arguments: Sequence[str]) -> None:
     lines = []
     for (way, clients), some in measured.items():
         rate, median, late, cpu = (statistics.median(each) for each in zip(*some, strict=True))
-        bare = [statistics.median(each) for each in zip(*measured[OFF, clients], strict=True)]
+        unwatched = [statistics.median(each) for each in zip(*measured[OFF, clients], strict=True)]
         figures = [f"{rate:.1f}", f"{median:.1f}", f"{late:.1f}", f"{cpu:.2f}"]
-        lines.append([str(clients), way, *figures, f"{rate / bare[0]:.2f}", f"{cpu / bare[3]:.3f}"])
+        lines.append([str(clients), way, *figures, f"{rate / unwatched[0]:.2f}", f"{cpu / unwatched[3]:.3f}"])
     print(results.table(titles, lines))
     print(f"\nRequests by {load.generator()}.")
 

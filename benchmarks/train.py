@@ -67,17 +67,17 @@ def main(arguments: Sequence[str]) -> None:
             "learning_rate": options.learning_rate,
         }
         size = measured("benchmarks.trainers:parameters", **task)["parameters"]
-        ours = process_environment(threads)
-        ways = {
+        environment = process_environment(threads)
+        contenders = {
             "limit": lambda _: measured("benchmarks.product:peak", parameters=size),
             "original": lambda seed: measured("benchmarks.trainers:original", seed=seed, **task),
             "tuned_trainer": lambda seed: measured("benchmarks.trainers:tuned", seed=seed, **task),
-            "ftkit": lambda seed: measured("benchmarks.trainers:by_ftkit", ours, seed=seed, **task),
+            "ftkit": lambda seed: measured("benchmarks.trainers:by_ftkit", environment, seed=seed, **task),
             "ftkit_fp32": lambda seed: measured(
-                "benchmarks.trainers:by_ftkit", ours, seed=seed, options={"precision": "fp32"}, **task
+                "benchmarks.trainers:by_ftkit", environment, seed=seed, options={"precision": "fp32"}, **task
             ),
         }
-        runs = rounds({name: ways[name] for name in options.contenders}, options.seeds)
+        runs = rounds({name: contenders[name] for name in options.contenders}, options.seeds)
     agree(runs)
     judge(report, runs, size)
     report.notes.append(
@@ -103,34 +103,34 @@ def judge(report: results.Results, runs: dict[str, list[Numbers]], size: int) ->
                 some[number]["share_of_peak"] = spent / (limit["bf16_tflops"] * 1e12)
     report.contenders = {name: results.summary(some) for name, some in runs.items()}
     ratio = results.ratio
-    for name, mine in report.contenders.items():
+    for name, numbers in report.contenders.items():
         if name != "limit":
             for other, short in (("original", "times_original"), ("tuned_trainer", "times_tuned")):
                 if other in report.contenders and name != other:
-                    mine[short] = ratio(mine, report.contenders[other], "tokens_per_s")
+                    numbers[short] = ratio(numbers, report.contenders[other], "tokens_per_s")
             if "original" in report.contenders and name != "original":
-                mine["epoch_times_original"] = 1 / ratio(mine, report.contenders["original"], "seconds_per_epoch")
-    ours, plain = report.contenders.get("ftkit"), report.contenders.get("ftkit_fp32")
-    if ours:
+                numbers["epoch_times_original"] = 1 / ratio(numbers, report.contenders["original"], "seconds_per_epoch")
+    ftkit, fp32 = report.contenders.get("ftkit"), report.contenders.get("ftkit_fp32")
+    if ftkit:
         for short, what, least in (
             ("times_original", "real tokens/s against the original", 15),
             ("epoch_times_original", "a whole epoch against the original", 15),
             ("times_tuned", "real tokens/s against the tuned Trainer", 4),
             ("share_of_peak", "share of the measured bf16 peak", 0.15),
         ):
-            if short in ours:
-                report.bars.append(results.Bar(what, "ftkit", ours[short], least=least))
+            if short in ftkit:
+                report.bars.append(results.Bar(what, "ftkit", ftkit[short], least=least))
         if base := report.contenders.get("original"):
-            memory = ratio(ours, base, "peak_memory_mb")
+            memory = ratio(ftkit, base, "peak_memory_mb")
             report.bars.append(results.Bar("peak memory against the original", "ftkit", memory, most=1))
             for name in ("macro_f1", "auc"):
-                apart = statistics.fmean(run[name] for run in ours["runs"]) - statistics.fmean(
+                difference = statistics.fmean(run[name] for run in ftkit["runs"]) - statistics.fmean(
                     run[name] for run in base["runs"]
                 )
-                report.bars.append(results.Bar(f"{name} less that of the original", "ftkit", apart, least=-0.01))
-    if plain and "times_original" in plain:
+                report.bars.append(results.Bar(f"{name} less that of the original", "ftkit", difference, least=-0.01))
+    if fp32 and "times_original" in fp32:
         what = "real tokens/s against the original, fp32"
-        report.bars.append(results.Bar(what, "ftkit_fp32", plain["times_original"], least=3))
+        report.bars.append(results.Bar(what, "ftkit_fp32", fp32["times_original"], least=3))
 
 
 def _source(backbone: str) -> str | Path:

@@ -17,7 +17,7 @@ from benchmarks import memory, rows
 from benchmarks.turns import Numbers
 from ftkit.evaluation import metrics
 
-EVALUATED_TOGETHER = 32
+EVALUATION_BATCH = 32
 """Rows of an evaluation step of the tuned Trainer, ftkit's default; the original has the Trainer's default, 8."""
 
 
@@ -67,7 +67,7 @@ def tuned(seed: int, **task: Any) -> Numbers:
         bf16=True,
         train_sampling_strategy="group_by_length",
         optim="adamw_torch_fused",
-        per_device_eval_batch_size=EVALUATED_TOGETHER,
+        per_device_eval_batch_size=EVALUATION_BATCH,
     )
 
 
@@ -134,7 +134,7 @@ def _trainer(job: Task, seed: int, **chosen: Any) -> Numbers:
         def on_epoch_end(self, *_: Any, **__: Any) -> None:
             self.spent += time.perf_counter() - self.start
 
-    def scored(prediction: Any) -> dict[str, float]:
+    def compute_metrics(prediction: Any) -> dict[str, float]:
         raised = np.exp(prediction.predictions - prediction.predictions.max(axis=1, keepdims=True))
         return metrics.scores(raised / raised.sum(axis=1, keepdims=True), prediction.label_ids)
 
@@ -176,7 +176,7 @@ def _trainer(job: Task, seed: int, **chosen: Any) -> Numbers:
             train_dataset=splits[0],
             eval_dataset=splits[1],
             data_collator=transformers.DataCollatorWithPadding(tokenizer),
-            compute_metrics=scored,
+            compute_metrics=compute_metrics,
             callbacks=[clock],
         )
         trainer.train()

@@ -1,4 +1,4 @@
-"""The benchmarks' commands: that they run and write what is documented; what they measure is nobody's to pin."""
+"""The benchmarks' commands run and write what is documented; no test pins what they measure."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def benchmark(*arguments: str) -> str:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_benchmark_tells_its_options(name: str) -> None:
+def test_the_help_of_every_benchmark_lists_its_options(name: str) -> None:
     help_text = benchmark(name, "--help")
     assert f"python -m benchmarks {name}" in help_text
     if name not in ("gate", "telemetry"):
@@ -38,29 +38,29 @@ def test_every_benchmark_tells_its_options(name: str) -> None:
         assert all(option in help_text for option in options)
 
 
-def test_overhead_writes_one_object_for_each_contender_with_machine_and_versions_beside_them(tmp_path: Path) -> None:
-    shown = benchmark("overhead", "--repeats=1", "--rounds=1", "--trials=1", f"--json={tmp_path / 'found.json'}")
-    measured = json.loads((tmp_path / "found.json").read_text())
+def test_overhead_writes_one_object_for_each_contender_with_machine_and_versions(tmp_path: Path) -> None:
+    output = benchmark("overhead", "--repeats=1", "--rounds=1", "--trials=1", f"--json={tmp_path / 'results.json'}")
+    measured = json.loads((tmp_path / "results.json").read_text())
     for name in ("python", "ftkit_help", "ftkit_check", "ftkit_plan"):
         assert measured[name]["p50_ms"] > 0
         assert measured[name]["spread"]["p50_ms"] == [measured[name]["p50_ms"]] * 2
-        assert f"| {name} |" in shown
+        assert f"| {name} |" in output
     assert {"data_ms", "search_ms", "select_ms", "test_ms"} <= measured["run"].keys()
     assert {bar["contender"] for bar in measured["bars"]} == {"ftkit_help", "ftkit_check"}
     assert measured["machine"]["cores"] and measured["versions"]["ftkit"]
 
 
 def test_ratios_are_taken_within_each_round() -> None:
-    fast, slow = ({"runs": [{"speed": one}, {"speed": other}]} for one, other in ((8.0, 30.0), (2.0, 10.0)))
+    fast, slow = ({"runs": [{"speed": first}, {"speed": second}]} for first, second in ((8.0, 30.0), (2.0, 10.0)))
     assert results.ratio(fast, slow, "speed") == 3.5
 
 
-def test_quality_is_told_as_the_mean_over_seeds_and_speed_as_the_median() -> None:
+def test_quality_is_the_mean_over_seeds_and_speed_the_median() -> None:
     measured = results.summary([{"macro_f1": value, "p50_ms": value} for value in (1.0, 2.0, 6.0)])
     assert (measured["macro_f1"], measured["p50_ms"], measured["spread"]["p50_ms"]) == (3.0, 2.0, [1.0, 6.0])
 
 
-def test_a_bar_is_missed_by_what_is_no_number() -> None:
+def test_a_bar_is_missed_when_the_value_is_nan() -> None:
     assert results.Bar("speed", "ftkit", 15.0, least=15).met
     assert not results.Bar("speed", "ftkit", 14.9, least=15).met
     assert not results.Bar("speed", "ftkit", float("nan"), most=15).met
@@ -68,7 +68,7 @@ def test_a_bar_is_missed_by_what_is_no_number() -> None:
 
 @pytest.fixture
 def url() -> Iterator[str]:
-    """A server that takes a text and refuses another."""
+    """A server that accepts one text and refuses any other."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -93,7 +93,7 @@ def url() -> Iterator[str]:
 
 
 @pytest.mark.parametrize("program", ["wrk", None])
-def test_every_load_generator_sends_whole_texts_and_fails_when_one_is_refused(
+def test_every_load_generator_sends_whole_texts_and_raises_when_one_is_refused(
     url: str, program: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if program and not shutil.which(program):
@@ -106,23 +106,23 @@ def test_every_load_generator_sends_whole_texts_and_fails_when_one_is_refused(
         load.ask(url, {"Authorization": "Bearer key"}, ["Größe\n", "refused"], clients=2, seconds=0.2)
 
 
-def test_the_original_that_is_compared_with_answers_by_the_same_model(tmp_path: Path) -> None:
+def test_the_original_scoring_script_serves_the_model_that_it_is_given(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     from ftkit.encoders import checkpoint
     from ftkit.encoders.inference.classifier import EncoderClassifier
     from ftkit.encoders.tokenization import Tokenizer
     from ftkit.testing.backbones import tiny_bert
 
-    read = checkpoint.read(tiny_bert(tmp_path))
-    model = EncoderClassifier(read.model(("bad", "good")), Tokenizer(read.tokenizer, read.limit), 64)
+    pretrained = checkpoint.read(tiny_bert(tmp_path))
+    model = EncoderClassifier(pretrained.model(("bad", "good")), Tokenizer(pretrained.tokenizer, pretrained.limit), 64)
     model.save(tmp_path / "model")
     texts = ["ship wave harbour", "bread", "guitar song " * 40]
-    wanted = [model.classes[index] for index in model.probabilities(texts).argmax(axis=1)]
+    labels = [model.classes[index] for index in model.probabilities(texts).argmax(axis=1)]
     with servers.original(require_scoring(), tmp_path / "model", texts[0]) as live:
-        asked = urllib.request.Request(
+        request = urllib.request.Request(
             live.url,
             json.dumps({"data": [{"text": text} for text in texts]}).encode(),
             {"Content-Type": "application/json"},
         )
-        with urllib.request.urlopen(asked, timeout=60) as answer:
-            assert json.load(answer) == wanted
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            assert json.load(answer) == labels
