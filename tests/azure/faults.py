@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from tests.azure.messages import Response, refusal
+from tests.azure.messages import Response, answer, refusal
 
 
 @dataclass
@@ -64,3 +64,16 @@ def quota_exceeded(family: str = "Standard DSv2 Family vCPUs") -> Response:
         "OutOfQuota",
         f"Not enough quota available for {family} in SubscriptionId. Current usage/limit: 100/100. Additional needed: 4.",
     )
+
+
+def sign_in_refused(code: int, message: str) -> Response:
+    """What Microsoft Entra answers to credentials that it does not take."""
+    return answer(
+        {"error": "invalid_client", "error_description": f"AADSTS{code}: {message}", "error_codes": [code]}, 401
+    )
+
+
+def storage_refused(code: str, message: str, status: int = 403) -> Response:
+    """What blob storage answers to a request that it does not allow."""
+    body = f'<?xml version="1.0" encoding="utf-8"?><Error><Code>{code}</Code><Message>{message}</Message></Error>'
+    return Response(status, body.encode(), {"x-ms-error-code": code, "Content-Type": "application/xml"})
