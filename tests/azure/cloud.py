@@ -110,7 +110,7 @@ class Cloud:
         with self._lock:
             self.complaints.append(problem)
 
-    def asked(self, method: str, place: str) -> list[Request]:
+    def requests(self, method: str, place: str) -> list[Request]:
         """The requests so far of this method whose `host/path` contains `place`."""
         with self._lock:
             return [

@@ -75,7 +75,7 @@ def test_a_connection_cut_in_the_middle_of_an_upload_leaves_no_blob(container: A
 def test_a_cut_answer_is_lost_after_the_work_is_done(container: Any, azure: Azure) -> None:
     azure.fail("PUT", "blob", cut="answer")
     container.upload_blob("folder/blob", b"x", overwrite=True)  # the second attempt
-    assert len(azure.asked("PUT", "folder/blob")) == 2
+    assert len(azure.requests("PUT", "folder/blob")) == 2
 
 
 def test_a_throttled_answer_carries_the_time_to_wait(azure: Azure) -> None:
@@ -155,7 +155,7 @@ def test_half_a_request_is_not_answered(azure: Azure) -> None:
         client.sendall(b"PUT http://management.azure.com/half HTTP/1.1\r\nContent-Length: 100\r\n\r\n{")
         client.shutdown(socket.SHUT_WR)
         assert not client.recv(1)
-    assert not azure.asked("PUT", "/half")
+    assert not azure.requests("PUT", "/half")
 
 
 def _tunnel(azure: Azure) -> socket.socket:

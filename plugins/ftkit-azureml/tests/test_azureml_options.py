@@ -96,7 +96,7 @@ def test_a_workspace_that_does_not_exist_is_an_error_before_anything_is_created(
         AzureModels(model="m", **elsewhere).champion()  # type: ignore[arg-type]
     with pytest.raises(DeployError, match="no such workspace"):
         ManagedEndpoint(endpoint="abc", **elsewhere).describe()  # type: ignore[arg-type]
-    assert not azureml.asked("PUT", "management")
+    assert not azureml.requests("PUT", "management")
 
 
 # ---------------------------------------------------------------------------------------------- sign-in
@@ -109,7 +109,7 @@ def test_a_refused_sign_in_names_the_variables_and_shows_no_secret(azureml: Azur
     assert "refused the sign-in" in str(refused.value)
     assert "AZURE_CLIENT_SECRET" in refused.value.hint
     assert not [each for each in azureml.secrets if each in str(refused.value)]
-    assert not azureml.asked("PUT", "management")
+    assert not azureml.requests("PUT", "management")
 
 
 def test_an_incomplete_principal_is_an_error_that_names_its_variables(
@@ -150,7 +150,7 @@ def test_whoever_is_signed_in_to_the_cli_signs_in(
     command.chmod(command.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", f"{command.parent}{os.pathsep}{os.environ['PATH']}")
     assert AzureModels(model="m").champion() is None
-    assert not azureml.asked("POST", "login.microsoftonline.com")
+    assert not azureml.requests("POST", "login.microsoftonline.com")
 
 
 def test_the_managed_identity_of_a_machine_signs_in(azureml: Azure, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,7 +158,7 @@ def test_the_managed_identity_of_a_machine_signs_in(azureml: Azure, monkeypatch:
         monkeypatch.delenv(name)
     azureml.machine.has_identity = True
     assert AzureModels(model="m", credential="managed-identity").champion() is None
-    assert azureml.asked("GET", "169.254.169.254/metadata/identity")
+    assert azureml.requests("GET", "169.254.169.254/metadata/identity")
 
 
 def test_a_missing_sdk_says_which_command_brings_it(azureml: Azure, monkeypatch: pytest.MonkeyPatch) -> None:

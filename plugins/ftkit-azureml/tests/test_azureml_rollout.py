@@ -79,7 +79,7 @@ def test_blue_gives_way_to_green_step_by_step(endpoints: Make, blue: Bundle, gre
         "retired",
     ]
     assert any("Azure is creating it" in each.detail for each in events if isinstance(each, DeploymentChanged))
-    assert azureml.endpoints.found[deployer.endpoint]["tags"]["team"] == "reviews"
+    assert azureml.endpoints.resources[deployer.endpoint]["tags"]["team"] == "reviews"
 
 
 def test_copies_of_the_traffic_reach_a_deployment_that_nobody_asks(
@@ -170,7 +170,7 @@ def test_an_endpoint_that_takes_tokens_is_asked_with_one(endpoints: Make, blue: 
     deployer = endpoints(auth="aad-token")
     live(deployer, blue)
     assert deployer.invoke(GREAT) == ["good"]
-    assert not azureml.asked("POST", "listKeys")
+    assert not azureml.requests("POST", "listKeys")
     described = deployer.describe()
     assert described is not None
     assert described.key_command.startswith("az account get-access-token")
@@ -185,7 +185,7 @@ def test_the_promotion_record_is_asked_for_before_anything_is_uploaded(
     deployer.prepare()
     with pytest.raises(DeployError, match="promotion record"):
         deployer.create("blue", toy_bundle(tmp_path / "bundle", record="none").folder)
-    assert not azureml.asked("PUT", "blob.core")
+    assert not azureml.requests("PUT", "blob.core")
 
 
 def test_a_backbone_that_is_not_installed_is_said_before_anything_is_uploaded(
@@ -195,7 +195,7 @@ def test_a_backbone_that_is_not_installed_is_said_before_anything_is_uploaded(
     deployer.prepare()
     with pytest.raises(PluginError, match="no-such-backbone"):
         deployer.create("blue", toy_bundle(tmp_path / "bundle", use="no-such-backbone").folder)
-    assert not azureml.asked("PUT", "blob.core")
+    assert not azureml.requests("PUT", "blob.core")
 
 
 def test_what_the_endpoint_refuses_is_told_as_the_server_says_it(endpoints: Make, blue: Bundle) -> None:

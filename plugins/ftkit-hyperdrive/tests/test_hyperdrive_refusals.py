@@ -134,8 +134,8 @@ def test_the_managed_identity_of_a_machine_signs_in(azure: Azure, toy: Path, mon
     azure.machine.has_identity = True
     platform = loader.load(toy, {"run.credential": "managed-identity"}, on="hyperdrive").platform
     assert workspace.connect(platform).name == WORKSPACE
-    assert azure.asked("GET", "169.254.169.254/metadata/identity")
-    assert not azure.asked("POST", "login.microsoftonline.com")
+    assert azure.requests("GET", "169.254.169.254/metadata/identity")
+    assert not azure.requests("POST", "login.microsoftonline.com")
 
 
 def test_whoever_is_signed_in_to_the_cli_signs_in(
@@ -159,4 +159,4 @@ def test_whoever_is_signed_in_to_the_cli_signs_in(
     monkeypatch.setenv("PATH", f"{command.parent}{os.pathsep}{os.environ['PATH']}")
     platform = loader.load(toy, {"run.credential": "cli"}, on="hyperdrive").platform
     assert workspace.connect(platform).name == WORKSPACE
-    assert not azure.asked("POST", "login.microsoftonline.com")
+    assert not azure.requests("POST", "login.microsoftonline.com")

@@ -43,7 +43,7 @@ class Deployments(Managed):
 
     @route("GET", "")
     def all(self, request: Request, endpoint: str) -> Response:
-        if endpoint not in self._endpoints.found:
+        if endpoint not in self._endpoints.resources:
             return missing("endpoint", endpoint)
         return answer({"value": self._endpoints.of(endpoint)})
 
@@ -54,7 +54,7 @@ class Deployments(Managed):
 
     @route("PUT", "/{name}")
     def put(self, request: Request, endpoint: str, name: str) -> Response:
-        if endpoint not in self._endpoints.found:
+        if endpoint not in self._endpoints.resources:
             return missing("endpoint", endpoint)
         properties = {key: value for key, value in request.json["properties"].items() if value is not None}
         code = properties["codeConfiguration"]["codeId"]
@@ -87,7 +87,7 @@ class Deployments(Managed):
                 return refusal(
                     409, "Conflict", f"Deployment {name} is being worked on: {properties['provisioningState']}."
                 )
-            routing = self._endpoints.found[endpoint]["properties"]
+            routing = self._endpoints.resources[endpoint]["properties"]
             if routing["traffic"].get(name) or routing["mirrorTraffic"].get(name):
                 return refusal(400, "BadRequest", f"Deployment {name} still gets traffic; set it to 0 first.")
             properties["provisioningState"] = "Deleting"
@@ -114,5 +114,5 @@ class Deployments(Managed):
         self._scoring.stop(endpoint, name)
         with self._endpoints.lock:
             self._endpoints.deployments.pop((endpoint, name), None)
-            if endpoint in self._endpoints.found:
-                self._endpoints.found[endpoint]["properties"]["traffic"].pop(name, None)
+            if endpoint in self._endpoints.resources:
+                self._endpoints.resources[endpoint]["properties"]["traffic"].pop(name, None)

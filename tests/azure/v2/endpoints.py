@@ -25,7 +25,7 @@ class Endpoints(Managed):
     def __init__(self, operations: Operations) -> None:
         self._operations = operations
         self.lock = threading.RLock()
-        self.found: dict[str, dict[str, Any]] = {}
+        self.resources: dict[str, dict[str, Any]] = {}
         self.deployments: dict[tuple[str, str], dict[str, Any]] = {}
         self.shares: list[dict[str, int]] = []
         """The traffic of every request that set it, in order."""
@@ -39,18 +39,18 @@ class Endpoints(Managed):
 
     @route("GET", "")
     def all(self, request: Request) -> Response:
-        return answer({"value": [*self.found.values()]})
+        return answer({"value": [*self.resources.values()]})
 
     @route("GET", "/{name}")
     def get(self, request: Request, name: str) -> Response:
-        return answer(self.found[name]) if name in self.found else missing("endpoint", name)
+        return answer(self.resources[name]) if name in self.resources else missing("endpoint", name)
 
     @route("PUT", "/{name}")
     def put(self, request: Request, name: str) -> Response:
         properties = request.json["properties"]
         traffic, mirror = properties.get("traffic") or {}, properties.get("mirrorTraffic") or {}
         with self.lock:
-            old = self.found.get(name)
+            old = self.resources.get(name)
             known = {each["name"] for each in self.of(name)}
             if unknown := sorted(({*traffic} | {*mirror}) - known):
                 return refusal(400, "BadRequest", f"The traffic names deployments that do not exist: {unknown}.")
@@ -75,7 +75,7 @@ class Endpoints(Managed):
                 "swaggerUri": old["properties"]["swaggerUri"] if old else None,
                 "provisioningState": "Updating" if old else "Creating",
             }
-            endpoint = self.found[name] = {
+            endpoint = self.resources[name] = {
                 **resource("onlineEndpoints", name),
                 "location": request.json["location"],
                 "kind": request.json.get("kind") or "Managed",
@@ -87,15 +87,15 @@ class Endpoints(Managed):
 
     @route("DELETE", "/{name}")
     def delete(self, request: Request, name: str) -> Response:
-        if name not in self.found:
+        if name not in self.resources:
             return Response(204)
         return self._operations.begin(request, lambda: self._remove(name), 202)
 
     @route("POST", "/{name}/listKeys")
     def keys(self, request: Request, name: str) -> Response:
-        if name not in self.found:
+        if name not in self.resources:
             return missing("endpoint", name)
-        if self.found[name]["properties"]["authMode"].lower() != "key":
+        if self.resources[name]["properties"]["authMode"].lower() != "key":
             return refusal(400, "BadRequest", "The endpoint has no keys.")
         return answer({"primaryKey": KEY, "secondaryKey": KEY[::-1]})
 
@@ -112,7 +112,7 @@ class Endpoints(Managed):
 
     def _remove(self, name: str) -> None:
         with self.lock:
-            self.found.pop(name, None)
+            self.resources.pop(name, None)
             removed = [key for key in self.deployments if key[0] == name]
             for key in removed:
                 del self.deployments[key]

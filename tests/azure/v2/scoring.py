@@ -43,7 +43,7 @@ class Server:
     folder: Path
     log: Path
     port: int = 0
-    asked: list[Request] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
     """The requests it was sent."""
     in_flight: int = 0
     """How many of them are not answered yet."""
@@ -126,7 +126,7 @@ class Scoring:
     def handle(self, request: Request) -> Response | None:
         if (request.method, request.path) != ("POST", "/score"):
             return None
-        endpoint = self._endpoints.found.get(request.host.partition(".")[0])
+        endpoint = self._endpoints.resources.get(request.host.partition(".")[0])
         if endpoint is None:
             return _plain(404, "no such endpoint")
         properties = endpoint["properties"]
@@ -152,7 +152,7 @@ class Scoring:
         """A deployment's server, with this request counted as in flight; to be called under the lock."""
         server = self._servers.get((endpoint, deployment))
         if server:
-            server.asked.append(request)
+            server.requests.append(request)
             server.in_flight += 1
         return server
 
