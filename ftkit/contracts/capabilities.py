@@ -184,7 +184,7 @@ class OfflineCapable(Protocol):
 
 def offline(component: T) -> T:
     """The component with its option `offline` set, if it has one."""
-    return replace(component, offline=True) if isinstance(component, OfflineCapable) else component  # type: ignore[type-var, return-value]
+    return replace(component, offline=True) if isinstance(component, OfflineCapable) else component  # type: ignore[type-var]
 
 
 @runtime_checkable
