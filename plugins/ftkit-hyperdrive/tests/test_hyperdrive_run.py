@@ -270,8 +270,14 @@ def test_the_pipeline_is_published(azure: Azure, toy: Path, capsys: pytest.Captu
     assert "2026-06-30" in captured.err
     assert not azure.v1.pipelines.submissions
     assert not ledger.runs()
-    assert cli.main(["publish", str(toy), "--on", "local"]) == 2
-    assert "--on azureml" in capsys.readouterr().err, "not the platform whose SDK has no support any more"
+
+
+def test_publishing_recommends_the_platform_whose_sdk_is_supported(
+    toy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    toy.write_text(toys.RECIPE)
+    assert cli.main(["publish", str(toy)]) == 2
+    assert "--on azureml" in capsys.readouterr().err
 
 
 def test_a_plan_shows_the_pipeline_and_asks_no_service(

@@ -99,6 +99,8 @@ class ManagedClusters(Managed):
     @route("PUT", "/computes/{name}")
     def create(self, request: Request, name: str) -> Response:
         created = cluster(name)
+        if identity := request.json.get("identity"):
+            created["identity"] = identity
         created["properties"]["properties"] |= request.json["properties"]["properties"]
         self.workspace.clusters[name] = described(created)
         operation = f"https://{MANAGEMENT}{ID}/computeOperations/{name}?api-version=2020-06-01"
