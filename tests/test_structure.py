@@ -131,6 +131,21 @@ def test_no_room_imports_from_one_above_it() -> None:
     assert not upwards
 
 
+def test_the_packages_of_the_encoders_import_in_one_direction() -> None:
+    order = {f"ftkit.encoders.{name}": number for number, name in enumerate(("inference", "training", "export"))}
+
+    def number(module: str) -> int | None:
+        return order.get(".".join(module.split(".")[:3]))
+
+    upwards = [
+        f"{name} imports {other}"
+        for name, others in imports(DISTRIBUTIONS["ftkit"]).items()
+        for other in others
+        if (own := number(name)) is not None and (their := number(other)) is not None and their > own
+    ]
+    assert not upwards
+
+
 @pytest.mark.parametrize("distribution", sorted(DISTRIBUTIONS))
 def test_no_module_is_two_rooms(distribution: str) -> None:
     lengths = {

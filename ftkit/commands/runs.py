@@ -74,7 +74,9 @@ def _show(ledger: Ledger) -> None:
     run = _described(ledger)
     rows = [("run", run["run"]), ("state", run["state"]), ("began", _when(run["began"]))]
     if ledger.failure:
-        rows.append(("reason", ledger.failure))
+        from ftkit.redaction import redacted  # a journal of ftkit 0.1.0 may hold a secret
+
+        rows.append(("reason", redacted(ledger.failure)))
     if run["test_metrics"]:
         rows.append(("test", formatting.metrics(run["test_metrics"])))
     rows += [(verdict.test, f"{verdict.status}: {verdict.sentence}") for verdict in _verdicts(ledger)]

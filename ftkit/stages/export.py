@@ -59,6 +59,6 @@ def _deployer(target: str | None, recipe_deployer: str | None) -> type[Packaging
     if not packaging:
         raise PluginError(
             "no installed deployer writes a folder to deploy by hand",
-            hint="pip install ftkit-azureml, or in a checkout pip install -e plugins/ftkit-azureml.",
+            hint="Install a plugin whose deployer can: ftkit's README lists the plugins of ftkit.",
         )
     return packaging.get(recipe_deployer or "") or next(iter(packaging.values()))
