@@ -126,6 +126,8 @@ SECRETS = tuple(
 # Words before `key`, `pass` and `token` that decide about the whole name.
 KEYS = _words("api app service deploy record sas host admin session license webhook hmac fernet jwt ingest")
 PLAIN_KEYS = _words("primary secondary foreign sort partition public cache unique object group index row")
+GENERATED = _words("key key1 key2 bearer jwt hmac credential credentials")
+"""Last words of names whose value is a secret if it looks generated."""
 PASSES = _words("db user smtp redis mysql pg admin root ftp mail auth proxy login")
 MODEL_TOKENS = _words(
     "bos eos unk sep pad cls mask special image start end stop first last next previous continuation per each max min num"
@@ -165,7 +167,7 @@ def kind_of(name: str) -> str:
         return "header"
     if joined in ("cookie", "setcookie"):
         return "cookie"
-    if joined.endswith(PASSWORDS) or (last == "pass" and (constant or previous in PASSES)):
+    if joined.endswith(PASSWORDS) or last == "pw" or (last == "pass" and (constant or previous in PASSES)):
         return "password"
     if joined.endswith(SECRETS) or (last in ("pat", "sas") and constant):
         return "secret"
@@ -177,7 +179,7 @@ def kind_of(name: str) -> str:
         return "token"
     if last in ("code", "signature"):
         return "secret" if joined.startswith(("xamz", "xgoog", "xhub")) else "parameter" if joined == last else ""
-    if last in ("key", "key1", "key2") or joined in ("auth", "value", "name"):
+    if last in GENERATED or joined in ("auth", "value", "name"):
         return {"auth": "login", "value": "value", "name": "name"}.get(joined, "key")
     return ""
 

@@ -165,9 +165,9 @@ def _is_secret(text: str, pair: Pair, value: str, start: int, end: int) -> bool:
     if word in patterns.HARMLESS or kind == "name" or patterns.is_placeholder(text, start):
         return False
     if kind == "parameter":
-        return pair.query or (name.lower() == "code" and pair.separator == "=" and patterns.is_random(value))
+        return pair.query or (pair.separator == "=" and patterns.is_random(value))
     if kind == "key":
-        return patterns.is_random(value)
+        return (pair.query and len(value) >= 8) or patterns.is_random(value)
     if kind == "login":
         return patterns.is_login(value)
     if kind == "cookie":

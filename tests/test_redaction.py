@@ -39,6 +39,12 @@ NAMED = [
         S,
         ["InstrumentationKey=", ";IngestionEndpoint=https://e/"],
     ),
+    (f"https://maps.example/geocode?address=x&key={S}", S, ["?address=x&key="]),
+    (f"Endpoint=https://e/;Key={S}{S}==", S, ["Endpoint=https://e/;Key="]),
+    (f"signature={S}{S} of the request", S, ["signature=", " of the request"]),
+    (f"bearer: {S}{S}", S, ["bearer: "]),
+    (f"credentials={S}{S}", S, ["credentials="]),
+    (f"pw={S} and", S, [" and"]),
     (f"client_secret={S}&grant_type=client_credentials", S, ["client_secret=", "&grant_type=client_credentials"]),
     (f"clientSecret: {S}", S, ["clientSecret: "]),
     (f"CLIENT-SECRET : {S}, tenant: t", S, ["CLIENT-SECRET : ", ", tenant: t"]),
@@ -310,6 +316,9 @@ REAL = [
 ]
 
 UNCHANGED = [
+    "signature=valid, key: backbone.epochs",
+    "https://e.net/?key=name&value=3",
+    "credentials: see the README",
     "",
     "exit code=137",
     "status code=404, code: 404, code=42, error code: InvalidAuthenticationToken",
