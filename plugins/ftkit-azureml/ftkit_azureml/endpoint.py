@@ -20,7 +20,7 @@ from ftkit.errors import DeployError
 from ftkit.redaction import redacted
 from ftkit_azureml import assets, blueprint, client, operations
 from ftkit_azureml.assets import BUNDLE
-from ftkit_azureml.online import GOING, STARTING, Online
+from ftkit_azureml.online import GOING, STARTING, Online, state_of
 from ftkit_azureml.options import EndpointOptions, check_name
 from ftkit_azureml.scoring import needs
 
@@ -94,7 +94,7 @@ class ManagedEndpoint(EndpointOptions):
                 if operations.is_running(self._key(deployment)):
                     return Health("starting", "Azure has begun to create it")
                 raise online.unknown(deployment)
-            state = str(current.provisioning_state) if current is not None else "Failed"
+            state = state_of(current) if current is not None else "Failed"
             if state in STARTING and not reason:
                 last = online.log(deployment, 1)
                 return Health("starting", f"Azure is {state.lower()} it" + (f"; its log: {last}" if last else ""))
@@ -164,7 +164,7 @@ class ManagedEndpoint(EndpointOptions):
                 Deployment(
                     each.name,
                     int(traffic.get(each.name, 0)),
-                    _state(each.provisioning_state),
+                    _state(state_of(each)),
                     (each.tags or {}).get(BUNDLE, ""),
                 )
                 for each in online.deployments()

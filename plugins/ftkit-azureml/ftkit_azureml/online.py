@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -20,6 +21,12 @@ GOING = ("Deleting",)
 
 _PAUSE = 1.0
 """Seconds between two looks at something that somebody else has begun."""
+
+
+def state_of(resource: Any) -> str:
+    """The state of an endpoint or a deployment, which the SDK gives as a text or as an enumeration."""
+    state = resource.provisioning_state
+    return str(state.value if isinstance(state, enum.Enum) else state)
 
 
 @dataclass(frozen=True)
