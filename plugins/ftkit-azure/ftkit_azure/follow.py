@@ -18,7 +18,7 @@ def follow(monitor: PipelineMonitor, status: Callable[[], str], options: Pipelin
     """Emit what the pipeline does until it has ended; returns why it did not succeed, or an empty text.
 
     `status` asks the service how the pipeline stands.
-    Raises: StageError when the service refuses or does not answer; the pipeline goes on.
+    Raises: StageError when the service refuses or does not answer; the pipeline continues.
     """
     answered, refused = time.monotonic(), 0
     while True:
@@ -31,9 +31,9 @@ def follow(monitor: PipelineMonitor, status: Callable[[], str], options: Pipelin
         except Exception as error:  # of the SDK, and of the libraries that it asks with
             explanation = refusals.explain(error)
             refused += not refusals.is_transient(error)
-            hint = f"The pipeline goes on; the same command attends it again. {explanation.hint}".strip()
+            hint = f"The pipeline continues; give the same command to follow it again. {explanation.hint}".strip()
             if refused > MOST_REFUSALS:
-                raise StageError(f"the pipeline cannot be watched: {explanation.what}", where, hint) from error
+                raise StageError(f"the pipeline cannot be followed: {explanation.what}", where, hint) from error
             if time.monotonic() - answered > 60 * options.patience_minutes:
                 silence = f"the service has not answered for {options.patience_minutes:g} minutes"
                 raise StageError(f"{silence}: {explanation.what}", where, hint) from error

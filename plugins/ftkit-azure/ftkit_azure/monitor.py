@@ -58,7 +58,7 @@ class PipelineMonitor:
     def unanswered(self, reason: str) -> None:
         """Emit, once until the service answers again, that it did not."""
         if not self._silent:
-            text = redacted(f"The service does not answer, and is asked again: {reason}")
+            text = redacted(f"The service does not answer, and is tried again: {reason}")
             self.emit(events.Noticed(text, warning=True))
         self._silent = True
 

@@ -56,7 +56,7 @@ class PipelineOptions(InWorkspace):
     poll: float = 10.0
     """Seconds between two looks at the pipeline."""
     patience_minutes: float = 30.0
-    """How long the service may give no answer before the client stops watching; the pipeline goes on."""
+    """How long the service may give no answer before the client stops following; the pipeline continues."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

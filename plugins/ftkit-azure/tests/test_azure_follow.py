@@ -40,10 +40,10 @@ def statuses(*answers: str | Exception) -> Iterator[str]:
 
 
 def followed(monitor: Monitor, *answers: str | Exception) -> str:
-    given = statuses(*answers)
+    remaining = statuses(*answers)
 
     def status() -> str:
-        answer = next(given)
+        answer = next(remaining)
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -68,13 +68,13 @@ def test_a_failure_that_passes_is_reported_and_ignored() -> None:
 def test_a_service_that_stays_silent_ends_the_client_and_not_the_pipeline() -> None:
     with pytest.raises(StageError, match=r"has not answered for 0\.0005 minutes") as ended:
         followed(Monitor(), ConnectionResetError("cut"))
-    assert "The pipeline goes on" in ended.value.hint
+    assert "The pipeline continues" in ended.value.hint
 
 
 def test_a_refusal_that_does_not_pass_ends_the_client_after_some_looks() -> None:
     monitor = Monitor()
-    with pytest.raises(StageError, match="cannot be watched: no right") as ended:
+    with pytest.raises(StageError, match="cannot be followed: no right") as ended:
         followed(monitor, StageError("no right", hint="Ask for it."))
     assert len(monitor.complaints) == MOST_REFUSALS
-    assert "The pipeline goes on" in ended.value.hint
+    assert "The pipeline continues" in ended.value.hint
     assert "Ask for it." in ended.value.hint

@@ -1,5 +1,5 @@
-"""Operations that this process has begun and does not wait for: Azure gives the reason of a failure to whoever began it, and to nobody
-else."""
+"""Operations that this process has begun and does not wait for: Azure gives the reason of a failure only to the
+process that began it."""
 
 from __future__ import annotations
 

@@ -65,9 +65,8 @@ def toy(azureml: Azure, tmp_path: Path) -> Path:
 
 def run(path: Path, overrides: dict[str, Any] | None = None, **options: Any) -> tuple[Outcome, list[Event]]:
     events: list[Event] = []
-    return runner.run(
-        loader.load(path, {"search.sampler": "grid", **(overrides or {})}, **options), events.append
-    ), events
+    plan = loader.load(path, {"search.sampler": "grid", **(overrides or {})}, **options)
+    return runner.run(plan, events.append), events
 
 
 def test_the_steps_search_decide_and_end_as_a_local_run(azureml: Azure, toy: Path) -> None:
@@ -75,8 +74,8 @@ def test_the_steps_search_decide_and_end_as_a_local_run(azureml: Azure, toy: Pat
     assert (outcome.promoted, outcome.exit_code) == (True, 0)
     assert [trial.values for trial in outcome.trials] == [{"learning_rate": 0.0005}, {"learning_rate": 1.0}]
     assert outcome.best.number == 1
-    found = bundle.verify(outcome.bundle)
-    assert found.predict(["the lamp is sturdy and bright", "it broke, a cheap refund"]) == ["good", "bad"]
+    opened = bundle.verify(outcome.bundle)
+    assert opened.predict(["the lamp is sturdy and bright", "it broke, a cheap refund"]) == ["good", "bad"]
 
     # What was submitted: three steps in their order, the recipe's search space, sampling, policy, limits, metric and goal.
     (submitted,) = azureml.jobs.submitted.values()
@@ -111,10 +110,10 @@ def test_the_steps_search_decide_and_end_as_a_local_run(azureml: Azure, toy: Pat
     assert curves == [list(map(dict, trial.history)) for trial in outcome.trials]
 
     # No secret is in the journal, the report, the events, or what the steps left.
-    kept = [path.read_bytes() for path in outcome.folder.rglob("*") if path.is_file()]
-    kept += [repr(events).encode(), *(blob.data for blob in azureml.storage.blobs.values())]
+    written = [path.read_bytes() for path in outcome.folder.rglob("*") if path.is_file()]
+    written += [repr(events).encode(), *(blob.data for blob in azureml.storage.blobs.values())]
     for secret in azureml.secrets:
-        assert not any(secret.encode() in each for each in kept)
+        assert not any(secret.encode() in each for each in written)
 
 
 def test_an_encoder_goes_from_rows_to_live_traffic_by_the_steps_and_answers_as_the_local_endpoint_does(
@@ -145,7 +144,7 @@ def test_an_encoder_goes_from_rows_to_live_traffic_by_the_steps_and_answers_as_t
     assert stages == ["data", "search", "select", "test", "register", "deploy"]
 
     texts = ["sturdy bright easy perfect quiet solid", "broke cheap refund noisy cracked useless"]
-    asked = {"data": [{"text": each} for each in texts], "scores": True}
+    request = {"data": [{"text": each} for each in texts], "scores": True}
     local = LocalDeployer(endpoint="toy-endpoint", threads=1)
     try:
         roll_out(local, bundle.verify(outcome.bundle), "blue", Rollout(bake=0.0, poll=0.05), lambda _: None)
@@ -153,10 +152,10 @@ def test_an_encoder_goes_from_rows_to_live_traffic_by_the_steps_and_answers_as_t
         assert here is not None
         with requests.Session() as direct:
             direct.trust_env = False
-            one = direct.post(here.url, json=asked, headers={"Authorization": f"Bearer {here.key}"}, timeout=60)
+            one = direct.post(here.url, json=request, headers={"Authorization": f"Bearer {here.key}"}, timeout=60)
     finally:
         local.stop()
-    other = requests.post(outcome.endpoint.url, json=asked, headers={"Authorization": f"Bearer {KEY}"}, timeout=60)
+    other = requests.post(outcome.endpoint.url, json=request, headers={"Authorization": f"Bearer {KEY}"}, timeout=60)
     assert [each["label"] for each in one.json()] == ["good", "bad"]
     assert other.content == one.content
 
@@ -185,12 +184,12 @@ def test_a_job_that_failed_says_why_and_is_submitted_again_with_the_trials_it_ha
     with pytest.raises(StageError, match=rf"{STEPS.decide} ended as Failed: The image could not be built") as caught:
         run(toy)
     assert "submits the pipeline again" in caught.value.hint
-    kept = ledger.runs()[0]
-    assert len(kept.trials()) == 2, "what the trials came to is kept"
+    failed = ledger.runs()[0]
+    assert len(failed.trials()) == 2, "the results of the trials are kept"
     azureml.v1.execution.failing.clear()
     outcome, _ = run(toy)
     assert outcome.promoted
-    assert outcome.run == kept.run
+    assert outcome.run == failed.run
     assert len(azureml.jobs.submitted) == 2
     trained = [each for each in azureml.jobs.commands.values() if "trial.py" in each]
     assert len(trained) == 2, "no trial was trained twice"
@@ -251,10 +250,12 @@ def test_the_pipeline_is_published_as_a_component(
     assert cli.main(["publish", str(toy), "--set", "search.sampler=grid", "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
     assert (shown["name"], shown["version"]) == ("ftkit_toy", "1")
-    made = azureml.assets.versions["components", "ftkit_toy", "1"]["properties"]["componentSpec"]
-    assert made["type"] == "pipeline"
-    assert list(made["jobs"]) == list(STEPS)
-    assert made["jobs"][STEPS.search]["search_space"] == {"learning_rate": {"type": "choice", "values": [0.0005, 1.0]}}
+    component = azureml.assets.versions["components", "ftkit_toy", "1"]["properties"]["componentSpec"]
+    assert component["type"] == "pipeline"
+    assert list(component["jobs"]) == list(STEPS)
+    assert component["jobs"][STEPS.search]["search_space"] == {
+        "learning_rate": {"type": "choice", "values": [0.0005, 1.0]}
+    }
     assert not azureml.jobs.submitted
     assert not ledger.runs()
 
@@ -284,9 +285,9 @@ def test_missing_clusters_are_created_when_asked(azureml: Azure, toy: Path) -> N
     assert (
         cli.main(["publish", str(toy), *(f"--set={key}={json.dumps(value)}" for key, value in overrides.items())]) == 0
     )
-    made = {name: each["properties"]["properties"] for name, each in azureml.workspace.clusters.items()}
-    assert made["gpu-cluster"]["vmSize"] == "Standard_NC6s_v3"
-    assert made["cpu-cluster"]["scaleSettings"]["maxNodeCount"] == 2
+    clusters = {name: each["properties"]["properties"] for name, each in azureml.workspace.clusters.items()}
+    assert clusters["gpu-cluster"]["vmSize"] == "Standard_NC6s_v3"
+    assert clusters["cpu-cluster"]["scaleSettings"]["maxNodeCount"] == 2
     assert azureml.workspace.clusters["cpu-cluster"]["identity"]["type"] == "SystemAssigned"
 
 
@@ -331,8 +332,8 @@ def test_what_a_sweep_cannot_express_is_refused_when_the_recipe_is_loaded(
     ],
 )
 def test_a_searched_number_is_translated_one_to_one(toy: Path, written: Any, sent: dict[str, Any]) -> None:
-    (made,) = sweep.space(loader.load(toy, {"search.space.learning_rate": written})).values()
-    assert {key: value for key, value in vars(made).items() if value is not None} == sent
+    (distribution,) = sweep.space(loader.load(toy, {"search.space.learning_rate": written})).values()
+    assert {key: value for key, value in vars(distribution).items() if value is not None} == sent
 
 
 @pytest.mark.parametrize(
@@ -344,6 +345,6 @@ def test_a_searched_number_is_translated_one_to_one(toy: Path, written: Any, sen
     ],
 )
 def test_a_policy_is_translated_one_to_one(toy: Path, written: Any, sent: dict[str, Any]) -> None:
-    made = sweep.policy(loader.load(toy, {"search.policy": written}))
-    assert sent.items() <= vars(made).items()
+    policy = sweep.policy(loader.load(toy, {"search.policy": written}))
+    assert sent.items() <= vars(policy).items()
     assert sweep.policy(loader.load(toy, {"search.policy": "none"})) is None

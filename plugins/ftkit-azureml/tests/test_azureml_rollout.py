@@ -107,27 +107,27 @@ def test_every_body_is_what_microsofts_schemas_allow(
     assert not azure_schemas.complaints
 
 
-def test_what_azure_is_told_of_a_deployment(endpoints: Make, blue: Bundle, azureml: Azure) -> None:
+def test_a_deployment_has_the_options_of_the_recipe(endpoints: Make, blue: Bundle, azureml: Azure) -> None:
     deployer = endpoints(
         instance_type="Standard_F4s_v2", instance_count=2, request_timeout=30, startup_timeout=600, concurrency=4
     )
     deployer.prepare()
     deployer.create("blue", blue.folder)
     azureml.operations.wait()
-    made = azureml.endpoints.deployments[deployer.endpoint, "blue"]
-    about = made["properties"]
-    assert (about["instanceType"], made["sku"]["capacity"]) == ("Standard_F4s_v2", 2)
-    assert about["requestSettings"] == {
+    deployment = azureml.endpoints.deployments[deployer.endpoint, "blue"]
+    properties = deployment["properties"]
+    assert (properties["instanceType"], deployment["sku"]["capacity"]) == ("Standard_F4s_v2", 2)
+    assert properties["requestSettings"] == {
         "maxConcurrentRequestsPerInstance": 4,
         "maxQueueWait": "PT30S",
         "requestTimeout": "PT30S",
     }
-    assert about["livenessProbe"] == about["readinessProbe"]
-    assert about["livenessProbe"]["failureThreshold"] == 60
-    assert about["livenessProbe"]["timeout"] == "PT30S"
-    assert made["tags"]["ftkit.bundle"] == blue.hash
+    assert properties["livenessProbe"] == properties["readinessProbe"]
+    assert properties["livenessProbe"]["failureThreshold"] == 60
+    assert properties["livenessProbe"]["timeout"] == "PT30S"
+    assert deployment["tags"]["ftkit.bundle"] == blue.hash
     assert blue.record is not None
-    assert made["tags"]["ftkit.record"] == blue.record.digest
+    assert deployment["tags"]["ftkit.record"] == blue.record.digest
 
 
 def test_the_environment_pins_what_the_bundle_needs_and_wheels_travel_with_the_code(
@@ -154,8 +154,8 @@ def test_the_environment_pins_what_the_bundle_needs_and_wheels_travel_with_the_c
     assert "from /" in (log := server.log.read_text()) and "ftkit-wheels-" in log, "ftkit comes from its wheel"
     deployer.create("again", blue.folder)
     azureml.operations.wait()
-    made = [key for key in azureml.assets.versions if key[0] in ("environments", "models")]
-    assert len(made) == 2, f"the same needs are the same environment {version}, the same bundle the same model"
+    assets = [key for key in azureml.assets.versions if key[0] in ("environments", "models")]
+    assert len(assets) == 2, f"the same needs are the same environment {version}, the same bundle the same model"
 
 
 @pytest.mark.parametrize(("passed", "engine"), [(True, "auto"), (False, "auto"), (True, "half"), (True, "native")])

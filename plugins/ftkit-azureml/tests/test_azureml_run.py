@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 QUICK = Rollout(bake=0.0, poll=0.05)
 AZURE = {"rollout.bake": 0.0, "rollout.poll": 0.05, "deploy": {"use": "managed-endpoint", "endpoint": "toy-endpoint"}}
 
-ASKED = [
+BODIES = [
     b'{"data": [{"text": "' + GOOD.encode() + b'"}, {"text": "' + BAD.encode() + b'"}]}',
     b'{"data": [{"text": "sturdy"}, {"text": "broke"}], "scores": true}',
     '{"data": [{"text": "größer, 日本語, \\ud83d\\ude00"}], "scores": true}'.encode(),
@@ -66,7 +66,7 @@ def test_the_deployment_target_is_one_word_and_the_answers_are_the_same_bytes(
         assert roll_out(deployer, bundle, "blue", QUICK, lambda _: None).traffic == {"blue": 100}
     here, there = local.describe(), remote.describe()
     assert here is not None and there is not None
-    for body in ASKED:
+    for body in BODIES:
         with requests.Session() as direct:
             direct.trust_env = False
             one = direct.post(here.url, body, headers={"Authorization": f"Bearer {here.key}"}, timeout=30)
@@ -227,7 +227,7 @@ def encoder(folder: Path) -> bundles.Bundle:
     model = folder / "model"
     model.mkdir()
     backbone.fit(data, 7, lambda *_, **__: True).save(model)
-    made = bundles.write(
+    bundle = bundles.write(
         folder / "bundle",
         model=model,
         classes=data.classes,
@@ -237,5 +237,5 @@ def encoder(folder: Path) -> bundles.Bundle:
         sample_texts=[GOOD, BAD],
         about={"run": "toy"},
     )
-    records.write(made.folder, toy_record(made.hash))
-    return made
+    records.write(bundle.folder, toy_record(bundle.hash))
+    return bundle

@@ -184,7 +184,7 @@ def test_a_pipeline_that_failed_says_why_and_is_submitted_again_with_the_trials_
     assert "submits the pipeline again" in caught.value.hint
     failed = ledger.runs()[0]
     assert failed.failure
-    assert len(failed.trials()) == 2, "what the trials came to is kept"
+    assert len(failed.trials()) == 2, "the results of the trials are kept"
     assert (failed.folder / "report.html").is_file()
     azure.v1.execution.failing.clear()
     outcome, _ = run(toy)
@@ -298,10 +298,10 @@ def test_missing_clusters_are_created_when_asked(azure: Azure, toy: Path) -> Non
     assert (
         cli.main(["publish", str(toy), *(f"--set={key}={json.dumps(value)}" for key, value in overrides.items())]) == 0
     )
-    made = {name: each["properties"]["properties"] for name, each in azure.workspace.clusters.items()}
-    assert made["gpu-cluster"]["vmSize"] == "Standard_NC6s_v3"
-    assert made["cpu-cluster"]["scaleSettings"]["maxNodeCount"] == 2
-    assert made["cpu-cluster"]["scaleSettings"]["minNodeCount"] == 0
+    clusters = {name: each["properties"]["properties"] for name, each in azure.workspace.clusters.items()}
+    assert clusters["gpu-cluster"]["vmSize"] == "Standard_NC6s_v3"
+    assert clusters["cpu-cluster"]["scaleSettings"]["maxNodeCount"] == 2
+    assert clusters["cpu-cluster"]["scaleSettings"]["minNodeCount"] == 0
     assert azure.workspace.clusters["cpu-cluster"]["identity"]["type"] == "SystemAssigned"
 
 
