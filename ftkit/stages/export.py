@@ -44,9 +44,9 @@ def export(run: str, out: Path | None = None, target: str | None = None) -> Path
 def _deployer(target: str | None, recipe_deployer: str | None) -> type[Packaging]:
     installed = plugins.load()
     packaging = {
-        name: each
+        name: deployer
         for name in installed.names("deployers")
-        if hasattr(each := installed.find("deployers", name), "package")
+        if issubclass(deployer := installed.find("deployers", name), Packaging)
     }
     if target is not None:
         chosen = installed.find("deployers", target)
