@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ftkit.errors import FtkitError, StageError
-from ftkit.redaction import redacted
 from ftkit_azure.rules import AGAIN, ENVIRONMENT, ROLES, RULES, SIGN_IN
 
 __all__ = [
@@ -58,6 +57,8 @@ class Refusal:
     @property
     def shown(self) -> str:
         """The message in one line, without a secret."""
+        from ftkit.redaction import redacted
+
         code = f" ({self.code})" if self.code and self.code not in self.message else ""
         return redacted(f"{self.message}{code}")[:LONGEST]
 

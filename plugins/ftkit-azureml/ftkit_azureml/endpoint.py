@@ -17,7 +17,6 @@ from ftkit.bundle import bundle as bundles
 from ftkit.bundle.bundle import cleared
 from ftkit.contracts import NATIVE, Data, Deployment, Endpoint, Health
 from ftkit.errors import DeployError
-from ftkit.redaction import redacted
 from ftkit_azureml import assets, blueprint, client, operations
 from ftkit_azureml.assets import BUNDLE
 from ftkit_azureml.online import GOING, STARTING, Online, state_of
@@ -239,6 +238,8 @@ class ManagedEndpoint(EndpointOptions):
 
     def _refusal(self, answer: Any, deployment: str | None) -> DeployError:
         """What the endpoint answered instead of predictions, as the error of the model's server where it wrote one."""
+        from ftkit.redaction import redacted
+
         try:
             body = answer.json()
             what, where, hint = body["error"], body["where"], body["hint"]

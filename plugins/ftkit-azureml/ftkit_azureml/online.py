@@ -11,7 +11,6 @@ from typing import Any
 from ftkit_azure import refusals
 
 from ftkit.errors import DeployError
-from ftkit.redaction import redacted
 from ftkit_azureml import assets
 
 STARTING = ("Creating", "Updating", "Scaling")
@@ -70,6 +69,8 @@ class Online:
 
     def log(self, deployment: str, lines: int) -> str:
         """The end of the container's log; before it runs, of what brings the model to it."""
+        from ftkit.redaction import redacted
+
         if lines < 1:
             return ""
         for container in ("inference-server", "storage-initializer"):
