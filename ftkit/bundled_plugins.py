@@ -1,6 +1,6 @@
-"""Which of ftkit's own plugins offers a component, so that a missing one can be named: read off the plugins, never listed by hand.
+"""Which of ftkit's own plugins offers a component, so that an error can name a plugin that is not installed.
 
-A checkout has the plugins' sources beside the package. A wheel has none, so it carries the same list, which the build makes.
+The list is read off the plugins. A checkout has their sources beside the package; a wheel carries the list that its build made.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import json
 import re
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -36,3 +37,15 @@ def offered(folder: Path) -> dict[str, str]:
         for path in sorted(distribution.glob("ftkit_*/**/*.py"))
         for name in _NAME.findall(path.read_text(encoding="utf-8"))
     }
+
+
+def how_to_install(distribution: str) -> str:
+    """How to install one of ftkit's own plugins: from the checkout that this is, or else from an index."""
+    plugins = Path(__file__).parent.parent / "plugins"
+    try:
+        text = (plugins / distribution / "pyproject.toml").read_text(encoding="utf-8")
+    except OSError:
+        return f"pip install {distribution}"
+    required = (re.split(r"[^\w-]", requirement)[0] for requirement in tomllib.loads(text)["project"]["dependencies"])
+    own = [name for name in required if (plugins / name).is_dir()]
+    return f"pip install {' '.join(f'-e plugins/{name}' for name in [*own, distribution])}"

@@ -17,7 +17,7 @@ from typing import Any
 import pluggy
 
 from ftkit import contracts, hookspecs
-from ftkit.bundled_plugins import bundled_plugins
+from ftkit.bundled_plugins import bundled_plugins, how_to_install
 from ftkit.contracts.events import Event
 from ftkit.contracts.monitoring import Served, Watcher
 from ftkit.disclosure import without_secrets
@@ -97,7 +97,7 @@ class Plugins:
         elif owner and suspects:
             advice = f"It comes with the plugin {owner}, which is installed but does not work."
         elif owner:
-            advice = f"It comes with the plugin {owner}: pip install {owner}, or in a checkout pip install -e plugins/{owner}."
+            advice = f"It comes with the plugin {owner}: {how_to_install(owner)}."
         else:
             advice = f"Installed: {', '.join(names) or 'none'}. `ftkit plugins` lists all."
         return " ".join([advice, *(f"{broken.plugin} was set aside: {broken.reason}." for broken in suspects)])

@@ -8,7 +8,7 @@ import sys
 import zipfile
 from pathlib import Path
 
-from ftkit.bundled_plugins import LIST, bundled_plugins, offered
+from ftkit.bundled_plugins import LIST, bundled_plugins, how_to_install, offered
 
 ROOT = Path(__file__).parent.parent
 
@@ -20,6 +20,12 @@ def test_a_checkout_reads_the_list_off_the_plugins() -> None:
 
 def test_a_folder_without_plugins_gives_an_empty_list(tmp_path: Path) -> None:
     assert offered(tmp_path) == {}
+
+
+def test_a_checkout_installs_a_plugin_with_those_of_its_own_that_it_needs() -> None:
+    assert how_to_install("ftkit-bert") == "pip install -e plugins/ftkit-bert"
+    assert how_to_install("ftkit-azureml") == "pip install -e plugins/ftkit-azure -e plugins/ftkit-azureml"
+    assert how_to_install("ftkit-elsewhere") == "pip install ftkit-elsewhere"
 
 
 def test_the_wheel_carries_the_same_list(tmp_path: Path) -> None:

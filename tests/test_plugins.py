@@ -202,7 +202,7 @@ def test_a_component_that_is_no_dataclass_is_refused(component):
         ("tinny", "Did you mean 'tiny'?"),
         (
             "bert-paper",
-            "It comes with the plugin ftkit-bert: pip install ftkit-bert, or in a checkout pip install -e plugins/ftkit-bert.",
+            "It comes with the plugin ftkit-bert: pip install -e plugins/ftkit-bert.",
         ),
         ("unheard-of", "Installed: tiny."),
     ],

@@ -120,13 +120,13 @@ def _default(option: Option) -> str:
 def _unknown(name: str, loaded: Plugins) -> Exception:
     import difflib
 
-    from ftkit.bundled_plugins import bundled_plugins
+    from ftkit.bundled_plugins import bundled_plugins, how_to_install
     from ftkit.errors import UsageError
 
     owner = bundled_plugins().get(name)
     near = difflib.get_close_matches(name, {each.name for each in loaded.offers}, 1)
     if owner is not None:
-        hint = f"It comes with the plugin {owner}: pip install {owner}."
+        hint = f"It comes with the plugin {owner}: {how_to_install(owner)}."
     elif near:
         hint = f"Did you mean {near[0]!r}?"
     else:
