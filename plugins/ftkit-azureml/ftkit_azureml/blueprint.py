@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import re
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from ftkit.contracts.monitoring import DEPLOYMENT, ENDPOINT
 from ftkit.errors import PluginError
 from ftkit_azureml.assets import BUNDLE, RECORD, record_digest
 from ftkit_azureml.options import PROBE, EndpointOptions
-from ftkit_azureml.scoring import SCRIPT, Needs, limits, needs
+from ftkit_azureml.scoring import SCRIPT, Needs, needs
 
 TELEMETRY = re.compile(
     r"APPLICATIONINSIGHTS_CONNECTION_STRING|OTEL_(SDK_DISABLED|(TRACES|LOGS)_EXPORTER|EXPORTER_OTLP_\w+)"
@@ -78,7 +80,7 @@ def deployment(options: EndpointOptions, name: str, bundle: Bundle, model: str, 
             ENDPOINT: options.endpoint,
             DEPLOYMENT: name,
             "FTKIT_ENGINE": options.engine,
-            "FTKIT_LIMITS": limits(options.max_rows, options.max_batch, options.max_waiting),
+            "FTKIT_LIMITS": json.dumps(asdict(options.limits)),
             "GUNICORN_CMD_ARGS": f"--threads {options.concurrency}",
             "HF_HUB_OFFLINE": "1",
         },

@@ -11,7 +11,7 @@ from ftkit_azure.images import IMAGE
 from ftkit_azure.options import PipelineOptions
 from ftkit_azure.workspace import InWorkspace
 
-from ftkit.contracts import AUTO
+from ftkit.serving.limits import ServerOptions
 
 PROBE = 10
 """Seconds between two probes of a container, and before the first."""
@@ -32,7 +32,7 @@ class SweepOptions(PipelineOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EndpointOptions(InWorkspace):
+class EndpointOptions(ServerOptions, InWorkspace):
     """What a recipe lets the deployer choose."""
 
     endpoint: str
@@ -51,15 +51,6 @@ class EndpointOptions(InWorkspace):
     """Seconds that a container may take from its start to its first answer before Azure starts it anew."""
     probe_timeout: float = 30.0
     """Seconds within which a probe must be answered; a server answers none while it computes a large batch."""
-    max_rows: int = 1024
-    """Texts that one request may hold."""
-    max_batch: int = 32
-    """Texts that are computed together at most, when several requests wait."""
-    max_waiting: int = 2048
-    """Texts that may wait for the model; requests beyond that get status 429."""
-    engine: str = AUTO
-    """Which of the bundle's engines answers: the fastest, where it serves, of those that the promotion tests passed (`auto`);
-    `native`; or one that backbone.engines made and the promotion tests passed."""
     mirror: int = 0
     """Percent of the live traffic, up to 50, that a new deployment is sent copies of before it gets any; nobody waits for the answers."""
     image: str = IMAGE
@@ -75,9 +66,10 @@ class EndpointOptions(InWorkspace):
     """Further variables of a deployment's process, such as FTKIT_DRIFT_WINDOW. No place for secrets: a recipe goes into every bundle."""
 
     def __post_init__(self) -> None:
-        super().__post_init__()
+        InWorkspace.__post_init__(self)
+        ServerOptions.__post_init__(self)
         check_name(self.endpoint, "endpoint")
-        for option in ("instance_count", "concurrency", "max_rows", "max_batch", "max_waiting"):
+        for option in ("instance_count", "concurrency"):
             if getattr(self, option) < 1:
                 raise ValueError(f"{option} must be at least 1")
         if not 0 < self.request_timeout <= 180:

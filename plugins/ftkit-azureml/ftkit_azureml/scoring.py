@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -151,8 +150,3 @@ def needs(
         [*serving, *requirements.owners([backbone]), *others], provided=CHOSEN_BY_SERVER
     )
     return Needs(distributions, image, tuple(indexes))
-
-
-def limits(rows: int, batch: int, waiting: int) -> str:
-    """The limits of a server as the scoring script reads them."""
-    return json.dumps({"rows": rows, "batch": batch, "waiting": waiting})
