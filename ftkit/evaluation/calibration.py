@@ -11,11 +11,6 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-def calibration_error(certainty: np.ndarray, right: np.ndarray, bins: int) -> float:
-    """Expected calibration error over bins with equally many rows; `right` is 1 for a right answer, else 0."""
-    return binned_error(certainty, right, equal_mass_bins(certainty, bins))
-
-
 def brier(probabilities: np.ndarray, labels: np.ndarray) -> float:
     """Mean squared distance between probabilities and labels, summed over the classes: 0 to 2, as Brier defined it."""
     import numpy as np
@@ -45,6 +40,6 @@ def bin_means(
 
 
 def binned_error(certainty: np.ndarray, right: np.ndarray, bin_of_row: np.ndarray) -> float:
-    """The calibration error over given bins."""
+    """Expected calibration error over the bins of the rows; `right` is 1 for a right answer, else 0."""
     sizes, mean_certainty, share_right = bin_means(certainty, right, bin_of_row)
     return float((sizes * abs(mean_certainty - share_right)).sum() / sizes.sum())
