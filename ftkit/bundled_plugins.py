@@ -11,6 +11,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 LIST = "bundled_plugins.json"
 """The list's file in the package of a wheel."""
@@ -19,9 +20,20 @@ _NAME = re.compile(r"^    name(?:: ClassVar\[str\])? = \"([^\"]+)\"$", re.MULTIL
 """Where a component says its name."""
 
 
+_METHODS = re.compile(r"^    def (publish|package)\(", re.MULTILINE)
+"""Optional methods that an error may recommend a component for."""
+
+_SUCCESSOR = re.compile(r"^    successor: ClassVar\[str\] = ", re.MULTILINE)
+
+
 @functools.cache
 def bundled_plugins() -> Mapping[str, str]:
     """The distribution that offers each component of ftkit's own plugins, by the component's name."""
+    return {name: offer["plugin"] for name, offer in _offers().items()}
+
+
+@functools.cache
+def _offers() -> Mapping[str, dict[str, Any]]:
     package = Path(__file__).parent
     try:
         return json.loads((package / LIST).read_text(encoding="utf-8"))
@@ -29,14 +41,22 @@ def bundled_plugins() -> Mapping[str, str]:
         return offered(package.parent / "plugins")
 
 
-def offered(folder: Path) -> dict[str, str]:
-    """The same, read off the sources in a folder of distributions; empty where it has none."""
-    return {
-        name: distribution.name
-        for distribution in sorted(folder.glob("ftkit-*"))
-        for path in sorted(distribution.glob("ftkit_*/**/*.py"))
-        for name in _NAME.findall(path.read_text(encoding="utf-8"))
-    }
+def able(method: str) -> list[str]:
+    """The components of ftkit's own plugins that have an optional method, by name, without those that another one replaces."""
+    return [name for name, offer in _offers().items() if method in offer["methods"]]
+
+
+def offered(folder: Path) -> dict[str, dict[str, Any]]:
+    """Each component in a folder of distributions: its `plugin`, and the optional `methods` it has; empty where there is none."""
+    offers: dict[str, dict[str, Any]] = {}
+    for distribution in sorted(folder.glob("ftkit-*")):
+        for path in sorted(distribution.glob("ftkit_*/**/*.py")):
+            text = path.read_text(encoding="utf-8")
+            methods = [] if _SUCCESSOR.search(text) else _METHODS.findall(text)
+            for name in _NAME.findall(text):
+                known = offers.setdefault(name, {"plugin": distribution.name, "methods": []})
+                known["methods"] += methods
+    return offers
 
 
 def how_to_install(distribution: str) -> str:

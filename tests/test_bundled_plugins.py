@@ -8,7 +8,11 @@ import sys
 import zipfile
 from pathlib import Path
 
-from ftkit.bundled_plugins import LIST, bundled_plugins, how_to_install, offered
+import pytest
+
+from ftkit import hookimpl, plugins
+from ftkit.bundled_plugins import LIST, able, bundled_plugins, how_to_install, offered
+from ftkit.commands.publish import _platforms_that_publish
 
 ROOT = Path(__file__).parent.parent
 
@@ -16,6 +20,11 @@ ROOT = Path(__file__).parent.parent
 def test_a_checkout_reads_the_list_off_the_plugins() -> None:
     assert bundled_plugins()["minilm"] == "ftkit-quickstart"
     assert bundled_plugins()["served-parity"] == "ftkit-strict"
+
+
+def test_only_components_that_are_still_supported_are_recommended() -> None:
+    assert able("publish") == ["azureml"]
+    assert able("package") == ["managed-endpoint"]
 
 
 def test_a_folder_without_plugins_gives_an_empty_list(tmp_path: Path) -> None:
@@ -34,3 +43,29 @@ def test_the_wheel_carries_the_same_list(tmp_path: Path) -> None:
     (wheel,) = tmp_path.glob("ftkit-*.whl")
     with zipfile.ZipFile(wheel) as archive:
         assert json.loads(archive.read(f"ftkit/{LIST}")) == offered(ROOT / "plugins")
+
+
+@pytest.mark.parametrize(
+    ("installed", "hint"),
+    [
+        (
+            [],
+            "Name one that can: --on azureml. It comes with the plugin ftkit-azureml: pip install -e plugins/ftkit-azure",
+        ),
+        (["hyperdrive"], "Name one that can: --on azureml. "),
+        (["hyperdrive", "azureml"], "Name one that can: --on azureml."),
+    ],
+)
+def test_publishing_recommends_a_platform_that_is_still_supported(
+    installed: list[str], hint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platforms = {name: plugins.load().find("platforms", name) for name in installed}
+
+    class Offering:
+        @hookimpl
+        def platforms(self) -> list[type]:
+            return list(platforms.values())
+
+    known = plugins.collect([], {"offering": Offering()})
+    monkeypatch.setattr(plugins, "load", lambda: known)
+    assert _platforms_that_publish().startswith(hint)

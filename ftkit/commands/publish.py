@@ -45,10 +45,19 @@ def publish(
 
 
 def _platforms_that_publish() -> str:
-    """What to do instead, by the installed platforms."""
+    """What to do instead: a platform that is installed and supported, or else one of ftkit's own plugins."""
     from ftkit import plugins
-    from ftkit.contracts import Publishing
+    from ftkit.bundled_plugins import able
+    from ftkit.contracts import Publishing, Superseded
 
     installed = plugins.load()
-    able = [name for name in installed.names("platforms") if issubclass(installed.find("platforms", name), Publishing)]
-    return f"Name one that can: --on {able[0]}." if able else "Install a plugin whose platform can."
+    platforms = {name: installed.find("platforms", name) for name in installed.names("platforms")}
+    names = [
+        name
+        for name, platform in platforms.items()
+        if issubclass(platform, Publishing) and not isinstance(platform, Superseded)  # a class variable
+    ]
+    if names:
+        return f"Name one that can: --on {names[0]}."
+    name = able("publish")[0]
+    return f"Name one that can: --on {name}. {installed.advice('platforms', name)}"

@@ -27,6 +27,7 @@ from ftkit.contracts.capabilities import (
     Packaging,
     Reading,
     Requiring,
+    Superseded,
 )
 from ftkit.contracts.classifier import Classifier, Probabilities
 from ftkit.contracts.components import (
@@ -113,6 +114,7 @@ __all__ = [
     "Spread",
     "Status",
     "StopTrial",
+    "Superseded",
     "Trial",
     "TrialState",
     "Verdict",

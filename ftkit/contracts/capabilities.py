@@ -137,6 +137,14 @@ class Confirming(Protocol):
 
 
 @runtime_checkable
+class Superseded(Protocol):
+    """A component whose support has ended, and which another one replaces. Nothing requires it."""
+
+    successor: ClassVar[str]
+    """The name of the component to use instead."""
+
+
+@runtime_checkable
 class EngineChoosing(Protocol):
     """A deployer whose recipe option names the engine of the bundle that answers. Nothing requires it."""
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ftkit import plugins
 from ftkit.bundle.bundle import cleared
+from ftkit.bundled_plugins import able
 from ftkit.contracts import NATIVE, EngineChoosing, Packaging
 from ftkit.errors import PluginError, UsageError
 from ftkit.files import atomic_folder
@@ -59,6 +60,6 @@ def _deployer(target: str | None, recipe_deployer: str | None) -> type[Packaging
     if not packaging:
         raise PluginError(
             "no installed deployer writes a folder to deploy by hand",
-            hint="Install a plugin whose deployer can: ftkit's README lists the plugins of ftkit.",
+            hint=installed.advice("deployers", able("package")[0]),
         )
     return packaging.get(recipe_deployer or "") or next(iter(packaging.values()))

@@ -23,6 +23,7 @@ class HyperDrive(HyperDriveOptions):
 
     name: ClassVar[str] = "hyperdrive"
     confirms: ClassVar[bool] = True
+    successor: ClassVar[str] = "azureml"
 
     def refusals(self, plan: Plan) -> Sequence[Mistake]:
         """What HyperDrive cannot express of a recipe."""
