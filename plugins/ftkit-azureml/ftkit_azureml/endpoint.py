@@ -87,10 +87,10 @@ class ManagedEndpoint(EndpointOptions):
     def health(self, deployment: str) -> Health:
         """How the deployment is doing now; one that failed brings the end of its container's log."""
         with self._online(deployment) as online:
-            reason = operations.failure(self._key(deployment))
+            running, reason = operations.outcome(self._key(deployment))
             current = online.deployment(deployment)
             if current is None and not reason:
-                if operations.is_running(self._key(deployment)):
+                if running:
                     return Health("starting", "Azure has begun to create it")
                 raise online.unknown(deployment)
             state = state_of(current) if current is not None else "Failed"
@@ -99,7 +99,7 @@ class ManagedEndpoint(EndpointOptions):
                 return Health("starting", f"Azure is {state.lower()} it" + (f"; its log: {last}" if last else ""))
             if state == "Succeeded" and not reason:
                 return Health("ready")
-            if not reason and operations.is_running(self._key(deployment)):
+            if running:
                 # The operation ends, with the reason, a moment after the state has changed.
                 return Health("starting", f"its state is {state}, and Azure has not said why yet")
             log = online.log(deployment, 100) if current is not None else ""

@@ -24,22 +24,21 @@ def forget(key: tuple[Any, ...]) -> None:
         _pollers.pop(key, None)
 
 
-def is_running(key: tuple[Any, ...]) -> bool:
-    """Whether an operation that was begun here has not ended."""
+def outcome(key: tuple[Any, ...]) -> tuple[bool, str]:
+    """Whether an operation that was begun here still runs, and why it failed once it has ended.
+
+    Both are of one moment: an operation may end while its caller asks. The reason is empty where it succeeded or was not
+    begun here.
+    """
     with _lock:
         poller = _pollers.get(key)
-    return poller is not None and not poller.done()
-
-
-def failure(key: tuple[Any, ...]) -> str:
-    """Why an operation that was begun here failed; empty while it runs, when it succeeded, or when it was not begun here."""
-    with _lock:
-        poller = _pollers.get(key)
-    if poller is None or not poller.done():
-        return ""
+    if poller is None:
+        return False, ""
+    if not poller.done():
+        return True, ""
     try:
         poller.result()
     except Exception as error:  # of whatever kind the SDK makes it, it says what Azure answered
         what, hint = refusals.explain(error)
-        return f"{what} {hint}".strip()
-    return ""
+        return False, f"{what} {hint}".strip()
+    return False, ""

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -256,6 +256,32 @@ def test_a_quota_that_is_used_up_says_what_to_do_and_leaves_nothing(
     assert "quota" in str(failed.value)
     assert "instance_type" in str(failed.value)
     as_it_was(deployer)
+
+
+def test_an_operation_that_ends_while_health_is_asked_still_gives_its_reason(
+    endpoints: Make, blue: Bundle, green: Bundle, azureml: Azure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ftkit_azureml import operations
+    from ftkit_azureml.online import Online
+
+    from tests.azure.messages import answer
+    from tests.azure.v2.operations import PACE
+
+    deployer = endpoints()
+    live(deployer, blue)
+    azureml.fail("GET", "/mfeOperationsStatus/", answer({"status": "InProgress"}, headers=PACE), times=20)
+    azureml.deployments.failing.append(("OutOfQuota", "Not enough quota available for Standard DSv2 Family vCPUs."))
+    look = Online.deployment
+
+    def look_after_the_end(online: Online, deployment: str) -> object:
+        if poller := operations._pollers.get(deployer._key(deployment)):
+            with suppress(Exception):  # the operation ends between what Azure is asked first and what it is asked next
+                poller.wait(60)
+        return look(online, deployment)
+
+    monkeypatch.setattr(Online, "deployment", look_after_the_end)
+    with pytest.raises(DeployError, match="quota"):
+        roll_out(deployer, green, "green", QUICK, lambda _: None)
 
 
 def test_a_deletion_that_fails_is_a_warning_and_green_is_live(
