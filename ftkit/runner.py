@@ -16,7 +16,7 @@ from ftkit import options, plugins, report
 from ftkit.bundle import bundle as bundles
 from ftkit.bundle.bundle import Bundle
 from ftkit.bundle.model_card import card
-from ftkit.contracts import Data, Emit, Exporting, Foreseeing, Outcome, Trial, events
+from ftkit.contracts import Data, Emit, Exporting, Foreseeing, Inspecting, Outcome, Trial, events
 from ftkit.disclosure import without_secrets
 from ftkit.errors import FtkitError, SearchError, StageError
 from ftkit.evaluation.selection import best_trial, planned_repeats, spreads
@@ -101,11 +101,20 @@ def load_data(plan: Plan, ledger: Ledger, emit: Emit) -> Data:
     stored = ledger.fact("data") is not None
     with staged(ledger, "data", emit, reused=stored):
         if not stored:
-            ledger.store_data(plan.dataset.load(plan.seed, emit))
+            ledger.store_data(_inspected(plan, plan.dataset.load(plan.seed, emit)))
         data = ledger.data(("train", "valid"))
         emit(events.DataLoaded(data.report))
         _foresee(plan, data)
     return data
+
+
+def _inspected(plan: Plan, data: Data) -> Data:
+    """The data with what the backbone will see of the texts in the report."""
+    if not isinstance(plan.backbone, Inspecting):
+        return data
+    inspection = plan.backbone.inspect(data.without_test())
+    warnings = (*data.report.warnings, *inspection.warnings)
+    return replace(data, report=replace(data.report, tokens=inspection.tokens, warnings=warnings))
 
 
 def _foresee(plan: Plan, data: Data) -> None:

@@ -6,13 +6,13 @@ platform that need the plan, `Refusing` and `Publishing`, are in `ftkit.contract
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Sized
+from collections.abc import Mapping, Sequence, Sized
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
+from typing import Any, ClassVar, Protocol, Self, TypeVar, runtime_checkable
 
 from ftkit.contracts.classifier import Classifier, Probabilities
-from ftkit.contracts.types import Data
+from ftkit.contracts.types import Data, Inspection
 
 T = TypeVar("T")
 
@@ -215,4 +215,34 @@ class Requiring(Protocol):
     @property
     def requires(self) -> Sequence[str]:
         """Requirements as pip takes them, such as `ftkit[engines]`: they are installed wherever the component runs."""
+        ...
+
+
+@runtime_checkable
+class Inspecting(Protocol):
+    """A backbone that says before any training what it will see of the texts. Nothing requires it."""
+
+    def inspect(self, data: Data) -> Inspection:
+        """Read the train and valid texts as training would; the test split is closed. Raises: FtkitError."""
+        ...
+
+
+@runtime_checkable
+class Adapting(Protocol):
+    """A backbone with options that may be left to the data, such as `epochs = "auto"`. Nothing requires it."""
+
+    def adapted(self, data: Data) -> Self:
+        """The same backbone with a value in place of every option that is left to the data.
+
+        It looks at the classes and the train rows only, and returns the same values for the same rows.
+        """
+        ...
+
+
+@runtime_checkable
+class FileReading(Protocol):
+    """A data set that reads files of this machine. Nothing requires it."""
+
+    def files(self) -> Mapping[str, Path]:
+        """The files by the recipe option that names them; they need not exist."""
         ...

@@ -47,6 +47,12 @@ class DataReport:
     """Line numbers, counted from 1, of the first damaged lines."""
     notes: Sequence[str] = ()
     """Further remarks for a reader, one sentence each."""
+    warnings: Sequence[str] = ()
+    """What is probably wrong with the data or does not suit the backbone, and how to repair it, one sentence each."""
+    files: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """How each file was read, by its name: the options as they were decided, such as `encoding` and `delimiter`."""
+    tokens: Mapping[str, float] = field(default_factory=dict)
+    """What the backbone reads of the train and valid texts, as `Inspection.tokens`; empty if it does not say."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,16 @@ class Data:
     def without_test(self) -> Data:
         """The same data with an empty test split, for training."""
         return replace(self, test=Split((), ()))
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What a backbone will see of a data set, before any training."""
+
+    tokens: Mapping[str, float] = field(default_factory=dict)
+    """Numbers by name, such as the share of texts that are cut, of unknown tokens, of texts that become the same tokens."""
+    warnings: Sequence[str] = ()
+    """What does not suit the backbone, and how to repair it, one sentence each."""
 
 
 TrialState = Literal["finished", "stopped", "failed"]

@@ -52,6 +52,12 @@ class Rows:
     """Numbers of the first damaged lines, counted from 1."""
     reason: str = ""
     """What is wrong with the first damaged line."""
+    form: dict[str, str] = field(default_factory=dict)
+    """How the file was read: options as they were decided, such as `encoding`; for the data report."""
+    notes: list[str] = field(default_factory=list)
+    """Remarks for the data report, one sentence each."""
+    warnings: list[str] = field(default_factory=list)
+    """What is probably wrong with the source, and how to repair it, one sentence each."""
 
     @property
     def read(self) -> int:

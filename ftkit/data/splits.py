@@ -233,7 +233,9 @@ def _data(
         },
         fingerprint=fingerprint(classes, splits.values()),
         damaged_lines=tuple(number for rows in parts.values() for number in rows.damaged)[:MAX_NAMED_LINES],
-        notes=tuple(notes),
+        notes=(*(note for rows in parts.values() for note in rows.notes), *notes),
+        warnings=tuple(dict.fromkeys(warning for rows in parts.values() for warning in rows.warnings)),
+        files={rows.source: dict(rows.form) for rows in parts.values() if rows.form},
     )
     return Data(classes, splits["train"], splits["valid"], splits["test"], report)
 

@@ -165,9 +165,10 @@ def data(report: DataReport) -> RenderableType:
         lines.append(f"damaged lines: {formatting.listing(map(str, report.damaged_lines), 10)}")
     if report.lengths:
         lines.append(plain.lengths(report))
-    lines += report.notes
+    lines += [*plain.how_read(report), *report.notes]
+    warnings = (Text(f"warning: {warning}", style="yellow", overflow="fold") for warning in report.warnings)
     tail = Text(f"fingerprint {report.fingerprint[:16]}", style="dim")
-    return Group(*(Text(line, overflow="fold") for line in lines), table, tail)
+    return Group(*(Text(line, overflow="fold") for line in lines), table, *warnings, tail)
 
 
 def trials(board: Board, width: int, room: int) -> RenderableType:

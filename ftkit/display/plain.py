@@ -211,8 +211,16 @@ def data(report: DataReport) -> Iterator[str]:
         yield f"{split} {sum(counts.values()):,} rows: {formatting.listing(classes, CLASSES)}"
     if report.lengths:
         yield lengths(report)
+    yield from how_read(report)
     yield from report.notes
+    yield from (f"warning: {warning}" for warning in report.warnings)
     yield f"fingerprint {report.fingerprint[:16]}"
+
+
+def how_read(report: DataReport) -> Iterator[str]:
+    """How each file was read: encoding, delimiter, and what else was decided."""
+    for name, form in report.files.items():
+        yield f"{name} was read with " + ", ".join(f"{option} {value}" for option, value in form.items())
 
 
 def dropped(report: DataReport) -> str:
