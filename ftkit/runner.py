@@ -16,14 +16,15 @@ from ftkit import options, plugins, report
 from ftkit.bundle import bundle as bundles
 from ftkit.bundle.bundle import Bundle
 from ftkit.bundle.model_card import card
-from ftkit.contracts import Data, Emit, Exporting, Foreseeing, Inspecting, Outcome, Trial, events
+from ftkit.contracts import Data, Emit, Exporting, Outcome, Trial, events
 from ftkit.disclosure import without_secrets
-from ftkit.errors import FtkitError, SearchError, StageError
+from ftkit.errors import FtkitError, SearchError
 from ftkit.evaluation.selection import best_trial, planned_repeats, spreads
 from ftkit.recipe.loader import Plan
 from ftkit.runs import ledger as ledgers
 from ftkit.runs import provenance
 from ftkit.runs.ledger import Ledger, staged
+from ftkit.runs.preparation import foresee, inspected
 from ftkit.stages import release
 
 Search = Callable[[Plan, Ledger, Emit], Sequence[Trial]]
@@ -101,38 +102,11 @@ def load_data(plan: Plan, ledger: Ledger, emit: Emit) -> Data:
     stored = ledger.fact("data") is not None
     with staged(ledger, "data", emit, reused=stored):
         if not stored:
-            ledger.store_data(_inspected(plan, plan.dataset.load(plan.seed, emit)))
+            ledger.store_data(inspected(plan, plan.dataset.load(plan.seed, emit)))
         data = ledger.data(("train", "valid"))
         emit(events.DataLoaded(data.report))
-        _foresee(plan, data)
+        foresee(plan, data)
     return data
-
-
-def _inspected(plan: Plan, data: Data) -> Data:
-    """The data with what the backbone will see of the texts in the report."""
-    if not isinstance(plan.backbone, Inspecting):
-        return data
-    inspection = plan.backbone.inspect(data.without_test())
-    warnings = (*data.report.warnings, *inspection.warnings)
-    return replace(data, report=replace(data.report, tokens=inspection.tokens, warnings=warnings))
-
-
-def _foresee(plan: Plan, data: Data) -> None:
-    """Let backbone, deployer and promotion tests check the data before anything is trained. Raises: FtkitError."""
-    for component in (plan.backbone, plan.deploy):
-        if isinstance(component, Foreseeing):
-            component.foresee(data)
-    for test in plan.promote:
-        if isinstance(test, Foreseeing):
-            try:
-                test.foresee(data)
-            except FtkitError:
-                raise
-            except Exception as error:
-                raise StageError(
-                    f"the promotion test {test.name!r} cannot judge this data: {type(error).__name__}: {error}",
-                    hint="Fix its options or take it out of the recipe, then give the same command.",
-                ) from error
 
 
 def run_trials(plan: Plan, ledger: Ledger, emit: Emit, search: Search) -> Sequence[Trial]:
