@@ -1,0 +1,43 @@
+"""The options that all data sets share: how classes are named, and how rows are split."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from ftkit.contracts import SPLITS
+
+NearCopies = Literal["together", "ignored"]
+"""How texts that share most of their wording are split: each group of them into one split, or each text by chance."""
+
+SHARES = (0.8, 0.1, 0.1)
+"""Default shares of train, valid and test."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """How to split; data sets offer options with the same names."""
+
+    seed: int
+    shares: Sequence[float] = SHARES
+    """Shares of train, valid and test."""
+    rows: int | None = None
+    """Keep a sample of about this many rows, each class in proportion; None keeps all."""
+    min_rows: int = 0
+    """Leave out classes with fewer rows."""
+    near_copies: NearCopies = "together"
+    """Whether texts that share most of their wording stay in one split."""
+
+    def __post_init__(self) -> None:
+        if len(self.shares) != len(SPLITS) or not all(share > 0 for share in self.shares):
+            raise ValueError(
+                f"shares must be three numbers above 0, for train, valid and test, not {list(self.shares)}"
+            )
+        if not math.isclose(sum(self.shares), 1, abs_tol=1e-6):
+            raise ValueError(f"shares must add up to 1, not {sum(self.shares):g}")
+        if self.rows is not None and self.rows < 2 * len(SPLITS):
+            raise ValueError(f"rows must be at least {2 * len(SPLITS)}: two classes in three splits")
+        if self.min_rows < 0:
+            raise ValueError("min_rows must not be negative")
