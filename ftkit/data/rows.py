@@ -1,4 +1,4 @@
-"""What a data set's reader returns: texts with class names, and a count of every row it left out.
+"""What a data set's reader returns: texts with labels, and a count of every row it left out.
 
 rows = Rows(str(path))
 for number, line in lines(path, emit):
@@ -42,10 +42,17 @@ class Rows:
     source: str
     """The file or package they come from, for reports and errors."""
     texts: list[str] = field(default_factory=list)
-    labels: list[str] = field(default_factory=list)
-    """Class names."""
+    labels: list[Any] = field(default_factory=list)
+    """Labels as they were read, of any type: texts, numbers, true or false, None where there is none. Splitting makes class
+    names of them."""
     columns: dict[str, list[Any]] = field(default_factory=dict)
     """Further columns, for analysing parts of the data later."""
+    lines: list[int] = field(default_factory=list)
+    """The line or number of each row in the source, counted from 1, for errors; empty where the reader does not know."""
+    label_column: str = ""
+    """The name of the column or field with the labels, for errors."""
+    column_names: tuple[str, ...] = ()
+    """All columns of the source, for errors: whoever named the wrong one sees the others."""
     dropped: Counter[str] = field(default_factory=Counter)
     """Rows left out, by reason."""
     damaged: list[int] = field(default_factory=list)
@@ -64,8 +71,8 @@ class Rows:
         """Number of rows in the source, those left out included."""
         return len(self.texts) + self.dropped.total()
 
-    def add(self, text: str, label: str, /, **columns: Any) -> None:
-        """Add a row; every row needs the same columns."""
+    def add(self, text: str, label: Any, /, **columns: Any) -> None:
+        """Add a row; its label may be of any type, and every row needs the same columns."""
         self.texts.append(text)
         self.labels.append(label)
         for name, value in columns.items():
