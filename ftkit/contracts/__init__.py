@@ -31,6 +31,7 @@ from ftkit.contracts.capabilities import (
     Reading,
     Requiring,
     Superseded,
+    TextReading,
 )
 from ftkit.contracts.classifier import Classifier, Probabilities
 from ftkit.contracts.components import (
@@ -123,6 +124,7 @@ __all__ = [
     "Status",
     "StopTrial",
     "Superseded",
+    "TextReading",
     "Trial",
     "TrialState",
     "Verdict",

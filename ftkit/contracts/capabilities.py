@@ -6,7 +6,7 @@ platform that need the plan, `Refusing` and `Publishing`, are in `ftkit.contract
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Sized
+from collections.abc import Iterator, Mapping, Sequence, Sized
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self, TypeVar, runtime_checkable
@@ -245,4 +245,24 @@ class FileReading(Protocol):
 
     def files(self) -> Mapping[str, Path]:
         """The files by the recipe option that names them; they need not exist."""
+        ...
+
+
+@runtime_checkable
+class TextReading(Protocol):
+    """A data set whose files can also be read for their texts alone, by `ftkit predict --file`. Nothing requires it."""
+
+    @classmethod
+    def reads(cls, path: Path) -> bool:
+        """Whether a file of this name has the form that the data set reads, rather than one text in each line."""
+        ...
+
+    @classmethod
+    def texts(cls, path: Path, columns: Sequence[str]) -> Iterator[tuple[int, str | None]]:
+        """The number and the text of every row, in order: the columns joined as for training, None where there is no text to read.
+
+        The number is that of the line where the row begins, or of the row in formats without lines.
+
+        Raises: DataError, also while the rows are read.
+        """
         ...

@@ -6,7 +6,7 @@ import codecs
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -74,7 +74,7 @@ class Table:
             raise ValueError("path is for one file that ftkit splits: give either path, or train and test")
         if self.path is None and (self.train is None or self.test is None):
             raise ValueError("path is missing: give path, or train and test where the rows are already split")
-        for file in self._files().values():
+        for file in self.files().values():
             if self.format == "auto" and suffix_format(file) is None:
                 raise ValueError(f"format is unknown for the name {file.name}: set it to one of {', '.join(FORMATS)}")
         _check_characters(self.encoding, self.delimiter, self.quote)
@@ -94,18 +94,37 @@ class Table:
         are not listed, and rows that cannot be split.
         """
         rules = self._rules(seed)
-        parts = {name: self._read(file, emit) for name, file in self._files().items()}
+        parts = {name: self._read(file, emit) for name, file in self.files().items()}
         classes = self._order(parts.values())
         if self.path is not None:
             return splits.split(parts["path"], classes, rules)
         return splits.join(parts, classes, rules)
+
+    @classmethod
+    def reads(cls, path: Path) -> bool:
+        """Whether a file of this name is a table, by its suffix."""
+        return suffix_format(path) is not None
+
+    @classmethod
+    def texts(cls, path: Path, columns: Sequence[str]) -> Iterator[tuple[int, str | None]]:
+        """The number and the text of every row, in order; None where there is no text to read.
+
+        Raises: DataError, also while the rows are read.
+        """
+        kind = suffix_format(path) or ""
+        layout = Layout("utf-8", {"tsv": "\t"}.get(kind, ","), '"', ())
+        for number, record in records(path, kind, tuple(columns), layout, Rows(str(path)), lambda event: None):
+            parts = [record[name] for name in columns]
+            text = "\n".join(part for part in parts if isinstance(part, str) and part and not part.isspace())
+            yield number, text or None
 
     def _rules(self, seed: int) -> splits.Rules:
         return splits.Rules(
             seed=seed, shares=self.shares, rows=self.rows, min_rows=self.min_rows, near_copies=self.near_copies
         )
 
-    def _files(self) -> dict[str, Path]:
+    def files(self) -> dict[str, Path]:
+        """The files by the option that names them."""
         files = {"path": self.path, "train": self.train, "valid": self.valid, "test": self.test}
         return {name: file for name, file in files.items() if file is not None}
 

@@ -15,7 +15,7 @@ import pyarrow.parquet
 import pytest
 from ftkit_tables import Table
 
-from ftkit.contracts import SPLITS, Data
+from ftkit.contracts import SPLITS, Data, TextReading
 from ftkit.errors import DataError
 from ftkit.testing.datasets import DatasetSuite
 
@@ -110,6 +110,16 @@ def test_every_format_gives_the_same_data(
 @pytest.mark.parametrize(("write", "name"), [(write_csv, "r.csv"), (write_tsv, "r.tsv"), (write_jsonl, "r.jsonl")])
 def test_gzip_files_are_unpacked(write: Callable[[Path, Pairs], Path], name: str, tmp_path: Path, pairs: Pairs) -> None:
     assert everything(load(path=compressed(write(tmp_path / name, pairs)))) == set(pairs)
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.tsv", "rows.jsonl", "rows.parquet"])
+def test_texts_are_read_without_labels(name: str, tmp_path: Path, pairs: Pairs) -> None:
+    write = {"csv": write_csv, "tsv": write_tsv, "jsonl": write_jsonl, "parquet": write_parquet}[name.partition(".")[2]]
+    path = write(tmp_path / name, pairs)
+    assert isinstance(Table, TextReading)
+    assert Table.reads(path)
+    assert not Table.reads(tmp_path / "lines.txt")
+    assert [text for _, text in Table.texts(path, ["text"])] == [text for text, _ in pairs]
 
 
 def test_an_unknown_suffix_needs_the_format(tmp_path: Path, pairs: Pairs) -> None:
