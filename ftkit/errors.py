@@ -4,6 +4,7 @@ FtkitError                    what went wrong, where, and how to fix it
 ├── RecipeError               every mistake of one recipe at once; exit 2
 ├── UsageError                a command or call that cannot be carried out as given; exit 2
 ├── PluginError               a plugin is missing, broken, or clashes with another; exit 3
+│   └── VerbError             a component raised something unexpected, or returned something else than its protocol says
 └── StageError                a stage of a run failed; exit 4
     ├── DataError             rows that cannot be read or split
     ├── CheckpointError       pretrained weights or a tokenizer that cannot be loaded
@@ -19,6 +20,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ftkit.disclosure import without_secrets
 
@@ -47,6 +49,10 @@ class FtkitError(Exception):
         self.hint = redacted(hint)
         super().__init__(self.what, self.where, self.hint)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the attributes, whatever a subclass takes: errors come out of other processes."""
+        return _unpickled, (type(self), self.args, self.__dict__)
+
     def __str__(self) -> str:
         place = f"{self.where}: " if self.where else ""
         advice = f"\n  {self.hint}" if self.hint else ""
@@ -61,6 +67,8 @@ class Problem:
     key: str
     what: str
     hint: str = ""
+    plugin: bool = False
+    """Whether the recipe is right, but a plugin that it needs does not work."""
 
     def __str__(self) -> str:
         advice = f"\n  {self.hint}" if self.hint else ""
@@ -68,14 +76,21 @@ class Problem:
 
 
 class RecipeError(FtkitError):
-    """A recipe that cannot be run; holds every mistake, in the order of the file."""
+    """A recipe that cannot be run; holds every mistake, in the order of the file.
+
+    The exit code is that of a plugin if nothing is wrong but plugins that the recipe needs.
+    """
 
     exit_code = ExitCode.RECIPE
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = without_secrets(tuple(problems))
-        count = len(self.problems)
-        super().__init__(f"{count} mistake{'s' * (count != 1)} in the recipe")
+        mistakes = sum(not problem.plugin for problem in self.problems)
+        what = f"{mistakes} mistake{'s' * (mistakes != 1)} in the recipe"
+        if self.problems and not mistakes:
+            self.exit_code = ExitCode.PLUGIN
+            what = "the recipe needs a plugin that does not work"
+        super().__init__(what)
 
     def __str__(self) -> str:
         return "\n".join(map(str, self.problems))
@@ -91,6 +106,10 @@ class PluginError(FtkitError):
     """A plugin is missing, does not import, or clashes with another."""
 
     exit_code = ExitCode.PLUGIN
+
+
+class VerbError(PluginError):
+    """A component raised something unexpected, or returned something else than its protocol says; raised by `ftkit.calls`."""
 
 
 class StageError(FtkitError):
@@ -123,3 +142,29 @@ class RegistryError(StageError):
 
 class DeployError(StageError):
     """A deployment did not become healthy, or an endpoint cannot be reached."""
+
+
+class HopelessError(Exception):
+    """A failure of a trial that would occur again in a second attempt with the same values."""
+
+
+def message_of(error: BaseException) -> str:
+    """The message of any exception, or the name of its type if it has none or its `__str__` raises."""
+    try:
+        return str(error) or type(error).__name__
+    except (Exception, SystemExit):
+        return type(error).__name__
+
+
+def in_one_line(error: BaseException, width: int = 300) -> str:
+    """Type and message of any exception in one line, cut and without secrets."""
+    message = message_of(error)
+    message = " ".join(without_secrets(message[: 40 * width]).split())  # redacted before it is cut to what is shown
+    shown = message if len(message) <= width else message[: width - 1] + "…"
+    return shown if shown == type(error).__name__ else f"{type(error).__name__}: {shown}"
+
+
+def _unpickled(kind: type[FtkitError], arguments: tuple[Any, ...], attributes: dict[str, Any]) -> FtkitError:
+    error = kind.__new__(kind, *arguments)
+    error.__dict__.update(attributes)
+    return error

@@ -6,8 +6,9 @@ Field names, types, defaults and the string under each field are the only descri
 
 from __future__ import annotations
 
-from ftkit.options.conversion import Mistake, Mistakes, build, convert, json_schema, resolve_paths
+from ftkit.options.conversion import Mistake, Mistakes, build, changed, convert, json_schema, local_paths, resolve_paths
 from ftkit.options.description import Option, field_docs, names, options, summary, to_table, toml_value
+from ftkit.options.soundness import examine
 from ftkit.options.type_names import FolderOrId, type_name
 
 __all__ = [
@@ -16,9 +17,12 @@ __all__ = [
     "Mistakes",
     "Option",
     "build",
+    "changed",
     "convert",
+    "examine",
     "field_docs",
     "json_schema",
+    "local_paths",
     "names",
     "options",
     "resolve_paths",

@@ -8,8 +8,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
+from ftkit.errors import FtkitError, PluginError, in_one_line, message_of
 from ftkit.options.description import (
     cached,
     default_value,
@@ -18,9 +19,14 @@ from ftkit.options.description import (
     names,
     option_fields,
     summary,
+    title,
     type_hints,
 )
 from ftkit.options.type_names import FolderOrId, type_name
+
+T = TypeVar("T")
+
+_OWN_CHECK = "A check of its options must raise ValueError with what is wrong. Report this to the plugin's author."
 
 
 @dataclass(frozen=True)
@@ -39,41 +45,92 @@ class Mistakes(Exception):
         super().__init__("; ".join(mistake.what for mistake in mistakes))
         self.mistakes = mistakes
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Mistakes, (self.mistakes,)
+
 
 def build(component: type[Any], values: Mapping[str, Any]) -> Any:
-    """Make a component from its recipe section. Raises: Mistakes, with everything that does not fit."""
+    """Make a component from its recipe section.
+
+    Raises: Mistakes, with everything that does not fit; PluginError for a component that does not work.
+    """
     try:
         converted = convert(component, values)
     except Mistakes as error:
         raise Mistakes([*error.mistakes, *_further_mistakes(component, values, error.mistakes)]) from None
+    return made(component, converted)
+
+
+def made(component: type[Any], converted: Mapping[str, Any]) -> Any:
+    """A component of converted values.
+
+    Raises: Mistakes for values that it refuses by a ValueError; PluginError for anything else that its own check raises.
+    """
     try:
         return component(**converted)
-    except (ValueError, TypeError) as error:
-        raise Mistakes([_mistake_of_component(component, str(error))]) from error
+    except ValueError as error:
+        raise Mistakes([_mistake_of_component(component, message_of(error))]) from error
+    except (FtkitError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        raise PluginError(
+            f"{title(component)} cannot be made from its options: {in_one_line(error)}", hint=_OWN_CHECK
+        ) from error
+
+
+def changed(component: T, values: Mapping[str, Any]) -> T:
+    """A component with these values of a recipe or journal in place of its own. Raises: as `build`."""
+    kind = type(component)
+    own = {field.name: getattr(component, field.name) for field in option_fields(kind)}
+    return made(kind, own | convert(kind, values, partial=True))
 
 
 def convert(component: type[Any], values: Mapping[str, Any], *, partial: bool = False) -> dict[str, Any]:
-    """Check and convert values; with `partial`, required fields may be left out. Raises: Mistakes."""
+    """Check and convert values; with `partial`, required fields may be left out. Raises: Mistakes; PluginError."""
     import pydantic
 
-    text = json.dumps(values, default=str)
+    text, model_class = json.dumps(values, default=str), _model(component, partial)
     try:
-        model = _model(component, partial).model_validate_json(text, strict=True)
+        model = model_class.model_validate_json(text, strict=True)
     except pydantic.ValidationError as error:
         mistakes = [_mistake_of_pydantic(component, dict(details)) for details in error.errors(include_url=False)]
         first_by_path = {mistake.path: mistake for mistake in reversed(mistakes)}
         raise Mistakes([*first_by_path.values()][::-1]) from error
+    except Exception as error:  # of a dataclass that is the type of a field
+        raise PluginError(
+            f"{title(component)} cannot take its options: {in_one_line(error)}", hint=_OWN_CHECK
+        ) from error
     return {name: getattr(model, name) for name in model.model_fields_set}
 
 
 def resolve_paths(component: type[Any], name: str, value: Any, base: Path) -> Any:
     """A field's value with its relative paths resolved against `base`, where the field holds paths."""
-    annotation = type_hints(component).get(name)
-    if annotation is None:
-        return value
-    # A subclass that changes the default declares the field again, often as `str` only.
+    annotation = _declared_type(component, name)
+    return value if annotation is None else _resolved(value, annotation, base)
+
+
+def local_paths(component: Any) -> dict[str, Path]:
+    """The files and folders of this machine that options of a component name, by option; they need not exist.
+
+    A checkpoint by its id at the hub is none. Of an option that holds several, each has the option's name and its own key or number.
+    """
+    paths: dict[str, Path] = {}
+    for field in option_fields(type(component)):
+        annotation, value = _declared_type(type(component), field.name), getattr(component, field.name)
+        if isinstance(value, str) and _contains(annotation, FolderOrId) and Path(value).is_absolute():
+            paths[field.name] = Path(value)
+        elif isinstance(value, Path):
+            paths[field.name] = value
+        elif isinstance(value, Mapping | tuple | list):
+            items = value.items() if isinstance(value, Mapping) else enumerate(value)
+            paths |= {f"{field.name}.{key}": item for key, item in items if isinstance(item, Path)}
+    return paths
+
+
+def _declared_type(component: type[Any], name: str) -> Any:
+    """The type of a field; a subclass that changes the default declares the field again, often as `str` only."""
     declared = [type_hints(parent).get(name) for parent in component.__mro__ if dataclasses.is_dataclass(parent)]
-    return _resolved(value, FolderOrId if FolderOrId in declared else annotation, base)
+    return FolderOrId if FolderOrId in declared else type_hints(component).get(name)
 
 
 def json_schema(component: type[Any]) -> dict[str, Any]:
@@ -89,6 +146,17 @@ def json_schema(component: type[Any]) -> dict[str, Any]:
     schema["description"] = summary(component)
     schema.pop("title", None)
     return schema
+
+
+def fits(component: type[Any], name: str, value: Any) -> bool:
+    """Whether a value, such as a default, has the type of a field."""
+    import pydantic
+
+    try:
+        _model(component, False).__pydantic_validator__.validate_python({name: value}, strict=True)
+    except pydantic.ValidationError as error:
+        return not any(each["loc"][:1] == (name,) for each in error.errors(include_url=False))
+    return True
 
 
 @cached
@@ -107,7 +175,10 @@ def _model(component: type[Any], partial: bool) -> Any:
             default = pydantic.Field(default_factory=functools.partial(default_value, field))
         fields[field.name] = (hints[field.name], default)
     config = pydantic.ConfigDict(extra="forbid", strict=True, protected_namespaces=(), arbitrary_types_allowed=True)
-    return pydantic.create_model(component.__name__, __config__=config, **fields)
+    try:
+        return pydantic.create_model(component.__name__, __config__=config, **fields)
+    except Exception as error:
+        raise PluginError(f"{title(component)} has a field that a recipe cannot write: {in_one_line(error)}") from error
 
 
 def _resolved(value: Any, annotation: Any, base: Path) -> Any:
@@ -133,12 +204,15 @@ def _further_mistakes(component: type[Any], values: Mapping[str, Any], mistakes:
     """What the component's own checks report for the values that could be converted: one try shows all mistakes."""
     wrong_fields = {mistake.path[0] for mistake in mistakes if mistake.path}
     try:
-        component(**convert(component, {name: value for name, value in values.items() if name not in wrong_fields}))
+        converted = convert(component, {name: value for name, value in values.items() if name not in wrong_fields})
     except Mistakes:
         return []  # a required value is missing or wrong, so the component cannot be made and checked
-    except (ValueError, TypeError) as error:
-        mistake = _mistake_of_component(component, str(error))
-        return [mistake] if mistake.path and mistake.path[0] in values else []
+    try:
+        made(component, converted)
+    except Mistakes as error:
+        return [mistake for mistake in error.mistakes if mistake.path and mistake.path[0] in values]
+    except PluginError:
+        pass  # it need not come of a value that is right
     return []
 
 

@@ -13,6 +13,7 @@ from dataclasses import MISSING, Field, dataclass
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
+from ftkit.errors import PluginError, in_one_line, message_of
 from ftkit.options.type_names import type_name
 
 P = ParamSpec("P")
@@ -67,7 +68,7 @@ def field_docs(component: type[Any]) -> Mapping[str, str]:
             tree = ast.parse(textwrap.dedent(inspect.getsource(parent)))
         except (OSError, TypeError, SyntaxError):
             continue  # a class without source: its fields are listed without a description
-        body = tree.body[0].body if isinstance(tree.body[0], ast.ClassDef) else []
+        body = tree.body[0].body if tree.body and isinstance(tree.body[0], ast.ClassDef) else []
         for statement, following in zip(body, body[1:], strict=False):
             if (
                 isinstance(statement, ast.AnnAssign)
@@ -80,9 +81,14 @@ def field_docs(component: type[Any]) -> Mapping[str, str]:
     return docs
 
 
+def title(component: type[Any]) -> str:
+    """A component's class in a sentence."""
+    return f"the component {getattr(component, 'name', component.__name__)!r}"
+
+
 def summary(component: type[Any]) -> str:
     """What a component is for: the first line of its docstring."""
-    return (component.__doc__ or "").strip().partition("\n")[0]
+    return str(component.__doc__ or "").strip().partition("\n")[0]
 
 
 def to_table(component: Any) -> dict[str, Any]:
@@ -121,5 +127,17 @@ def default_value(field: Field[Any]) -> Any:
 
 @cached
 def type_hints(component: type[Any]) -> dict[str, Any]:
-    """The evaluated types of a component's fields, by field name."""
-    return typing.get_type_hints(component, include_extras=True)
+    """The evaluated types of a component's fields, by field name. Raises: PluginError for one that cannot be resolved."""
+    try:
+        return typing.get_type_hints(component, include_extras=True)
+    except Exception as error:
+        unresolved = getattr(error, "name", None) or message_of(error)
+        annotated = {
+            name: str(each) for kind in component.__mro__ for name, each in inspect.get_annotations(kind).items()
+        }
+        field = next((name for name, text in annotated.items() if str(unresolved) in text), "")
+        whose = f"has a field {field!r} whose type" if field else "has a type that"
+        raise PluginError(
+            f"{title(component)} {whose} cannot be resolved: {in_one_line(error)}",
+            hint="Import the type at the top of the module; not under TYPE_CHECKING, and not inside a function.",
+        ) from error

@@ -31,10 +31,10 @@ def type_name(annotation: Any) -> str:
     if origin in (typing.Union, types.UnionType):
         return " or ".join(filter(None, map(type_name, arguments)))
     if origin in (list, tuple, set, frozenset) or getattr(origin, "__name__", "") == "Sequence":
-        items = [type_name(item) for item in arguments if item is not Ellipsis]
+        items = [type_name(item) for item in arguments if item is not Ellipsis] or ["value"]
         return f"list of {_plural(items[0])}" if len(set(items)) == 1 else f"list of {', '.join(items)}"
     if isinstance(origin, type) and issubclass(origin, Mapping):
-        return f"table of {_plural(type_name(arguments[1]))}"
+        return f"table of {_plural(type_name(arguments[1]) if arguments else 'value')}"
     return getattr(annotation, "__name__", str(annotation)).lower()
 
 
