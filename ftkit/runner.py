@@ -22,7 +22,7 @@ from ftkit.errors import FtkitError, SearchError
 from ftkit.evaluation.selection import best_trial, planned_repeats, spreads
 from ftkit.recipe.loader import Plan
 from ftkit.runs import ledger as ledgers
-from ftkit.runs import provenance
+from ftkit.runs import provenance, resuming, source_files
 from ftkit.runs.ledger import Ledger, staged
 from ftkit.runs.preparation import foresee, inspected
 from ftkit.stages import release
@@ -73,9 +73,21 @@ def under_way(plan: Plan, emit: Emit) -> Iterator[Ledger]:
     with ledger.held(), _record_failure(ledger, emit):
         ledger.adopt(plan.text)
         emit(events.RunStarted(ledger.run, str(ledger.folder), str(plan.path or plan.name), resumed))
-        if not resumed:
+        if resumed:
+            _tell_changes(ledger, emit)
+        else:
             ledger.append("environment", **provenance.described())
+            if sentence := resuming.passed_over(plan, ledger):
+                emit(events.Noticed(sentence))
         yield ledger
+
+
+def _tell_changes(ledger: Ledger, emit: Emit) -> None:
+    """Warn of what is no longer as it was when the run began, and write it into the journal."""
+    if sentences := resuming.changes(ledger):
+        ledger.append("changed", sentences=sentences)
+    for sentence in sentences:
+        emit(events.Noticed(sentence, warning=True))
 
 
 def finish(ledger: Ledger, emit: Emit, outcome: Outcome, begun: float) -> None:
@@ -102,7 +114,9 @@ def load_data(plan: Plan, ledger: Ledger, emit: Emit) -> Data:
     stored = ledger.fact("data") is not None
     with staged(ledger, "data", emit, reused=stored):
         if not stored:
-            ledger.store_data(inspected(plan, plan.dataset.load(plan.seed, emit)))
+            with source_files.recorded(plan, ledger, emit):
+                loaded = plan.dataset.load(plan.seed, emit)
+            ledger.store_data(inspected(plan, loaded))
         data = ledger.data(("train", "valid"))
         emit(events.DataLoaded(data.report))
         foresee(plan, data)

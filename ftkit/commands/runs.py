@@ -67,7 +67,16 @@ def _described(ledger: Ledger) -> dict[str, Any]:
         "bundle": str(bundle) if bundle.is_dir() else None,
         "report": str(ledger.folder / report.NAME) if (ledger.folder / report.NAME).is_file() else None,
         "folder": str(ledger.folder),
+        "changed": _changes(ledger),
     }
+
+
+def _changes(ledger: Ledger) -> list[str]:
+    """What has changed since the run read its files, and what had changed when it went on after an interruption."""
+    from ftkit.runs import source_files
+
+    earlier = (sentence for fact in ledger.facts("changed") for sentence in fact["sentences"])
+    return list(dict.fromkeys((*earlier, *source_files.changes(ledger))))
 
 
 def _show(ledger: Ledger) -> None:
@@ -77,6 +86,7 @@ def _show(ledger: Ledger) -> None:
         from ftkit.redaction import redacted  # a journal of ftkit 0.1.0 may hold a secret
 
         rows.append(("reason", redacted(ledger.failure)))
+    rows += [("changed", sentence) for sentence in run["changed"]]
     if run["test_metrics"]:
         rows.append(("test", formatting.metrics(run["test_metrics"])))
     rows += [(verdict.test, f"{verdict.status}: {verdict.sentence}") for verdict in _verdicts(ledger)]

@@ -2,9 +2,9 @@
 
 HOME/runs/NAME-DATE-TIME/
   recipe.toml      the resolved recipe
-  journal.jsonl    one fact a line: started, environment, data, trial-started, trial, selected, tested, overridden,
-                   registered, deployed, failed, finished, stage with its seconds, and adopted when the
-                   sections after training were changed before the run continued
+  journal.jsonl    one fact a line: started, environment, sources, data, trial-started, trial, selected, tested,
+                   overridden, registered, deployed, failed, finished, stage with its seconds; when the run continued,
+                   adopted if the sections after training were changed, and changed if files or software were
   data/            the three splits as JSON lines, and the data report
   cache/           what backbones derive from the rows, shared by all trials
   trials/000/      a trial's log, and its model while it may still win
