@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ftkit.data.rows import Rows
-from ftkit.errors import DataError
+from ftkit.data.words import count_words
 
 EMPTY = "empty text"
 DUPLICATE = "duplicate"
@@ -27,7 +26,7 @@ def folded(text: str) -> str:
 
 @dataclass(frozen=True)
 class Cleaned:
-    """Rows after cleaning. Rows are named by their index."""
+    """Rows after cleaning, with class names as labels. Rows are named by their index."""
 
     rows: Rows
     kept: list[int]
@@ -37,25 +36,15 @@ class Cleaned:
     """Of each row, its number of words."""
 
     def by_class(self, classes: Sequence[str]) -> dict[str, list[int]]:
-        """Kept rows of each class. Raises: DataError for a label that is not among the classes."""
+        """Kept rows of each class."""
         groups: dict[str, list[int]] = {name: [] for name in classes}
-        unknown: Counter[str] = Counter()
         for index in self.kept:
-            label = self.rows.labels[index]
-            if label in groups:
-                groups[label].append(index)
-            else:
-                unknown[label] += 1
-        if unknown:
-            names = ", ".join(f"{name!r} ({count:,})" for name, count in unknown.most_common(5))
-            near = difflib.get_close_matches(next(iter(unknown)), classes, 1)
-            raise DataError(
-                f"{unknown.total():,} rows have a label that is none of the classes: {names}"
-                + (f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""),
-                where=self.rows.source,
-                hint=(f"Did you mean {near[0]!r}? " if near else "") + f"The classes are {', '.join(classes)}.",
-            )
+            groups[self.rows.labels[index]].append(index)
         return groups
+
+    def labelled(self) -> Iterator[bytes]:
+        """The digests of the rows that have a class."""
+        return (digest for digest, label in zip(self.digests, self.rows.labels, strict=True) if label is not None)
 
     def shuffled(self, indices: Iterable[int], salt: str) -> list[int]:
         """Rows in an order that depends only on their texts and the salt."""
@@ -70,8 +59,9 @@ class Cleaned:
 
 
 def clean(rows: Rows, seen: Mapping[bytes, str], dropped: Counter[str]) -> Cleaned:
-    """Keep the first row of every text that is not empty, not in `seen`, and has one label only.
+    """Keep the first row of every text that is not empty, not in `seen`, and has one class only.
 
+    The labels of `rows` are class names, or None for rows that were left out.
     `seen` maps digests of texts to the split that has them; rows left out are added to `dropped`, by reason.
     """
     digests: list[bytes] = []
@@ -83,7 +73,9 @@ def clean(rows: Rows, seen: Mapping[bytes, str], dropped: Counter[str]) -> Clean
         key = folded(text)
         digest = hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).digest()
         digests.append(digest)
-        words.append(key.count(" ") + 1)
+        words.append(count_words(key))
+        if rows.labels[index] is None:
+            continue  # counted where the classes were named
         if not key:
             dropped[EMPTY] += 1
         elif digest in seen:

@@ -1,5 +1,7 @@
 """Texts as sets of numbers, one for each run of a few words, so that what two texts share can be counted.
 
+In scripts without spaces between words, every character is a word, together with its combining marks.
+
 Whole blocks of texts are processed at once, because a data set may have a million texts.
 
 Source: Broder 1997, "On the resemblance and containment of documents".
@@ -12,6 +14,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from ftkit.data.words import UNSPACED, marks, ranges
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -22,13 +26,14 @@ BLOCK = 2**17
 
 _ODD = 0x9E3779B97F4A7C15
 """2**64 over the golden ratio: multiplying by it spreads neighbouring numbers."""
-_WORD = re.compile(r"\w+")
+_LETTER, _ALONE, _MARK = 1, 2, 3
+"""Kinds of characters: part of a word, a word of its own as in scripts without spaces, a mark in such a script."""
 
 
 def normal(text: str) -> str:
     """A text without the differences that a copy may have: case, punctuation, white space."""
     folded = text.casefold()
-    return " ".join(_WORD.findall(folded)) or " ".join(folded.split())
+    return " ".join(_word().findall(folded)) or " ".join(folded.split())
 
 
 def shingles(texts: Sequence[str], length: int) -> tuple[np.ndarray, np.ndarray]:
@@ -91,15 +96,22 @@ def _words(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     folded = [text.casefold() for text in texts]
     codes = np.frombuffer(f" {' '.join(folded)} ".encode("utf-32-le", "surrogatepass"), np.uint32)
     starts = np.append(1, 1 + np.cumsum([len(text) + 1 for text in folded]))
-    word, space = _characters()
-    inside = word[codes]
+    kinds, space = _characters()
+    kind = kinds[codes]
+    inside = kind > 0
     # A text without any word is compared by its other characters, such as emoji.
     bare = np.flatnonzero(np.diff(np.append(0, np.cumsum(inside))[np.append(starts[:-1], len(codes))]) == 0)
     for row in bare:
         part = slice(starts[row], starts[row + 1] - 1)
         inside[part] = ~space[codes[part]]
-    edges = np.flatnonzero(inside[1:] != inside[:-1]) + 1
-    begins, ends = edges[::2], edges[1::2]
+    if kind.max(initial=0) <= _LETTER:
+        edges = np.flatnonzero(inside[1:] != inside[:-1]) + 1
+        begins, ends = edges[::2], edges[1::2]
+    else:
+        before, after = kind[:-1], kind[1:]
+        starting = ~inside[:-1] | (after == _ALONE) | ((after == _LETTER) & (before > _LETTER))
+        begins = np.flatnonzero(inside[1:] & starting) + 1
+        ends = np.flatnonzero(inside[:-1] & (starting | ~inside[1:])) + 1
     powers, inverses = _powers(1 << (len(codes) - 1).bit_length())
     sums = np.cumsum((codes + np.uint64(1)) * powers[: len(codes)], dtype=np.uint64)
     hashed = (sums[ends - 1] - sums[begins - 1]) * inverses[begins]
@@ -133,13 +145,23 @@ def _spread(values: np.ndarray) -> np.ndarray:
 
 
 @functools.cache
+def _word() -> re.Pattern[str]:
+    """Matches the words that `_words` finds."""
+    alone, mark = f"[{ranges()}]", f"[{marks()}]"
+    return re.compile(rf"(?:(?!{alone})\w)+{mark}*|(?={alone})\w{mark}*|{mark}+")
+
+
+@functools.cache
 def _characters() -> tuple[np.ndarray, np.ndarray]:
-    """For every code point, whether it belongs to a word, as `\\w` has it, and whether it is white space."""
+    """For every code point, its kind, 0 outside words, and whether it is white space; words are those of `\\w`."""
     import numpy as np
 
     letters = [chr(code) for code in range(0x110000)]
-    word = np.fromiter((letter.isalnum() or letter == "_" for letter in letters), bool, len(letters))
-    return word, np.fromiter(map(str.isspace, letters), bool, len(letters))
+    kind = np.fromiter((letter.isalnum() or letter == "_" for letter in letters), np.int8, len(letters))
+    for first, last in UNSPACED:
+        kind[first : last + 1] *= _ALONE
+    kind[[ord(mark) for mark in marks()]] = _MARK
+    return kind, np.fromiter(map(str.isspace, letters), bool, len(letters))
 
 
 @functools.cache

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ftkit.contracts import Data
+from ftkit.data.words import count_words
 from ftkit.errors import DataError
 from ftkit.formatting import listing, printable
 
@@ -86,7 +87,7 @@ def _by_length(data: Data, bands: int) -> Iterator[Group]:
     """Bands between quantiles of the number of words; fewer bands where many texts have the same length."""
     import numpy as np
 
-    words = np.array([len(text.split()) for text in data.test.texts])
+    words = np.array([count_words(text) for text in data.test.texts])
     edges = np.unique(np.quantile(words, np.linspace(0, 1, bands + 1)[1:], method="inverted_cdf"))
     band_of_row = np.searchsorted(edges, words)  # the first edge that is not exceeded
     for band in np.unique(band_of_row):

@@ -24,6 +24,7 @@ from ftkit import options
 from ftkit.contracts import SPLITS, Data, Dataset, OfflineCapable
 from ftkit.contracts.events import Event
 from ftkit.data import splits
+from ftkit.data.words import count_words
 
 SEED = 7
 
@@ -113,7 +114,7 @@ class DatasetSuite:
             assert dict(report.counts[name]) == by_class
 
     def test_the_report_has_the_lengths_in_words(self, data: Data) -> None:
-        words = sorted(len(text.split()) for name in SPLITS for text in getattr(data, name).texts)
+        words = sorted(count_words(text) for name in SPLITS for text in getattr(data, name).texts)
         ranks = {"p5": 0.05, "p50": 0.5, "p95": 0.95, "max": 1.0}
         assert dict(data.report.lengths) == {
             key: words[math.ceil(rank * len(words)) - 1] for key, rank in ranks.items()

@@ -11,9 +11,31 @@ from hypothesis import strategies as st
 
 from ftkit.data import shingles as module
 from ftkit.data.shingles import normal, shingles
+from ftkit.data.words import marks
 
 words = st.sampled_from(
-    ["a", "B", "b", "lamp", "don't", "straße", "STRASSE", "x-y", "😀", "—", "日本", "\ud800", "_", " "]
+    [
+        "a",
+        "B",
+        "b",
+        "lamp",
+        "don't",
+        "straße",
+        "STRASSE",
+        "x-y",
+        "😀",
+        "—",
+        "日本",
+        "日本iPhone",
+        "สวัสดี",
+        "\u0e31",
+        "ཀྵ་",
+        "हिन्दी",
+        "。",
+        "\ud800",
+        "_",
+        " ",
+    ]
 )
 texts = st.one_of(st.lists(words, max_size=8).map(" ".join), st.text(max_size=12))
 
@@ -40,8 +62,32 @@ def test_texts_share_as_many_numbers_as_runs_of_words(some: list[str], length: i
 
 
 def test_the_characters_of_words_are_those_of_the_regular_expression() -> None:
-    table, _ = module._characters()
-    assert [code for code in range(0x110000) if bool(re.match(r"\w", chr(code))) != bool(table[code])] == []
+    kinds, _ = module._characters()
+    word = re.compile(rf"[\w{marks()}]")
+    assert [code for code in range(0x110000) if bool(word.match(chr(code))) != bool(kinds[code])] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("很好用！很好", "很 好 用 很 好"),
+        ("新しいiPhone 15を買った", "新 し い iphone 15 を 買 っ た"),
+        ("สวัสดีครับ", "ส วั ส ดี ค รั บ"),
+        ("ខ្ញុំ", "ខ្ ញុំ"),
+        ("한국어 문장입니다", "한국어 문장입니다"),
+        ("Ünïcode wörds, naïve", "ünïcode wörds naïve"),
+        ("a\u0e31 \u0e31b", "a\u0e31 \u0e31 b"),
+    ],
+)
+def test_characters_of_scripts_without_spaces_are_words_with_their_marks(text: str, parts: str) -> None:
+    assert normal(text) == parts
+    assert sets([text], 1) == sets([parts], 1)
+    assert len(sets([text], 1)[0]) == len(set(parts.split()))
+
+
+def test_spaced_scripts_have_the_words_of_the_regular_expression() -> None:
+    for text in ("It's 3,141.59 — naïve_café", "Привет, мир", "हिन्दी में", "한국어 문장", "שָׁלוֹם العَرَبِيَّة"):
+        assert normal(text) == " ".join(re.findall(r"\w+", text.casefold()))
 
 
 def test_the_size_of_blocks_does_not_change_the_shingles(monkeypatch: pytest.MonkeyPatch) -> None:
