@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 from ftkit.contracts import SPLITS
@@ -15,10 +15,13 @@ NearCopies = Literal["together", "ignored"]
 SHARES = (0.8, 0.1, 0.1)
 """Default shares of train, valid and test."""
 
+Unlisted = Literal["fail", "drop", "keep"]
+"""What to do with rows whose label is not listed where labels or classes are: refuse them, leave them out, or keep their label."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
-    """How to split; data sets offer options with the same names."""
+    """How to name classes and how to split; data sets offer options with the same names."""
 
     seed: int
     shares: Sequence[float] = SHARES
@@ -29,6 +32,12 @@ class Rules:
     """Leave out classes with fewer rows."""
     near_copies: NearCopies = "together"
     """Whether texts that share most of their wording stay in one split."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Labels and the names of their classes."""
+    unlisted: Unlisted = "fail"
+    """What to do with rows whose label is not listed, where labels or classes are."""
+    without: Sequence[str] = ()
+    """Labels whose rows are left out."""
 
     def __post_init__(self) -> None:
         if len(self.shares) != len(SPLITS) or not all(share > 0 for share in self.shares):
@@ -41,3 +50,7 @@ class Rules:
             raise ValueError(f"rows must be at least {2 * len(SPLITS)}: two classes in three splits")
         if self.min_rows < 0:
             raise ValueError("min_rows must not be negative")
+        if unnamed := [label for label, name in self.labels.items() if not name.strip()]:
+            raise ValueError(
+                f"labels maps {unnamed[0]!r} to no name: to leave out its rows, set without = [{unnamed[0]!r}]"
+            )

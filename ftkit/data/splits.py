@@ -16,21 +16,29 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from ftkit.contracts import SPLITS, Data, DataReport, Split
+from ftkit.data.class_checks import check_classes, check_sizes
 from ftkit.data.cleaning import CONTRADICTORY, DUPLICATE, EMPTY, Cleaned, clean, folded
+from ftkit.data.label_doubts import doubts
+from ftkit.data.labels import NO_LABEL, SEVERAL, UNLISTED, WITHOUT, name_classes
 from ftkit.data.rows import DAMAGED, MAX_NAMED_LINES, Rows, name_lines
-from ftkit.data.rules import SHARES, NearCopies, Rules
+from ftkit.data.rules import SHARES, NearCopies, Rules, Unlisted
 from ftkit.data.split_assignment import NearCopyGroups, assign, find_near_copies
-from ftkit.errors import DataError
+from ftkit.formatting import listing
 
 __all__ = [
     "CONTRADICTORY",
     "DUPLICATE",
     "EMPTY",
+    "NO_LABEL",
     "RARE",
     "SAMPLED",
+    "SEVERAL",
     "SHARES",
+    "UNLISTED",
+    "WITHOUT",
     "NearCopies",
     "Rules",
+    "Unlisted",
     "fingerprint",
     "folded",
     "join",
@@ -42,22 +50,22 @@ SAMPLED = "not in the sample"
 
 
 def split(rows: Rows, classes: Sequence[str], rules: Rules, notes: Sequence[str] = ()) -> Data:
-    """Clean rows and split them, each class in the same shares of train, valid and test.
+    """Name the classes of rows, clean the rows and split them, each class in the same shares of train, valid and test.
 
-    `notes` are added to the data report.
+    Without `classes` the labels make the classes, in their natural order. `notes` are added to the data report.
 
-    Raises: DataError when there are no rows, only one class, labels that are not among the classes, or a class too
-    small for three splits.
+    Raises: DataError when there are no rows, only one class, rows of several labels, labels that are not among the
+    classes, or a class too small for three splits.
     """
     return _assemble({"": rows}, {"": SPLITS}, classes, rules, notes)
 
 
 def join(parts: Mapping[str, Rows], classes: Sequence[str], rules: Rules, notes: Sequence[str] = ()) -> Data:
-    """Clean rows that are already split into train, valid and test; without valid, a share of train takes its place.
+    """The same for rows that are already split into train, valid and test; without valid, a share of train takes its place.
 
     A text of the test rows is dropped from valid and train, a text of valid from train: no text is both trained and
-    measured on.
-    Raises: DataError as `split` does, and when a class is missing in one of the parts.
+    measured on. A class that valid or test lacks is a warning.
+    Raises: DataError as `split` does, and when a class has no training rows, or a part has only one class.
     """
     into: dict[str, Sequence[str]] = {name: (name,) for name in SPLITS if name in parts}
     if "valid" not in parts:
@@ -87,28 +95,32 @@ def _assemble(
     rules: Rules,
     notes: Sequence[str],
 ) -> Data:
-    """Clean every part and divide its rows among the splits that `into` names for it."""
+    """Name the classes of all parts, clean every part, and divide its rows among the splits that `into` names for it."""
     dropped: Counter[str] = sum((rows.dropped for rows in parts.values()), Counter())
+    named = name_classes(parts, classes, rules, dropped)
     seen: dict[bytes, str] = {}
     cleaned: dict[str, Cleaned] = {}
     for name in reversed([*into]):
-        cleaned[name] = clean(parts[name], seen, dropped)
+        cleaned[name] = clean(named.parts[name], seen, dropped)
         if len(into) > 1:
-            seen = dict.fromkeys(cleaned[name].digests, name) | seen
-    groups = {name: cleaned[name].by_class(classes) for name in into}
-    sizes = {label: sum(len(group[label]) for group in groups.values()) for label in classes}
-    _check_classes(sizes, parts, dropped)
-    rare = [label for label in classes if sizes[label] < rules.min_rows]
+            seen = dict.fromkeys(cleaned[name].labelled(), name) | seen
+    groups = {name: cleaned[name].by_class(named.classes) for name in into}
+    by_part = {name: {label: len(group) for label, group in groups[name].items()} for name in into}
+    check_classes(named, by_part, dropped)
+    sizes = {label: sum(size[label] for size in by_part.values()) for label in named.classes}
+    rare = [label for label in sizes if sizes[label] < rules.min_rows]
     if rare:
         dropped[RARE] += sum(sizes.pop(label) for label in rare)
-        notes = (*notes, f"Classes left out, because they have fewer than {rules.min_rows} rows: {', '.join(rare)}.")
-    _check_sizes(sizes, groups, into, parts)
+        left_out = f"{len(rare):,} class{'es' * (len(rare) != 1)}"
+        notes = (*notes, f"Left out {left_out} with fewer than {rules.min_rows} rows: {listing(rare, 10)}.")
+    notes = (*named.notes, *notes)
+    warnings = [*named.warnings, *check_sizes(named, tuple(sizes), by_part, into), *doubts(named)]
 
     classes, total = tuple(sizes), sum(sizes.values())
     portion = 1.0 if rules.rows is None else min(1.0, rules.rows / total)
     assigned: dict[str, tuple[Cleaned, list[int]]] = {}
     for name, names in into.items():
-        part, sample = cleaned[name], {label: groups[name][label] for label in classes}
+        part, sample = cleaned[name], {label: group for label in classes if (group := groups[name][label])}
         shares = [rules.shares[SPLITS.index(split_name)] for split_name in names]
         for label, group in sample.items():
             if (size := max(len(names), int(len(group) * portion))) < len(group):
@@ -122,50 +134,7 @@ def _assemble(
         assigned |= {split_name: (part, rows) for split_name, rows in rows_by_split.items()}
     if len(parts) > 1:
         notes = (*notes, *(_damage_note(rows) for rows in parts.values() if rows.damaged))
-    return _data(parts, assigned, classes, dropped, notes)
-
-
-def _check_classes(sizes: Mapping[str, int], parts: Mapping[str, Rows], dropped: Mapping[str, int]) -> None:
-    """Raises: DataError when nothing is left to train on, or only one class."""
-    where = ", ".join(dict.fromkeys(rows.source for rows in parts.values()))
-    present = [label for label, size in sizes.items() if size]
-    left_out = ", ".join(f"{count:,} {reason}" for reason, count in dropped.items() if count)
-    if not present:
-        what = f"no rows are left: {left_out}" if left_out else "there are no rows"
-        raise DataError(what, where=where, hint="Check that this is the right file, and that its texts have labels.")
-    if len(present) == 1:
-        raise DataError(
-            f"there is only one class: all {sizes[present[0]]:,} rows are {present[0]!r}"
-            + (f" (dropped: {left_out})" if left_out else ""),
-            where=where,
-            hint="A classifier needs at least two classes: check which column or field the labels are read from.",
-        )
-
-
-def _check_sizes(
-    sizes: Mapping[str, int],
-    groups: Mapping[str, Mapping[str, Sequence[int]]],
-    into: Mapping[str, Sequence[str]],
-    parts: Mapping[str, Rows],
-) -> None:
-    """Raises: DataError when a class has too few rows to be in every split."""
-    if len(sizes) < 2:
-        raise DataError(
-            f"min_rows leaves {len(sizes)} class{'es' * (not sizes)}",
-            where=next(iter(parts.values())).source,
-            hint="Lower min_rows: a classifier needs at least two classes.",
-        )
-    for name, names in into.items():
-        small = {label: len(groups[name][label]) for label in sizes if len(groups[name][label]) < len(names)}
-        if small:
-            listed = ", ".join(f"{label!r} has {size}" for label, size in small.items())
-            raise DataError(
-                f"too few rows to have every class in {' and '.join(names)}: {listed}",
-                where=parts[name].source,
-                hint="Add rows, or leave rare classes out: by min_rows, or by the option that maps labels to classes."
-                if len(into) == 1
-                else "Add rows, leave the class out, or give one file with all rows, so that ftkit splits them.",
-            )
+    return _data(parts, assigned, classes, dropped, notes, warnings)
 
 
 def _data(
@@ -174,6 +143,7 @@ def _data(
     classes: tuple[str, ...],
     dropped: Mapping[str, int],
     notes: Sequence[str],
+    warnings: Sequence[str],
 ) -> Data:
     number = {label: index for index, label in enumerate(classes)}
     splits: dict[str, Split] = {}
@@ -200,7 +170,7 @@ def _data(
         fingerprint=fingerprint(classes, splits.values()),
         damaged_lines=tuple(number for rows in parts.values() for number in rows.damaged)[:MAX_NAMED_LINES],
         notes=(*(note for rows in parts.values() for note in rows.notes), *notes),
-        warnings=tuple(dict.fromkeys(warning for rows in parts.values() for warning in rows.warnings)),
+        warnings=(*dict.fromkeys(warning for rows in parts.values() for warning in rows.warnings), *warnings),
         files={rows.source: dict(rows.form) for rows in parts.values() if rows.form},
     )
     return Data(classes, splits["train"], splits["valid"], splits["test"], report)

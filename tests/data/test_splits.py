@@ -310,10 +310,10 @@ def test_a_sample_of_ready_splits_takes_rows_of_each_in_proportion() -> None:
     assert adds_up(data)
 
 
-def test_a_class_missing_in_a_ready_split_is_refused_naming_the_split() -> None:
+def test_a_ready_split_of_one_class_is_refused_naming_the_file() -> None:
     with pytest.raises(DataError) as caught:
         join({"train": many(20), "test": rows(("x", "a"), source="test.csv")}, AB, Rules(seed=0))
-    assert "every class in test: 'b' has 0" in caught.value.what
+    assert caught.value.what == "only one class ('a') is left in test.csv, so it measures nothing"
     assert caught.value.where == "test.csv"
 
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import codecs
 import math
-import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -14,11 +12,7 @@ from typing import Any, ClassVar, Literal
 from ftkit.contracts import Data, Emit
 from ftkit.data import splits
 from ftkit.data.rows import Rows, check_limit
-from ftkit.errors import DataError
 from ftkit_tables.formats import FORMATS, Layout, records, suffix_format
-
-NO_LABEL = "no label"
-UNLISTED = "label not listed"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,13 +31,15 @@ class Table:
     text: str | tuple[str, ...] = "text"
     """The column with the texts, or a list of columns, joined by line breaks."""
     label: str = "label"
-    """The column with the labels; numbers and true/false become names as they are written."""
+    """The column with the labels, one for each text: several label columns (multi-label data) are not supported."""
     labels: Mapping[str, str] = field(default_factory=dict)
     """Values of the label column and the names of their classes; without it, the values are the names."""
     classes: tuple[str, ...] = ()
     """The order of the classes; of two, the second is the positive one. Without it: as in `labels`, or sorted."""
-    unlisted: Literal["fail", "drop"] = "fail"
-    """What to do with rows whose label is not in `labels` or `classes`, where these are set."""
+    unlisted: splits.Unlisted = "fail"
+    """What to do with rows whose label is not in `labels` or `classes`, where these are set; `keep` makes it a class."""
+    without: tuple[str, ...] = ()
+    """Labels whose rows are left out."""
     columns: tuple[str, ...] = ()
     """Further columns to keep, for analysing parts of the data later."""
     format: Literal["auto", "csv", "tsv", "jsonl", "parquet"] = "auto"
@@ -95,10 +91,9 @@ class Table:
         """
         rules = self._rules(seed)
         parts = {name: self._read(file, emit) for name, file in self.files().items()}
-        classes = self._order(parts.values())
         if self.path is not None:
-            return splits.split(parts["path"], classes, rules)
-        return splits.join(parts, classes, rules)
+            return splits.split(parts["path"], self.classes, rules)
+        return splits.join(parts, self.classes, rules)
 
     @classmethod
     def reads(cls, path: Path) -> bool:
@@ -120,7 +115,14 @@ class Table:
 
     def _rules(self, seed: int) -> splits.Rules:
         return splits.Rules(
-            seed=seed, shares=self.shares, rows=self.rows, min_rows=self.min_rows, near_copies=self.near_copies
+            seed=seed,
+            shares=self.shares,
+            rows=self.rows,
+            min_rows=self.min_rows,
+            near_copies=self.near_copies,
+            labels=self.labels,
+            unlisted=self.unlisted,
+            without=self.without,
         )
 
     def files(self) -> dict[str, Path]:
@@ -132,56 +134,20 @@ class Table:
         return (self.text,) if isinstance(self.text, str) else self.text
 
     def _read(self, file: Path, emit: Emit) -> Rows:
-        """One file's rows, labels as class names. Raises: DataError."""
-        rows, texts = Rows(str(file)), self._texts()
+        """One file's rows, labels as the file has them. Raises: DataError."""
+        rows, texts = Rows(str(file), label_column=self.label), self._texts()
         kind = self.format if self.format != "auto" else suffix_format(file) or ""
         layout = Layout(self.encoding, self.delimiter or {"tsv": "\t"}.get(kind, ","), self.quote, self.header)
-        unlisted: Counter[str] = Counter()
         for number, record in records(file, kind, (*texts, self.label, *self.columns), layout, rows, emit):
             parts = [record[name] for name in texts]
             if wrong_types := [part for part in parts if part is not None and not isinstance(part, str)]:
                 rows.damage(number, f"the text is not a string: {wrong_types[0]!r:.40}")
                 continue
-            value = _label(record[self.label])
-            if value is None:
-                rows.drop(NO_LABEL)
-                continue
-            label = self.labels.get(value) if self.labels else value
-            if label is None or (self.classes and label not in self.classes):
-                unlisted[value] += 1
-                rows.drop(UNLISTED)
-                continue
             text = "\n".join(part for part in parts if part and not part.isspace())
-            rows.add(text, label, **{name: _json_value(record[name]) for name in self.columns})
+            rows.lines.append(number)
+            rows.add(text, record[self.label], **{name: _json_value(record[name]) for name in self.columns})
         rows.check_damage(self.max_damaged)
-        if unlisted and self.unlisted == "fail":
-            shown = ", ".join(f"{value!r} ({count:,})" for value, count in unlisted.most_common(5))
-            raise DataError(
-                f"{unlisted.total():,} rows have labels that are not listed: {shown}"
-                + (f" and {len(unlisted) - 5:,} more" if len(unlisted) > 5 else ""),
-                where=f"{file}, column {self.label!r}",
-                hint=f'Add them to {"labels" if self.labels else "classes"}, or leave them out by unlisted = "drop".',
-            )
         return rows
-
-    def _order(self, parts: Iterable[Rows]) -> tuple[str, ...]:
-        """The classes in the recipe's order, or else sorted, numbers by their value."""
-        if self.classes:
-            return self.classes
-        if self.labels:
-            return tuple(dict.fromkeys(self.labels.values()))
-        return tuple(sorted({label for rows in parts for label in rows.labels}, key=_natural_order))
-
-
-def _label(value: Any) -> str | None:
-    """A label as text, or None where it is missing; 1.0 and 1 are the same, as are true and True in typed formats."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return None
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value).strip() or None
 
 
 def _json_value(value: Any) -> Any:
@@ -189,16 +155,6 @@ def _json_value(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value if value is None or isinstance(value, str | int | float | bool) else str(value)
-
-
-def _natural_order(label: str) -> list[tuple[int, float, str]]:
-    """Sort key by which `2` comes before `10`, `-1` before `1`, and `item 2` before `item 10`."""
-    try:
-        number = float(label)
-    except ValueError:
-        parts = re.split(r"(\d+)", label)
-        return [(1, float(part), "") if part.isdecimal() else (2, 0.0, part) for part in parts if part]
-    return [(0, number if math.isfinite(number) else 0.0, label)]
 
 
 def _check_characters(encoding: str, delimiter: str, quote: str) -> None:

@@ -193,7 +193,7 @@ def test_labels_are_mapped_to_classes_in_order(tmp_path: Path) -> None:
 def test_labels_not_listed_are_refused_or_dropped(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "r.csv", [(f"t{index}", "abc"[index % 3]) for index in range(30)])
     error = refused(path=path, labels={"a": "A", "b": "B"})
-    assert "10 rows have labels that are not listed: 'c' (10)" in error.what
+    assert "10 rows have a label that is none of the classes: 'c' (10)" in error.what
     assert 'unlisted = "drop"' in error.hint
     assert load(path=path, classes=("b", "a"), unlisted="drop").report.dropped == {"label not listed": 10}
 
