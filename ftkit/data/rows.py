@@ -9,17 +9,15 @@ rows.check_damage(0.01)
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from ftkit.contracts import Emit
 from ftkit.contracts.events import Progressed
+from ftkit.data.unpacking import open_data
 from ftkit.errors import DataError
 
 DAMAGED = "damaged line"
@@ -28,11 +26,12 @@ DAMAGED = "damaged line"
 MAX_LINE_BYTES = 16 * 2**20
 """A longer line is not a text to classify: its reader gets it cut off, so that it counts as damaged."""
 
-GZIP_ERRORS = (EOFError, zlib.error, gzip.BadGzipFile)
-"""What reading a damaged gzip file raises: the cause of the `DataError` that reports it."""
-
 MAX_NAMED_LINES = 20
 """How many damaged lines are named by number."""
+
+
+MOSTLY = 0.5
+"""Share of damaged rows above which the form of the source is wrong, and not its rows."""
 
 
 @dataclass
@@ -89,9 +88,21 @@ class Rows:
         if len(self.damaged) < MAX_NAMED_LINES:
             self.damaged.append(line)
 
-    def check_damage(self, limit: float) -> None:
-        """Raises: DataError when a larger share of the rows than `limit` is damaged."""
+    def check_damage(self, limit: float, options: str = "") -> None:
+        """Check how much is damaged; `options` names those that say how the source is written.
+
+        Raises: DataError when a larger share of the rows than `limit` is damaged. When most are, it is about the form of the source.
+        """
         count = self.dropped[DAMAGED]
+        if count and count > limit * self.read and count > MOSTLY * self.read:
+            raise DataError(
+                f"{count:,} of {self.read:,} rows cannot be read: this is another form of file, or it has damaged rows only. "
+                f"The first: {self.reason}",
+                where=f"{self.source}:{self.damaged[0]}",
+                hint=f"Look at the file, and say how it is written by {options}."
+                if options
+                else "Check that this is the right file, and whole.",
+            )
         if count and count > limit * self.read:
             raise DataError(
                 f"{count:,} of {self.read:,} rows are damaged ({count / self.read:.2%}; the limit is {limit:.2%}): "
@@ -113,44 +124,8 @@ def check_limit(max_damaged: float) -> None:
         raise ValueError(f"max_damaged must be a share of the lines, from 0 to 1, not {max_damaged}")
 
 
-@contextmanager
-def open_data(path: Path) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
-    """Open a data file: its content, unpacked if it is gzip, and the file itself, whose position shows the progress.
-
-    Raises: DataError, also while the block reads, for a file that is missing, cannot be read, is empty, or is a damaged
-    gzip file.
-    """
-    try:
-        with path.open("rb") as raw:
-            magic = raw.read(2)
-            if not magic:
-                raise DataError("the file is empty", where=str(path), hint="Give a file with rows in it.")
-            raw.seek(0)
-            if magic == b"\x1f\x8b":
-                with gzip.open(raw) as unpacked:
-                    yield unpacked, raw  # type: ignore[misc]  # a GzipFile reads as any binary file does
-            else:
-                yield raw, raw
-    except FileNotFoundError as error:
-        raise DataError("there is no such file", where=str(path), hint=_similar_name(path)) from error
-    except IsADirectoryError as error:
-        raise DataError("this is a folder, not a file", where=str(path), hint="Give the path of one file.") from error
-    except GZIP_ERRORS as error:
-        raise DataError(
-            f"the gzip file is damaged or ends too early: {error}",
-            where=str(path),
-            hint="Its download was probably incomplete: download it again.",
-        ) from error
-    except OSError as error:
-        raise DataError(
-            f"the file cannot be read: {error.strerror or error}",
-            where=str(path),
-            hint="Fix its permissions or the disk, or give another path.",
-        ) from error
-
-
 def lines(path: Path, emit: Emit, label: str = "") -> Iterator[tuple[int, bytes]]:
-    """Lines of a file with their numbers, counted from 1, without blank lines; emits progress. gzip files are unpacked.
+    """Lines of a file with their numbers, counted from 1, without blank lines; emits progress. Packed files are unpacked.
 
     Raises: DataError as `open_data` does.
     """
@@ -167,14 +142,3 @@ def lines(path: Path, emit: Emit, label: str = "") -> Iterator[tuple[int, bytes]
             if not line.isspace():
                 yield number, line
         emit(Progressed(label, size, size, "bytes"))
-
-
-def _similar_name(path: Path) -> str:
-    import difflib
-
-    try:
-        names = sorted(file.name for file in path.parent.iterdir() if file.is_file())
-    except OSError:
-        return f"The folder {path.parent} does not exist either." if not path.parent.is_dir() else ""
-    near = difflib.get_close_matches(path.name, names, 1)
-    return f"Did you mean {near[0]!r}?" if near else "Relative paths start at the recipe's folder."

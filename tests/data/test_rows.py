@@ -49,13 +49,28 @@ def test_damage_up_to_the_limit_passes_and_above_it_is_an_error() -> None:
     assert caught.value.where == "a.csv:3"
 
 
+def test_when_most_rows_are_damaged_the_form_is_wrong_and_not_the_rows() -> None:
+    rows = Rows("a.csv")
+    rows.add("text", "a")
+    for number in range(2, 1002):
+        rows.damage(number, "it has 1 column")
+    with pytest.raises(DataError) as caught:
+        rows.check_damage(0.01, "format and delimiter")
+    assert caught.value.what.startswith("1,000 of 1,001 rows cannot be read: this is another form of file")
+    assert caught.value.hint == "Look at the file, and say how it is written by format and delimiter."
+    assert caught.value.where == "a.csv:2"
+    rows.check_damage(1)
+
+
 def test_only_the_first_damaged_lines_are_named() -> None:
     rows = Rows("a.csv")
     for number in range(1, 51):
         rows.damage(number, "cut off")
     assert rows.damaged == list(range(1, 21))
+    for number in range(100):
+        rows.add(str(number), "a")
     with pytest.raises(DataError, match="19, 20 and 30 more"):
-        rows.check_damage(0.5)
+        rows.check_damage(0.1)
 
 
 @pytest.mark.parametrize("limit", [-0.1, 1.1, float("nan")])

@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 from ftkit import files
 from ftkit.contracts import Data, Emit
 from ftkit.data import splits
-from ftkit.data.rows import GZIP_ERRORS, Rows, check_limit, lines
+from ftkit.data.rows import Rows, check_limit, lines
+from ftkit.data.unpacking import GZIP_ERRORS
 from ftkit.errors import DataError
 from ftkit.events import Noticed
 from ftkit_amazon_ucsd import archive, parsing

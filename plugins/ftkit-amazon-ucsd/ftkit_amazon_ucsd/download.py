@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from ftkit import files
 from ftkit.contracts import Emit
-from ftkit.data.rows import GZIP_ERRORS
+from ftkit.data.unpacking import GZIP_ERRORS
 from ftkit.errors import DataError
 from ftkit.events import Noticed, Progressed
 
