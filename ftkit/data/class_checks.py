@@ -133,21 +133,22 @@ def _untrained_hint(
 
 
 def _too_few(named: Named, small: Mapping[str, int], part: str, splits: Sequence[str]) -> DataError:
-    needed = " and ".join(splits) if len(splits) < 3 else f"{', '.join(splits[:-1])} and {splits[-1]}"
+    """The error for classes with fewer rows than there are splits to be in."""
+    needed = " and ".join(filter(None, (", ".join(splits[:-1]), splits[-1])))
     listed = listing((f"{shown_name(label)} has {size}" for label, size in small.items()), 5)
-    doubt = column_doubt(named, rejected=True)
-    leave_out = f"leave {_it(small)} out: {without_proposal([*small])}"
-    rare = f"min_rows = {len(splits)}" if len(named.parts) == 1 else ""
+    where = column(named.parts[part])
+    rare = f"min_rows = {len(splits)}" if len(named.parts) == 1 else without_proposal([*small])
+    if len(small) > 5:
+        return DataError(
+            f"{len(small):,} of {len(named.classes):,} classes have fewer rows than there are splits ({needed}): {listed}",
+            where,
+            column_doubt(named, rejected=True) or f"Add rows, or leave these classes out: {rare}.",
+        )
+    ways = dict.fromkeys((without_proposal([*small]), rare))
     return DataError(
-        f"too few rows to have every class in {needed}: {listed}"
-        + (f"; {len(small):,} of {len(named.classes):,} classes" if len(small) > 5 else ""),
-        column(named.parts[part]),
-        doubt
-        or (
-            f"Add rows, or leave them out: {rare or without_proposal([*small])}."
-            if len(small) > 3
-            else f"Add rows, or {leave_out}{f', or {rare}' if rare else ''}."
-        ),
+        f"too few rows to have every class in {needed}: {listed}",
+        where,
+        f"Add rows, or leave {_it(small)} out: {' or '.join(ways)}.",
     )
 
 

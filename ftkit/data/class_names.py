@@ -27,7 +27,7 @@ _OBJECT = re.compile(r"\{\s*['\"].*['\"]\s*:.*\}", re.DOTALL)
 
 
 class NotOneLabel(ValueError):
-    """A value that holds several labels; the message describes it: `a list of 2 labels: ['a', 'b']`."""
+    """A value that holds several labels; the message describes it: `a list of 2 (a, b)`."""
 
 
 def class_name(value: Any) -> str | None:
@@ -50,7 +50,7 @@ def class_name(value: Any) -> str | None:
     if isinstance(value, bytes):
         return _class_name_of_text(value.decode("utf-8", "replace"))
     if isinstance(value, Mapping):
-        raise NotOneLabel(f"an object: {beginning(str(dict(value)), 60)}")
+        raise NotOneLabel(f"an object ({beginning(str(dict(value)), 60)})")
     if isinstance(value, Iterable):
         return _only_label(list(value) if isinstance(value, Sequence) else sorted(value, key=str))
     written = str(value)
@@ -86,7 +86,7 @@ def _class_name_of_text(text: str) -> str | None:
     name = " ".join(text.split())
     if name[:1] in ("[", "(", "{") and (match := _BRACKETS.fullmatch(name)):
         if _OBJECT.fullmatch(name):
-            raise NotOneLabel(f"an object as text: {beginning(name, 60)}")
+            raise NotOneLabel(f"an object as text ({beginning(name, 60)})")
         if (items := _list_in_text(name, match[1].strip())) is not None:
             return _only_label(items)
     return name or None
@@ -113,5 +113,5 @@ def _only_label(items: Sequence[Any]) -> str | None:
     """The one label in a list. Raises: NotOneLabel."""
     names = [*dict.fromkeys(name for name in map(class_name, items) if name is not None)]
     if len(names) > 1 or (len(items) > 1 and {*names} <= {"0", "1"}):
-        raise NotOneLabel(f"a list of {len(items)}: {beginning(', '.join(map(str, items)), 60)}")
+        raise NotOneLabel(f"a list of {len(items)} ({beginning(', '.join(map(str, items)), 60)})")
     return names[0] if names else None

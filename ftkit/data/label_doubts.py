@@ -70,7 +70,7 @@ def _same_script(name: str) -> str:
 
 def merge_proposal(names: Mapping[str, str]) -> str:
     """The recipe options that give labels the names of other classes."""
-    return f'labels = {{ {", ".join(f"{_toml(label)} = {_toml(name)}" for label, name in names.items())} }}, unlisted = "keep"'
+    return f'labels = {{ {", ".join(f"{_toml(label)} = {_toml(name)}" for label, name in names.items())} }} and unlisted = "keep"'
 
 
 def without_proposal(names: Sequence[str]) -> str:

@@ -153,7 +153,8 @@ class _Listed:
 
 def _written(label: Any) -> str:
     """A label as its file writes it, for notes."""
-    return label.strip(" \t\r\n") if isinstance(label, str) else str(label)
+    written = label.strip(" \t\r\n") if isinstance(label, str) else str(label)
+    return written.lower() if isinstance(label, bool) else written
 
 
 def _name(name: str) -> str:
@@ -188,18 +189,19 @@ def _unused(rules: Rules, present: Iterable[str]) -> tuple[str, ...]:
     return tuple(warnings)
 
 
-def column(rows: Rows) -> str:
-    """Where labels were read: the source, with the column if it is known."""
-    return f"{rows.source}, column {rows.label_column!r}" if rows.label_column else rows.source
+def column(rows: Rows, line: int = 0) -> str:
+    """Where labels were read: the source, with line and column if they are known."""
+    place = f"{rows.source}:{line}" if line else rows.source
+    return f"{place}, column {rows.label_column!r}" if rows.label_column else place
 
 
 def _several_error(rows: Rows, number: int, index: int, value: str) -> DataError:
-    place = f"{rows.source}:{rows.lines[index]}" if rows.lines else rows.source
+    line = rows.lines[index] if rows.lines else 0
     return DataError(
-        f"{count(number, 'row')} of {len(rows.labels):,} {'has' if number == 1 else 'have'} several labels, in this one "
-        f"{value}. ftkit gives one label per text: multi-label data is not supported",
-        where=f"{place}, column {rows.label_column!r}" if rows.label_column else place,
-        hint='Keep one label in each row. The label may be a list of one, or a field inside an object: "label.name".',
+        f"the label of {f'line {line:,}' if line else f'row {index + 1:,}'} is {value}; {number:,} of {len(rows.labels):,} labels "
+        "are not one label. ftkit gives one label per text: multi-label data is not supported",
+        where=column(rows, line),
+        hint='Keep one label in each row: a list of one is taken as that label, label = "label.name" reads a field of an object.',
     )
 
 
