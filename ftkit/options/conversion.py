@@ -247,5 +247,10 @@ def _mistake_of_pydantic(component: type[Any], error: dict[str, Any]) -> Mistake
         literals = [literal for literal in get_args(annotation) if isinstance(literal, str)]
         near = difflib.get_close_matches(value, literals, 1, 0.5)
         hint = f"Did you mean {json.dumps(near[0])}?" if near else ""
+    elif len(path) > 1 and isinstance(value, Mapping) and value:
+        key = json.dumps(f"{path[-1]}.{next(iter(value))}", ensure_ascii=False)
+        hint = f"TOML takes a point in a key for a table inside: if {key} is one key, quote it, {key} = …"
+    elif isinstance(value, list):
+        hint = field_docs(component).get(str(path[0]), "")
     shown = json.dumps(value, ensure_ascii=False, default=str)
     return Mistake(path[:1], f"expected {type_name(annotation)}, not {shown}", hint)
