@@ -55,12 +55,6 @@ def leaking(data: Data) -> Data:
     return with_right_fingerprint(dataclasses.replace(data, train=train))
 
 
-def without_a_class(data: Data) -> Data:
-    return with_right_fingerprint(
-        dataclasses.replace(data, valid=dataclasses.replace(data.valid, labels=(0,) * len(data.valid)))
-    )
-
-
 def losing_a_row(data: Data) -> Data:
     train = Split(data.train.texts[1:], data.train.labels[1:], {"index": data.train.columns["index"][1:]})
     return with_right_fingerprint(dataclasses.replace(data, train=train))
@@ -72,6 +66,14 @@ def with_short_columns(data: Data) -> Data:
 
 def with_labels_of_no_class(data: Data) -> Data:
     return dataclasses.replace(data, test=dataclasses.replace(data.test, labels=(7, *data.test.labels[1:])))
+
+
+def with_a_class_in_two_lines(data: Data) -> Data:
+    return dataclasses.replace(data, classes=("a", "b\nand more"))
+
+
+def with_a_class_written_in_two_ways(data: Data) -> Data:
+    return dataclasses.replace(data, classes=("1", "1.0"))
 
 
 def with_empty_texts(data: Data) -> Data:
@@ -93,9 +95,10 @@ SUITE = DatasetSuite()
     ("damage", "check"),
     [
         (leaking, SUITE.test_no_text_occurs_twice_in_one_split_or_in_two),
-        (without_a_class, SUITE.test_every_class_is_in_every_split),
         (losing_a_row, SUITE.test_the_report_accounts_for_every_row),
         (with_short_columns, SUITE.test_columns_are_as_long_as_the_texts_and_can_be_stored),
+        (with_a_class_in_two_lines, SUITE.test_texts_are_strings_and_labels_are_indices_of_classes),
+        (with_a_class_written_in_two_ways, SUITE.test_texts_are_strings_and_labels_are_indices_of_classes),
         (with_labels_of_no_class, SUITE.test_texts_are_strings_and_labels_are_indices_of_classes),
         (with_empty_texts, SUITE.test_texts_are_strings_and_labels_are_indices_of_classes),
         (with_another_fingerprint, SUITE.test_the_fingerprint_is_that_of_the_rows),
@@ -107,6 +110,46 @@ def test_faulty_data_is_detected(damage: Callable[[Data], Data], check: Callable
     check(data)
     with pytest.raises(AssertionError):
         check(damage(data))
+
+
+class ReadySplits(DatasetSuite):
+    """The suite for data that comes split."""
+
+    def given_splits(self, component: Any) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("split_name", "labels", "one_file", "ready"),
+    [
+        ("valid", lambda labels: (0,) * len(labels), False, False),
+        ("test", lambda labels: (0,) * len(labels), False, False),
+        ("train", lambda labels: (0,) * len(labels), False, False),
+        ("train", lambda labels: labels, True, True),
+    ],
+)
+def test_a_class_without_training_rows_and_a_split_of_one_class_are_detected(
+    split_name: str, labels: Callable[[Any], Any], one_file: bool, ready: bool
+) -> None:
+    data = Sound().load(1, lambda event: None)
+    part = getattr(data, split_name)
+    damaged = dataclasses.replace(data, **{split_name: dataclasses.replace(part, labels=labels(part.labels))})
+    for suite, holds in ((SUITE, one_file), (ReadySplits(), ready)):
+        if holds:
+            suite.test_every_class_is_in_every_split(Sound(), damaged)
+        else:
+            with pytest.raises(AssertionError):
+                suite.test_every_class_is_in_every_split(Sound(), damaged)
+
+
+def test_a_ready_split_may_lack_a_class_that_is_trained() -> None:
+    data = Sound().load(1, lambda event: None)
+    wider = dataclasses.replace(
+        data, classes=("a", "b", "c"), train=dataclasses.replace(data.train, labels=(2, *data.train.labels[1:]))
+    )
+    ReadySplits().test_every_class_is_in_every_split(Sound(), wider)
+    with pytest.raises(AssertionError):
+        SUITE.test_every_class_is_in_every_split(Sound(), wider)
 
 
 @dataclass(frozen=True, kw_only=True)
