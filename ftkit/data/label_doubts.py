@@ -15,6 +15,7 @@ from decimal import Decimal
 
 from ftkit.data.class_names import shown_name
 from ftkit.data.labels import Named
+from ftkit.data.rows import Rows
 from ftkit.formatting import count, listing, percent
 
 MISSING = frozenset(("n/a", "na", "#n/a", "#na", "<na>", "null", "none", "nan", "nil", "undefined", "-", "--", "?"))
@@ -37,6 +38,7 @@ _LOOKALIKES = str.maketrans(
 _DATE = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([T ].*)?|\d{1,2}[-/.]\d{1,2}[-/.](\d{4}|\d{2})( .*)?")
 _NUMBER = re.compile(r"[-+]?(\d+[.,]?\d*|[.,]\d+)([eE][-+]?\d{1,3})?")
 _CODE = re.compile(r"(?=\S*\d)[\w#:@./-]+|\S+@\S+\.\w+|\w+://\S+")
+_ZERO_ONE = ("0", "1", "0.0", "1.0", "true", "false", "True", "False")
 _INVISIBLE = re.compile("[\u200c\u200d\ufe0f]")
 _PUNCTUATION = " .,;:!?\"'\u2018\u2019\u201c\u201d\u2026\u3002"
 
@@ -50,6 +52,7 @@ def doubts(named: Named) -> list[str]:
         *_alike(rows, free),
         *_truth(rows, free),
         *_several(rows, free),
+        *_one_hot(named, free),
         *_missing(free),
         *_minus_one(free),
         *([looks] if looks else []),
@@ -129,8 +132,37 @@ def _columns(named: Named) -> str:
     rows = next(iter(named.parts.values()))
     if not rows.label_column:
         return " Are the labels read from the right field?"
-    others = f" The columns are {listing(rows.column_names, 12)}." if rows.column_names else ""
-    return f" Is {rows.label_column!r} the right column for the labels?{others}"
+    question = f" Is {rows.label_column!r} the right column for the labels?"
+    columns = _first_values(rows)
+    if not columns:
+        return question
+    question += f" The columns are {listing(columns, 12)}."
+    few = [name for name, values in columns.items() if 1 < len({*values}) <= max(2, len(values) / 5)]
+    few = [name for name in few if name != rows.label_column]
+    return (
+        f"{question} {shown_name(few[0])} has {len({*columns[few[0]]}):,} different values at the beginning."
+        if few
+        else question
+    )
+
+
+def _first_values(rows: Rows) -> dict[str, list[str]]:
+    """The values of each column in the first rows, as text."""
+    names = dict.fromkeys(name for row in rows.first_rows for name in row)
+    return {name: [str(row[name]) for row in rows.first_rows if name in row] for name in names}
+
+
+def _one_hot(named: Named, free: Counter[str]) -> Iterator[str]:
+    rows = next(iter(named.parts.values()))
+    if not rows.label_column or not free or not {*free} <= {*_ZERO_ONE}:
+        return
+    columns = [name for name, values in _first_values(rows).items() if {*values} <= {*_ZERO_ONE} and len({*values}) > 1]
+    if len(columns) > 1 and rows.label_column in columns:
+        yield (
+            f"{shown_name(rows.label_column)} is one of {len(columns)} columns of zeros and ones ({listing(columns, 6)}): only this one is "
+            "learnt. If together they are one label, write the name of the column that has the one into a single column; "
+            "several labels for one text (multi-label data) are not supported."
+        )
 
 
 def _alike(rows: Counter[str], free: Counter[str]) -> Iterator[str]:

@@ -10,7 +10,7 @@ rows.check_damage(0.01)
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,9 @@ DAMAGED = "damaged line"
 
 MAX_LINE_BYTES = 16 * 2**20
 """A longer line is not a text to classify: its reader gets it cut off, so that it counts as damaged."""
+
+FIRST_ROWS = 200
+"""How many rows are kept with all their columns."""
 
 MAX_NAMED_LINES = 20
 """How many damaged lines are named by number."""
@@ -50,8 +53,8 @@ class Rows:
     """The line or number of each row in the source, counted from 1, for errors; empty where the reader does not know."""
     label_column: str = ""
     """The name of the column or field with the labels, for errors."""
-    column_names: tuple[str, ...] = ()
-    """All columns of the source, for errors: whoever named the wrong one sees the others."""
+    first_rows: list[Mapping[str, Any]] = field(default_factory=list)
+    """The first rows with all their columns, wanted or not: whoever named the wrong column is shown the others. See `peek`."""
     dropped: Counter[str] = field(default_factory=Counter)
     """Rows left out, by reason."""
     damaged: list[int] = field(default_factory=list)
@@ -76,6 +79,11 @@ class Rows:
         self.labels.append(label)
         for name, value in columns.items():
             self.columns.setdefault(name, []).append(value)
+
+    def peek(self, row: Mapping[str, Any]) -> None:
+        """Keep a row with all its columns, if it is one of the first."""
+        if len(self.first_rows) < FIRST_ROWS:
+            self.first_rows.append(row)
 
     def drop(self, reason: str, count: int = 1) -> None:
         """Count rows that are left out on purpose."""
