@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 
 from ftkit.contracts import FolderOrId
 
+Auto = Literal["auto"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 EngineName = Literal["onnx", "onnx-int8", "openvino"]
 
@@ -16,8 +17,8 @@ EngineName = Literal["onnx", "onnx-int8", "openvino"]
 class EncoderConfig:
     """How an encoder is fine-tuned: the options that `ftkit.encoders.Encoder` has in a recipe.
 
-    Defaults are those of Devlin et al. 2019, "BERT", section A.3 (fine-tuning), and of its released code where the
-    paper gives none.
+    Options that are "auto" follow the training rows, see `ftkit.encoders.adaptation`. Other defaults are those of Devlin et
+    al. 2019, "BERT", section A.3 (fine-tuning), and of its released code where the paper gives none.
     """
 
     name: ClassVar[str]
@@ -31,10 +32,10 @@ class EncoderConfig:
     """Make no connection: the checkpoint must be a local folder or already in the hub's cache on this machine."""
     learning_rate: float = 3e-5
     """Highest learning rate of the schedule, which falls linearly to zero after the warm-up."""
-    epochs: int = 3
-    """Times that training goes through all training rows."""
-    batch_size: int = 16
-    """Rows per optimizer step, over all processes and micro-batches together."""
+    epochs: int | Auto = "auto"
+    """Times that training goes through all training rows; `auto`: more for few rows and for many classes."""
+    batch_size: int | Auto = "auto"
+    """Rows per optimizer step, over all processes and micro-batches together; `auto`: 16, or 32 for many rows."""
     accumulation: int = 1
     """Micro-batches that a batch is divided into to save memory; the result is that of the whole batch."""
     warmup: float = 0.1
@@ -49,8 +50,8 @@ class EncoderConfig:
     """Term that keeps AdamW's denominator from zero."""
     max_grad_norm: float = 1.0
     """Gradients with a larger global norm are scaled down to this norm; 0 turns clipping off."""
-    max_length: int = 512
-    """Tokens of a text that are read, special ones included; the model's own limit applies if it is lower."""
+    max_length: int | Auto = "auto"
+    """Tokens of a text that are read, special ones included, up to the model's limit; `auto`: by the texts' lengths."""
     dropout: float | None = None
     """Dropout of the encoder and its head in training; by default that of the checkpoint."""
     class_weights: Literal["none", "balanced"] = "none"
@@ -68,7 +69,8 @@ class EncoderConfig:
 
     def __post_init__(self) -> None:
         for field in ("epochs", "batch_size", "accumulation", "evaluation_batch_size"):
-            if getattr(self, field) < 1:
+            value = getattr(self, field)
+            if value != "auto" and value < 1:
                 raise ValueError(f"{field} must be at least 1")
         for field in ("learning_rate", "adam_epsilon"):
             if not getattr(self, field) > 0:
@@ -81,7 +83,7 @@ class EncoderConfig:
                 raise ValueError(f"{field} must be from 0 to below 1")
         if self.dropout is not None and not 0 <= self.dropout < 1:
             raise ValueError("dropout must be from 0 to below 1")
-        if self.max_length < 3:
+        if self.max_length != "auto" and self.max_length < 3:
             raise ValueError("max_length must be at least 3, as two tokens are special")
         if len(set(self.engines)) < len(self.engines):
             raise ValueError("engines must name each engine once")

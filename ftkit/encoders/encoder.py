@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from ftkit.encoders.config import EncoderConfig
 
 if TYPE_CHECKING:
-    from ftkit.contracts import Classifier, Data, Report
+    from ftkit.contracts import Classifier, Data, Inspection, Report
 
 
 @dataclass(frozen=True, kw_only=True)
 class Encoder(EncoderConfig):
     """A Hugging Face encoder with a classification head, fine-tuned as a whole.
 
-    A subclass names a checkpoint and is a backbone; it may change any default. Defaults are those of Devlin et al.
-    2019, "BERT", section A.3 (fine-tuning), and of its released code where the paper gives none.
+    A subclass names a checkpoint and is a backbone; it may change any default. Options that are "auto" follow the
+    training rows. Other defaults are those of Devlin et al. 2019, "BERT", section A.3 (fine-tuning), and of its released
+    code where the paper gives none.
     """
 
     def fit(self, data: Data, seed: int, report: Report) -> Classifier:
@@ -31,6 +32,21 @@ class Encoder(EncoderConfig):
         from ftkit.encoders.training.loop import fit
 
         return fit(self, data, seed, report)
+
+    def adapted(self, data: Data) -> Self:
+        """The encoder with a number in place of every "auto", see `ftkit.encoders.adaptation`. Raises: CheckpointError."""
+        from ftkit.encoders import adaptation
+
+        return replace(self, **asdict(adaptation.numbers(self, data)))
+
+    def inspect(self, data: Data) -> Inspection:
+        """What the encoder will see of the texts, see `ftkit.encoders.inspection`. Raises: CheckpointError."""
+        from ftkit.encoders.process_environment import set_thread_waiting
+
+        set_thread_waiting()
+        from ftkit.encoders import inspection
+
+        return inspection.inspect(self, data)
 
     def load(self, folder: Path) -> Classifier:
         """Read back what `save` wrote, from this folder and nowhere else. Raises: BundleError."""

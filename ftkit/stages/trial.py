@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftkit import files, options
-from ftkit.contracts import Data, StopTrial
+from ftkit.contracts import Adapting, Data, StopTrial
 from ftkit.contracts.plan import Plan
 from ftkit.redaction import redacted
 
@@ -86,6 +86,8 @@ def fit(plan: Plan, data: Data, values: Mapping[str, Any], seed: int, folder: Pa
         backbone = replace(plan.backbone, **converted)  # type: ignore[type-var]
     except (options.Mistakes, ValueError) as error:
         raise HopelessError(f"the values do not fit the backbone: {error}") from error
+    if isinstance(backbone, Adapting):
+        backbone = backbone.adapted(data)
     report = Reporter(evaluated, data, folder)
     classifier = backbone.fit(data, seed, report)
     if report.stopped:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from ftkit.encoders import adaptation
 from ftkit.encoders import temperature as temperatures
 from ftkit.encoders.batches import pad, training_batches
 from ftkit.encoders.checkpoint import open_checkpoint
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ftkit.contracts import Data, Report
+    from ftkit.encoders.adaptation import Numbers
     from ftkit.encoders.config import EncoderConfig
 
 log = logging.getLogger(__name__)
@@ -36,19 +38,20 @@ def fit(encoder: EncoderConfig, data: Data, seed: int, report: Report) -> Encode
     """
     import torch
 
+    chosen = adaptation.numbers(encoder, data)
     try:
-        return train(encoder, data, seed, report)
+        return train(encoder, chosen, data, seed, report)
     except torch.OutOfMemoryError as error:
         raise StageError(
-            f"the GPU's memory does not hold a step of {encoder.batch_size} rows of up to {encoder.max_length} tokens",
+            f"the GPU's memory does not hold a step of {chosen.batch_size} rows of up to {chosen.max_length} tokens",
             where="backbone",
             hint=f"Set accumulation = {2 * encoder.accumulation}, which changes nothing else, or lower backbone.batch_size "
             "or backbone.max_length.",
         ) from error
 
 
-def train(encoder: EncoderConfig, data: Data, seed: int, report: Report) -> EncoderClassifier:
-    """The loop. Raises: as `fit`, and torch's own errors."""
+def train(encoder: EncoderConfig, chosen: Numbers, data: Data, seed: int, report: Report) -> EncoderClassifier:
+    """The loop; `chosen` are the encoder's options with none left to the data. Raises: as `fit`, and torch's own errors."""
     import numpy as np
     import torch
 
@@ -56,7 +59,7 @@ def train(encoder: EncoderConfig, data: Data, seed: int, report: Report) -> Enco
     ranks, rank, device = hardware.num_processes, hardware.process_index, hardware.device
     checkpoint = open_checkpoint(encoder)
     tokenizer = Tokenizer(checkpoint.tokenizer, checkpoint.limit)
-    length = min(encoder.max_length, tokenizer.limit)
+    length = min(chosen.max_length, tokenizer.limit)
     train_rows = tokenize(data.train.texts, tokenizer, length, data.cache)
     valid_rows = tokenize(data.valid.texts, tokenizer, length, data.cache)
     lengths = train_rows.lengths  # (train rows,)
@@ -71,15 +74,15 @@ def train(encoder: EncoderConfig, data: Data, seed: int, report: Report) -> Enco
         model = checkpoint.model(data.classes, encoder.dropout, attention=fastest_attention(device))
         learner = Learner(model, encoder, hardware, number_format, seed)
         random = np.random.default_rng(seed)
-        batches = -(-len(train_rows) // encoder.batch_size)
+        batches = -(-len(train_rows) // chosen.batch_size)
         step, epochs_without_gain, temperature, best = 0, 0, 1.0, None
         log.info("%s: %d rows, %d batches, %s on %s", encoder.name, len(train_rows), batches, number_format, device)
 
-        for epoch in range(1, encoder.epochs + 1):
+        for epoch in range(1, chosen.epochs + 1):
             model.train()
             epoch_start = time.perf_counter()
             train_loss = torch.zeros((), device=device)
-            for batch in training_batches(lengths, encoder.batch_size, random):
+            for batch in training_batches(lengths, chosen.batch_size, random):
                 batch_weight = weights[labels[batch]].sum()
                 for micro_batch, is_last in micro_batches(batch, encoder.accumulation, ranks, rank):
                     rows = train_rows.rows(micro_batch)
@@ -93,7 +96,7 @@ def train(encoder: EncoderConfig, data: Data, seed: int, report: Report) -> Enco
                         loss = losses.sum() / batch_weight
                         learner.backward(loss * ranks)
                     train_loss += loss.detach()
-                rate = encoder.learning_rate * schedule(step, encoder.epochs * batches, encoder.warmup)
+                rate = encoder.learning_rate * schedule(step, chosen.epochs * batches, encoder.warmup)
                 learner.update(rate)
                 step += 1
             rows_per_second = len(train_rows) / (time.perf_counter() - epoch_start)

@@ -1,0 +1,88 @@
+"""The numbers that an encoder is trained with where its recipe leaves them to the data.
+
+Few rows need more epochs than the three of the BERT paper: with these, a training of a thousand rows ends before the head
+of the model has moved, above all with many classes. Each rule is stated at its function; `python -m benchmarks datasets`
+measures them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ftkit.contracts import Data
+    from ftkit.encoders.config import EncoderConfig
+
+STEPS = 1_000
+"""Steps that a training has at least, unless that takes more than `MOST_EPOCHS`."""
+FEWEST_EPOCHS = 3
+"""Epochs of a training on many rows. Source: Devlin et al. 2019, "BERT", section A.3."""
+MOST_EPOCHS = 20
+"""Epochs of a training on few rows. Source: Mosbach et al. 2021, "On the Stability of Fine-tuning BERT", section 6."""
+MANY_ROWS = 20_000
+"""From this many rows on, batches are twice as large: there are steps enough."""
+SHARE = 0.98
+"""Share of the training texts that are read whole."""
+LONGEST = 512
+"""Tokens that are read at most: the cost of a row grows faster than its length."""
+SHORTEST = 64
+"""Tokens that are read at least: texts that come later may be longer than those of the training."""
+MULTIPLE = 16
+"""Lengths are multiples of this, as those of batches are."""
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """The options of an encoder that a recipe may leave to the data."""
+
+    epochs: int
+    batch_size: int
+    max_length: int
+
+
+def numbers(encoder: EncoderConfig, data: Data) -> Numbers:
+    """The encoder's options, with a number in place of each "auto": the same for the same training rows.
+
+    Texts are read only if `max_length` is "auto". Raises: CheckpointError.
+    """
+    rows, classes = len(data.train), len(data.classes)
+    return Numbers(
+        epochs(rows, classes) if encoder.epochs == "auto" else encoder.epochs,
+        batch_size(rows) if encoder.batch_size == "auto" else encoder.batch_size,
+        _fitting_length(encoder, data) if encoder.max_length == "auto" else encoder.max_length,
+    )
+
+
+def epochs(rows: int, classes: int) -> int:
+    """Epochs for `STEPS` steps of 16 rows, between `FEWEST_EPOCHS` and `MOST_EPOCHS`."""
+    enough = -(-STEPS * batch_size(rows) // max(rows, 1))
+    return min(max(enough, FEWEST_EPOCHS), MOST_EPOCHS)
+
+
+def batch_size(rows: int) -> int:
+    """Rows of a step: 16, or 32 from `MANY_ROWS` on."""
+    return 16 if rows < MANY_ROWS else 32
+
+
+def max_length(lengths: Sequence[int], limit: int) -> int:
+    """The shortest length that cuts no more texts than `SHARE` allows, within `SHORTEST`, `LONGEST` and the model's limit.
+
+    `lengths` are those of the training texts in tokens, special ones included.
+    """
+    import numpy as np
+
+    needed = int(np.quantile(lengths, SHARE, method="higher")) if len(lengths) else 0
+    return min(max(-(-needed // MULTIPLE) * MULTIPLE, SHORTEST), LONGEST, limit)
+
+
+def _fitting_length(encoder: EncoderConfig, data: Data) -> int:
+    from ftkit.encoders.checkpoint import open_checkpoint
+    from ftkit.encoders.tokenization import Tokenizer, tokenize
+
+    checkpoint = open_checkpoint(encoder)
+    tokenizer = Tokenizer(checkpoint.tokenizer, checkpoint.limit)
+    rows = tokenize(data.train.texts, tokenizer, tokenizer.limit, data.cache)
+    return max_length(rows.lengths.tolist(), tokenizer.limit)
