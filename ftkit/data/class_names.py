@@ -46,7 +46,7 @@ def class_name(value: Any) -> str | None:
     if isinstance(value, numbers.Real | Decimal):
         if math.isnan(value):
             return None
-        return str(math.trunc(value)) if float(value).is_integer() else str(value)
+        return f"{value + 0:.0f}" if float(value).is_integer() else str(value)  # + 0: there is no -0
     if isinstance(value, bytes):
         return _class_name_of_text(value.decode("utf-8", "replace"))
     if isinstance(value, Mapping):

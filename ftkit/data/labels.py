@@ -81,7 +81,14 @@ def name_classes(parts: Mapping[str, Rows], classes: Sequence[str], rules: Rules
             if (label := class_of[spelling]) is not None and label not in listed.names:
                 forms.setdefault(label, Counter()).update(written)
     order = listed.order({label for each in counts.values() for label in each})
-    return Named(order, named, counts, frozenset(listed.names), _notes(forms), _unused(rules, rows_by_spelling))
+    return Named(
+        order,
+        named,
+        counts,
+        frozenset(listed.names),
+        _notes(forms),
+        _unused(rules, {*rows_by_spelling, *filter(None, class_of.values())}),
+    )
 
 
 class _Spellings:
@@ -168,14 +175,18 @@ def _name(name: str) -> str:
 def _notes(forms: Mapping[str, Counter[str]]) -> tuple[str, ...]:
     """What was taken for one class."""
     shown = [
-        f"{shown_name(name)} is written "
-        + " and ".join(f"{form!a} ({rows:,})" for form, rows in written.most_common(4))
+        f"{shown_name(name)} is written " + " and ".join(f"{form!a} ({rows:,})" for form, rows in _ranked(written)[:4])
         for name, written in sorted(forms.items())
         if len(written) > 1
     ]
     if not shown:
         return ()
     return (f"Labels written in several ways were taken for one class: {listing(shown, 4)}.",)
+
+
+def _ranked(counts: Counter[str]) -> list[tuple[str, int]]:
+    """The most frequent first, in an order that depends on nothing else."""
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
 
 
 def _unused(rules: Rules, present: Iterable[str]) -> tuple[str, ...]:
@@ -208,9 +219,9 @@ def _several_error(rows: Rows, number: int, index: int, value: str) -> DataError
 def _unlisted_error(unlisted: Counter[str], names: Sequence[str], rows: Rows) -> DataError:
     import difflib
 
-    shown = listing([f"{shown_name(name)} ({number:,})" for name, number in unlisted.most_common(5)], 5)
+    shown = listing([f"{shown_name(name)} ({number:,})" for name, number in _ranked(unlisted)[:5]], 5)
     more = f" and {len(unlisted) - 5:,} more" if len(unlisted) > 5 else ""
-    near = difflib.get_close_matches(next(iter(unlisted)), names, 1)
+    near = difflib.get_close_matches(_ranked(unlisted)[0][0], names, 1)
     return DataError(
         f"{count(unlisted.total(), 'row')} {'has' if unlisted.total() == 1 else 'have'} a label that is none of the classes: "
         f"{shown}{more}",
