@@ -40,7 +40,7 @@ def check(
             plan = recipes.load(path, overrides, on=on, deploy=deploy, offline=offline)
         except (RecipeError, UsageError) as error:
             # The mistakes of one recipe must not hide those of another.
-            code = ExitCode.RECIPE
+            code = max(code, error.exit_code)
             results.append({"recipe": str(path), "ok": False, **failures.as_json(error)})
             if not json_:
                 failures.show(error)

@@ -1,7 +1,12 @@
-"""Find plugins by their entry points, call each hook once, and refuse clashes and misspelt hooks.
+"""Find plugins by their entry points and call each hook once; what is wrong with a plugin stays that plugin's.
 
-A plugin that cannot be imported is set aside; the others still work. Only a recipe that needs a missing component is refused, and
-the message then names the plugins that were set aside.
+A plugin, hook or component that does not work is set aside with the reason, and everything else still works. So is a name that two
+plugins offer. Only a recipe that needs one of these is refused, and the error then gives the reason.
+
+hooks              the hooks of a plugin, each read by itself
+component_checks   whether a class can be a component
+offers             what plugins offer, and what was set aside
+calls              calls of a component's verbs, with the plugin in every error
 """
 
 from __future__ import annotations
@@ -10,67 +15,55 @@ import difflib
 import functools
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, is_dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-import pluggy
-
-from ftkit import contracts, hookspecs
 from ftkit.bundled_plugins import bundled_plugins, how_to_install
 from ftkit.contracts.events import Event
 from ftkit.contracts.monitoring import Served, Watcher
-from ftkit.disclosure import without_secrets
-from ftkit.errors import PluginError
+from ftkit.errors import PluginError, in_one_line
+from ftkit.plugins.hooks import HookManager
+from ftkit.plugins.offers import (
+    KINDS,
+    NAMED_ALIKE,
+    SECTIONS,
+    Broken,
+    Offer,
+    class_title,
+    examined,
+    imported,
+    kind_noun,
+    listed,
+    offered,
+    without_clashes,
+)
+
+__all__ = [
+    "GROUP",
+    "KINDS",
+    "NAMED_ALIKE",
+    "SECTIONS",
+    "Broken",
+    "Offer",
+    "Plugins",
+    "collect",
+    "kind_noun",
+    "load",
+]
 
 GROUP = "ftkit"
-
-KINDS: dict[str, type] = {
-    "datasets": contracts.Dataset,
-    "backbones": contracts.Backbone,
-    "search_spaces": contracts.SearchSpace,
-    "promotion_tests": contracts.PromotionTest,
-    "promotion_presets": contracts.PromotionPreset,
-    "deployers": contracts.Deployer,
-    "platforms": contracts.Platform,
-    "registries": contracts.Registry,
-}
-"""Hook name to the protocol of its components."""
-
-VERBS = ("on_event", "watchers")
-"""Hooks that offer no components."""
-
-NAMED_ALIKE: dict[str, str] = {"promotion_tests": "promotion_presets", "promotion_presets": "promotion_tests"}
-"""Kinds that a recipe names in the same place, so that both must not have the same name."""
-
-
-@dataclass(frozen=True)
-class Offer:
-    """A component class and the plugin that offers it."""
-
-    kind: str
-    name: str
-    component: type[Any]
-    plugin: str
-    """The distribution and version, or the module where there is none."""
-
-
-@dataclass(frozen=True)
-class Broken:
-    """A plugin that was set aside, and why."""
-
-    plugin: str
-    reason: str
+"""The group of the entry points."""
 
 
 class Plugins:
-    """What is installed: components by kind and name, observers, watchers, and plugins that were set aside."""
+    """What is installed: components by kind and name, observers, watchers, and what was set aside."""
 
-    def __init__(self, manager: pluggy.PluginManager, offers: Iterable[Offer], broken: Iterable[Broken]) -> None:
+    def __init__(self, manager: HookManager, offers: Iterable[Offer], broken: Iterable[Broken]) -> None:
         self._manager = manager
         self.offers = tuple(sorted(offers, key=lambda each: (each.kind, each.name)))
         self.broken = tuple(broken)
         self._by_name = {(each.kind, each.name): each for each in self.offers}
+        self._silenced: set[tuple[str, str]] = set()
 
     def names(self, kind: str) -> list[str]:
         """Names of the components of one kind, sorted."""
@@ -81,153 +74,121 @@ class Plugins:
         return self.names(kind) + self.names(NAMED_ALIKE.get(kind, ""))
 
     def find(self, kind: str, name: str) -> type[Any]:
-        """A component class by name. Raises: PluginError with the installed names or the nearest one."""
+        """A component class by name. Raises: PluginError with the reason why there is none, or with the installed names."""
         if entry := self._by_name.get((kind, name)):
             return entry.component
+        if suspects := [each for each in self.suspects(kind, name) if each.name == name]:
+            raise _refusal(suspects[0])
         raise PluginError(f"no {kind_noun(kind)} named {name!r} is installed", hint=self.advice(kind, name))
+
+    def examine(self, kind: str, name: str) -> type[Any]:
+        """As `find`, for a component that is needed: its fields and verbs are checked in detail. Raises: PluginError."""
+        component = self.find(kind, name)
+        if broken := examined(self._by_name[kind, name]):
+            raise _refusal(broken)
+        return component
+
+    def examined(self) -> Plugins:
+        """The same plugins, with every component checked in detail, and set aside if it does not work."""
+        checked = [(offer, examined(offer)) for offer in self.offers]
+        working = [offer for offer, broken in checked if broken is None]
+        return Plugins(self._manager, working, [*self.broken, *(broken for _, broken in checked if broken is not None)])
+
+    def suspects(self, kind: str, name: str) -> list[Broken]:
+        """What was set aside and is, or may be, the reason why there is no component of this kind and name."""
+        kinds = (kind, NAMED_ALIKE.get(kind, kind))
+        if named := [broken for broken in self.broken if broken.name == name and broken.kind in kinds]:
+            return named
+        owner = bundled_plugins().get(name)
+        if owner is None and self.nearest(kind, name):
+            return []
+        nameless = (broken for broken in self.broken if not broken.name and broken.kind in ("", *kinds))
+        return [broken for broken in nameless if owner is None or broken.plugin.partition(" ")[0] == owner]
 
     def advice(self, kind: str, name: str) -> str:
         """How to get a component that is not installed."""
         owner = bundled_plugins().get(name)
-        suspects = [broken for broken in self.broken if owner is None or broken.plugin.partition(" ")[0] == owner]
+        suspects = self.suspects(kind, name)
         names = self.choices(kind)
-        near = difflib.get_close_matches(name, names, 1)
-        if near:
-            advice = f"Did you mean {near[0]!r}?"
-        elif owner and suspects:
+        if owner and suspects:
             advice = f"It comes with the plugin {owner}, which is installed but does not work."
+        elif near := self.nearest(kind, name):
+            advice = f"Did you mean {near!r}?"
         elif owner:
             advice = f"It comes with the plugin {owner}: {how_to_install(owner)}."
         else:
             advice = f"Installed: {', '.join(names) or 'none'}. `ftkit plugins` lists all."
         return " ".join([advice, *(f"{broken.plugin} was set aside: {broken.reason}." for broken in suspects)])
 
+    def nearest(self, kind: str, name: str) -> str:
+        """The name that was probably meant; empty if none is near."""
+        return next(iter(difflib.get_close_matches(name, self.choices(kind), 1)), "")
+
+    def owner(self, kind: type[Any]) -> str:
+        """The plugin that a class comes from, or its module if no plugin is known to have it."""
+        package = kind.__module__.partition(".")[0]
+        known = [(offer.component, offer.plugin) for offer in self.offers]
+        by_class = [plugin for component, plugin in known if component is kind]
+        by_package = [plugin for component, plugin in known if component.__module__.partition(".")[0] == package]
+        return next(iter(by_class + self._manager.owners(package) + by_package), kind.__module__)
+
     def tell(self, event: Event) -> None:
-        """Pass an event to every observer; an error of one is logged and stops neither the others nor the run."""
+        """Pass an event to every observer; what one raises is logged once and stops neither the others nor the run."""
         for implementation in self._manager.hook.on_event.get_hookimpls():
             try:
                 implementation.function(event)
-            except Exception:
-                logging.getLogger("ftkit").exception("the observer of %s failed", implementation.plugin_name)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
+                self._report_once(implementation.plugin_name, "observer", error)
 
     def watchers(self, served: Served) -> list[Watcher]:
         """The watchers of a deployment's requests; a plugin whose hook fails is logged and left out."""
         watchers: list[Watcher] = []
         for implementation in self._manager.hook.watchers.get_hookimpls():
             try:
-                watchers.extend(implementation.function(served))  # type: ignore[arg-type]  # pluggy types it as an object
-            except Exception:
-                logging.getLogger("ftkit").exception("the watchers of %s failed", implementation.plugin_name)
+                for watcher in listed(implementation.function(served), "watchers"):
+                    missing = [verb for verb in ("tell", "close") if not callable(getattr(watcher, verb, None))]
+                    if missing or isinstance(watcher, type):
+                        raise TypeError(f"{class_title(watcher)} is no watcher: it needs tell and close")
+                    watchers.append(watcher)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
+                self._report_once(implementation.plugin_name, "hook watchers", error)
         return watchers
+
+    def _report_once(self, plugin: str, part: str, error: BaseException) -> None:
+        """Log an error the first time only: what fails at one event may fail at all of them."""
+        if (plugin, part) not in self._silenced:
+            self._silenced.add((plugin, part))
+            log = logging.getLogger("ftkit")
+            log.error("the %s of %s failed: %s; this is logged once only", part, plugin, in_one_line(error))
 
 
 @functools.cache
 def load() -> Plugins:
-    """The installed plugins, loaded once per process. Raises: PluginError for a clash or a misspelt hook."""
+    """The installed plugins, loaded once per process."""
     return collect(entry_points(group=GROUP))
 
 
 def collect(entries: Iterable[EntryPoint], objects: Mapping[str, object] | None = None) -> Plugins:
-    """Load plugins from entry points, and from objects by name (for tests and notebooks).
-
-    Raises: PluginError when two components share kind and name, when a hook is misspelt, or when a hook returned something other
-    than components.
-    """
-    manager = pluggy.PluginManager("ftkit")
-    manager.add_hookspecs(hookspecs)
+    """Load plugins from entry points, and from objects by name (for tests and notebooks)."""
     broken: list[Broken] = []
+    manager = HookManager()
     loaded: dict[str, object] = dict(objects or {})
-    for entry in sorted(entries, key=lambda each: each.name):
-        owner = _owner(entry)
-        try:
-            plugin = entry.load()
-        except (Exception, SystemExit) as error:
-            broken.append(Broken(owner, without_secrets(f"{type(error).__name__}: {error}")))
-            continue
+    for owner, plugin in imported(entries, broken):
         if not any(plugin is other for other in loaded.values()):
-            loaded[owner if owner not in loaded else f"{owner} ({entry.value})"] = plugin
+            loaded[owner] = plugin
     for owner, plugin in loaded.items():
-        try:
-            manager.register(plugin, name=owner)
-        except pluggy.PluginValidationError as error:
-            manager.unregister(name=owner)
-            broken.append(Broken(owner, " ".join(str(error).split())))
-    _check_hooks(manager)
-
-    components: dict[tuple[str, str], Offer] = {}
-    for kind, protocol in KINDS.items():
-        for implementation in getattr(manager.hook, kind).get_hookimpls():
-            owner = implementation.plugin_name
-            try:
-                offered = list(implementation.function())
-            except Exception as error:
-                broken.append(
-                    Broken(owner, without_secrets(f"its hook {kind} failed: {type(error).__name__}: {error}"))
-                )
-                continue
-            for component in offered:
-                _check_component(component, kind, protocol, owner)
-                _check_name(components, kind, component.name, owner)
-                components[kind, component.name] = Offer(kind, component.name, component, owner)
-    return Plugins(manager, components.values(), broken)
+        broken += [Broken(owner, *fault) for fault in manager.adopt(plugin, owner)]
+    offers = [offer for kind in KINDS for offer in offered(manager, kind, broken)]
+    return Plugins(manager, without_clashes(offers, broken), broken)
 
 
-def kind_noun(kind: str) -> str:
-    """What a component of this kind is called in a sentence."""
-    return {"registries": "registry"}.get(kind, kind.removesuffix("s").replace("_", " "))
-
-
-def _check_name(components: Mapping[tuple[str, str], Offer], kind: str, name: str, owner: str) -> None:
-    """Raises: PluginError when another plugin offers a component that a recipe would name in the same way."""
-    noun, alike = kind_noun(kind), NAMED_ALIKE.get(kind, "")
-    if first := components.get((kind, name)):
-        clash = f"two plugins offer a {noun} named {name!r}: {first.plugin} and {owner}"
-    elif first := components.get((alike, name)):
-        clash = f"{first.plugin} offers a {kind_noun(alike)} named {name!r}, and {owner} a {noun} of that name"
-    else:
-        return
-    raise PluginError(clash, hint="Uninstall one of them, or ask its author to choose another name.")
-
-
-def _check_hooks(manager: pluggy.PluginManager) -> None:
-    """Raises: PluginError for a hook that ftkit does not have, naming the plugin and the nearest hook."""
-    try:
-        manager.check_pending()
-    except pluggy.PluginValidationError as error:
-        name = str(error).split("'")[1]
-        near = difflib.get_close_matches(name, [*KINDS, *VERBS], 1)
-        raise PluginError(
-            f"{manager.get_name(error.plugin)} offers a hook that ftkit does not have: {name}",
-            hint=f"Did you mean {near[0]!r}?" if near else f"The hooks are {', '.join([*KINDS, *VERBS])}.",
-        ) from error
-
-
-def _owner(entry: EntryPoint) -> str:
-    return f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.value
-
-
-def _check_component(component: Any, kind: str, protocol: type, owner: str) -> None:
-    """Raises: PluginError when this is no component of its kind."""
-    noun = kind_noun(kind)
-    if not isinstance(component, type) or not is_dataclass(component):
-        raise PluginError(
-            f"{owner} offers {component!r} as a {noun}, which is no dataclass",
-            hint="Return classes decorated with @dataclass(frozen=True, kw_only=True).",
-        )
-    name = getattr(component, "name", None)
-    if not isinstance(name, str):
-        raise PluginError(
-            f"{owner} offers {component.__name__}, which has no name", hint='Give the class `name = "…"`.'
-        )
-    if not component.__dataclass_params__.frozen:  # type: ignore[attr-defined]
-        raise PluginError(
-            f"{owner} offers the {noun} {name!r}, which is not frozen",
-            hint="Decorate it with @dataclass(frozen=True, kw_only=True): components are values.",
-        )
-    verbs = [verb for verb in vars(protocol) if not verb.startswith("_") and callable(getattr(protocol, verb))]
-    missing = [verb for verb in verbs if not callable(getattr(component, verb, None))]
-    if missing:
-        raise PluginError(
-            f"{owner} offers the {noun} {name!r} without {', '.join(missing)}",
-            hint=f"The protocol is ftkit.contracts.{protocol.__name__}.",
-        )
+def _refusal(broken: Broken) -> PluginError:
+    """The error for a component that was set aside."""
+    return PluginError(
+        f"the {kind_noun(broken.kind)} {broken.name!r} of {broken.plugin} was set aside: {broken.reason}",
+        hint=broken.hint,
+    )

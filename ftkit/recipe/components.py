@@ -11,20 +11,10 @@ from typing import Any
 
 from ftkit import options
 from ftkit.bundled_plugins import bundled_plugins
-from ftkit.errors import Problem
-from ftkit.plugins import Plugins, kind_noun
+from ftkit.errors import PluginError, Problem
+from ftkit.plugins import SECTIONS, Plugins, kind_noun
 from ftkit.recipe.document import Document
 from ftkit.recipe.toml_lines import Key
-
-SECTIONS: dict[str, str] = {
-    "dataset": "datasets",
-    "backbone": "backbones",
-    "promote": "promotion_tests",
-    "registry": "registries",
-    "deploy": "deployers",
-    "run": "platforms",
-}
-"""The hook that offers the components of each recipe section."""
 
 
 class Sections:
@@ -62,7 +52,10 @@ class Sections:
         """The component class that a section names, even when its options are wrong."""
         values = self.document.values.get(section)
         use = values.get("use") if isinstance(values, dict) else None
-        return self.plugins.find(SECTIONS[section], use) if use in self.plugins.names(SECTIONS[section]) else None
+        try:
+            return self.plugins.examine(SECTIONS[section], use) if isinstance(use, str) else None
+        except PluginError:  # it is reported where the section is read
+            return None
 
     def table(self, key: Key) -> dict[str, Any] | None:
         """A copy of a section's values; empty where the recipe has no such section."""
@@ -90,7 +83,9 @@ class Sections:
                 self.document.moved_from.update({(*key, option): (*key, name, option) for option in table})
                 values.update(table)
             elif name in self.plugins.names(kind):
-                self._check_unused((*key, name), self.plugins.find(kind, name), values.pop(name))
+                self._check_unused((*key, name), kind, name, values.pop(name))
+            elif any(broken.name == name for broken in self.plugins.suspects(kind, name)):
+                del values[name]  # options of a component that was set aside cannot be checked
             elif name in bundled_plugins() and name not in {installed.name for installed in self.plugins.offers}:
                 del values[name]  # options of a plugin that is not installed here cannot be checked
         if component is None:
@@ -101,10 +96,15 @@ class Sections:
 
     def find(self, key: Key, kind: str, use: Any, use_key: str) -> Any:
         """The installed component class with this name."""
-        if isinstance(use, str) and use in self.plugins.names(kind):
-            return self.plugins.find(kind, use)
-        advice = self.plugins.advice(kind, str(use))
-        self.report_problem((*key, use_key), f"no {kind_noun(kind)} named {use!r} is installed", advice)
+        if not isinstance(use, str):
+            what = f"must be the name of a {kind_noun(kind)}, not {use!r}"
+            self.report_problem((*key, use_key), what, f"Installed: {', '.join(self.plugins.choices(kind)) or 'none'}.")
+            return None
+        try:
+            return self.plugins.examine(kind, use)
+        except PluginError as error:
+            broken = use in self.plugins.names(kind) or bool(self.plugins.suspects(kind, use))
+            self.report_problem((*key, use_key), error.what, error.hint, plugin=broken)
         return None
 
     def build(self, key: Key, component: type[Any], values: dict[str, Any]) -> Any:
@@ -117,22 +117,27 @@ class Sections:
             return options.build(component, resolved)
         except options.Mistakes as error:
             self._report_mistakes(key, error)
+        except PluginError as error:
+            self.report_problem(key, error.what, error.hint, plugin=True)
         return None
 
-    def report_problem(self, key: Key, what: str, hint: str = "") -> None:
+    def report_problem(self, key: Key, what: str, hint: str = "", *, plugin: bool = False) -> None:
         """Add a problem with the place and the key where the recipe's author wrote the value."""
-        self.problems.append(Problem(self.document.where(key), dotted(self.document.written_key(key)), what, hint))
+        where, written = self.document.where(key), dotted(self.document.written_key(key))
+        self.problems.append(Problem(where, written, what, hint, plugin))
 
     def _report_mistakes(self, key: Key, error: options.Mistakes) -> None:
         for mistake in error.mistakes:
             self.report_problem((*key, *mistake.path), mistake.what, mistake.hint)
 
-    def _check_unused(self, key: Key, component: type[Any], values: dict[str, Any]) -> None:
+    def _check_unused(self, key: Key, kind: str, name: str, values: dict[str, Any]) -> None:
         """Check the options for a component that the recipe does not use at the moment."""
         try:
-            options.convert(component, values, partial=True)
+            options.convert(self.plugins.find(kind, name), values, partial=True)
         except options.Mistakes as error:
             self._report_mistakes(key, error)
+        except PluginError:
+            pass  # it does not work, and this recipe does not need it
 
 
 def dotted(key: Key) -> str:

@@ -8,8 +8,7 @@ from ftkit import options
 from ftkit import plugins as installed
 from ftkit.contracts.policies import POLICIES
 from ftkit.contracts.settings import Confirm, Rollout, Search
-from ftkit.plugins import NAMED_ALIKE, Plugins
-from ftkit.recipe.components import SECTIONS
+from ftkit.plugins import NAMED_ALIKE, SECTIONS, Plugins
 
 _NUMBER = {"type": "number"}
 _RANGE = {
@@ -33,7 +32,7 @@ _DESCRIPTIONS = {
 
 def schema(plugins: Plugins | None = None) -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of a recipe, with every installed component's options."""
-    plugins = plugins or installed.load()
+    plugins = (plugins or installed.load()).examined()
     definitions: dict[str, Any] = {}
     sections = {name: _section(name, kind, plugins, definitions) for name, kind in SECTIONS.items()}
     return {

@@ -9,8 +9,7 @@ from ftkit import files, options
 from ftkit.bundled_plugins import bundled_plugins
 from ftkit.commands.installed import core_settings, described
 from ftkit.contracts import space
-from ftkit.plugins import NAMED_ALIKE, Offer, Plugins, kind_noun
-from ftkit.recipe.components import SECTIONS
+from ftkit.plugins import NAMED_ALIKE, SECTIONS, Offer, Plugins, kind_noun
 from ftkit.reference.markdown import docstring, page, table
 
 USES = {
