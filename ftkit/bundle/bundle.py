@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from ftkit import files
+from ftkit.bundle import answers, contents
 from ftkit.bundle import promotion_record as records
 from ftkit.bundle.promotion_record import PromotionRecord
 from ftkit.contracts import AUTO, NATIVE, Classifier, Exporting
@@ -75,7 +76,7 @@ class Bundle:
     @cached_property
     def classifier(self) -> Classifier:
         """The model, loaded once. Raises: PluginError when the backbone's plugin is not installed; BundleError."""
-        return self._backbone().load(self.folder / "model")
+        return self.loaded(NATIVE)
 
     def classifier_of(self, engine: str = NATIVE) -> Classifier:
         """The model in the form of this engine; only what the engine needs is loaded.
@@ -86,17 +87,17 @@ class Bundle:
 
     def loaded(self, engine: str) -> Classifier:
         """As `classifier_of`, but read from disk again and not cached."""
-        if engine == NATIVE:
-            return self._backbone().load(self.folder / "model")
-        self.require(engine)
         backbone = self._backbone()
+        if engine == NATIVE:
+            return self._checked(backbone.load(self.folder / "model"))
+        self.require(engine)
         if not isinstance(backbone, Exporting):
             raise BundleError(
                 f"the backbone {self.manifest['backbone']['use']!r} as it is installed has no engines",
                 where=str(self.folder),
                 hint="Install the version of its plugin that made the bundle.",
             )
-        return backbone.load_engine(self.folder / "model", engine)
+        return self._checked(backbone.load_engine(self.folder / "model", engine))
 
     def require(self, engine: str) -> None:
         """Raises: BundleError when the bundle has no such engine."""
@@ -113,8 +114,24 @@ class Bundle:
         return plugins.load().find("backbones", self.manifest["backbone"]["use"])()
 
     def probabilities(self, texts: Sequence[str]) -> Any:
-        """Class probabilities, an array of (texts, classes)."""
-        return self.classifier.probabilities(texts)
+        """Class probabilities, an array of (texts, classes). Raises: BundleError when the model answers anything else."""
+        probabilities = self.classifier.probabilities(texts)
+        if wrong := answers.wrong_probabilities(probabilities, len(texts), len(self.classes)):
+            raise self._broken(f"the model answers {wrong}")
+        return probabilities
+
+    def _checked(self, classifier: Any) -> Classifier:
+        """What was loaded. Raises: BundleError unless it is a classifier of the bundle's classes."""
+        if wrong := answers.wrong_classifier(classifier, self.classes):
+            raise self._broken(f"what was loaded is {wrong}")
+        return classifier
+
+    def _broken(self, what: str) -> BundleError:
+        from ftkit.plugins.titles import title
+
+        backbone = title("backbones", self.manifest["backbone"]["use"])
+        hint = "Its author can mend `save` and `load`: the tests of ftkit.testing.backbones show where."
+        return BundleError(f"{backbone}: {what}", where=str(self.folder), hint=hint)
 
     def predict(self, texts: str | Sequence[str]) -> list[str]:
         """The most probable label name of each text."""
@@ -143,9 +160,11 @@ def write(
     """
     try:
         with files.atomic_folder(folder) as partial:
+            contents.names(model)
             shutil.copytree(model, partial / "model")
             if export is not None:
                 export(partial / "model")
+            contents.check(partial, _names(partial), str(backbone["use"]))
             (partial / "recipe.toml").write_text(recipe, encoding="utf-8")
             (partial / "README.md").write_text(card, encoding="utf-8")
             files.write_json(partial / "sample_request.json", {"data": [{"text": text} for text in sample_texts]})
@@ -181,7 +200,7 @@ def verify(folder: str | Path) -> Bundle:
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         format_, listed = manifest["format"], dict(manifest["files"])
-        manifest["backbone"]["use"]
+        use = manifest["backbone"]["use"]
         if not all(isinstance(each, str) for each in manifest["classes"]) or not isinstance(manifest["classes"], list):
             raise TypeError("classes are a list of names")
         engines = manifest.get("engines", [])
@@ -201,6 +220,8 @@ def verify(folder: str | Path) -> Bundle:
     try:
         changed = sorted(name for name in present & set(listed) if files.sha256(folder / name) != listed[name])
         digest = files.sha256(path)
+        if not (missing or unlisted or changed):
+            contents.check(folder, sorted(present), str(use))
     except OSError as error:
         raise BundleError(
             f"the bundle cannot be read: {error.strerror or error}",
@@ -257,8 +278,7 @@ _AGAIN = "Fetch it again from the registry, or run the recipe again; do not edit
 
 def _names(folder: Path) -> list[str]:
     """Every file below a bundle's folder but the manifest and the record, as relative POSIX paths."""
-    names = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    return sorted(name for name in names if name not in (MANIFEST, records.NAME))
+    return [name for name in contents.names(folder) if name not in (MANIFEST, records.NAME)]
 
 
 def _unwritable(folder: Path, error: OSError) -> BundleError:
