@@ -135,7 +135,7 @@ def _untrained_hint(
 def _too_few(named: Named, small: Mapping[str, int], part: str, splits: Sequence[str]) -> DataError:
     """The error for classes with fewer rows than there are splits to be in."""
     needed = " and ".join(filter(None, (", ".join(splits[:-1]), splits[-1])))
-    listed = listing((f"{shown_name(label)} has {size}" for label, size in small.items()), 5)
+    listed = listing((f"{shown_name(label)} has {size}" for label, size in small.items()), 5 if len(small) < 6 else 3)
     where = column(named.parts[part])
     rare = f"min_rows = {len(splits)}" if len(named.parts) == 1 else without_proposal([*small])
     if len(small) > 5:

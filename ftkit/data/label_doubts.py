@@ -92,19 +92,20 @@ def column_doubt(named: Named, *, rejected: bool = False) -> str:
     texts = [text for part in named.parts.values() for text in part.texts]
     label_length, text_length = (statistics.median(map(len, values)) for values in (rows, texts))
     kind, different = _kind(rows), f"{len(rows):,} different"
-    if label_length > text_length and (different_texts := len({*texts})) < 2 * len(rows):
+    if label_length > max(20, 1.5 * text_length) and (different_texts := len({*texts})) <= 2 * len(rows):
         return (
             f"The labels are long ({different}, {label_length:.0f} characters on the median) and the texts short "
             f"({different_texts:,} different, {text_length:.0f} characters): are text and label swapped?{_columns(named)}"
         )
-    crowded = rows.total() < 5 * len(rows)
     if kind == "numbers with decimals":
         return (
             f"The labels are {kind}, {different}: a quantity, not classes. ftkit does no regression: "
             f"make classes of ranges first, or name another column.{_columns(named)}"
         )
-    if kind == "dates" or (kind and crowded) or (rejected and crowded):
-        return f"There are {different} labels for {rows.total():,} rows{f', and they look like {kind}' if kind else ''}.{_columns(named)}"
+    crowded = rows.total() < 5 * len(rows)
+    if kind == "dates" or (crowded and (rejected or kind in ("whole numbers with gaps", "long texts"))):
+        look = f", and they look like {kind}" if kind else ""
+        return f"There are {different} labels for {rows.total():,} rows{look}.{_columns(named)}"
     return ""
 
 
@@ -117,11 +118,10 @@ def _kind(names: Counter[str]) -> str:
     if share(_DATE) > 0.9:
         return "dates"
     if share(_NUMBER) > 0.9:
-        return (
-            "numbers with decimals"
-            if sum("." in name or "," in name for name in names) > len(names) / 4
-            else "whole numbers"
-        )
+        numbers = [float(name.replace(",", ".")) for name in names if _NUMBER.fullmatch(name)]
+        if sum(not number.is_integer() for number in numbers) > len(numbers) / 4:
+            return "numbers with decimals"
+        return "whole numbers" + " with gaps" * (max(numbers) - min(numbers) > 2 * len(numbers))
     if share(_CODE) > 0.9:
         return "codes or addresses"
     return "long texts" if statistics.median(map(len, names)) > 40 else ""
