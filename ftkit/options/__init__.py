@@ -6,7 +6,17 @@ Field names, types, defaults and the string under each field are the only descri
 
 from __future__ import annotations
 
-from ftkit.options.conversion import Mistake, Mistakes, build, changed, convert, json_schema, local_paths, resolve_paths
+from ftkit.options.conversion import (
+    Mistake,
+    Mistakes,
+    build,
+    changed,
+    convert,
+    json_schema,
+    local_paths,
+    names_elsewhere,
+    resolve_paths,
+)
 from ftkit.options.description import Option, field_docs, names, options, summary, to_table, toml_value
 from ftkit.options.soundness import examine
 from ftkit.options.type_names import FolderOrId, type_name
@@ -24,6 +34,7 @@ __all__ = [
     "json_schema",
     "local_paths",
     "names",
+    "names_elsewhere",
     "options",
     "resolve_paths",
     "summary",

@@ -127,6 +127,17 @@ def local_paths(component: Any) -> dict[str, Path]:
     return paths
 
 
+def names_elsewhere(component: Any) -> list[str]:
+    """The options of a component that may name a folder of this machine, but name something elsewhere, such as at the hub."""
+    values = {field.name: getattr(component, field.name) for field in option_fields(type(component))}
+    return [
+        name
+        for name, value in values.items()
+        if value and isinstance(value, str) and _contains(_declared_type(type(component), name), FolderOrId)
+        if not Path(value).is_absolute()
+    ]
+
+
 def _declared_type(component: type[Any], name: str) -> Any:
     """The type of a field; a subclass that changes the default declares the field again, often as `str` only."""
     declared = [type_hints(parent).get(name) for parent in component.__mro__ if dataclasses.is_dataclass(parent)]
