@@ -18,14 +18,16 @@ from ftkit.bundle.bundle import Bundle
 from ftkit.bundle.model_card import card
 from ftkit.contracts import Data, Emit, Exporting, Outcome, Trial, events
 from ftkit.disclosure import without_secrets
-from ftkit.errors import FtkitError, SearchError
-from ftkit.evaluation.selection import best_trial, planned_repeats, spreads
+from ftkit.data import soundness
+from ftkit.errors import FtkitError
+from ftkit.evaluation.selection import best_trial, spreads
+from ftkit.plugins.titles import title
 from ftkit.recipe.loader import Plan
 from ftkit.runs import ledger as ledgers
 from ftkit.runs import provenance, resuming, source_files
 from ftkit.runs.ledger import Ledger, staged
-from ftkit.runs.preparation import foresee, inspected
-from ftkit.stages import release
+from ftkit.runs.preparation import adapted, foresee, inspected
+from ftkit.stages import release, search_results
 
 Search = Callable[[Plan, Ledger, Emit], Sequence[Trial]]
 """Runs the trials of a plan and writes each into the ledger: the part of a run that a platform provides."""
@@ -43,7 +45,9 @@ def run(plan: Plan, emit: Emit) -> Outcome:
         emit(shown)
         observers.tell(shown)
 
-    return plan.platform.run(plan, emit_to_all)
+    outcome = plan.platform.run(plan, emit_to_all)
+    search_results.check_outcome(plan, outcome)
+    return outcome
 
 
 def carry_out(plan: Plan, emit: Emit, search: Search) -> Outcome:
@@ -116,6 +120,7 @@ def load_data(plan: Plan, ledger: Ledger, emit: Emit) -> Data:
         if not stored:
             with source_files.recorded(plan, ledger, emit):
                 loaded = plan.dataset.load(plan.seed, emit)
+            soundness.check(loaded, title("datasets", plan.dataset))
             ledger.store_data(inspected(plan, loaded))
         data = ledger.data(("train", "valid"))
         emit(events.DataLoaded(data.report))
@@ -130,12 +135,7 @@ def run_trials(plan: Plan, ledger: Ledger, emit: Emit, search: Search) -> Sequen
             return ledger.trials()
     with staged(ledger, "search", emit):
         trials = search(plan, ledger, emit)
-        numbers = {trial.number for trial in trials}
-        if missing := [each for each in planned_repeats(plan.search, plan.seed, trials) if each.number not in numbers]:
-            raise SearchError(
-                f"the platform {plan.platform.name!r} ran {len(missing)} repeats too few of its best trials",
-                hint="Its author can fix that; until then leave the repeats out: --set search.confirm=false.",
-            )
+        search_results.check(plan, ledger, trials)
         return trials
 
 
@@ -145,11 +145,12 @@ def select(plan: Plan, ledger: Ledger, emit: Emit, data: Data, trials: Sequence[
     repeats = spreads(trials, plan.search.metric)
     with staged(ledger, "select", emit, reused=selected is not None):
         if selected:
-            best = next(trial for trial in trials if trial.number == selected["number"])
+            best = release.selected(ledger, trials)
             bundle = bundles.verify(ledger.folder / "bundle")
         else:
             best = best_trial(trials, plan.search.metric)
             bundle = _write_bundle(plan, ledger, data, trials, best)
+            bundle.probabilities([*sample_texts(data), ""])  # raises unless it is the model that was trained
             ledger.append(
                 "selected", number=best.number, bundle=bundle.hash, spreads=[asdict(each) for each in repeats]
             )
@@ -163,7 +164,8 @@ def _write_bundle(plan: Plan, ledger: Ledger, data: Data, trials: Sequence[Trial
     from ftkit._version import __version__
 
     values = options.convert(type(plan.backbone), best.values, partial=True)  # they come from the journal as JSON
-    winner = replace(plan.backbone, **values)  # type: ignore[type-var]
+    plan = adapted(replace(plan, backbone=replace(plan.backbone, **values)), data)  # type: ignore[type-var]
+    winner = plan.backbone
     section = {"use": winner.name, **options.to_table(winner)}
     exporting = winner if isinstance(winner, Exporting) and winner.engines else None
     return bundles.write(

@@ -160,7 +160,7 @@ class EpochTrained(Protocol):
 
     @property
     def epochs(self) -> int:
-        """How many times the model is trained on every training row: a field."""
+        """How many times the model is trained on every training row: a field; of an `Adapting` backbone, after `adapted`."""
         ...
 
 
@@ -173,7 +173,16 @@ class Estimable(EpochTrained, Protocol):
 
     @property
     def max_length(self) -> int:
-        """The largest number of tokens that are read of a text: a field."""
+        """The largest number of tokens that are read of a text: a field; of an `Adapting` backbone, after `adapted`."""
+        ...
+
+
+@runtime_checkable
+class Rehearsing(EpochTrained, Protocol):
+    """A backbone that measures how long its training would take on this machine, by doing a little of it. Nothing requires it."""
+
+    def epoch_seconds(self, data: Data) -> float | None:
+        """Seconds of one epoch on these rows, its evaluation included; None if it cannot be known. Raises: FtkitError."""
         ...
 
 

@@ -4,18 +4,39 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ftkit.contracts import Data, Foreseeing, Inspecting
+from ftkit import options
+from ftkit.contracts import Adapting, Data, Foreseeing, Inspecting
 from ftkit.contracts.plan import Plan
 from ftkit.errors import FtkitError, StageError
 
 
 def inspected(plan: Plan, data: Data) -> Data:
-    """The data with what the backbone will see of the texts in the report."""
-    if not isinstance(plan.backbone, Inspecting):
-        return data
-    inspection = plan.backbone.inspect(data.without_test())
-    warnings = (*data.report.warnings, *inspection.warnings)
-    return replace(data, report=replace(data.report, tokens=inspection.tokens, warnings=warnings))
+    """The data with what the backbone will see of the texts, and what it takes from them, in the report."""
+    report = data.report
+    if isinstance(plan.backbone, Inspecting):
+        inspection = plan.backbone.inspect(data.without_test())
+        report = replace(report, tokens=inspection.tokens, warnings=(*report.warnings, *inspection.warnings))
+    if sentence := _left_to_the_data(plan, data):
+        report = replace(report, notes=(*report.notes, sentence))
+    return replace(data, report=report)
+
+
+def adapted(plan: Plan, data: Data) -> Plan:
+    """The plan with a backbone that has a value for every option that is left to the data. Raises: FtkitError."""
+    if not isinstance(plan.backbone, Adapting):
+        return plan
+    return replace(plan, backbone=plan.backbone.adapted(data.without_test()))
+
+
+def _left_to_the_data(plan: Plan, data: Data) -> str:
+    """The values of the options that are left to the data, but for those that the search sets, in one sentence."""
+    before, after = options.to_table(plan.backbone), options.to_table(adapted(plan, data).backbone)
+    values = [
+        f"{name} {value}"
+        for name, value in after.items()
+        if before.get(name) != value and name not in plan.search.space
+    ]
+    return f"The training rows decide what the recipe leaves to them: {', '.join(values)}." if values else ""
 
 
 def foresee(plan: Plan, data: Data) -> None:
