@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,7 +80,8 @@ def name_classes(parts: Mapping[str, Rows], classes: Sequence[str], rules: Rules
         for spelling, written in each.forms.items():
             if (label := class_of[spelling]) is not None and label not in listed.names:
                 forms.setdefault(label, Counter()).update(written)
-    order = listed.order({label for each in counts.values() for label in each})
+    present = {label for each in counts.values() for label in each}
+    order = listed.order(present, {class_of[spelling] for spelling in left_out} - present)
     return Named(
         order,
         named,
@@ -151,11 +152,11 @@ class _Listed:
         """Whether the recipe leaves the label out."""
         return not self._without.isdisjoint((spelling, same_class(spelling), name))
 
-    def order(self, present: Iterable[str]) -> tuple[str, ...]:
+    def order(self, present: Set[str], left_out: Set[str | None]) -> tuple[str, ...]:
         """The classes in the recipe's order, and those that it does not list after them, sorted."""
         names = self.names if self.closed else self.classes
-        others = sorted({*present} - {*names}, key=natural_order)
-        return tuple(name for name in (*names, *others) if not self.left_out(name, name))
+        others = sorted(present - {*names}, key=natural_order)
+        return tuple(name for name in (*names, *others) if name not in left_out and not self.left_out(name, name))
 
 
 def _written(label: Any) -> str:
