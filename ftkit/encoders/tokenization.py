@@ -59,14 +59,14 @@ class Tokenizer:
         self.padding, self.side = self.special.padding, self.special.side
         self._before, self._after = list(self.special.before), list(self.special.after)
 
-    def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """The token ids of each text without special tokens, at most as many as the model can read."""
+    def encode(self, texts: Sequence[str], *, whole: bool = False) -> list[list[int]]:
+        """The token ids of each text without special tokens, at most as many as the model can read unless it is `whole`."""
         texts = [clean(text, self.limit) for text in texts]
         if self._fast is not None:
             encoded = [each.ids for each in self._fast.encode_batch_fast(texts, add_special_tokens=False)]
         else:
             encoded = [self.wrapped(text, add_special_tokens=False)["input_ids"] for text in texts]
-        return [ids[: self.capacity(self.limit)] for ids in encoded]
+        return encoded if whole else [ids[: self.capacity(self.limit)] for ids in encoded]
 
     def capacity(self, length: int) -> int:
         """How many tokens of a row of `length` can be those of its text."""
