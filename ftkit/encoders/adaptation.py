@@ -74,7 +74,7 @@ def max_length(lengths: Sequence[int], limit: int) -> int:
     """
     import numpy as np
 
-    needed = int(np.quantile(lengths, SHARE, method="higher")) if len(lengths) else 0
+    needed = int(np.quantile(lengths, SHARE, method="inverted_cdf")) if len(lengths) else 0
     return min(max(-(-needed // MULTIPLE) * MULTIPLE, SHORTEST), LONGEST, limit)
 
 
