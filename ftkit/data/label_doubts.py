@@ -95,7 +95,7 @@ def column_doubt(named: Named, *, rejected: bool = False) -> str:
     if label_length > max(20, 1.5 * text_length) and (different_texts := len({*texts})) <= 2 * len(rows):
         return (
             f"The labels are long ({different}, {label_length:.0f} characters on the median) and the texts short "
-            f"({different_texts:,} different, {text_length:.0f} characters): are text and label swapped?{_columns(named)}"
+            f"({different_texts:,} different, {text_length:.0f} characters): are text and label swapped?"
         )
     if kind == "numbers with decimals":
         return (
