@@ -57,7 +57,7 @@ def check_sizes(named: Named, classes: Sequence[str], sizes: Sizes, into: Mappin
             raise DataError(
                 f"{_one_class(sizes[part])} left in {names[part]}, so it measures nothing",
                 column(named.parts[part]),
-                "Give a file with rows of several classes, or one file with all rows (path), so that ftkit splits them.",
+                "Give a file with rows of several classes, or one file with all rows, so that ftkit splits them.",
             )
         if absent := [label for label in classes if not sizes[part][label]]:
             use = "is not tested" if part == "test" else "does not count when the best trial is chosen"
@@ -82,8 +82,8 @@ def _check_untrained(
     cleaned_away = [label for label in untrained if named.counts[trained][label]]
     if cleaned_away:
         raise DataError(
-            f"no row of {listing(map(shown_name, cleaned_away), 5)} in {names[trained]} is left after cleaning: its texts are "
-            "also in another file, or have other labels as well",
+            f"no row of {listing(map(shown_name, cleaned_away), 5)} in {names[trained]} is left after cleaning: "
+            "its texts are also in another file, or have other labels as well",
             column(named.parts[trained]),
             f"Add training rows, or leave {_it(cleaned_away)} out: {without_proposal(cleaned_away)}.",
         )
@@ -140,7 +140,8 @@ def _too_few(named: Named, small: Mapping[str, int], part: str, splits: Sequence
     rare = f"min_rows = {len(splits)}" if len(named.parts) == 1 else without_proposal([*small])
     if len(small) > 5:
         return DataError(
-            f"{len(small):,} of {len(named.classes):,} classes have fewer rows than there are splits ({needed}): {listed}",
+            f"{len(small):,} of {len(named.classes):,} classes have fewer rows than there are splits ({needed}): "
+            f"{listed}",
             where,
             column_doubt(named, rejected=True) or f"Add rows, or leave these classes out: {rare}.",
         )

@@ -1,6 +1,7 @@
-"""What is doubtful about labels: classes that may be one class, several labels in one, missing labels, the wrong column.
+"""What is doubtful about labels: classes that may be one, several labels in one, missing labels, the wrong column.
 
-Each doubt is a sentence with a proposal that can be copied into the recipe. Nothing is changed: `labels` changes what is sure.
+Each doubt is a sentence, with options to copy into the recipe where they settle it. Nothing is changed here; what is sure
+is done in `labels`.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ MANY = 20
 """Different labels from which on they are looked at as values: numbers, dates, texts."""
 
 _LOOKALIKES = str.maketrans(
-    "\u0430\u0441\u0435\u043e\u0440\u0445\u0443\u0456\u0458\u0455\u0501\u04bb\u043a\u043c\u0442\u0432\u043d\u03b1\u03bf\u03c1\u03c4\u03bd\u03b9\u03ba",
+    "\u0430\u0441\u0435\u043e\u0440\u0445\u0443\u0456\u0458\u0455\u0501\u04bb\u043a\u043c\u0442\u0432\u043d"
+    "\u03b1\u03bf\u03c1\u03c4\u03bd\u03b9\u03ba",
     "aceopxyijsdhkmtbhaoptvik",
 )
 """Cyrillic and Greek letters that look like Latin ones, in lower case or as capitals."""
@@ -73,7 +75,8 @@ def _same_script(name: str) -> str:
 
 def merge_proposal(names: Mapping[str, str]) -> str:
     """The recipe options that give labels the names of other classes."""
-    return f'labels = {{ {", ".join(f"{_toml(label)} = {_toml(name)}" for label, name in names.items())} }} and unlisted = "keep"'
+    pairs = ", ".join(f"{_toml(label)} = {_toml(name)}" for label, name in names.items())
+    return f'labels = {{ {pairs} }} and unlisted = "keep"'
 
 
 def without_proposal(names: Sequence[str]) -> str:
@@ -84,7 +87,7 @@ def without_proposal(names: Sequence[str]) -> str:
 def column_doubt(named: Named, *, rejected: bool = False) -> str:
     """A sentence where the labels look like another column than that of the classes, otherwise nothing.
 
-    Where the classes have been `rejected`, whole numbers and codes are suspicious as well, which may be classes otherwise.
+    Where the classes have been `rejected`, whole numbers and codes are suspicious as well.
     """
     rows = named.total()
     if len(rows) < (MANY if not rejected else MANY // 2):
@@ -159,9 +162,10 @@ def _one_hot(named: Named, free: Counter[str]) -> Iterator[str]:
     columns = [name for name, values in _first_values(rows).items() if {*values} <= {*_ZERO_ONE} and len({*values}) > 1]
     if len(columns) > 1 and rows.label_column in columns:
         yield (
-            f"{shown_name(rows.label_column)} is one of {len(columns)} columns of zeros and ones ({listing(columns, 6)}): only this one is "
-            "learnt. If together they are one label, write the name of the column that has the one into a single column; "
-            "several labels for one text (multi-label data) are not supported."
+            f"{shown_name(rows.label_column)} is one of {len(columns)} columns of zeros and ones "
+            f"({listing(columns, 6)}): only this one is learnt. If together they are one label, write the name of the "
+            "column that has the one into a single column; several labels for one text (multi-label data) are not "
+            "supported."
         )
 
 
@@ -225,9 +229,9 @@ def _several(rows: Counter[str], free: Counter[str]) -> Iterator[str]:
             number = sum(rows[name] for name in combined)
             example = min(combined, key=lambda name: (-rows[name], name))
             yield (
-                f"{percent(number / rows.total())} of the rows ({number:,}) have a label that combines others by {separator!r}, such "
-                f"as {shown_name(example)}: is this multi-label data? ftkit gives one label per text, and takes each combination "
-                "for a class of its own. Keep one label in each row."
+                f"{percent(number / rows.total())} of the rows ({number:,}) have a label that combines others by "
+                f"{separator!r}, such as {shown_name(example)}: is this multi-label data? ftkit gives one label per "
+                "text, and takes each combination for a class of its own. Keep one label in each row."
             )
 
 
@@ -242,8 +246,8 @@ def _minus_one(free: Counter[str]) -> Iterator[str]:
     others = {name for name in free if name != "-1"}
     if "-1" in free and len(others) > 2 and others == {str(number) for number in range(len(others))}:
         yield (
-            f"The label -1 ({count(free['-1'], 'row')}) beside 0 to {len(others) - 1} marks rows without a label in data of "
-            f"Hugging Face. If so here, set {without_proposal(['-1'])}."
+            f"The label -1 ({count(free['-1'], 'row')}) beside 0 to {len(others) - 1} marks rows without a label in "
+            f"data of Hugging Face. If so here, set {without_proposal(['-1'])}."
         )
 
 

@@ -1,8 +1,8 @@
 """Class names from labels of any type: the labels of all files are seen together before there are classes.
 
-Labels that are surely the same class become one: `1`, `1.0` and "1"; `True` and `true`; texts that differ only in composition,
-invisible characters or runs of white space. A class keeps its spelling where all rows write it in one way. What is not sure,
-such as `billing` and `Billing`, stays apart, and `label_doubts` warns of it.
+Labels that are surely the same class become one: `1`, `1.0` and "1"; `True` and `true`; texts that differ only in
+composition, invisible characters or runs of white space. A class keeps its spelling where all rows write it in one way.
+What is not sure, such as `billing` and `Billing`, stays apart, and `label_doubts` warns of it.
 """
 
 from __future__ import annotations
@@ -209,11 +209,13 @@ def column(rows: Rows, line: int = 0) -> str:
 
 def _several_error(rows: Rows, number: int, index: int, value: str) -> DataError:
     line = rows.lines[index] if rows.lines else 0
+    place = f"line {line:,}" if line else f"row {index + 1:,}"
     return DataError(
-        f"the label of {f'line {line:,}' if line else f'row {index + 1:,}'} is {value}; {number:,} of {len(rows.labels):,} labels "
-        "are not one label. ftkit gives one label per text: multi-label data is not supported",
+        f"the label of {place} is {value}; {number:,} of {len(rows.labels):,} labels are not one label. "
+        "ftkit gives one label per text: multi-label data is not supported",
         where=column(rows, line),
-        hint='Keep one label in each row: a list of one is taken as that label, label = "label.name" reads a field of an object.',
+        hint="Keep one label in each row: a list of one is taken as that label, "
+        'and label = "label.name" reads a field of an object.',
     )
 
 
@@ -223,9 +225,9 @@ def _unlisted_error(unlisted: Counter[str], names: Sequence[str], rows: Rows) ->
     shown = listing([f"{shown_name(name)} ({number:,})" for name, number in _ranked(unlisted)[:5]], 5)
     more = f" and {len(unlisted) - 5:,} more" if len(unlisted) > 5 else ""
     near = difflib.get_close_matches(_ranked(unlisted)[0][0], names, 1)
+    have = "has" if unlisted.total() == 1 else "have"
     return DataError(
-        f"{count(unlisted.total(), 'row')} {'has' if unlisted.total() == 1 else 'have'} a label that is none of the classes: "
-        f"{shown}{more}",
+        f"{count(unlisted.total(), 'row')} {have} a label that is none of the classes: {shown}{more}",
         where=column(rows),
         hint=(f"Did you mean {shown_name(near[0])}? " if near else "")
         + f"The classes are {listing([shown_name(each) for each in names], 10)}. "

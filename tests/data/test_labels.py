@@ -1,4 +1,4 @@
-"""The labels of all files are seen together: what is one class across files, what the recipe lists, what is left out."""
+"""The labels of all files are seen together: what is one class, what the recipe lists, what is left out."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ftkit.contracts import SPLITS, Data
+from ftkit.data.class_names import same_class
 from ftkit.data.rows import Rows
 from ftkit.data.splits import CONTRADICTORY, NO_LABEL, SEVERAL, UNLISTED, WITHOUT, Rules, join, split
 from ftkit.errors import DataError
@@ -198,12 +201,46 @@ def test_a_label_with_no_name_is_a_mistake_in_the_recipe() -> None:
         Rules(seed=0, labels={"x": " "})
 
 
+NASTY = st.one_of(
+    st.sampled_from(
+        ["a", "A", "a ", "b", "1", "1.0", "01", 1, 1.0, True, "true", "0", 0, False, None, NAN, "", "N/A", "-1", -1]
+    ),
+    st.sampled_from(
+        ["a|b", "['a']", "['a', 'b']", ["a"], ["a", "b"], [], {"a": 1}, b"a", "a\nb", "\ud800", "2026-01-01"]
+    ),
+    st.text(max_size=3),
+    st.floats(),
+    st.integers(),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(NASTY, max_size=8), st.lists(NASTY, max_size=8), st.booleans(), st.sampled_from(["fail", "drop", "keep"])
+)
+def test_any_labels_become_classes_or_are_refused_shortly(
+    train: list[Any], test: list[Any], files: bool, unlisted: Any
+) -> None:
+    classes = ("a", "b") if unlisted != "fail" else ()
+    try:
+        data = loaded(train, test if files else None, classes, unlisted=unlisted)
+    except DataError as error:
+        assert error.hint and len(str(error)) < 1200  # noqa: PT017, PT018  # whichever error it is
+        return
+    kept = sum(len(getattr(data, name)) for name in SPLITS)
+    assert data.report.rows_read == kept + sum(data.report.dropped.values())
+    assert {*data.train.labels} == {*range(len(data.classes))}
+    assert len({same_class(name) for name in data.classes}) == len(data.classes)
+    assert all(len(sentence) < 1200 for sentence in (*data.report.notes, *data.report.warnings))
+
+
 def test_classes_and_splits_depend_neither_on_the_hash_seed_nor_on_the_order_of_the_rows() -> None:
     code = (
         "import sys; from ftkit.data.rows import Rows; from ftkit.data.splits import Rules, split\n"
         "labels = ['a1', 'a01', 'b', 'B', '1', 1.0, '01', True, 'true', 'x y', 'x\\u00a0y', 'N/A', 'a|b'] * 4\n"
         "table = Rows('rows.csv')\n"
-        "for number, label in sorted(enumerate(labels), key=lambda pair: pair[0], reverse=sys.argv[1] == 'turned'): table.add(f'text {number}', label)\n"
+        "rows = [(f'text {number}', label) for number, label in enumerate(labels)]\n"
+        "for row in rows[::-1] if sys.argv[1] == 'turned' else rows: table.add(*row)\n"
         "data = split(table, (), Rules(seed=0)); report = data.report\n"
         "print(data.classes, report.notes, report.warnings, report.counts, sorted(data.test.texts), sep='\\n')\n"
         "print(report.fingerprint)"

@@ -1,4 +1,4 @@
-"""A class is one class however a file writes it: every way to write labels in every format, for training and testing."""
+"""A class is one class however a file writes it: every way to write labels, in every format of both files."""
 
 from __future__ import annotations
 
