@@ -57,7 +57,9 @@ def invoke(words: Sequence[str], all_: bool, deployment: str | None, scores: boo
     NAME is only needed when there are several endpoints. Without TEXT a sample is sent; the TEXT - stands for the lines
     of standard input.
     """
+    from ftkit.contracts import Deployer
     from ftkit.display.summary import SAMPLE
+    from ftkit.plugins.calls import call
     from ftkit.stages import known_endpoints
 
     name = words[0] if words and words[0] in known_endpoints.known() else None
@@ -68,7 +70,7 @@ def invoke(words: Sequence[str], all_: bool, deployment: str | None, scores: boo
     if scores:
         request["scores"] = True
     chosen = _chosen(name, all_)
-    answers, errors = _for_each(chosen, lambda deployer: deployer.invoke(request, deployment))
+    answers, errors = _for_each(chosen, lambda deployer: call(Deployer.invoke, deployer, request, deployment))
     for deployer, answer in answers:
         print_json({"endpoint": deployer.endpoint, "answer": answer} if all_ else answer)
     _raise(errors)
@@ -81,10 +83,12 @@ def invoke(words: Sequence[str], all_: bool, deployment: str | None, scores: boo
 @click.option("--lines", default=100, show_default=True, type=click.IntRange(1), help="The last so many lines of each.")
 def logs(name: str | None, all_: bool, deployment: str | None, lines: int) -> None:
     """Show the last lines of the logs of an endpoint's deployments."""
+    from ftkit.contracts import Deployer
     from ftkit.errors import UsageError
+    from ftkit.plugins.calls import call
 
     for deployer in _chosen(name, all_):
-        described = deployer.describe()
+        described = call(Deployer.describe, deployer)
         names = [deployment] if deployment else [each.name for each in described.deployments] if described else []
         if not names:
             raise UsageError(
@@ -93,7 +97,7 @@ def logs(name: str | None, all_: bool, deployment: str | None, lines: int) -> No
         for each in names:
             if len(names) > 1 or all_:
                 terminal.write(f"==> {deployer.endpoint} {each} <==")
-            terminal.write(deployer.logs(each, lines).rstrip("\n"))
+            terminal.write(call(Deployer.logs, deployer, each, lines).rstrip("\n"))
 
 
 @endpoint.command(short_help="Stop endpoints.")
@@ -101,12 +105,14 @@ def logs(name: str | None, all_: bool, deployment: str | None, lines: int) -> No
 @click.option("--all", "all_", is_flag=True, help="Stop every endpoint.")
 def stop(name: str | None, all_: bool) -> None:
     """Stop an endpoint with all its deployments. Its models stay in the registry and in the folders of their runs."""
+    from ftkit.contracts import Deployer
+    from ftkit.plugins.calls import call
     from ftkit.stages import known_endpoints
 
     chosen = _chosen(name, all_)
     if not chosen:
         terminal.write("No endpoint is running.")
-    stopped, errors = _for_each(chosen, lambda deployer: deployer.stop())
+    stopped, errors = _for_each(chosen, lambda deployer: call(Deployer.stop, deployer))
     for deployer, _ in stopped:
         known_endpoints.forget(deployer.endpoint)
         terminal.write(f"{deployer.endpoint} is stopped")
@@ -125,8 +131,11 @@ def _chosen(name: str | None, all_: bool) -> list[Deployer]:
 
 def _described(name: str | None, all_: bool) -> tuple[list[Endpoint], list[FtkitError]]:
     """The state of the endpoints, and the errors of those that could not be reached."""
+    from ftkit.contracts import Deployer
+    from ftkit.plugins.calls import call
+
     chosen = _chosen(name, all_ or name is None)
-    results, errors = _for_each(chosen, lambda deployer: deployer.describe())
+    results, errors = _for_each(chosen, lambda deployer: call(Deployer.describe, deployer))
     return [described for _, described in results if described is not None], errors
 
 

@@ -31,7 +31,9 @@ def models(recipes: Sequence[Path], name: str | None, json_: bool) -> None:
     Reads the registries of the given recipes, by default those of all runs of this machine.
     """
     from ftkit.commands.sources import registries
+    from ftkit.contracts import Registry
     from ftkit.errors import FtkitError
+    from ftkit.plugins.calls import call
 
     versions: list[dict[str, Any]] = []
     errors: list[str] = []
@@ -39,7 +41,9 @@ def models(recipes: Sequence[Path], name: str | None, json_: bool) -> None:
         if name not in (None, registry.name):
             continue
         try:
-            versions += [{"registry": registry.name, **terminal.machine(each)} for each in registry.versions()]
+            versions += [
+                {"registry": registry.name, **terminal.machine(each)} for each in call(Registry.versions, registry)
+            ]
         except FtkitError as error:  # one registry that cannot be reached must not hide the others
             errors.append(f"the registry {registry.name} of {registry.model}: {error.what}")
     if json_:

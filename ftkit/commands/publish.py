@@ -27,6 +27,7 @@ def publish(
     from ftkit import display
     from ftkit.contracts import Publishing
     from ftkit.errors import UsageError
+    from ftkit.plugins.calls import call
     from ftkit.recipe import loader as recipes
 
     plan = recipes.load(path, overrides, on=on, deploy=deploy, offline=offline)
@@ -37,7 +38,7 @@ def publish(
             hint=_platforms_that_publish(),
         )
     with display.printer(True, sys.stderr) as printer, terminable():
-        published = plan.platform.publish(plan, printer)
+        published = call(Publishing.publish, plan.platform, plan, printer)
     if json_:
         print_json(dict(published))
         return

@@ -132,9 +132,11 @@ def show(outcome: Outcome, plan: Plan, json_: bool) -> None:
 
 def _live(plan: Plan) -> Endpoint | None:
     """The live endpoint when the run did not deploy; None when it cannot be reached, which must not fail the run."""
+    from ftkit.contracts import Deployer
     from ftkit.errors import FtkitError
+    from ftkit.plugins.calls import call
 
     try:
-        return plan.deploy.describe() if plan.deploy is not None else None
+        return call(Deployer.describe, plan.deploy) if plan.deploy is not None else None
     except FtkitError:
         return None

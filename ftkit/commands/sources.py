@@ -10,6 +10,7 @@ from ftkit import files, options, plugins
 from ftkit.bundle.bundle import MANIFEST, Bundle, verify
 from ftkit.contracts import Registry, Version
 from ftkit.errors import BundleError, PluginError, RegistryError, UsageError
+from ftkit.plugins.calls import call
 from ftkit.recipe import loader as recipes
 from ftkit.runs import ledger
 
@@ -84,19 +85,19 @@ def _fetched(registry: Registry, number: str) -> Bundle:
     except BundleError:
         pass  # not fetched yet, or damaged since
     with files.atomic_folder(folder) as partial:
-        fetched = registry.fetch(version.version, partial / "fetched")
+        fetched = call(Registry.fetch, registry, version.version, partial / "fetched")
         fetched.rename(partial / "bundle")
     return verify(folder / "bundle")
 
 
 def _version(registry: Registry, number: str) -> Version:
-    versions = {each.version: each for each in registry.versions()}
+    versions = {each.version: each for each in call(Registry.versions, registry)}
     if number:
         if number in versions:
             return versions[number]
         hint = f"There are versions {', '.join(sorted(versions))}." if versions else "It has no versions yet."
         raise UsageError(f"the model {registry.model!r} has no version {number!r}", hint=hint)
-    if champion := registry.champion():
+    if champion := call(Registry.champion, registry):
         return champion
     raise UsageError(
         f"the model {registry.model!r} has no champion yet",

@@ -10,10 +10,11 @@ from typing import Any, Protocol
 
 from ftkit import runner
 from ftkit.bundle import bundle as bundles
-from ftkit.contracts import Emit, Endpoint, Outcome, Version
+from ftkit.contracts import Deployer, Emit, Endpoint, Outcome, Registry, Version
 from ftkit.contracts.events import Event, Noticed, TrialFinished
 from ftkit.contracts.plan import Plan
 from ftkit.errors import FtkitError, SearchError, StageError
+from ftkit.plugins.calls import call
 from ftkit.remote.decision import client_part
 from ftkit.remote.transfer import take_over
 from ftkit.runs.ledger import Ledger
@@ -131,7 +132,7 @@ def _outcome(plan: Plan, ledger: Ledger) -> Outcome:
     if plan.deploy is not None:
         known_endpoints.remember(plan.deploy)
         try:
-            endpoint = plan.deploy.describe()
+            endpoint = call(Deployer.describe, plan.deploy)
         except FtkitError:  # the endpoint is live even if the client cannot reach it
             endpoint = Endpoint(plan.deploy.endpoint, "") if deployed else None
     return release.outcome(
@@ -148,7 +149,7 @@ def _described(plan: Plan, version: Version | None) -> Version | None:
     if version is None or plan.registry is None:
         return version
     try:
-        versions = plan.registry.versions()
+        versions = call(Registry.versions, plan.registry)
     except FtkitError:  # the version is registered even if the client cannot reach the registry
         return version
     return next((each for each in versions if each.version == version.version), version)

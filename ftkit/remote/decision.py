@@ -6,9 +6,10 @@ from typing import Any, Literal
 
 from ftkit import runner
 from ftkit.bundle import bundle as bundles
-from ftkit.contracts import Emit, Local
+from ftkit.contracts import Emit, Local, Registry
 from ftkit.contracts.events import Noticed
 from ftkit.contracts.plan import Plan
+from ftkit.plugins.calls import call
 from ftkit.runs import provenance
 from ftkit.runs.ledger import Ledger
 from ftkit.stages import release
@@ -38,7 +39,7 @@ def decide(plan: Plan, ledger: Ledger, emit: Emit, search: runner.Search, left: 
     if ledger.fact("environment") is None:
         ledger.append("environment", **provenance.described())
     if plan.registry is not None and left != "decide":
-        plan.registry.champion()  # fails before any repeat is trained if the registry is out of reach
+        call(Registry.champion, plan.registry)  # fails before any repeat is trained if the registry is out of reach
     data = runner.load_data(plan, ledger, emit)
     trials = runner.run_trials(plan, ledger, emit, search)
     best, bundle = runner.select(plan, ledger, emit, data, trials)

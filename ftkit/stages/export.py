@@ -10,6 +10,7 @@ from ftkit.bundled_plugins import able
 from ftkit.contracts import NATIVE, EngineChoosing, Packaging
 from ftkit.errors import PluginError, UsageError
 from ftkit.files import atomic_folder
+from ftkit.plugins.calls import call
 from ftkit.recipe import loader
 from ftkit.runs import ledger as ledgers
 
@@ -38,7 +39,7 @@ def export(run: str, out: Path | None = None, target: str | None = None) -> Path
             "the folder exists already and is not replaced", where=str(folder), hint="Name another one: --out DIR."
         )
     with atomic_folder(folder) as partial:
-        deployer.package(bundle.folder, partial, engine)
+        call(Packaging.package, deployer, bundle.folder, partial, engine)  # type: ignore[misc]  # a class method
     return folder
 
 

@@ -15,11 +15,12 @@ from ftkit.bundle import bundle as bundles
 from ftkit.bundle import promotion_record
 from ftkit.bundle.bundle import Bundle
 from ftkit.bundle.promotion_record import PromotionRecord
-from ftkit.contracts import Emit, Endpoint, Lineage, Outcome, Trial, Version, events
+from ftkit.contracts import Deployer, Emit, Endpoint, Lineage, Outcome, Registry, Trial, Version, events
 from ftkit.contracts.monitoring import deployment_name
 from ftkit.contracts.plan import Plan
 from ftkit.disclosure import without_secrets
 from ftkit.errors import LedgerError, UsageError
+from ftkit.plugins.calls import call
 from ftkit.runs import decision
 from ftkit.runs import ledger as ledgers
 from ftkit.runs.ledger import Ledger, staged
@@ -52,7 +53,7 @@ def go_live(plan: Plan, ledger: Ledger, emit: Emit, bundle: Bundle, record: Prom
         version = registered(plan, ledger)
         endpoint, deployment = deploy(plan, ledger, emit, bundle, version)
         if plan.registry is not None and version is not None:
-            version = plan.registry.promote(version.version)
+            version = call(Registry.promote, plan.registry, version.version)
     else:
         endpoint, deployment = keep_live(plan, ledger, emit, champion(record))
     result = outcome(ledger, record, version=version, endpoint=endpoint, deployment=deployment)
@@ -109,7 +110,14 @@ def selected(ledger: Ledger, trials: Sequence[Trial]) -> Trial:
         raise LedgerError(
             "the run has not selected a trial", where=str(ledger.folder), hint="Give the same command: it goes on."
         )
-    return next(trial for trial in trials if trial.number == fact["number"])
+    best = next((trial for trial in trials if trial.number == fact["number"]), None)
+    if best is None:
+        raise LedgerError(
+            f"the run selected trial {fact['number']}, and its journal has no such trial",
+            where=str(ledger.folder / "journal.jsonl"),
+            hint="Restore the journal from a copy, or give the command with --fresh.",
+        )
+    return best
 
 
 def champion(record: PromotionRecord) -> Version | None:
@@ -131,7 +139,7 @@ def register(plan: Plan, ledger: Ledger, emit: Emit, bundle: Bundle, lineage: Li
     if plan.registry is None:
         return
     with staged(ledger, "register", emit):
-        version = plan.registry.register(bundle.folder, lineage)
+        version = call(Registry.register, plan.registry, bundle.folder, lineage)
         ledger.append("registered", version=version.version)
         emit(events.ModelRegistered(version))
 
@@ -155,9 +163,9 @@ def keep_live(plan: Plan, ledger: Ledger, emit: Emit, defended: Version | None) 
     """Check that the endpoint of the defended champion answers, and deploy the champion again if it does not."""
     if plan.deploy is None:
         return None, ""
-    endpoint = plan.deploy.describe()
+    endpoint = call(Deployer.describe, plan.deploy)
     if endpoint is not None and not endpoint.url:
-        endpoint = plan.deploy.prepare()  # it was stopped with the machine and still has its deployments
+        endpoint = call(Deployer.prepare, plan.deploy)  # it was stopped with the machine and still has its deployments
     if defended is None or plan.registry is None or (endpoint is not None and endpoint.traffic):
         return endpoint, ""
     emit(
@@ -165,7 +173,7 @@ def keep_live(plan: Plan, ledger: Ledger, emit: Emit, defended: Version | None) 
             f"Nothing answers at {plan.deploy.endpoint}: the champion, version {defended.version}, goes live."
         )
     )
-    bundle = bundles.verify(plan.registry.fetch(defended.version, ledger.folder / "champion"))
+    bundle = bundles.verify(call(Registry.fetch, plan.registry, defended.version, ledger.folder / "champion"))
     return deploy(plan, ledger, emit, bundle, defended)
 
 
@@ -234,7 +242,7 @@ def _let_through(ledger: Ledger, record: PromotionRecord, override: str | None) 
 
 def _warn_of_new_champion(plan: Plan, record: PromotionRecord, emit: Emit) -> None:
     """Warn when the present champion is not the one that the candidate was compared with."""
-    now = plan.registry.champion() if plan.registry is not None else None
+    now = call(Registry.champion, plan.registry) if plan.registry is not None else None
     then = champion(record)
     if now is None or now.bundle_hash in (record.bundle, then.bundle_hash if then else None):
         return
@@ -267,5 +275,5 @@ def track(
         )
     )
     if plan.registry is not None:
-        plan.registry.track(lineage)
+        call(Registry.track, plan.registry, lineage)
     return lineage
