@@ -1,7 +1,7 @@
 """What is doubtful about labels: classes that may be one, several labels in one, missing labels, the wrong column.
 
-Each doubt is a sentence, with options to copy into the recipe where they settle it. Nothing is changed here; what is sure
-is done in `labels`.
+Each doubt is a sentence, with options to copy into the recipe where they settle it. Nothing is changed here: what is
+sure is done in `labels`.
 """
 
 from __future__ import annotations

@@ -78,7 +78,8 @@ def name_classes(parts: Mapping[str, Rows], classes: Sequence[str], rules: Rules
     forms: dict[str, Counter[str]] = {}
     for each in spellings.values():
         for spelling, written in each.forms.items():
-            if (label := class_of[spelling]) is not None and label not in listed.names:
+            label = class_of[spelling]
+            if label is not None and spelling not in left_out and label not in listed.names:
                 forms.setdefault(label, Counter()).update(written)
     present = {label for each in counts.values() for label in each}
     order = listed.order(present, {class_of[spelling] for spelling in left_out} - present)
