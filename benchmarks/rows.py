@@ -40,7 +40,7 @@ def load(path: Path | None, rows: int) -> Data:
     if not 0 < rows < len(whole.train):
         return whole
     valid = max(MINIMUM_VALIDATION_ROWS, round(rows * len(whole.valid) / len(whole.train)))
-    return replace(whole, train=_sample(whole.train, rows), valid=_sample(whole.valid, valid))
+    return replace(whole, train=sample(whole.train, rows), valid=sample(whole.valid, valid))
 
 
 def write(data: Data, path: Path) -> None:
@@ -74,7 +74,8 @@ def texts(path: Path | None, count: int, tokens: Any) -> tuple[list[str], list[s
     return short, short if path is None else drawn[:count]
 
 
-def _sample(split: Split, rows: int) -> Split:
+def sample(split: Split, rows: int) -> Split:
+    """This many of a split's rows, in their order."""
     import numpy as np
 
     chosen = sorted(np.random.default_rng(SEED).permutation(len(split))[:rows])

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import load, results, servers
+from benchmarks import datasets, load, results, servers
 from benchmarks.__main__ import NAMES
 from tests.azure.fixtures import require_scoring
 
@@ -34,7 +34,8 @@ def test_the_help_of_every_benchmark_lists_its_options(name: str) -> None:
     help_text = benchmark(name, "--help")
     assert f"python -m benchmarks {name}" in help_text
     if name not in ("gate", "telemetry"):
-        options = ("--data", "--json") if name == "quality" else ("--data", "--rows", "--json")
+        source = "--folder" if name == "datasets" else "--data"
+        options = (source, "--json") if name == "quality" else (source, "--rows", "--json")
         assert all(option in help_text for option in options)
 
 
@@ -48,6 +49,23 @@ def test_overhead_writes_one_object_for_each_contender_with_machine_and_versions
     assert {"data_ms", "search_ms", "select_ms", "test_ms"} <= measured["run"].keys()
     assert {bar["contender"] for bar in measured["bars"]} == {"ftkit_help", "ftkit_check"}
     assert measured["machine"]["cores"] and measured["versions"]["ftkit"]
+
+
+def test_a_recipe_is_compared_with_logistic_regression_on_the_same_rows(tmp_path: Path) -> None:
+    lines = [
+        f"the {'good' if row % 3 else 'bad'} thing of {chr(97 + row % 26)}{row},{'yes' if row % 3 else 'no'}"
+        for row in range(90)
+    ]
+    (tmp_path / "rows.csv").write_text("\n".join(["text,label", *lines]), encoding="utf-8")
+    (tmp_path / "rows.toml").write_text(
+        'dataset = { use = "table", path = "rows.csv" }\nbackbone = { use = "minilm" }\n'
+    )
+    numbers = datasets.compared(
+        str(tmp_path / "rows.toml"), ["backbone.epochs=1", "dataset.near_copies=ignored"], 40, 1
+    )
+    assert (numbers["train_rows"], numbers["classes"], numbers["epochs"], numbers["max_length"]) == (40, 2, 1, 64)
+    assert numbers["words_f1"] == numbers["characters_f1"] == 1.0
+    assert 0 <= numbers["macro_f1"] <= 1
 
 
 def test_ratios_are_taken_within_each_round() -> None:

@@ -1,0 +1,143 @@
+"""Macro F1 of a recipe's backbone beside TF-IDF with logistic regression, on every data set in a folder of recipes.
+
+    python -m benchmarks datasets --folder DIR [--only NAME ...] [--rows 1200] [--seeds 1] [--json FILE]
+
+DIR holds recipes (*.toml); of each, data set and backbone are used, without a search. Training rows are a sample of
+--rows, as few rows are where defaults matter; the weights kept are those of the best epoch on the validation rows. The
+test rows are used once for each seed. Logistic regression reads words and pairs of words, or 2 to 5 characters within
+words.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks import command, rows, turns
+from benchmarks.results import Results, summary
+from benchmarks.turns import Numbers
+from ftkit.contracts import Adapting, Data
+
+VALIDATION_ROWS = 300
+TEST_ROWS = 1_500
+BASELINES: dict[str, dict[str, Any]] = {
+    "words": {"ngram_range": (1, 2)},
+    "characters": {"analyzer": "char_wb", "ngram_range": (2, 5)},
+}
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Measure, print the table, write the JSON."""
+    parser = command.plain("datasets", __doc__)
+    parser.add_argument("--folder", type=Path, required=True, metavar="DIR", help="the folder that holds the recipes")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="recipes by their names without .toml (default: all)")
+    parser.add_argument("--rows", type=int, default=1_200, metavar="N", help="training rows (default: 1200)")
+    parser.add_argument("--seeds", type=int, default=1, help="trainings of each (default: 1)")
+    parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="override values of all recipes")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="also write the results, machine and versions to this file"
+    )
+    options = parser.parse_args(arguments)
+    recipes = [path for path in sorted(options.folder.glob("*.toml")) if not options.only or path.stem in options.only]
+    if not recipes:
+        parser.error(f"there is no such recipe in {options.folder}")
+    from ftkit.encoders.process_environment import process_environment
+    from ftkit.hardware import cores
+
+    def contender(path: Path) -> Any:
+        def run(number: int) -> Numbers:
+            environment = process_environment(cores())
+            given = {"recipe": str(path.resolve()), "overrides": options.set, "count": options.rows}
+            return turns.measured("benchmarks.datasets:compared", environment, **given, seed=number + 1)
+
+        return run
+
+    results = Results("datasets", command.settings(options))
+    for name, runs in turns.rounds({path.stem: contender(path) for path in recipes}, options.seeds).items():
+        results.contenders[name] = summary(runs)
+    results.show(
+        {
+            "classes": "classes",
+            "train_rows": "rows",
+            "median_words": "words a text",
+            "epochs": "epochs",
+            "max_length": "max_length",
+            "cut": "texts cut",
+            "unknown": "tokens unknown",
+            "macro_f1": "macro F1",
+            "words_f1": "of words",
+            "characters_f1": "of characters",
+            "seconds": "seconds of training",
+        }
+    )
+    results.write(options.json)
+
+
+def compared(recipe: str, overrides: list[str], count: int, seed: int) -> Numbers:
+    """Train the backbone and both regressions on the same rows, and use the test rows once."""
+    from ftkit.evaluation import metrics
+    from ftkit.recipe import loader
+    from ftkit.runs import preparation
+
+    plan = loader.load(recipe, overrides)
+    data = sampled(plan.dataset.load(plan.seed, lambda _: None), count)
+    training = preparation.inspected(plan, data.without_test())
+    backbone: Any = plan.backbone
+    best = -1.0
+
+    def report(_epoch: int, probabilities: Any, **_numbers: float) -> bool:
+        nonlocal best
+        value = metrics.score("macro_f1", probabilities, _labels(data.valid))
+        better, best = value > best, max(value, best)
+        return better
+
+    begun = time.perf_counter()
+    if isinstance(backbone, Adapting):
+        backbone = backbone.adapted(training)
+    classifier = backbone.fit(training, seed, report)
+    numbers: Numbers = {"seconds": time.perf_counter() - begun}
+    numbers["macro_f1"] = metrics.score("macro_f1", classifier.probabilities(data.test.texts), _labels(data.test))
+    for name, features in BASELINES.items():
+        begun = time.perf_counter()
+        numbers[f"{name}_f1"] = metrics.score("macro_f1", _regression(data, features), _labels(data.test))
+        numbers[f"{name}_seconds"] = time.perf_counter() - begun
+    sizes = {"train_rows": len(data.train), "test_rows": len(data.test), "classes": len(data.classes)}
+    chosen = {name: getattr(backbone, name, None) for name in ("epochs", "batch_size", "max_length")}
+    return {
+        **numbers,
+        **sizes,
+        **chosen,
+        **training.report.tokens,
+        "valid_macro_f1": best,
+        "median_words": data.report.lengths["p50"],
+    }
+
+
+def sampled(data: Data, count: int) -> Data:
+    """This many training rows at most, and few enough others to be quick."""
+    most = {"train": count, "valid": VALIDATION_ROWS, "test": TEST_ROWS}
+    splits = {name: getattr(data, name) for name in most}
+    return replace(data, **{name: rows.sample(each, min(most[name], len(each))) for name, each in splits.items()})
+
+
+def _regression(data: Data, features: dict[str, Any]) -> Any:
+    """Probabilities of the test rows, (rows, classes); a class without training rows has none."""
+    import numpy as np
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    model = make_pipeline(TfidfVectorizer(sublinear_tf=True, **features), LogisticRegression(C=10, max_iter=1_000))
+    model.fit(list(data.train.texts), _labels(data.train))
+    probabilities = np.zeros((len(data.test), len(data.classes)))
+    probabilities[:, model.classes_] = model.predict_proba(list(data.test.texts))
+    return probabilities
+
+
+def _labels(split: Any) -> Any:
+    import numpy as np
+
+    return np.asarray(split.labels)
