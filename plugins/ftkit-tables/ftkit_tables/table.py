@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import codecs
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from ftkit.contracts import Data, Emit
 from ftkit.data import splits
 from ftkit.data.rows import Rows, check_limit
-from ftkit_tables.formats import FORMATS, Layout, records, suffix_format
+from ftkit_tables.columns import Wanted
+from ftkit_tables.form import Options
+from ftkit_tables.reading import suffix_format
+from ftkit_tables.table_rows import read, read_texts
 
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """Texts and labels of a csv, tsv, jsonl or parquet file, or of separate files for training and testing."""
+    """Texts and labels of a csv, tsv, JSON, parquet or fastText file, or of separate files for training and testing."""
 
     name: ClassVar[str] = "table"
     path: Path | None = None
@@ -29,7 +31,7 @@ class Table:
     test: Path | None = None
     """The file of test rows; a text in it is dropped from the training and validation rows."""
     text: str | tuple[str, ...] = "text"
-    """The column with the texts, or a list of columns, joined by line breaks."""
+    """The column with the texts, or a list of columns, joined by line breaks; `body.text` is a field inside a column."""
     label: str = "label"
     """The column with the labels, one for each text: several label columns (multi-label data) are not supported."""
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -42,16 +44,22 @@ class Table:
     """Labels whose rows are left out."""
     columns: tuple[str, ...] = ()
     """Further columns to keep, for analysing parts of the data later."""
-    format: Literal["auto", "csv", "tsv", "jsonl", "parquet"] = "auto"
-    """Format of the files; `auto` chooses by their suffixes, with or without .gz."""
-    encoding: str = "utf-8"
-    """Character encoding of csv, tsv and jsonl files."""
-    delimiter: str = ""
-    """The character between the columns of a csv or tsv file; empty for a comma in csv and a tab in tsv."""
-    quote: str = '"'
-    """The character around texts with delimiters or line ends in csv and tsv files; empty if there is none."""
+    format: Literal["auto", "csv", "tsv", "jsonl", "json", "parquet", "arrow", "fasttext"] = "auto"
+    """Format of the files; `auto` looks at their content. Packed files (gzip, bzip2, xz, Zstandard, zip) are unpacked in any format."""
+    encoding: str = "auto"
+    """Character encoding of text files; `auto` is UTF-8, or UTF-16 and UTF-32 where the content shows it."""
+    delimiter: str = "auto"
+    """The character between the columns of a csv or tsv file; `auto` takes the comma, semicolon, tab or bar that gives the columns."""
+    quote: str = "auto"
+    """The character around texts with delimiters or line ends in csv and tsv files; empty if quotes are ordinary characters."""
+    escape: str = "auto"
+    """The character before a quote inside a quoted text of csv and tsv files; `auto` is a backslash where rows need it, or none."""
     header: tuple[str, ...] = ()
-    """The names of the columns, for csv and tsv files without a header line."""
+    """The names of the columns, for csv and tsv files without a header line; without it, columns may be named by number, from "1"."""
+    skip: int | None = None
+    """Lines before the header; without it, the header is looked for in the first 50 lines."""
+    repair: bool = False
+    """Whether to repair texts in UTF-8 that were decoded as another encoding."""
     max_damaged: float = 0.01
     """Share of the rows that may be damaged before loading fails; 0 allows none."""
     rows: int | None = None
@@ -70,10 +78,9 @@ class Table:
             raise ValueError("path is for one file that ftkit splits: give either path, or train and test")
         if self.path is None and (self.train is None or self.test is None):
             raise ValueError("path is missing: give path, or train and test where the rows are already split")
-        for file in self.files().values():
-            if self.format == "auto" and suffix_format(file) is None:
-                raise ValueError(f"format is unknown for the name {file.name}: set it to one of {', '.join(FORMATS)}")
-        _check_characters(self.encoding, self.delimiter, self.quote)
+        _check_characters(self.encoding, {"delimiter": self.delimiter, "quote": self.quote, "escape": self.escape})
+        if self.skip is not None and self.skip < 0:
+            raise ValueError(f"skip must be a number of lines, not {self.skip}")
         if not self._texts():
             raise ValueError("text names no column")
         if self.label in self._texts():
@@ -106,12 +113,7 @@ class Table:
 
         Raises: DataError, also while the rows are read.
         """
-        kind = suffix_format(path) or ""
-        layout = Layout("utf-8", {"tsv": "\t"}.get(kind, ","), '"', ())
-        for number, record in records(path, kind, tuple(columns), layout, Rows(str(path)), lambda event: None):
-            parts = [record[name] for name in columns]
-            text = "\n".join(part for part in parts if isinstance(part, str) and part and not part.isspace())
-            yield number, text or None
+        return read_texts(path, columns)
 
     def _rules(self, seed: int) -> splits.Rules:
         return splits.Rules(
@@ -135,36 +137,28 @@ class Table:
 
     def _read(self, file: Path, emit: Emit) -> Rows:
         """One file's rows, labels as the file has them. Raises: DataError."""
-        rows, texts = Rows(str(file), label_column=self.label), self._texts()
-        kind = self.format if self.format != "auto" else suffix_format(file) or ""
-        layout = Layout(self.encoding, self.delimiter or {"tsv": "\t"}.get(kind, ","), self.quote, self.header)
-        for number, record in records(file, kind, (*texts, self.label, *self.columns), layout, rows, emit):
-            parts = [record[name] for name in texts]
-            if wrong_types := [part for part in parts if part is not None and not isinstance(part, str)]:
-                rows.damage(number, f"the text is not a string: {wrong_types[0]!r:.40}")
-                continue
-            text = "\n".join(part for part in parts if part and not part.isspace())
-            rows.lines.append(number)
-            rows.add(text, record[self.label], **{name: _json_value(record[name]) for name in self.columns})
-        rows.check_damage(self.max_damaged)
-        return rows
+        options = Options(self.format, self.encoding, self.delimiter, self.quote, self.escape, self.header, self.skip)
+        return read(
+            file,
+            Wanted(self._texts(), self.label, self.columns),
+            options,
+            emit,
+            max_damaged=self.max_damaged,
+            named=(*self.labels, *self.classes, *self.without),
+            repair=self.repair,
+        )
 
 
-def _json_value(value: Any) -> Any:
-    """A column's value in the types that JSON has."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value if value is None or isinstance(value, str | int | float | bool) else str(value)
-
-
-def _check_characters(encoding: str, delimiter: str, quote: str) -> None:
+def _check_characters(encoding: str, characters: Mapping[str, str]) -> None:
     """Check the options of text files. Raises: ValueError."""
     try:
-        codecs.lookup(encoding)
+        if encoding != "auto" and not codecs.lookup(encoding)._is_text_encoding:
+            raise LookupError
     except LookupError:
         raise ValueError(f"encoding {encoding!r} is unknown; examples are utf-8, latin-1, cp1252, utf-16") from None
-    for name, value in (("delimiter", delimiter), ("quote", quote)):
+    set_ones = {name: value for name, value in characters.items() if value not in ("auto", "")}
+    for name, value in set_ones.items():
         if len(value) > 1 or value in ("\n", "\r"):
             raise ValueError(f"{name} must be one character, not {value!r}")
-    if delimiter and delimiter == quote:
-        raise ValueError("delimiter and quote must differ")
+    if len({*set_ones.values()}) < len(set_ones):
+        raise ValueError(f"{' and '.join(set_ones)} must differ")

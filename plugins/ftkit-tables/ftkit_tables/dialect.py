@@ -1,0 +1,224 @@
+"""Which delimiter, quotes and header a csv or tsv file has, by its first lines."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ftkit.data.rows import MAX_LINE_BYTES
+from ftkit.errors import DataError
+from ftkit_tables.columns import Wanted, check_unique, matched, missing_column
+from ftkit_tables.form import Options
+
+DELIMITERS = (",", "\t", ";", "|")
+HEADER_WITHIN = 50
+"""The header is among so many first lines."""
+SAMPLE = 2_000
+"""How many first rows are compared."""
+
+_SEP = re.compile(r'\ufeff?"?sep=(.)"?\s*$', re.IGNORECASE)
+_ESCAPE = re.compile(r"\\(.)")
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How the rows of a csv or tsv file are written."""
+
+    delimiter: str
+    quote: str
+    escape: str
+    names: tuple[str, ...]
+    skip: int
+    """Lines before the first row, the header included."""
+    header: tuple[str, ...] = ()
+    """The cells of the header line, which may occur again; empty where the file has none."""
+
+    def reader(self, lines: Iterable[str]) -> Iterator[list[str]]:
+        """The cells of every row; csv.Error where quotes do not fit."""
+        options: dict[str, Any] = {"delimiter": self.delimiter, "strict": True}
+        if self.quote:
+            options["quotechar"] = self.quote
+        else:
+            options["quoting"] = csv.QUOTE_NONE
+        if self.escape:
+            options["escapechar"] = self.escape
+            lines = map(self._kept, lines)
+        csv.field_size_limit(max(csv.field_size_limit(), MAX_LINE_BYTES))
+        return csv.reader(lines, **options)
+
+    def fits(self, cells: Sequence[str]) -> bool:
+        """Whether a row has a cell for every column; empty cells at its end do no harm."""
+        width = len(self.names)
+        return len(cells) == width or (len(cells) > width and not any(cells[width:]))
+
+    def _kept(self, line: str) -> str:
+        r"""The line with every escape character doubled that escapes nothing: `C:\new` stays as it is."""
+        if self.escape not in line:
+            return line
+        special = (self.escape, self.quote, self.delimiter)
+        pattern = _ESCAPE if self.escape == "\\" else re.compile(re.escape(self.escape) + "(.)")
+        return pattern.sub(lambda pair: pair[0] if pair[1] in special else self.escape + pair[0], line)
+
+    def positions(self, wanted: Wanted) -> tuple[int, ...]:
+        """The place of every wanted column in a row."""
+        ours = matched(wanted.names, self.names)
+        return tuple(self.names.index(ours[name]) for name in wanted.names)
+
+
+def decide(lines: Sequence[str], wanted: Wanted, options: Options, usual: str, path: Path) -> Dialect:
+    """The dialect in which the first lines have a header with the wanted columns and the rows as many cells.
+
+    Raises: DataError for a file without these columns.
+    """
+    first, delimiters = options.skip or 0, (usual, *(each for each in DELIMITERS if each != usual))
+    if options.skip is None and lines and (separator := _SEP.match(lines[0])):
+        first, delimiters = 1, (separator[1],)
+    if options.delimiter not in ("auto", ""):
+        delimiters = (options.delimiter,)
+    quote = "'" if options.quote == "auto" and _single_quoted(lines, first, delimiters) else options.quote
+    plain = [
+        Dialect(each, '"' if quote == "auto" else quote, options.escape.removeprefix("auto"), (), first)
+        for each in delimiters
+    ]
+    candidates = [found for each in plain if (found := _with_header(each, lines, wanted, options))]
+    if not candidates and wanted.by_number:
+        candidates = [found for each in plain if (found := _by_number(each, lines, wanted))]
+    if not candidates:
+        raise _no_header(plain, lines, wanted, path)
+    best = max(candidates, key=lambda each: (_exact(each, wanted), round(_share(each, lines), 2)))
+    check_unique(path, matched(wanted.names, best.names).values(), best.names)
+    return best
+
+
+def _cells(dialect: Dialect, lines: Iterable[str]) -> Iterator[list[str]]:
+    """The rows of some lines that can be read."""
+    reader = dialect.reader(lines)
+    while True:
+        try:
+            cells = next(reader, None)
+        except csv.Error:
+            continue
+        if cells is None:
+            return
+        if cells:
+            yield cells
+
+
+def _line_cells(dialect: Dialect, line: str) -> list[str]:
+    return next(_cells(dialect, [line]), [])
+
+
+def sample(dialect: Dialect, lines: Sequence[str]) -> list[list[str]]:
+    """The cells of the first rows."""
+    return [*_cells(dialect, lines[dialect.skip : dialect.skip + SAMPLE])]
+
+
+def _share(dialect: Dialect, lines: Sequence[str]) -> float:
+    """Which share of the first rows has a cell for every column."""
+    rows = sample(dialect, lines)
+    return sum(map(dialect.fits, rows)) / len(rows) if rows else 0.0
+
+
+def _exact(dialect: Dialect, wanted: Wanted) -> bool:
+    return all(name in dialect.names for name in wanted.names)
+
+
+def _with_header(dialect: Dialect, lines: Sequence[str], wanted: Wanted, options: Options) -> Dialect | None:
+    """The dialect with its columns, if the recipe or one of the first lines names all that are wanted."""
+    if options.header:
+        if not set(wanted.names) <= {*matched(wanted.names, options.header)}:
+            return None
+        names = tuple(options.header)
+        cells = (
+            [cell.strip() for cell in _line_cells(dialect, lines[dialect.skip])] if len(lines) > dialect.skip else []
+        )
+        again = len(cells) == len(names) and len(matched(wanted.names, cells)) == len(set(wanted.names))
+        return replace(dialect, names=names, skip=dialect.skip + again, header=tuple(cells) if again else ())
+    within = lines[dialect.skip : dialect.skip + (HEADER_WITHIN if options.skip is None else 1)]
+    headers = [[cell.strip(" \t\ufeff") for cell in _line_cells(dialect, line)] for line in within]
+    complete = [
+        index for index, cells in enumerate(headers) if len(matched(wanted.names, cells)) == len(set(wanted.names))
+    ]
+    if not complete:
+        return None
+    index = next((index for index in complete if {*wanted.names} <= {*headers[index]}), complete[0])
+    names = tuple(headers[index])
+    decided = replace(dialect, names=names, skip=dialect.skip + index + 1, header=names)
+    rows = sample(decided, lines)
+    if rows and all(len(row) == len(names) + 1 for row in rows) and _running([row[0] for row in rows]):
+        return replace(decided, names=("", *names), header=())
+    return decided
+
+
+def _running(cells: Sequence[str]) -> bool:
+    """Whether cells count the rows, as the first column does that some programs write without a name."""
+    return all(cell.isdecimal() for cell in cells) and all(
+        int(after) == int(before) + 1 for before, after in zip(cells, cells[1:], strict=False)
+    )
+
+
+def _by_number(dialect: Dialect, lines: Sequence[str], wanted: Wanted) -> Dialect | None:
+    """The dialect with numbers as names of the columns."""
+    rows = sample(dialect, lines)
+    width = Counter(map(len, rows)).most_common(1)[0][0] if rows else 0
+    if width < max(map(int, wanted.names)):
+        return None
+    names = tuple(map(str, range(1, width + 1)))
+    skip = dialect.skip + (len(rows) > 2 and not _is_row(rows[0], rows[1:]))
+    return replace(dialect, names=names, skip=skip)
+
+
+def _single_quoted(lines: Sequence[str], first: int, delimiters: Sequence[str]) -> bool:
+    cells = lines[first].strip().split(delimiters[0]) if len(lines) > first else []
+    return len(cells) > 1 and all(len(cell) > 1 and cell[0] == cell[-1] == "'" for cell in cells)
+
+
+def _is_row(cells: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+    """Whether a line is a row and no header: a cell occurs again in its column, is a number, or is a text of many words."""
+    for column, cell in enumerate(cells):
+        others = {row[column] for row in rows[:SAMPLE] if len(row) == len(cells)}
+        if cell and (cell in others or cell.strip().lstrip("-").isdecimal() or len(cell.split()) > 6 or len(cell) > 60):
+            return True
+    return False
+
+
+def _no_header(plain: Sequence[Dialect], lines: Sequence[str], wanted: Wanted, path: Path) -> DataError:
+    """The error for a file in which no line names the wanted columns; it proposes a header where the first line is a row."""
+    tables = [(dialect, sample(dialect, lines)) for dialect in plain]
+    widths = [Counter(map(len, rows)).most_common(1)[0] if rows else (0, 0) for _, rows in tables]
+    best = max(
+        range(len(tables)), key=lambda each: (widths[each][0] > 1, widths[each][1] / max(1, len(tables[each][1])))
+    )
+    rows, width = tables[best][1], widths[best][0]
+    if not rows:
+        return DataError("there are no rows", where=str(path), hint="Give a file with a header and rows.")
+    first = [cell.strip() for cell in rows[0]]
+    ours = matched(wanted.names, first)
+    missing = next((name for name in wanted.names if name not in ours), wanted.names[0])
+    if len(first) == width and not ours and _is_row(rows[0], rows[1:]):
+        proposal = ", ".join(f'"{name}"' for name in _proposed(rows, width, wanted))
+        return DataError(
+            f"the file has no header line: its first line is a row, which begins with {first[0]!r:.60}",
+            where=f"{path}:1",
+            hint=f"Name its {width} columns, for instance: header = [{proposal}].",
+        )
+    return missing_column(path, missing, first)
+
+
+def _proposed(rows: Sequence[Sequence[str]], width: int, wanted: Wanted) -> list[str]:
+    """Names for columns without a header: the label where few values occur, the text where values are longest."""
+    columns = [*zip(*(row for row in rows if len(row) == width), strict=True)]
+    names = [f"column{number}" for number in range(1, width + 1)]
+    distinct = [len({*values}) / len(values) for values in columns]
+    lengths = [sum(map(len, values)) / len(values) for values in columns]
+    text = max(range(width), key=lengths.__getitem__)
+    label = min((each for each in range(width) if each != text), key=distinct.__getitem__, default=text)
+    names[text] = wanted.texts[0]
+    if label != text and wanted.label is not None and (distinct[label] < 0.5 or width == 2):
+        names[label] = wanted.label
+    return names

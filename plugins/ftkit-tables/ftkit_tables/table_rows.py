@@ -1,0 +1,154 @@
+"""From the records of a file to rows: what counts as a text, what is damaged, and what is probably wrong with the file."""
+
+from __future__ import annotations
+
+import codecs
+import math
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from ftkit.contracts import Emit
+from ftkit.data.rows import DAMAGED, Rows, name_lines
+from ftkit_tables import encodings, text_quality
+from ftkit_tables.columns import Wanted
+from ftkit_tables.form import Damaged, Form, Options, Reread, TableFile
+from ftkit_tables.reading import opened
+
+FORM_OPTIONS = "format, encoding, delimiter, quote, escape, skip and header"
+
+
+def read(
+    path: Path,
+    wanted: Wanted,
+    options: Options,
+    emit: Emit,
+    *,
+    max_damaged: float,
+    named: Collection[str] = (),
+    repair: bool = False,
+) -> Rows:
+    """The rows of one file, labels as the file has them.
+
+    `named` are the labels that the recipe names: where they are none of the class names that the file has beside its numbers, the
+    numbers stay. With `repair`, texts in a wrong encoding are repaired.
+
+    Raises: DataError for a file that cannot be read, is no table, lacks a wanted column, or is damaged in more rows than allowed.
+    """
+    file = opened(path, wanted, options)
+    while True:
+        rows = Rows(str(path), label_column=wanted.label or "")
+        try:
+            undecodable = _fill(rows, file, wanted, emit, named)
+            break
+        except Reread as error:
+            stated = {"format": file.form.stated["format"], **error.file.form.stated}
+            file, file.form.stated = error.file, stated
+    _check(rows, path, file.form, undecodable, max_damaged)
+    rows.form = dict(file.form.stated)
+    rows.notes += file.form.notes
+    rows.warnings += file.form.warnings
+    rows.first_rows = [*file.form.first_rows]
+    text_quality.inspect(rows, path, wanted.texts, repair=repair)
+    return rows
+
+
+def read_texts(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, str | None]]:
+    """The number and the text of every row of a file, None where there is none or the row is damaged. Raises: DataError."""
+    wanted = Wanted(tuple(columns))
+    file = opened(path, wanted, Options())
+    texts: list[tuple[int, str | None]] = []
+    while True:
+        try:
+            for number, values in file.records(lambda event: None):
+                text = values if isinstance(values, Damaged) else _text(values)
+                texts.append((number, text if isinstance(text, str) and text and not text.isspace() else None))
+            break
+        except Reread as error:
+            file = error.file
+            texts.clear()
+    yield from texts
+
+
+def _fill(rows: Rows, file: TableFile, wanted: Wanted, emit: Emit, named: Collection[str]) -> int:
+    """Add the records of a file; returns how many rows do not fit its encoding. Raises: DataError, Reread."""
+    count, columns = len(wanted.texts), wanted.columns
+    names = file.form.class_names if not named or not {*named}.isdisjoint(file.form.class_names) else ()
+    undecodable = 0
+    for number, values in file.records(emit):
+        if isinstance(values, Damaged):
+            rows.damage(number, values.reason)
+            undecodable += values.undecodable
+            continue
+        text: str | Damaged | None = values[0] if count == 1 and type(values[0]) is str else _text(values[:count])
+        if isinstance(text, Damaged):
+            rows.damage(number, text.reason)
+            continue
+        label = values[count] if wanted.label is not None else None
+        if isinstance(label, Damaged):
+            rows.damage(number, label.reason)
+            continue
+        if names:
+            label = _class_name(label, names)
+        rows.lines.append(number)
+        if columns:
+            further = dict(zip(columns, map(_json_value, values[count + 1 :]), strict=True))
+            rows.add(text or "", label, **further)
+        else:
+            rows.texts.append(text or "")
+            rows.labels.append(label)
+    return undecodable
+
+
+def _check(rows: Rows, path: Path, form: Form, undecodable: int, limit: float) -> None:
+    """Raises: DataError when too many rows are damaged, with the reason that most of them have."""
+    damaged, encoding = rows.dropped[DAMAGED], form.stated.get("encoding", "")
+    if undecodable and damaged > limit * rows.read and undecodable > damaged / 2:
+        raise encodings.undecodable(path, encoding, f"{undecodable:,} of {rows.read:,} rows")
+    rows.check_damage(limit, FORM_OPTIONS)
+    if undecodable and not codecs.lookup(encoding).name.startswith(("utf-16", "utf-32")):
+        lines = encodings.misfits(path, encoding)
+        if not lines.stray:
+            rows.warnings.append(
+                f"{path.name}: {undecodable:,} rows have bytes that are not {encoding}, and were left out "
+                f"({name_lines(rows.damaged, damaged)}). {encodings.cure(path, encoding, lines)}"
+            )
+
+
+def _text(values: Sequence[Any]) -> str | Damaged | None:
+    """The columns of a row as one text, as csv would have them: numbers are read as they are written."""
+    parts: list[str] = []
+    for value in values:
+        if isinstance(value, Damaged):
+            return value
+        if isinstance(value, dict):
+            fields = ", ".join(map(repr, [*value][:5]))
+            return Damaged(
+                f'its text is an object with the fields {fields}: name one of them, as in text = "body.{[*value, "text"][0]}"'
+            )
+        if isinstance(value, list | tuple | set):
+            return Damaged(f"its text is a list of {len(value)} values, not one text")
+        if value is None or (isinstance(value, float) and math.isnan(value)):
+            continue
+        if isinstance(value, bool):
+            value = "true" if value else "false"
+        part = value if isinstance(value, str) else str(value)
+        if part and not part.isspace():
+            parts.append(part)
+    return "\n".join(parts) if parts else None
+
+
+def _class_name(label: Any, names: Sequence[str]) -> Any:
+    """The name of a class for its number; -1 stands for no label."""
+    if isinstance(label, list):
+        return [_class_name(each, names) for each in label]
+    if isinstance(label, int) and not isinstance(label, bool):
+        return names[label] if 0 <= label < len(names) else None if label == -1 else label
+    return label
+
+
+def _json_value(value: Any) -> Any:
+    """A column's value in the types that JSON has."""
+    if isinstance(value, Damaged) or (isinstance(value, float) and not math.isfinite(value)):
+        return None
+    return value if value is None or isinstance(value, str | int | float | bool) else str(value)
