@@ -17,6 +17,7 @@ from typing import Any
 
 from ftkit.contracts import Emit
 from ftkit.contracts.events import Progressed
+from ftkit.data.other_columns import OtherColumns
 from ftkit.data.unpacking import open_data
 from ftkit.errors import DataError
 
@@ -51,6 +52,8 @@ class Rows:
     """Further columns, for analysing parts of the data later."""
     lines: list[int] = field(default_factory=list)
     """The line or number of each row in the source, counted from 1, for errors; empty where the reader does not know."""
+    others: OtherColumns = field(default_factory=OtherColumns)
+    """What other columns say about which rows belong together, and when they were written."""
     label_column: str = ""
     """The name of the column or field with the labels, for errors."""
     first_rows: list[Mapping[str, Any]] = field(default_factory=list)

@@ -16,7 +16,7 @@ SHARES = (0.8, 0.1, 0.1)
 """Default shares of train, valid and test."""
 
 Unlisted = Literal["fail", "drop", "keep"]
-"""What to do with rows whose label is not listed where labels or classes are: refuse them, leave them out, or keep their label."""
+"""What to do with rows whose label is not listed, where labels or classes are: refuse, leave out, or keep the label."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +32,10 @@ class Rules:
     """Leave out classes with fewer rows."""
     near_copies: NearCopies = "together"
     """Whether texts that share most of their wording stay in one split."""
+    group: str = ""
+    """A column of `Rows.others`: rows with the same value stay in one split."""
+    order: str = ""
+    """A column of `Rows.others` with dates or numbers: the newest rows are the test rows, and the next the validation rows."""
     labels: Mapping[str, str] = field(default_factory=dict)
     """Labels and the names of their classes."""
     unlisted: Unlisted = "fail"
@@ -48,6 +52,8 @@ class Rules:
             raise ValueError(f"shares must add up to 1, not {sum(self.shares):g}")
         if self.rows is not None and self.rows < 2 * len(SPLITS):
             raise ValueError(f"rows must be at least {2 * len(SPLITS)}: two classes in three splits")
+        if self.group and self.order:
+            raise ValueError("give group or order, not both: a group may have rows of all times")
         if self.min_rows < 0:
             raise ValueError("min_rows must not be negative")
         if unnamed := [label for label, name in self.labels.items() if not name.strip()]:

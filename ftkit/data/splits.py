@@ -16,10 +16,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from ftkit.contracts import SPLITS, Data, DataReport, Split
+from ftkit.data import grouping
 from ftkit.data.class_checks import check_classes, check_sizes
 from ftkit.data.cleaning import CONTRADICTORY, DUPLICATE, EMPTY, Cleaned, clean, folded
 from ftkit.data.label_doubts import doubts
 from ftkit.data.labels import NO_LABEL, SEVERAL, UNLISTED, WITHOUT, name_classes
+from ftkit.data.leaks import look
 from ftkit.data.rows import DAMAGED, MAX_NAMED_LINES, Rows, name_lines
 from ftkit.data.rules import SHARES, NearCopies, Rules, Unlisted
 from ftkit.data.split_assignment import NearCopyGroups, assign, find_near_copies
@@ -61,7 +63,7 @@ def split(rows: Rows, classes: Sequence[str], rules: Rules, notes: Sequence[str]
 
 
 def join(parts: Mapping[str, Rows], classes: Sequence[str], rules: Rules, notes: Sequence[str] = ()) -> Data:
-    """The same for rows that are already split into train, valid and test; without valid, a share of train takes its place.
+    """The same for rows that are split into train, valid and test; without valid, a share of train takes its place.
 
     A text of the test rows is dropped from valid and train, a text of valid from train: no text is both trained and
     measured on. A class that valid or test lacks is a warning.
@@ -95,7 +97,7 @@ def _assemble(
     rules: Rules,
     notes: Sequence[str],
 ) -> Data:
-    """Name the classes of all parts, clean every part, and divide its rows among the splits that `into` names for it."""
+    """Name the classes of all parts, clean each, and divide its rows among the splits that `into` names for it."""
     dropped: Counter[str] = sum((rows.dropped for rows in parts.values()), Counter())
     named = name_classes(parts, classes, rules, dropped)
     seen: dict[bytes, str] = {}
@@ -127,14 +129,24 @@ def _assemble(
                 dropped[SAMPLED] += len(group) - size
                 sample[label] = part.shuffled(group, f"sample {rules.seed}")[:size]
         near_copies = NearCopyGroups()
-        if len(names) > 1 and rules.near_copies == "together":
+        if len(names) > 1 and rules.near_copies == "together" and not rules.order:
             near_copies = find_near_copies(part, sorted(row for group in sample.values() for row in group))
-        rows_by_split, assignment_notes = assign(part, sample, names, shares, rules.seed, near_copies)
+        if len(names) > 1 and rules.order:
+            rows_by_split, assignment_notes = grouping.by_time(part, sample, names, shares, rules.order)
+        elif len(names) > 1 and rules.group:
+            rows_by_split, assignment_notes = grouping.by_group(
+                part, sample, names, shares, rules.seed, rules.group, near_copies
+            )
+        else:
+            rows_by_split, assignment_notes = assign(part, sample, names, shares, rules.seed, near_copies)
+        if len(names) > 1 and (option := rules.order or rules.group):
+            warnings += grouping.absent_classes(part, rows_by_split, sample, option)
         notes = (*notes, *assignment_notes)
         assigned |= {split_name: (part, rows) for split_name, rows in rows_by_split.items()}
     if len(parts) > 1:
         notes = (*notes, *(_damage_note(rows) for rows in parts.values() if rows.damaged))
-    return _data(parts, assigned, classes, dropped, notes, warnings)
+    leaks = look(assigned, rules, given=len(parts) > 1)
+    return _data(parts, assigned, classes, dropped, (*notes, *leaks.notes), [*warnings, *leaks.warnings])
 
 
 def _data(

@@ -1,0 +1,131 @@
+"""What the other columns of a file say about splits: which rows belong together, and when they were written.
+
+    rows.others = OtherColumns.choose(first_rows, skip=("text", "label"))
+    rows.others.add([row[name] for name in rows.others.names])  # once for each row that is added to rows
+
+Of each value a number of eight bytes is kept, so that a million rows of ten columns take 80 MB.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from array import array
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from ftkit.data.moments import NAME, Reader, is_number, missing, reader
+from ftkit.errors import DataError
+
+MOST = 10
+"""Columns that are watched."""
+LONGEST = 100
+"""Mean characters of a column beyond which it holds texts, which name no group."""
+LOOK = 20_000
+"""Rows after which a column is left alone if more than `UNIQUE` of its values differ."""
+UNIQUE = 0.95
+
+
+@dataclass
+class OtherColumns:
+    """Further columns of the rows of one file; each list has an entry for each row that was added."""
+
+    names: tuple[str, ...] = ()
+    """The columns to read, in the order of the values of `add`."""
+    groups: dict[str, array[int]] = field(default_factory=dict)
+    """Columns whose values may repeat: a hash of each value, 0 where it is missing."""
+    moments: dict[str, array[float]] = field(default_factory=dict)
+    """Columns of dates and times as numbers, NaN where there is none."""
+    numbers: set[str] = field(default_factory=set)
+    """The columns of `moments` that have numbers in place of dates."""
+    group: str = ""
+    """The column by which the recipe groups rows, if it does."""
+    _readers: dict[str, Reader] = field(default_factory=dict)
+
+    @classmethod
+    def choose(
+        cls, first_rows: Sequence[Mapping[str, Any]], skip: Collection[str], group: str = "", order: str = ""
+    ) -> OtherColumns:
+        """The columns of a file to watch, by its first rows: `group` and `order`, which the recipe names, and others."""
+        watch = cls(group=group)
+        names = dict.fromkeys(name for row in first_rows for name in row if name and name not in skip)
+        chosen = [name for name in (group, order) if name]
+        for name in [*chosen, *(name for name in names if name not in chosen)]:
+            values = [row[name] for row in first_rows if name in row and not missing(row[name])]
+            if name == order:
+                watch._watch_moments(name, _reader(name, values))
+            elif name == group:
+                watch.groups[name] = array("Q")
+            elif len(watch.names) >= MOST or not values or not all(map(_plain, values)):
+                continue
+            elif read := reader(values, numbers=NAME.search(name.lower()) is not None):
+                if not is_number(read) or all(1e8 < read(value) < 4.2e12 for value in values):
+                    watch._watch_moments(name, read)
+                else:
+                    continue
+            elif any(isinstance(value, float) for value in values) or sum(map(_length, values)) > LONGEST * len(values):
+                continue
+            else:
+                watch.groups[name] = array("Q")
+            watch.names = (*watch.names, name)
+        return watch
+
+    def _watch_moments(self, name: str, read: Reader) -> None:
+        self.moments[name], self._readers[name] = array("d"), read
+        if is_number(read):
+            self.numbers.add(name)
+
+    def add(self, values: Sequence[Any]) -> None:
+        """Keep the values of a row, in the order of `names`."""
+        for name, value in zip(self.names, values, strict=True):
+            if name in self.groups:
+                self.groups[name].append(_hash(value))
+            elif name in self.moments:
+                self.moments[name].append(self.moment(name, value))
+        if self.groups and len(next(iter(self.groups.values()))) == LOOK:
+            self._leave_alone()
+
+    def moment(self, name: str, value: Any) -> float:
+        """A value of a column of dates as a number; NaN where it is missing or cannot be read."""
+        try:
+            return math.nan if missing(value) else self._readers[name](value)
+        except (ValueError, TypeError, OverflowError):
+            return math.nan
+
+    def _leave_alone(self) -> None:
+        """Drop columns of which hardly a value repeats."""
+        for name in [name for name, values in self.groups.items() if len(set(values)) > UNIQUE * LOOK]:
+            if name != self.group:
+                del self.groups[name]
+
+
+def _reader(name: str, values: Sequence[Any]) -> Reader:
+    """What reads the column that a recipe orders by. Raises: DataError."""
+    if read := reader(values, numbers=True):
+        return read
+    shown = f": {str(values[0])!r:.60}" if values else ""
+    raise DataError(
+        f"the column {name!r} has no dates or numbers that can be read without guessing{shown}",
+        where=f"order = {name!r}",
+        hint="Write dates as 2024-12-31 or 2024-12-31T23:59:00.",
+    )
+
+
+def _plain(value: Any) -> bool:
+    return isinstance(value, str | int | float | date)
+
+
+def _length(value: Any) -> int:
+    return len(value) if isinstance(value, str) else 8
+
+
+def _hash(value: Any) -> int:
+    """The same number for the same value, also where one file has it as a number and the other as text."""
+    if missing(value):
+        return 0
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    digest = hashlib.blake2b(str(value).strip().encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "little") or 1
