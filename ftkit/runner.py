@@ -17,8 +17,8 @@ from ftkit.bundle import bundle as bundles
 from ftkit.bundle.bundle import Bundle
 from ftkit.bundle.model_card import card
 from ftkit.contracts import Data, Emit, Exporting, Outcome, Trial, events
-from ftkit.disclosure import without_secrets
 from ftkit.data import soundness
+from ftkit.disclosure import without_secrets
 from ftkit.errors import FtkitError
 from ftkit.evaluation.selection import best_trial, spreads
 from ftkit.plugins.titles import title
