@@ -61,7 +61,10 @@ def check(
 @recipe_options
 @as_json
 def plan(path: Path, overrides: Sequence[str], on: str | None, deploy: str | None, offline: bool, json_: bool) -> None:
-    """Show what a run of RECIPE would do and about how long it would take, without doing it."""
+    """Show what a run of RECIPE would do and about how long it would take, without doing it.
+
+    Data on this machine are read as the run would read them, with the same warnings and errors; nothing is downloaded.
+    """
     from ftkit.disclosure import without_secrets
     from ftkit.recipe import loader as recipes
     from ftkit.runs import preview as previews
@@ -72,7 +75,8 @@ def plan(path: Path, overrides: Sequence[str], on: str | None, deploy: str | Non
         return
     if preview.resumes:
         terminal.write(f"The run {preview.resumes} was interrupted and would go on; --fresh would start a new one.")
-    rows = [(step.stage, step.says) for step in preview.steps] + list(preview.pipeline)
+    data, *steps = [(step.stage, step.says) for step in preview.steps]
+    rows = [data, *(("warning", text) for text in preview.warnings), *steps, *preview.pipeline]
     cost = f"about {formatting.duration(preview.seconds)} for the search; " if preview.seconds is not None else ""
     terminal.labelled(without_secrets([*rows, ("cost", f"{cost}{preview.basis}")]))
 

@@ -48,6 +48,15 @@ class Encoder(EncoderConfig):
 
         return inspection.inspect(self, data)
 
+    def epoch_seconds(self, data: Data) -> float | None:
+        """Seconds of one epoch on this machine, see `ftkit.encoders.training.pace`. Raises: CheckpointError, StageError."""
+        from ftkit.encoders.process_environment import set_thread_waiting
+
+        set_thread_waiting()
+        from ftkit.encoders.training import pace
+
+        return pace.epoch_seconds(self, data)
+
     def load(self, folder: Path) -> Classifier:
         """Read back what `save` wrote, from this folder and nowhere else. Raises: BundleError."""
         from ftkit.encoders.process_environment import set_thread_waiting

@@ -27,10 +27,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftkit import files
-from ftkit.contracts import SPLITS, Data, DataReport, Emit, Split, Trial
+from ftkit.contracts import SPLITS, Data, Emit, Trial
 from ftkit.contracts.events import Stage, stage
-from ftkit.disclosure import without_secrets
 from ftkit.errors import LedgerError, UsageError
+from ftkit.runs import stored_data
 from ftkit.runs.journal import Journal
 
 if TYPE_CHECKING:
@@ -146,41 +146,13 @@ class Ledger:
         return [Trial(**latest[number]) for number in sorted(latest)]
 
     def store_data(self, data: Data) -> None:
-        """Write the splits and the report, whole or not at all, and then the fact `data`."""
-        try:
-            with files.atomic_folder(self.folder / "data") as folder:
-                for name in SPLITS:
-                    split: Split = getattr(data, name)
-                    with (folder / f"{name}.jsonl").open("w", encoding="utf-8") as file:
-                        for index, (text, label) in enumerate(zip(split.texts, split.labels, strict=True)):
-                            row = {key: values[index] for key, values in split.columns.items()}
-                            file.write(json.dumps({"text": text, "label": int(label), "columns": row}) + "\n")
-                report = asdict(without_secrets(data.report)) | {"classes": data.classes}
-                # Not sorted: in the order in which it is shown.
-                files.write_text(folder / "report.json", json.dumps(report, indent=2) + "\n")
-        except OSError as error:
-            raise LedgerError(
-                f"the data of the run cannot be stored: {error.strerror}",
-                where=str(self.folder),
-                hint="Make room, or set FTKIT_HOME to a larger disk, then give the same command.",
-            ) from error
+        """Write the splits and the report, whole or not at all, and then the fact `data`. Raises: LedgerError."""
+        stored_data.write(self.folder, data)
         self.append("data", fingerprint=data.report.fingerprint)
 
     def data(self, splits: Sequence[str] = SPLITS) -> Data:
-        """The run's data with only these splits filled: training never opens the test split."""
-        report = json.loads((self.folder / "data" / "report.json").read_text(encoding="utf-8"))
-        classes = tuple(report.pop("classes"))
-        empty = Split((), ())
-        filled = {name: self._split(name) if name in splits else empty for name in SPLITS}
-        cache = self.folder / "cache"
-        cache.mkdir(exist_ok=True)
-        return Data(classes, **filled, report=DataReport(**report), cache=cache)
-
-    def _split(self, name: str) -> Split:
-        with (self.folder / "data" / f"{name}.jsonl").open(encoding="utf-8") as file:
-            rows = [json.loads(line) for line in file]
-        columns = {key: tuple(row["columns"][key] for row in rows) for key in (rows[0]["columns"] if rows else ())}
-        return Split(tuple(row["text"] for row in rows), tuple(row["label"] for row in rows), columns)
+        """The run's data with only these splits filled: training never opens the test split. Raises: LedgerError."""
+        return stored_data.read(self.folder, splits)
 
     @contextmanager
     def held(self) -> Iterator[None]:

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
-import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from ftkit import hardware, options
-from ftkit.contracts import DataReport, EpochTrained, Estimable, Publishing, Trial
+from ftkit import options
+from ftkit.contracts import Data, DataReport, Publishing
 from ftkit.contracts.capabilities import offline
 from ftkit.contracts.plan import Plan
-from ftkit.contracts.space import Dimension, ends, size
-from ftkit.errors import FtkitError
-from ftkit.evaluation import selection
+from ftkit.errors import CheckpointError, FtkitError, LedgerError
+from ftkit.runs import cost, source_files
 from ftkit.runs import ledger as ledgers
-
-TOKENS_PER_WORD = 1.3
-"""Word pieces per word of English prose, roughly. Source: measured with BERT's vocabulary on product reviews."""
+from ftkit.runs.preparation import adapted, foresee, inspected
 
 
 @dataclass(frozen=True)
@@ -42,18 +37,24 @@ class Preview:
     """The interrupted run that would be continued; empty if there is none."""
     pipeline: tuple[tuple[str, str], ...] = ()
     """The pipeline that a platform would submit to a service, as titles and sentences."""
+    warnings: tuple[str, ...] = ()
+    """What is probably wrong with the data or does not suit the backbone, as in the data report of the run."""
 
 
 def preview(plan: Plan) -> Preview:
-    """Preview a run from the plan, the data if they are on this machine, and earlier runs; changes nothing."""
-    report = _data_report(plan)
-    seconds, basis = _cost(plan, report)
+    """Preview a run from the plan, the data if they are on this machine, and earlier runs; changes nothing.
+
+    Raises: FtkitError for data that the run could not work with either.
+    """
     unfinished = _unfinished(plan)
+    here, data, complete = _read(plan)
+    report = data.report if data else None
+    seconds, basis = cost.estimate(here, data, complete)
     return Preview(
         plan=plan,
         steps=(
             Step("data", _data_step(plan, report)),
-            Step("search", _search_step(plan, unfinished)),
+            Step("search", _search_step(plan, unfinished, complete)),
             Step("test", _test_step(plan)),
             Step("register", f"as {plan.registry.model} in {plan.registry.name}" if plan.registry else "nowhere"),
             Step("deploy", _deploy_step(plan)),
@@ -62,106 +63,55 @@ def preview(plan: Plan) -> Preview:
         basis=basis,
         resumes=unfinished.run if unfinished else "",
         pipeline=tuple(plan.platform.outline(plan)) if isinstance(plan.platform, Publishing) else (),
+        warnings=tuple(report.warnings) if report else (),
     )
 
 
-def evaluations(plan: Plan) -> float:
-    """Epochs over all trials and repeats; for a searched range, its mean for each trial."""
-    dimension = plan.search.space.get("epochs")
-    epochs = (
-        _mean(dimension)
-        if dimension is not None
-        else plan.backbone.epochs
-        if isinstance(plan.backbone, EpochTrained)
-        else 1
-    )
-    return (trials(plan) + repeats(plan)) * epochs
+def _read(plan: Plan) -> tuple[Plan, Data | None, bool]:
+    """The plan as it can be tried on this machine, the data as a run would train on them, and whether the backbone is here.
 
-
-def trials(plan: Plan) -> int:
-    """How many trials there will be: a grid may have fewer than the recipe allows."""
-    counts = [size(dimension) for dimension in plan.search.space.values()]
-    if plan.search.sampler != "grid" or not counts or None in counts:
-        return plan.search.trials
-    points = 1
-    for count in counts:
-        points *= count or 1
-    return min(plan.search.trials, points)
-
-
-def repeats(plan: Plan) -> int:
-    """How many trainings with other seeds there will be after the search, if all of its trials finish."""
-    return selection.most_repeats(plan.search, trials(plan))
-
-
-def _data_report(plan: Plan) -> DataReport | None:
-    """The data report, from an earlier run or by reading files of this machine; None if the data must be downloaded."""
-    for ledger in ledgers.runs():
-        if ledger.recipe_values.get("dataset") == _section(plan.dataset) and ledger.fact("data"):
-            return ledger.data(()).report
-    dataset: Any = plan.dataset
+    None in place of data that would have to be downloaded first. Raises: FtkitError, as the run would before it trains.
+    """
+    earlier = _earlier(plan)
+    data = earlier or _loaded(plan)
+    if data is None:
+        return plan, None, True
+    here = replace(plan, backbone=offline(plan.backbone))
     try:
-        return offline(dataset).load(plan.seed, lambda event: None).report
-    except FtkitError:
-        return None
+        data = data if earlier else inspected(here, data)
+        plan = adapted(here, data)
+    except CheckpointError:
+        if plan.offline or not options.names_elsewhere(plan.backbone):
+            raise
+        return plan, data, False
+    if not isinstance(plan.platform, Publishing):  # else what the stages need is installed elsewhere
+        foresee(plan, data)
+    return plan, data, True
 
 
-def _cost(plan: Plan, report: DataReport | None) -> tuple[float | None, str]:
-    """Seconds of the search and the basis of the estimate: an earlier run if there is one, else the machine's speed."""
-    if isinstance(plan.platform, Publishing):
-        return None, "unknown: the machines that train are elsewhere"
-    if report is None:
-        return None, "unknown until the data has been read once"
-    rows = _rows(report)
+def _earlier(plan: Plan) -> Data | None:
+    """The rows that an earlier run of this data set and backbone has taken, if its files are still the same."""
+    sections = {"seed": plan.seed, "dataset": _section(plan.dataset), "backbone": _section(plan.backbone)}
     for ledger in ledgers.runs():
         recipe = ledger.recipe_values
-        if recipe.get("backbone", {}).get("use") != plan.backbone.name or not ledger.fact("data"):
+        if any(recipe.get(key) != value for key, value in sections.items()) or not ledger.fact("data"):
             continue
-        done = [trial for trial in ledger.trials() if trial.state == "finished" and trial.history]
-        if done:
-            earlier_report = ledger.data(()).report
-            per_row = _seconds_per_row(done, earlier_report) * _tokens(plan, report) / _tokens(plan, earlier_report)
-            seconds = per_row * rows * evaluations(plan) / plan.search.concurrency
-            return seconds, f"measured in {ledger.run}"
-    parameters = plan.backbone.encoder_parameters if isinstance(plan.backbone, Estimable) else None
-    if parameters is None or shutil.which("nvidia-smi"):
-        return None, "unknown until one trial has been run"
-    operations = 6 * parameters * _tokens(plan, report) * rows * evaluations(plan)
-    return operations / _speed(), "guessed from this machine's matrix speed; it may be off by a factor of two"
+        try:
+            return ledger.data(("train", "valid")) if source_files.unchanged(ledger, plan) else None
+        except LedgerError:
+            return None
+    return None
 
 
-def _rows(report: DataReport) -> float:
-    """Rows of an epoch in units of training rows: training a row takes three times as long as validating one."""
-    return sum(report.counts["train"].values()) + sum(report.counts["valid"].values()) / 3
-
-
-def _seconds_per_row(done: list[Trial], report: DataReport) -> float:
-    return sum(trial.seconds for trial in done) / sum(len(trial.history) for trial in done) / _rows(report)
-
-
-def _tokens(plan: Plan, report: DataReport) -> float:
-    """Tokens of a typical row, at most the backbone's `max_length`."""
-    usual = (report.lengths["p50"] + report.lengths["p95"]) / 2 * TOKENS_PER_WORD
-    longest = plan.backbone.max_length if isinstance(plan.backbone, Estimable) else 512
-    return max(1.0, min(usual, longest))
-
-
-def _speed() -> float:
-    """Operations per second in single-precision matrix products on this machine, the best of several: training comes near it."""
-    import numpy as np
-    from threadpoolctl import threadpool_limits
-
-    # The CPU time of one thread: other processes do not count, and several threads would wait for each other.
-    matrix = np.ones((384, 384), dtype=np.float32)
-    best, ends = float("inf"), time.perf_counter() + 0.5
-    with threadpool_limits(1):
-        while True:
-            begun = time.thread_time()
-            matrix @ matrix
-            best = min(best, time.thread_time() - begun)
-            if time.perf_counter() > ends:
-                break
-    return 2 * 384**3 / max(best, 1e-9) * hardware.cores()
+def _loaded(plan: Plan) -> Data | None:
+    """The rows as the run would load them, with the test split closed; None if they would have to be downloaded first."""
+    dataset: Any = offline(plan.dataset)
+    try:
+        return dataset.load(plan.seed, lambda event: None).without_test()
+    except FtkitError:
+        if dataset == plan.dataset or options.local_paths(dataset):  # not to be downloaded: the run would fail likewise
+            raise
+        return None
 
 
 def _unfinished(plan: Plan) -> ledgers.Ledger | None:
@@ -181,15 +131,15 @@ def _data_step(plan: Plan, report: DataReport | None) -> str:
     return f"{plan.dataset.name}: {sum(counts.values()):,} texts in {classes} classes ({split}) from {report.source}"
 
 
-def _search_step(plan: Plan, unfinished: ledgers.Ledger | None) -> str:
-    search, count = plan.search, trials(plan)
+def _search_step(plan: Plan, unfinished: ledgers.Ledger | None, complete: bool) -> str:
+    search, count = plan.search, cost.trials(plan)
     sentence = f"{count} trial{'s' * (count != 1)} of {plan.backbone.name} on {plan.platform.name}"
     if search.space:
         sentence += f", {search.sampler} over {', '.join(search.space)}"
     sentence += f", {search.concurrency} at a time"
     if search.policy.name != "none":
         sentence += f", stopped early by {search.policy.name}"
-    if search.confirm and (again := repeats(plan)):
+    if search.confirm and (again := cost.repeats(plan)):
         seeds = search.confirm.seeds
         count = again // seeds
         best = f"the {count} best are" if count > 1 else "the best is"
@@ -197,6 +147,8 @@ def _search_step(plan: Plan, unfinished: ledgers.Ledger | None) -> str:
         sentence += f" ({again} more), best mean validation {search.metric} wins"
     else:
         sentence += f", best validation {search.metric} wins"
+    if not complete:
+        sentence += "; its checkpoint is not on this machine yet and would be downloaded first"
     if unfinished:
         sentence += f"; {len(unfinished.trials())} are done already in {unfinished.run}"
     return sentence
@@ -211,11 +163,6 @@ def _deploy_step(plan: Plan) -> str:
         return "nowhere"
     steps = [f"{share} %" for share in (0, *plan.rollout.canary, 100)]
     return f"to {plan.deploy.endpoint} by {plan.deploy.name}, {' → '.join(steps)}"
-
-
-def _mean(dimension: Dimension) -> float:
-    values = ends(dimension)
-    return sum(values) / len(values)
 
 
 def _section(component: Any) -> dict[str, Any]:

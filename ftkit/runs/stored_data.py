@@ -1,0 +1,64 @@
+"""The rows of a run on disk: three files of JSON lines and the data report; a split is read only where it is needed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from ftkit import files
+from ftkit.contracts import SPLITS, Data, DataReport, Split
+from ftkit.disclosure import without_secrets
+from ftkit.errors import LedgerError
+
+
+def write(run: Path, data: Data) -> None:
+    """Write the splits and the report into a run's folder, whole or not at all. Raises: LedgerError."""
+    try:
+        with files.atomic_folder(run / "data") as folder:
+            for name in SPLITS:
+                split: Split = getattr(data, name)
+                with (folder / f"{name}.jsonl").open("w", encoding="utf-8") as file:
+                    for index, (text, label) in enumerate(zip(split.texts, split.labels, strict=True)):
+                        row = {key: values[index] for key, values in split.columns.items()}
+                        file.write(json.dumps({"text": text, "label": int(label), "columns": row}) + "\n")
+            report = asdict(without_secrets(data.report)) | {"classes": data.classes}
+            # Not sorted: in the order in which it is shown.
+            files.write_text(folder / "report.json", json.dumps(report, indent=2) + "\n")
+    except OSError as error:
+        raise LedgerError(
+            f"the data of the run cannot be stored: {error.strerror}",
+            where=str(run),
+            hint="Make room, or set FTKIT_HOME to a larger disk, then give the same command.",
+        ) from error
+
+
+def read(run: Path, splits: Sequence[str] = SPLITS) -> Data:
+    """The data in a run's folder with only these splits filled. Raises: LedgerError when they are gone or damaged."""
+    path = run / "data" / "report.json"
+    try:
+        report = json.loads(path.read_text(encoding="utf-8"))
+        classes = tuple(report.pop("classes"))
+        filled = {}
+        for name in SPLITS:
+            path = run / "data" / f"{name}.jsonl"
+            filled[name] = _split(path) if name in splits else Split((), ())
+        path = cache = run / "cache"
+        cache.mkdir(exist_ok=True)
+        return Data(classes, **filled, report=DataReport(**report), cache=cache)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        gone = isinstance(error, FileNotFoundError)
+        reason = error.strerror if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
+        raise LedgerError(
+            "the rows of the run are gone" if gone else f"the rows of the run cannot be read: {reason}",
+            where=str(path),
+            hint="Restore the file, or begin a new run: give its `ftkit run` command with --fresh.",
+        ) from error
+
+
+def _split(path: Path) -> Split:
+    with path.open(encoding="utf-8") as file:
+        rows = [json.loads(line) for line in file]
+    columns = {key: tuple(row["columns"][key] for row in rows) for key in (rows[0]["columns"] if rows else ())}
+    return Split(tuple(row["text"] for row in rows), tuple(row["label"] for row in rows), columns)
