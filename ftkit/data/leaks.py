@@ -192,7 +192,7 @@ def _hashes(rows_of: tuple[Cleaned, Sequence[int]], name: str) -> np.ndarray:
     import numpy as np
 
     part, rows = rows_of
-    return np.asarray(part.rows.others.groups[name], dtype=np.uint64)[np.asarray(rows, dtype=np.int64)]
+    return np.asarray(part.rows.others.groups[name], dtype=np.int64)[np.asarray(rows, dtype=np.int64)]
 
 
 def _moments(rows_of: tuple[Cleaned, Sequence[int]], name: str) -> np.ndarray:

@@ -8,7 +8,6 @@ Of each value a number of eight bytes is kept, so that a million rows of ten col
 
 from __future__ import annotations
 
-import hashlib
 import math
 from array import array
 from collections.abc import Collection, Mapping, Sequence
@@ -35,7 +34,7 @@ class OtherColumns:
     names: tuple[str, ...] = ()
     """The columns to read, in the order of the values of `add`."""
     groups: dict[str, array[int]] = field(default_factory=dict)
-    """Columns whose values may repeat: a hash of each value, 0 where it is missing."""
+    """Columns whose values may repeat: a hash of each value, 0 where it is missing. In another process it is another number."""
     moments: dict[str, array[float]] = field(default_factory=dict)
     """Columns of dates and times as numbers, NaN where there is none."""
     numbers: set[str] = field(default_factory=set)
@@ -46,18 +45,26 @@ class OtherColumns:
 
     @classmethod
     def choose(
-        cls, first_rows: Sequence[Mapping[str, Any]], skip: Collection[str], group: str = "", order: str = ""
+        cls,
+        first_rows: Sequence[Mapping[str, Any]],
+        skip: Collection[str],
+        group: str = "",
+        order: str = "",
+        only: Sequence[str] = (),
     ) -> OtherColumns:
-        """The columns of a file to watch, by its first rows: `group` and `order`, which the recipe names, and others."""
+        """The columns of a file to watch, by its first rows: `group` and `order`, which the recipe names, and others.
+
+        `only` are the columns that are read, if that is decided. Raises: DataError where `order` has no dates.
+        """
         watch = cls(group=group)
         names = dict.fromkeys(name for row in first_rows for name in row if name and name not in skip)
         chosen = [name for name in (group, order) if name]
-        for name in [*chosen, *(name for name in names if name not in chosen)]:
+        for name in only or [*chosen, *(name for name in names if name not in chosen)]:
             values = [row[name] for row in first_rows if name in row and not missing(row[name])]
             if name == order:
                 watch._watch_moments(name, _reader(name, values))
             elif name == group:
-                watch.groups[name] = array("Q")
+                watch.groups[name] = array("q")
             elif len(watch.names) >= MOST or not values or not all(map(_plain, values)):
                 continue
             elif read := reader(values, numbers=NAME.search(name.lower()) is not None):
@@ -68,8 +75,9 @@ class OtherColumns:
             elif any(isinstance(value, float) for value in values) or sum(map(_length, values)) > LONGEST * len(values):
                 continue
             else:
-                watch.groups[name] = array("Q")
+                watch.groups[name] = array("q")
             watch.names = (*watch.names, name)
+        watch.names = tuple(only) or watch.names
         return watch
 
     def _watch_moments(self, name: str, read: Reader) -> None:
@@ -127,5 +135,4 @@ def _hash(value: Any) -> int:
         return 0
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    digest = hashlib.blake2b(str(value).strip().encode("utf-8", "surrogatepass"), digest_size=8).digest()
-    return int.from_bytes(digest, "little") or 1
+    return hash(str(value).strip()) or 1
