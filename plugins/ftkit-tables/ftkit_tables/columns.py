@@ -21,10 +21,19 @@ class Wanted:
     texts: tuple[str, ...]
     label: str | None = None
     columns: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+    """Columns that are only looked at: what is wrong in them damages no row."""
+    part: str = ""
+    """Which part of the data the file is read for: `train`, `valid` or `test`; empty for all."""
 
     @property
     def names(self) -> tuple[str, ...]:
-        return (*self.texts, *(() if self.label is None else (self.label,)), *self.columns)
+        return (*self.texts, *(() if self.label is None else (self.label,)), *self.columns, *self.others)
+
+    @property
+    def essential(self) -> int:
+        """How many of the names a row cannot do without."""
+        return len(self.names) - len(self.others)
 
     @property
     def by_number(self) -> bool:

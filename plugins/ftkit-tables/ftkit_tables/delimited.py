@@ -131,7 +131,7 @@ class Delimited:
                 values = [cells[position] for position in self._positions]
                 if label is not None and len(labels) < MAX_LABELS:
                     labels.add(cells[label])
-                if Marks.count != marks and any(MARK in value for value in values):
+                if Marks.count != marks and any(MARK in value for value in values[: self._wanted.essential]):
                     yield (
                         number + 1,
                         Damaged(f"it has bytes that are not {self.form.stated['encoding']}", undecodable=True),

@@ -12,8 +12,10 @@ from typing import Any
 
 from ftkit.data.rows import MAX_LINE_BYTES
 from ftkit.errors import DataError
-from ftkit_tables.columns import Wanted, check_unique, matched, missing_column
+from ftkit_tables.columns import Wanted, check_unique, matched
+from ftkit_tables.fasttext_rows import labelled_lines
 from ftkit_tables.form import Options
+from ftkit_tables.header import is_row, without_columns
 
 DELIMITERS = (",", "\t", ";", "|")
 HEADER_WITHIN = 50
@@ -80,17 +82,25 @@ def decide(lines: Sequence[str], wanted: Wanted, options: Options, usual: str, p
         first, delimiters = 1, (separator[1],)
     if options.delimiter not in ("auto", ""):
         delimiters = (options.delimiter,)
-    quote = "'" if options.quote == "auto" and _single_quoted(lines, first, delimiters) else options.quote
+    quotes = (
+        (('"', "'") if _single_quoted(lines, delimiters) else ('"',)) if options.quote == "auto" else (options.quote,)
+    )
     plain = [
-        Dialect(each, '"' if quote == "auto" else quote, options.escape.removeprefix("auto"), (), first)
-        for each in delimiters
+        Dialect(delimiter, quote, options.escape.removeprefix("auto"), (), first)
+        for quote in quotes
+        for delimiter in delimiters
     ]
     candidates = [found for each in plain if (found := _with_header(each, lines, wanted, options))]
     if not candidates and wanted.by_number:
         candidates = [found for each in plain if (found := _by_number(each, lines, wanted))]
     if not candidates:
-        raise _no_header(plain, lines, wanted, path)
+        raise _not_found(plain, lines, wanted, path)
     best = max(candidates, key=lambda each: (_exact(each, wanted), round(_share(each, lines), 2)))
+    if options.header and _share(best, lines) < 0.5 and (hint := labelled_lines(lines)):
+        columns = f"{len(best.names)} columns of header"
+        raise DataError(
+            f"most lines do not have the {columns}, whichever delimiter", where=f"{path}:{first + 1}", hint=hint
+        )
     check_unique(path, matched(wanted.names, best.names).values(), best.names)
     return best
 
@@ -169,56 +179,20 @@ def _by_number(dialect: Dialect, lines: Sequence[str], wanted: Wanted) -> Dialec
     if width < max(map(int, wanted.names)):
         return None
     names = tuple(map(str, range(1, width + 1)))
-    skip = dialect.skip + (len(rows) > 2 and not _is_row(rows[0], rows[1:]))
+    skip = dialect.skip + (len(rows) > 2 and not is_row(rows[0], rows[1:]))
     return replace(dialect, names=names, skip=skip)
 
 
-def _single_quoted(lines: Sequence[str], first: int, delimiters: Sequence[str]) -> bool:
-    cells = lines[first].strip().split(delimiters[0]) if len(lines) > first else []
-    return len(cells) > 1 and all(len(cell) > 1 and cell[0] == cell[-1] == "'" for cell in cells)
+def _single_quoted(lines: Sequence[str], delimiters: Sequence[str]) -> bool:
+    """Whether most lines have cells in single quotes."""
+    pattern = re.compile(rf"(?:^|[{re.escape(''.join(delimiters))}])'.*'(?:$|[{re.escape(''.join(delimiters))}])")
+    return sum(pattern.search(line.rstrip()) is not None for line in lines[:SAMPLE]) > len(lines[:SAMPLE]) / 2
 
 
-def _is_row(cells: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
-    """Whether a line is a row and no header: a cell occurs again in its column, is a number, or is a text of many words."""
-    for column, cell in enumerate(cells):
-        others = {row[column] for row in rows[:SAMPLE] if len(row) == len(cells)}
-        if cell and (cell in others or cell.strip().lstrip("-").isdecimal() or len(cell.split()) > 6 or len(cell) > 60):
-            return True
-    return False
-
-
-def _no_header(plain: Sequence[Dialect], lines: Sequence[str], wanted: Wanted, path: Path) -> DataError:
-    """The error for a file in which no line names the wanted columns; it proposes a header where the first line is a row."""
-    tables = [(dialect, sample(dialect, lines)) for dialect in plain]
-    widths = [Counter(map(len, rows)).most_common(1)[0] if rows else (0, 0) for _, rows in tables]
-    best = max(
-        range(len(tables)), key=lambda each: (widths[each][0] > 1, widths[each][1] / max(1, len(tables[each][1])))
-    )
-    rows, width = tables[best][1], widths[best][0]
-    if not rows:
-        return DataError("there are no rows", where=str(path), hint="Give a file with a header and rows.")
-    first = [cell.strip() for cell in rows[0]]
-    ours = matched(wanted.names, first)
-    missing = next((name for name in wanted.names if name not in ours), wanted.names[0])
-    if len(first) == width and not ours and _is_row(rows[0], rows[1:]):
-        proposal = ", ".join(f'"{name}"' for name in _proposed(rows, width, wanted))
-        return DataError(
-            f"the file has no header line: its first line is a row, which begins with {first[0]!r:.60}",
-            where=f"{path}:1",
-            hint=f"Name its {width} columns, for instance: header = [{proposal}].",
-        )
-    return missing_column(path, missing, first)
-
-
-def _proposed(rows: Sequence[Sequence[str]], width: int, wanted: Wanted) -> list[str]:
-    """Names for columns without a header: the label where few values occur, the text where values are longest."""
-    columns = [*zip(*(row for row in rows if len(row) == width), strict=True)]
-    names = [f"column{number}" for number in range(1, width + 1)]
-    distinct = [len({*values}) / len(values) for values in columns]
-    lengths = [sum(map(len, values)) / len(values) for values in columns]
-    text = max(range(width), key=lengths.__getitem__)
-    label = min((each for each in range(width) if each != text), key=distinct.__getitem__, default=text)
-    names[text] = wanted.texts[0]
-    if label != text and wanted.label is not None and (distinct[label] < 0.5 or width == 2):
-        names[label] = wanted.label
-    return names
+def _not_found(plain: Sequence[Dialect], lines: Sequence[str], wanted: Wanted, path: Path) -> DataError:
+    """The error for a file in which no line names the wanted columns, by the dialect in which most rows are alike."""
+    tables = [sample(dialect, lines) for dialect in plain]
+    widths = [Counter(map(len, rows)).most_common(1)[0] if rows else (0, 0) for rows in tables]
+    best = max(range(len(tables)), key=lambda each: (widths[each][0] > 1, widths[each][1] / max(1, len(tables[each]))))
+    hint = labelled_lines(lines) if widths[best][0] < 2 else ""
+    return without_columns(path, tables[best], widths[best][0], wanted, hint)

@@ -30,6 +30,9 @@ CANDIDATES = (
 )  # fmt: skip
 """Encodings that may be proposed, the more frequent ones first."""
 
+RARE = {"mac_roman": 0.05, "cp850": 0.1, "cp437": 0.1}
+"""By how much the text must look better in encodings that few files have."""
+
 SAMPLE_BYTES = 2**16
 """How much of the lines that do not fit is looked at to propose an encoding."""
 
@@ -194,7 +197,7 @@ def _ranked(sample: bytes) -> Iterator[str]:
 
     results = from_bytes(sample, cp_isolation=[*CANDIDATES], threshold=0.3, enable_fallback=False)
     scores = {
-        name: round(match.chaos + _oddity(sample.decode(name)), 2)
+        name: round(match.chaos + _oddity(sample.decode(name)) + RARE.get(name, 0), 2)
         for match in results
         for name in match.could_be_from_charset
         if name in CANDIDATES

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ftkit.contracts import Emit
 from ftkit.data.rows import MAX_LINE_BYTES
 from ftkit.errors import DataError
-from ftkit_tables.columns import Wanted, field_path, missing_column, renamed
+from ftkit_tables.columns import Wanted, field_path, matched, missing_column, renamed
 from ftkit_tables.encodings import MARK, Marks
 from ftkit_tables.form import Damaged, Form, Record, counted, open_text
+from ftkit_tables.header import without_columns
 
 FIRST_ROWS = 200
 MAX_KEYS = 1_000
+PARTS = {"train": ("train", "training"), "valid": ("valid", "validation", "val", "dev"), "test": ("test",)}
+"""What the lists of a document are called that hold the parts of the data."""
 _ABSENT = object()
 _DECODE = json.JSONDecoder(strict=False)
 """Control characters inside texts are accepted."""
@@ -52,8 +55,10 @@ class JsonFile:
             self._objects[:FIRST_ROWS] if self._objects is not None else [_parsed(line) for line in head[:FIRST_ROWS]]
         )
         if self._objects and not header and all(isinstance(each, list) for each in first):
-            self._header = [str(name) for name in first[0]]
-            self._objects = self._objects[1:]
+            rows = [[str(cell) for cell in row] for row in first]
+            if len(matched(wanted.names, rows[0])) < len({*wanted.names}):
+                raise without_columns(path, rows, len(rows[0]), wanted)
+            self._header, self._objects = rows[0], self._objects[1:]
         objects = [row for each in first if (row := self._object(each)) is not None]
         self._names = [*dict.fromkeys(name for row in objects for name in row)]
         self._paths = [field_path(name, self._names) or (name,) for name in wanted.names]
@@ -95,7 +100,7 @@ class JsonFile:
                 continue
             good += 1
             values = [
-                row.get(key, _ABSENT) if key is not None else _followed(row, self._paths[place])
+                row.get(key, _ABSENT) if key is not None else followed(row, self._paths[place])
                 for place, key in enumerate(single)
             ]
             if _ABSENT in values:
@@ -105,7 +110,7 @@ class JsonFile:
                         absent[place] += 1
                 if len(names) < MAX_KEYS:
                     names |= dict.fromkeys(row)
-            if marks and any(isinstance(each, str) and MARK in each for each in values):
+            if marks and any(isinstance(each, str) and MARK in each for each in values[: self._wanted.essential]):
                 yield number, Damaged(f"it has bytes that are not {self.form.stated['encoding']}", undecodable=True)
             else:
                 yield number, values
@@ -122,7 +127,8 @@ class JsonFile:
         return None
 
 
-def _followed(row: dict[str, Any], path: Sequence[str]) -> Any:
+def followed(row: Mapping[str, Any], path: Sequence[str]) -> Any:
+    """The value inside a row that a path leads to."""
     value: Any = row
     for key in path:
         if not isinstance(value, dict):
@@ -192,10 +198,13 @@ def _rows_of(document: Any, path: Path, wanted: Wanted) -> Sequence[Any]:
     if not lists and document and all(isinstance(value, dict) for value in document.values()):
         return [*document.values()] if len(document) > 1 else _rows_of(next(iter(document.values())), path, wanted)
     if lists:
+        if names := [name for name in PARTS.get(wanted.part, ()) if name in lists]:
+            return lists[names[0]]
         first = next(iter(lists))
         raise DataError(
             f"this JSON document has several lists: {', '.join(f'{name!r:.40}' for name in [*lists][:10])}",
             where=str(path),
-            hint=f"Write each into a file of its own: jq -c '.{first}[]' {path.name} > {first}.jsonl",
+            hint="Give this file as train and as test, where the lists have these names, or write them into files of their own: "
+            f"jq -c '.{first}[]' {path.name} > {first}.jsonl",
         )
     raise missing_column(path, next(name for name in wanted.names if not field_path(name, names)), names)

@@ -45,7 +45,8 @@ class Table:
     columns: tuple[str, ...] = ()
     """Further columns to keep, for analysing parts of the data later."""
     format: Literal["auto", "csv", "tsv", "jsonl", "json", "parquet", "arrow", "fasttext"] = "auto"
-    """Format of the files; `auto` looks at their content. Packed files (gzip, bzip2, xz, Zstandard, zip) are unpacked in any format."""
+    """Format of the files; `auto` looks at their content, `fasttext` is a label, a space and the text in each line.
+    Packed files (gzip, bzip2, xz, Zstandard, zip) are unpacked in any format."""
     encoding: str = "auto"
     """Character encoding of text files; `auto` is UTF-8, or UTF-16 and UTF-32 where the content shows it."""
     delimiter: str = "auto"
@@ -70,6 +71,10 @@ class Table:
     """Shares of the training, validation and test split."""
     near_copies: splits.NearCopies = "together"
     """Whether texts that share most of their wording stay in one split, or are split by chance."""
+    group: str = ""
+    """A column such as an author or a customer: all rows with the same value go to one split."""
+    order: str = ""
+    """A column of dates or numbers: the newest rows are the test rows, the next newest the validation rows."""
 
     def __post_init__(self) -> None:
         self._rules(0)
@@ -97,7 +102,7 @@ class Table:
         are not listed, and rows that cannot be split.
         """
         rules = self._rules(seed)
-        parts = {name: self._read(file, emit) for name, file in self.files().items()}
+        parts = {name: self._read(file, emit, name) for name, file in self.files().items()}
         if self.path is not None:
             return splits.split(parts["path"], self.classes, rules)
         return splits.join(parts, self.classes, rules)
@@ -122,6 +127,8 @@ class Table:
             rows=self.rows,
             min_rows=self.min_rows,
             near_copies=self.near_copies,
+            group=self.group,
+            order=self.order,
             labels=self.labels,
             unlisted=self.unlisted,
             without=self.without,
@@ -135,17 +142,19 @@ class Table:
     def _texts(self) -> tuple[str, ...]:
         return (self.text,) if isinstance(self.text, str) else self.text
 
-    def _read(self, file: Path, emit: Emit) -> Rows:
+    def _read(self, file: Path, emit: Emit, part: str) -> Rows:
         """One file's rows, labels as the file has them. Raises: DataError."""
         options = Options(self.format, self.encoding, self.delimiter, self.quote, self.escape, self.header, self.skip)
         return read(
             file,
-            Wanted(self._texts(), self.label, self.columns),
+            Wanted(self._texts(), self.label, self.columns, part="" if part == "path" else part),
             options,
             emit,
             max_damaged=self.max_damaged,
             named=(*self.labels, *self.classes, *self.without),
             repair=self.repair,
+            group=self.group,
+            order=self.order,
         )
 
 

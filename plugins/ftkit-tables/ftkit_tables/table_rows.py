@@ -5,16 +5,22 @@ from __future__ import annotations
 import codecs
 import math
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ftkit.contracts import Emit
+from ftkit.data.moments import missing
+from ftkit.data.other_columns import OtherColumns
 from ftkit.data.rows import DAMAGED, Rows, name_lines
+from ftkit.errors import DataError
 from ftkit_tables import encodings, text_quality
-from ftkit_tables.columns import Wanted
+from ftkit_tables.columns import Wanted, field_path
 from ftkit_tables.form import Damaged, Form, Options, Reread, TableFile
+from ftkit_tables.json_rows import followed
 from ftkit_tables.reading import opened
 
+NO_DATE = "no date to order by"
 FORM_OPTIONS = "format, encoding, delimiter, quote, escape, skip and header"
 
 
@@ -27,19 +33,22 @@ def read(
     max_damaged: float,
     named: Collection[str] = (),
     repair: bool = False,
+    group: str = "",
+    order: str = "",
 ) -> Rows:
-    """The rows of one file, labels as the file has them.
+    """The rows of one file, labels as the file has them; further columns are looked at for what they say about splits.
 
     `named` are the labels that the recipe names: where they are none of the class names that the file has beside its numbers, the
     numbers stay. With `repair`, texts in a wrong encoding are repaired.
 
     Raises: DataError for a file that cannot be read, is no table, lacks a wanted column, or is damaged in more rows than allowed.
     """
-    file = opened(path, wanted, options)
+    file, wanted = _with_others(path, wanted, options, group, order)
     while True:
         rows = Rows(str(path), label_column=wanted.label or "")
+        rows.others = _others(file, wanted, group, order)
         try:
-            undecodable = _fill(rows, file, wanted, emit, named)
+            undecodable = _fill(rows, file, wanted, emit, named, order)
             break
         except Reread as error:
             stated = {"format": file.form.stated["format"], **error.file.form.stated}
@@ -70,7 +79,36 @@ def read_texts(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, str | 
     yield from texts
 
 
-def _fill(rows: Rows, file: TableFile, wanted: Wanted, emit: Emit, named: Collection[str]) -> int:
+def _with_others(path: Path, wanted: Wanted, options: Options, group: str, order: str) -> tuple[TableFile, Wanted]:
+    """The file, and what is read of it: the wanted columns, and those that say something about splits. Raises: DataError."""
+    file = opened(path, replace(wanted, others=tuple(name for name in (group, order) if name)), options)
+    names = _others(file, wanted, group, order).names
+    try:
+        return opened(path, replace(wanted, others=names), options), replace(wanted, others=names)
+    except DataError:  # a column that nobody asked for, such as one that is there twice
+        wanted = replace(wanted, others=tuple(name for name in (group, order) if name))
+        return opened(path, wanted, options), wanted
+
+
+def _others(file: TableFile, wanted: Wanted, group: str, order: str) -> OtherColumns:
+    """The other columns to look at, by the first rows; `wanted.others` if they are known."""
+    names = [*dict.fromkeys(name for row in file.form.first_rows for name in row)]
+    known = {
+        "".join(path[:1])
+        for name in (*wanted.names[: wanted.essential], group, order)
+        if (path := field_path(name, names))
+    }
+    rows = [
+        {name: value for name, value in row.items() if name not in known and not name.isdecimal()}
+        for row in file.form.first_rows
+    ]
+    for name in filter(None, (group, order)):
+        for row, first in zip(rows, file.form.first_rows, strict=True):
+            row[name] = followed(first, field_path(name, names))
+    return OtherColumns.choose(rows, (), group, order, only=wanted.others)
+
+
+def _fill(rows: Rows, file: TableFile, wanted: Wanted, emit: Emit, named: Collection[str], order: str) -> int:
     """Add the records of a file; returns how many rows do not fit its encoding. Raises: DataError, Reread."""
     count, columns = len(wanted.texts), wanted.columns
     names = file.form.class_names if not named or not {*named}.isdisjoint(file.form.class_names) else ()
@@ -88,11 +126,19 @@ def _fill(rows: Rows, file: TableFile, wanted: Wanted, emit: Emit, named: Collec
         if isinstance(label, Damaged):
             rows.damage(number, label.reason)
             continue
+        others = values[wanted.essential :]
+        if order and math.isnan(rows.others.moment(order, value := others[wanted.others.index(order)])):
+            if missing(value):
+                rows.drop(NO_DATE)
+            else:
+                rows.damage(number, f"{str(value)!r:.60} in {order!r} is no date in the form of the first ones")
+            continue
+        rows.others.add(others)
         if names:
             label = _class_name(label, names)
         rows.lines.append(number)
         if columns:
-            further = dict(zip(columns, map(_json_value, values[count + 1 :]), strict=True))
+            further = dict(zip(columns, map(_json_value, values[count + 1 : wanted.essential]), strict=True))
             rows.add(text or "", label, **further)
         else:
             rows.texts.append(text or "")
