@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ftkit.contracts import DataReport, Trial
+from ftkit.data import description
 from ftkit.evaluation import selection
 from ftkit.redaction import redacted
 
@@ -176,7 +177,11 @@ def _rows(data: DataReport) -> str:
     ]
     if data.lengths:
         lines.append(f"- Words in a text: {', '.join(f'{key} {value:,}' for key, value in data.lengths.items())}")
+    lines.extend(f"- {_one_line(text)}" for text in description.how_read(data))
+    if tokens := description.what_is_seen(data.tokens):
+        lines.append(f"- Tokens: {tokens}")
     lines.extend(f"- {_one_line(note)}" for note in data.notes)
+    lines.extend(f"- **Warning:** {_one_line(warning)}" for warning in data.warnings)
     return "\n".join(lines)
 
 

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from ftkit import formatting
 from ftkit.contracts import DataReport, events
+from ftkit.data import description
 from ftkit.display import plain, terminal
 from ftkit.display.board import Board, Row, Work
 
@@ -165,10 +166,13 @@ def data(report: DataReport) -> RenderableType:
         lines.append(f"damaged lines: {formatting.listing(map(str, report.damaged_lines), 10)}")
     if report.lengths:
         lines.append(plain.lengths(report))
-    lines += [*plain.how_read(report), *report.notes]
-    warnings = (Text(f"warning: {warning}", style="yellow", overflow="fold") for warning in report.warnings)
+    lines += description.how_read(report)
+    if tokens := description.what_is_seen(report.tokens):
+        lines.append(f"tokens: {tokens}")
+    notes = (Text(note, overflow="fold") for note in report.notes)
+    warnings = (_indented(warning, "yellow", "! ") for warning in report.warnings)
     tail = Text(f"fingerprint {report.fingerprint[:16]}", style="dim")
-    return Group(*(Text(line, overflow="fold") for line in lines), table, *warnings, tail)
+    return Group(*(Text(line, overflow="fold") for line in lines), table, *notes, *warnings, tail)
 
 
 def trials(board: Board, width: int, room: int) -> RenderableType:

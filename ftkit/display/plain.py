@@ -9,6 +9,7 @@ from typing import IO, TypeVar
 
 from ftkit import formatting
 from ftkit.contracts import SPLITS, DataReport, Spread, Trial, events
+from ftkit.data import description
 from ftkit.display import terminal
 from ftkit.display.board import Board
 
@@ -211,16 +212,12 @@ def data(report: DataReport) -> Iterator[str]:
         yield f"{split} {sum(counts.values()):,} rows: {formatting.listing(classes, CLASSES)}"
     if report.lengths:
         yield lengths(report)
-    yield from how_read(report)
+    yield from description.how_read(report)
+    if tokens := description.what_is_seen(report.tokens):
+        yield f"tokens: {tokens}"
     yield from report.notes
     yield from (f"warning: {warning}" for warning in report.warnings)
     yield f"fingerprint {report.fingerprint[:16]}"
-
-
-def how_read(report: DataReport) -> Iterator[str]:
-    """How each file was read: encoding, delimiter, and what else was decided."""
-    for name, form in report.files.items():
-        yield f"{name} was read with " + ", ".join(f"{option} {value}" for option, value in form.items())
 
 
 def dropped(report: DataReport) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from ftkit import formatting
 from ftkit.contracts import SPLITS
+from ftkit.data import description
 from ftkit.formatting import capital, printable
 from ftkit.report import trial_charts
 from ftkit.report.facts import Facts
@@ -20,7 +21,7 @@ def data(facts: Facts) -> dict[str, Any]:
     """The data report: rows by class and split, what was dropped, and the lengths of the texts."""
     report = facts.data
     if report is None:
-        return {"rows": None, "dropped": [], "lengths": "", "damaged": ""}
+        return {"rows": None, "dropped": [], "lengths": "", "damaged": "", "how_read": [], "tokens": ""}
     splits = [name for name in dict.fromkeys([*SPLITS, *report.counts]) if name in report.counts]
     totals = [sum(report.counts[name].values()) for name in splits]
     names = sorted(facts.classes, key=lambda each: -sum(report.counts[name].get(each, 0) for name in splits))
@@ -43,6 +44,8 @@ def data(facts: Facts) -> dict[str, Any]:
         "dropped": [(name, number) for name, number in report.dropped.items() if number],
         "lengths": ", ".join(f"{titles.get(name, name)} {report.lengths[name]:,}" for name in order),
         "damaged": formatting.listing(map(str, report.damaged_lines), 20),
+        "how_read": description.how_read(report),
+        "tokens": description.what_is_seen(report.tokens),
     }
 
 

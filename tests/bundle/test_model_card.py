@@ -90,6 +90,20 @@ def test_the_card_describes_the_data():
     assert "| all | 960 | 120 | 120 |" in text
 
 
+def test_the_card_lists_warnings_and_what_was_read():
+    warned = replace(
+        REPORT,
+        warnings=("It reads 65 % of the\ntokens as unknown.",),
+        files={"/home/a/reviews.csv": {"format": "csv", "encoding": "utf-8"}},
+        tokens={"max_length": 64, "unknown": 0.65},
+    )
+    text = make(data=warned)
+    assert "- **Warning:** It reads 65 % of the tokens as unknown.\n" in text
+    assert "- reviews.csv was read as csv, encoding utf-8\n" in text
+    assert "- Tokens: the first 64 are read, 65.0 % of the tokens are unknown\n" in text
+    assert "Warning" not in make()
+
+
 def test_the_card_describes_the_search_and_its_best_trials():
     text = make()
     assert "Trial 1 (seed 8) won 4 trials: 2 finished, 1 stopped early, 1 failed." in text

@@ -1,5 +1,6 @@
 """How a run is shown: on terminals of any width, in pipes, as JSON, and when something fails."""
 
+import dataclasses
 import io
 import json
 import math
@@ -226,6 +227,29 @@ def test_many_classes_are_summed_up():
     table = rendered(live.data(type(report)(**{**vars(report), "counts": many})), 80)
     assert "138 more classes" in table
     assert "300" in table
+
+
+@pytest.mark.parametrize("width", [40, 80])
+def test_a_data_report_with_all_its_parts_fits_a_window(width):
+    report = next(event.report for event in sample_run() if isinstance(event, events.DataLoaded))
+    full = dataclasses.replace(
+        report,
+        counts={split: {f"class {number:03}": number for number in range(151)} for split in report.counts},
+        notes=("180 rows in 60 groups of near copies were kept together, each group in one split.",),
+        warnings=(
+            "minilm reads 100 % of the tokens as unknown: its vocabulary lacks 100 % of the Han letters.",
+            "w" * 90,
+        ),
+        files={f"/a/long/path/{'folder/' * 20}{part}.csv": {"format": "csv", "encoding": "utf-8"} for part in "ab"},
+        tokens={"median_tokens": 1234, "max_length": 64, "cut": 0.5, "lost": 0.25, "unknown": 1.0, "same": 1.0},
+    )
+    lines = rendered(live.data(full), width).splitlines()
+    assert max(map(len, lines)) <= width
+    assert len(lines) <= {80: 40, 40: 60}[width]
+    text = " ".join(" ".join(lines).split())
+    for part in ("139 more classes", "a.csv, b.csv were read as csv", "the first 64 are read", "! minilm reads 100 %"):
+        assert part in text
+    assert [line for line in plain.data(full) if line.startswith("warning: minilm reads")]
 
 
 def test_events_from_many_threads_and_the_refreshing_one_do_not_wait_for_each_other():
