@@ -125,10 +125,24 @@ def test_a_run_that_has_only_started_has_a_report() -> None:
     assert "No trial has ended." in page.text
 
 
+def test_warnings_on_the_data_are_announced_at_the_top_and_shown_with_the_data(make: Make) -> None:
+    data = ToyReviews().load(7, lambda _: None)
+    files = {"/home/a/reviews.csv": {"format": "csv", "encoding": "utf-8"}}
+    tokens = {"max_length": 64, "unknown": 0.65}
+    warned = replace(data.report, warnings=("It reads <b>65 %</b> as unknown.",), files=files, tokens=tokens)
+    page = outline(make(data=replace(data, report=warned)))
+    assert "1 warning on the data" in page.text
+    assert "Warning: It reads <b>65 %</b> as unknown." in page.text
+    assert "reviews.csv was read as csv, encoding utf-8" in page.text
+    assert "/home/a" not in page.text
+    assert "65.0 % of the tokens are unknown" in page.text
+    assert "warning" not in outline(make()).text
+
+
 def test_the_report_does_not_open_the_test_split_before_the_promotion_tests(make: Make) -> None:
     book = make("selected")
-    (book.folder / "data" / "test.jsonl").unlink()
     assert "Trials" in outline(book).headings
+    assert not (book.folder / "data" / "test.jsonl").exists()
 
 
 def test_no_plugin_of_the_run_is_needed(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
