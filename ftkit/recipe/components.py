@@ -7,14 +7,20 @@ have the options of several targets.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from ftkit import options
 from ftkit.bundled_plugins import bundled_plugins
-from ftkit.errors import PluginError, Problem
+from ftkit.errors import PluginError, Problem, VerbError
 from ftkit.plugins import SECTIONS, Plugins, kind_noun
+from ftkit.plugins.calls import call
 from ftkit.recipe.document import Document
 from ftkit.recipe.toml_lines import Key
+
+C = TypeVar("C")
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Sections:
@@ -119,6 +125,16 @@ class Sections:
             self._report_mistakes(key, error)
         except PluginError as error:
             self.report_problem(key, error.what, error.hint, plugin=True)
+        return None
+
+    def asked(
+        self, key: Key, verb: Callable[Concatenate[C, P], T], component: C, *arguments: P.args, **named: P.kwargs
+    ) -> T | None:
+        """What a component says of the recipe; None if it cannot, which is a mistake at the key that names it."""
+        try:
+            return call(verb, component, *arguments, **named)
+        except VerbError as error:
+            self.report_problem(key, error.what, error.hint)
         return None
 
     def report_problem(self, key: Key, what: str, hint: str = "", *, plugin: bool = False) -> None:

@@ -10,13 +10,22 @@ from pathlib import Path
 from typing import Any
 
 from ftkit import options
-from ftkit.contracts import AUTO, NATIVE, Confirming, EngineChoosing, Exporting, Refusing
+from ftkit.contracts import (
+    AUTO,
+    NATIVE,
+    Confirming,
+    EngineChoosing,
+    Exporting,
+    PromotionPreset,
+    Refusing,
+    SearchSpace,
+)
 from ftkit.contracts.capabilities import offline
 from ftkit.contracts.plan import Plan
 from ftkit.contracts.policies import POLICIES
 from ftkit.contracts.settings import Confirm, Rollout, Search
 from ftkit.contracts.space import Choice, Dimension, ends, parse, size
-from ftkit.errors import Problem
+from ftkit.errors import PluginError, Problem
 from ftkit.plugins import Plugins
 from ftkit.recipe.components import Sections, dotted
 from ftkit.recipe.document import Document
@@ -65,8 +74,9 @@ class Reader:
             platform=platform,
             offline=self.sections.offline,
         )
-        for mistake in platform.refusals(plan) if isinstance(platform, Refusing) else ():
-            self.sections.report_problem(mistake.path, mistake.what, mistake.hint)
+        if isinstance(platform, Refusing):
+            for mistake in self.sections.asked(("run", "on"), Refusing.refusals, platform, plan) or ():
+                self.sections.report_problem(mistake.path, mistake.what, mistake.hint)
         return plan
 
     def _name(self, name: Any) -> str:
@@ -121,7 +131,7 @@ class Reader:
         `owners` has the section that brings each test, or () for a test with a section of its own.
         """
         tests = []
-        for test in preset.tests():
+        for test in self.sections.asked((*key, "use"), PromotionPreset.tests, preset) or ():
             owner = owners.setdefault(test.name, key)
             if test.name not in self.plugins.names("promotion_tests"):
                 # The plan is sent elsewhere as text, which names its tests: each must be installed under its name.
@@ -221,7 +231,10 @@ class Reader:
             space = self.sections.build(key, component, {name: values.pop(name) for name in option_names})
             if space is None:
                 return None
-            dimensions.update(space.dimensions())
+            ready_made = self.sections.asked((*key, "use"), SearchSpace.dimensions, space)
+            if ready_made is None:
+                return None
+            dimensions.update(ready_made)
         for name, written in values.items():
             try:
                 dimensions[name] = parse(written)
@@ -258,12 +271,12 @@ class Reader:
             try:
                 change = options.convert(backbone_class, {name: resolved}, partial=True)
                 if backbone is not None:
-                    replace(backbone, **change)  # the backbone's own checks
+                    options.changed(backbone, {name: resolved})  # the backbone's own checks
                 converted.append(change[name])
             except options.Mistakes as error:
                 self.sections.report_problem(key, f"{value!r} does not fit: {error.mistakes[0].what}")
-            except ValueError as error:
-                self.sections.report_problem(key, f"{value!r} does not fit: {error}")
+            except PluginError as error:
+                self.sections.report_problem(key, f"{value!r} cannot be checked: {error.what}", error.hint, plugin=True)
         if isinstance(dimension, Choice) and len(converted) == len(dimension.values):
             return Choice(tuple(converted))
         return dimension
