@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 STEPS = 1_000
 """Steps that a training has at least, unless that takes more than `MOST_EPOCHS`."""
+STEPS_PER_CLASS = 50
+"""Steps that a training has at least for each class: a class of many is in few of them."""
 FEWEST_EPOCHS = 3
 """Epochs of a training on many rows. Source: Devlin et al. 2019, "BERT", section A.3."""
 MOST_EPOCHS = 20
@@ -57,8 +59,8 @@ def numbers(encoder: EncoderConfig, data: Data) -> Numbers:
 
 
 def epochs(rows: int, classes: int) -> int:
-    """Epochs for `STEPS` steps of 16 rows, between `FEWEST_EPOCHS` and `MOST_EPOCHS`."""
-    enough = -(-STEPS * batch_size(rows) // max(rows, 1))
+    """Epochs for `STEPS` steps, or `STEPS_PER_CLASS`, of `batch_size` rows, between `FEWEST_EPOCHS` and `MOST_EPOCHS`."""
+    enough = -(-max(STEPS, STEPS_PER_CLASS * classes) * batch_size(rows) // max(rows, 1))
     return min(max(enough, FEWEST_EPOCHS), MOST_EPOCHS)
 
 

@@ -34,12 +34,17 @@ def encoder(tiny):
         (1_200, 2, 14, 16),
         (3_000, 4, 6, 16),
         (10_000, 2, 3, 16),
+        (3_000, 20, 6, 16),
+        (3_000, 50, 14, 16),
+        (1_200, 77, 20, 16),
+        (10_000, 77, 7, 16),
+        (60_000, 150, 4, 32),
         (19_999, 2, 3, 16),
         (20_000, 2, 3, 32),
         (1_000_000, 2, 3, 32),
     ],
 )
-def test_few_rows_are_seen_more_often(rows, classes, epochs, batch_size):
+def test_few_rows_and_many_classes_are_trained_for_more_epochs(rows, classes, epochs, batch_size):
     assert adaptation.epochs(rows, classes) == epochs
     assert adaptation.batch_size(rows) == batch_size
 
