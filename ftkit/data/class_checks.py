@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePath
 
 from ftkit.data.class_names import shown_name
-from ftkit.data.label_doubts import alike, column_doubt, merge_proposal, without_proposal
+from ftkit.data.label_column import column_doubt
+from ftkit.data.label_doubts import meant_classes, merge_proposal, without_proposal
 from ftkit.data.labels import Named, column
 from ftkit.errors import DataError
 from ftkit.formatting import count, listing
@@ -54,8 +55,9 @@ def check_sizes(named: Named, classes: Sequence[str], sizes: Sizes, into: Mappin
         if small := {label: sizes[part][label] for label in classes if sizes[part][label] < needed}:
             raise _too_few(named, small, part, splits)
         if part != trained and sum(sizes[part][label] > 0 for label in classes) < 2:
+            left = _one_class(sizes[part]) if named.counts[part] else "no row with a label is"
             raise DataError(
-                f"{_one_class(sizes[part])} left in {names[part]}, so it measures nothing",
+                f"{left} left in {names[part]}, so it measures nothing",
                 column(named.parts[part]),
                 "Give a file with rows of several classes, or one file with all rows, so that ftkit splits them.",
             )
@@ -102,55 +104,62 @@ def _check_untrained(
         f"{subject} in {places} only, so {names[trained]} does not teach {_it(untrained)}"
         + (f": {listed}" if len(untrained) > 1 else ""),
         column(named.parts[having[0]]),
-        _untrained_hint(named, untrained, trained, names, rows),
+        _untrained_hint(named, untrained, trained, names),
     )
 
 
-def _untrained_hint(
-    named: Named, untrained: Sequence[str], trained: str, names: Mapping[str, str], rows: Mapping[str, int]
-) -> str:
-    known = {alike(label): label for label in named.counts[trained]}
-    merged = {label: known[alike(label)] for label in untrained if alike(label) in known}
-    if merged:
-        label, name = next(iter(merged.items()))
-        return (
-            f"Is {shown_name(label)} the class {shown_name(name)} of {names[trained]}? Then set "
-            f"{merge_proposal(dict([*merged.items()][:24]))}. Otherwise add training rows, or leave it out: "
-            f"{without_proposal(untrained)}."
-        )
+def _untrained_hint(named: Named, untrained: Sequence[str], trained: str, names: Mapping[str, str]) -> str:
+    known = [label for label in named.counts[trained] if label not in untrained]
+    leave_out = without_proposal(untrained)
     if [*untrained] == ["-1"]:
-        return (
-            "In data of Hugging Face, -1 marks rows without a label. Use a file with labels, or leave these rows out: "
-            f"{without_proposal(untrained)}."
-        )
+        return f"In data of Hugging Face, -1 marks rows without a label. Use a file with labels, or set {leave_out}."
+    if merge := _merge_hint(untrained, known):
+        return f"{merge} Otherwise add training rows, or leave {_it(untrained)} out: {leave_out}."
     if len(untrained) > 5 and (doubt := column_doubt(named, rejected=True)):
         return doubt
-    others = [label for label in named.counts[trained] if label not in untrained]
-    return (
-        f"Add training rows of {_it(untrained)}, or leave {_it(untrained)} out: {without_proposal(untrained)}. "
-        f"{names[trained]} has the classes {listing(map(shown_name, sorted(others)), 5)}."
-    )
+    hint = f"Add training rows of {_it(untrained)}, or leave {_it(untrained)} out: {leave_out}."
+    hint += f" {names[trained]} has the classes {listing(map(shown_name, sorted(known)), 5)}."
+    if all(not named.counts[part].keys() - {*untrained} for part in named.counts if part != trained):
+        hint += (
+            " The files have no class in common: if they write the same classes in different ways, map them by labels."
+        )
+    return hint
 
 
 def _too_few(named: Named, small: Mapping[str, int], part: str, splits: Sequence[str]) -> DataError:
     """The error for classes with fewer rows than there are splits to be in."""
     needed = " and ".join(filter(None, (", ".join(splits[:-1]), splits[-1])))
-    listed = listing((f"{shown_name(label)} has {size}" for label, size in small.items()), 5 if len(small) < 6 else 3)
-    where = column(named.parts[part])
-    rare = f"min_rows = {len(splits)}" if len(named.parts) == 1 else without_proposal([*small])
+    read = named.counts[part]
+    shown = [
+        f"{shown_name(label)} has {size}" + (f" ({read[label]:,} before cleaning)" if read[label] > size else "")
+        for label, size in small.items()
+    ]
+    known = [label for label in read if label not in small]
+    ways = dict.fromkeys((without_proposal([*small]), f"min_rows = {len(splits)}"))
+    if len(named.parts) > 1:
+        ways.pop(f"min_rows = {len(splits)}")
     if len(small) > 5:
-        return DataError(
-            f"{len(small):,} of {len(named.classes):,} classes have fewer rows than there are splits ({needed}): "
-            f"{listed}",
-            where,
-            column_doubt(named, rejected=True) or f"Add rows, or leave these classes out: {rare}.",
-        )
-    ways = dict.fromkeys((without_proposal([*small]), rare))
+        what = f"{len(small):,} of {len(named.classes):,} classes have fewer rows than there are splits ({needed})"
+        doubt, leave_out = column_doubt(named, rejected=True), [*ways][-1]
+    else:
+        what, doubt, leave_out = f"too few rows to have every class in {needed}", "", " or ".join(ways)
+    merge = _merge_hint([*small], known) if not doubt else ""
+    hint = doubt or f"Add rows, or leave {_it(small)} out: {leave_out}."
     return DataError(
-        f"too few rows to have every class in {needed}: {listed}",
-        where,
-        f"Add rows, or leave {_it(small)} out: {' or '.join(ways)}.",
+        f"{what}: {listing(shown, 5 if len(small) < 6 else 3)}",
+        column(named.parts[part]),
+        f"{merge} Otherwise {hint[0].lower()}{hint[1:]}" if merge else hint,
     )
+
+
+def _merge_hint(labels: Sequence[str], known: Sequence[str]) -> str:
+    """The question whether labels are known classes written differently; empty if they are like none."""
+    meant = meant_classes(labels, known)
+    if not meant:
+        return ""
+    label, name = next(iter(meant.items()))
+    more = f", and so on for {len(meant) - 1:,} more" if len(meant) > 1 else ""
+    return f"Is {shown_name(label)} the class {shown_name(name)}{more}? Then set {merge_proposal(meant)}."
 
 
 def _one_class(size: Mapping[str, int]) -> str:

@@ -24,7 +24,6 @@ _WHOLE = re.compile(r"(-?(?:0|[1-9][0-9]*))\.0+")
 _BRACKETS = re.compile(r"[\[({](.*)[\])}]", re.DOTALL)
 _QUOTED = re.compile(r"'([^']*)'|\"([^\"]*)\"")
 _NUMBER_LIST = re.compile(r"[-+\d.\s,]+")
-_OBJECT = re.compile(r"\{\s*['\"].*['\"]\s*:.*\}", re.DOTALL)
 
 
 class NotOneLabel(ValueError):
@@ -86,7 +85,7 @@ def _class_name_of_text(text: str) -> str | None:
         text = unicodedata.normalize("NFC", _INVISIBLE.sub("", _SURROGATE.sub("\ufffd", text)))
     name = " ".join(text.split())
     if name[:1] in ("[", "(", "{") and (match := _BRACKETS.fullmatch(name)):
-        if _OBJECT.fullmatch(name):
+        if name.startswith(('{"', "{'")) and ":" in name:
             raise NotOneLabel(f"an object as text ({beginning(name, 60)})")
         if (items := _list_in_text(name, match[1].strip())) is not None:
             return _only_label(items)

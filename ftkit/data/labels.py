@@ -51,45 +51,36 @@ def name_classes(parts: Mapping[str, Rows], classes: Sequence[str], rules: Rules
     Raises: DataError for rows of several labels, and for labels that are not listed.
     """
     listed = _Listed(classes, rules)
-    spellings = {
-        name: _Spellings(rows, several=listed.closed and rules.unlisted == "drop") for name, rows in parts.items()
-    }
+    several_dropped = listed.closed and rules.unlisted == "drop"
+    spellings = {name: _Spellings(rows, several=several_dropped) for name, rows in parts.items()}
     rows_by_spelling = sum((each.counts for each in spellings.values()), Counter[str]())
     class_of = listed.classes_of(rows_by_spelling)
     left_out = {spelling for spelling, name in class_of.items() if listed.left_out(spelling, name)}
+    kept: dict[str | None, str] = {
+        spelling: name for spelling, name in class_of.items() if name is not None and spelling not in left_out
+    }
     named: dict[str, Rows] = {}
     counts: dict[str, Counter[str]] = {}
-    for name, each in spellings.items():
+    for part, each in spellings.items():
         unlisted = Counter({spelling: rows for spelling, rows in each.counts.items() if class_of[spelling] is None})
         for spelling in left_out:
             unlisted.pop(spelling, None)
         if unlisted and rules.unlisted != "drop":
-            raise _unlisted_error(unlisted, listed.names, parts[name])
-        for reason, number in (
-            (NO_LABEL, each.missing),
-            (SEVERAL, each.several),
-            (UNLISTED, unlisted.total()),
-            (WITHOUT, sum(each.counts[spelling] for spelling in left_out)),
-        ):
-            dropped[reason] += number
-        labels = [None if spelling is None or spelling in left_out else class_of[spelling] for spelling in each.by_row]
-        named[name] = dataclasses.replace(parts[name], labels=labels)
-        counts[name] = Counter(label for label in labels if label is not None)
-    forms: dict[str, Counter[str]] = {}
-    for each in spellings.values():
-        for spelling, written in each.forms.items():
-            label = class_of[spelling]
-            if label is not None and spelling not in left_out and label not in listed.names:
-                forms.setdefault(label, Counter()).update(written)
-    present = {label for each in counts.values() for label in each}
-    order = listed.order(present, {class_of[spelling] for spelling in left_out} - present)
+            raise _unlisted_error(unlisted, listed.names, parts[part])
+        dropped[NO_LABEL] += each.missing
+        dropped[SEVERAL] += each.several
+        dropped[UNLISTED] += unlisted.total()
+        dropped[WITHOUT] += sum(each.counts[spelling] for spelling in left_out)
+        labels = [kept.get(spelling) for spelling in each.by_row]
+        named[part] = dataclasses.replace(parts[part], labels=labels)
+        counts[part] = Counter(label for label in labels if label is not None)
     return Named(
-        order,
+        listed.order({*kept.values()}, {name for spelling in left_out if (name := class_of[spelling])}),
         named,
         counts,
         frozenset(listed.names),
-        _notes(forms),
-        _unused(rules, {*rows_by_spelling, *filter(None, class_of.values())}),
+        _notes(sum((each.forms for each in spellings.values()), Counter()), kept, listed.names),
+        _unused(rules, {*class_of, *filter(None, class_of.values())}),
     )
 
 
@@ -100,27 +91,27 @@ class _Spellings:
     """
 
     def __init__(self, rows: Rows, *, several: bool) -> None:
-        self.by_row: list[str | None] = []
-        self.counts: Counter[str] = Counter()
-        self.forms: dict[str, Counter[str]] = {}
-        self.missing = self.several = 0
-        known: dict[tuple[type, Any], str | None] = {}
-        first = (0, "")
-        for index, label in enumerate(rows.labels):
-            spelling = None
-            key = (type(label), label if isinstance(label, str | int | bytes) else str(label))
+        # A label is looked at once, however many rows have it. Python takes 1, 1.0 and True for equal: a key has the type.
+        keys = [label if isinstance(label, str) else (type(label), str(label)) for label in rows.labels]
+        known: dict[Any, str | None] = {}
+        faults: dict[Any, str] = {}
+        self.forms: Counter[tuple[str, str]] = Counter()
+        label_of, rows_of = dict(zip(keys, rows.labels, strict=True)), Counter(keys)
+        for key, label in label_of.items():
             try:
-                spelling = known[key] if key in known else known.setdefault(key, class_name(label))
-                self.missing += spelling is None
+                known[key] = spelling = class_name(label)
             except NotOneLabel as error:
-                first = first if self.several else (index, str(error))
-                self.several += 1
-            self.by_row.append(spelling)
+                known[key], faults[key] = None, str(error)
+                continue
             if spelling is not None:
-                self.counts[spelling] += 1
-                self.forms.setdefault(spelling, Counter())[_written(label)] += 1
-        if self.several and not several:
-            raise _several_error(rows, self.several, *first)
+                self.forms[spelling, _written(label)] += rows_of[key]
+        self.by_row = [known[key] for key in keys]
+        self.counts = Counter(spelling for spelling in self.by_row if spelling is not None)
+        self.several = sum(rows_of[key] for key in faults)
+        self.missing = len(keys) - self.counts.total() - self.several
+        if faults and not several:
+            index = next(index for index, key in enumerate(keys) if key in faults)
+            raise _several_error(rows, self.several, index, faults[keys[index]])
 
 
 class _Listed:
@@ -153,11 +144,13 @@ class _Listed:
         """Whether the recipe leaves the label out."""
         return not self._without.isdisjoint((spelling, same_class(spelling), name))
 
-    def order(self, present: Set[str], left_out: Set[str | None]) -> tuple[str, ...]:
+    def order(self, present: Set[str], left_out: Set[str]) -> tuple[str, ...]:
         """The classes in the recipe's order, and those that it does not list after them, sorted."""
         names = self.names if self.closed else self.classes
         others = sorted(present - {*names}, key=natural_order)
-        return tuple(name for name in (*names, *others) if name not in left_out and not self.left_out(name, name))
+        return tuple(
+            name for name in (*names, *others) if name in present or not (name in left_out or self.left_out(name, name))
+        )
 
 
 def _written(label: Any) -> str:
@@ -174,16 +167,20 @@ def _name(name: str) -> str:
         return " ".join(name.split())
 
 
-def _notes(forms: Mapping[str, Counter[str]]) -> tuple[str, ...]:
-    """What was taken for one class."""
+def _notes(
+    forms: Counter[tuple[str, str]], class_of: Mapping[str | None, str], listed: Sequence[str]
+) -> tuple[str, ...]:
+    """What was taken for one class, apart from what the recipe lists."""
+    written_in: dict[str, Counter[str]] = {}
+    for (spelling, written), rows in forms.items():
+        if (name := class_of.get(spelling)) is not None and name not in listed:
+            written_in.setdefault(name, Counter())[written] += rows
     shown = [
-        f"{shown_name(name)} is written " + " and ".join(f"{form!a} ({rows:,})" for form, rows in _ranked(written)[:4])
-        for name, written in sorted(forms.items())
-        if len(written) > 1
+        f"{shown_name(name)} is written " + " and ".join(f"{form!a} ({rows:,})" for form, rows in _ranked(counts)[:4])
+        for name, counts in sorted(written_in.items())
+        if len(counts) > 1
     ]
-    if not shown:
-        return ()
-    return (f"Labels written in several ways were taken for one class: {listing(shown, 4)}.",)
+    return (f"Labels written in several ways were taken for one class: {listing(shown, 4)}.",) if shown else ()
 
 
 def _ranked(counts: Counter[str]) -> list[tuple[str, int]]:

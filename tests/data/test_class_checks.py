@@ -79,12 +79,40 @@ def test_a_class_without_training_rows_is_refused_and_the_proposal_leaves_it_out
 def test_a_label_of_the_test_file_that_is_nearly_a_trained_class_is_asked_for() -> None:
     files = {"train": AB, "test": [*AB, "B."]}
     error = refused(files)
-    assert error.hint.startswith(
-        "Is 'B.' the class 'b' of train.csv? Then set labels = { \"B.\" = \"b\" } and unlisted"
-    )
+    assert error.hint.startswith("Is 'B.' the class 'b'? Then set labels = { \"B.\" = \"b\" } and unlisted")
     merged = joined(files, labels={"B.": "b"}, unlisted="keep")
     assert (merged.classes, merged.report.counts["test"]) == (("a", "b"), {"a": 10, "b": 11})
     assert joined(files, without=("B.",)).report.dropped == {"label left out": 1}
+
+
+@pytest.mark.parametrize("slip", ["Billing", "billing.", "biling", "b\u0456lling"])
+@pytest.mark.parametrize("files", ["one file", "two files"])
+def test_a_rare_class_that_is_probably_a_slip_is_asked_for(slip: str, files: str) -> None:
+    labels = ["billing", "shipping"] * 10
+    one = labelled([*labels, slip], "rows.csv")
+    with pytest.raises(DataError) as caught:
+        split(one, (), Rules(seed=0)) if files == "one file" else joined({"train": [*labels, slip], "test": labels})
+    assert caught.value.hint.startswith(f"Is '{slip}' the class 'billing'? Then set labels = ")
+    assert "Otherwise add rows, or leave it out: without" in caught.value.hint
+
+
+def test_rows_that_cleaning_took_are_part_of_the_error() -> None:
+    table = labelled([*AB, "c", "c", "c"], "rows.csv")
+    table.texts[-1] = table.texts[-2]
+    with pytest.raises(DataError, match=r"'c' has 2 \(3 before cleaning\)"):
+        split(table, (), Rules(seed=0))
+
+
+def test_files_without_a_class_in_common_are_told_to_be_mapped() -> None:
+    hint = refused({"train": [0, 1] * 10, "test": ["bad", "good"] * 9}).hint
+    assert "train.csv has the classes '0', '1'. The files have no class in common" in hint
+
+
+def test_a_test_file_whose_labels_are_all_missing_is_refused() -> None:
+    assert (
+        refused({"train": AB, "test": [None, ""] * 9}).what
+        == "no row with a label is left in test.csv, so it measures nothing"
+    )
 
 
 def test_a_test_file_without_labels_is_explained() -> None:

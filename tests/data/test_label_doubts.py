@@ -49,6 +49,7 @@ DOUBTS = [
     ([0, 1, True, False], ["yes and no in 2 ways", "4 classes: '0' (4), '1' (4), 'false' (4), 'true' (4)"], 2),
     (["0", "1", "true", "False"], ["yes and no in 2 ways"], 2),
     (["yes", "no", "N", "Y", "1"], ["yes and no in 3 ways"], 2),
+    (["a", "b", "label"], ["4 rows have the column's name 'label' as the label"], 2),
     (["a", "b", "N/A"], ["'N/A' (4 rows) may mean that there is no label"], 2),
     (["a", "b", "nan", "null"], ["'nan' (4 rows), 'null' (4 rows)"], 2),
     ([0, 1, 2, -1], ["The label -1 (4 rows) beside 0 to 2"], 3),

@@ -1,0 +1,107 @@
+"""Whether the labels look like classes at all, or like another column of the table: numbers, dates, codes, texts."""
+
+from __future__ import annotations
+
+import re
+import statistics
+from collections import Counter
+from collections.abc import Iterator
+
+from ftkit.data.class_names import shown_name
+from ftkit.data.labels import Named
+from ftkit.data.rows import Rows
+from ftkit.formatting import listing
+
+MANY = 20
+"""Different labels from which on they are looked at as values: numbers, dates, texts."""
+
+NUMBER = re.compile(r"[-+]?(\d+[.,]?\d*|[.,]\d+)([eE][-+]?\d{1,3})?")
+_DATE = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([T ].*)?|\d{1,2}[-/.]\d{1,2}[-/.](\d{4}|\d{2})( .*)?")
+_CODE = re.compile(r"(?=\S*\d)[\w#:@./-]+|\S+@\S+\.\w+|\w+://\S+")
+_ZERO_ONE = ("0", "1", "0.0", "1.0", "true", "false", "True", "False")
+
+
+def column_doubt(named: Named, *, rejected: bool = False) -> str:
+    """A sentence where the labels look like another column than that of the classes, otherwise nothing.
+
+    Where the classes have been `rejected`, whole numbers and codes are suspicious as well.
+    """
+    rows = named.total()
+    if len(rows) < (MANY if not rejected else MANY // 2):
+        return ""
+    texts = [text for part in named.parts.values() for text in part.texts]
+    label_length, text_length = (statistics.median(map(len, values)) for values in (rows, texts))
+    kind, different = _kind(rows), f"{len(rows):,} different"
+    if label_length > max(20, 1.5 * text_length) and (different_texts := len({*texts})) <= 2 * len(rows):
+        return (
+            f"The labels are long ({different}, {label_length:.0f} characters on the median) and the texts short "
+            f"({different_texts:,} different, {text_length:.0f} characters): are text and label swapped?"
+        )
+    if kind == "numbers with decimals":
+        return (
+            f"The labels are {kind}, {different}: a quantity, not classes. ftkit does no regression: "
+            f"make classes of ranges first, or name another column.{_columns(named)}"
+        )
+    crowded = rows.total() < 5 * len(rows)
+    if kind == "dates" or (crowded and (rejected or kind in ("whole numbers with gaps", "long texts"))):
+        look = f", and they look like {kind}" if kind else ""
+        return f"There are {different} labels for {rows.total():,} rows{look}.{_columns(named)}"
+    return ""
+
+
+def _kind(names: Counter[str]) -> str:
+    """What nearly all labels look like, in the plural; empty for ordinary names."""
+
+    def share(pattern: re.Pattern[str]) -> float:
+        return sum(pattern.fullmatch(name[:200]) is not None for name in names) / len(names)
+
+    if share(_DATE) > 0.9:
+        return "dates"
+    if share(NUMBER) > 0.9:
+        numbers = [float(name.replace(",", ".")) for name in names if NUMBER.fullmatch(name)]
+        if sum(not number.is_integer() for number in numbers) > len(numbers) / 4:
+            return "numbers with decimals"
+        return "whole numbers" + " with gaps" * (max(numbers) - min(numbers) > 2 * len(numbers))
+    if share(_CODE) > 0.9:
+        return "codes or addresses"
+    return "long texts" if statistics.median(map(len, names)) > 40 else ""
+
+
+def _columns(named: Named) -> str:
+    """The question for the right column."""
+    rows = next(iter(named.parts.values()))
+    if not rows.label_column:
+        return " Are the labels read from the right field?"
+    question = f" Is {rows.label_column!r} the right column for the labels?"
+    columns = _first_values(rows)
+    if not columns:
+        return question
+    question += f" The columns are {listing(columns, 12)}."
+    few = [name for name, values in columns.items() if 1 < len({*values}) <= max(2, len(values) / 5)]
+    few = [name for name in few if name != rows.label_column]
+    return (
+        f"{question} {shown_name(few[0])} has {len({*columns[few[0]]}):,} different values at the beginning."
+        if few
+        else question
+    )
+
+
+def _first_values(rows: Rows) -> dict[str, list[str]]:
+    """The values of each column in the first rows, as text."""
+    names = dict.fromkeys(name for row in rows.first_rows for name in row)
+    return {name: [str(row[name]) for row in rows.first_rows if name in row] for name in names}
+
+
+def one_hot_doubt(named: Named, free: Counter[str]) -> Iterator[str]:
+    """A sentence where the labels are one of several columns of zeros and ones."""
+    rows = next(iter(named.parts.values()))
+    if not rows.label_column or not free or not {*free} <= {*_ZERO_ONE}:
+        return
+    columns = [name for name, values in _first_values(rows).items() if {*values} <= {*_ZERO_ONE} and len({*values}) > 1]
+    if len(columns) > 1 and rows.label_column in columns:
+        yield (
+            f"{shown_name(rows.label_column)} is one of {len(columns)} columns of zeros and ones "
+            f"({listing(columns, 6)}): only this one is learnt. If together they are one label, write the name of the "
+            "column that has the one into a single column; several labels for one text (multi-label data) are not "
+            "supported."
+        )
