@@ -11,16 +11,18 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from functools import partial
 
 from ftkit import options, plugins, report
 from ftkit.bundle import bundle as bundles
 from ftkit.bundle.bundle import Bundle
 from ftkit.bundle.model_card import card
-from ftkit.contracts import Data, Emit, Exporting, Outcome, Trial, events
+from ftkit.contracts import Data, Dataset, Deployer, Emit, Exporting, Outcome, Platform, Registry, Trial, events
 from ftkit.data import soundness
 from ftkit.disclosure import without_secrets
 from ftkit.errors import FtkitError
 from ftkit.evaluation.selection import best_trial, spreads
+from ftkit.plugins.calls import call
 from ftkit.plugins.titles import title
 from ftkit.recipe.loader import Plan
 from ftkit.runs import ledger as ledgers
@@ -45,7 +47,7 @@ def run(plan: Plan, emit: Emit) -> Outcome:
         emit(shown)
         observers.tell(shown)
 
-    outcome = plan.platform.run(plan, emit_to_all)
+    outcome = call(Platform.run, plan.platform, plan, emit_to_all)
     search_results.check_outcome(plan, outcome)
     return outcome
 
@@ -58,9 +60,11 @@ def carry_out(plan: Plan, emit: Emit, search: Search) -> Outcome:
     begun = time.monotonic()
     with under_way(plan, emit) as ledger:
         if plan.registry is not None:
-            plan.registry.champion()  # fails before the search if the registry is out of reach, not after it
+            call(
+                Registry.champion, plan.registry
+            )  # fails before the search if the registry is out of reach, not after it
         if plan.deploy is not None:
-            plan.deploy.describe()  # so does an endpoint that is out of reach
+            call(Deployer.describe, plan.deploy)  # so does an endpoint that is out of reach
         data = load_data(plan, ledger, emit)
         trials = run_trials(plan, ledger, emit, search)
         best, bundle = select(plan, ledger, emit, data, trials)
@@ -115,11 +119,11 @@ def _record_failure(ledger: Ledger, emit: Emit) -> Iterator[None]:
 
 def load_data(plan: Plan, ledger: Ledger, emit: Emit) -> Data:
     """Load and split the rows, or read those of an interrupted run; the test split stays closed."""
-    stored = ledger.fact("data") is not None
+    stored = ledger.holds_data
     with staged(ledger, "data", emit, reused=stored):
         if not stored:
             with source_files.recorded(plan, ledger, emit):
-                loaded = plan.dataset.load(plan.seed, emit)
+                loaded = call(Dataset.load, plan.dataset, plan.seed, emit)
             soundness.check(loaded, title("datasets", plan.dataset))
             ledger.store_data(inspected(plan, loaded))
         data = ledger.data(("train", "valid"))
@@ -184,7 +188,7 @@ def _write_bundle(plan: Plan, ledger: Ledger, data: Data, trials: Sequence[Trial
             best=best,
         ),
         sample_texts=sample_texts(data),
-        export=exporting.export if exporting else None,
+        export=partial(call, Exporting.export, exporting) if exporting else None,
         engines=exporting.engines if exporting else (),
         about={
             "ftkit": __version__,

@@ -11,6 +11,7 @@ from ftkit import files
 from ftkit.contracts.plan import Plan
 from ftkit.errors import LedgerError
 from ftkit.recipe import loader
+from ftkit.runs import closed_rows
 from ftkit.runs import ledger as ledgers
 from ftkit.runs.ledger import Ledger
 
@@ -37,6 +38,7 @@ def ledger(text: str, folder: Path, run: str) -> Ledger:
 def pack(ledger: Ledger, folder: Path) -> None:
     """Copy what later steps and the client need of a run into `folder`, whole or not at all. Raises: LedgerError."""
     try:
+        closed_rows.open_seal(ledger.folder / "data")  # its key stays here, and nothing is trained after this
         with files.atomic_folder(folder) as partial:
             shutil.copy2(ledger.folder / "journal.jsonl", partial)
             shutil.copy2(ledger.folder / "recipe.toml", partial)

@@ -5,7 +5,7 @@ HOME/runs/NAME-DATE-TIME/
   journal.jsonl    one fact a line: started, environment, sources, data, trial-started, trial, selected, tested,
                    overridden, registered, deployed, failed, finished, stage with its seconds; when the run continued,
                    adopted if the sections after training were changed, and changed if files or software were
-  data/            the three splits as JSON lines, and the data report
+  data/            the three splits as JSON lines, test sealed until it is tested, and the data report
   cache/           what backbones derive from the rows, shared by all trials
   trials/000/      a trial's log, and its model while it may still win
   bundle/          the winner
@@ -30,7 +30,7 @@ from ftkit import files
 from ftkit.contracts import SPLITS, Data, Emit, Trial
 from ftkit.contracts.events import Stage, stage
 from ftkit.errors import LedgerError, UsageError
-from ftkit.runs import stored_data
+from ftkit.runs import closed_rows, stored_data
 from ftkit.runs.journal import Journal
 
 if TYPE_CHECKING:
@@ -146,12 +146,27 @@ class Ledger:
         return [Trial(**latest[number]) for number in sorted(latest)]
 
     def store_data(self, data: Data) -> None:
-        """Write the splits and the report, whole or not at all, and then the fact `data`. Raises: LedgerError."""
+        """Write the splits and the report, whole or not at all, and then the fact `data`.
+
+        Raises: LedgerError, also for other rows than the run has begun with.
+        """
+        earlier = self.fact("data")
+        if earlier is not None and earlier["fingerprint"] != data.report.fingerprint:
+            raise LedgerError(
+                "the rows are not those that the run began with",
+                where=data.report.source,
+                hint="Bring them back, or begin a new run: give the command with --fresh.",
+            )
         stored_data.write(self.folder, data)
         self.append("data", fingerprint=data.report.fingerprint)
 
+    @property
+    def holds_data(self) -> bool:
+        """Whether the rows were stored, and the test rows can be opened here."""
+        return self.fact("data") is not None and closed_rows.can_open(self.folder / "data")
+
     def data(self, splits: Sequence[str] = SPLITS) -> Data:
-        """The run's data with only these splits filled: training never opens the test split. Raises: LedgerError."""
+        """The run's data with only these splits filled; reading test opens its seal for good. Raises: LedgerError."""
         return stored_data.read(self.folder, splits)
 
     @contextmanager

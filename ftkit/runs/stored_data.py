@@ -1,4 +1,4 @@
-"""The rows of a run on disk: three files of JSON lines and the data report; a split is read only where it is needed."""
+"""The rows of a run on disk: three files of JSON lines, test sealed until the promotion tests read it, and the data report."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from ftkit import files
 from ftkit.contracts import SPLITS, Data, DataReport, Split
 from ftkit.disclosure import without_secrets
 from ftkit.errors import LedgerError
+from ftkit.runs import closed_rows
 
 
 def write(run: Path, data: Data) -> None:
@@ -23,6 +24,7 @@ def write(run: Path, data: Data) -> None:
                     for index, (text, label) in enumerate(zip(split.texts, split.labels, strict=True)):
                         row = {key: values[index] for key, values in split.columns.items()}
                         file.write(json.dumps({"text": text, "label": int(label), "columns": row}) + "\n")
+            closed_rows.seal(folder)
             report = asdict(without_secrets(data.report)) | {"classes": data.classes}
             # Not sorted: in the order in which it is shown.
             files.write_text(folder / "report.json", json.dumps(report, indent=2) + "\n")
@@ -35,11 +37,16 @@ def write(run: Path, data: Data) -> None:
 
 
 def read(run: Path, splits: Sequence[str] = SPLITS) -> Data:
-    """The data in a run's folder with only these splits filled. Raises: LedgerError when they are gone or damaged."""
+    """The data in a run's folder with only these splits filled; reading test opens its seal for good.
+
+    Raises: LedgerError when they are gone or damaged, or test is closed to a training.
+    """
     path = run / "data" / "report.json"
     try:
         report = json.loads(path.read_text(encoding="utf-8"))
         classes = tuple(report.pop("classes"))
+        if "test" in splits:
+            closed_rows.open_seal(run / "data")
         filled = {}
         for name in SPLITS:
             path = run / "data" / f"{name}.jsonl"
