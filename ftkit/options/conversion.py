@@ -263,5 +263,7 @@ def _mistake_of_pydantic(component: type[Any], error: dict[str, Any]) -> Mistake
         hint = f"TOML takes a point in a key for a table inside: if {key} is one key, quote it, {key} = …"
     elif isinstance(value, list):
         hint = field_docs(component).get(str(path[0]), "")
+    elif kind == "string_type" and isinstance(value, bool | int | float):
+        hint = f'Put it in quotes: "{json.dumps(value)}".'
     shown = json.dumps(value, ensure_ascii=False, default=str)
     return Mistake(path[:1], f"expected {type_name(annotation)}, not {shown}", hint)
