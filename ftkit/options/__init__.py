@@ -14,6 +14,7 @@ from ftkit.options.conversion import (
     convert,
     json_schema,
     local_paths,
+    made,
     names_elsewhere,
     resolve_paths,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "field_docs",
     "json_schema",
     "local_paths",
+    "made",
     "names",
     "names_elsewhere",
     "options",
