@@ -19,6 +19,9 @@ Reader = Callable[[Any], float]
 NAME = re.compile(r"(^|_|\b)(date|datetime|time|timestamp|year|created|posted|published|written|updated)(\b|_|$)|_at$")
 """Names of columns that say when a row was written."""
 
+ENOUGH = 0.95
+"""Share of the first values that one form must read: the others are damaged."""
+
 _TIMES = ("", " %H:%M", " %H:%M:%S")
 _DAYS = (
     "%d.%m.%Y",
@@ -36,7 +39,7 @@ _FORMS = (*(day + time for day in _DAYS for time in _TIMES), "%Y-%m-%d %H:%M:%S 
 
 
 def reader(values: Sequence[Any], *, numbers: bool = False) -> Reader | None:
-    """What reads all of these values, the first of a column; None if nothing does, or if two readers disagree.
+    """What reads these values, the first of a column, but for a few; None if nothing does, or if two readers disagree.
 
     Whether a column of numbers says when its rows were written, nobody can know but by its name: only with `numbers` are they
     read.
@@ -44,8 +47,13 @@ def reader(values: Sequence[Any], *, numbers: bool = False) -> Reader | None:
     values = [value for value in values if not missing(value)]
     if not values:
         return None
-    fitting = [each for each in _readers(numbers) if _reads(each, values)]
-    return fitting[0] if len({tuple(map(each, values)) for each in fitting}) == 1 else None
+    readings = {each: [_read(each, value) for value in values] for each in _readers(numbers)}
+    fitting = {each: read for each, read in readings.items() if sum(map(math.isfinite, read)) >= ENOUGH * len(values)}
+    alike = all(
+        len({moment for moment in moments if math.isfinite(moment)}) < 2
+        for moments in zip(*fitting.values(), strict=True)
+    )
+    return next(iter(fitting)) if fitting and alike else None
 
 
 def missing(value: Any) -> bool:
@@ -77,11 +85,11 @@ def _readers(numbers: bool) -> list[Reader]:
     return [_iso, _mail, *map(_by_form, _FORMS), *([_number] if numbers else [])]
 
 
-def _reads(read: Reader, values: Sequence[Any]) -> bool:
+def _read(read: Reader, value: Any) -> float:
     try:
-        return all(math.isfinite(read(value)) for value in values)
+        return read(value)
     except (ValueError, TypeError, OverflowError):
-        return False
+        return math.nan
 
 
 def _iso(value: Any) -> float:

@@ -50,7 +50,7 @@ class OtherColumns:
         skip: Collection[str],
         group: str = "",
         order: str = "",
-        only: Sequence[str] = (),
+        only: Sequence[str] | None = None,
     ) -> OtherColumns:
         """The columns of a file to watch, by its first rows: `group` and `order`, which the recipe names, and others.
 
@@ -59,7 +59,7 @@ class OtherColumns:
         watch = cls(group=group)
         names = dict.fromkeys(name for row in first_rows for name in row if name and name not in skip)
         chosen = [name for name in (group, order) if name]
-        for name in only or [*chosen, *(name for name in names if name not in chosen)]:
+        for name in only if only is not None else [*chosen, *(name for name in names if name not in chosen)]:
             values = [row[name] for row in first_rows if name in row and not missing(row[name])]
             if name == order:
                 watch._watch_moments(name, _reader(name, values))
@@ -68,7 +68,7 @@ class OtherColumns:
             elif len(watch.names) >= MOST or not values or not all(map(_plain, values)):
                 continue
             elif read := reader(values, numbers=NAME.search(name.lower()) is not None):
-                if not is_number(read) or all(1e8 < read(value) < 4.2e12 for value in values):
+                if not is_number(read) or all(1e8 < float(value) < 4.2e12 for value in values):
                     watch._watch_moments(name, read)
                 else:
                     continue
@@ -77,7 +77,7 @@ class OtherColumns:
             else:
                 watch.groups[name] = array("q")
             watch.names = (*watch.names, name)
-        watch.names = tuple(only) or watch.names
+        watch.names = watch.names if only is None else tuple(only)
         return watch
 
     def _watch_moments(self, name: str, read: Reader) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +100,7 @@ class JsonFile:
                 continue
             good += 1
             values = [
-                row.get(key, _ABSENT) if key is not None else followed(row, self._paths[place])
+                row.get(key, _ABSENT) if key is not None else _followed(row, self._paths[place])
                 for place, key in enumerate(single)
             ]
             if _ABSENT in values:
@@ -127,8 +127,7 @@ class JsonFile:
         return None
 
 
-def followed(row: Mapping[str, Any], path: Sequence[str]) -> Any:
-    """The value inside a row that a path leads to."""
+def _followed(row: dict[str, Any], path: Sequence[str]) -> Any:
     value: Any = row
     for key in path:
         if not isinstance(value, dict):

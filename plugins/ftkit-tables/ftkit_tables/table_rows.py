@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,6 @@ from ftkit.errors import DataError
 from ftkit_tables import encodings, text_quality
 from ftkit_tables.columns import Wanted, field_path
 from ftkit_tables.form import Damaged, Form, Options, Reread, TableFile
-from ftkit_tables.json_rows import followed
 from ftkit_tables.reading import opened
 
 NO_DATE = "no date to order by"
@@ -46,7 +45,7 @@ def read(
     file, wanted = _with_others(path, wanted, options, group, order)
     while True:
         rows = Rows(str(path), label_column=wanted.label or "")
-        rows.others = _others(file, wanted, group, order)
+        rows.others = _others(file, wanted, group, order, only=wanted.others)
         try:
             undecodable = _fill(rows, file, wanted, emit, named, order)
             break
@@ -81,21 +80,23 @@ def read_texts(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, str | 
 
 def _with_others(path: Path, wanted: Wanted, options: Options, group: str, order: str) -> tuple[TableFile, Wanted]:
     """The file, and what is read of it: the wanted columns, and those that say something about splits. Raises: DataError."""
-    file = opened(path, replace(wanted, others=tuple(name for name in (group, order) if name)), options)
+    asked = replace(wanted, others=tuple(name for name in (group, order) if name))
+    file = opened(path, asked, options)
     names = _others(file, wanted, group, order).names
+    if names == asked.others:
+        return file, asked
     try:
         return opened(path, replace(wanted, others=names), options), replace(wanted, others=names)
     except DataError:  # a column that nobody asked for, such as one that is there twice
-        wanted = replace(wanted, others=tuple(name for name in (group, order) if name))
-        return opened(path, wanted, options), wanted
+        return file, asked
 
 
-def _others(file: TableFile, wanted: Wanted, group: str, order: str) -> OtherColumns:
-    """The other columns to look at, by the first rows; `wanted.others` if they are known."""
+def _others(file: TableFile, wanted: Wanted, group: str, order: str, only: Sequence[str] | None = None) -> OtherColumns:
+    """The other columns to look at, by the first rows; `only` these if they are known."""
     names = [*dict.fromkeys(name for row in file.form.first_rows for name in row)]
     known = {
         "".join(path[:1])
-        for name in (*wanted.names[: wanted.essential], group, order)
+        for name in (*wanted.texts, wanted.label or "", group, order)
         if (path := field_path(name, names))
     }
     rows = [
@@ -103,16 +104,18 @@ def _others(file: TableFile, wanted: Wanted, group: str, order: str) -> OtherCol
         for row in file.form.first_rows
     ]
     for name in filter(None, (group, order)):
-        for row, first in zip(rows, file.form.first_rows, strict=True):
-            row[name] = followed(first, field_path(name, names))
-    return OtherColumns.choose(rows, (), group, order, only=wanted.others)
+        for row, value in zip(rows, file.form.first_rows, strict=True):
+            for key in field_path(name, names):
+                value = value.get(key) if isinstance(value, Mapping) else None  # type: ignore[assignment]  # inside a row
+            row[name] = value
+    return OtherColumns.choose(rows, (), group, order, only)
 
 
 def _fill(rows: Rows, file: TableFile, wanted: Wanted, emit: Emit, named: Collection[str], order: str) -> int:
     """Add the records of a file; returns how many rows do not fit its encoding. Raises: DataError, Reread."""
     count, columns = len(wanted.texts), wanted.columns
     names = file.form.class_names if not named or not {*named}.isdisjoint(file.form.class_names) else ()
-    undecodable = 0
+    essential, undecodable = wanted.essential, 0
     for number, values in file.records(emit):
         if isinstance(values, Damaged):
             rows.damage(number, values.reason)
@@ -126,19 +129,20 @@ def _fill(rows: Rows, file: TableFile, wanted: Wanted, emit: Emit, named: Collec
         if isinstance(label, Damaged):
             rows.damage(number, label.reason)
             continue
-        others = values[wanted.essential :]
+        others = values[essential:]
         if order and math.isnan(rows.others.moment(order, value := others[wanted.others.index(order)])):
             if missing(value):
                 rows.drop(NO_DATE)
             else:
                 rows.damage(number, f"{str(value)!r:.60} in {order!r} is no date in the form of the first ones")
             continue
-        rows.others.add(others)
+        if others:
+            rows.others.add(others)
         if names:
             label = _class_name(label, names)
         rows.lines.append(number)
         if columns:
-            further = dict(zip(columns, map(_json_value, values[count + 1 : wanted.essential]), strict=True))
+            further = dict(zip(columns, map(_json_value, values[count + 1 : essential]), strict=True))
             rows.add(text or "", label, **further)
         else:
             rows.texts.append(text or "")
