@@ -20,7 +20,8 @@ from ftkit.commands.completion import completion
 from ftkit.commands.endpoint import endpoint
 from ftkit.commands.export import export
 from ftkit.commands.installed import options, plugins
-from ftkit.commands.models import models, predict
+from ftkit.commands.models import models
+from ftkit.commands.predict import predict
 from ftkit.commands.promote import promote
 from ftkit.commands.publish import publish
 from ftkit.commands.recipes import check, plan, schema

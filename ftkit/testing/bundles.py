@@ -28,6 +28,7 @@ def toy_bundle(
     beside: Mapping[str, str] | None = None,
     record: Literal["passed", "failed", "overridden", "none"] = "passed",
     engines: Mapping[Literal["half"], bool] = MappingProxyType({}),
+    recipe: str = 'name = "toy"\n',
 ) -> Bundle:
     """Train a bundle at `folder` that distinguishes bad from good reviews.
 
@@ -47,7 +48,7 @@ def toy_bundle(
         model=model,
         classes=classes,
         backbone={"use": use},
-        recipe='name = "toy"\n',
+        recipe=recipe,
         card="# A toy\n",
         sample_texts=[GOOD, BAD],
         about={"run": "toy"},

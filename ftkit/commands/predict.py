@@ -1,0 +1,124 @@
+"""`ftkit predict`: classify texts, the rows of a table, or the lines of a file."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ftkit import formatting
+from ftkit.commands import as_json, completer, run_names
+from ftkit.display import terminal
+
+if TYPE_CHECKING:
+    from ftkit.bundle.bundle import Bundle
+    from ftkit.commands.texts_to_classify import Text
+
+AT_ONCE = 256
+"""Texts that are read before they are classified, so that a stream gets its answers while it is read."""
+
+
+@click.command(short_help="Classify texts with a model.")
+@click.argument("source", metavar="MODEL", shell_complete=completer(run_names))
+@click.argument("texts", metavar="[TEXT...]", nargs=-1)
+@click.option(
+    "--file",
+    "-f",
+    "path",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Read texts from a table (csv, tsv, jsonl, parquet and others, by its suffix), or one on each line.",
+)
+@click.option(
+    "--text",
+    "columns",
+    metavar="COLUMN",
+    multiple=True,
+    help="The column of a table with the texts; by default that of the recipe. Given several times, the columns are joined.",
+)
+@click.option(
+    "--out",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write the answers with the scores of all classes to this .csv, .tsv or .jsonl file.",
+)
+@click.option("--scores", is_flag=True, help="Also print the score of every class.")
+@as_json
+def predict(
+    source: str,
+    texts: Sequence[str],
+    path: Path | None,
+    columns: Sequence[str],
+    out: Path | None,
+    scores: bool,
+    json_: bool,
+) -> None:
+    """Classify texts with MODEL: a bundle's folder, a run, or a registered model (NAME for its champion, NAME:VERSION).
+
+    Texts are arguments, the rows of a table, the lines of a file, or the lines of standard input (with - or without any
+    text). Prints one label on each line, or with --json one answer as an endpoint gives it. The rows of a table are answered
+    in their order, with their numbers; a row without a text gets no label, and is named.
+    """
+    from ftkit.commands import predictions, texts_to_classify
+    from ftkit.commands.sources import bundle
+
+    if out is not None:
+        predictions.check(out, path)
+    model = bundle(source)
+    given = texts_to_classify.given(texts, path, tuple(columns), model)
+    answers = _answers(model, given, scores or json_ or out is not None)
+    if out is not None:
+        answers = predictions.written(out, answers, model.classes)
+    missing: list[int] = []
+    for text, answer in answers:
+        if answer is None and text.row is not None:
+            missing.append(text.row)
+            terminal.write(f"row {text.row:,}: there is no text to classify", sys.stderr)
+        if out is None:
+            terminal.write(_json(text, answer, scores) if json_ else _line(text, answer, scores))
+    if missing:
+        terminal.write(f"{formatting.count(len(missing), 'row')} without a text got no label.", sys.stderr)
+    if out is not None:
+        terminal.write(f"Written to {out}.")
+
+
+def _line(text: Text, answer: Any, scores: bool) -> str:
+    """An answer in one line, whatever its label holds; that of a table begins with the row's number."""
+    label = "" if answer is None else one_line(answer["label"] if scores else answer)
+    parts = [str(text.row)] * (text.row is not None) + [label]
+    if scores and answer is not None:
+        parts.append("  ".join(f"{one_line(name)} {value:.4f}" for name, value in answer["scores"].items()))
+    return "\t".join(parts)
+
+
+def _json(text: Text, answer: Any, scores: bool) -> str:
+    place = {} if text.row is None else {"row": text.row}
+    values = {"label": None} if answer is None else answer if scores else {"label": answer["label"]}
+    return terminal.json_line({**place, "text": text.text, **values})
+
+
+def one_line(label: str) -> str:
+    """A label with its line ends, tabs and other characters that do not print written as escapes."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in label)
+
+
+def _answers(model: Bundle, texts: Iterator[Text], scores: bool) -> Iterator[tuple[Text, Any]]:
+    """Each text with its answer, computed as an endpoint computes it; None for a row without a text."""
+    from ftkit.commands.texts_to_classify import Text
+    from ftkit.serving.batcher import Batcher
+    from ftkit.serving.schema import answer, whole_text
+
+    model.classifier  # noqa: B018  loads the model, so that an error while loading is reported as such
+    batcher = Batcher(model)
+    try:
+        while batch := [Text(whole_text(each.text), each.row) for each in itertools.islice(texts, AT_ONCE)]:
+            present = [each.text for each in batch if each.text is not None]
+            result = batcher.submit(present).result() if present else None
+            answers = iter(answer(result.probabilities, model.classes, scores) if result else ())
+            yield from ((each, None if each.text is None else next(answers)) for each in batch)
+    finally:
+        batcher.close()

@@ -1,0 +1,109 @@
+"""The texts that `ftkit predict` was given: arguments, lines, or the rows of a table."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+import tomllib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from ftkit import plugins
+from ftkit.bundle.bundle import Bundle
+from ftkit.contracts import TextReading
+from ftkit.errors import DataError, PluginError, UsageError
+from ftkit.plugins.calls import call
+
+TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".xlsx", ".xls")
+"""Suffixes of files that are never one text a line."""
+
+
+@dataclass(frozen=True)
+class Text:
+    """One text to classify."""
+
+    text: str | None
+    """None where a row of a table has none."""
+    row: int | None = None
+    """Where it stands in a table: its line, or its number in a file without lines; None for other texts."""
+
+
+def given(texts: Sequence[str], path: Path | None, columns: tuple[str, ...], model: Bundle) -> Iterator[Text]:
+    """The texts in order. Raises: UsageError when there are none or a file cannot be read; DataError; PluginError."""
+    parts: list[Iterable[Text]] = []
+    if path is not None:
+        parts.append(_file(path, columns, model))
+    elif columns:
+        raise UsageError("--text names a column, and there is no table", hint="Name the table: --file FILE.")
+    elif not texts and sys.stdin.isatty():
+        raise UsageError(
+            "there is no text to classify", hint="Give texts as arguments, --file FILE, or - for standard input."
+        )
+    for text in texts or (() if path is not None else ("-",)):
+        parts.append(_lines(sys.stdin) if text == "-" else [Text(text)])
+    return itertools.chain.from_iterable(parts)
+
+
+def _file(path: Path, columns: tuple[str, ...], model: Bundle) -> Iterator[Text]:
+    dataset = _dataset(model)
+    if not path.is_file():
+        what = "this is a folder" if path.is_dir() else "there is no such file"
+        raise UsageError(f"the texts cannot be read: {what}", where=str(path), hint="Name a table or a file of lines.")
+    reader = next((each for each in _readers(dataset.get("use")) if each.reads(path)), None)
+    if reader is not None:
+        return _rows(reader, path, columns or _columns(reader, dataset))
+    if any(suffix.lower() in TABLES for suffix in path.suffixes):
+        raise PluginError(
+            f"no installed data set reads {''.join(path.suffixes)} files",
+            where=str(path),
+            hint=plugins.load().advice("datasets", "table"),
+        )
+    if columns:
+        hint = "Give it the suffix of its format, such as .csv, or leave --text out: each line is a text then."
+        raise UsageError("--text names a column, and this file is no table by its name", where=str(path), hint=hint)
+    try:
+        return _lines(path.open(encoding="utf-8", errors="replace"))
+    except OSError as error:
+        raise UsageError(f"the texts cannot be read: {error.strerror}", where=str(path)) from error
+
+
+def _rows(reader: type[TextReading], path: Path, columns: tuple[str, ...]) -> Iterator[Text]:
+    try:
+        rows = call(TextReading.texts, reader, path, columns)  # type: ignore[misc]  # a class method
+        yield from (Text(text, number) for number, text in rows)
+    except DataError as error:
+        hint = f"{error.hint} Here the text column is set by --text COLUMN; it is {', '.join(map(repr, columns))} now."
+        raise DataError(error.what, error.where, hint.strip()) from error
+
+
+def _lines(file: IO[str]) -> Iterator[Text]:
+    """Lines without their ends; an empty line is a text too, so that answer n belongs to line n."""
+    with file:
+        for line in file:
+            yield Text(line.rstrip("\r\n"))
+
+
+def _dataset(model: Bundle) -> dict[str, Any]:
+    """The section [dataset] of the recipe that made a model; empty where it cannot be read."""
+    try:
+        section = tomllib.loads((model.folder / "recipe.toml").read_text(encoding="utf-8")).get("dataset", {})
+    except (OSError, ValueError):
+        return {}
+    return section if isinstance(section, dict) else {}
+
+
+def _readers(use: Any) -> Iterator[type[TextReading]]:
+    """The installed data sets that read files for their texts, that of the model's recipe first."""
+    installed = plugins.load()
+    for name in sorted(installed.names("datasets"), key=lambda each: (each != use, each)):
+        dataset = installed.find("datasets", name)
+        if issubclass(dataset, TextReading):
+            yield dataset
+
+
+def _columns(reader: Any, dataset: dict[str, Any]) -> tuple[str, ...]:
+    """The text columns of the model's recipe, or `text`."""
+    value = dataset.get("text") if dataset.get("use") == reader.name else None
+    return (value,) if isinstance(value, str) else tuple(value or ("text",))
