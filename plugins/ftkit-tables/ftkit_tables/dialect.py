@@ -184,9 +184,9 @@ def _by_number(dialect: Dialect, lines: Sequence[str], wanted: Wanted) -> Dialec
 
 
 def _single_quoted(lines: Sequence[str], delimiters: Sequence[str]) -> bool:
-    """Whether most lines have cells in single quotes."""
+    """Whether some lines have cells in single quotes, so that these may be the quotes of the file."""
     pattern = re.compile(rf"(?:^|[{re.escape(''.join(delimiters))}])'.*'(?:$|[{re.escape(''.join(delimiters))}])")
-    return sum(pattern.search(line.rstrip()) is not None for line in lines[:SAMPLE]) > len(lines[:SAMPLE]) / 2
+    return sum(pattern.search(line.rstrip()) is not None for line in lines[:SAMPLE]) > len(lines[:SAMPLE]) / 50
 
 
 def _not_found(plain: Sequence[Dialect], lines: Sequence[str], wanted: Wanted, path: Path) -> DataError:

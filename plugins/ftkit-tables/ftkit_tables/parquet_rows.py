@@ -63,7 +63,7 @@ class ParquetFile:
         source: Any = self._path if content is raw else io.BytesIO(content.read())
         try:
             if self._kind == "parquet":
-                file = stack.enter_context(pyarrow.parquet.ParquetFile(source))
+                file = stack.enter_context(pyarrow.parquet.ParquetFile(source, page_checksum_verification=True))
                 return (
                     file.schema_arrow,
                     self._guarded(file.iter_batches(STEP, columns=columns)),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ftkit.data.unpacking import open_data
 from ftkit.errors import DataError
+from ftkit.formatting import beginning
 from ftkit_tables import dialect, encodings
 from ftkit_tables.columns import Wanted
 from ftkit_tables.delimited import Delimited
@@ -88,6 +89,12 @@ def _decided(path: Path, wanted: Wanted, options: Options) -> TableFile:
         except DataError:
             if any(encodings.MARK in line for line in lines[: dialect.HEADER_WITHIN]):
                 raise encodings.undecodable(path, encoding, "the first lines") from None
+            if suffix in ("json", "jsonl") and kind == "csv":
+                raise DataError(
+                    f"this is neither JSON nor a table with these columns; it begins with {beginning(lines[0].strip(), 40)!r}",
+                    where=f"{path}:1",
+                    hint="Write one JSON object in each line, or one document.",
+                ) from None
             raise
     if kind != suffix and suffix and not (options.format != "auto" or {kind, suffix} <= {"json", "jsonl"}):
         file.form.notes.append(f"{path.name} is read as {kind}, as its content is, and not as its name says.")
