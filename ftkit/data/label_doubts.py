@@ -19,7 +19,7 @@ from ftkit.data.label_column import NUMBER, column_doubt, one_hot_doubt
 from ftkit.data.labels import Named
 from ftkit.formatting import count, listing, percent
 
-MISSING = frozenset(("n/a", "na", "#n/a", "#na", "<na>", "null", "none", "nan", "nil", "undefined", "-", "--", "?"))
+MISSING = frozenset(("n/a", "na", "#n/a", "#na", "<na>", "null", "none", "nan", "nil", "undefined", "--", "?"))
 """Texts that programs and people write where there is no label, in lower case."""
 
 TRUTH = (("0", "1"), ("false", "true"), ("no", "yes"), ("n", "y"), ("f", "t"), ("off", "on"))
@@ -67,7 +67,8 @@ def alike(name: str) -> str:
 def _same_script(name: str) -> str:
     """The same, yet without taking letters of different scripts for the same."""
     form = _INVISIBLE.sub("", unicodedata.normalize("NFKC", name).casefold())
-    return re.sub(r"(?<=\w)[-_\s]+(?=\w)", " ", form.strip(_PUNCTUATION)) or form
+    bare = form.strip(_PUNCTUATION)
+    return re.sub(r"(?<=\w)[-_](?=\w)", " ", bare if any(map(str.isalnum, bare)) else form)
 
 
 def meant_classes(labels: Iterable[str], known: Sequence[str]) -> dict[str, str]:

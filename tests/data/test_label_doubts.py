@@ -87,6 +87,8 @@ def test_combinations_of_other_classes_are_a_warning_of_multi_label_data(separat
     "labels",
     [
         ["billing", "shipping", "returns"],
+        [":)", ";)", ":(", "+", "-", "!"],
+        ["level -1", "level 1", "grade A", "grade A-"],
         ["c", "c++", "c#", "objective-c"],
         ["-1", "0", "1"],
         [-1, 1],
