@@ -1,4 +1,4 @@
-"""`ftkit endpoint`: show endpoints, call them, read their logs, and stop them."""
+"""`ftkit endpoint`: show endpoints, call them, read their logs, remove deployments, and stop them."""
 
 from __future__ import annotations
 
@@ -98,6 +98,31 @@ def logs(name: str | None, all_: bool, deployment: str | None, lines: int) -> No
             if len(names) > 1 or all_:
                 terminal.write(f"==> {deployer.endpoint} {each} <==")
             terminal.write(call(Deployer.logs, deployer, each, lines).rstrip("\n"))
+
+
+@endpoint.command(short_help="Remove a deployment without traffic.")
+@name_argument
+@click.option("--deployment", metavar="DEPLOYMENT", required=True, help="The deployment to remove.")
+def delete(name: str | None, deployment: str) -> None:
+    """Remove a deployment that gets no traffic, such as one that a failed rollout has left behind."""
+    from ftkit.errors import UsageError
+
+    (deployer,) = _chosen(name, all_=False)
+    described = deployer.describe()
+    shares = {each.name: each.traffic for each in described.deployments} if described else {}
+    if deployment not in shares:
+        raise UsageError(
+            f"the endpoint {deployer.endpoint!r} has no deployment {deployment!r}",
+            hint=f"It has {', '.join(shares) or 'none'}.",
+        )
+    if shares[deployment]:
+        raise UsageError(
+            f"{deployment} gets {shares[deployment]} % of the traffic",
+            where=deployer.endpoint,
+            hint="Deploy another model in its place, or take the whole endpoint down: `ftkit endpoint stop`.",
+        )
+    deployer.delete(deployment)
+    terminal.write(f"{deployer.endpoint}/{deployment} is removed")
 
 
 @endpoint.command(short_help="Stop endpoints.")

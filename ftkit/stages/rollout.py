@@ -8,17 +8,17 @@ is removed. The rollout has succeeded when the new deployment has stayed healthy
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
-from typing import Any
 
 from ftkit.bundle.bundle import Bundle, cleared
 from ftkit.contracts import Deployer, Emit, Endpoint, Mirroring, Paced
 from ftkit.contracts.events import DeploymentChanged, Noticed, TrafficMoved
 from ftkit.contracts.settings import Rollout
 from ftkit.errors import DeployError, FtkitError
+from ftkit.plugins.calls import call
 from ftkit.redaction import redacted
+from ftkit.stages import rollout_checks
 
 LOG_LINES = 30
 READY_TIMEOUT = 600.0
@@ -35,7 +35,7 @@ def roll_out(deployer: Deployer, bundle: Bundle, deployment: str, settings: Roll
     """
     cleared(bundle.folder)
     step = _Step(deployer, bundle, deployment, settings, emit)
-    before = deployer.prepare()
+    before = call(Deployer.prepare, deployer)
     if before.traffic == {deployment: 100} and _is_healthy(step, before):
         step.report("was live already")
     else:
@@ -43,6 +43,7 @@ def roll_out(deployer: Deployer, bundle: Bundle, deployment: str, settings: Roll
         try:
             step.create()
             step.wait_until_ready()
+            step.check_created()
             step.smoke()
             if before.traffic and isinstance(deployer, Mirroring) and deployer.mirror:
                 step.mirror(deployer)
@@ -57,7 +58,7 @@ def roll_out(deployer: Deployer, bundle: Bundle, deployment: str, settings: Roll
                 raise
             raise failure from error
     _retire(step, before)
-    return deployer.describe() or deployer.prepare()
+    return call(Deployer.describe, deployer) or call(Deployer.prepare, deployer)
 
 
 class _Step:
@@ -84,18 +85,18 @@ class _Step:
 
     def create(self) -> None:
         self.created = True  # before the call, which may fail half-way
-        self.deployer.create(self.deployment, self.bundle.folder)
+        call(Deployer.create, self.deployer, self.deployment, self.bundle.folder)
         self.report("created")
 
     def wait_until_ready(self) -> None:
         begun, shown_reason = time.monotonic(), ""
-        while (health := self.deployer.health(self.deployment)).state != "ready":
+        while (health := call(Deployer.health, self.deployer, self.deployment)).state != "ready":
             if health.state == "failed":
                 raise DeployError(f"the deployment failed to start: {health.reason}{_tail(health.log)}", self.where)
             if time.monotonic() - begun > self.ready_timeout:
                 raise DeployError(
                     f"not ready after {self.ready_timeout:g} s: {health.reason or 'no reason given'}"
-                    f"{_tail(self.deployer.logs(self.deployment, LOG_LINES))}",
+                    f"{_tail(call(Deployer.logs, self.deployer, self.deployment, LOG_LINES))}",
                     self.where,
                     "Raise ready_timeout of the rollout if the model needs longer to load.",
                 )
@@ -104,36 +105,63 @@ class _Step:
             time.sleep(self.poll)
         self.report("became ready", f"after {time.monotonic() - begun:.1f} s")
 
+    def check_created(self) -> None:
+        """Raises: DeployError unless the endpoint lists the deployment as it was to be created."""
+        try:
+            rollout_checks.check_created(self.deployer, self.deployment, self.bundle.hash, self.poll)
+        except DeployError:
+            self.moved = True  # whatever it did, a rollback must put the traffic back
+            raise
+
     def smoke(self, public: bool = False) -> None:
         """Send the sample request to the deployment itself, or, if `public`, to the endpoint as callers do."""
         request = self.bundle.sample_request
-        answer = self.deployer.invoke(request, None if public else self.deployment)
-        if problem := _problem(answer, request, self.bundle.classes):
+        answer = call(Deployer.invoke, self.deployer, request, None if public else self.deployment)
+        if problem := rollout_checks.wrong_answer(answer, request, self.bundle.classes):
             raise DeployError(
-                f"the smoke test failed: {problem}{_tail(self.deployer.logs(self.deployment, LOG_LINES))}", self.where
+                f"the smoke test failed: {problem}{_tail(call(Deployer.logs, self.deployer, self.deployment, LOG_LINES))}",
+                self.where,
             )
         self.report("passed the smoke test", f"{len(answer)} texts")
 
     def move(self, shares: Mapping[str, int]) -> None:
         self.moved = True
-        self.deployer.set_traffic(shares)
+        call(Deployer.set_traffic, self.deployer, shares)
+        rollout_checks.check_traffic(self.deployer, shares, self.poll)
         self.emit(TrafficMoved(self.deployer.endpoint, dict(shares)))
+
+    def delete(self, reason: str, deployment: str = "") -> None:
+        """Remove a deployment, by default the new one, and see that it is gone. Raises: DeployError."""
+        name = deployment or self.deployment
+        call(Deployer.delete, self.deployer, name)
+        if rollout_checks.remaining(self.deployer, [name], self.poll):
+            raise DeployError("delete returned, and the endpoint still has it", self.where)
+        self.report("removed" if reason else "retired", reason, name)
+
+    def regret(self, failure: BaseException, sentence: str) -> None:
+        """Say what a rollback could not undo, as a warning and with the error that is raised."""
+        sentence = redacted(sentence)
+        self.emit(Noticed(sentence, warning=True))
+        if isinstance(failure, FtkitError):
+            failure.hint = f"{failure.hint}\n{sentence}".strip()
+        else:
+            failure.add_note(sentence)
 
     def mirror(self, deployer: Mirroring) -> None:
         """Send the deployment copies of the live traffic for the time of a bake; no caller gets its answers."""
         self.moved = True  # `set_traffic` in a rollback ends the copies as well
-        deployer.mirror_to(self.deployment)
+        call(Mirroring.mirror_to, deployer, self.deployment)
         self.report("gets copies", f"of {deployer.mirror} % of the traffic")
         self.bake()
-        deployer.mirror_to(None)
+        call(Mirroring.mirror_to, deployer, None)
 
     def bake(self, public: bool = False) -> None:
         """Watch the deployment's health under its share of the traffic, then repeat the smoke test."""
         ends = time.monotonic() + self.settings.bake
         while True:
-            health = self.deployer.health(self.deployment)
+            health = call(Deployer.health, self.deployer, self.deployment)
             if health.state != "ready":
-                log = health.log or self.deployer.logs(self.deployment, LOG_LINES)
+                log = health.log or call(Deployer.logs, self.deployer, self.deployment, LOG_LINES)
                 raise DeployError(f"the deployment did not stay healthy: {health.reason}{_tail(log)}", self.where)
             remaining = ends - time.monotonic()
             if remaining <= 0:
@@ -148,7 +176,7 @@ def _is_healthy(step: _Step, before: Endpoint) -> bool:
     if live.bundle_hash not in ("", step.bundle.hash):
         return False
     try:
-        if step.deployer.health(step.deployment).state == "starting":  # after a restart of the machine
+        if call(Deployer.health, step.deployer, step.deployment).state == "starting":  # after a restart of the machine
             step.wait_until_ready()
         step.smoke()
     except DeployError as error:
@@ -166,30 +194,28 @@ def _clear_leftover(step: _Step, before: Endpoint) -> Endpoint:
     if step.deployment in before.traffic:
         others = {name: share for name, share in before.traffic.items() if name != step.deployment}
         shares = _scaled(others, 100)
-        step.deployer.set_traffic(shares)
-        step.emit(TrafficMoved(step.deployer.endpoint, shares))
-    step.deployer.delete(step.deployment)
-    step.report("removed", "left by an interrupted run")
-    return step.deployer.prepare()
+        step.move(shares)
+    step.delete("left by an interrupted run")
+    return call(Deployer.prepare, step.deployer)
 
 
 def _roll_back(step: _Step, before: Endpoint, error: BaseException) -> BaseException:
-    """Put traffic back, remove the deployment, and return the error to raise; errors of the rollback are added to it as notes."""
+    """Put traffic back, remove the deployment, and return the error to raise; it says what could not be undone."""
     failure = error
     if isinstance(error, Exception) and not isinstance(error, FtkitError):
         failure = DeployError(f"the rollout failed: {type(error).__name__}: {error}", step.where)
     try:
         if step.moved:
-            step.deployer.set_traffic(before.traffic)
-            step.emit(TrafficMoved(step.deployer.endpoint, before.traffic))
+            step.move(before.traffic)
     except Exception as rollback_error:
-        failure.add_note(f"Traffic could not be put back to {before.traffic or 'none'}: {rollback_error}")
+        shares = before.traffic or "none"
+        step.regret(failure, f"Traffic could not be put back to {shares}: {_what(rollback_error)}.")
     try:
         if step.created:
-            step.deployer.delete(step.deployment)
-            step.report("removed", "the rollout did not succeed")
+            step.delete("the rollout did not succeed")
     except Exception as rollback_error:
-        failure.add_note(f"The deployment {step.deployment} could not be removed: {rollback_error}")
+        sentence = f"The deployment {step.deployment} could not be removed: {_what(rollback_error)}."
+        step.regret(failure, f"{sentence} {_costs(step, step.deployment)}")
     return failure
 
 
@@ -199,11 +225,20 @@ def _retire(step: _Step, before: Endpoint) -> None:
         if old.name == step.deployment:
             continue
         try:
-            step.deployer.delete(old.name)
+            step.delete("", old.name)
         except Exception as error:
-            step.emit(Noticed(f"the old deployment {old.name} could not be removed: {error}", warning=True))
-        else:
-            step.report("retired", deployment=old.name)
+            sentence = f"The old deployment {old.name} could not be removed: {_what(error)}. {_costs(step, old.name)}"
+            step.emit(Noticed(sentence, warning=True))
+
+
+def _costs(step: _Step, deployment: str) -> str:
+    """What to do about a deployment that was left behind."""
+    command = f"ftkit endpoint delete {step.deployer.endpoint} --deployment {deployment}"
+    return f"It may go on to cost money; this removes it: {command}"
+
+
+def _what(error: Exception) -> str:
+    return error.what if isinstance(error, FtkitError) else f"{type(error).__name__}: {error}"
 
 
 def _shares(before: Mapping[str, int], deployment: str, percent: int) -> dict[str, int]:
@@ -221,19 +256,6 @@ def _scaled(shares: Mapping[str, int], total: int) -> dict[str, int]:
     for name in short[: total - sum(scaled.values())]:
         scaled[name] += 1
     return {name: share for name, share in scaled.items() if share}
-
-
-def _problem(answer: Any, request: Mapping[str, Any], classes: tuple[str, ...]) -> str:
-    """What is wrong with an answer to the sample request; empty if nothing is."""
-    shown = redacted(json.dumps(answer, default=str))  # before it is cut
-    shown = shown if len(shown) < 300 else shown[:300] + "…"
-    if not isinstance(answer, list):
-        return f"the answer is no list: {shown}"
-    if len(answer) != len(request["data"]):
-        return f"{len(request['data'])} texts were sent, {len(answer)} answers came: {shown}"
-    if unknown := [label for label in answer if label not in classes]:
-        return f"{unknown[0]!r} is no class of the model ({', '.join(classes)})"
-    return ""
 
 
 def _tail(log: str) -> str:

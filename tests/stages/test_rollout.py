@@ -13,7 +13,7 @@ from ftkit.bundle import bundle as bundles
 from ftkit.bundle.bundle import Bundle
 from ftkit.contracts import Deployment, Endpoint, Health
 from ftkit.contracts.settings import Rollout
-from ftkit.errors import DeployError
+from ftkit.errors import DeployError, VerbError
 from ftkit.events import DeploymentChanged, Event, Noticed, TrafficMoved
 from ftkit.stages.rollout import roll_out
 from ftkit.testing.bundles import toy_bundle
@@ -158,12 +158,12 @@ def test_when_any_call_fails_everything_is_as_before_or_the_new_deployment_is_li
         before = deployer.describe()
         setattr(deployer, moment, fail)
         events: list[Event] = []
-        if failing >= retiring and isinstance(error, Exception):
+        if failing >= retiring and not isinstance(error, KeyboardInterrupt):
             roll_out(deployer, bundle, "new", QUICK, events.append)
             assert deployer.traffic == {"new": 100}
             assert next(each for each in events if isinstance(each, Noticed)).warning
             continue
-        expected = type(error) if not isinstance(error, RuntimeError) or failing == 0 else DeployError
+        expected = type(error) if isinstance(error, DeployError | KeyboardInterrupt) else VerbError
         with pytest.raises(expected) as caught:
             roll_out(deployer, bundle, "new", QUICK, events.append)
         assert str(error) in str(caught.value)
@@ -175,8 +175,10 @@ def test_when_any_call_fails_everything_is_as_before_or_the_new_deployment_is_li
             assert deployer.describe() == before, f"{error!r} {moment} call {failing} ({calls[failing]})"
 
 
-@pytest.mark.parametrize("error", [DeployError("refused"), KeyboardInterrupt()])
-def test_a_failing_rollback_does_not_hide_the_first_error(bundle: Bundle, error: BaseException) -> None:
+@pytest.mark.parametrize("kind", [DeployError, KeyboardInterrupt])
+def test_a_failing_rollback_does_not_hide_the_first_error(bundle: Bundle, kind: type[BaseException]) -> None:
+    error = kind("refused")
+
     def fail(number: int, verb: str) -> None:
         if verb == "invoke" and deployer.traffic == {"new": 100}:
             broken.append(True)
@@ -187,13 +189,16 @@ def test_a_failing_rollback_does_not_hide_the_first_error(bundle: Bundle, error:
     broken: list[bool] = []
     deployer = with_old()
     deployer.before = fail
+    events: list[Event] = []
     with pytest.raises(type(error)) as caught:
-        roll_out(deployer, bundle, "new", QUICK, lambda _: None)
+        roll_out(deployer, bundle, "new", QUICK, events.append)
     assert caught.value is error
-    notes = caught.value.__notes__
-    assert "could not be put back" in notes[-2]
-    assert "cannot set_traffic" in notes[-2]
-    assert "could not be removed" in notes[-1]
+    warnings = [each.text for each in events if isinstance(each, Noticed) and each.warning]
+    notes = error.hint.splitlines() if isinstance(error, DeployError) else error.__notes__
+    assert notes == warnings
+    assert "Traffic could not be put back to {'old': 70, 'older': 30}: cannot set_traffic" in notes[0]
+    assert "The deployment new could not be removed: cannot delete" in notes[1]
+    assert notes[1].endswith("this removes it: ftkit endpoint delete memory --deployment new")
 
 
 def test_a_rollout_killed_at_any_call_continues_when_it_is_called_again(bundle: Bundle) -> None:
@@ -203,10 +208,10 @@ def test_a_rollout_killed_at_any_call_continues_when_it_is_called_again(bundle: 
 
         def die(number: int, verb: str, failing: int = failing) -> None:
             if number >= failing:
-                raise SystemExit
+                raise KeyboardInterrupt
 
         deployer.after = die
-        with pytest.raises(SystemExit):
+        with pytest.raises(KeyboardInterrupt):
             roll_out(deployer, bundle, "new", QUICK, lambda _: None)
         deployer.after = lambda number, verb: None
         endpoint = roll_out(deployer, bundle, "new", QUICK, lambda _: None)
@@ -356,3 +361,70 @@ def test_a_deployment_that_fails_under_the_copied_traffic_is_rolled_back(bundle:
     with pytest.raises(DeployError, match="did not stay healthy"):
         roll_out(deployer, bundle, "new", Rollout(bake=0.0), lambda _: None)
     assert (deployer.traffic, set(deployer.hashes)) == ({"old": 100}, {"old"})
+
+
+def _nothing(*_: Any) -> None:
+    """A verb that returns and has done nothing."""
+
+
+class Elsewhere(dict[str, str]):
+    """Hashes of deployments that name another bundle."""
+
+    def __setitem__(self, key: str, value: str) -> None:
+        super().__setitem__(key, "f" * 64)
+
+
+def _full_at_once(deployer: Memory) -> None:
+    deployer.after = lambda number, verb: deployer.traffic.update(new=100) if verb == "create" else None
+
+
+def _set(**attributes: Any) -> Callable[[Memory], None]:
+    return lambda deployer: vars(deployer).update(attributes)
+
+
+UNTRUE: dict[str, tuple[Callable[[Memory], None], str]] = {
+    "traffic that does not move": (
+        _set(set_traffic=_nothing),
+        r"did not move the traffic: it is old 70 %, older 30 %, and was to be old 63 %, older 27 %, new 10 %",
+    ),
+    "a deployment of another bundle": (
+        _set(hashes=Elsewhere(old="1", older="2")),
+        "deployed another bundle as 'new': ffff",
+    ),
+    "traffic before it is asked for": (_full_at_once, "gave 'new' 100 % of the traffic before"),
+    "no deployment": (
+        _set(create=_nothing, health=lambda name: Health("ready")),
+        "reports 'new' as ready, and the endpoint lists no such deployment: it has old, older",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", UNTRUE)
+def test_what_a_deployer_says_is_compared_with_what_the_endpoint_has(bundle: Bundle, case: str) -> None:
+    change, expected = UNTRUE[case]
+    deployer = Memory(traffic={"old": 70, "older": 30}, hashes={"old": "1", "older": "2"})
+    change(deployer)
+    with pytest.raises(DeployError, match=expected) as caught:
+        roll_out(deployer, bundle, "new", QUICK, lambda _: None)
+    assert "the deployer 'memory'" in caught.value.what
+    assert caught.value.where == "memory"
+    assert caught.value.hint
+    assert deployer.traffic == {"old": 70, "older": 30}
+    assert "new" not in deployer.hashes
+
+
+def test_a_deployment_that_is_still_there_after_its_deletion_is_named_with_the_command_that_removes_it(
+    bundle: Bundle,
+) -> None:
+    deployer = with_old()
+    vars(deployer)["delete"] = _nothing
+    events: list[Event] = []
+    roll_out(deployer, bundle, "new", QUICK, events.append)
+    warnings = [each.text for each in events if isinstance(each, Noticed) and each.warning]
+    assert len(warnings) == 3
+    assert "The old deployment old could not be removed: delete returned, and the endpoint still has it" in warnings[0]
+    assert warnings[0].endswith("ftkit endpoint delete memory --deployment old")
+    assert not any(isinstance(each, DeploymentChanged) and each.step == "retired" for each in events)
+    deployer.answer = lambda request: ["no class"]
+    with pytest.raises(DeployError, match="delete memory --deployment newer"):
+        roll_out(deployer, bundle, "newer", QUICK, events.append)

@@ -1,0 +1,89 @@
+"""Looks whether a deployer did what it returned from: by what the endpoint says of itself, and by how it answers.
+
+An endpoint may need a moment until it shows what was done: it is asked a few times, as often as the rollout asks for health.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from ftkit.contracts import Deployer, Endpoint
+from ftkit.errors import DeployError
+from ftkit.plugins.calls import call
+from ftkit.plugins.titles import title
+from ftkit.redaction import redacted
+
+_TIMES = 5
+"""How often the endpoint is asked again before it is believed."""
+
+
+def check_created(deployer: Deployer, deployment: str, bundle_hash: str, poll: float) -> None:
+    """Raises: DeployError unless the endpoint has the deployment, with this bundle and without traffic."""
+    endpoint = _settled(deployer, poll, lambda now: any(each.name == deployment for each in now.deployments))
+    created = next((each for each in endpoint.deployments if each.name == deployment), None)
+    if created is None:
+        names = ", ".join(each.name for each in endpoint.deployments) or "none"
+        raise _error(
+            deployer, f"reports {deployment!r} as ready, and the endpoint lists no such deployment: it has {names}"
+        )
+    if created.bundle_hash not in ("", bundle_hash):
+        raise _error(
+            deployer, f"deployed another bundle as {deployment!r}: {created.bundle_hash[:12]}, not {bundle_hash[:12]}"
+        )
+    if created.traffic:
+        raise _error(deployer, f"gave {deployment!r} {created.traffic} % of the traffic before it was asked to")
+
+
+def check_traffic(deployer: Deployer, shares: Mapping[str, int], poll: float) -> None:
+    """Raises: DeployError unless the endpoint has these shares of the traffic."""
+    wanted = {name: share for name, share in shares.items() if share}
+    traffic = _settled(deployer, poll, lambda now: now.traffic == wanted).traffic
+    if traffic != wanted:
+        raise _error(deployer, f"did not move the traffic: it is {_shown(traffic)}, and was to be {_shown(wanted)}")
+
+
+def remaining(deployer: Deployer, names: Iterable[str], poll: float) -> list[str]:
+    """Which of these deployments are still there after they were deleted. Raises: FtkitError when the endpoint cannot be asked."""
+    gone = set(names)
+    if not gone:
+        return []
+    endpoint = _settled(deployer, poll, lambda now: not any(each.name in gone for each in now.deployments))
+    return [each.name for each in endpoint.deployments if each.name in gone]
+
+
+def wrong_answer(answer: Any, request: Mapping[str, Any], classes: tuple[str, ...]) -> str:
+    """What is wrong with an answer to the sample request; empty if nothing is."""
+    shown = redacted(json.dumps(answer, default=str))  # before it is cut
+    shown = shown if len(shown) < 300 else shown[:300] + "…"
+    if not isinstance(answer, list):
+        return f"the answer is no list: {shown}"
+    if len(answer) != len(request["data"]):
+        return f"{len(request['data'])} texts were sent, {len(answer)} answers came: {shown}"
+    if unknown := [label for label in answer if label not in classes]:
+        return f"{unknown[0]!r} is no class of the model ({', '.join(classes)})"
+    return ""
+
+
+def _settled(deployer: Deployer, poll: float, fits: Callable[[Endpoint], bool]) -> Endpoint:
+    """The endpoint as soon as it fits, or as it is after a few looks; without deployments if there is none."""
+    for _ in range(_TIMES):
+        endpoint = call(Deployer.describe, deployer)
+        if endpoint is not None and fits(endpoint):
+            return endpoint
+        time.sleep(poll)
+    return call(Deployer.describe, deployer) or Endpoint(deployer.endpoint, "")
+
+
+def _error(deployer: Deployer, what: str) -> DeployError:
+    return DeployError(
+        f"{title('deployers', deployer)} {what}",
+        deployer.endpoint,
+        "If nobody else changes this endpoint, its author can mend it: the tests of ftkit.testing.deployers show where.",
+    )
+
+
+def _shown(traffic: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {share} %" for name, share in traffic.items()) or "none"
