@@ -182,7 +182,8 @@ def _write_run(client: Any, parent: Any, lineage: Lineage, digest: str) -> None:
         **verdict_tags(lineage),
     }
     logged = parent.data.params
-    params = {key: value for key, value in _recipe_values(lineage.recipe).items() if key not in logged}
+    values = _recipe_values(lineage.recipe) | _trained_values(lineage)
+    params = {key: value for key, value in values.items() if key not in logged}
     _log(client, run, parent.info.start_time, [(key, value, 0) for key, value in numbers.items()], params, tags)
     client.log_text(run, lineage.recipe, "lineage/recipe.toml")
     client.log_dict(run, as_json(lineage), "lineage/lineage.json")
@@ -239,6 +240,15 @@ def _recipe_values(text: str) -> dict[str, Any]:
 
     walk(table, "")
     return flat
+
+
+def _trained_values(lineage: Lineage) -> dict[str, Any]:
+    """The options of the backbone that the model was trained with: searched, and left to the data, as numbers."""
+    manifest = lineage.folder / "bundle" / "manifest.json" if lineage.folder else None
+    if manifest is None or not manifest.is_file():
+        return {}
+    options = json.loads(manifest.read_text(encoding="utf-8"))["backbone"]
+    return {f"backbone.{name}": value for name, value in options.items()}
 
 
 def _figure(number: int, verdict: Verdict) -> str:

@@ -70,6 +70,16 @@ def test_a_repeat_names_the_trial_that_it_repeats(shared, model, lineage):
     assert "the mean accuracy of its values over 2 other seeds (0.8000)" in parent.data.tags["mlflow.note.content"]
 
 
+def test_the_run_has_the_values_that_the_model_was_trained_with(shared, model, lineage, tmp_path):
+    (tmp_path / "bundle").mkdir()
+    manifest = {"backbone": {"use": "minilm", "epochs": 14, "learning_rate": 0.0001}}
+    (tmp_path / "bundle" / "manifest.json").write_text(json.dumps(manifest))
+    recipe = lineage.recipe + '\n[backbone]\nuse = "minilm"\nepochs = "auto"\n'
+    MLflow(model=model, tracking_uri=shared).track(dataclasses.replace(lineage, recipe=recipe, folder=tmp_path))
+    params = runs(shared, model)[lineage.run].data.params
+    assert (params["backbone.epochs"], params["backbone.learning_rate"]) == ("14", "0.0001")
+
+
 def test_a_metric_has_one_point_for_each_epoch(shared, model, lineage):
     MLflow(model=model, tracking_uri=shared).track(lineage)
     by_name = runs(shared, model)
