@@ -80,9 +80,9 @@ def failed_build(text: str, monkeypatch: pytest.MonkeyPatch, folder: Path) -> st
 
 
 def smoke_test_problem(text: str) -> str:
-    from ftkit.stages import rollout
+    from ftkit.stages import rollout_checks
 
-    return rollout._problem(text, {"data": []}, ())
+    return rollout_checks.wrong_answer(text, {"data": []}, ())
 
 
 def checkpoint_error(text: str) -> str:

@@ -122,7 +122,11 @@ class Reader:
                 preset = self.sections.make(key, "promotion_presets", values, use=use)
                 promotion_tests += self._tests_of_preset(key, preset, owners) if preset is not None else ()
             else:
-                promotion_tests.append(self.sections.make(key, "promotion_tests", values, use=use))
+                test = self.sections.make(key, "promotion_tests", values, use=use)
+                if test is not None and test in promotion_tests:
+                    what = f"the test {test.name!r} is there twice, with the same options"
+                    self.sections.report_problem(key, what, "Remove one of them, or change its options.")
+                promotion_tests.append(test)
         return tuple(promotion_tests)
 
     def _tests_of_preset(self, key: Key, preset: Any, owners: dict[str, Key]) -> list[Any]:
@@ -133,7 +137,10 @@ class Reader:
         tests = []
         for test in self.sections.asked((*key, "use"), PromotionPreset.tests, preset) or ():
             owner = owners.setdefault(test.name, key)
-            if test.name not in self.plugins.names("promotion_tests"):
+            if test.name in {each.name for each in tests}:
+                hint = f'Add a [[promote]] with use = "{test.name}": it then replaces both.'
+                self.sections.report_problem((*key, "use"), f"{preset.name!r} brings {test.name!r} twice", hint)
+            elif test.name not in self.plugins.names("promotion_tests"):
                 # The plan is sent elsewhere as text, which names its tests: each must be installed under its name.
                 advice = self.plugins.advice("promotion_tests", test.name)
                 self.sections.report_problem(

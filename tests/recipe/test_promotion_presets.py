@@ -83,6 +83,16 @@ class Careless:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Stutter:
+    """A preset that brings one test twice."""
+
+    name: ClassVar[str] = "stutter"
+
+    def tests(self) -> Sequence[PromotionTest]:
+        return [BeatsChampion(), BeatsChampion(metric="accuracy")]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Remote:
     """A test with an option `offline`."""
 
@@ -121,7 +131,7 @@ def offering(**hooks: list[Any]) -> SimpleNamespace:
 def presets(monkeypatch: pytest.MonkeyPatch) -> None:
     """The presets above, together with all installed components."""
     installed = plugins.load()
-    plugin = offering(promotion_presets=[House, Guest, Careless, Faraway], promotion_tests=[Remote])
+    plugin = offering(promotion_presets=[House, Guest, Careless, Stutter, Faraway], promotion_tests=[Remote])
     components = plugins.collect([], {"plugin": plugin}).offers
     extended = plugins.Plugins(installed._manager, [*installed.offers, *components], ())
     monkeypatch.setattr(plugins, "load", lambda: extended)
@@ -189,6 +199,16 @@ def test_positions_of_overrides_are_those_of_the_recipe(tmp_path: Path) -> None:
         ('[[promote]]\nuse = "house"\n', "", "'house' and promote.0 both bring 'metric-floor'"),
         ('[[promote]]\nuse = "careless"\n', "", "promote.1.use: 'careless' needs the promotion test 'absent'"),
         ("[[promote]]\nfloor = 0.5\n", "", "`use` is missing"),
+        (
+            '[[promote]]\nuse = "stutter"\n',
+            "",
+            "reviews.toml:17: promote.1.use: 'stutter' brings 'beats-champion' twice | Add a [[promote]] with use",
+        ),
+        (
+            '[[promote]]\nuse = "beats-majority"\n[[promote]]\nuse = "beats-majority"\nmargin = 0.0\n',
+            "",
+            "reviews.toml:18: promote.2: the test 'beats-majority' is there twice, with the same options | Remove one",
+        ),
     ],
 )
 def test_mistakes_are_reported_with_their_place_in_the_recipe(
