@@ -123,7 +123,7 @@ canary = [50, 5]
         "reviews.toml:1: nmae: unknown key | Did you mean 'name'?",
         "reviews.toml:2: seed: must be a whole number from 0",
         "reviews.toml:5: dataset.pth: unknown key; 'table' has no such option | Did you mean 'path'?",
-        'reviews.toml:8: backbone.epochs: expected whole number, not "four"',
+        'reviews.toml:8: backbone.epochs: expected whole number or "auto", not "four"',
         "reviews.toml:9: backbone.batch_size: ",
         'reviews.toml:11: search.metric: expected "accuracy", "macro_f1"',
         'Did you mean "roc_auc"?',
