@@ -19,6 +19,8 @@ Reader = Callable[[Any], float]
 NAME = re.compile(r"(^|_|\b)(date|datetime|time|timestamp|year|created|posted|published|written|updated)(\b|_|$)|_at$")
 """Names of columns that say when a row was written."""
 
+LOOK = 200
+"""Values by which a form is decided."""
 ENOUGH = 0.95
 """Share of the first values that one form must read: the others are damaged."""
 
@@ -44,10 +46,11 @@ def reader(values: Sequence[Any], *, numbers: bool = False) -> Reader | None:
     Whether a column of numbers says when its rows were written, nobody can know but by its name: only with `numbers` are they
     read.
     """
-    values = [value for value in values if not missing(value)]
+    values = [value for value in values if not missing(value)][:LOOK]
     if not values:
         return None
-    readings = {each: [_read(each, value) for value in values] for each in _readers(numbers)}
+    able = [each for each in _readers(numbers) if any(math.isfinite(_read(each, value)) for value in values[:5])]
+    readings = {each: [_read(each, value) for value in values] for each in able}
     fitting = {each: read for each, read in readings.items() if sum(map(math.isfinite, read)) >= ENOUGH * len(values)}
     alike = all(
         len({moment for moment in moments if math.isfinite(moment)}) < 2
