@@ -95,7 +95,10 @@ def decide(lines: Sequence[str], wanted: Wanted, options: Options, usual: str, p
         candidates = [found for each in plain if (found := _by_number(each, lines, wanted))]
     if not candidates:
         raise _not_found(plain, lines, wanted, path)
-    best = max(candidates, key=lambda each: (_exact(each, wanted), round(_share(each, lines), 2)))
+    best = max(
+        candidates,
+        key=lambda each: (_exact(each, wanted), round(_share(each, lines), 2), -_label_length(each, lines, wanted)),
+    )
     if options.header and _share(best, lines) < 0.5 and (hint := labelled_lines(lines)):
         columns = f"{len(best.names)} columns of header"
         raise DataError(
@@ -132,6 +135,15 @@ def _share(dialect: Dialect, lines: Sequence[str]) -> float:
     """Which share of the first rows has a cell for every column."""
     rows = sample(dialect, lines)
     return sum(map(dialect.fits, rows)) / len(rows) if rows else 0.0
+
+
+def _label_length(dialect: Dialect, lines: Sequence[str], wanted: Wanted) -> float:
+    """Mean characters of the labels: of two delimiters that give as many columns, the right one cuts out short labels."""
+    if wanted.label is None:
+        return 0.0
+    place = dialect.positions(wanted)[len(wanted.texts)]
+    labels = [cells[place] for cells in sample(dialect, lines) if len(cells) > place]
+    return sum(map(len, labels)) / max(1, len(labels))
 
 
 def _exact(dialect: Dialect, wanted: Wanted) -> bool:
@@ -193,6 +205,12 @@ def _not_found(plain: Sequence[Dialect], lines: Sequence[str], wanted: Wanted, p
     """The error for a file in which no line names the wanted columns, by the dialect in which most rows are alike."""
     tables = [sample(dialect, lines) for dialect in plain]
     widths = [Counter(map(len, rows)).most_common(1)[0] if rows else (0, 0) for rows in tables]
-    best = max(range(len(tables)), key=lambda each: (widths[each][0] > 1, widths[each][1] / max(1, len(tables[each]))))
+
+    def fit(each: int) -> tuple[bool, float, float]:
+        rows = [cells for cells in tables[each] if len(cells) == widths[each][0]]
+        shortest = min((sum(map(len, column)) / len(rows) for column in zip(*rows, strict=True)), default=0.0)
+        return widths[each][0] > 1, round(len(rows) / max(1, len(tables[each])), 2), -shortest
+
+    best = max(range(len(tables)), key=fit)
     hint = labelled_lines(lines) if widths[best][0] < 2 else ""
     return without_columns(path, tables[best], widths[best][0], wanted, hint)
