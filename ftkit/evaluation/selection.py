@@ -107,8 +107,9 @@ def best_trial(trials: Sequence[Trial], metric: str) -> Trial:
         return _same_values(winners[0].number, trials, metric)[0]
     ranked = _ranked(searched_trials(trials), metric)
     if not ranked:
+        last = next((f": {trial.error}" for trial in reversed(trials) if trial.error), "")
         raise SearchError(
-            f"none of the {len(trials)} trials finished, so there is nothing to promote",
+            f"none of the {len(trials)} trials finished, so there is nothing to promote{last}",
             hint="`ftkit runs RUN` shows why each trial failed; their logs are in the run's folder.",
         )
     return ranked[0]
