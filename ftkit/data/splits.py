@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from ftkit.contracts import SPLITS, Data, DataReport, Split
 from ftkit.data import grouping
+from ftkit.data.characters import invisible
 from ftkit.data.class_checks import check_classes, check_sizes
 from ftkit.data.cleaning import CONTRADICTORY, DUPLICATE, EMPTY, Cleaned, clean, folded
 from ftkit.data.label_doubts import doubts
@@ -146,6 +147,8 @@ def _assemble(
     if len(parts) > 1:
         notes = (*notes, *(_damage_note(rows) for rows in parts.values() if rows.damaged))
     leaks = look(assigned, rules, given=len(parts) > 1)
+    if hidden := invisible(part.rows.texts[row] for part, rows in assigned.values() for row in rows):
+        (leaks.warnings if hidden.many else leaks.notes).append(str(hidden))
     return _data(parts, assigned, classes, dropped, (*notes, *leaks.notes), [*warnings, *leaks.warnings])
 
 
