@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
-from functools import partial
 
 from ftkit import options, plugins, report
 from ftkit.bundle import bundle as bundles
@@ -188,7 +187,7 @@ def _write_bundle(plan: Plan, ledger: Ledger, data: Data, trials: Sequence[Trial
             best=best,
         ),
         sample_texts=sample_texts(data),
-        export=partial(call, Exporting.export, exporting) if exporting else None,
+        export=(lambda folder: call(Exporting.export, exporting, folder)) if exporting else None,
         engines=exporting.engines if exporting else (),
         about={
             "ftkit": __version__,

@@ -23,12 +23,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ftkit import files
+from ftkit import files, options, plugins
 from ftkit.bundle import answers, contents
 from ftkit.bundle import promotion_record as records
 from ftkit.bundle.promotion_record import PromotionRecord
-from ftkit.contracts import AUTO, NATIVE, Classifier, Exporting
+from ftkit.contracts import AUTO, NATIVE, Backbone, Classifier, Exporting
 from ftkit.errors import BundleError, DeployError
+from ftkit.plugins.calls import call
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -89,7 +90,7 @@ class Bundle:
         """As `classifier_of`, but read from disk again and not cached."""
         backbone = self._backbone()
         if engine == NATIVE:
-            return self._checked(backbone.load(self.folder / "model"))
+            return self._checked(call(Backbone.load, backbone, self.folder / "model"))
         self.require(engine)
         if not isinstance(backbone, Exporting):
             raise BundleError(
@@ -97,7 +98,7 @@ class Bundle:
                 where=str(self.folder),
                 hint="Install the version of its plugin that made the bundle.",
             )
-        return self._checked(backbone.load_engine(self.folder / "model", engine))
+        return self._checked(call(Exporting.load_engine, backbone, self.folder / "model", engine))
 
     def require(self, engine: str) -> None:
         """Raises: BundleError when the bundle has no such engine."""
@@ -109,13 +110,11 @@ class Bundle:
             )
 
     def _backbone(self) -> Any:
-        from ftkit import plugins
-
-        return plugins.load().find("backbones", self.manifest["backbone"]["use"])()
+        return options.made(plugins.load().find("backbones", self.manifest["backbone"]["use"]), {})
 
     def probabilities(self, texts: Sequence[str]) -> Any:
         """Class probabilities, an array of (texts, classes). Raises: BundleError when the model answers anything else."""
-        probabilities = self.classifier.probabilities(texts)
+        probabilities = call(Classifier.probabilities, self.classifier, texts)
         if wrong := answers.wrong_probabilities(probabilities, len(texts), len(self.classes)):
             raise self._broken(f"the model answers {wrong}")
         return probabilities

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any, Concatenate, ParamSpec, TypeVar, get_type_hints
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast, get_origin, get_type_hints
 
 from ftkit import files, plugins
 from ftkit.contracts import StopTrial
@@ -38,20 +39,34 @@ def call(verb: Callable[Concatenate[C, P], T], component: C, /, *arguments: P.ar
     Raises: FtkitError, as the component raised it; VerbError for anything else. Of `fit`, StopTrial and HopelessError as well, which
     the report callback raises.
     """
-    passing = (FtkitError, KeyboardInterrupt, *((StopTrial, HopelessError) if verb.__name__ == "fit" else ()))
-    try:
+    with _named_in_errors(verb, component):
         returned = getattr(component, verb.__name__)(*arguments, **named)
-    except passing:
-        raise
-    except BaseException as error:  # also SystemExit: no plugin ends the command
-        raise _failure(verb, component, f"failed: {in_one_line(error)}", keep(error)) from error
     try:
         problem = mismatch(returned, _return_type(verb), type(component))
     except Exception as error:  # of a value that raises when it is looked at
         problem = f"a value that cannot be read: {in_one_line(error)}"
     if problem:
         raise _failure(verb, component, f"returned {problem}")
+    if get_origin(_return_type(verb)) is Iterator:
+        return cast("T", _watched(verb, component, cast("Iterator[Any]", returned)))
     return returned
+
+
+def _watched(verb: Callable[..., Any], component: Any, items: Iterator[Any]) -> Iterator[Any]:
+    """The items of an iterator, which may raise at each of them."""
+    with _named_in_errors(verb, component):
+        yield from items
+
+
+@contextmanager
+def _named_in_errors(verb: Callable[..., Any], component: Any) -> Iterator[None]:
+    passing = (FtkitError, KeyboardInterrupt, *((StopTrial, HopelessError) if verb.__name__ == "fit" else ()))
+    try:
+        yield
+    except (*passing, GeneratorExit):
+        raise
+    except BaseException as error:  # also SystemExit: no plugin ends the command
+        raise _failure(verb, component, f"failed: {in_one_line(error)}", keep(error)) from error
 
 
 def keep(error: BaseException) -> str:

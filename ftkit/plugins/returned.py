@@ -63,6 +63,8 @@ def _mismatch(value: Any, wanted: Any) -> str:
         if origin is tuple and Ellipsis not in arguments:
             return _first(map(_mismatch, value, arguments)) if len(value) == len(arguments) else whole
         return _first(_mismatch(each, arguments[0]) for each in value)
+    if isinstance(origin, type):
+        return "" if isinstance(value, origin) else whole
     if not isinstance(wanted, type):
         return ""
     if getattr(wanted, "_is_protocol", False):

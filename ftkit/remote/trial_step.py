@@ -15,7 +15,7 @@ from ftkit import files, options, runner
 from ftkit.contracts import Data, Emit, StopTrial, Trial, events, space
 from ftkit.contracts.plan import Plan
 from ftkit.contracts.space import Choice, Dimension, Int, Uniform
-from ftkit.errors import FtkitError, StageError, UsageError
+from ftkit.errors import FtkitError, HopelessError, StageError, UsageError, VerbError
 from ftkit.evaluation import metrics
 from ftkit.runs import ledger as ledgers
 from ftkit.stages import trial as trials
@@ -132,15 +132,18 @@ def train(
         trained = ended("finished")
     except StopTrial:
         trained = ended("stopped")
-    except (trials.HopelessError, StageError) as error:
+    except (HopelessError, StageError) as error:
         if isinstance(error, FtkitError) and type(error) is not StageError:
             raise  # such as a missing checkpoint: every other trial would meet it, too
         message = f"{error.what}. {error.hint}" if isinstance(error, StageError) else str(error)
         traceback.print_exc()
         trained = ended("failed", " ".join(message.split()))
+    except VerbError as error:  # an error of the backbone ends this trial only
+        traceback.print_exc()
+        trained = ended("failed", trials.line(error))
     except FtkitError:
         raise
-    except Exception as error:  # an error of the backbone ends this trial only
+    except Exception as error:
         traceback.print_exc()
         trained = ended("failed", trials.line(error))
     if trained.state == "failed":

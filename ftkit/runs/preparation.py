@@ -7,14 +7,14 @@ from dataclasses import replace
 from ftkit import options
 from ftkit.contracts import Adapting, Data, Foreseeing, Inspecting
 from ftkit.contracts.plan import Plan
-from ftkit.errors import FtkitError, StageError
+from ftkit.plugins.calls import call
 
 
 def inspected(plan: Plan, data: Data) -> Data:
     """The data with what the backbone will see of the texts, and what it takes from them, in the report."""
     report = data.report
     if isinstance(plan.backbone, Inspecting):
-        inspection = plan.backbone.inspect(data.without_test())
+        inspection = call(Inspecting.inspect, plan.backbone, data.without_test())
         report = replace(report, tokens=inspection.tokens, warnings=(*report.warnings, *inspection.warnings))
     if sentence := _left_to_the_data(plan, data):
         report = replace(report, notes=(*report.notes, sentence))
@@ -25,7 +25,7 @@ def adapted(plan: Plan, data: Data) -> Plan:
     """The plan with a backbone that has a value for every option that is left to the data. Raises: FtkitError."""
     if not isinstance(plan.backbone, Adapting):
         return plan
-    return replace(plan, backbone=plan.backbone.adapted(data.without_test()))
+    return replace(plan, backbone=call(Adapting.adapted, plan.backbone, data.without_test()))
 
 
 def _left_to_the_data(plan: Plan, data: Data) -> str:
@@ -41,17 +41,6 @@ def _left_to_the_data(plan: Plan, data: Data) -> str:
 
 def foresee(plan: Plan, data: Data) -> None:
     """Let backbone, deployer and promotion tests check the data before anything is trained. Raises: FtkitError."""
-    for component in (plan.backbone, plan.deploy):
+    for component in (plan.backbone, plan.deploy, *plan.promote):
         if isinstance(component, Foreseeing):
-            component.foresee(data)
-    for test in plan.promote:
-        if isinstance(test, Foreseeing):
-            try:
-                test.foresee(data)
-            except FtkitError:
-                raise
-            except Exception as error:
-                raise StageError(
-                    f"the promotion test {test.name!r} cannot judge this data: {type(error).__name__}: {error}",
-                    hint="Fix its options or take it out of the recipe, then give the same command.",
-                ) from error
+            call(Foreseeing.foresee, component, data)

@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ftkit import options
-from ftkit.contracts import Data, DataReport, Publishing
+from ftkit.contracts import Data, DataReport, Dataset, Publishing
 from ftkit.contracts.capabilities import offline
 from ftkit.contracts.plan import Plan
-from ftkit.errors import CheckpointError, FtkitError, LedgerError
+from ftkit.errors import CheckpointError, FtkitError, LedgerError, VerbError
+from ftkit.plugins.calls import call
 from ftkit.runs import cost, source_files
 from ftkit.runs import ledger as ledgers
 from ftkit.runs.preparation import adapted, foresee, inspected
@@ -62,7 +63,7 @@ def preview(plan: Plan) -> Preview:
         seconds=seconds,
         basis=basis,
         resumes=unfinished.run if unfinished else "",
-        pipeline=tuple(plan.platform.outline(plan)) if isinstance(plan.platform, Publishing) else (),
+        pipeline=tuple(call(Publishing.outline, plan.platform, plan)) if isinstance(plan.platform, Publishing) else (),
         warnings=tuple(report.warnings) if report else (),
     )
 
@@ -107,7 +108,9 @@ def _loaded(plan: Plan) -> Data | None:
     """The rows as the run would load them, with the test split closed; None if they would have to be downloaded first."""
     dataset: Any = offline(plan.dataset)
     try:
-        return dataset.load(plan.seed, lambda event: None).without_test()
+        return call(Dataset.load, dataset, plan.seed, lambda event: None).without_test()
+    except VerbError:
+        raise
     except FtkitError:
         if dataset == plan.dataset or options.local_paths(dataset):  # not to be downloaded: the run would fail likewise
             raise

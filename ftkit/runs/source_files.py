@@ -12,6 +12,7 @@ from ftkit import options
 from ftkit.contracts import Emit, FileReading
 from ftkit.contracts.events import Noticed
 from ftkit.contracts.plan import Plan
+from ftkit.plugins.calls import call
 from ftkit.runs.ledger import Ledger
 
 FACT = "sources"
@@ -20,7 +21,11 @@ FACT = "sources"
 
 def named(plan: Plan) -> dict[str, Path]:
     """The files and folders of this machine that data set and backbone read, by their keys in the recipe; they may be missing."""
-    dataset = dict(plan.dataset.files()) if isinstance(plan.dataset, FileReading) else options.local_paths(plan.dataset)
+    dataset = (
+        dict(call(FileReading.files, plan.dataset))
+        if isinstance(plan.dataset, FileReading)
+        else options.local_paths(plan.dataset)
+    )
     parts = {"dataset": dataset, "backbone": options.local_paths(plan.backbone)}
     return {f"{section}.{option}": path for section, files in parts.items() for option, path in files.items()}
 

@@ -14,13 +14,14 @@ from ftkit.bundle import bundle as bundles
 from ftkit.bundle import promotion_record as records
 from ftkit.bundle.bundle import Bundle
 from ftkit.bundle.promotion_record import PromotionRecord
-from ftkit.contracts import Contender, Data, Emit, PromotionTest, Status, Verdict, Version
+from ftkit.contracts import Contender, Data, Emit, PromotionTest, Registry, Status, Verdict, Version
 from ftkit.contracts.events import Noticed, VerdictReached
 from ftkit.disclosure import without_secrets
-from ftkit.errors import FtkitError
+from ftkit.errors import FtkitError, in_one_line
 from ftkit.evaluation import metrics
 from ftkit.evaluation.contenders import align_classes
 from ftkit.evaluation.prediction_profile import profile
+from ftkit.plugins.calls import call
 from ftkit.redaction import redacted
 from ftkit.runs import decision
 from ftkit.runs.ledger import Ledger
@@ -37,7 +38,7 @@ def judge(plan: Plan, ledger: Ledger, bundle: Bundle, emit: Emit) -> PromotionRe
     """
     import numpy as np
 
-    champion = plan.registry.champion() if plan.registry is not None else None
+    champion = call(Registry.champion, plan.registry) if plan.registry is not None else None
     tests = without_secrets([{"use": each.name, **options.to_table(each)} for each in plan.promote])  # for the record
     if earlier := _earlier_decision(ledger, bundle, champion, tests):
         for verdict in earlier.verdicts:
@@ -47,7 +48,9 @@ def judge(plan: Plan, ledger: Ledger, bundle: Bundle, emit: Emit) -> PromotionRe
     candidate = _contender("the candidate", bundle, data, plan)
     live = None
     if champion is not None and plan.registry is not None:
-        champion_bundle = bundles.verify(plan.registry.fetch(champion.version, ledger.folder / "champion"))
+        champion_bundle = bundles.verify(
+            call(Registry.fetch, plan.registry, champion.version, ledger.folder / "champion")
+        )
         live = _contender(f"champion version {champion.version}", champion_bundle, data, plan)
         if set(champion_bundle.classes) != set(data.classes):
             champion_classes, data_classes = ", ".join(champion_bundle.classes), ", ".join(data.classes)
@@ -114,7 +117,7 @@ def _run_test(test: PromotionTest, candidate: Contender, champion: Contender | N
             details = f"; the details are in {log}"
         except OSError:
             details = ""
-        return Verdict(test.name, "error", f"it broke off: {type(error).__name__}: {error}{details}")
+        return Verdict(test.name, "error", f"it broke off: {in_one_line(error)}{details}")
 
 
 def _checked(verdict: Any) -> Verdict:

@@ -8,24 +8,24 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftkit import files, options
-from ftkit.contracts import Adapting, Data, StopTrial
+from ftkit.bundle import answers, contents
+from ftkit.contracts import Adapting, Backbone, Classifier, Data, StopTrial
 from ftkit.contracts.plan import Plan
+from ftkit.errors import BundleError, HopelessError, VerbError, in_one_line
+from ftkit.plugins.calls import call
+from ftkit.plugins.titles import title
 from ftkit.redaction import redacted
+from ftkit.runs import closed_rows
 
 if TYPE_CHECKING:
     import numpy as np
 
 LOG = "trial.log"
 """The log of a trial, in its folder; it stays when everything else of the trial is removed."""
-
-
-class HopelessError(Exception):
-    """A failure that would occur again in a second attempt with the same values."""
 
 
 OnEvaluation = Callable[[dict[str, float]], tuple[bool, bool]]
@@ -77,25 +77,37 @@ class Reporter:
 def fit(plan: Plan, data: Data, values: Mapping[str, Any], seed: int, folder: Path, evaluated: OnEvaluation) -> None:
     """Train on the training rows and save the best model, whole or not at all, as `model` in the trial's folder.
 
-    Raises: HopelessError; StopTrial; the errors of the backbone.
+    Raises: HopelessError; StopTrial; FtkitError, of which VerbError comes of this trial alone.
     """
     folder.mkdir(parents=True, exist_ok=True)
     clear(folder)
     try:
-        converted = options.convert(type(plan.backbone), values, partial=True)
-        backbone = replace(plan.backbone, **converted)  # type: ignore[type-var]
-    except (options.Mistakes, ValueError) as error:
+        backbone = options.changed(plan.backbone, values)
+    except options.Mistakes as error:
         raise HopelessError(f"the values do not fit the backbone: {error}") from error
     if isinstance(backbone, Adapting):
-        backbone = backbone.adapted(data)
+        backbone = call(Adapting.adapted, backbone, data)
     report = Reporter(evaluated, data, folder)
-    classifier = backbone.fit(data, seed, report)
+    try:
+        with closed_rows.closed():
+            classifier = call(Backbone.fit, backbone, data, seed, report)
+    except VerbError as error:  # a backbone must not catch StopTrial, but some libraries do
+        if report.stopped:
+            raise StopTrial from error
+        raise
     if report.stopped:
         raise StopTrial
     if not report.evaluations:
         raise HopelessError("the backbone ended its training without reporting an evaluation")
+    if wrong := answers.wrong_classifier(classifier, data.classes, ("probabilities", "save")):
+        raise BundleError(
+            f"fit of {title('backbones', backbone)} returned {wrong}",
+            where="[backbone] of the recipe",
+            hint="Its author can mend it: the tests of ftkit.testing.backbones show where.",
+        )
     with files.atomic_folder(folder / "model") as partial:
-        classifier.save(partial)
+        call(Classifier.save, classifier, partial)
+        contents.check(partial, contents.names(partial), backbone.name)  # here already, and not after hours of search
 
 
 def clear(folder: Path) -> None:
@@ -109,7 +121,6 @@ def clear(folder: Path) -> None:
 
 def line(error: BaseException) -> str:
     """The error of a failed trial in one line, without secrets."""
-    if isinstance(error, HopelessError):
-        return redacted(str(error))
-    message = redacted(str(error)).strip().partition("\n")[0]
-    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+    if isinstance(error, HopelessError | VerbError):
+        return redacted(error.what if isinstance(error, VerbError) else str(error))
+    return in_one_line(error)

@@ -235,7 +235,11 @@ def test_failed_trials_leave_their_error_and_a_search_of_failed_trials_is_an_err
     with pytest.raises(SearchError, match="told to fail"):
         attend(Shop(loader.load(toy, overrides), tmp_path / "shop"))
     trial, _ = remote.read_trial(tmp_path / "shop" / "trial-0") or pytest.fail("there is no trial.json")
-    assert (trial.state, trial.error, len(trial.history)) == ("failed", "RuntimeError: told to fail", 1)
+    assert (trial.state, trial.error, len(trial.history)) == (
+        "failed",
+        "fit of the backbone 'toy-words' of ftkit-toys 1 failed: RuntimeError: told to fail",
+        1,
+    )
     assert not (tmp_path / "shop" / "trial-0" / "model").exists()
 
 

@@ -31,7 +31,7 @@ from typing import Any
 
 from ftkit.contracts import StopTrial
 from ftkit.disclosure import redact_output, without_secrets
-from ftkit.errors import FtkitError, RecipeError, StageError
+from ftkit.errors import FtkitError, HopelessError, RecipeError, StageError, VerbError
 from ftkit.stages import trial
 
 
@@ -110,12 +110,12 @@ def main() -> None:
         ended["kind"] = "stopped"
     except BaseException as error:  # whatever a backbone raises ends this trial, and is reported to the parent
         traceback.print_exc()
-        ended = {"kind": "failed", "error": trial.line(error), "hopeless": isinstance(error, trial.HopelessError)}
+        ended = {"kind": "failed", "error": trial.line(error), "hopeless": isinstance(error, HopelessError)}
         if disk_full(error):
             ended["full"] = True
         elif type(error) is StageError:  # it comes of these values and this seed, such as a loss that is no number
             ended |= {"error": " ".join(f"{error.what}. {error.hint}".split()), "hopeless": True}
-        elif isinstance(error, FtkitError):
+        elif isinstance(error, FtkitError) and not isinstance(error, VerbError):
             kind = "StageError" if isinstance(error, RecipeError) else type(error).__name__
             what = str(error) if isinstance(error, RecipeError) else error.what
             ended["raised"] = [kind, what, error.where, error.hint]

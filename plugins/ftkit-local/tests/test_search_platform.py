@@ -201,7 +201,7 @@ def test_trials_that_go_wrong_are_tried_again_where_it_may_help_and_recorded_wit
     assert [trial.state for trial in trials] == ["finished"] + ["failed"] * 6
     assert {fault: trial.error for fault, trial in by_fault.items()} == {
         "none": "",
-        "error": "RuntimeError: told to fail",
+        "error": "fit of the backbone 'toy-words' of ftkit-toys 1 failed: RuntimeError: told to fail",
         "memory": "killed (SIGKILL), probably out of memory",
         "crash": "killed by SIGSEGV",
         "exit": by_fault["exit"].error,
@@ -247,7 +247,7 @@ def test_retries_of_an_interrupted_run_count(begin):
 def test_trials_that_all_fail_alike_end_the_search_before_the_last(begin):
     plan, book, emitted = begin(search__trials=10, backbone__fault="error", backbone__fault_epoch=1, run__retries=0)
     with pytest.raises(
-        SearchError, match="the first 3 trials failed in the same way: RuntimeError: told to fail"
+        SearchError, match=r"the first 3 trials failed in the same way: fit of .* failed: RuntimeError: told to fail"
     ) as caught:
         plan.platform.search(plan, book, emitted.append)
     assert str(book.trial_folder(0) / "trial.log") in caught.value.hint
