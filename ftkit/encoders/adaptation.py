@@ -24,6 +24,9 @@ FEWEST_EPOCHS = 3
 """Epochs of a training on many rows. Source: Devlin et al. 2019, "BERT", section A.3."""
 MOST_EPOCHS = 20
 """Epochs of a training on few rows. Source: Mosbach et al. 2021, "On the Stability of Fine-tuning BERT", section 6."""
+MOST_TOKENS = 4_000_000
+"""Tokens that are read in all epochs together at most, unless that is fewer than `FEWEST_EPOCHS`: a long text teaches more in
+an epoch than a short one, and costs more. MiniLM takes ten minutes for them on two cores."""
 MANY_ROWS = 20_000
 """From this many rows on, batches are twice as large: there are steps enough."""
 SHARE = 0.98
@@ -48,20 +51,25 @@ class Numbers:
 def numbers(encoder: EncoderConfig, data: Data) -> Numbers:
     """The encoder's options, with a number in place of each "auto": the same for the same training rows.
 
-    Texts are read only if `max_length` is "auto". Raises: CheckpointError.
+    Texts are read only if `epochs` or `max_length` is "auto". Raises: CheckpointError.
     """
     rows, classes = len(data.train), len(data.classes)
-    return Numbers(
-        epochs(rows, classes) if encoder.epochs == "auto" else encoder.epochs,
-        batch_size(rows) if encoder.batch_size == "auto" else encoder.batch_size,
-        _fitting_length(encoder, data) if encoder.max_length == "auto" else encoder.max_length,
-    )
+    size = batch_size(rows) if encoder.batch_size == "auto" else encoder.batch_size
+    if encoder.epochs != "auto" and encoder.max_length != "auto":
+        return Numbers(encoder.epochs, size, encoder.max_length)
+    lengths, limit = _lengths(encoder, data)
+    length = max_length(lengths, limit) if encoder.max_length == "auto" else encoder.max_length
+    tokens = sum(min(each, length) for each in lengths)
+    return Numbers(epochs(rows, classes, tokens) if encoder.epochs == "auto" else encoder.epochs, size, length)
 
 
-def epochs(rows: int, classes: int) -> int:
-    """Epochs for `STEPS` steps, or `STEPS_PER_CLASS`, of `batch_size` rows, between `FEWEST_EPOCHS` and `MOST_EPOCHS`."""
+def epochs(rows: int, classes: int, tokens: int) -> int:
+    """Epochs for `STEPS` steps, or `STEPS_PER_CLASS`, of `batch_size` rows that have so many tokens in all.
+
+    No more than `MOST_EPOCHS` and `MOST_TOKENS` allow, but at least `FEWEST_EPOCHS`.
+    """
     enough = -(-max(STEPS, STEPS_PER_CLASS * classes) * batch_size(rows) // max(rows, 1))
-    return min(max(enough, FEWEST_EPOCHS), MOST_EPOCHS)
+    return max(min(enough, MOST_EPOCHS, MOST_TOKENS // max(tokens, 1)), FEWEST_EPOCHS)
 
 
 def batch_size(rows: int) -> int:
@@ -80,11 +88,11 @@ def max_length(lengths: Sequence[int], limit: int) -> int:
     return min(max(-(-needed // MULTIPLE) * MULTIPLE, SHORTEST), LONGEST, limit)
 
 
-def _fitting_length(encoder: EncoderConfig, data: Data) -> int:
+def _lengths(encoder: EncoderConfig, data: Data) -> tuple[list[int], int]:
+    """Tokens in each training row, special ones included, and the model's limit, at which longer rows are cut."""
     from ftkit.encoders.checkpoint import open_checkpoint
     from ftkit.encoders.tokenization import Tokenizer, tokenize
 
     checkpoint = open_checkpoint(encoder)
     tokenizer = Tokenizer(checkpoint.tokenizer, checkpoint.limit)
-    rows = tokenize(data.train.texts, tokenizer, tokenizer.limit, data.cache)
-    return max_length(rows.lengths.tolist(), tokenizer.limit)
+    return tokenize(data.train.texts, tokenizer, tokenizer.limit, data.cache).lengths.tolist(), tokenizer.limit

@@ -27,25 +27,27 @@ def encoder(tiny):
 
 
 @pytest.mark.parametrize(
-    ("rows", "classes", "epochs", "batch_size"),
+    ("rows", "classes", "tokens", "epochs", "batch_size"),
     [
-        (1, 2, 20, 16),
-        (200, 2, 20, 16),
-        (1_200, 2, 14, 16),
-        (3_000, 4, 6, 16),
-        (10_000, 2, 3, 16),
-        (3_000, 20, 6, 16),
-        (3_000, 50, 14, 16),
-        (1_200, 77, 20, 16),
-        (10_000, 77, 7, 16),
-        (60_000, 150, 4, 32),
-        (19_999, 2, 3, 16),
-        (20_000, 2, 3, 32),
-        (1_000_000, 2, 3, 32),
+        (1, 2, 20, 20, 16),
+        (200, 2, 20, 20, 16),
+        (1_200, 2, 20, 14, 16),
+        (3_000, 4, 20, 6, 16),
+        (10_000, 2, 20, 3, 16),
+        (3_000, 20, 20, 6, 16),
+        (3_000, 50, 20, 14, 16),
+        (1_200, 77, 20, 20, 16),
+        (10_000, 77, 20, 7, 16),
+        (60_000, 150, 12, 4, 32),
+        (1_200, 2, 400, 8, 16),
+        (3_000, 50, 500, 3, 16),
+        (19_999, 2, 20, 3, 16),
+        (20_000, 2, 20, 3, 32),
+        (1_000_000, 2, 500, 3, 32),
     ],
 )
-def test_few_rows_and_many_classes_are_trained_for_more_epochs(rows, classes, epochs, batch_size):
-    assert adaptation.epochs(rows, classes) == epochs
+def test_few_rows_many_classes_and_short_texts_are_trained_for_more_epochs(rows, classes, tokens, epochs, batch_size):
+    assert adaptation.epochs(rows, classes, rows * tokens) == epochs
     assert adaptation.batch_size(rows) == batch_size
 
 
@@ -83,8 +85,8 @@ def test_only_the_training_rows_decide(encoder):
     assert encoder.adapted(replace(data, valid=long, test=long)) == encoder.adapted(data)
 
 
-def test_texts_are_not_read_where_the_recipe_gives_the_length():
-    numbers = Tiny(checkpoint="there/is-none", offline=True, max_length=32).adapted(separable_data(rows=45))
+def test_texts_are_not_read_where_the_recipe_gives_epochs_and_length():
+    numbers = Tiny(checkpoint="there/is-none", offline=True, epochs=1, max_length=32).adapted(separable_data(rows=45))
     assert numbers.max_length == 32
 
 
