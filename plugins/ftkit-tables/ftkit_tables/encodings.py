@@ -212,7 +212,7 @@ def _oddity(text: str) -> float:
         if char.isascii():
             continue
         total += 1
-        between = before.isalpha() and after.isalpha()
+        between = before.isalpha() and after.isalpha() and unicodedata.east_asian_width(char) not in "WF"
         if (
             unicodedata.category(char)[0] == "C"
             or (between and not char.isalpha() and char not in "\u2019\u00b7\u00ad")
