@@ -260,7 +260,8 @@ class BrokenService:
 
         folder = ledger.folder / "service"
         made = [train(plan, data, folder, number=each, values={}, seed=each, emit=emit) for each in range(1)]
-        return remote.collected([remote.ServiceTrial(each) for each in made], fetch)(plan, ledger, emit)
+        listed = [remote.ServiceTrial(each) for each in made]
+        return remote.collected(listed, fetch, "minutes" if self.how == "limit" else "")(plan, ledger, emit)
 
 
 @hookimpl

@@ -12,8 +12,9 @@ from ftkit.contracts import Emit, Trial, events
 from ftkit.contracts.plan import Plan
 from ftkit.errors import SearchError, StageError
 from ftkit.evaluation import selection
-from ftkit.remote.trial_step import train
+from ftkit.remote.trial_step import seed, train
 from ftkit.runner import Search
+from ftkit.runs import cost
 from ftkit.runs.ledger import Ledger
 
 
@@ -30,11 +31,17 @@ Fetch = Callable[[Trial, Path], None]
 """Downloads the folder that `remote.trial` left for a finished trial into an empty folder. Raises: FtkitError."""
 
 
-def collected(trials: Sequence[ServiceTrial], fetch: Fetch) -> Search:
-    """The search of a plan whose trials a service ran; the repeats of `[search] confirm` are trained in this process."""
+def collected(trials: Sequence[ServiceTrial], fetch: Fetch, limit: str = "") -> Search:
+    """The search of a plan whose trials a service ran; the repeats of `[search] confirm` are trained in this process.
+
+    `limit` is the option of the platform, if it has one, by which the service may end a search early: trials that it did not begin
+    then count as failed. Without it, a search of too few trials is an error.
+    """
 
     def search(plan: Plan, ledger: Ledger, emit: Emit) -> Sequence[Trial]:
         _record(plan, ledger, trials)
+        if limit:
+            _record_missing(plan, ledger, emit, limit)
         if not any(trial.state == "finished" for trial in ledger.trials()):
             raise _none_finished(ledger.trials())
         _fetch(plan, ledger, fetch)
@@ -62,6 +69,22 @@ def _record(plan: Plan, ledger: Ledger, trials: Sequence[ServiceTrial]) -> None:
             trial = replace(trial, state="failed", error=f"it reported no {plan.search.metric}")
         folder = ledger.trial_folder(trial.number)
         ledger.record_trial(replace(trial, folder=str(folder.relative_to(ledger.folder))))
+
+
+def _record_missing(plan: Plan, ledger: Ledger, emit: Emit, limit: str) -> None:
+    """Record as failed the trials that the service did not begin, and warn of them."""
+    recorded = {trial.number for trial in ledger.trials()}
+    missing = cost.trials(plan) - sum(trial.repeats is None for trial in ledger.trials())
+    if missing <= 0:
+        return
+    emit(
+        events.Noticed(
+            f"The service began {len(recorded)} trials and not {cost.trials(plan)}: see {limit}.", warning=True
+        )
+    )
+    for number in [each for each in range(cost.trials(plan)) if each not in recorded][:missing]:
+        error = f"the service ended its search before this trial began ({limit})"
+        ledger.record_trial(Trial(number, {}, seed(plan, number), "failed", error=error))
 
 
 def _fetch(plan: Plan, ledger: Ledger, fetch: Fetch) -> None:

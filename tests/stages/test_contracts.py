@@ -137,6 +137,13 @@ def test_a_service_that_lists_too_few_trials_is_refused(recipe: Path) -> None:
     assert "the platform 'broken-service' of breakers 1 returned 1 of 3 trials" in error.what
 
 
+def test_trials_that_a_service_did_not_begin_because_of_its_limit_have_failed(recipe: Path) -> None:
+    outcome = run(recipe, run__on="broken-service", run__how="limit")
+    assert outcome.promoted
+    assert [trial.state for trial in outcome.trials] == ["finished", "failed", "failed"]
+    assert outcome.trials[2].error == "the service ended its search before this trial began (minutes)"
+
+
 @pytest.mark.parametrize(
     ("how", "expected"),
     [

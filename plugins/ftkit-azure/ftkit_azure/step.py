@@ -135,7 +135,7 @@ def _decide(task: Task, job: Job, emit: Emit, work: Path) -> None:
 
     ledger = transfer.ledger(task.snapshot.recipe, work, task.run)
     try:
-        decide(task.plan, ledger, emit, collected(trials, fetch), task.snapshot.left)
+        decide(task.plan, ledger, emit, collected(trials, fetch, "search_minutes"), task.snapshot.left)
     finally:
         transfer.pack(ledger, Path(RUN))
 
