@@ -5,14 +5,11 @@ from __future__ import annotations
 import difflib
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 from contextlib import redirect_stderr
-from datetime import UTC, datetime
 
 import click
 
-from ftkit import files
 from ftkit._version import __version__
 from ftkit.commands import Ending
 from ftkit.commands.compare import compare
@@ -30,7 +27,7 @@ from ftkit.commands.run import run
 from ftkit.commands.runs import runs
 from ftkit.disclosure import RedactedStream
 from ftkit.display import failures, terminal
-from ftkit.errors import ExitCode, FtkitError
+from ftkit.errors import ExitCode, FtkitError, VerbError, in_one_line
 
 EPILOG = (
     "Exit codes: 0 done, or promoted and deployed; 2 a mistake in the recipe or the command; 3 a plugin is missing "
@@ -114,33 +111,30 @@ def _run(arguments: list[str], ending: Ending) -> int:
         if ending.json:
             terminal.write(terminal.json_line(failures.as_json(error)))
         failures.show(error)
+        if isinstance(error, VerbError) and os.environ.get("FTKIT_DEBUG"):
+            from ftkit.plugins import calls
+
+            terminal.write(calls.traceback_of(error), sys.stderr)
         return int(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
         terminal.write(f"\nInterrupted. {ending.kept()}".rstrip(), sys.stderr)
         return int(ExitCode.INTERRUPTED)
     except BrokenPipeError:
         raise
-    except Exception as error:
+    except BaseException as error:  # also SystemExit of a plugin
         return _unexpected(error, ending)
 
 
-def _unexpected(error: Exception, ending: Ending) -> int:
+def _unexpected(error: BaseException, ending: Ending) -> int:
     """Report an error that nobody expected, and keep its traceback in a file. Returns the exit code."""
-    from ftkit.redaction import redacted
+    from ftkit.plugins import calls
 
-    text = redacted("".join(traceback.format_exception(error)))
     if os.environ.get("FTKIT_DEBUG"):
-        terminal.write(text.rstrip(), sys.stderr)
+        terminal.write(calls.traceback_of(error), sys.stderr)
         return int(ExitCode.STAGE)
-    path = files.home() / "failures" / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{os.getpid()}.txt"
-    try:
-        files.write_text(path, text)
-        details = f"The details are in {path}"
-    except OSError:
-        details = "The details could not be written to a file"
     unexpected = FtkitError(
-        f"an unexpected error, in ftkit or in a plugin: {type(error).__name__}: {error}".rstrip(": "),
-        hint=f"{details}; FTKIT_DEBUG=1 shows them here. {ending.kept()}".rstrip(),
+        f"an unexpected error, in ftkit or in a plugin: {in_one_line(error)}",
+        hint=f"{calls.keep(error)}; FTKIT_DEBUG=1 shows them here. {ending.kept()}".rstrip(),
     )
     if ending.json:
         terminal.write(terminal.json_line(failures.as_json(unexpected)))

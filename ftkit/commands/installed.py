@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 @click.command(short_help="List installed components.")
 @as_json
 def plugins(json_: bool) -> None:
-    """List the installed components by kind, the plugin that offers each, and plugins that were set aside."""
+    """List the installed components by kind, the plugin that offers each, and what was set aside because it does not work."""
     from ftkit import plugins as installed
     from ftkit.options import summary
 
-    loaded = installed.load()
+    loaded = installed.load().examined()
     if json_:
         components = [
             {"kind": each.kind, "name": each.name, "plugin": each.plugin, "summary": summary(each.component)}
@@ -35,6 +35,8 @@ def plugins(json_: bool) -> None:
     terminal.table(("kind", "name", "plugin", "what it is for"), rows)
     for broken in loaded.broken:
         terminal.write(f"\nset aside: {broken.plugin}: {broken.reason}")
+        if broken.hint:
+            terminal.write(f"  hint: {broken.hint}")
 
 
 @click.command(short_help="Show all options of a component.")
@@ -48,7 +50,7 @@ def options(name: str, json_: bool) -> None:
     from ftkit import plugins as installed
     from ftkit.options import summary
 
-    loaded = installed.load()
+    loaded = installed.load().examined()
     components = [each for each in loaded.offers if each.name == name] or [
         each for each in core_settings() if each.name == name
     ]
@@ -121,8 +123,11 @@ def _unknown(name: str, loaded: Plugins) -> Exception:
     import difflib
 
     from ftkit.bundled_plugins import bundled_plugins, how_to_install
-    from ftkit.errors import UsageError
+    from ftkit.errors import PluginError, UsageError
 
+    for broken in loaded.broken:
+        if broken.name == name:
+            return PluginError(f"{broken.plugin} was set aside: {broken.reason}", hint=broken.hint)
     owner = bundled_plugins().get(name)
     near = difflib.get_close_matches(name, {each.name for each in loaded.offers}, 1)
     if owner is not None:

@@ -71,16 +71,21 @@ def _named_in_errors(verb: Callable[..., Any], component: Any) -> Iterator[None]
 
 def keep(error: BaseException) -> str:
     """Write the traceback of an unexpected error, without secrets, into a file; returns a sentence that says where it is."""
-    from ftkit.redaction import redacted
-
-    text = redacted("".join(traceback.format_exception(error))[-LONGEST:])
+    text = traceback_of(error)
     name = f"{datetime.now(UTC):%Y%m%d}-{hashlib.sha256(text.encode(errors='replace')).hexdigest()[:8]}.txt"
     path = files.home() / FOLDER / name  # the same failure again gives the same file
     try:
         files.write_text(path, text.encode(errors="replace").decode())
     except OSError:
-        return "The details could not be written to a file."
+        return "The details could not be written to a file"
     return f"The details are in {path}"
+
+
+def traceback_of(error: BaseException) -> str:
+    """The traceback of an error without secrets."""
+    from ftkit.redaction import redacted
+
+    return redacted("".join(traceback.format_exception(error))[-LONGEST:]).rstrip()
 
 
 def _failure(verb: Callable[..., Any], component: Any, what: str, details: str = "") -> VerbError:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from ftkit import plugins
 from ftkit.contracts import Counting, Reading
 from ftkit.contracts.monitoring import DEPLOYMENT, ENDPOINT, TRACE, Served, ServedRequest, Watcher
+from ftkit.errors import in_one_line
 from ftkit.evaluation.prediction_profile import predictions
 from ftkit.serving.schema import Refusal
 
@@ -120,25 +121,25 @@ class RequestObserver:
                 self._characters -= ended.characters
             try:
                 request = self._served_request(ended)
-            except Exception:
-                self._log_once("a request cannot be described to the watchers")
+            except BaseException as error:  # also SystemExit, which would end this thread without a word
+                self._log_once("a request cannot be described to the watchers", error)
                 continue
             for watcher in self._watchers:
                 try:
                     watcher.tell(request)
-                except Exception:
-                    self._log_once(f"a watcher of this deployment failed: {type(watcher).__name__}")
+                except BaseException as error:
+                    self._log_once(f"{_title(watcher)} failed", error)
         for watcher in self._watchers:
             try:
                 watcher.close()
-            except Exception:
-                self._log_once(f"a watcher of this deployment failed while it was closed: {type(watcher).__name__}")
+            except BaseException as error:
+                self._log_once(f"{_title(watcher)} failed while it was closed", error)
 
-    def _log_once(self, what: str) -> None:
-        """Log an exception the first time only: what fails for one request may fail for all of them."""
+    def _log_once(self, what: str, error: BaseException) -> None:
+        """Log an error the first time only: what fails for one request may fail for all of them."""
         if what not in self._logged:
             self._logged.add(what)
-            log.exception("%s; this is logged once only", what)
+            log.error("%s: %s; this is logged once only", what, in_one_line(error))
 
     def _served_request(self, ended: _EndedRequest) -> ServedRequest:
         result, texts = ended.observation.result, ended.observation.texts
@@ -167,6 +168,10 @@ class RequestObserver:
         if result is None or not isinstance(self._model, Counting):
             return None
         return result.length if isinstance(self._model, Reading) else sum(self._model.tokens(texts))
+
+
+def _title(watcher: Watcher) -> str:
+    return f"the watcher {type(watcher).__name__} of {plugins.load().owner(type(watcher))}"
 
 
 @contextmanager

@@ -197,7 +197,7 @@ def test_a_watcher_that_fails_costs_neither_callers_nor_other_watchers(
     assert len(calm.wait(3)) == 3
     assert len(unruly.wait(3)) == 3
     client.app_state["host"].observer.close()
-    assert len([each for each in caplog.records if "a watcher of this deployment failed" in each.getMessage()]) == 1
+    assert len([each for each in caplog.records if "the watcher Listener of" in each.getMessage()]) == 1
 
 
 def test_a_watcher_that_hangs_holds_up_no_caller(
