@@ -134,7 +134,7 @@ class Reader:
 
         `owners` has the section that brings each test, or () for a test with a section of its own.
         """
-        tests = []
+        tests: list[Any] = []
         for test in self.sections.asked((*key, "use"), PromotionPreset.tests, preset) or ():
             owner = owners.setdefault(test.name, key)
             if test.name in {each.name for each in tests}:
@@ -143,9 +143,9 @@ class Reader:
             elif test.name not in self.plugins.names("promotion_tests"):
                 # The plan is sent elsewhere as text, which names its tests: each must be installed under its name.
                 advice = self.plugins.advice("promotion_tests", test.name)
-                self.sections.report_problem(
-                    (*key, "use"), f"{preset.name!r} needs the promotion test {test.name!r}", advice
-                )
+                what = f"{preset.name!r} needs the promotion test {test.name!r}"
+                broken = bool(self.plugins.suspects("promotion_tests", test.name))
+                self.sections.report_problem((*key, "use"), what, advice, plugin=broken)
             elif owner and owner != key:
                 hint = f'Add a [[promote]] with use = "{test.name}": it then replaces both.'
                 self.sections.report_problem(
