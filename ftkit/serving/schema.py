@@ -104,6 +104,11 @@ def parse(body: bytes, limits: Limits) -> ScoreRequest:
         raise Refusal(
             413, f"{len(data)} rows in one request; this server takes {limits.rows}", "data", "Send several requests."
         )
+    return checked(value)
+
+
+def checked(value: Any) -> ScoreRequest:
+    """A request from its decoded body. Raises: Refusal, naming the first mistake and its place."""
     try:
         return ScoreRequest.model_validate(value)
     except ValidationError as error:

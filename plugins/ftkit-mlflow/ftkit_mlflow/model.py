@@ -11,32 +11,25 @@ from typing import Any
 
 from ftkit.bundle import bundle as bundles
 from ftkit.bundle.bundle import Bundle
+from ftkit.serving.schema import answer
+from ftkit_mlflow import texts
 
 
 class Labels:
-    """A bundle in MLflow's python_function flavour: takes a table with a column `text`, returns label names."""
+    """A bundle in MLflow's python_function flavour: takes texts in any form that MLflow has, returns label names."""
 
     def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
 
     def predict(self, model_input: Any, params: Mapping[str, Any] | None = None) -> list[Any]:
-        """One label for each row; with the parameter `scores` also its probability and those of all classes."""
-        texts = ["" if text is None or text != text else str(text) for text in model_input["text"]]
-        if not texts:
+        """One label for each text; with the parameter `scores` also its probability and those of all classes.
+
+        Raises: MlflowException for a missing text and for input without texts.
+        """
+        given = texts.read(model_input)
+        if not given:
             return []
-        probabilities = self._bundle.probabilities(texts)
-        best = probabilities.argmax(axis=1)
-        labels = [self._bundle.classes[index] for index in best]
-        if not (params or {}).get("scores"):
-            return labels
-        return [
-            {
-                "label": label,
-                "score": float(row[index]),
-                "scores": {name: float(value) for name, value in zip(self._bundle.classes, row, strict=True)},
-            }
-            for label, index, row in zip(labels, best, probabilities, strict=True)
-        ]
+        return answer(self._bundle.probabilities(given), self._bundle.classes, bool((params or {}).get("scores")))
 
 
 def _load_pyfunc(path: str) -> Labels:

@@ -32,7 +32,8 @@ def model_files(bundle: Bundle, run: str, place: str, lineage: Mapping[str, Any]
         artifact_path=place,
         run_id=run,
         signature=ModelSignature(
-            inputs=Schema([ColSpec("string", "text")]),
+            # None for the input: MLflow would refuse a list or an array for a named column, and take the first of several
+            # columns for one without a name. `texts.read` takes all of them and names what is wrong.
             outputs=Schema([ColSpec("string", "label")]),
             params=ParamSchema([ParamSpec("scores", "boolean", False)]),
         ),

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from ftkit_mlflow import MLflow
+from ftkit_mlflow.model import Labels
 
 from ftkit.bundle import bundle as bundles
 from ftkit.bundle.bundle import Bundle
@@ -95,17 +97,80 @@ def test_mlflow_applies_the_fitted_temperature(loaded, encoder):
     assert not np.allclose(calibrated, raw)
 
 
-def test_no_rows_missing_texts_and_empty_texts_get_predictions(loaded):
-    assert loaded.predict(pd.DataFrame({"text": pd.Series([], dtype=object)})) == []
-    assert len(loaded.predict(pd.DataFrame({"text": [None, "", "great"]}))) == 3
+@pytest.mark.parametrize(
+    "given",
+    [
+        TEXTS,
+        tuple(TEXTS),
+        pd.Series(TEXTS),
+        pd.Series(TEXTS, name="review", index=[7, 7]),
+        pd.Series(TEXTS, dtype="string"),
+        pd.DataFrame({"text": TEXTS}),
+        pd.DataFrame({"id": [1, 2], "text": TEXTS, "title": ["a", "b"]}),
+        pd.DataFrame({"review": TEXTS}),
+        pd.DataFrame(TEXTS),
+        {"text": TEXTS},
+        {"review": TEXTS},
+        {"text": np.array(TEXTS)},
+        {"text": pd.Series(TEXTS)},
+        [{"text": text} for text in TEXTS],
+        np.array(TEXTS),
+        np.array(TEXTS, dtype=object),
+        np.array(TEXTS).reshape(2, 1),
+    ],
+    ids=lambda given: type(given).__name__,
+)
+def test_texts_in_every_form_get_one_label_each(loaded, encoder, given):
+    assert loaded.predict(given) == encoder.predict(TEXTS)
+    assert len(loaded.predict(given, params={"scores": True})) == 2
 
 
-def test_the_signature_rejects_a_request_without_texts(loaded):
-    with pytest.raises(mlflow.exceptions.MlflowException, match="text"):
-        loaded.predict(pd.DataFrame({"review": ["great"]}))
+@pytest.mark.parametrize(
+    "given",
+    [TEXTS[0], {"text": TEXTS[0]}, {"text": [TEXTS[0]]}, np.array(TEXTS[0]), pd.DataFrame({"text": [TEXTS[0]]})],
+)
+def test_one_text_gets_one_label(loaded, encoder, given):
+    assert loaded.predict(given) == encoder.predict(TEXTS[:1])
 
 
-def test_the_input_example_fits_the_signature(loaded):
+def test_no_texts_get_no_labels_and_empty_texts_get_one_as_at_the_endpoint(loaded):
+    for nothing in ([], pd.DataFrame({"text": pd.Series([], dtype=object)}), np.array([]), {"text": []}):
+        assert loaded.predict(nothing) == []
+    assert len(loaded.predict(["", " ", "great"])) == 3
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (["great", None], "data[1].text is null; it must be a string"),
+        (pd.DataFrame({"text": ["great", None]}), "data[1].text is null; it must be a string"),
+        (pd.Series([float("nan"), "great"]), "data[0].text is null; it must be a string"),
+        (pd.Series(["great", pd.NA], dtype="string"), "data[1].text is null; it must be a string"),
+        (["great", 3], "data[1].text is a number; it must be a string"),
+        (np.array([1.5, 2.5]), "data[0].text is a number; it must be a string"),
+        ([True], "data[0].text is a boolean; it must be a string"),
+        ([["great"]], "data[0].text is a list; it must be a string"),
+        ([{"review": "great"}], "data[0].text is missing"),
+        (pd.DataFrame({"review": ["great"], "id": [1]}), "the columns are review, id"),
+        ({"review": ["great"], "id": [1]}, "the columns are review, id"),
+        (np.array([["great", "bad"], ["a", "b"]]), "shape (2, 2)"),
+        (7, "int holds no texts"),
+    ],
+)
+def test_what_is_no_text_is_refused_in_the_words_of_the_endpoint(loaded, given, expected):
+    with pytest.raises(mlflow.exceptions.MlflowException) as caught:
+        loaded.predict(given)
+    assert expected in str(caught.value)
+    assert caught.value.get_http_status_code() == 400
+
+
+def test_a_version_that_was_registered_with_a_signature_of_its_input_takes_a_dict_of_lists(encoder):
+    """MLflow makes one row of it there."""
+    given = pd.DataFrame([{"text": TEXTS}])
+    assert Labels(encoder).predict(given) == encoder.predict(TEXTS)
+
+
+def test_the_input_example_is_a_table_that_the_model_takes(loaded):
     example = loaded.metadata.load_input_example()
     assert list(example["text"]) == TEXTS
     assert len(loaded.predict(example)) == 2
@@ -140,6 +205,12 @@ def test_mlflow_models_serve_answers_over_http(shared, champion, encoder, tmp_pa
 
         split = {"columns": ["text"], "data": [[text] for text in TEXTS]}
         assert ask({"dataframe_split": split}) == encoder.predict(TEXTS)
+        assert ask({"inputs": TEXTS}) == encoder.predict(TEXTS)
+        assert ask({"instances": [{"text": text} for text in TEXTS]}) == encoder.predict(TEXTS)
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            ask({"dataframe_records": [{"text": None}]})
+        assert caught.value.code == 400
+        assert "data[0].text is null" in caught.value.read().decode()
         (scored,) = ask({"dataframe_records": [{"text": TEXTS[0]}], "params": {"scores": True}})
         assert set(scored["scores"]) == set(encoder.classes)
         assert scored["label"] == encoder.predict(TEXTS[0])[0]
