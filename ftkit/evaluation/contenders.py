@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ftkit.contracts import Contender
-from ftkit.formatting import listing
+from ftkit.contracts import Contender, Data
+from ftkit.data.class_names import NotOneLabel, class_name, same_class, shown_name
+from ftkit.formatting import count, listing
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,15 +32,90 @@ def defect(contender: Contender) -> str:
     return ""
 
 
+@dataclass(frozen=True)
+class Matched:
+    """Candidate and champion on the test rows whose class both know."""
+
+    candidate: Contender
+    champion: Contender
+    classes: tuple[int, ...]
+    """Indices of the classes that both know and that have test rows: F1 of no other class can be compared."""
+    rows: np.ndarray
+    """Indices of these rows in the whole test split."""
+    note: str = ""
+    """What is left out, to be put at the end of a sentence; empty where both know all classes."""
+
+
+def matched(candidate: Contender, champion: Contender) -> Matched:
+    """Candidate and champion on the rows whose class both know; of the candidate's probabilities none is changed.
+
+    An answer of the candidate that is a class new to the champion is wrong on these rows.
+    """
+    import numpy as np
+
+    data, labels = candidate.data, labels_of(candidate)
+    sources = class_sources(champion.classifier.classes, data.classes)
+    known = tuple(index for index, name in enumerate(data.classes) if name in sources)
+    compared = tuple(index for index in known if (labels == index).any())
+    if len(known) == len(data.classes):
+        return Matched(candidate, champion, compared, np.arange(len(labels)))
+    rows = np.flatnonzero(np.isin(labels, known))
+    test = replace(
+        data.test,
+        texts=[data.test.texts[row] for row in rows],
+        labels=[data.test.labels[row] for row in rows],
+        columns={name: [values[row] for row in rows] for name, values in data.test.columns.items()},
+    )
+    fewer = replace(data, test=test)
+    new = [name for name in data.classes if name not in sources]
+    left_out = count(len(labels) - len(rows), "row")
+    note = f"; without {left_out} of {_named(new)}, new since {champion.title}: only what both know is compared"
+    one, other = (replace(each, data=fewer, probabilities=each.probabilities[rows]) for each in (candidate, champion))
+    return Matched(one, other, compared, rows, note)
+
+
+def classes_without_rows(data: Data) -> list[str]:
+    """The classes of which the test split has no row, so that nothing is known of them."""
+    present = {*data.test.labels}
+    return [name for index, name in enumerate(data.classes) if index not in present]
+
+
 def class_mismatch(champion: Contender) -> str:
-    """How the champion's classes differ from those of the data; empty when they are the same, in any order."""
+    """Why the champion's classes do not allow a comparison; empty where the data has all of them.
+
+    Classes that the data has besides are new, and no obstacle: see `matched`.
+    """
     data_classes, model_classes = champion.data.classes, champion.classifier.classes
-    if set(data_classes) == set(model_classes):
+    sources = class_sources(model_classes, data_classes)
+    lost = [name for name in model_classes if name not in sources.values()]
+    if not lost:
         return ""
     return (
-        f"{champion.title} has the classes {listing(model_classes)} and the candidate {listing(data_classes)}, "
-        "so they cannot be compared"
+        f"{champion.title} has {_named(lost)}, which the candidate lacks: it has the classes "
+        f"{listing(map(shown_name, data_classes), 10)}"
     )
+
+
+def class_sources(model_classes: Sequence[str], data_classes: Sequence[str]) -> dict[str, str]:
+    """The model's name of each class of the data that it knows: the same name, or one that is surely the same class."""
+    exact = {name: name for name in data_classes if name in model_classes}
+    by_form: dict[str, str] = {}
+    for name in model_classes:
+        if name not in exact:
+            by_form.setdefault(_form(name), name)
+    same: Mapping[str, str] = {name: by_form[_form(name)] for name in data_classes if _form(name) in by_form}
+    return {**same, **exact}
+
+
+def _form(name: str) -> str:
+    try:
+        return same_class(class_name(name) or name)
+    except NotOneLabel:
+        return name
+
+
+def _named(names: Sequence[str]) -> str:
+    return f"the {'class' if len(names) == 1 else 'classes'} {listing(map(shown_name, names), 10)}"
 
 
 def probabilities_of(contender: Contender, texts: Sequence[str]) -> np.ndarray:
@@ -60,7 +137,7 @@ def sample_rows(contender: Contender, count: int) -> list[int]:
 
 
 def align_classes(probabilities: np.ndarray, model_classes: Sequence[str], data_classes: Sequence[str]) -> np.ndarray:
-    """Probabilities with their columns in the order of the data's classes, matched by name.
+    """Probabilities with their columns in the order of the data's classes, matched by `class_sources`.
 
     A class that the model does not know gets 0; the probability of classes that the data lacks is shared out in proportion.
     """
@@ -69,8 +146,9 @@ def align_classes(probabilities: np.ndarray, model_classes: Sequence[str], data_
     if tuple(model_classes) == tuple(data_classes):
         return probabilities
     columns = np.zeros((len(probabilities), len(data_classes)))
+    sources = class_sources(model_classes, data_classes)
     for index, name in enumerate(data_classes):
-        if name in model_classes:
-            columns[:, index] = probabilities[:, list(model_classes).index(name)]
+        if name in sources:
+            columns[:, index] = probabilities[:, list(model_classes).index(sources[name])]
     totals = columns.sum(axis=1, keepdims=True)
     return np.where(totals > 0, columns / np.where(totals > 0, totals, 1), 1 / len(data_classes))

@@ -1,28 +1,26 @@
-"""Metrics of class probabilities, and bootstrap intervals around them.
+"""Metrics of class probabilities, and intervals around them.
 
 All take probabilities, (rows, classes), and labels, (rows,) of class indices. The definitions, edge cases included, are
 scikit-learn's.
 
-Every metric is a function of how often each row counts, built from weighted sums over the rows: once for all rows, or for a block
-of bootstrap resamples as a matrix product, which is a hundred times faster than one resample after another.
+Every metric is a function of the weights of the rows, built from weighted sums: once for all rows, or for a block of resamples
+as a matrix product, which is a hundred times faster than one resample after another.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, get_args
 
 from ftkit.contracts.settings import Metric
+from ftkit.evaluation import resampling
 
 if TYPE_CHECKING:
     import numpy as np
 
 Measure = Callable[["np.ndarray"], "np.ndarray"]
-"""From counts, (block, rows), to the metric, (block,)."""
-
-BLOCK = 4_000_000
-"""Counts in memory at once: 32 MB."""
+"""From weights that add up to the number of rows, (block, rows), to the metric, (block,)."""
 
 METRICS: tuple[str, ...] = get_args(Metric)
 
@@ -46,15 +44,15 @@ def better(metric: str, one: float, other: float) -> bool:
     return one > other if GREATER_IS_BETTER[metric] else one < other
 
 
-def score(metric: str, probabilities: np.ndarray, labels: np.ndarray) -> float:
+def score(metric: str, probabilities: np.ndarray, labels: np.ndarray, classes: Sequence[int] | None = None) -> float:
     """The value of one metric; NaN where it is not defined, as ROC AUC on rows of one class.
 
     With two classes `roc_auc` ranks by the probability of class 1; with more it is one-vs-rest, weighted by class frequency.
-    Raises: KeyError for a metric that is not one of `METRICS`.
+    `classes` as in `measure`. Raises: KeyError for a metric that is not one of `METRICS`.
     """
     import numpy as np
 
-    return float(measure(metric, probabilities, labels)(np.ones((1, len(labels))))[0])
+    return float(measure(metric, probabilities, labels, classes)(np.ones((1, len(labels))))[0])
 
 
 def scores(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
@@ -71,52 +69,68 @@ def interval(
     resamples: int = 1000,
     level: float = 0.95,
 ) -> tuple[float, float]:
-    """A percentile bootstrap interval over the rows; the same seed gives the same interval.
+    """An interval over the rows, as `resampling` describes it; NaN where the metric is not defined.
 
-    Source: Efron and Tibshirani 1993, "An Introduction to the Bootstrap", chapter 13.
+    The same seed gives the same interval.
     """
     import numpy as np
 
-    draws = resampled(metric, probabilities, labels, seed=seed, resamples=resamples)
-    if np.isnan(draws).all():
+    wrong, right = (
+        resampled(metric, probabilities, labels, seed=seed, resamples=resamples, right=each) for each in (False, True)
+    )
+    if np.isnan(wrong).any() or np.isnan(right).any():
         return math.nan, math.nan
-    low, high = np.nanquantile(draws, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    return resampling.ends(wrong, right, level, rising=GREATER_IS_BETTER[metric])
 
 
-def resampled(metric: str, probabilities: np.ndarray, labels: np.ndarray, *, seed: int, resamples: int) -> np.ndarray:
-    """The metric on each resample, (resamples,), NaN where it is not defined; the same seed draws the same rows.
+def resampled(
+    metric: str,
+    probabilities: np.ndarray,
+    labels: np.ndarray,
+    *,
+    seed: int,
+    resamples: int,
+    right: bool,
+    classes: Sequence[int] | None = None,
+) -> np.ndarray:
+    """The metric on each resample, (resamples,), NaN where it is not defined; the same seed draws the same weights.
 
-    Source: Efron and Tibshirani 1993, "An Introduction to the Bootstrap", chapter 13.
-    Raises: KeyError for a metric that is not one of `METRICS`.
+    `right` says how the further row is answered, `classes` as in `measure`. A loss has no worst value, so a further row that is
+    wrong is undecided there. Raises: KeyError for a metric that is not one of `METRICS`.
     """
     import numpy as np
 
-    measured = measure(metric, probabilities, labels)
-    random = np.random.default_rng(seed)
-    rows = len(labels)
-    size = max(1, BLOCK // max(rows, 1))
-    blocks = []
-    for start in range(0, resamples, size):
-        draws = (random.integers(0, rows, rows) for _ in range(min(size, resamples - start)))
-        counts = np.stack([np.bincount(each, minlength=rows) for each in draws]).astype(np.float64)
-        blocks.append(measured(counts))  # (block, rows) to (block,)
-    return np.concatenate(blocks)
+    probabilities, labels = np.asarray(probabilities, dtype=np.float64), np.asarray(labels, dtype=np.int64)
+    if not len(labels):
+        return np.full(resamples, math.nan)
+    # A further row must not bring in a class that no row has: macro F1 would fall by its whole share in every resample.
+    known = np.union1d(labels, probabilities.argmax(axis=1))
+    classes = [int(each) for each in known if classes is None or each in classes]
+    least = metric == "log_loss"
+    more, more_labels = resampling.with_further_rows(probabilities, labels, seed, right=right, least=least)
+    measured = measure(metric, more, more_labels, classes)
+    return np.concatenate([measured(block) for block in resampling.weights(len(labels), seed, resamples)])
 
 
-def measure(metric: str, probabilities: np.ndarray, labels: np.ndarray) -> Measure:
+def measure(
+    metric: str, probabilities: np.ndarray, labels: np.ndarray, classes: Sequence[int] | None = None
+) -> Measure:
     """A metric of these rows, NaN where it is not defined; probabilities are (rows, classes), labels (rows,) class indices.
 
+    Macro F1 is the mean over those of `classes` that have rows or answers; over all classes when it is left out.
     Raises: KeyError for a metric that is not one of `METRICS`.
     """
     import numpy as np
 
-    return _MEASURES[metric](np.asarray(probabilities, dtype=np.float64), np.asarray(labels, dtype=np.int64))
+    probabilities, labels = np.asarray(probabilities, dtype=np.float64), np.asarray(labels, dtype=np.int64)
+    if metric == "macro_f1":
+        return _macro_f1(probabilities, labels, classes)
+    return _MEASURES[metric](probabilities, labels)
 
 
 def _accuracy(probabilities: np.ndarray, labels: np.ndarray) -> Measure:
     right = (probabilities.argmax(axis=1) == labels).astype(float)
-    return lambda counts: counts @ right / len(labels)
+    return lambda weights: weights @ right / len(labels)
 
 
 def _log_loss(probabilities: np.ndarray, labels: np.ndarray) -> Measure:
@@ -126,7 +140,7 @@ def _log_loss(probabilities: np.ndarray, labels: np.ndarray) -> Measure:
     probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)
     smallest = np.finfo(probabilities.dtype).eps
     losses = -np.log(np.clip(probabilities[np.arange(len(labels)), labels], smallest, 1 - smallest))
-    return lambda counts: counts @ losses / len(labels)
+    return lambda weights: weights @ losses / len(labels)
 
 
 def _sums(probabilities: np.ndarray, labels: np.ndarray) -> Callable[[np.ndarray], tuple[np.ndarray, ...]]:
@@ -135,15 +149,18 @@ def _sums(probabilities: np.ndarray, labels: np.ndarray) -> Callable[[np.ndarray
 
     one = np.eye(probabilities.shape[1])
     true, predicted = one[labels], one[probabilities.argmax(axis=1)]  # (rows, classes)
-    return lambda counts: (counts @ (true * predicted), counts @ true, counts @ predicted)
+    return lambda weights: (weights @ (true * predicted), weights @ true, weights @ predicted)
 
 
-def _macro_f1(probabilities: np.ndarray, labels: np.ndarray) -> Measure:
+def _macro_f1(probabilities: np.ndarray, labels: np.ndarray, classes: Sequence[int] | None) -> Measure:
+    import numpy as np
+
     sums = _sums(probabilities, labels)
+    averaged = np.isin(np.arange(probabilities.shape[1]), range(probabilities.shape[1]) if classes is None else classes)
 
-    def measure(counts: np.ndarray) -> np.ndarray:
-        right, true, predicted = sums(counts)
-        present = true + predicted > 0  # a class without rows and predictions has no F1
+    def measure(weights: np.ndarray) -> np.ndarray:
+        right, true, predicted = sums(weights)
+        present = averaged & (true + predicted > 0)  # a class without rows and predictions has no F1
         return (_f1(right, true, predicted) * present).sum(axis=1) / present.sum(axis=1)
 
     return measure
@@ -152,8 +169,8 @@ def _macro_f1(probabilities: np.ndarray, labels: np.ndarray) -> Measure:
 def _weighted_f1(probabilities: np.ndarray, labels: np.ndarray) -> Measure:
     sums = _sums(probabilities, labels)
 
-    def measure(counts: np.ndarray) -> np.ndarray:
-        right, true, predicted = sums(counts)
+    def measure(weights: np.ndarray) -> np.ndarray:
+        right, true, predicted = sums(weights)
         return (_f1(right, true, predicted) * true).sum(axis=1) / len(labels)
 
     return measure
@@ -162,7 +179,8 @@ def _weighted_f1(probabilities: np.ndarray, labels: np.ndarray) -> Measure:
 def _f1(right: np.ndarray, true: np.ndarray, predicted: np.ndarray) -> np.ndarray:
     import numpy as np
 
-    return 2 * right / np.maximum(true + predicted, 1)
+    total = true + predicted
+    return 2 * right / np.where(total > 0, total, 1)
 
 
 def _mcc(probabilities: np.ndarray, labels: np.ndarray) -> Measure:
@@ -171,12 +189,13 @@ def _mcc(probabilities: np.ndarray, labels: np.ndarray) -> Measure:
 
     sums = _sums(probabilities, labels)
 
-    def measure(counts: np.ndarray) -> np.ndarray:
-        right, true, predicted = sums(counts)
+    def measure(weights: np.ndarray) -> np.ndarray:
+        right, true, predicted = sums(weights)
         rows = len(labels)
         both = right.sum(axis=1) * rows - (true * predicted).sum(axis=1)
-        spread = (rows**2 - (true**2).sum(axis=1)) * (rows**2 - (predicted**2).sum(axis=1))
-        return np.where(spread > 0, both / np.sqrt(np.where(spread > 0, spread, 1)), 0.0)
+        spreads = [rows**2 - (each**2).sum(axis=1) for each in (true, predicted)]
+        several = (spreads[0] > 1e-9 * rows**2) & (spreads[1] > 1e-9 * rows**2)  # weights add up to all but exactly
+        return np.where(several, both / np.sqrt(np.where(several, spreads[0] * spreads[1], 1)), 0.0)
 
     return measure
 
@@ -187,14 +206,14 @@ def _roc_auc(probabilities: np.ndarray, labels: np.ndarray) -> Measure:
     classes = [1] if probabilities.shape[1] == 2 else list(np.unique(labels))
     single = [_one_against_rest(probabilities[:, index], labels == index) for index in classes]
 
-    def measure(counts: np.ndarray) -> np.ndarray:
-        values = np.stack([each(counts) for each in single], axis=1)  # (block, classes)
-        weights = np.stack([counts @ (labels == index) for index in classes], axis=1)
+    def measure(weights: np.ndarray) -> np.ndarray:
+        values = np.stack([each(weights) for each in single], axis=1)  # (block, classes)
+        shares = np.stack([weights @ (labels == index) for index in classes], axis=1)
         if len(classes) == 1:
             return values[:, 0]
-        # A class without rows in a resample does not count; where one class has all rows, there is nothing to rank.
-        alone = (weights == len(labels)).any(axis=1)
-        means = (np.nan_to_num(values) * weights).sum(axis=1) / weights.sum(axis=1)
+        # A class without weight does not count; where one class has all of it, there is nothing to rank.
+        alone = (shares > 0).sum(axis=1) < 2
+        means = (np.nan_to_num(values) * shares).sum(axis=1) / shares.sum(axis=1)
         return np.where(alone, np.nan, means)
 
     return measure
@@ -208,8 +227,8 @@ def _one_against_rest(scores: np.ndarray, positive: np.ndarray) -> Measure:
     starts = np.flatnonzero(np.diff(scores[order], prepend=-np.inf))  # the first row of each distinct score
     positive = positive[order]
 
-    def measure(counts: np.ndarray) -> np.ndarray:
-        sorted_ = counts[:, order]
+    def measure(weights: np.ndarray) -> np.ndarray:
+        sorted_ = weights[:, order]
         positives = np.add.reduceat(sorted_ * positive, starts, axis=1)
         negatives = np.add.reduceat(sorted_ * ~positive, starts, axis=1)
         pairs = (positives * (np.cumsum(negatives, axis=1) - negatives / 2)).sum(axis=1)
@@ -221,7 +240,6 @@ def _one_against_rest(scores: np.ndarray, positive: np.ndarray) -> Measure:
 
 _MEASURES: dict[str, Callable[[np.ndarray, np.ndarray], Measure]] = {
     "accuracy": _accuracy,
-    "macro_f1": _macro_f1,
     "weighted_f1": _weighted_f1,
     "roc_auc": _roc_auc,
     "mcc": _mcc,

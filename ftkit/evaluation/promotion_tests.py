@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from ftkit.contracts import Contender, Data, Verdict
 from ftkit.contracts.settings import Metric
-from ftkit.evaluation import metrics
-from ftkit.evaluation.contenders import defect, labels_of
+from ftkit.evaluation import metrics, paired_comparison
+from ftkit.evaluation.contenders import Matched, defect, labels_of
 from ftkit.evaluation.option_checks import in_range
 from ftkit.evaluation.verdicts import (
     ROUNDING,
-    different_classes,
+    comparable,
     finite_numbers,
     metric_undefined,
     no_champion,
@@ -122,25 +123,30 @@ class BeatsChampion:
         in_range("margin", self.margin, 0)
 
     def check(self, candidate: Contender, champion: Contender | None) -> Verdict:
-        """Compare both on the same rows; an equal value does not beat the champion, nor do other classes."""
+        """Compare both on the same rows; an equal value does not beat the champion, and a class may not go."""
         if champion is None:
             return no_champion(self.name)
         metric = self.metric or candidate.metric
-        value = _value(metric, candidate)
-        if verdict := different_classes(self.name, champion, finite_numbers({"value": value})):
-            return verdict
+        both = comparable(self.name, candidate, champion, finite_numbers({"value": _value(metric, candidate)}))
+        if isinstance(both, Verdict):
+            return both
+        value = _value(metric, both.candidate, both.classes)
         if math.isnan(value):
-            return metric_undefined(self.name, metric, candidate)
-        champion_value = _value(metric, champion)
+            return metric_undefined(self.name, metric, both.candidate)
+        champion_value = _value(metric, both.champion, both.classes)
         gain = _gain(metric, value, champion_value)
         undefined = math.isnan(champion_value)
         outcome = "the champion has no value" if undefined else _comparison(gain, self.margin)
+        numbers = {"value": value, "champion": champion_value, "difference": gain, "margin": self.margin}
+        if not undefined:
+            numbers |= dict(zip(("low", "high"), _difference(metric, both), strict=True))
+            outcome += f" (95 % interval {numbers['low']:+.4f} to {numbers['high']:+.4f})"
         return Verdict(
             self.name,
             status(undefined or _exceeds(gain, self.margin)),
             f"{metrics.TITLES[metric]} {rounded(value)} against {rounded(champion_value)} of {champion.title} "
-            f"on the same {count(len(candidate.data.test), 'row')}: {outcome}",
-            finite_numbers({"value": value, "champion": champion_value, "difference": gain, "margin": self.margin}),
+            f"on the same {count(len(both.rows), 'row')}: {outcome}{both.note}",
+            finite_numbers(numbers),
         )
 
 
@@ -150,10 +156,24 @@ def promotion_tests() -> list[type]:
     return [MetricFloor, BeatsMajority, BeatsChampion]
 
 
-def _value(metric: str, contender: Contender) -> float:
+def _value(metric: str, contender: Contender, classes: Sequence[int] | None = None) -> float:
     if defect(contender):
         return math.nan
-    return metrics.score(metric, contender.probabilities, labels_of(contender))
+    return metrics.score(metric, contender.probabilities, labels_of(contender), classes)
+
+
+def _difference(metric: str, both: Matched) -> tuple[float, float]:
+    """The interval of 95 % around the difference."""
+    pair = paired_comparison.compare(
+        metric,
+        both.candidate.probabilities,
+        both.champion.probabilities,
+        labels_of(both.candidate),
+        seed=both.candidate.seed,
+        resamples=1000,
+        classes=both.classes,
+    )
+    return pair.interval(0.95)
 
 
 def _interval(metric: str, contender: Contender) -> tuple[float, float]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from ftkit.contracts import Contender, Status, Verdict
 from ftkit.evaluation import metrics
-from ftkit.evaluation.contenders import class_mismatch, defect
+from ftkit.evaluation.contenders import Matched, class_mismatch, defect, matched
 
 ROUNDING = 1e-12
 """A difference this small is rounding: 0.8 - 0.7 is a little more than 0.1."""
@@ -28,14 +28,21 @@ def no_champion(test: str) -> Verdict:
     return Verdict(test, "not applicable", "there is no champion yet")
 
 
-def different_classes(test: str, champion: Contender, numbers: Mapping[str, float] | None = None) -> Verdict | None:
-    """The verdict where champion and candidate have different classes; None where they have the same."""
-    mismatch = class_mismatch(champion)
-    if not mismatch:
-        return None
-    # Callers of the endpoint rely on its label names, so a change of classes never passes unnoticed.
-    advice = "if the change is meant, register the candidate under another model name or leave this test out"
-    return Verdict(test, "failed", f"{mismatch}; {advice}", numbers or {})
+def comparable(
+    test: str, candidate: Contender, champion: Contender, numbers: Mapping[str, float] | None = None
+) -> Matched | Verdict:
+    """Both on the rows whose class both know, or the verdict where their classes allow no comparison."""
+    if mismatch := class_mismatch(champion):
+        # Callers of the endpoint rely on its label names, so a class is never taken away unnoticed.
+        advice = (
+            "callers may rely on it. If it has another name now, give the class its old name in the recipe (labels of "
+            "[dataset]); if it is meant to go, register the candidate under another model name or leave this test out"
+        )
+        return Verdict(test, "failed", f"{mismatch}; {advice}", numbers or {})
+    both = matched(candidate, champion)
+    if not len(both.rows) and len(candidate.data.test):
+        return Verdict(test, "failed", f"no test row has a class that {champion.title} knows{both.note}", numbers or {})
+    return both
 
 
 def metric_undefined(test: str, metric: str, contender: Contender) -> Verdict:

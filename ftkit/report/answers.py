@@ -142,8 +142,8 @@ def _compared(
         title,
         metric,
         rows,
-        Measure(value, *paired_comparison.percentiles(pair.own, 0.95)),
-        Measure(metrics.score(metric, champion, labels), *paired_comparison.percentiles(pair.other, 0.95)),
+        Measure(value, *pair.own),
+        Measure(metrics.score(metric, champion, labels), *pair.other),
         Measure(pair.difference, *pair.interval(0.95)),
     )
 

@@ -141,19 +141,23 @@ def test_without_a_champion_there_is_nothing_to_beat():
 def test_an_equal_score_does_not_beat_the_champion(right, status):
     verdict = BeatsChampion().check(contender(right), contender(16, title="champion version 3"))
     assert verdict.status == status
+    low, high = verdict.numbers["low"], verdict.numbers["high"]
     assert verdict.numbers == {
         "value": right / 20,
         "champion": 0.8,
         "difference": right / 20 - 0.8,
         "margin": 0.0,
+        "low": low,
+        "high": high,
     }
+    assert low <= right / 20 - 0.8 <= high
 
 
 def test_the_champion_verdict_names_both_values_and_the_difference():
     verdict = BeatsChampion(margin=0.02).check(contender(17), contender(16, title="champion version 3"))
     assert verdict.sentence == (
         "accuracy 0.8500 against 0.8000 of champion version 3 on the same 20 rows: 0.0500 better, "
-        "more than the margin of 0.0200"
+        "more than the margin of 0.0200 (95 % interval -0.1192 to +0.2361)"
     )
 
 
@@ -172,12 +176,13 @@ def test_a_lower_log_loss_is_better():
     assert "worse" in BeatsChampion().check(worse, better).sentence
 
 
-def test_a_champion_with_other_classes_is_never_replaced_silently():
+def test_a_champion_with_a_class_that_goes_is_never_replaced_silently():
     candidate = contender(20)
     other = replace(contender(0, title="champion version 2"), classifier=Fixed(("no", "yes"), 0.6))
     verdict = BeatsChampion().check(candidate, other)
     assert verdict.status == "failed"
-    assert "champion version 2 has the classes no, yes and the candidate bad, fair, good" in verdict.sentence
+    assert verdict.sentence.startswith("champion version 2 has the classes 'no', 'yes', which the candidate lacks")
+    assert "labels of [dataset]" in verdict.sentence
     same = replace(other, classifier=Fixed(("good", "bad", "fair"), 0.6))
     assert BeatsChampion().check(candidate, same).status == "passed"
 

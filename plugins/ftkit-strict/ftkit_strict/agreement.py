@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from ftkit import formatting
 from ftkit.contracts import Contender, Status, Verdict
 from ftkit.evaluation import charts, option_checks, verdicts
-from ftkit.evaluation.contenders import class_mismatch, defect, labels_of
+from ftkit.evaluation.contenders import class_mismatch, defect, labels_of, matched
 from ftkit.formatting import percent
 
 if TYPE_CHECKING:
@@ -43,6 +43,8 @@ class Agreement:
         unclear: Status = "not applicable" if self.at_least is None else "failed"
         if mismatch := class_mismatch(champion):
             return Verdict(self.name, unclear, mismatch)
+        both = matched(candidate, champion)
+        candidate, champion = both.candidate, both.champion
         for contender in (candidate, champion):
             if reason := defect(contender):
                 return Verdict(self.name, unclear, f"the answers cannot be compared: {reason}")
@@ -65,12 +67,13 @@ class Agreement:
             order = differ[np.argsort(-surest[differ], kind="stable")][: self.show]
             classes, texts = candidate.data.classes, candidate.data.test.texts
             examples = [
-                f"row {row + 1} {formatting.quoted(texts[row])} {classes[champion_answers[row]]} → {classes[answers[row]]}"
+                f"row {both.rows[row] + 1} {formatting.quoted(texts[row])} {classes[champion_answers[row]]} → {classes[answers[row]]}"
                 for row in order
             ]
             sentence += f": {formatting.printable('; '.join(examples))}" if examples else ""
+        sentence += both.note
         numbers = {"agreement": share, "differ": len(differ), "gained": gained, "lost": lost, "neither": neither}
-        numbers |= {f"differs {place}": float(row + 1) for place, row in enumerate(differ[:20], 1)}
+        numbers |= {f"differs {place}": float(row + 1) for place, row in enumerate(both.rows[differ[:20]], 1)}
         chart = _chart(answers, champion_answers, candidate.data.classes) if len(differ) else None
         return Verdict(self.name, verdicts.status(met), sentence, verdicts.finite_numbers(numbers), chart)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from ftkit import formatting
 from ftkit.contracts import Contender, Status, Verdict
 from ftkit.evaluation import calibration, option_checks, verdicts
-from ftkit.evaluation.contenders import defect, labels_of
+from ftkit.evaluation.contenders import class_mismatch, defect, labels_of, matched
 from ftkit.formatting import rounded
 
 if TYPE_CHECKING:
@@ -84,10 +84,13 @@ class Calibration:
         lean = "surer than right" if certainty.mean() > right.mean() else "less sure than right"
         sentence += f"; {lean}: certainty {rounded(certainty.mean())}, share right {rounded(right.mean())}"
         champion_bins = None
-        if champion is not None and not defect(champion):
-            champion_bins = reliability_bins(np.asarray(champion.probabilities, dtype=np.float64), labels, self.bins)
+        other = None if champion is None or class_mismatch(champion) else matched(candidate, champion)
+        if other is not None and len(other.rows) and not defect(other.champion):
+            known = np.asarray(other.champion.probabilities, dtype=np.float64)
+            champion_bins = reliability_bins(known, labels[other.rows], self.bins)
             numbers["champion_error"] = champion_bins.error
-            sentence += f"; {champion.title} has an error of {rounded(champion_bins.error)}"
+            sentence += f"; {other.champion.title} has an error of {rounded(champion_bins.error)}"
+            sentence += f" on {formatting.count(len(other.rows), 'row')}" if other.note else ""
         chart = row_charts.reliability(bins, champion_bins)
         return Verdict(self.name, status, sentence, verdicts.finite_numbers(numbers), chart)
 

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, ClassVar
 from ftkit import formatting
 from ftkit.contracts import Contender, Data, Verdict
 from ftkit.contracts.settings import Metric
+from ftkit.data.class_names import shown_name
 from ftkit.evaluation import charts, metrics, option_checks, paired_comparison, verdicts
-from ftkit.evaluation.contenders import defect, labels_of
+from ftkit.evaluation.contenders import Matched, classes_without_rows, defect, labels_of
 from ftkit.evaluation.slices import Group, check_columns, groups, metric_inputs
-from ftkit.formatting import rounded
+from ftkit.formatting import listing, rounded
 
 if TYPE_CHECKING:
+    import numpy as np
     from matplotlib.axes import Axes
 
 SHOWN_FAULTS = 4
@@ -54,7 +56,7 @@ class Slices:
     Parts are the rows of each class, bands of text length, and the rows with each value of a further column. The rows of one
     class are measured by their recall; by the area under the curve of that class against the rest when the metric is roc_auc, and
     by their loss when it is log_loss. Among many parts some are worse by chance alone, so the probabilities of the comparison
-    with the champion are corrected by Holm's method.
+    with the champion are corrected by Holm's method. Rows of a class that the champion does not know are measured without it.
 
     Source: Holm 1979, "A simple sequentially rejective multiple test procedure"; Efron and Tibshirani 1993, "An Introduction
     to the Bootstrap", chapters 13 and 16.
@@ -105,9 +107,11 @@ class Slices:
         parts = groups(candidate.data, self.classes, self.lengths, self.columns, self.max_values)
         if defect(candidate):
             return verdicts.metric_undefined(self.name, metric, candidate)
-        if champion is not None and (verdict := verdicts.different_classes(self.name, champion)):
-            return verdict
-        live = champion if champion is not None and not defect(champion) else None
+        live = None if champion is None else verdicts.comparable(self.name, candidate, champion)
+        if isinstance(live, Verdict):
+            return live
+        if live is not None and defect(live.champion):
+            live = None
         # The least probability that resampling can give is 1 / resamples, and Holm multiplies it by the number of parts.
         compared = sum(len(each.rows) >= self.min_support for each in parts) if live is not None else 0
         resamples = max(self.resamples, math.ceil(2 * compared / self.alpha))
@@ -117,10 +121,13 @@ class Slices:
         chart = self._chart(metric, measured) if any(not math.isnan(each.value) for each in measured) else None
         unjudged = len(measured) - len(judged)
         aside = f"; {unjudged} more shown but not judged" if unjudged else ""
+        aside += self._untested(candidate.data) + (live.note if live is not None else "")
         if not judged:
             where = " outside its most frequent class" if metric == "roc_auc" else ""
             needed = f"{self.min_support} rows{where} needed to judge it"
-            sentence = f"none of {formatting.count(len(measured), 'part')} has the {needed}"
+            sentence = (
+                f"none of {formatting.count(len(measured), 'part')} has the {needed}{self._untested(candidate.data)}"
+            )
             return Verdict(self.name, "not applicable", sentence, numbers, chart)
         worst = min(judged, key=lambda each: each.value * _sign(each.metric))
         described = f"worst of {formatting.count(len(judged), 'part')} is {_described(worst)}{aside}"
@@ -133,7 +140,7 @@ class Slices:
             if each.below
         ]
         faults += [
-            f"{_described(each)} is worse than {rounded(each.champion)} of {live.title} (Holm-corrected p = {each.chance:.2g})"
+            f"{_described(each)} is worse than {rounded(each.champion)} of {live.champion.title} (Holm-corrected p = {each.chance:.2g})"
             for each in judged
             if each.worse and live is not None
         ]
@@ -141,47 +148,51 @@ class Slices:
             more = f"; and {len(faults) - SHOWN_FAULTS} more" if len(faults) > SHOWN_FAULTS else ""
             return Verdict(self.name, "failed", "; ".join(faults[:SHOWN_FAULTS]) + more + aside, numbers, chart)
         met = [f"all reach the floor of {rounded(self.floor)}"] if self.floor is not None else []
-        met += [f"none significantly worse than with {live.title}"] if live is not None else []
+        met += [f"none significantly worse than with {live.champion.title}"] if live is not None else []
         return Verdict(self.name, "passed", f"{described}: {', '.join(met)}", numbers, chart)
 
-    def _measure(
-        self, metric: str, group: Group, candidate: Contender, champion: Contender | None, resamples: int
-    ) -> Slice:
-        import numpy as np
+    def _untested(self, data: Data) -> str:
+        """The classes without a test row, to be put at the end of a sentence."""
+        names = classes_without_rows(data) if self.classes else []
+        return f"; no test row of {listing(map(shown_name, names), 10)}" if names else ""
 
-        all_labels = labels_of(candidate)
-        probabilities, labels, used = metric_inputs(metric, group, candidate.probabilities, all_labels)
+    def _measure(self, metric: str, group: Group, candidate: Contender, live: Matched | None, resamples: int) -> Slice:
+        probabilities, labels, used = metric_inputs(metric, group, candidate.probabilities, labels_of(candidate))
         rows = len(group.rows)
-        # How sure a ranking of one class above the others is depends on the smaller of the two sides.
-        support = len(labels) - int(np.bincount(labels).max()) if used == "roc_auc" else rows
         value = metrics.score(used, probabilities, labels)
         if math.isnan(value):
             return Slice(group.title, rows, used, value, math.nan, math.nan, judged=False)
-        seed = candidate.seed
-        judged = support >= self.min_support
+        judged = self._supported(used, labels, rows)
         below = self.floor is not None and judged and metrics.better(used, self.floor, value)
-        if champion is None:
-            low, high = metrics.interval(used, probabilities, labels, seed=seed, resamples=resamples)
-            return Slice(group.title, rows, used, value, low, high, judged, below=below)
-        champion_probabilities, _, _ = metric_inputs(metric, group, champion.probabilities, all_labels)
+        low, high = metrics.interval(used, probabilities, labels, seed=candidate.seed, resamples=resamples)
+        measured = Slice(group.title, rows, used, value, low, high, judged, below=below)
+        return measured if live is None else self._compared(measured, metric, group, live, resamples)
+
+    def _compared(self, part: Slice, metric: str, group: Group, live: Matched, resamples: int) -> Slice:
+        """The slice with the champion's value, where enough of its rows are of classes that both know."""
+        import numpy as np
+
+        group = replace(group, rows=np.flatnonzero(np.isin(live.rows, group.rows)))
+        if not len(group.rows):
+            return part
+        all_labels = labels_of(live.candidate)
+        own, labels, used = metric_inputs(metric, group, live.candidate.probabilities, all_labels)
+        other, _, _ = metric_inputs(metric, group, live.champion.probabilities, all_labels)
+        value = metrics.score(used, other, labels, live.classes)
+        if math.isnan(value) or not self._supported(used, labels, len(group.rows)):
+            return replace(part, champion=value)
         pair = paired_comparison.compare(
-            used, probabilities, champion_probabilities, labels, seed=seed, resamples=resamples
+            used, own, other, labels, seed=live.candidate.seed, resamples=resamples, classes=live.classes
         )
-        low, high = paired_comparison.percentiles(pair.own, 0.95)
-        reached = (pair.draws >= -self.margin - verdicts.ROUNDING).sum()
-        return Slice(
-            group.title,
-            rows,
-            used,
-            value,
-            low,
-            high,
-            judged,
-            below=below,
-            champion=metrics.score(used, champion_probabilities, labels),
-            difference=pair.difference,
-            chance=(float(reached) + 1) / (len(pair.draws) + 1),
-        )
+        reached = (pair.favourable >= -self.margin - verdicts.ROUNDING).sum()
+        chance = (float(reached) + 1) / (resamples + 1)
+        return replace(part, champion=value, difference=pair.difference, chance=chance)
+
+    def _supported(self, used: str, labels: np.ndarray, rows: int) -> bool:
+        import numpy as np
+
+        # How sure a ranking of one class above the others is depends on the smaller of the two sides.
+        return (len(labels) - int(np.bincount(labels).max()) if used == "roc_auc" else rows) >= self.min_support
 
     def _corrected(self, slices: Sequence[Slice]) -> list[Slice]:
         """The slices with probabilities corrected for their number, those that are significantly worse marked."""
