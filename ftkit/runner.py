@@ -16,18 +16,16 @@ from ftkit import options, plugins, report
 from ftkit.bundle import bundle as bundles
 from ftkit.bundle.bundle import Bundle
 from ftkit.bundle.model_card import card
-from ftkit.contracts import Data, Dataset, Deployer, Emit, Exporting, Outcome, Platform, Registry, Trial, events
-from ftkit.data import soundness
+from ftkit.contracts import Data, Deployer, Emit, Exporting, Outcome, Platform, Registry, Trial, events
 from ftkit.disclosure import without_secrets
 from ftkit.errors import FtkitError
 from ftkit.evaluation.selection import best_trial, spreads
 from ftkit.plugins.calls import call
-from ftkit.plugins.titles import title
 from ftkit.recipe.loader import Plan
 from ftkit.runs import ledger as ledgers
 from ftkit.runs import provenance, resuming, source_files
 from ftkit.runs.ledger import Ledger, staged
-from ftkit.runs.preparation import adapted, foresee, inspected
+from ftkit.runs.preparation import adapted, foresee, inspected, loaded
 from ftkit.stages import release, search_results
 
 Search = Callable[[Plan, Ledger, Emit], Sequence[Trial]]
@@ -122,9 +120,8 @@ def load_data(plan: Plan, ledger: Ledger, emit: Emit) -> Data:
     with staged(ledger, "data", emit, reused=stored):
         if not stored:
             with source_files.recorded(plan, ledger, emit):
-                loaded = call(Dataset.load, plan.dataset, plan.seed, emit)
-            soundness.check(loaded, title("datasets", plan.dataset))
-            ledger.store_data(inspected(plan, loaded))
+                data = loaded(plan.dataset, plan.seed, emit)
+            ledger.store_data(inspected(plan, data))
         data = ledger.data(("train", "valid"))
         emit(events.DataLoaded(data.report))
         foresee(plan, data)

@@ -7,8 +7,8 @@ from typing import Any
 
 from ftkit.formatting import beginning
 
-TOLERANCE = 1e-3
-"""How far the probabilities of a text may be from a sum of one: engines of low precision give them as well."""
+TOLERANCE = 0.01
+"""How far the probabilities of a text may be from a sum of one: models of low precision give them as well."""
 
 
 def wrong_classifier(classifier: Any, classes: Sequence[str], verbs: Sequence[str] = ("probabilities",)) -> str:

@@ -5,9 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ftkit import options
-from ftkit.contracts import Adapting, Data, Foreseeing, Inspecting
+from ftkit.contracts import Adapting, Data, Dataset, Emit, Foreseeing, Inspecting
 from ftkit.contracts.plan import Plan
+from ftkit.data import soundness
 from ftkit.plugins.calls import call
+from ftkit.plugins.titles import title
+
+
+def loaded(dataset: Dataset, seed: int, emit: Emit) -> Data:
+    """The rows of a data set, held to what every stage relies on. Raises: FtkitError."""
+    data = call(Dataset.load, dataset, seed, emit)
+    soundness.check(data, title("datasets", dataset))
+    return data
 
 
 def inspected(plan: Plan, data: Data) -> Data:

@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ftkit import options
-from ftkit.contracts import Data, DataReport, Dataset, Publishing
+from ftkit.contracts import Data, DataReport, Publishing
 from ftkit.contracts.capabilities import offline
 from ftkit.contracts.plan import Plan
 from ftkit.errors import CheckpointError, FtkitError, LedgerError, VerbError
 from ftkit.plugins.calls import call
 from ftkit.runs import cost, source_files
 from ftkit.runs import ledger as ledgers
-from ftkit.runs.preparation import adapted, foresee, inspected
+from ftkit.runs.preparation import adapted, foresee, inspected, loaded
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def _loaded(plan: Plan) -> Data | None:
     """The rows as the run would load them, with the test split closed; None if they would have to be downloaded first."""
     dataset: Any = offline(plan.dataset)
     try:
-        return call(Dataset.load, dataset, plan.seed, lambda event: None).without_test()
+        return loaded(dataset, plan.seed, lambda event: None).without_test()
     except VerbError:
         raise
     except FtkitError:

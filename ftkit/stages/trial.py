@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Mapping
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,8 +56,12 @@ class Reporter:
             raise HopelessError(
                 f"the backbone reported probabilities of shape {probabilities.shape}, not {self._shape}"
             )
-        if not np.isfinite(probabilities).all():
+        if probabilities.dtype.kind == "f" and not np.isfinite(probabilities).all():
             raise HopelessError(f"the training diverged: in epoch {epoch} the probabilities are not finite")
+        if wrong := answers.wrong_probabilities(probabilities, *self._shape):
+            raise HopelessError(f"the backbone reported {wrong}")
+        if not isinstance(epoch, Integral):
+            raise HopelessError(f"the backbone reported {epoch!r:.60}, which is no epoch: they are counted from 1")
         if epoch <= self._epoch:
             raise HopelessError(f"the backbone reported epoch {epoch} after epoch {self._epoch}")
         self._epoch = epoch
