@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ftkit.contracts import Emit
 from ftkit.data.rows import MAX_NAMED_LINES, name_lines
+from ftkit.formatting import count
 from ftkit_tables.columns import Wanted, matched, renamed
 from ftkit_tables.dialect import Dialect, sample
 from ftkit_tables.encodings import MARK, Marks
@@ -41,7 +42,7 @@ class Delimited:
         self._label = None if wanted.label is None else self._positions[len(wanted.texts)]
         rows = [cells for cells in sample(dialect, head) if dialect.fits(cells)]
         labels: Counter[str] = Counter() if self._label is None else Counter(cells[self._label] for cells in rows)
-        self._labels = {label for label, count in labels.items() if count > 1 and label.strip()}
+        self._labels = {label for label, number in labels.items() if number > 1 and label.strip()}
         """Labels seen so far: a line inside a quoted text that ends a row with one of them is a row."""
         self._literal: list[int] = []
         self._literals = self._headers = 0
@@ -52,6 +53,7 @@ class Delimited:
                 "delimiter": SHOWN.get(dialect.delimiter, dialect.delimiter),
                 "quote": dialect.quote or "none",
                 **({"escape": dialect.escape} if dialect.escape else {}),
+                **({"spaces after delimiters": "left out"} if dialect.spaces else {}),
                 **({} if dialect.header else {"header": "none"}),
                 **(
                     {"skip": f"{dialect.skip - 1} lines"}
@@ -73,12 +75,12 @@ class Delimited:
             yield from counted(self._rows(iter(text)), self._path, raw, emit)
         if self._literals:
             self.form.warnings.append(
-                f"{self._path.name}: quotes out of place in {self._literals:,} rows were read as ordinary characters "
+                f"{self._path.name}: quotes out of place in {count(self._literals, 'row')} were read as ordinary characters "
                 f'({name_lines(self._literal, self._literals)}). If quotes mean nothing in this file, set quote = "".'
             )
         if self._headers:
             self.form.notes.append(
-                f"{self._path.name}: the header line occurs {self._headers:,} times more, and was left out there."
+                f"{self._path.name}: the header line occurs {count(self._headers, 'time')} more, and was left out there."
             )
 
     def _rows(self, lines: Iterator[str]) -> Iterator[Record]:
@@ -118,7 +120,7 @@ class Delimited:
                         reader = dialect.reader(feed())
                     plain = self._plain(taken[0]) if reason else None
                     if plain is None:
-                        yield number + 1, Damaged(reason or f"it has {_columns(len(cells))}, not {width}")
+                        yield number + 1, Damaged(reason or f"it has {count(len(cells), 'column')}, not {width}")
                         number += len(taken)
                         continue
                     cells = plain
@@ -218,7 +220,3 @@ def _unquoted(cell: str, quote: str) -> str:
 
 def _reason(error: csv.Error) -> str:
     return "a quote that begins in it is never closed" if "end of data" in str(error) else str(error)
-
-
-def _columns(count: int) -> str:
-    return f"{count} column{'s' * (count != 1)}"

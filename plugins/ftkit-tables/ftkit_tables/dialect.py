@@ -24,6 +24,7 @@ SAMPLE = 2_000
 """How many first rows are compared."""
 
 _SEP = re.compile(r'\ufeff?"?sep=(.)"?\s*$', re.IGNORECASE)
+_SPACED = re.compile(r"[,;|\t] +[\"']")
 _ESCAPE = re.compile(r"\\(.)")
 
 
@@ -39,10 +40,12 @@ class Dialect:
     """Lines before the first row, the header included."""
     header: tuple[str, ...] = ()
     """The cells of the header line, which may occur again; empty where the file has none."""
+    spaces: bool = False
+    """Whether spaces after a delimiter are no part of the next cell."""
 
     def reader(self, lines: Iterable[str]) -> Iterator[list[str]]:
         """The cells of every row; csv.Error where quotes do not fit."""
-        options: dict[str, Any] = {"delimiter": self.delimiter, "strict": True}
+        options: dict[str, Any] = {"delimiter": self.delimiter, "strict": True, "skipinitialspace": self.spaces}
         if self.quote:
             options["quotechar"] = self.quote
         else:
@@ -86,7 +89,8 @@ def decide(lines: Sequence[str], wanted: Wanted, options: Options, usual: str, p
         (('"', "'") if _single_quoted(lines, delimiters) else ('"',)) if options.quote == "auto" else (options.quote,)
     )
     plain = [
-        Dialect(delimiter, quote, options.escape.removeprefix("auto"), (), first)
+        Dialect(delimiter, quote, options.escape.removeprefix("auto"), (), first, spaces=spaces)
+        for spaces in ((False, True) if _spaced(lines) else (False,))
         for quote in quotes
         for delimiter in delimiters
     ]
@@ -193,6 +197,11 @@ def _by_number(dialect: Dialect, lines: Sequence[str], wanted: Wanted) -> Dialec
     names = tuple(map(str, range(1, width + 1)))
     skip = dialect.skip + (len(rows) > 2 and not is_row(rows[0], rows[1:]))
     return replace(dialect, names=names, skip=skip)
+
+
+def _spaced(lines: Sequence[str]) -> bool:
+    """Whether some lines have quoted cells after a delimiter and a space."""
+    return sum(_SPACED.search(line) is not None for line in lines[:SAMPLE]) > len(lines[:SAMPLE]) / 50
 
 
 def _single_quoted(lines: Sequence[str], delimiters: Sequence[str]) -> bool:

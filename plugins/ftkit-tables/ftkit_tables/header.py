@@ -20,7 +20,7 @@ def is_row(cells: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
 
 def without_columns(path: Path, rows: Sequence[Sequence[str]], width: int, wanted: Wanted, hint: str = "") -> DataError:
     """The error for a file whose first row does not name the wanted columns; it proposes a header where that is a row itself."""
-    if not rows:
+    if not any(cell.strip() for row in rows for cell in row):
         return DataError("there are no rows", where=str(path), hint="Give a file with a header and rows.")
     first = [cell.strip() for cell in rows[0]]
     ours = matched(wanted.names, first)

@@ -116,7 +116,17 @@ class JsonFile:
                 yield number, values
         for place, count in enumerate(absent):
             if good and count == good:
-                raise missing_column(self._path, self._wanted.names[place], [*names])
+                raise missing_column(self._path, self._wanted.names[place], self._with_fields(names))
+
+    def _with_fields(self, names: Iterable[str]) -> Sequence[str]:
+        """The columns, and the fields inside them by their path."""
+        fields = {
+            name: [f"{name}.{field}" for field in value]
+            for row in reversed(self.form.first_rows)
+            for name, value in row.items()
+            if isinstance(value, dict)
+        }
+        return [each for name in names for each in fields.get(name, [name])]
 
     def _object(self, value: Any) -> dict[str, Any] | None:
         """A row as an object; lists are read by `header`."""
@@ -131,7 +141,7 @@ def _followed(row: dict[str, Any], path: Sequence[str]) -> Any:
     value: Any = row
     for key in path:
         if not isinstance(value, dict):
-            return _ABSENT if value is not None else None
+            return _ABSENT
         value = value.get(key, _ABSENT)
     return value
 
@@ -160,7 +170,9 @@ def _document(path: Path, encoding: str, wanted: Wanted) -> Sequence[Any]:
             raise DataError(
                 f"this is neither JSON lines nor one JSON document: {error}",
                 where=f"{path}:{text.count(chr(10), 0, where) + 1}",
-                hint="Write it anew, with one JSON object per line. If it is no JSON, set format.",
+                hint="These are objects of Python: write them as JSON, by json.dumps(ast.literal_eval(line))."
+                if text.lstrip("[ \t\r\n").startswith("{'")
+                else "Write it anew, with one JSON object per line. If it is no JSON, set format.",
             ) from error
         values.append(value)
     return _rows_of(values[0], path, wanted) if len(values) == 1 else values

@@ -83,33 +83,39 @@ def _decided(path: Path, wanted: Wanted, options: Options) -> TableFile:
     else:
         encoding = encodings.decide(options.encoding, head, path)
         lines = _lines(head, encoding, whole=whole)
-        kind = kind or _text_kind(lines, suffix, whole=whole)
-        try:
-            file = _text_file(path, kind, encoding, wanted, options, lines)
-        except DataError:
-            if any(encodings.MARK in line for line in lines[: dialect.HEADER_WITHIN]):
-                raise encodings.undecodable(path, encoding, "the first lines") from None
-            if suffix in ("json", "jsonl") and kind == "csv":
-                raise DataError(
-                    f"this is neither JSON nor a table with these columns; it begins with {beginning(lines[0].strip(), 40)!r}",
-                    where=f"{path}:1",
-                    hint="Write one JSON object in each line, or one document.",
-                ) from None
-            raise
+        kind, file = _text_file(path, kind or _text_kind(lines, suffix, whole=whole), encoding, wanted, options, lines)
     if kind != suffix and suffix and not (options.format != "auto" or {kind, suffix} <= {"json", "jsonl"}):
         file.form.notes.append(f"{path.name} is read as {kind}, as its content is, and not as its name says.")
     file.form.stated = {"format": kind, **file.form.stated}
     return file
 
 
-def _text_file(path: Path, kind: str, encoding: str, wanted: Wanted, options: Options, lines: list[str]) -> TableFile:
-    """Raises: DataError."""
-    if kind == "fasttext":
-        return FastText(path, encoding, wanted, lines)
-    if kind in ("json", "jsonl"):
-        return JsonFile(path, kind, encoding, wanted, options.header, lines)
-    usual = "\t" if kind == "tsv" else ","
-    return Delimited(path, encoding, dialect.decide(lines, wanted, options, usual, path), wanted, options, lines)
+def _text_file(
+    path: Path, kind: str, encoding: str, wanted: Wanted, options: Options, lines: list[str]
+) -> tuple[str, TableFile]:
+    """The format and the file; what begins like JSON and is none may be csv. Raises: DataError."""
+    is_json = kind in ("json", "jsonl") or suffix_format(path) in ("json", "jsonl")
+    formats = [kind, "csv"] if kind == "json" and options.format == "auto" else [kind]
+    errors: list[DataError] = []
+    for each in formats:
+        try:
+            if each == "fasttext":
+                return each, FastText(path, encoding, wanted, lines)
+            if each in ("json", "jsonl"):
+                return each, JsonFile(path, each, encoding, wanted, options.header, lines)
+            decided = dialect.decide(lines, wanted, options, "\t" if each == "tsv" else ",", path)
+            return each, Delimited(path, encoding, decided, wanted, options, lines)
+        except DataError as error:
+            errors.append(error)
+    if any(encodings.MARK in line for line in lines[: dialect.HEADER_WITHIN]):
+        raise encodings.undecodable(path, encoding, "the first lines")
+    if is_json and kind == "csv" and lines:
+        raise DataError(
+            f"this is neither JSON nor a table with these columns; it begins with {beginning(lines[0].strip(), 40)!r}",
+            where=f"{path}:1",
+            hint="Write one JSON object in each line, or one document.",
+        )
+    raise errors[0]
 
 
 def _text_kind(lines: list[str], suffix: str, *, whole: bool) -> str:

@@ -14,6 +14,7 @@ from ftkit.data.moments import missing
 from ftkit.data.other_columns import OtherColumns
 from ftkit.data.rows import DAMAGED, Rows, name_lines
 from ftkit.errors import DataError
+from ftkit.formatting import count
 from ftkit_tables import encodings, text_quality
 from ftkit_tables.columns import Wanted, field_path
 from ftkit_tables.form import Damaged, Form, Options, Reread, TableFile
@@ -113,7 +114,7 @@ def _others(file: TableFile, wanted: Wanted, group: str, order: str, only: Seque
 
 def _fill(rows: Rows, file: TableFile, wanted: Wanted, emit: Emit, named: Collection[str], order: str) -> int:
     """Add the records of a file; returns how many rows do not fit its encoding. Raises: DataError, Reread."""
-    count, columns = len(wanted.texts), wanted.columns
+    width, columns = len(wanted.texts), wanted.columns
     names = file.form.class_names if not named or not {*named}.isdisjoint(file.form.class_names) else ()
     essential, undecodable = wanted.essential, 0
     for number, values in file.records(emit):
@@ -121,11 +122,11 @@ def _fill(rows: Rows, file: TableFile, wanted: Wanted, emit: Emit, named: Collec
             rows.damage(number, values.reason)
             undecodable += values.undecodable
             continue
-        text: str | Damaged | None = values[0] if count == 1 and type(values[0]) is str else _text(values[:count])
+        text: str | Damaged | None = values[0] if width == 1 and type(values[0]) is str else _text(values[:width])
         if isinstance(text, Damaged):
             rows.damage(number, text.reason)
             continue
-        label = values[count] if wanted.label is not None else None
+        label = values[width] if wanted.label is not None else None
         if isinstance(label, Damaged):
             rows.damage(number, label.reason)
             continue
@@ -142,7 +143,7 @@ def _fill(rows: Rows, file: TableFile, wanted: Wanted, emit: Emit, named: Collec
             label = _class_name(label, names)
         rows.lines.append(number)
         if columns:
-            further = dict(zip(columns, map(_json_value, values[count + 1 : essential]), strict=True))
+            further = dict(zip(columns, map(_json_value, values[width + 1 : essential]), strict=True))
             rows.add(text or "", label, **further)
         else:
             rows.texts.append(text or "")
@@ -160,7 +161,7 @@ def _check(rows: Rows, path: Path, form: Form, undecodable: int, limit: float) -
         lines = encodings.misfits(path, encoding)
         if not lines.stray:
             rows.warnings.append(
-                f"{path.name}: {undecodable:,} rows have bytes that are not {encoding}, and were left out "
+                f"{path.name}: bytes that are not {encoding} in {count(undecodable, 'row')}, left out "
                 f"({name_lines(rows.damaged, damaged)}). {encodings.cure(path, encoding, lines)}"
             )
 

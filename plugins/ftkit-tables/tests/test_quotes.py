@@ -76,9 +76,7 @@ def test_a_stray_quote_in_a_file_that_needs_quotes_is_read_as_it_is_and_told(
     assert data.report.rows_read == 300
     line = content[: content.index(f'"text number {place}')].count("\n") + 1
     (warning,) = data.report.warnings
-    assert warning.startswith(
-        f"rows.csv: quotes out of place in 1 rows were read as ordinary characters (line {line})."
-    )
+    assert warning.startswith(f"rows.csv: quotes out of place in 1 row were read as ordinary characters (line {line}).")
     assert warning.endswith('set quote = "".')
 
 
