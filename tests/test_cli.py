@@ -256,7 +256,7 @@ def test_a_plugin_that_was_set_aside_is_listed_with_the_reason(workplace, run):
     plugins.load.cache_clear()
     code, out, _ = run("plugins")
     assert code == 0
-    assert "set aside: ftkit-broken 1: ModuleNotFoundError" in out
+    assert "set aside: ftkit-broken 1: it cannot be imported: ModuleNotFoundError" in out
     assert "toy-words" in out
 
 
@@ -506,6 +506,13 @@ def test_an_endpoint_is_rolled_out_called_shown_and_stopped(workplace, run):
 
         (status,) = json.loads(run("endpoint", "status", "--json")[1])
         assert (status["name"], [each["traffic"] for each in status["deployments"]]) == ("reviews", [100])
+        (deployer,) = known_endpoints.known().values()
+        (book,) = ledger.runs()
+        deployer.create("left", book.folder / "bundle")
+        live, delete = status["deployments"][0]["name"], ("endpoint", "delete", "--deployment")
+        assert run(*delete, "left")[:2] == (0, "reviews/left is removed\n")
+        assert "has no deployment 'left'" in run(*delete, "left")[2]
+        assert f"{live} gets 100 % of the traffic" in run(*delete, live)[2]
         assert "reviews at http://127.0.0.1:" in run("endpoint", "status")[1]
         texts = ["sturdy solid happy perfect", "broke useless refund cracked"]
         assert json.loads(run("endpoint", "invoke", *texts)[1]) == ["good", "bad"]

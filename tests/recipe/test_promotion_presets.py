@@ -243,13 +243,12 @@ def test_a_preset_and_a_test_with_the_same_name_are_refused_in_any_order() -> No
 
     one, other = offering(promotion_presets=[House]), offering(promotion_tests=[Test])
     for owners in ({"one 1": one, "other 2": other}, {"other 2": other, "one 1": one}):
-        with pytest.raises(PluginError, match="'house'") as refused:
-            plugins.collect([], owners)
-        assert "one 1" in refused.value.what
-        assert "other 2" in refused.value.what
-        assert "Uninstall one" in refused.value.hint
-    with pytest.raises(PluginError, match="two plugins offer a promotion preset named 'house': one 1 and two 1"):
-        plugins.collect([], {"one 1": one, "two 1": offering(promotion_presets=[House])})
+        for kind in ("promotion_tests", "promotion_presets"):
+            with pytest.raises(PluginError, match="the name 'house' is offered by") as refused:
+                plugins.collect([], owners).find(kind, "house")
+            assert "one 1 (promotion preset)" in refused.value.what
+            assert "other 2 (promotion test)" in refused.value.what
+            assert "Uninstall one" in refused.value.hint
 
 
 def test_the_schema_has_presets_and_their_options() -> None:
