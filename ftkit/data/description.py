@@ -45,9 +45,13 @@ def what_is_seen(tokens: Mapping[str, float]) -> str:
     if "max_length" in tokens:
         parts.append(f"the first {tokens['max_length']:,.0f} are read")
     for name, text in _SHARES.items():
-        if name in tokens:
-            parts.append(f"{percent(tokens[name])} {text}")
-        if name == "cut" and tokens.get("cut"):
-            parts[-1] += f" and half of these lose {percent(tokens.get('lost', 0.0))} or more"
+        if tokens.get(name):
+            parts.append(f"{_percent(tokens[name])} {text}")
+            if name == "cut":
+                parts[-1] += f" and half of these lose {_percent(tokens.get('lost', 0.0))} or more"
     parts += [f"{name.replace('_', ' ')} {value:.4g}" for name, value in tokens.items() if name not in _KNOWN]
     return ", ".join(parts)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %" if share >= 0.1 else percent(share)

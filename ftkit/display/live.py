@@ -170,7 +170,7 @@ def data(report: DataReport) -> RenderableType:
     if tokens := description.what_is_seen(report.tokens):
         lines.append(f"tokens: {tokens}")
     notes = (Text(note, overflow="fold") for note in report.notes)
-    warnings = (_indented(warning, "yellow", "! ") for warning in report.warnings)
+    warnings = (_indented(warning, "yellow", "! ", indent="") for warning in report.warnings)
     tail = Text(f"fingerprint {report.fingerprint[:16]}", style="dim")
     return Group(*(Text(line, overflow="fold") for line in lines), table, *notes, *warnings, tail)
 
@@ -277,10 +277,12 @@ def _line(*parts: tuple[str, str]) -> Text:
     return text
 
 
-def _indented(text: str, style: str = "", mark: str = "", mark_style: str | None = None) -> RenderableType:
+def _indented(
+    text: str, style: str = "", mark: str = "", mark_style: str | None = None, indent: str = "  "
+) -> RenderableType:
     """A sentence below its stage, its further lines indented like the first."""
     grid = Table.grid()
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
-    grid.add_row(Text("  " + mark, style=style if mark_style is None else mark_style), Text(text, style=style))
+    grid.add_row(Text(indent + mark, style=style if mark_style is None else mark_style), Text(text, style=style))
     return grid

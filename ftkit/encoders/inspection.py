@@ -161,7 +161,7 @@ def _warnings(
     if numbers["same"] >= SAME or numbers["same_other_label"] >= SAME_OTHER_LABEL:
         sequences = count(len({reading.row[text] for text in same}), "token sequence")
         text = f"For {name}, {count(len(same), 'text')}{sampled} become {sequences}, so it cannot tell them apart"
-        yield f"{text}; {len(other_label):,} of them have different labels." if other_label else f"{text}."
+        yield f"{text}; {len(other_label):,} share it with texts of other labels." if other_label else f"{text}."
     if numbers["cut"] >= CUT and numbers["lost"] >= LOST:
         length, limit = int(numbers["max_length"]), tokenizer.limit
         more = (

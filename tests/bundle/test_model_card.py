@@ -100,7 +100,7 @@ def test_the_card_lists_warnings_and_what_was_read():
     text = make(data=warned)
     assert "- **Warning:** It reads 65 % of the tokens as unknown.\n" in text
     assert "- reviews.csv was read as csv, encoding utf-8\n" in text
-    assert "- Tokens: the first 64 are read, 65.0 % of the tokens are unknown\n" in text
+    assert "- Tokens: the first 64 are read, 65 % of the tokens are unknown\n" in text
     assert "Warning" not in make()
 
 

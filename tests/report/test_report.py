@@ -135,7 +135,7 @@ def test_warnings_on_the_data_are_announced_at_the_top_and_shown_with_the_data(m
     assert "Warning: It reads <b>65 %</b> as unknown." in page.text
     assert "reviews.csv was read as csv, encoding utf-8" in page.text
     assert "/home/a" not in page.text
-    assert "65.0 % of the tokens are unknown" in page.text
+    assert "65 % of the tokens are unknown" in page.text
     assert "warning" not in outline(make()).text
 
 
