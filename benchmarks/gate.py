@@ -1,6 +1,7 @@
 """How often promotion tests err: `no-worse-than-champion` and `slices` on simulated models of known quality.
 
-    python -m benchmarks gate [--simulations 400] [--resamples 500] [--metrics accuracy macro_f1 roc_auc log_loss]
+    python -m benchmarks gate [--simulations 400] [--resamples 500] [--metrics accuracy macro_f1 weighted_f1 mcc roc_auc log_loss]
+                              [--sizes 100 200 500 1500]
 
 First table: how often `no-worse-than-champion` lets a candidate pass that is worse by exactly the margin. It promises
 2.5 %.
@@ -35,6 +36,7 @@ from scipy.stats import norm
 
 from benchmarks import command
 from ftkit.contracts import Contender, Data, DataReport, Split
+from ftkit.evaluation import metrics
 
 CHAMPION = 1.28
 """Distance of a class's mean from the middle, in standard deviations of the noise: 90 % of balanced rows are right."""
@@ -69,9 +71,9 @@ class Case:
     margin: float = 0.02
 
 
-def cases(metrics: list[str], sizes: list[int]) -> Iterator[Case]:
+def cases(names: list[str], sizes: list[int]) -> Iterator[Case]:
     """All lines: every metric, size and balance; for accuracy also nested errors."""
-    for metric in metrics:
+    for metric in names:
         for rows in sizes:
             for positive in (0.5, 0.2):
                 for errors in (*SHARED, *(["nested"] if metric == "accuracy" else [])):
@@ -83,7 +85,7 @@ def main(arguments: Sequence[str]) -> None:
     parser = command.plain("gate", __doc__)
     parser.add_argument("--simulations", type=int, default=400, help="candidates for each line")
     parser.add_argument("--resamples", type=int, default=500, help="of the first test; its default is 2000")
-    parser.add_argument("--metrics", nargs="+", default=["accuracy", "macro_f1", "roc_auc", "log_loss"])
+    parser.add_argument("--metrics", nargs="+", default=list(metrics.METRICS))
     parser.add_argument("--sizes", type=int, nargs="+", default=[100, 200, 500, 1500], help="numbers of test rows")
     options = parser.parse_args(arguments)
     print("| metric | rows | positive | errors | worse by the margin: passes | as good: passes |")
@@ -174,10 +176,15 @@ def population(metric: str, positive: float, d: float) -> float:
     caught, spared = norm.sf(cut - d), norm.cdf(cut + d)
     if metric == "accuracy":
         return float(positive * caught + (1 - positive) * spared)
-    assert metric == "macro_f1"
     true, false = positive * caught, (1 - positive) * (1 - spared)
     other, missed = (1 - positive) * spared, positive * (1 - caught)
-    return float((2 * true / (2 * true + false + missed) + 2 * other / (2 * other + false + missed)) / 2)
+    if metric == "mcc":
+        answered = true + false
+        spread = math.sqrt(positive * (1 - positive) * answered * (1 - answered))
+        return float((true * other - false * missed) / spread)
+    weight = {"macro_f1": 0.5, "weighted_f1": positive}[metric]
+    own, rest = 2 * true / (2 * true + false + missed), 2 * other / (2 * other + false + missed)
+    return float(weight * own + (1 - weight) * rest)
 
 
 def contenders(

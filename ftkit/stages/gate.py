@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from numbers import Real
 from typing import TYPE_CHECKING, Any, get_args
 
 from ftkit import options
@@ -16,11 +18,13 @@ from ftkit.bundle.bundle import Bundle
 from ftkit.bundle.promotion_record import PromotionRecord
 from ftkit.contracts import Contender, Data, Emit, PromotionTest, Registry, Status, Verdict, Version
 from ftkit.contracts.events import Noticed, VerdictReached
+from ftkit.data.class_names import shown_name
 from ftkit.disclosure import without_secrets
 from ftkit.errors import FtkitError, in_one_line
 from ftkit.evaluation import metrics
-from ftkit.evaluation.contenders import align_classes
+from ftkit.evaluation.contenders import align_classes, class_sources, classes_without_rows
 from ftkit.evaluation.prediction_profile import profile
+from ftkit.formatting import capital, listing
 from ftkit.plugins.calls import call
 from ftkit.redaction import redacted
 from ftkit.runs import decision
@@ -52,13 +56,12 @@ def judge(plan: Plan, ledger: Ledger, bundle: Bundle, emit: Emit) -> PromotionRe
             call(Registry.fetch, plan.registry, champion.version, ledger.folder / "champion")
         )
         live = _contender(f"champion version {champion.version}", champion_bundle, data, plan)
-        if set(champion_bundle.classes) != set(data.classes):
-            champion_classes, data_classes = ", ".join(champion_bundle.classes), ", ".join(data.classes)
-            emit(
-                Noticed(f"The champion has the classes {champion_classes}; the data has {data_classes}.", warning=True)
-            )
+    for notice in _class_notices(data, live):
+        emit(Noticed(notice, warning=True))
+    # The report compares all rows, and those of a class that the champion does not know would count against it.
+    shown = live if live and len(class_sources(live.classifier.classes, data.classes)) == len(data.classes) else None
     ledger.store_predictions(
-        {"candidate": candidate.probabilities, **({"champion": live.probabilities} if live else {})}
+        {"candidate": candidate.probabilities, **({"champion": shown.probabilities} if shown else {})}
     )
     with SharedServer(bundle.folder) as shared:
         verdicts = _verdicts(plan.promote, replace(candidate, serving=shared), live, ledger, emit)
@@ -120,13 +123,55 @@ def _run_test(test: PromotionTest, candidate: Contender, champion: Contender | N
         return Verdict(test.name, "error", f"it broke off: {in_one_line(error)}{details}")
 
 
+def _class_notices(data: Data, champion: Contender | None) -> Iterator[str]:
+    """What a reader must know of classes before the verdicts: which are not tested, and how the champion's differ."""
+    if len(data.test) and (untested := classes_without_rows(data)):
+        yield f"The test split has no row of {_names(untested)}: how the model answers such texts is not tested."
+    if champion is None:
+        return
+    sources = class_sources(champion.classifier.classes, data.classes)
+    if lost := [name for name in champion.classifier.classes if name not in sources.values()]:
+        yield f"The candidate does not know {_names(lost)} of {champion.title}; callers may rely on it."
+    if new := [name for name in data.classes if name not in sources]:
+        yield (
+            f"{capital(champion.title)} does not know {_names(new)}: the two are compared on the other test rows, "
+            "and the report shows no comparison."
+        )
+    if renamed := [f"{shown_name(old)} is now {shown_name(name)}" for name, old in sources.items() if name != old]:
+        yield f"Classes are spelled in another way than by {champion.title}: {listing(renamed, 5)}. Callers get the new names."
+
+
+def _names(names: Sequence[str]) -> str:
+    return listing(map(shown_name, names), 10)
+
+
 def _checked(verdict: Any) -> Verdict:
     """A verdict that journal and record can store. Raises: TypeError, ValueError for anything else."""
-    if not isinstance(verdict, Verdict) or verdict.status not in get_args(Status):
+    if (
+        not isinstance(verdict, Verdict)
+        or not isinstance(verdict.status, str)
+        or verdict.status not in get_args(Status)
+    ):
         raise TypeError(f"it gave no verdict but {redacted(repr(verdict)):.200}")  # redacted before it is cut
-    numbers = {str(name): float(value) for name, value in verdict.numbers.items()}
-    figure = None if verdict.figure is None else str(verdict.figure)
-    return replace(verdict, sentence=str(verdict.sentence), numbers=numbers, figure=figure)
+    if not isinstance(verdict.sentence, str) or not verdict.sentence.strip():
+        raise TypeError(f"its verdict has no sentence but {redacted(repr(verdict.sentence)):.60}")
+    if not isinstance(verdict.test, str) or not isinstance(verdict.figure, str | None):
+        raise TypeError("the test and the figure of its verdict must be texts")
+    if not isinstance(verdict.numbers, Mapping):
+        raise TypeError(f"the numbers of its verdict are {redacted(repr(verdict.numbers)):.60}, not numbers by name")
+    return replace(
+        verdict,
+        sentence=" ".join(verdict.sentence.split()),
+        numbers={str(name): _number(str(name), value) for name, value in verdict.numbers.items()},
+    )
+
+
+def _number(name: str, value: Any) -> float:
+    if not isinstance(value, Real):
+        raise TypeError(f"the number {name} of its verdict is {redacted(repr(value)):.60}")
+    if not math.isfinite(value):
+        raise ValueError(f"the number {name} of its verdict is {float(value)}; one that is not defined is left out")
+    return float(value)
 
 
 def _sentence(verdicts: Sequence[Verdict]) -> str:
