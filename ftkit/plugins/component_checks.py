@@ -55,9 +55,10 @@ def examine(component: type[Any], noun: str, protocol: type) -> None:
     """Check the fields of a component and the parameters of its verbs. Raises: PluginError."""
     for verb in verbs(protocol):
         if problem := _unlike(component, verb, getattr(protocol, verb)):
+            parameters = ", ".join(inspect.signature(getattr(protocol, verb)).parameters)
             raise PluginError(
                 f"{verb} of the {noun} {component.name!r} {problem}",
-                hint=f"The protocol is ftkit.contracts.{protocol.__name__}: {verb}{inspect.signature(getattr(protocol, verb))}.",
+                hint=f"The protocol is ftkit.contracts.{protocol.__name__}: `def {verb}({parameters})`.",
             )
     options.examine(component)
 

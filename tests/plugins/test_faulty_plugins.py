@@ -60,7 +60,7 @@ COMPONENTS: dict[str, tuple[str, str, str]] = {
     "too few parameters": (
         offering(NAMED, verb="def load(self, seed): ..."),
         "load of the dataset 'odd' cannot be called with 2 arguments (seed, emit)",
-        "load(self, seed",
+        "def load(self, seed, emit)",
     ),
     "too many parameters": (
         offering(NAMED, verb="def load(self, seed, emit, folder): ..."),
