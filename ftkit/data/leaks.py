@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ftkit.data import moments, near_duplicates
 from ftkit.data.cleaning import Cleaned
 from ftkit.data.rules import Rules
-from ftkit.data.split_assignment import MAX_CHARACTERS
+from ftkit.data.split_assignment import affordable
 from ftkit.formatting import count
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def look(assigned: Assigned, rules: Rules, *, given: bool) -> Leaks:
 
 def _near_copies(assigned: Assigned, leaks: Leaks, *, given: bool) -> None:
     texts = {split: [part.rows.texts[row] for row in rows] for split, (part, rows) in assigned.items()}
-    if sum(len(text) for each in texts.values() for text in each) > MAX_CHARACTERS:
+    if not all(affordable(part, rows) for part, rows in assigned.values()):
         leaks.notes.append("Near copies of test rows in training were not searched for: it would take too long.")
         return
     for split, others in (("test", ("train", "valid")), ("valid", ("train",))):

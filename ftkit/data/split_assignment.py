@@ -16,6 +16,8 @@ from ftkit.formatting import count, listing
 
 MAX_CHARACTERS = 1_000_000_000
 """Characters of all texts up to which near copies are searched for: about a minute of work and some 4 GB of memory."""
+WORD = 6
+"""Characters of a word with its space. In scripts without spaces a word has one, so that six times the work is to be done."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +30,17 @@ class NearCopyGroups:
     """What a reader of the data report should know."""
 
 
+def affordable(part: Cleaned, rows: Sequence[int]) -> bool:
+    """Whether the search for near copies among these rows takes a minute or so."""
+    characters = max(sum(len(part.rows.texts[row]) for row in rows), WORD * sum(part.words[row] for row in rows))
+    return characters <= MAX_CHARACTERS and len(rows) <= near_duplicates.ROWS
+
+
 def find_near_copies(part: Cleaned, rows: Sequence[int]) -> NearCopyGroups:
     """Group the near copies among these rows."""
     texts = [part.rows.texts[row] for row in rows]
     characters = sum(map(len, texts))
-    if characters > MAX_CHARACTERS or len(texts) > near_duplicates.ROWS:
+    if not affordable(part, rows):
         skipped = f"Near copies were not searched for among {len(rows):,} texts of {characters:,} characters"
         return NearCopyGroups(notes=(f"{skipped}, because it would take too long: some may be in several splits.",))
     groups = [tuple(rows[index] for index in cluster) for cluster in near_duplicates.clusters(texts)]
