@@ -1,4 +1,4 @@
-"""csv, tsv, jsonl and parquet files as ftkit data sets."""
+"""csv, tsv, JSON, parquet, Arrow and fastText files as ftkit data sets."""
 
 from __future__ import annotations
 

@@ -167,8 +167,10 @@ def cure(path: Path, encoding: str, lines: Misfits) -> str:
     if lines.stray:
         return f"The other {lines.fitting:,} lines with such characters fit: mend these lines, or raise max_damaged to leave them out."
     if name := proposed(path, lines.sample, encoding):
-        text = beginning(lines.sample[0].decode(name), 60)
-        return f'encoding = "{name}" reads the whole file, and this line as {text!r}: set it if that is right.'
+        text = lines.sample[0].decode(name, "replace")
+        first = next((place for place, char in enumerate(text) if not char.isascii()), 0)
+        shown = ("\u2026" if first > 20 else "") + beginning(text[max(0, first - 20) :], 50)
+        return f'encoding = "{name}" reads the whole file, and this line as {shown!r}: set it if that is right.'
     return (
         "No other encoding fits the whole file: write it anew as UTF-8, or raise max_damaged to leave these lines out."
     )
