@@ -81,6 +81,9 @@ _DATA: dict[str, Any] = {
     "wrong counts": _report(counts={"train": {"bad": 9, "good": 9}}),
     "wrong sum": _report(rows_read=99),
     "no fingerprint": _report(fingerprint=""),
+    "no report": lambda data: replace(data, report=None),
+    "no columns": lambda data: replace(data, valid=replace(data.valid, columns=None)),
+    "texts once": lambda data: replace(data, valid=replace(data.valid, texts=iter(data.valid.texts))),
 }
 
 
@@ -155,6 +158,8 @@ class BrokenWords(ToyWords):
     def load(self, folder: Path) -> Any:
         classifier = super().load(folder)
         how = (folder / "how.txt").read_text() if (folder / "how.txt").is_file() else ""
+        if how == "does not load":
+            raise KeyError("weights")
         return Answers(classifier, how)
 
 
@@ -221,6 +226,7 @@ _RECORDED: dict[str, Any] = {
     "metrics are NaN": {"metrics": {"roc_auc": float("nan")}},
     "unknown state": {"state": "done"},
     "other values": {"values": {"decay": 0.5}},
+    "metrics are none": {"metrics": None},
 }
 
 

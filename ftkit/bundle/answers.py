@@ -19,6 +19,8 @@ def wrong_classifier(classifier: Any, classes: Sequence[str], verbs: Sequence[st
     own = getattr(classifier, "classes", None)
     if not isinstance(own, list | tuple):
         return "a classifier without `classes`"
+    if not all(isinstance(each, str) for each in own):
+        return f"a classifier whose classes are no names: {_listed(own)}"
     if list(own) == list(classes):
         return ""
     if len(own) == len(classes) and set(own) == set(classes):

@@ -222,7 +222,7 @@ def _is_safetensors(file: IO[bytes]) -> bool:
         header = json.loads(file.read(length))
         header.pop("__metadata__", None)
         return 8 + length + max((each["data_offsets"][1] for each in header.values()), default=0) == size
-    except (ValueError, AttributeError, KeyError, TypeError, IndexError):
+    except (ValueError, AttributeError, KeyError, TypeError, IndexError, RecursionError):
         return False
 
 

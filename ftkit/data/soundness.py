@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from numbers import Integral
 from typing import Any
 
 from ftkit.contracts import SPLITS, Data, DataReport, Split
 from ftkit.data.cleaning import folded
-from ftkit.errors import DataError
+from ftkit.errors import DataError, in_one_line
 from ftkit.formatting import beginning
 
 _PLAIN = (str, int, float, bool, type(None))
@@ -22,7 +22,10 @@ def check(data: Data, dataset: str) -> None:
 
     Raises: DataError naming the data set, the split and the first row that is wrong.
     """
-    mistake = next(_mistakes(data), None)
+    try:
+        mistake = next(_mistakes(data), None)
+    except Exception as error:  # of values that are not what their types promise
+        mistake = f"data that cannot be read: {in_one_line(error)}", ""
     if mistake is not None:
         what, hint = mistake
         raise DataError(f"{dataset} loaded {what}", where=_source(data), hint=hint or _BY_ITS_AUTHOR)
@@ -67,14 +70,14 @@ def _mistakes_of_split(name: str, split: Any, classes: int) -> Iterator[tuple[st
     for column, values in (("labels", split.labels), *split.columns.items()):
         if len(values) != rows:
             yield f"a {name} split with {rows:,} texts and {len(values):,} values in {column!r}", ""
-    if (row := _first(split.texts, lambda kind: issubclass(kind, str))) is not None:
-        yield f"a {name} text that is no string, in row {row:,}: {_shown(split.texts[row])}", ""
-    if (row := _first(split.labels, lambda kind: issubclass(kind, Integral) and kind is not bool)) is not None:
+    if wrong := _first(split.texts, lambda kind: issubclass(kind, str)):
+        yield f"a {name} text that is no string, in row {wrong}", ""
+    if wrong := _first(split.labels, lambda kind: issubclass(kind, Integral) and kind is not bool):
         hint = "Labels are the indices of `classes`, from 0; ftkit.data.splits makes them from names."
-        yield f"a {name} label that is no index of a class, in row {row:,}: {_shown(split.labels[row])}", hint
+        yield f"a {name} label that is no index of a class, in row {wrong}", hint
     elif rows and not 0 <= min(split.labels) <= max(split.labels) < classes:
-        row = next(row for row, label in enumerate(split.labels) if not 0 <= label < classes)
-        yield f"a {name} label out of range, in row {row:,}: {split.labels[row]}, of {classes:,} classes", ""
+        row, label = next((row, label) for row, label in enumerate(split.labels) if not 0 <= label < classes)
+        yield f"a {name} label out of range, in row {row:,}: {label}, of {classes:,} classes", ""
     for column, values in split.columns.items():
         if not isinstance(column, str) or not _is_json(values):
             hint = "Make its values texts, numbers, true, false or None: they are stored with the run."
@@ -122,10 +125,10 @@ def _mistakes_of_report(report: Any, classes: Sequence[str], splits: Mapping[str
         yield "a report without a fingerprint", "ftkit.data.splits.fingerprint makes it."
 
 
-def _first(values: Sequence[Any], fits: Any) -> int | None:
-    """The first row whose value is of a type that does not fit; None if all fit."""
-    wrong = tuple(kind for kind in set(map(type, values)) if not fits(kind))
-    return next(row for row, value in enumerate(values) if type(value) in wrong) if wrong else None
+def _first(values: Sequence[Any], fits: Callable[[type], bool]) -> str:
+    """The number and value of the first row whose type does not fit; empty if all fit."""
+    wrong = {kind for kind in set(map(type, values)) if not fits(kind)}
+    return next((f"{row:,}: {_shown(value)}" for row, value in enumerate(values) if type(value) in wrong), "")
 
 
 def _is_json(values: Sequence[Any]) -> bool:

@@ -76,7 +76,7 @@ def closed() -> Iterator[None]:
         yield
     finally:
         if before is None:
-            del os.environ[_TRAINING]
+            os.environ.pop(_TRAINING, None)
 
 
 def _places(data: Path) -> tuple[Path, Path]:

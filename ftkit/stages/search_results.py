@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 from ftkit.contracts import Outcome, Trial, TrialState
 from ftkit.contracts.plan import Plan
-from ftkit.errors import SearchError
+from ftkit.errors import FtkitError, SearchError, in_one_line
 from ftkit.evaluation.selection import best_trial, planned_repeats
 from ftkit.options import toml_value
 from ftkit.plugins.titles import title
@@ -20,16 +20,16 @@ from ftkit.runs.ledger import Ledger
 
 def check(plan: Plan, ledger: Ledger, trials: Any) -> None:
     """Check the trials and repeats that a platform returned at the end of its search. Raises: SearchError naming the platform."""
-    _raise(plan, next(_mistakes(plan, ledger, trials), None))
+    _raise_first(plan, _mistakes(plan, ledger, trials))
     best = best_trial(trials, plan.search.metric)
     if not (ledger.trial_folder(best.number) / "model").is_dir():
         hint = "`ftkit.stages.trial.fit` saves it in the trial's folder, and `trials_to_keep` names those to keep."
-        _raise(plan, (f"no model of trial {best.number}, which is the best", hint))
+        _raise_first(plan, iter([(f"no model of trial {best.number}, which is the best", hint)]))
 
 
 def check_outcome(plan: Plan, outcome: Any) -> None:
     """Check what a platform says of a whole run against the run's folder. Raises: SearchError naming the platform."""
-    _raise(plan, next(_mistakes_of_outcome(plan, outcome), None))
+    _raise_first(plan, _mistakes_of_outcome(plan, outcome))
 
 
 def _mistakes(plan: Plan, ledger: Ledger, trials: Any) -> Iterator[tuple[str, str]]:
@@ -91,7 +91,13 @@ def _mistakes_of_outcome(plan: Plan, outcome: Any) -> Iterator[tuple[str, str]]:
         yield "a model as promoted that no promotion test let through", ""
 
 
-def _raise(plan: Plan, mistake: tuple[str, str] | None) -> None:
+def _raise_first(plan: Plan, mistakes: Iterator[tuple[str, str]]) -> None:
+    try:
+        mistake = next(mistakes, None)
+    except FtkitError:
+        raise
+    except Exception as error:  # of values that are not what their types promise
+        mistake = f"trials that cannot be read: {in_one_line(error)}", ""
     if mistake is not None:
         what, hint = mistake
         advice = "Its author can mend it: the tests of ftkit.testing.platforms show where."

@@ -90,13 +90,16 @@ def test_components_that_break_nothing_are_promoted(recipe: Path) -> None:
         ("wrong counts", "a report that counts 9 train rows of 'bad', and there are"),
         ("wrong sum", "a report of 99 rows that were read, and 120 in the splits with 0 dropped make 120"),
         ("no fingerprint", "a report without a fingerprint"),
+        ("no report", "a report of type NoneType"),
+        ("no columns", "data that cannot be read: AttributeError"),
+        ("texts once", "data that cannot be read: TypeError"),
     ],
 )
 def test_data_that_is_not_sound_is_refused_before_anything_is_trained(recipe: Path, how: str, expected: str) -> None:
     error = refused(recipe, dataset__how=how)
     assert error.what.startswith("the dataset 'broken-reviews' of breakers 1 loaded ")
     assert expected in error.what
-    assert "generated" in error.where
+    assert "generated" in error.where or how == "no report"
 
 
 @pytest.mark.parametrize(
@@ -114,6 +117,7 @@ def test_data_that_is_not_sound_is_refused_before_anything_is_trained(recipe: Pa
         ("metrics are NaN", "trial 0 as finished with roc_auc = nan"),
         ("unknown state", "trial 0 in the state 'done'"),
         ("other values", "trial 0 with values of decay, and the recipe searches nothing"),
+        ("metrics are none", "trials that cannot be read: TypeError"),
         ("no model", "no model of trial"),
         ("another best", "as the best, which the run did not select"),
         ("outcome of fewer trials", "1 of 3 trials"),
@@ -180,6 +184,11 @@ def test_a_model_that_answers_wrongly_once_it_is_loaded_is_refused(recipe: Path,
     error = refused(recipe, backbone__use="unloadable", backbone__how=how)
     assert error.what.startswith("the backbone 'unloadable' of breakers 1: the model answers ")
     assert expected in error.what
+
+
+def test_a_model_that_does_not_load_is_refused(recipe: Path) -> None:
+    error = refused(recipe, backbone__use="unloadable", backbone__how="does not load")
+    assert "load of the backbone 'unloadable' of breakers 1 failed: KeyError: 'weights'" in error.what
 
 
 def test_a_worker_process_cannot_read_the_test_rows_either(recipe: Path) -> None:
