@@ -28,7 +28,8 @@ def check(
 ) -> int:
     """Find every mistake in each RECIPE, with its file and line, its key, and how to repair it.
 
-    Nothing is downloaded, loaded or run. The exit code is 2 when there is a mistake.
+    Nothing is downloaded, loaded or run. The exit code is 2 when there is a mistake. A local file that is missing is a warning
+    and no mistake, as the recipe may be checked on another machine than it runs on.
     """
     from ftkit.display import failures
     from ftkit.errors import ExitCode, RecipeError, UsageError
@@ -45,12 +46,14 @@ def check(
             if not json_:
                 failures.show(error)
             continue
-        results.append({"recipe": str(path), "ok": True})
+        results.append({"recipe": str(path), "ok": True, **({"warnings": list(plan.missing)} if plan.missing else {})})
         if not json_:
             terminal.write(
                 f"{path}: no mistakes: {plan.dataset.name}, {plan.backbone.name}, "
                 + formatting.count(plan.search.trials, "trial")
             )
+            for missing in plan.missing:
+                terminal.write(f"{missing.where}: warning: {missing.key}: {missing.what}\n  {missing.hint}")
     if json_:
         print_json(results)
     return int(code)

@@ -16,6 +16,7 @@ from ftkit.contracts.events import Emit
 from ftkit.contracts.settings import Rollout, Search
 from ftkit.contracts.space import to_recipe
 from ftkit.contracts.types import Outcome
+from ftkit.errors import Problem
 from ftkit.options import Mistake
 
 
@@ -36,6 +37,8 @@ class Plan:
     offline: bool = False
     path: Path | None = field(default=None, compare=False)
     """The recipe's file, if there is one."""
+    missing: tuple[Problem, ...] = field(default=(), compare=False)
+    """Files and folders that data set, backbone and promotion tests name and that are not on this machine, with their places."""
     fresh: bool = field(default=False, compare=False)
     """Start a new run instead of continuing an interrupted one."""
 

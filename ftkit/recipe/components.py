@@ -18,6 +18,9 @@ from ftkit.plugins.calls import call
 from ftkit.recipe.document import Document
 from ftkit.recipe.toml_lines import Key
 
+READING = ("dataset", "backbone", "promote")
+"""Sections whose files are read, never written."""
+
 C = TypeVar("C")
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -30,6 +33,8 @@ class Sections:
         self.document = document
         self.plugins = plugins
         self.problems = problems
+        self.missing: list[Problem] = []
+        """Files and folders that options name and that are not on this machine: no mistakes, as it may not be the one that trains."""
         self.offline = False
         """Whether to set the option `offline` of every component that has it, where the recipe does not set it."""
 
@@ -120,12 +125,24 @@ class Sections:
             for name, value in values.items()
         }
         try:
-            return options.build(component, resolved)
+            made = options.build(component, resolved)
+            self._note_missing_files(key, made)
+            return made
         except options.Mistakes as error:
             self._report_mistakes(key, error)
         except PluginError as error:
             self.report_problem(key, error.what, error.hint, plugin=True)
         return None
+
+    def _note_missing_files(self, key: Key, component: Any) -> None:
+        if key[0] not in READING:
+            return
+        for name, path in options.local_paths(component).items():
+            if not path.exists():
+                option: Key = (*key, name.partition(".")[0])
+                where, written = self.document.where(option), dotted(self.document.written_key(option))
+                hint = "A run here would fail. Relative paths start at the recipe's folder, those of --set in the working folder."
+                self.missing.append(Problem(where, written, f"{path} is not on this machine", hint))
 
     def asked(
         self, key: Key, verb: Callable[Concatenate[C, P], T], component: C, *arguments: P.args, **named: P.kwargs

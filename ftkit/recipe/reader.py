@@ -73,6 +73,7 @@ class Reader:
             rollout=rollout,
             platform=platform,
             offline=self.sections.offline,
+            missing=tuple(self.sections.missing),
         )
         if isinstance(platform, Refusing):
             for mistake in self.sections.asked(("run", "on"), Refusing.refusals, platform, plan) or ():
