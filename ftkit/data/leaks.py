@@ -28,6 +28,8 @@ SHARED = 0.05
 """Share of test rows whose group is in training from which it is mentioned."""
 FEW_GROUPS = 20
 """A column with fewer values sorts rows, such as by language, rather than naming who or what they are of."""
+LIKE_LABELS = 3
+"""Values a class up to which a column is the label in other words, or in more detail."""
 REPEATED = 0.2
 """Share of rows whose value occurs again from which a column may name groups."""
 NAMED_AGREEMENT, AGREEMENT = 0.1, 0.2
@@ -132,7 +134,8 @@ def _groups(assigned: Assigned, rules: Rules, leaks: Leaks, *, given: bool) -> N
         chosen, named = name == rules.group, NAME.search(_snake(name)) is not None
         if share < SHARED and not (chosen and shared.any()):
             continue
-        if not chosen and (together.groups < FEW_GROUPS or together.repeated < REPEATED):
+        few = max(FEW_GROUPS, LIKE_LABELS * len(set(labels)))
+        if not chosen and (together.groups < few or together.repeated < REPEATED):
             continue
         if not (chosen or named or together.agreement >= AGREEMENT):
             continue

@@ -123,6 +123,13 @@ def test_a_column_of_any_name_is_noted_where_its_rows_share_labels() -> None:
     assert "share their label" in note
 
 
+def test_a_column_with_the_label_in_other_words_names_no_groups() -> None:
+    some = records(600, label=lambda row, drawn: f"class {row % 30}")
+    for record in some:
+        record["label_text"] = f"the {record['label']}"
+    assert sentences(divided(some), "label_text") == []
+
+
 def test_groups_in_both_given_files_are_seen_in_any_type() -> None:
     some = records(400, customer=lambda row, drawn: row % 80, label=lambda row, drawn: ["bad", "good"][row % 2])
     test = [{**record, "customer": f" {record['customer']} "} for record in some[300:]]

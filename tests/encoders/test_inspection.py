@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ from ftkit.contracts import Data, DataReport, Inspecting, Split
 from ftkit.encoders import inspection
 from ftkit.encoders.inspection import inspect_texts
 from ftkit.encoders.tokenization import Tokenizer
+from ftkit.recipe import loader
+from ftkit.runs import preparation
 
 SENTENCE = "the lamp I bought broke after one week and the seller never answered any of my letters about it"
 ENGLISH = SENTENCE.split()
@@ -153,3 +156,16 @@ def test_any_text_is_read(minilm: Any) -> None:
     odd = ["", " ", "\ud800", "\x00\x01", "😀" * 50, "x" * 100_000, "[CLS]", "\u200b"]
     assert minilm.inspect(data_of(odd)).tokens["texts"] == 8
     assert minilm.inspect(data_of([])).tokens == {}
+
+
+def test_the_data_report_of_a_run_has_it_before_any_training(minilm: Any, tmp_path: Path) -> None:
+    texts = texts_of(RARE_HAN, "", rows=60, length=8)
+    lines = [f"{text},{('bad', 'good')[row % 2]}" for row, text in enumerate(texts)]
+    (tmp_path / "rows.csv").write_text("\n".join(["text,label", *lines]), encoding="utf-8")
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text('name = "han"\n[dataset]\nuse = "table"\npath = "rows.csv"\n[backbone]\nuse = "minilm"\n')
+    plan = loader.load(recipe)
+    data = preparation.loaded(plan.dataset, plan.seed, lambda event: None)
+    report = preparation.inspected(plan, data).report
+    assert report.tokens["unknown"] == 1
+    assert any("100 % of the Han letters" in warning for warning in report.warnings)
