@@ -21,7 +21,7 @@ from ftkit.contracts.plan import Plan
 from ftkit.disclosure import without_secrets
 from ftkit.errors import LedgerError, UsageError
 from ftkit.plugins.calls import call
-from ftkit.runs import decision
+from ftkit.runs import decision, source_files
 from ftkit.runs import ledger as ledgers
 from ftkit.runs.ledger import Ledger, staged
 from ftkit.stages import gate, known_endpoints
@@ -201,6 +201,8 @@ def promote(run: str, emit: Emit, override: str | None = None) -> Outcome:
         promotion_record.write(bundle.folder, record)
         emit(events.RunStarted(ledger.run, str(ledger.folder), ledger.run, not ledger.finished))
         _warn_of_new_champion(plan, record, emit)
+        for change in source_files.changes(ledger):
+            emit(events.Noticed(f"{change}; the model is of what they were then."))
         emit(events.PromotionDecided(True, record.conclusion))
         trials = ledger.trials()
         lineage = track(plan, ledger, trials, selected(ledger, trials), bundle, record)
