@@ -29,6 +29,8 @@ MOST_TOKENS = 4_000_000
 an epoch than a short one, and costs more. MiniLM takes ten minutes for them on two cores."""
 MANY_ROWS = 20_000
 """From this many rows on, batches are twice as large: there are steps enough."""
+MOST_TEXTS = 10_000
+"""Training texts whose lengths are looked at, evenly spaced."""
 SHARE = 0.98
 """Share of the training texts that are read whole."""
 LONGEST = 512
@@ -59,7 +61,7 @@ def numbers(encoder: EncoderConfig, data: Data) -> Numbers:
         return Numbers(encoder.epochs, size, encoder.max_length)
     lengths, limit = _lengths(encoder, data)
     length = max_length(lengths, limit) if encoder.max_length == "auto" else encoder.max_length
-    tokens = sum(min(each, length) for each in lengths)
+    tokens = rows * sum(min(each, length) for each in lengths) // max(len(lengths), 1)
     return Numbers(epochs(rows, classes, tokens) if encoder.epochs == "auto" else encoder.epochs, size, length)
 
 
@@ -89,10 +91,11 @@ def max_length(lengths: Sequence[int], limit: int) -> int:
 
 
 def _lengths(encoder: EncoderConfig, data: Data) -> tuple[list[int], int]:
-    """Tokens in each training row, special ones included, and the model's limit, at which longer rows are cut."""
+    """Tokens in training rows, special ones included, and the model's limit, at which longer rows are cut."""
     from ftkit.encoders.checkpoint import open_checkpoint
-    from ftkit.encoders.tokenization import Tokenizer, tokenize
+    from ftkit.encoders.tokenization import Tokenizer
 
     checkpoint = open_checkpoint(encoder)
     tokenizer = Tokenizer(checkpoint.tokenizer, checkpoint.limit)
-    return tokenize(data.train.texts, tokenizer, tokenizer.limit, data.cache).lengths.tolist(), tokenizer.limit
+    texts = data.train.texts[:: -(-len(data.train) // MOST_TEXTS) or 1]
+    return tokenizer.lengths(texts, tokenizer.limit), tokenizer.limit
