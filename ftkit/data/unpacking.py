@@ -74,7 +74,7 @@ def open_data(path: Path) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
     packed = ""
     try:
         with path.open("rb") as raw, ExitStack() as stack:
-            packed = next((name for magic, name in PACKED.items() if raw.peek(8).startswith(magic)), "")
+            packed = package(raw.peek(8))
             content = stack.enter_context(_unpacked(path, raw, packed)) if packed else raw
             check_content(path, content.peek(HEAD_BYTES)[:HEAD_BYTES], packed)
             yield content, raw
@@ -94,6 +94,11 @@ def open_data(path: Path) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
             where=str(path),
             hint="Fix its permissions or the disk, or give another path.",
         ) from error
+
+
+def package(head: bytes) -> str:
+    """What a file is packed with, by its first bytes; empty if it is not packed."""
+    return next((name for magic, name in PACKED.items() if head.startswith(magic)), "")
 
 
 def check_content(path: Path, head: bytes, packed: str = "") -> None:

@@ -6,7 +6,7 @@ import codecs
 import io
 from pathlib import Path
 
-from ftkit.data.unpacking import open_data
+from ftkit.data.unpacking import open_data, package
 from ftkit.errors import DataError
 from ftkit.formatting import beginning
 from ftkit_tables import dialect, encodings
@@ -69,7 +69,7 @@ def opened(path: Path, wanted: Wanted, options: Options) -> TableFile:
 
 def _decided(path: Path, wanted: Wanted, options: Options) -> TableFile:
     suffix = suffix_format(path) or ""
-    head, whole = _head(path)
+    head, whole, packed = _head(path)
     binary = next((kind for magic, kind in MAGIC.items() if head.startswith(magic)), "")
     kind = options.format if options.format != "auto" else binary
     if kind in ("parquet", "arrow"):
@@ -86,7 +86,7 @@ def _decided(path: Path, wanted: Wanted, options: Options) -> TableFile:
         kind, file = _text_file(path, kind or _text_kind(lines, suffix, whole=whole), encoding, wanted, options, lines)
     if kind != suffix and suffix and not (options.format != "auto" or {kind, suffix} <= {"json", "jsonl"}):
         file.form.notes.append(f"{path.name} is read as {kind}, as its content is, and not as its name says.")
-    file.form.stated = {"format": kind, **file.form.stated}
+    file.form.stated = {"format": kind} | ({"packed": packed} if packed else {}) | file.form.stated
     return file
 
 
@@ -128,17 +128,19 @@ def _text_kind(lines: list[str], suffix: str, *, whole: bool) -> str:
     return "tsv" if suffix == "tsv" or (suffix != "csv" and "\t" in first) else "csv"
 
 
-def _head(path: Path) -> tuple[bytes, bool]:
-    """The first bytes of a file, up to at least one line end, and whether that is all of it. Raises: DataError."""
-    with open_data(path) as (content, _):
+def _head(path: Path) -> tuple[bytes, bool, str]:
+    """The first bytes of a file, up to at least one line end, whether that is all, and what it is packed with. Raises: DataError."""
+    with open_data(path) as (content, raw):
+        with path.open("rb") as start:
+            packed = "" if content is raw else package(start.read(8))
         head, size = b"", HEAD_BYTES
         while True:
             part = content.read(size - len(head))
             head += part
             if len(head) < size:
-                return head, True
+                return head, True, packed
             if b"\n" in head or b"\r" in head or size >= MAX_HEAD_BYTES:
-                return head, False
+                return head, False, packed
             size *= 8
 
 

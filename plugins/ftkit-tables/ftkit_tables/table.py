@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -161,9 +160,8 @@ class Table:
 def _check_characters(encoding: str, characters: Mapping[str, str]) -> None:
     """Check the options of text files. Raises: ValueError."""
     try:
-        if encoding != "auto" and not codecs.lookup(encoding)._is_text_encoding:
-            raise LookupError
-    except LookupError:
+        "".encode("utf-8" if encoding == "auto" else encoding)
+    except (LookupError, UnicodeError):
         raise ValueError(f"encoding {encoding!r} is unknown; examples are utf-8, latin-1, cp1252, utf-16") from None
     set_ones = {name: value for name, value in characters.items() if value not in ("auto", "")}
     for name, value in set_ones.items():

@@ -51,7 +51,8 @@ def read(
             undecodable = _fill(rows, file, wanted, emit, named, order)
             break
         except Reread as error:
-            stated = {"format": file.form.stated["format"], **error.file.form.stated}
+            before = {name: file.form.stated[name] for name in ("format", "packed") if name in file.form.stated}
+            stated = before | error.file.form.stated
             file, file.form.stated = error.file, stated
     _check(rows, path, file.form, undecodable, max_damaged)
     rows.form = dict(file.form.stated)

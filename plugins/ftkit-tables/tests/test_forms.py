@@ -150,7 +150,9 @@ def stream(table: Any, buffer: Any) -> None:
 def test_every_format_is_read_in_every_package(content: bytes, pack: Callable[[bytes], bytes], tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_bytes(pack(content))
-    assert load(path)[0] == {*ROWS}
+    pairs, stated = load(path)
+    assert pairs == {*ROWS}
+    assert ("packed" in stated) == (pack is not bytes)
 
 
 @pytest.mark.parametrize(
