@@ -94,7 +94,9 @@ def _failure(verb: Callable[..., Any], component: Any, what: str, details: str =
     offered = [each.kind for each in installed.offers if each.component is kind]
     protocol = verb.__qualname__.partition(".")[0]
     kinds = offered or [kind for kind, each in KINDS.items() if each.__name__ == protocol]
-    component_title = title(kinds[0], kind) if kinds else f"the {protocol.lower()} of {installed.owner(kind)}"
+    component_title = (
+        title(kinds[0], kind) if kinds else f"the {protocol.lower()} {kind.__name__} of {installed.owner(kind)}"
+    )
     section = next((f"[{name}] of the recipe" for name, of_kind in SECTIONS.items() if of_kind in offered), "")
     hint = f"This is a fault of the plugin, for its author to repair. {details}".strip()
     return VerbError(f"{verb.__name__} of {component_title} {what}", section, hint)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -20,12 +19,13 @@ from ftkit.contracts import Contender, Data, Emit, PromotionTest, Registry, Stat
 from ftkit.contracts.events import Noticed, VerdictReached
 from ftkit.data.class_names import shown_name
 from ftkit.disclosure import without_secrets
-from ftkit.errors import FtkitError, in_one_line
+from ftkit.errors import FtkitError, VerbError, in_one_line
 from ftkit.evaluation import metrics
 from ftkit.evaluation.contenders import align_classes, class_sources, classes_without_rows
 from ftkit.evaluation.prediction_profile import profile
 from ftkit.formatting import capital, listing
-from ftkit.plugins.calls import call
+from ftkit.plugins.calls import call, traceback_of
+from ftkit.plugins.titles import title
 from ftkit.redaction import redacted
 from ftkit.runs import decision
 from ftkit.runs.ledger import Ledger
@@ -107,20 +107,27 @@ def _verdicts(
 def _run_test(test: PromotionTest, candidate: Contender, champion: Contender | None, ledger: Ledger) -> Verdict:
     """The verdict of one test; one that breaks off gives the verdict `error`, and the others are still run."""
     try:
-        return _checked(test.check(candidate, champion))
+        return _checked(call(PromotionTest.check, test, candidate, champion))
+    except VerbError as error:
+        return Verdict(test.name, "error", f"it broke off: {error.what}{_logged(test, error, ledger)}")
     except FtkitError as error:
         hint = f" {error.hint}" if error.hint else ""
         where = f"{error.where}: " if error.where else ""
         return Verdict(test.name, "error", f"it could not judge: {where}{error.what}.{hint}")
-    except (Exception, SystemExit) as error:
-        log = ledger.folder / "tests.log"
-        try:
-            with log.open("a", encoding="utf-8") as file:
-                file.write(redacted(f"{test.name}\n{''.join(traceback.format_exception(error))}\n"))
-            details = f"; the details are in {log}"
-        except OSError:
-            details = ""
-        return Verdict(test.name, "error", f"it broke off: {in_one_line(error)}{details}")
+    except Exception as error:  # of a verdict that cannot be stored
+        what = f"check of {title('promotion_tests', test)}: {in_one_line(error)}"
+        return Verdict(test.name, "error", f"it broke off: {what}{_logged(test, error, ledger)}")
+
+
+def _logged(test: PromotionTest, error: BaseException, ledger: Ledger) -> str:
+    """Write the traceback of a test that broke off into the run's folder; returns the end of a sentence that says where it is."""
+    log = ledger.folder / "tests.log"
+    try:
+        with log.open("a", encoding="utf-8", errors="replace") as file:
+            file.write(f"{test.name}\n{traceback_of(error)}\n\n")
+    except OSError:
+        return ""
+    return f"; the details are in {log}"
 
 
 def _class_notices(data: Data, champion: Contender | None) -> Iterator[str]:
