@@ -111,22 +111,13 @@ class Delimited:
                     number += len(taken)
                     continue
                 if reason or not dialect.fits(cells) or self._swallows(taken):
-                    if not self._settled:
-                        self._judge_quotes(taken)
-                    if len(taken) > 1 and (reason or self._swallows(taken)):
-                        reason = reason or "a quote that begins in it ends in another row"
-                        again += reversed(taken[1:])
-                        del taken[1:]
-                        reader = dialect.reader(feed())
-                    plain = self._plain(taken[0]) if reason else None
-                    if plain is None:
-                        yield number + 1, Damaged(reason or f"it has {count(len(cells), 'column')}, not {width}")
+                    mended = self._mended(cells, reason, taken, again, number + 1)
+                    reader = dialect.reader(feed())
+                    if isinstance(mended, Damaged):
+                        yield number + 1, mended
                         number += len(taken)
                         continue
-                    cells = plain
-                    self._literals += 1
-                    if len(self._literal) < MAX_NAMED_LINES:
-                        self._literal.append(number + 1)
+                    cells = mended
             if cells == header:
                 self._headers += 1
             else:
@@ -141,6 +132,27 @@ class Delimited:
                 else:
                     yield number + 1, values
             number += len(taken)
+
+    def _mended(
+        self, cells: Sequence[str], reason: str, taken: list[str], again: list[str], number: int
+    ) -> list[str] | Damaged:
+        """The cells of a row that does not fit the dialect; the lines that a quote in it has swallowed are to be read again.
+
+        Raises: Reread.
+        """
+        if not self._settled:
+            self._judge_quotes(taken)
+        if len(taken) > 1 and (reason or self._swallows(taken)):
+            reason = reason or "a quote that begins in it ends in another row"
+            again += reversed(taken[1:])
+            del taken[1:]
+        plain = self._plain(taken[0]) if reason else None
+        if plain is None:
+            return Damaged(reason or f"it has {count(len(cells), 'column')}, not {len(self._dialect.names)}")
+        self._literals += 1
+        if len(self._literal) < MAX_NAMED_LINES:
+            self._literal.append(number)
+        return plain
 
     def _plain(self, line: str) -> list[str] | None:
         """The cells of a line whose quotes are ordinary characters, if it is a whole row with a label that others have."""
