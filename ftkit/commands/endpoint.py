@@ -105,10 +105,12 @@ def logs(name: str | None, all_: bool, deployment: str | None, lines: int) -> No
 @click.option("--deployment", metavar="DEPLOYMENT", required=True, help="The deployment to remove.")
 def delete(name: str | None, deployment: str) -> None:
     """Remove a deployment that gets no traffic, such as one that a failed rollout has left behind."""
+    from ftkit.contracts import Deployer
     from ftkit.errors import UsageError
+    from ftkit.plugins.calls import call
 
     (deployer,) = _chosen(name, all_=False)
-    described = deployer.describe()
+    described = call(Deployer.describe, deployer)
     shares = {each.name: each.traffic for each in described.deployments} if described else {}
     if deployment not in shares:
         raise UsageError(
@@ -121,7 +123,7 @@ def delete(name: str | None, deployment: str) -> None:
             where=deployer.endpoint,
             hint="Deploy another model in its place, or take the whole endpoint down: `ftkit endpoint stop`.",
         )
-    deployer.delete(deployment)
+    call(Deployer.delete, deployer, deployment)
     terminal.write(f"{deployer.endpoint}/{deployment} is removed")
 
 

@@ -13,7 +13,7 @@ from typing import IO, Any
 from ftkit import plugins
 from ftkit.bundle.bundle import Bundle
 from ftkit.contracts import TextReading
-from ftkit.errors import DataError, PluginError, UsageError
+from ftkit.errors import DataError, PluginError, UsageError, VerbError
 from ftkit.plugins.calls import call
 
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".xlsx", ".xls")
@@ -51,7 +51,8 @@ def _file(path: Path, columns: tuple[str, ...], model: Bundle) -> Iterator[Text]
     if not path.is_file():
         what = "this is a folder" if path.is_dir() else "there is no such file"
         raise UsageError(f"the texts cannot be read: {what}", where=str(path), hint="Name a table or a file of lines.")
-    reader = next((each for each in _readers(dataset.get("use")) if each.reads(path)), None)
+    use = dataset.get("use")
+    reader = next((each for each in _readers(use) if _reads(each, path, use)), None)
     if reader is not None:
         return _rows(reader, path, columns or _columns(reader, dataset))
     if any(suffix.lower() in TABLES for suffix in path.suffixes):
@@ -101,6 +102,16 @@ def _readers(use: Any) -> Iterator[type[TextReading]]:
         dataset = installed.find("datasets", name)
         if issubclass(dataset, TextReading):
             yield dataset
+
+
+def _reads(reader: Any, path: Path, use: Any) -> bool:
+    """Whether a data set reads a file; a plugin that fails at it is passed over, unless the model's recipe names it."""
+    try:
+        return call(TextReading.reads, reader, path)  # type: ignore[misc]  # a class method
+    except VerbError:
+        if reader.name == use:
+            raise
+        return False
 
 
 def _columns(reader: Any, dataset: dict[str, Any]) -> tuple[str, ...]:

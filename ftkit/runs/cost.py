@@ -22,6 +22,7 @@ from ftkit.contracts.space import Dimension, ends, size
 from ftkit.errors import LedgerError
 from ftkit.evaluation import selection
 from ftkit.options import toml_value
+from ftkit.plugins.calls import call
 from ftkit.runs import ledger as ledgers
 from ftkit.runs.ledger import Ledger
 
@@ -46,7 +47,7 @@ def estimate(plan: Plan, data: Data | None, complete: bool) -> tuple[float | Non
     if earlier := _earlier(plan, data.report, epochs):
         return earlier
     if isinstance(plan.backbone, Rehearsing) and complete:
-        if (seconds := plan.backbone.epoch_seconds(data)) is None:
+        if (seconds := call(Rehearsing.epoch_seconds, plan.backbone, data)) is None:
             return None, "unknown until one trial has been run"
         return seconds * epochs + STARTING * trainings(plan), "by some steps of training just now"
     parameters = plan.backbone.encoder_parameters if isinstance(plan.backbone, Estimable) else None
