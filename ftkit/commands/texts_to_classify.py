@@ -107,7 +107,7 @@ def _readers(use: Any) -> Iterator[type[TextReading]]:
 def _reads(reader: Any, path: Path, use: Any) -> bool:
     """Whether a data set reads a file; a plugin that fails at it is passed over, unless the model's recipe names it."""
     try:
-        return call(TextReading.reads, reader, path)  # type: ignore[misc]  # a class method
+        return call(TextReading.reads, reader, path)  # type: ignore[call-arg]  # a class method
     except VerbError:
         if reader.name == use:
             raise
