@@ -86,6 +86,9 @@ def _show(ledger: Ledger) -> None:
         from ftkit.redaction import redacted  # a journal of ftkit 0.1.0 may hold a secret
 
         rows.append(("reason", redacted(ledger.failure)))
+    if ledger.unreadable:
+        damaged = f"{formatting.count(ledger.unreadable, 'line')} cannot be read and is left out of what is shown here"
+        rows.append(("journal", damaged if ledger.unreadable == 1 else damaged.replace(" is left", " are left")))
     rows += [("changed", sentence) for sentence in run["changed"]]
     if run["test_metrics"]:
         rows.append(("test", formatting.metrics(run["test_metrics"])))

@@ -12,7 +12,7 @@ from ftkit.contracts import Registry, Version
 from ftkit.errors import BundleError, PluginError, RegistryError, UsageError
 from ftkit.plugins.calls import call
 from ftkit.recipe import loader as recipes
-from ftkit.runs import ledger
+from ftkit.runs import ledger, status
 
 
 def registries(paths: Sequence[Path] = ()) -> Iterator[Registry]:
@@ -45,9 +45,7 @@ def bundle(source: str) -> Bundle:
     for run in (files.home() / "runs" / source, folder):
         if (run / "journal.jsonl").is_file():
             if not (run / "bundle").is_dir():
-                raise BundleError(
-                    "this run has no model yet", where=str(run), hint="Give its `ftkit run` command again."
-                )
+                raise BundleError(**status.no_model(ledger.Ledger(run)))
             return verify(run / "bundle")
     if folder.is_dir() and len(folder.parts) > 1:
         return verify(folder)  # meant as a path: the error says what is wrong with it

@@ -17,7 +17,14 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._entries = list(_read(path))
+        self.unreadable = 0
+        """Lines that are no facts: damaged, or left incomplete by a kill in the middle of writing."""
+        self._entries: list[dict[str, Any]] = []
+        for entry in _lines(path):
+            if _is_fact(entry):
+                self._entries.append(entry)
+            else:
+                self.unreadable += 1
 
     @property
     def entries(self) -> Sequence[Mapping[str, Any]]:
@@ -61,19 +68,46 @@ def _without_secrets(entry: Mapping[str, Any]) -> dict[str, Any]:
     return shown
 
 
-def _read(path: Path) -> Iterator[dict[str, Any]]:
-    """The facts of a file, without a line that a kill left incomplete."""
+_HOLDS: dict[str, tuple[str, ...]] = {
+    "started": ("at", "key"),
+    "sources": ("files",),
+    "changed": ("sentences",),
+    "trial-started": ("number", "values", "seed"),
+    "trial": ("trial",),
+    "selected": ("number",),
+    "registered": ("version",),
+    "overridden": ("bundle", "reason", "by", "at"),
+    "failed": ("error",),
+}
+"""What a fact of each kind holds: without it, the line is damaged."""
+_TRIAL = ("number", "values", "seed", "state")
+
+
+def _lines(path: Path) -> Iterator[Any]:
+    """The values of a file's lines, None for a line that is not JSON. Raises: LedgerError."""
     try:
-        lines = path.read_bytes().splitlines()
+        lines = path.read_bytes().split(b"\n")
     except FileNotFoundError:
         return
+    except OSError as error:
+        raise LedgerError(
+            f"the journal cannot be read: {error.strerror}", where=str(path), hint="Fix the permissions of the file."
+        ) from error
     for line in lines:
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(entry, dict) and "fact" in entry:
-            yield entry
+        if line.strip():
+            try:
+                yield json.loads(line)
+            except ValueError:
+                yield None
+
+
+def _is_fact(entry: Any) -> bool:
+    if not isinstance(entry, dict) or not isinstance(entry.get("fact"), str):
+        return False
+    if any(key not in entry for key in _HOLDS.get(entry["fact"], ())):
+        return False
+    trial = entry.get("trial") if entry["fact"] == "trial" else dict.fromkeys(_TRIAL)
+    return isinstance(trial, dict) and all(key in trial for key in _TRIAL)
 
 
 def _ends_with_newline(path: Path) -> bool:

@@ -21,7 +21,7 @@ import time
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,6 +67,11 @@ class Ledger:
         return next(reversed(self.facts(fact)), None)
 
     @property
+    def unreadable(self) -> int:
+        """Lines of the journal that cannot be read: what they recorded is done again when the run goes on."""
+        return self._journal.unreadable
+
+    @property
     def failure(self) -> str:
         """Why the run broke off, if that is the last fact in its journal; empty otherwise."""
         last = self.entries[-1] if self.entries else None
@@ -82,10 +87,13 @@ class Ledger:
         """The run's resolved recipe, as TOML text. Raises: LedgerError when it cannot be read."""
         path = self.folder / "recipe.toml"
         try:
-            return path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+            text = path.read_text(encoding="utf-8")
+            tomllib.loads(text)
+            return text
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else f"it is damaged: {error}"
             raise LedgerError(
-                f"the run's recipe cannot be read: {error}",
+                f"the run's recipe cannot be read: {reason}",
                 where=str(path),
                 hint="Restore the file, or run the recipe again with --fresh.",
             ) from error
@@ -95,7 +103,7 @@ class Ledger:
         """The run's resolved recipe as plain values; empty where it cannot be read."""
         try:
             return tomllib.loads(self.recipe)
-        except (LedgerError, tomllib.TOMLDecodeError):
+        except LedgerError:
             return {}
 
     def adopt(self, recipe: str) -> None:
@@ -142,8 +150,11 @@ class Ledger:
 
     def trials(self) -> list[Trial]:
         """The trials that have ended, by number; the latest entry of a number counts."""
+        known = {field.name for field in fields(Trial)}  # a journal of a newer ftkit may have more
         latest = {entry["trial"]["number"]: entry["trial"] for entry in self.facts("trial")}
-        return [Trial(**latest[number]) for number in sorted(latest)]
+        return [
+            Trial(**{key: latest[number][key] for key in known & latest[number].keys()}) for number in sorted(latest)
+        ]
 
     def store_data(self, data: Data) -> None:
         """Write the splits and the report, whole or not at all, and then the fact `data`.

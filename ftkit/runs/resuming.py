@@ -18,16 +18,21 @@ _TRAINED_BY = {"dataset": "datasets", "backbone": "backbones"}
 
 def changes(ledger: Ledger) -> list[str]:
     """The changed files, software and machine of a run that goes on, a sentence each; of an old journal as far as it says."""
-    files = [
+    sentences = [
         f"{change}; the run goes on with what it took. --fresh starts a new run with what is there now."
         for change in source_files.changes(ledger)
     ]
+    if ledger.unreadable:
+        lines = f"{ledger.unreadable:,} line{'s' * (ledger.unreadable > 1)}"
+        sentences.append(
+            f"{lines} of {ledger.folder / 'journal.jsonl'} cannot be read; what was recorded there is done again."
+        )
     before = ledger.fact("environment")
     differences = _differences(before, provenance.described(), _distributions(ledger)) if before else ()
     if not (parts := ", ".join(differences)):
-        return files
+        return sentences
     sentence = f"The run began with {parts}: results of its trials may differ for that alone. --fresh starts a new run."
-    return [*files, sentence]
+    return [*sentences, sentence]
 
 
 def passed_over(plan: Plan, begun: Ledger) -> str:

@@ -17,6 +17,16 @@ def state(ledger: Ledger) -> str:
     return "failed" if ledger.failure else "interrupted"
 
 
+def no_model(ledger: Ledger) -> dict[str, str]:
+    """What to say of a run without a model: what, where, and how to get one."""
+    if ledger.fact("selected") is None:
+        what, hint = "this run has no model yet", "Give its `ftkit run` command again: it continues the run."
+    else:
+        what = "the model of this run is gone"
+        hint = "Restore the folder from a copy or the registry, or give its `ftkit run` command with --fresh."
+    return {"what": what, "where": str(ledger.folder / "bundle"), "hint": hint}
+
+
 def metric(ledger: Ledger) -> str:
     """The metric of the run's recipe."""
     search = ledger.recipe_values.get("search", {})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 
 from ftkit import files
@@ -45,6 +45,8 @@ def read(run: Path, splits: Sequence[str] = SPLITS) -> Data:
     try:
         report = json.loads(path.read_text(encoding="utf-8"))
         classes = tuple(report.pop("classes"))
+        known = {field.name for field in fields(DataReport)}  # a newer ftkit may have written more
+        shown = DataReport(**{key: value for key, value in report.items() if key in known})
         if "test" in splits:
             closed_rows.open_seal(run / "data")
         filled = {}
@@ -53,7 +55,7 @@ def read(run: Path, splits: Sequence[str] = SPLITS) -> Data:
             filled[name] = _split(path) if name in splits else Split((), ())
         path = cache = run / "cache"
         cache.mkdir(exist_ok=True)
-        return Data(classes, **filled, report=DataReport(**report), cache=cache)
+        return Data(classes, **filled, report=shown, cache=cache)
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         gone = isinstance(error, FileNotFoundError)
         reason = error.strerror if isinstance(error, OSError) else f"{type(error).__name__}: {error}"

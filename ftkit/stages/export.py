@@ -13,6 +13,7 @@ from ftkit.files import atomic_folder
 from ftkit.plugins.calls import call
 from ftkit.recipe import loader
 from ftkit.runs import ledger as ledgers
+from ftkit.runs import status
 
 
 def export(run: str, out: Path | None = None, target: str | None = None) -> Path:
@@ -24,11 +25,7 @@ def export(run: str, out: Path | None = None, target: str | None = None) -> Path
     """
     ledger = ledgers.find(run)
     if not (ledger.folder / "bundle").is_dir():
-        raise UsageError(
-            "this run has no model yet",
-            where=str(ledger.folder),
-            hint="Give its `ftkit run` command again: it continues the run.",
-        )
+        raise UsageError(**status.no_model(ledger))
     plan = loader.loads(ledger.recipe)
     deployer = _deployer(target, plan.deploy.name if plan.deploy else None)
     engine = plan.deploy.engine if isinstance(plan.deploy, EngineChoosing) else NATIVE

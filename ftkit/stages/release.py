@@ -21,7 +21,7 @@ from ftkit.contracts.plan import Plan
 from ftkit.disclosure import without_secrets
 from ftkit.errors import LedgerError, UsageError
 from ftkit.plugins.calls import call
-from ftkit.runs import decision, source_files
+from ftkit.runs import decision, source_files, status
 from ftkit.runs import ledger as ledgers
 from ftkit.runs.ledger import Ledger, staged
 from ftkit.stages import gate, known_endpoints
@@ -189,7 +189,9 @@ def promote(run: str, emit: Emit, override: str | None = None) -> Outcome:
     ledger = ledgers.find(run)
     with ledger.held():
         record = decision.read(ledger)
-        if record is None or not (ledger.folder / "bundle").is_dir():
+        if record is not None and not (ledger.folder / "bundle").is_dir():
+            raise UsageError(**status.no_model(ledger))
+        if record is None:
             raise UsageError(
                 "this run has not come to a decision, so there is nothing to promote",
                 where=str(ledger.folder),
