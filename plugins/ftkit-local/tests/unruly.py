@@ -33,6 +33,9 @@ class Unruly:
         probabilities = self.inner.probabilities(texts)
         return probabilities[: self.answers] if self.answers is not None else probabilities
 
+    def save(self, folder: Path) -> None:
+        self.inner.save(folder)
+
 
 @dataclass(frozen=True, kw_only=True)
 class UnrulyBackbone:
