@@ -5,7 +5,6 @@ No plugin of the run is needed, no model is loaded, and the test split stays clo
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -185,11 +184,10 @@ def _report(ledger: Ledger) -> tuple[DataReport | None, tuple[str, ...]]:
     if ledger.fact("data") is None:
         return None, ()
     try:
-        table = json.loads((ledger.folder / "data" / "report.json").read_text(encoding="utf-8"))
-        classes = tuple(table.pop("classes"))
-        return DataReport(**table), classes
-    except (OSError, ValueError, TypeError, KeyError):
+        data = ledger.data(())
+    except FtkitError:
         return None, ()
+    return data.report, data.classes
 
 
 def _record(ledger: Ledger, bundle: str) -> tuple[records.PromotionRecord | None, str]:
@@ -212,8 +210,11 @@ def _answers(ledger: Ledger, is_tested: bool, seed: int) -> tuple[Answers | None
     try:
         stored = ledger.predictions()
         data = ledger.data(("test",))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error  # a page that is shared names no folders
+    except (OSError, ValueError, FtkitError) as error:
+        # A page that is shared names no folders.
+        reason = (
+            error.what if isinstance(error, FtkitError) else error.strerror if isinstance(error, OSError) else error
+        )
         return None, f"The answers to the test rows cannot be read: {reason}."
     if "candidate" not in stored:
         return None, "The answers to the test rows were not stored with this run."

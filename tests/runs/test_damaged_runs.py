@@ -54,11 +54,9 @@ def remove(name: str) -> Damage:
 @pytest.mark.parametrize(
     ("damage", "command", "code", "what", "where"),
     [
-        (remove("data"), "report toy-1", 4, "the rows of the run are gone", "data/report.json"),
-        (remove("data/report.json"), "compare toy-1 toy-2", 4, "the rows of the run are gone", "data/report.json"),
-        (overwrite("data/report.json", "{"), "report toy-1", 4, "rows of the run cannot be read", "data/report.json"),
+        (remove("data"), "promote toy-1", 4, "the rows of the run are gone", "data/report.json"),
+        (overwrite("data/report.json", "{"), "promote toy-1", 4, "rows of the run cannot be read", "data/report.json"),
         (overwrite("data/report.json", "[]"), "promote toy-1", 4, "rows of the run cannot be read", "data/report.json"),
-        (cut("data/test.jsonl"), "report toy-1", 4, "rows of the run cannot be read", "data/test.jsonl"),
         (remove("recipe.toml"), "promote toy-1", 4, "recipe cannot be read: No such file", "recipe.toml"),
         (overwrite("recipe.toml", "name ="), "export toy-1 --out x", 4, "it is damaged", "recipe.toml"),
         (remove("bundle"), "export toy-1 --out x", 2, "the model of this run is gone", "bundle"),
@@ -83,6 +81,29 @@ def test_a_damaged_run_is_explained(
     assert "unexpected" not in error
     assert cli.main(["runs", "--json"]) == 0
     assert {each["run"] for each in json.loads(capsys.readouterr().out)} == {"toy-1", "toy-2"}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        remove("data"),
+        remove("data/report.json"),
+        overwrite("data/report.json", "{"),
+        overwrite("data/report.json", "[]"),
+        cut("data/test.jsonl"),
+        remove("tested"),
+        cut("tested/candidate.npy"),
+        remove("recipe.toml"),
+        overwrite("recipe.toml", "name ="),
+        remove("bundle"),
+        overwrite("bundle/manifest.json", "{"),
+    ],
+)
+def test_what_is_left_of_a_damaged_run_is_shown(home: Path, capsys: pytest.CaptureFixture[str], damage: Damage) -> None:
+    """The report says what it cannot show."""
+    damage(home / "runs" / "toy-1")
+    for command in ("runs toy-1", "report toy-1", "compare toy-1 toy-2"):
+        assert cli.main(command.split()) == 0, capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
