@@ -24,7 +24,8 @@ def check_classes(named: Named, sizes: Sizes, dropped: Mapping[str, int]) -> Non
     doubt = column_doubt(named, rejected=True)
     if not present:
         what = f"no rows are left: {left_out}" if left_out else "there are no rows"
-        raise DataError(what, where, doubt or "Check that this is the right file, and that its texts have labels.")
+        cure = "that its texts have labels" if left_out else "that rows follow the header"
+        raise DataError(what, where, doubt or f"Check that this is the right file, and {cure}.")
     if len(present) == 1:
         (label, size) = next(iter(present.items()))
         raise DataError(

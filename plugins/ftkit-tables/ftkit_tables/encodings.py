@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,6 +32,15 @@ CANDIDATES = (
 
 RARE = {"mac_roman": 0.05, "cp850": 0.1, "cp437": 0.1}
 """By how much the text must look better in encodings that few files have."""
+
+COHERENCE = 0.2
+"""How much it counts that the letters are as frequent as in a language."""
+
+JAPANESE = 0.1
+"""How much it counts that a text has the hiragana of Japanese."""
+
+DOUBT = 0.06
+"""Two encodings that differ less are both shown."""
 
 SAMPLE_BYTES = 2**16
 """How much of the lines that do not fit is looked at to propose an encoding."""
@@ -138,13 +147,22 @@ def misfits(path: Path, encoding: str) -> Misfits:
     return result
 
 
-def proposed(path: Path, lines: Sequence[bytes], failed: str) -> str:
-    """An encoding that decodes the whole file, and in which these lines of it look like language; empty if none is sure.
+def proposed(path: Path, lines: Sequence[bytes], failed: str) -> list[str]:
+    """Encodings that decode the whole file, and in which these lines of it look like language: the best one, and a second
+    one if it looks nearly as good and reads the first line differently. Empty if there is none.
 
     Raises: DataError.
     """
-    names = ["utf-8", *_ranked(b"\n".join(lines))]
-    return next((name for name in names if name != codecs.lookup(failed).name and _decodes(path, name)), "")
+    scores = {"utf-8": -1.0} | _scores(b"\n".join(lines))
+    names = sorted(scores, key=lambda name: (scores[name], CANDIDATES.index(name) if name in CANDIDATES else -1))
+    names = [name for name in names if name != codecs.lookup(failed).name and _decodes(path, name)]
+    rivals = [
+        name
+        for name in names[1:]
+        if scores[name] <= scores[names[0]] + DOUBT
+        and lines[0].decode(name, "replace") != lines[0].decode(names[0], "replace")
+    ]
+    return names[:1] + rivals[:1]
 
 
 def undecodable(path: Path, encoding: str, rows: str) -> DataError:
@@ -166,14 +184,24 @@ def cure(path: Path, encoding: str, lines: Misfits) -> str:
     """What to do about lines that do not fit: an encoding is proposed only after it has read the whole file."""
     if lines.stray:
         return f"The other {lines.fitting:,} lines with such characters fit: mend these lines, or raise max_damaged to leave them out."
-    if name := proposed(path, lines.sample, encoding):
-        text = lines.sample[0].decode(name, "replace")
-        first = next((place for place, char in enumerate(text) if not char.isascii()), 0)
-        shown = ("\u2026" if first > 20 else "") + beginning(text[max(0, first - 20) :], 50)
-        return f'encoding = "{name}" reads the whole file, and this line as {shown!r}: set it if that is right.'
+    if names := proposed(path, lines.sample, encoding):
+        shown = [f"this line as {_shown(lines.sample[0], name)!r}" for name in names]
+        if len(names) == 1:
+            return f'encoding = "{names[0]}" reads the whole file, and {shown[0]}: set it if that is right.'
+        return (
+            f'encoding = "{names[0]}" reads the whole file, and {shown[0]}; encoding = "{names[1]}" reads {shown[1]}: '
+            "set the one that is right."
+        )
     return (
         "No other encoding fits the whole file: write it anew as UTF-8, or raise max_damaged to leave these lines out."
     )
+
+
+def _shown(line: bytes, encoding: str) -> str:
+    """The part of a line around its first character beyond ASCII."""
+    text = line.decode(encoding, "replace")
+    first = next((place for place, char in enumerate(text) if not char.isascii()), 0)
+    return ("\u2026" if first > 20 else "") + beginning(text[max(0, first - 20) :], 50)
 
 
 def reads_as_utf8(path: Path) -> bool:
@@ -193,18 +221,25 @@ def _decodes(path: Path, encoding: str) -> bool:
     return True
 
 
-def _ranked(sample: bytes) -> Iterator[str]:
-    """Encodings in which a sample looks like language, the best first."""
+def _scores(sample: bytes) -> dict[str, float]:
+    """How little a sample looks like language, by encoding; the least is the best."""
     from charset_normalizer import from_bytes
 
     results = from_bytes(sample, cp_isolation=[*CANDIDATES], threshold=0.3, enable_fallback=False)
-    scores = {
-        name: round(match.chaos + _oddity(sample.decode(name)) + RARE.get(name, 0), 2)
-        for match in results
-        for name in match.could_be_from_charset
-        if name in CANDIDATES
-    }
-    yield from sorted(scores, key=lambda name: (scores[name], CANDIDATES.index(name)))
+    scores: dict[str, float] = {}
+    for match in results:
+        for name in match.could_be_from_charset:
+            if name in CANDIDATES:
+                text = sample.decode(name)
+                evidence = COHERENCE * match.coherence + (JAPANESE if _is_japanese(text) else 0)
+                scores[name] = round(match.chaos + _oddity(text) + RARE.get(name, 0) - evidence, 2)
+    return scores
+
+
+def _is_japanese(text: str) -> bool:
+    """Whether the text has as many hiragana as only Japanese has: other bytes do not give these by chance."""
+    letters = sum(not char.isascii() for char in text)
+    return sum("\u3041" <= char <= "\u309f" for char in text) > 0.25 * letters
 
 
 def _oddity(text: str) -> float:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from ftkit import formatting
 from ftkit.data.rows import Rows
 from ftkit_tables.encodings import reads_as_utf8
 
@@ -38,8 +39,11 @@ def inspect(rows: Rows, path: Path, columns: Sequence[str], *, repair: bool) -> 
         rows.warnings.append(
             f"{path.name}: {count:,} {share} have control characters (U+0080 to U+009F) where cp1252 has quotes and dashes: {cure}."
         )
-    if count := sum(_CONTROL.search(text) is not None for text in texts):
-        rows.warnings.append(f"{path.name}: {count:,} {share} have control characters, such as NUL; they were kept.")
+    if controls := [control[0] for text in texts if (control := _CONTROL.search(text))]:
+        names = formatting.listing(sorted({f"U+{ord(char):04X}" for char in controls}), 4)
+        rows.warnings.append(
+            f"{path.name}: {len(controls):,} {share} have control characters ({names}); they were kept."
+        )
     if (count := _garbled([text for text in others if not _C1.search(text)])) > GARBLED * len(texts):
         cure = (
             "leave out encoding: the file is UTF-8"
@@ -47,13 +51,13 @@ def inspect(rows: Rows, path: Path, columns: Sequence[str], *, repair: bool) -> 
             else "set repair = true, or mend them where they come from"
         )
         rows.warnings.append(
-            f"{path.name}: {count / len(texts):.1%} {share} look like UTF-8 that was decoded as another encoding "
+            f"{path.name}: {formatting.percent(count / len(texts))} {share} look like UTF-8 that was decoded as another encoding "
             f"(\u00c3\u00a9 for \u00e9): {cure}."
         )
     filled = [text for text in texts if text and not text.isspace()]
     if (count := sum(_LETTER.search(text) is None for text in filled)) > len(filled) / 2:
         rows.warnings.append(
-            f"{path.name}: {count / len(filled):.0%} {share} have no letter. Is {' and '.join(map(repr, columns))} the column with the texts?"
+            f"{path.name}: {formatting.percent(count / len(filled))} {share} have no letter. Is {' and '.join(map(repr, columns))} the column with the texts?"
         )
 
 

@@ -106,9 +106,28 @@ def test_no_encoding_is_proposed_where_none_reads_the_file(tmp_path: Path) -> No
         b"\x81\x20\x98",
     ]
     path.write_bytes(b"text,label\n" + b"".join(mixed[index % 4] + b",%d\n" % (index % 2) for index in range(40)))
-    assert not encodings.proposed(path, mixed, "utf-8") or texts(
-        load(path, encoding=encodings.proposed(path, mixed, "utf-8"))
-    )
+    for encoding in encodings.proposed(path, mixed, "utf-8"):
+        assert texts(load(path, encoding=encoding))
+
+
+SHORT = {
+    "ja": "\u6ce8\u6587\u3057\u305f\u5546\u54c1\u304c\u307e\u3060\u5c4a\u3044\u3066\u3044\u307e\u305b\u3093\u3002",
+    "ko": "\uc8fc\ubb38\ud55c \uc0c1\ud488\uc774 \uc544\uc9c1 \ub3c4\ucc29\ud558\uc9c0 \uc54a\uc558\uc2b5\ub2c8\ub2e4.",
+    "he": "\u05d4\u05d4\u05d6\u05de\u05e0\u05d4 \u05e9\u05dc\u05d9 \u05e2\u05d3\u05d9\u05d9\u05df \u05dc\u05d0 \u05d4\u05d2\u05d9\u05e2\u05d4",
+    "pl": "Zam\u00f3wienie jeszcze nie dotar\u0142o, prosz\u0119 sprawdzi\u0107 \u017ale",
+}
+
+
+@pytest.mark.parametrize(
+    ("language", "encoding"),
+    [("ja", "cp932"), ("ja", "euc_jp"), ("ko", "cp949"), ("he", "cp1255"), ("pl", "cp1250"), ("pl", "iso8859_2")],
+)
+def test_the_right_encoding_is_among_those_shown(language: str, encoding: str, tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    write(path, SHORT[language], encoding)
+    with pytest.raises(DataError) as caught:
+        load(path)
+    assert SHORT[language][:12] in caught.value.hint, caught.value.hint
 
 
 @pytest.mark.parametrize("text", ["caf\u00e9 (quite nice)", "\u201chi\u201d \u2013 it\u2019s"])
@@ -131,7 +150,7 @@ def test_utf_8_read_as_another_encoding_is_noticed(encoding: str, tmp_path: Path
     path = tmp_path / "rows.tsv"
     write(path, "d\u00e9j\u00e0 vu, na\u00efve \u00fcber", "utf-8")
     (warning,) = load(path, encoding=encoding).report.warnings
-    assert warning.startswith("rows.tsv: 100.0% of 60 texts look like UTF-8 that was decoded as another encoding")
+    assert warning.startswith("rows.tsv: 100.0 % of 60 texts look like UTF-8 that was decoded as another encoding")
     assert warning.endswith("leave out encoding: the file is UTF-8.")
 
 
@@ -165,8 +184,8 @@ def test_control_characters_and_texts_without_letters_are_said(tmp_path: Path) -
     write(tmp_path / "rows.tsv", "5\x00" + "7" * 30, "utf-8")
     warnings = load(tmp_path / "rows.tsv").report.warnings
     assert warnings == (
-        "rows.tsv: 60 of 60 texts have control characters, such as NUL; they were kept.",
-        "rows.tsv: 100% of 60 texts have no letter. Is 'text' the column with the texts?",
+        "rows.tsv: 60 of 60 texts have control characters (U+0000); they were kept.",
+        "rows.tsv: 100.0 % of 60 texts have no letter. Is 'text' the column with the texts?",
     )
 
 
