@@ -254,9 +254,9 @@ def _oddity(text: str) -> float:
             unicodedata.category(char)[0] == "C"
             or (between and not char.isalpha() and char not in "\u2019\u00b7\u00ad")
             or (
-                char.isalpha()
-                and before.isalpha()
-                and ((before.islower() and char.isupper()) or _script(before) != _script(char))
+                before.isalpha()
+                and (char.isalpha() or unicodedata.category(char) == "Mn")
+                and ((before.islower() and char.isupper()) or _script(char) not in (_script(before), "COMBINING"))
             )
         ):
             odd += 1
