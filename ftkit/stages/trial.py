@@ -37,13 +37,14 @@ whether this is its best evaluation."""
 class Reporter:
     """The report callback of `Backbone.fit`: scores each evaluation, passes it on, and stores the best probabilities."""
 
-    def __init__(self, evaluated: OnEvaluation, data: Data, folder: Path) -> None:
+    def __init__(self, evaluated: OnEvaluation, data: Data, folder: Path, who: str = "the backbone") -> None:
         self.evaluations = 0
         self.stopped = False
         self._evaluated = evaluated
         self._labels = data.valid.labels
         self._shape = (len(data.valid), len(data.classes))
         self._folder = folder
+        self._who = who
         self._epoch = 0
 
     def __call__(self, epoch: int, probabilities: np.ndarray, **numbers: float) -> bool:
@@ -53,17 +54,15 @@ class Reporter:
 
         probabilities = np.asarray(probabilities)
         if probabilities.shape != self._shape:
-            raise HopelessError(
-                f"the backbone reported probabilities of shape {probabilities.shape}, not {self._shape}"
-            )
+            raise HopelessError(f"{self._who} reported probabilities of shape {probabilities.shape}, not {self._shape}")
         if probabilities.dtype.kind == "f" and not np.isfinite(probabilities).all():
             raise HopelessError(f"the training diverged: in epoch {epoch} the probabilities are not finite")
         if wrong := answers.wrong_probabilities(probabilities, *self._shape):
-            raise HopelessError(f"the backbone reported {wrong}")
+            raise HopelessError(f"{self._who} reported {wrong}")
         if not isinstance(epoch, Integral):
-            raise HopelessError(f"the backbone reported {epoch!r:.60}, which is no epoch: they are counted from 1")
+            raise HopelessError(f"{self._who} reported {epoch!r:.60}, which is no epoch: they are counted from 1")
         if epoch <= self._epoch:
-            raise HopelessError(f"the backbone reported epoch {epoch} after epoch {self._epoch}")
+            raise HopelessError(f"{self._who} reported epoch {epoch} after epoch {self._epoch}")
         self._epoch = epoch
         self.evaluations += 1
         scores = metrics.scores(probabilities, np.asarray(self._labels))
@@ -92,7 +91,8 @@ def fit(plan: Plan, data: Data, values: Mapping[str, Any], seed: int, folder: Pa
         raise HopelessError(f"the values do not fit the backbone: {error}") from error
     if isinstance(backbone, Adapting):
         backbone = call(Adapting.adapted, backbone, data)
-    report = Reporter(evaluated, data, folder)
+    who = title("backbones", backbone)
+    report = Reporter(evaluated, data, folder, who)
     try:
         with closed_rows.closed():
             classifier = call(Backbone.fit, backbone, data, seed, report)
@@ -103,7 +103,7 @@ def fit(plan: Plan, data: Data, values: Mapping[str, Any], seed: int, folder: Pa
     if report.stopped:
         raise StopTrial
     if not report.evaluations:
-        raise HopelessError("the backbone ended its training without reporting an evaluation")
+        raise HopelessError(f"{who} ended its training without reporting an evaluation")
     if wrong := answers.wrong_classifier(classifier, data.classes, ("probabilities", "save")):
         raise BundleError(
             f"fit of {title('backbones', backbone)} returned {wrong}",

@@ -205,7 +205,7 @@ def test_trials_that_go_wrong_are_tried_again_where_it_may_help_and_recorded_wit
         "memory": "killed (SIGKILL), probably out of memory",
         "crash": "killed by SIGSEGV",
         "exit": by_fault["exit"].error,
-        "silent": "the backbone ended its training without reporting an evaluation",
+        "silent": "the backbone 'toy-words' of ftkit-toys 1 ended its training without reporting an evaluation",
         "diverge": "the training diverged: in epoch 1 the probabilities are not finite",
     }
     assert by_fault["exit"].error.startswith("its process ended with exit code 3")
