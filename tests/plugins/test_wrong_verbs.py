@@ -54,10 +54,9 @@ RUN = ("run", "odd.toml", "--plain")
 
 VERBS: dict[str, tuple[str, tuple[tuple[str, ...], ...]]] = {
     **{f"dataset.{verb}": ("dataset 'odd-reviews'", (RUN,)) for verb in ("load", "files")},
-    **{
-        f"backbone.{verb}": ("backbone 'odd-words'", (RUN,))
-        for verb in ("inspect", "adapted", "foresee", "fit", "load", "export")
-    },
+    **{f"backbone.{verb}": ("backbone 'odd-words'", (RUN,)) for verb in ("inspect", "adapted", "foresee", "export")},
+    "backbone.fit": ("backbone 'odd-words'|backbone 'odd-words' of ftkit-odd 1.2 ended its training without", (RUN,)),
+    "backbone.load": ("backbone 'odd-words'|backbone 'odd-words' of ftkit-odd 1.2: what was loaded is", (RUN,)),
     "backbone.save": ("classifier OddClassifier", (RUN,)),
     "backbone.probabilities": (
         "classifier OddClassifier|backbone 'odd-words' of ftkit-odd 1.2: the model answers",
