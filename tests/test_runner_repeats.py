@@ -111,5 +111,5 @@ class Forgetful:
 def test_a_platform_that_leaves_out_the_repeats_is_an_error(toy: Path) -> None:
     plan = loader.load(toy, {"search.confirm": {"top": 1, "seeds": 2}, "search.trials": 1})
     assert selection.most_repeats(plan.search, 1) == 2
-    with pytest.raises(SearchError, match="'forgetful' of tests.test_runner_repeats returned 2 repeats too few"):
+    with pytest.raises(SearchError, match=r"'forgetful' of tests\.test_runner_repeats returned 2 repeats too few"):
         runner.run(replace(plan, platform=Forgetful(inner=plan.platform)), lambda event: None)

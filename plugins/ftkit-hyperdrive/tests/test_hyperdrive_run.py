@@ -196,7 +196,10 @@ def test_a_pipeline_that_failed_says_why_and_is_submitted_again_with_the_trials_
 
 def test_the_error_of_a_step_that_failed_is_shown(azure: Azure, toy: Path) -> None:
     overrides = {"backbone.fault": "error", "search.trials": 1}
-    with pytest.raises(StageError, match=r"none of the 1 trials finished; the last failure: fit of .* failed: RuntimeError: told to fail"):
+    with pytest.raises(
+        StageError,
+        match=r"none of the 1 trials finished; the last failure: fit of .* failed: RuntimeError: told to fail",
+    ):
         run(toy, overrides)
 
 
