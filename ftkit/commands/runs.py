@@ -75,8 +75,9 @@ def _changes(ledger: Ledger) -> list[str]:
     """What has changed since the run read its files, and what had changed when it went on after an interruption."""
     from ftkit.runs import source_files
 
-    earlier = (sentence for fact in ledger.facts("changed") for sentence in fact["sentences"])
-    return list(dict.fromkeys((*earlier, *source_files.changes(ledger))))
+    earlier = list(dict.fromkeys(sentence for fact in ledger.facts("changed") for sentence in fact["sentences"]))
+    now = source_files.changes(ledger)
+    return earlier + [each for each in now if not any(sentence.startswith(each) for sentence in earlier)]
 
 
 def _show(ledger: Ledger) -> None:
