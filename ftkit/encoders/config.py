@@ -24,14 +24,16 @@ class EncoderConfig:
     name: ClassVar[str]
     encoder_parameters: ClassVar[int | None] = None
     """Parameters outside the embeddings: `ftkit plan` estimates the time of a first run from them; None if unknown."""
+    learning_rates: ClassVar[tuple[float, float]] = (3e-5, 5e-5)
+    """What `learning_rate = "auto"` chooses from: the usual rate, and one for classes with few rows."""
     checkpoint: FolderOrId = ""
     """Where the pretrained weights are: a model id on the Hugging Face hub, or a local folder."""
     revision: str | None = None
     """Branch, tag or commit of a checkpoint on the hub; a commit always names the same weights."""
     offline: bool = False
     """Make no connection: the checkpoint must be a local folder or already in the hub's cache on this machine."""
-    learning_rate: float = 3e-5
-    """Highest learning rate of the schedule, which falls linearly to zero after the warm-up."""
+    learning_rate: float | Auto = "auto"
+    """Highest learning rate of the schedule, falling linearly after the warm-up; `auto`: higher for few rows a class."""
     epochs: int | Auto = "auto"
     """Times that training goes through all training rows; `auto`: more for few rows and for many classes."""
     batch_size: int | Auto = "auto"
@@ -73,7 +75,8 @@ class EncoderConfig:
             if value != "auto" and value < 1:
                 raise ValueError(f"{field} must be at least 1")
         for field in ("learning_rate", "adam_epsilon"):
-            if not getattr(self, field) > 0:
+            value = getattr(self, field)
+            if value != "auto" and not value > 0:
                 raise ValueError(f"{field} must be above 0")
         for field in ("weight_decay", "max_grad_norm", "early_stopping"):
             if getattr(self, field) < 0:

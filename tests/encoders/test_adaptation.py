@@ -19,11 +19,12 @@ class Tiny(Encoder):
     """The tiny checkpoint."""
 
     name = "tiny"
+    learning_rates = (1e-3, 3e-3)
 
 
 @pytest.fixture
 def encoder(tiny):
-    return Tiny(checkpoint=str(tiny), learning_rate=3e-3)
+    return Tiny(checkpoint=str(tiny))
 
 
 @pytest.mark.parametrize(
@@ -74,9 +75,9 @@ def test_values_of_the_recipe_stay_and_the_rest_gets_numbers(encoder):
     adapted = replace(encoder, epochs=2).adapted(data)
     assert isinstance(encoder, Adapting)
     assert isinstance(encoder, EpochTrained)
-    assert (adapted.epochs, adapted.batch_size, adapted.max_length) == (2, 16, 64)
+    assert (adapted.learning_rate, adapted.epochs, adapted.batch_size, adapted.max_length) == (3e-3, 2, 16, 64)
     assert adapted.adapted(data) == adapted == replace(encoder, epochs=2).adapted(data)
-    assert replace(adapted, epochs="auto", batch_size="auto", max_length="auto") == encoder
+    assert replace(adapted, learning_rate="auto", epochs="auto", batch_size="auto", max_length="auto") == encoder
 
 
 def test_only_the_training_rows_decide(encoder):
@@ -90,11 +91,18 @@ def test_texts_are_not_read_where_the_recipe_gives_epochs_and_length():
     assert numbers.max_length == 32
 
 
-@pytest.mark.parametrize("field", ["epochs", "batch_size", "max_length"])
-@pytest.mark.parametrize("value", [0, "Auto", 2.5, True])
+@pytest.mark.parametrize("field", ["learning_rate", "epochs", "batch_size", "max_length"])
+@pytest.mark.parametrize("value", [0, "Auto", True])
 def test_other_values_are_refused(field, value):
-    with pytest.raises(options.Mistakes, match=field if value == 0 else 'whole number or "auto"'):
+    with pytest.raises(options.Mistakes, match=field if value == 0 else 'number or "auto"'):
         options.build(Tiny, {field: value})
+
+
+@pytest.mark.parametrize(
+    ("rows", "classes", "rate"), [(1_200, 77, 5e-5), (999, 2, 5e-5), (1_000, 2, 3e-5), (5_000, 6, 3e-5)]
+)
+def test_classes_with_few_rows_have_a_higher_learning_rate(rows, classes, rate):
+    assert adaptation.learning_rate(rows, classes, Encoder.learning_rates) == rate
 
 
 def test_a_trial_trains_with_searched_values_and_adapts_the_rest(encoder, tmp_path):

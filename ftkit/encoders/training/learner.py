@@ -61,9 +61,7 @@ class Learner:
             self._model = accelerator.prepare(model) if accelerator.num_processes > 1 else model
             self._cpu_adamw = CpuAdamW(groups, betas, encoder.adam_epsilon)  # last, since `prepare` may move parameters
             return
-        optimizer = torch.optim.AdamW(
-            groups, lr=encoder.learning_rate, betas=betas, eps=encoder.adam_epsilon, fused=self.device.type == "cuda"
-        )
+        optimizer = torch.optim.AdamW(groups, betas=betas, eps=encoder.adam_epsilon, fused=self.device.type == "cuda")
         self._model, self._optimizer = accelerator.prepare(model, optimizer)
 
     def logits(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

@@ -96,7 +96,7 @@ def train(encoder: EncoderConfig, chosen: Numbers, data: Data, seed: int, report
                         loss = losses.sum() / batch_weight
                         learner.backward(loss * ranks)
                     train_loss += loss.detach()
-                rate = encoder.learning_rate * schedule(step, chosen.epochs * batches, encoder.warmup)
+                rate = chosen.learning_rate * schedule(step, chosen.epochs * batches, encoder.warmup)
                 learner.update(rate)
                 step += 1
             rows_per_second = len(train_rows) / (time.perf_counter() - epoch_start)
