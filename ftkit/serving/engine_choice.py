@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 
 from ftkit import files, hardware
 from ftkit.contracts import NATIVE
-from ftkit.errors import PluginError
+from ftkit.errors import PluginError, VerbError
 
 if TYPE_CHECKING:
     from ftkit.bundle.bundle import Bundle
@@ -141,6 +141,8 @@ def measure(bundle: Bundle) -> dict[str, Timing]:
     for engine in sorted(bundle.passed, key=NATIVE.__eq__):
         try:
             timings[engine] = time_classifier(bundle.loaded(engine), words)
+        except VerbError:  # it is installed and does not work
+            raise
         except PluginError as error:
             log.warning("the engine %s is left out: %s", engine, error.what)
     return timings

@@ -48,6 +48,9 @@ class Unruly:
             time.sleep(3600)
         return self.inner.probabilities(texts)
 
+    def save(self, folder):
+        self.inner.save(folder)
+
 
 @dataclass(frozen=True, kw_only=True)
 class UnrulyBackbone:
