@@ -96,7 +96,7 @@ def resampled(
     """The metric on each resample, (resamples,), NaN where it is not defined; the same seed draws the same weights.
 
     `right` says how the further row is answered, `classes` as in `measure`. A loss has no worst value, so a further row that is
-    wrong is undecided there. Raises: KeyError for a metric that is not one of `METRICS`.
+    wrong is so by two to one there. Raises: KeyError for a metric that is not one of `METRICS`.
     """
     import numpy as np
 

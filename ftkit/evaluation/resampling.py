@@ -29,7 +29,7 @@ def with_further_rows(
     """Probabilities and labels of the rows, and of the further rows after them, of which each resample weights one.
 
     A further row is one of the rows with its label and the strongest other class exchanged where that makes it right, or
-    wrong. With `least` a wrong one is not exchanged but undecided between the two.
+    wrong. With `least` a wrong one is so by two to one.
     """
     import numpy as np
 
@@ -47,8 +47,8 @@ def with_further_rows(
         if right:
             further[place, own], further[place, rival] = high, low
         elif least:
-            undecided = np.minimum(label_value, (label_value + rival_value) / 2)
-            further[place, own], further[place, rival] = undecided, label_value + rival_value - undecided
+            doubtful = np.minimum(label_value, (label_value + rival_value) / 3)
+            further[place, own], further[place, rival] = doubtful, label_value + rival_value - doubtful
         else:
             further[place, own], further[place, rival] = low, high
     return np.concatenate([probabilities, further]), np.concatenate([labels, own])

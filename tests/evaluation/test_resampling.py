@@ -74,10 +74,10 @@ def test_further_rows_are_answered_as_asked_whatever_the_rows_are(right):
     assert both.sum(axis=1) == pytest.approx(1)
 
 
-def test_an_undecided_row_is_never_better_than_it_was():
-    probabilities = np.array([[0.8, 0.1, 0.1], [0.3, 0.6, 0.1]])
+def test_a_row_that_is_wrong_by_two_to_one_is_never_better_than_it_was():
+    probabilities = np.array([[0.8, 0.1, 0.1], [0.1, 0.6, 0.3]])
     both, labels = resampling.with_further_rows(probabilities, np.array([0, 0]), 7, right=False, least=True)
-    assert sorted(both[2:, 0].tolist()) == pytest.approx([0.3, 0.45])
+    assert sorted(both[2:, 0].tolist()) == pytest.approx([0.1, 0.3])
     assert labels.tolist() == [0, 0, 0, 0]
 
 

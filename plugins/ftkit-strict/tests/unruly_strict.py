@@ -41,6 +41,10 @@ class Unruly:
             scores = (1 - self.behaviour["company"]) * scores + self.behaviour["company"] / scores.shape[1]
         return scores
 
+    def save(self, folder: Path) -> None:
+        """Write the toy classifier: its faults are in the bundle already."""
+        self.inner.save(folder)
+
     def _misbehave(self, fault: str, scores: Any, rows: list[int]) -> None:
         match fault:
             case "die":
