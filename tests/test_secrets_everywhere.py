@@ -172,7 +172,7 @@ def test_a_run_without_failures_shows_no_secret(recipe: Path, collector: Collect
 def test_a_foreign_error_of_the_dataset_shows_no_secret(recipe: Path, form: str) -> None:
     arguments = ("--json",) if form == "json" else ()
     ran = ftkit("run", str(recipe), *arguments, **{FAILING: "dataset", "FTKIT_DEBUG": "1" if form == "debug" else ""})
-    assert ran.returncode == 4
+    assert ran.returncode == 3
     assert "dataset leaks" in ran.stderr
     assert not leaks(ran.stdout + ran.stderr)
     assert leaking_files() == {}
