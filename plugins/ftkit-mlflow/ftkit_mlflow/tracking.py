@@ -17,6 +17,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ftkit.contracts import Lineage, Trial, Verdict
+from ftkit.disclosure import without_secrets
 from ftkit.errors import RegistryError
 from ftkit.evaluation.selection import spreads
 from ftkit.redaction import redacted
@@ -248,7 +249,7 @@ def _trained_values(lineage: Lineage) -> dict[str, Any]:
     if manifest is None or not manifest.is_file():
         return {}
     options = json.loads(manifest.read_text(encoding="utf-8"))["backbone"]
-    return {f"backbone.{name}": value for name, value in options.items()}
+    return {f"backbone.{name}": value for name, value in without_secrets(options).items()}
 
 
 def _figure(number: int, verdict: Verdict) -> str:
