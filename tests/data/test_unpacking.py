@@ -98,6 +98,7 @@ def test_a_packed_file_that_is_cut_is_damaged(pack: Callable[[bytes], bytes], sh
         (b"\xef\xbb\xbf\n <!DOCTYPE html><html>Not found</html>", "an HTML page"),
         (b'<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>', "an XML document"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",  # packed bytes hold the time
 )
 def test_what_holds_no_rows_is_named_with_what_to_do(content: bytes, what: str, tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
