@@ -180,7 +180,7 @@ def test_a_test_that_returns_no_valid_verdict_gives_the_verdict_error(toy: Path,
 def test_numpy_numbers_become_floats_and_a_test_that_exits_does_not_end_the_run(toy: Path, monkeypatch: Any) -> None:
     from ftkit.evaluation.promotion_tests import BeatsChampion, MetricFloor
 
-    numbers: Any = {"share": np.float32(0.5), "rows": np.int64(3), "met": np.bool_(True), "none": float("nan")}
+    numbers: Any = {"share": np.float32(0.5), "rows": np.int64(3), "met": np.bool_(True)}
     monkeypatch.setattr(MetricFloor, "check", lambda *_: Verdict("metric-floor", "passed", "good", numbers))
     monkeypatch.setattr(BeatsChampion, "check", lambda *_: sys.exit("no champion"))
     outcome, _ = run(toy, {"deploy.use": "none"})

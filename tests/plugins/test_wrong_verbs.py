@@ -90,7 +90,6 @@ RIGHT: dict[str, tuple[str, ...]] = {
     "publish": ("empty mapping", "mapping"),
     "versions": ("empty list", "empty tuple", "a version of nothing"),
     "champion": ("None",),
-    "describe": ("None",),
 }
 """Values that are right for a verb."""
 
