@@ -174,7 +174,9 @@ def _checked(verdict: Any) -> Verdict:
 
 
 def _number(name: str, value: Any) -> float:
-    if not isinstance(value, Real):
+    import numpy as np
+
+    if not isinstance(value, Real | np.bool_):
         raise TypeError(f"the number {name} of its verdict is {redacted(repr(value)):.60}")
     if not math.isfinite(value):
         raise ValueError(f"the number {name} of its verdict is {float(value)}; one that is not defined is left out")

@@ -70,9 +70,9 @@ VERBS: dict[str, tuple[str, tuple[tuple[str, ...], ...]]] = {
     },
     "registry.versions": ("registry 'odd-registry'", (("models", "odd.toml"),)),
     **{
-        f"deploy.{verb}": ("deployer 'odd-deployer'", (RUN,))
-        for verb in ("describe", "prepare", "create", "health", "set_traffic")
+        f"deploy.{verb}": ("deployer 'odd-deployer'", (RUN,)) for verb in ("prepare", "create", "health", "set_traffic")
     },
+    "deploy.describe": ("deployer 'odd-deployer'|deployer 'odd-deployer' of ftkit-odd 1.2 reports", (RUN,)),
     "deploy.invoke": ("deployer 'odd-deployer'|the smoke test failed: ", (RUN,)),
     "run.run": ("platform 'odd-platform'", (RUN,)),
     "run.refusals": ("platform 'odd-platform'", (RUN, ("check", "odd.toml"))),
