@@ -85,7 +85,7 @@ def table(titles: Sequence[str], rows: Sequence[Sequence[str]], stream: IO[str] 
 def labelled(rows: Sequence[tuple[str, str]], stream: IO[str] | None = None) -> None:
     """Write texts, each behind its label: wrapped between words on a terminal; elsewhere a line each."""
     stream = stream or sys.stdout
-    width = max(len(label) for label, _ in rows) + 1
+    width = max((len(label) for label, _ in rows), default=0) + 1
     if not is_terminal(stream):
         for label, text in rows:
             write(f"{label + ':':<{width}} {text}", stream)

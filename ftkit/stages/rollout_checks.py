@@ -13,6 +13,7 @@ from typing import Any
 from ftkit.contracts import Deployer, Endpoint
 from ftkit.errors import DeployError
 from ftkit.plugins.calls import call
+from ftkit.plugins.offers import class_title
 from ftkit.plugins.titles import title
 from ftkit.redaction import redacted
 
@@ -56,15 +57,23 @@ def remaining(deployer: Deployer, names: Iterable[str], poll: float) -> list[str
 
 def wrong_answer(answer: Any, request: Mapping[str, Any], classes: tuple[str, ...]) -> str:
     """What is wrong with an answer to the sample request; empty if nothing is."""
-    shown = redacted(json.dumps(answer, default=str))  # before it is cut
-    shown = shown if len(shown) < 300 else shown[:300] + "…"
+    shown = _as_json(answer)
     if not isinstance(answer, list):
         return f"the answer is no list: {shown}"
     if len(answer) != len(request["data"]):
         return f"{len(request['data'])} texts were sent, {len(answer)} answers came: {shown}"
-    if unknown := [label for label in answer if label not in classes]:
-        return f"{unknown[0]!r} is no class of the model ({', '.join(classes)})"
+    if unknown := [label for label in answer if not isinstance(label, str) or label not in classes]:
+        return f"{_as_json(unknown[0])} is no class of the model ({', '.join(classes)})"
     return ""
+
+
+def _as_json(answer: Any) -> str:
+    """An answer in a sentence, whatever a deployer gives."""
+    try:
+        shown = redacted(json.dumps(answer, default=str, ensure_ascii=False))  # before it is cut
+    except Exception:
+        return class_title(answer)
+    return shown if len(shown) < 300 else shown[:300] + "…"
 
 
 def _settled(deployer: Deployer, poll: float, fits: Callable[[Endpoint], bool]) -> Endpoint:

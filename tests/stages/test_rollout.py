@@ -250,8 +250,8 @@ def test_a_live_deployment_that_no_longer_answers_is_replaced(bundle: Bundle) ->
     [
         ({"error": "no"}, "no list"),
         (["good"], "2 texts were sent, 1 answers came"),
-        (["good", "LABEL_0"], "'LABEL_0' is no class of the model (bad, good)"),
-        (["good", None], "None is no class"),
+        (["good", "LABEL_0"], '"LABEL_0" is no class of the model (bad, good)'),
+        (["good", None], "null is no class"),
         ([["good"], ["bad"]], "is no class"),
     ],
 )
