@@ -127,7 +127,8 @@ def train(encoder: EncoderConfig, chosen: Numbers, data: Data, seed: int, report
         best_model = checkpoint.model(data.classes, encoder.dropout)
         best_weights, temperature = best if best is not None else (learner.weights(), temperature)
         best_model.load_state_dict(best_weights)
-    return EncoderClassifier(best_model.to(device), tokenizer, length, temperature=temperature)
+    reads_as_loaded = Tokenizer(checkpoint.tokenizer, length)  # how much of a long text is looked at follows its limit
+    return EncoderClassifier(best_model.to(device), reads_as_loaded, length, temperature=temperature)
 
 
 def schedule(step: int, steps: int, warmup: float) -> float:
