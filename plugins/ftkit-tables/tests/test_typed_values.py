@@ -105,7 +105,9 @@ def test_numbers_are_texts_in_every_format_and_said(suffix: str, start: float, f
         write(path, rows(start))
     data = load(path)
     assert (first, "a") in kept(data)
-    assert data.report.warnings[0].startswith(f"rows.{suffix}: 100.0 % of 30 texts have no letter. Is 'text' the column")
+    assert data.report.warnings[0].startswith(
+        f"rows.{suffix}: 100.0 % of 30 texts have no letter. Is 'text' the column"
+    )
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
