@@ -15,6 +15,7 @@ import ftkit
 from ftkit import cli, files
 from ftkit.contracts import Split
 from ftkit.encoders import Encoder
+from ftkit.encoders.training import pace
 from ftkit.errors import CheckpointError, DataError
 from ftkit.recipe import loader
 from ftkit.runs import cost, preview
@@ -51,18 +52,21 @@ def test_the_preview_of_the_quickstart_names_every_stage_and_estimates_the_time(
     assert "steps of training" in shown.basis
 
 
-def test_the_time_of_an_epoch_is_measured_by_training_a_little() -> None:
-    """Longer rows take longer, and more rows take longer in proportion."""
+def test_the_time_of_an_epoch_is_measured_by_training_a_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps are timed; longer rows take longer, and more rows take longer in proportion."""
     data = loader.load("quickstart").dataset.load(7, lambda event: None)
     few = replace(data, train=Split(data.train.texts[:64], data.train.labels[:64]), valid=Split((), ()))
     twice = replace(few, train=Split(2 * few.train.texts, 2 * few.train.labels))
     backbone = loader.load("quickstart").backbone
+    assert replace(backbone, max_length=16).epoch_seconds(few) > 0
+    monkeypatch.setattr(pace, "_step", lambda learner, rows, length: (length / 1000, 0.5))
     short, long, more = (
         replace(backbone, max_length=length).epoch_seconds(rows)
         for length, rows in ((16, few), (256, few), (256, twice))
     )
-    assert 0 < short < long
-    assert 1.2 < more / long < 4
+    assert short == pytest.approx(64 * 16 / 1000 + 4 * 0.5)
+    assert short < long
+    assert more == pytest.approx(2 * long, rel=0.05)  # batches pad a little differently
 
 
 def test_a_checkpoint_that_is_not_here_is_guessed_by_the_speed_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
