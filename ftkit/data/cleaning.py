@@ -24,6 +24,11 @@ def folded(text: str) -> str:
     return " ".join(text.casefold().split())
 
 
+def digest_of(key: str) -> bytes:
+    """A digest of a folded text, by which equal texts are recognised, within a split and across splits."""
+    return hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
 @dataclass(frozen=True)
 class Cleaned:
     """Rows after cleaning, with class names as labels. Rows are named by their index."""
@@ -71,7 +76,7 @@ def clean(rows: Rows, seen: Mapping[bytes, str], dropped: Counter[str]) -> Clean
     contradictory: set[bytes] = set()
     for index, text in enumerate(rows.texts):
         key = folded(text)
-        digest = hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        digest = digest_of(key)
         digests.append(digest)
         words.append(count_words(key))
         if rows.labels[index] is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,7 +9,7 @@ from numbers import Integral
 from typing import Any
 
 from ftkit.contracts import SPLITS, Data, DataReport, Split
-from ftkit.data.cleaning import folded
+from ftkit.data.cleaning import digest_of, folded
 from ftkit.errors import DataError, in_one_line
 from ftkit.formatting import beginning
 
@@ -86,7 +85,7 @@ def _mistakes_of_split(name: str, split: Any, classes: int) -> Iterator[tuple[st
 
 def _shared_texts(splits: Mapping[str, Split]) -> Iterator[tuple[str, str]]:
     """Texts that are in two splits."""
-    digests = {name: _digests(split.texts) for name, split in splits.items()}
+    digests = {name: [digest_of(folded(text)) for text in split.texts] for name, split in splits.items()}
     for one, other in (("train", "test"), ("valid", "test"), ("train", "valid")):
         if shared := set(digests[one]) & set(digests[other]):
             count = sum(digest in shared for digest in digests[other])
@@ -139,10 +138,6 @@ def _is_json(values: Sequence[Any]) -> bool:
     except (TypeError, ValueError, RecursionError):
         return False
     return True
-
-
-def _digests(texts: Sequence[str]) -> list[bytes]:
-    return [hashlib.blake2b(folded(text).encode("utf-8", "surrogatepass"), digest_size=16).digest() for text in texts]
 
 
 def _source(data: Any) -> str:

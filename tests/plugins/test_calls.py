@@ -96,7 +96,7 @@ def test_a_right_value_is_returned_as_it_is(verb: Any, value: Any) -> None:
         (PromotionPreset.tests, "test", "an object of str, not Sequence[PromotionTest]"),
         (Registry.champion, Version("m", 3), "a Version whose version is an object of int, not str"),  # type: ignore[arg-type]
         (Registry.versions, iter(()), "not Sequence[Version]"),
-        (Registry.fetch, "/tmp/x", "an object of str, not Path"),
+        (Registry.fetch, "bundle", "an object of str, not Path"),
         (Deployer.health, Health("fine"), "a Health whose state is an object of str, not Literal"),  # type: ignore[arg-type]
         (Deployer.logs, b"log", "an object of bytes, not str"),
         (capabilities.Adapting.adapted, "another", "an object of str, not Fake"),
