@@ -230,7 +230,7 @@ def test_a_failed_smoke_test_leaves_nothing(endpoints: Make, blue: Bundle, green
     deployer = endpoints()
     live(deployer, blue)
     azureml.fail("POST", "inference.ml.azure.com/score", answer(["nonsense", "fine"]))
-    with pytest.raises(DeployError, match="'nonsense' is no class"):
+    with pytest.raises(DeployError, match='"nonsense" is no class'):
         roll_out(deployer, green, "green", QUICK, lambda _: None)
     as_it_was(deployer)
 
