@@ -92,7 +92,7 @@ def checkpoint_error(text: str) -> str:
 
 
 def cause_of_a_failed_trial(text: str) -> str:
-    failures = pytest.importorskip("ftkit_local.failures")
+    failures = pytest.importorskip("ftkit.searching.failures")
     return str(failures.cause(SimpleNamespace(killed="", last_line=lambda: text), 1))
 
 

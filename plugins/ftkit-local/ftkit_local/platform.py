@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from ftkit_local.options import TrialOptions
+from ftkit.searching.options import TrialOptions
 
 if TYPE_CHECKING:
     from ftkit.contracts import Emit, Outcome, Trial
@@ -32,6 +32,6 @@ class LocalPlatform(TrialOptions):
 
         Raises: SearchError when none finished; StageError, such as CheckpointError, that every trial would meet.
         """
-        from ftkit_local.search import Trials
+        from ftkit.searching.search import Trials
 
         return Trials(self, plan, ledger, emit).run()

@@ -8,14 +8,14 @@ import time
 import numpy as np
 import pytest
 from ftkit_local.platform import LocalPlatform
-from ftkit_local.process import Surroundings
-from ftkit_local.usage import Meter, deal, gpus
-from ftkit_local.worker import disk_full
 
 from ftkit import events
 from ftkit.errors import BundleError, CheckpointError, SearchError, StageError
 from ftkit.evaluation import metrics, selection
 from ftkit.runs import ledger
+from ftkit.searching.process import Surroundings
+from ftkit.searching.usage import Meter, deal, gpus
+from ftkit.searching.worker import disk_full
 from ftkit.testing import toys
 from ftkit.testing.platforms import PlatformSuite
 from ftkit.testing.search_spaces import SearchSpaceSuite

@@ -257,7 +257,7 @@ def test_what_a_killed_worker_started_is_ended_too(start, tmp_path, monkeypatch)
     marker = tmp_path / "child"
     (tmp_path / "sitecustomize.py").write_text(
         "import sys, subprocess\n"
-        "if sys.orig_argv[-2:-1] == ['ftkit_local.worker']:\n"
+        "if sys.orig_argv[-2:-1] == ['ftkit.searching.worker']:\n"
         f"    child = subprocess.Popen([sys.executable, '-S', '-c', 'import time; time.sleep(600)'])\n"
         f"    open({str(marker)!r}, 'w').write(str(child.pid))\n"
     )

@@ -20,16 +20,16 @@ from ftkit.contracts import Emit, Trial, TrialState
 from ftkit.encoders.process_environment import process_environment
 from ftkit.errors import StageError
 from ftkit.evaluation import selection
+from ftkit.searching import failures, policies, sampling, usage
+from ftkit.searching.process import Inbox, Surroundings, TrialProcess, end
+from ftkit.searching.running import RunningTrial
+from ftkit.searching.worker import disk_full
 from ftkit.stages.trial import clear
-from ftkit_local import failures, policies, study, usage
-from ftkit_local.process import Inbox, Surroundings, TrialProcess, end
-from ftkit_local.running import RunningTrial
-from ftkit_local.worker import disk_full
 
 if TYPE_CHECKING:
     from ftkit.contracts.plan import Plan
     from ftkit.runs.ledger import Ledger
-    from ftkit_local.options import TrialOptions
+    from ftkit.searching.options import TrialOptions
 
 
 class Trials:
@@ -40,7 +40,7 @@ class Trials:
         self.plan = plan
         self.ledger = ledger
         self.emit = emit
-        self.total = study.total(plan.search)
+        self.total = sampling.total(plan.search)
         # By the plan alone, not by what is left to do: a resumed trial must get the threads it had before.
         self.at_a_time = min(plan.search.concurrency, self.total)
         self._running: dict[int, RunningTrial] = {}
@@ -111,7 +111,7 @@ class Trials:
     def _propose(self, number: int) -> None:
         """Propose the values of a new trial, write them down, start it."""
         under_way = [trial.values for _, trial in sorted(self._running.items())]
-        values, seed = study.propose(self.plan.search, self.plan.seed, number, self._searched(), under_way)
+        values, seed = sampling.propose(self.plan.search, self.plan.seed, number, self._searched(), under_way)
         self.ledger.append("trial-started", number=number, values=values, seed=seed)
         self._start(number, values, seed)
 
@@ -152,7 +152,7 @@ class Trials:
 
     def _warn_of_small_space(self) -> None:
         """Tell the user when the space has fewer combinations than the recipe asks for trials."""
-        search, count = self.plan.search, study.combinations(self.plan.search)
+        search, count = self.plan.search, sampling.combinations(self.plan.search)
         if not search.space or count is None or count >= search.trials:
             return
         if search.sampler == "grid":

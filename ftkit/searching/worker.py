@@ -1,6 +1,6 @@
 """The process of one trial: fits the backbone, reports each evaluation, stops when the answer says so.
 
-Started as `python -m ftkit_local.worker FD` with one end of a socket. Both sides send JSON, one message a line:
+Started as `python -m ftkit.searching.worker FD` with one end of a socket. Both sides send JSON, one message a line:
 
     parent  {"recipe", "run", "number", "attempt", "values", "seed"}
     worker  {"kind": "report", "numbers": {…}}                      after each evaluation

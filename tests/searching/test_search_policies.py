@@ -4,9 +4,9 @@ import math
 import random
 
 import pytest
-from ftkit_local.policies import stops
 
 from ftkit.contracts.policies import Bandit, Halving, Median, NoPolicy, Truncation
+from ftkit.searching.policies import stops
 
 NAN = math.nan
 

@@ -57,7 +57,7 @@ class TrialProcess:
                 self._log_from = output.tell()
                 self._process = subprocess.Popen(
                     # -P: what lies in the working directory must not shadow an installed module.
-                    [sys.executable, "-P", "-m", "ftkit_local.worker", str(worker_end.fileno())],
+                    [sys.executable, "-P", "-m", "ftkit.searching.worker", str(worker_end.fileno())],
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,

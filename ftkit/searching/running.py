@@ -10,8 +10,8 @@ from typing import Any
 
 from ftkit.contracts import Trial, TrialState
 from ftkit.evaluation import metrics
-from ftkit_local.process import TrialProcess
-from ftkit_local.usage import Meter
+from ftkit.searching.process import TrialProcess
+from ftkit.searching.usage import Meter
 
 EXIT_SECONDS = 60
 """Seconds that a worker may take to exit once it has reported how its trial ended."""

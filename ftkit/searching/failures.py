@@ -24,7 +24,7 @@ from ftkit.redaction import redacted
 
 if TYPE_CHECKING:
     from ftkit.runs.ledger import Ledger
-    from ftkit_local.process import TrialProcess
+    from ftkit.searching.process import TrialProcess
 
 ALIKE = 3
 """So many trials that fail in the same way, while none gets further, end the search."""

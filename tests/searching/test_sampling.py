@@ -4,11 +4,11 @@ import math
 import statistics
 
 import pytest
-from ftkit_local import study
 
 from ftkit.contracts import Trial
 from ftkit.contracts.settings import Search
 from ftkit.contracts.space import Choice, Int, LogUniform, Uniform
+from ftkit.searching import sampling
 
 SMALL = {"learning_rate": Choice((3e-5, 5e-5, 7e-5)), "epochs": Int(2, 3)}
 MIXED = {
@@ -27,8 +27,8 @@ MIXED = {
 def carry_out(search, seed=7, score=lambda values: 0.5, trials=()):
     """Trials one after another, each proposed from nothing but those before it."""
     ended = list(trials)
-    for number in range(len(ended), study.total(search)):
-        values, trial_seed = study.propose(search, seed, number, ended, [])
+    for number in range(len(ended), sampling.total(search)):
+        values, trial_seed = sampling.propose(search, seed, number, ended, [])
         value = score(values)
         ended.append(
             Trial(
@@ -69,7 +69,7 @@ def test_random_finds_the_last_combination_of_a_large_lopsided_space():
 def test_a_grid_takes_its_combinations_in_turn_and_ends_with_the_last():
     combinations = [tuple(trial.values.values()) for trial in carry_out(Search(trials=20, sampler="grid", space=SMALL))]
     assert combinations == [(3e-5, 2), (3e-5, 3), (5e-5, 2), (5e-5, 3), (7e-5, 2), (7e-5, 3)]
-    assert study.total(Search(trials=4, sampler="grid", space=SMALL)) == 4
+    assert sampling.total(Search(trials=4, sampler="grid", space=SMALL)) == 4
 
 
 def test_a_search_over_nothing_repeats_the_recipe_with_other_seeds():
@@ -81,7 +81,7 @@ def test_a_search_over_nothing_repeats_the_recipe_with_other_seeds():
 def test_values_under_way_are_not_proposed_again():
     begun = []
     for number in range(6):
-        values, _ = study.propose(Search(trials=6, concurrency=6, space=SMALL), 7, number, [], begun)
+        values, _ = sampling.propose(Search(trials=6, concurrency=6, space=SMALL), 7, number, [], begun)
         assert values not in begun
         begun.append(values)
 
@@ -140,6 +140,6 @@ def test_tpe_takes_stopped_failed_and_running_trials_into_account():
         history=({"epoch": 1, "macro_f1": 0.1},),
         metrics={"macro_f1": 0.1},
     )
-    one, _ = study.propose(search, 7, 12, ended, [])
-    two, _ = study.propose(search, 7, 12, ended, [one])
+    one, _ = sampling.propose(search, 7, 12, ended, [])
+    two, _ = sampling.propose(search, 7, 12, ended, [one])
     assert one != two
