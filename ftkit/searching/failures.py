@@ -24,7 +24,6 @@ from ftkit.redaction import redacted
 
 if TYPE_CHECKING:
     from ftkit.runs.ledger import Ledger
-    from ftkit.searching.process import TrialProcess
 
 ALIKE = 3
 """So many trials that fail in the same way, while none gets further, end the search."""
@@ -48,11 +47,11 @@ RAISED: Mapping[str, type[FtkitError]] = {
 """The errors of what, where and hint that a worker's message can name; any other kind becomes a StageError."""
 
 
-def cause(process: TrialProcess, code: int) -> str:
-    """Why a process ended without a message, in one line."""
-    if process.killed:
-        return f"killed: {process.killed}"
-    line = redacted(process.last_line())[:300]
+def cause(code: int, last_line: str, killed: str = "") -> str:
+    """Why a process ended without a message, in one line: by its exit code, the last line of its log, and why it was killed."""
+    if killed:
+        return f"killed: {killed}"
+    line = redacted(last_line)[:300]
     if code == -signal.SIGKILL:
         return "killed (SIGKILL), probably out of memory"
     if code < 0:

@@ -7,12 +7,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class TrialOptions:
-    """How the trials of a search are run on this machine."""
+    """What every search does with its trials, wherever they run."""
 
-    threads: int | None = None
-    """Cores for each trial; by default the machine's cores are shared evenly among the trials that run at a time."""
-    devices: tuple[str, ...] | None = None
-    """GPUs to share out among the trials, as CUDA_VISIBLE_DEVICES names them: by default all, with an empty list none."""
     retries: int = 1
     """How many more attempts a trial gets, with the same values, when its process fails or is killed."""
     memory_limit_mb: int | None = None
@@ -25,8 +21,6 @@ class TrialOptions:
     """Keep the model of every finished trial, not only of the best one."""
 
     def __post_init__(self) -> None:
-        if self.threads is not None and self.threads < 1:
-            raise ValueError("threads must be at least 1")
         if self.retries < 0:
             raise ValueError("retries must not be negative")
         if self.memory_limit_mb is not None and self.memory_limit_mb < 1:
@@ -35,3 +29,18 @@ class TrialOptions:
             raise ValueError("timeout_minutes must be above 0")
         if self.sample_seconds < 0.1:
             raise ValueError("sample_seconds must be at least 0.1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProcessOptions(TrialOptions):
+    """What the trials of a search may use where they are processes on this machine."""
+
+    threads: int | None = None
+    """Cores for each trial; by default the machine's cores are shared evenly among the trials that run at a time."""
+    devices: tuple[str, ...] | None = None
+    """GPUs to share out among the trials, as CUDA_VISIBLE_DEVICES names them: by default all, with an empty list none."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.threads is not None and self.threads < 1:
+            raise ValueError("threads must be at least 1")

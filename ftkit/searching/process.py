@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import queue
 import signal
 import socket
 import subprocess
@@ -15,10 +14,15 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-Inbox = queue.SimpleQueue[tuple["TrialProcess", dict[str, Any]]]
-"""Messages of all processes; the last of each is `{"kind": "exited", "code": …}`."""
+from ftkit.encoders.process_environment import process_environment
+from ftkit.searching import failures, usage
+from ftkit.searching.attempts import Attempt, Inbox, Job, Sample
+from ftkit.searching.usage import Meter
+
+if TYPE_CHECKING:
+    from ftkit.searching.options import ProcessOptions
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,8 @@ class Surroundings:
     """Added to the environment."""
     devices: Sequence[str] | None = None
     """GPUs, as CUDA_VISIBLE_DEVICES names them; None leaves that variable alone."""
+    measured: Sequence[str] = ()
+    """GPUs of which samples are taken."""
 
     @property
     def environment(self) -> dict[str, str]:
@@ -42,12 +48,13 @@ class Surroundings:
 
 
 class TrialProcess:
-    """A running worker. Two threads wait for its messages and its end, and put both into the inbox; nothing polls."""
+    """A worker on this machine, as an attempt. Two threads wait for its messages and its end; nothing polls."""
 
-    def __init__(self, job: Mapping[str, Any], log: Path, surroundings: Surroundings, inbox: Inbox) -> None:
+    node = ""
+
+    def __init__(self, job: Job, log: Path, surroundings: Surroundings, inbox: Inbox) -> None:
         """Start it. Raises: OSError when no process can be started or the log cannot be written."""
         self.killed = ""
-        """Why this process killed it; empty when it did not."""
         self.started = time.monotonic()
         self.log = log
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -70,6 +77,7 @@ class TrialProcess:
             self._socket.close()
             raise
         self.pid = self._process.pid
+        self._meter = Meter(self.pid, surroundings.measured)
         self._reader = threading.Thread(target=self._read, args=(inbox,), daemon=True)
         self._waiter = threading.Thread(target=self._wait, args=(inbox,), daemon=True)
         self._reader.start()
@@ -86,7 +94,33 @@ class TrialProcess:
         self.killed = self.killed or reason
         self._signal(signal.SIGKILL)
 
-    def last_line(self) -> str:
+    def sample(self) -> Sample | None:
+        """What the worker and its children use now."""
+        return self._meter.sample()
+
+    def resources(self, usage: Mapping[str, float]) -> dict[str, float]:
+        """Means and peaks; what the worker counted itself replaces what was sampled."""
+        return self._meter.resources(**usage)
+
+    def collect(self, *, model: bool) -> None:
+        """All is there already."""
+
+    def release(self) -> None:
+        """Nothing is left of a process that has ended."""
+
+    def end(self, patience: float) -> None:
+        """Wait until it has ended, and kill it after so many seconds."""
+        self._waiter.join(max(0.0, patience))
+        if self._waiter.is_alive():
+            self.kill("the search ended")
+            self._waiter.join(5.0)
+
+    def terminate(self) -> None:
+        """Ask it to end."""
+        self.killed = self.killed or "the search ended"
+        self._signal(signal.SIGTERM)
+
+    def _last_line(self) -> str:
         """The last line that this attempt wrote into its log."""
         with contextlib.suppress(OSError), self.log.open("rb") as file:
             file.seek(max(self._log_from, file.seek(0, os.SEEK_END) - 65536))
@@ -105,21 +139,36 @@ class TrialProcess:
         self._signal(signal.SIGKILL)  # children that outlived it, which may hold its end of the socket
         self._reader.join(timeout=10)
         self._socket.close()
-        inbox.put((self, {"kind": "exited", "code": code}))
+        inbox.put((self, {"kind": "exited", "error": failures.cause(code, self._last_line(), self.killed)}))
 
     def _signal(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, number)
 
 
-def end(processes: Sequence[TrialProcess], patience: float = 5.0) -> None:
-    """End processes in their order: by SIGTERM, and by SIGKILL those that still run after `patience` seconds."""
-    for process in processes:
-        process.killed = process.killed or "the search ended"
-        process._signal(signal.SIGTERM)
-    deadline = time.monotonic() + patience
-    for process in processes:
-        process._waiter.join(max(0.0, deadline - time.monotonic()))
-        if process._waiter.is_alive():
-            process.kill("the search ended")
-            process._waiter.join(patience)
+class ProcessWorkers:
+    """Attempts as processes on this machine, which share its cores and GPUs evenly."""
+
+    node_retries = 0
+
+    def __init__(self, options: ProcessOptions, at_a_time: int) -> None:
+        """`at_a_time` attempts at most run at the same time: it decides what each may use."""
+        devices = usage.gpus() if options.devices is None else options.devices
+        self._devices = usage.deal(devices, at_a_time)
+        self._choose_devices = options.devices is not None or len(devices) > 1
+        self._variables = process_environment(options.threads or max(1, usage.cores() // at_a_time))
+
+    def start(self, job: Job, log: Path, slot: int, inbox: Inbox) -> TrialProcess:
+        """Start the process of an attempt. Raises: OSError."""
+        devices = self._devices[slot]
+        visible = devices if self._choose_devices else None
+        return TrialProcess(job, log, Surroundings(self._variables, visible, devices), inbox)
+
+    def end(self, attempts: Sequence[Attempt], patience: float = 5.0) -> None:
+        """End processes in their order: by SIGTERM, and by SIGKILL those that still run after `patience` seconds."""
+        processes = [attempt for attempt in attempts if isinstance(attempt, TrialProcess)]
+        for process in processes:
+            process.terminate()
+        deadline = time.monotonic() + patience
+        for process in processes:
+            process.end(deadline - time.monotonic())

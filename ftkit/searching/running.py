@@ -1,4 +1,4 @@
-"""A trial under way: its process, its evaluations so far, and the trial that it becomes."""
+"""A trial under way: its attempt, its evaluations so far, and the trial that it becomes."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from typing import Any
 
 from ftkit.contracts import Trial, TrialState
 from ftkit.evaluation import metrics
-from ftkit.searching.process import TrialProcess
-from ftkit.searching.usage import Meter
+from ftkit.searching.attempts import Attempt
 
 EXIT_SECONDS = 60
 """Seconds that a worker may take to exit once it has reported how its trial ended."""
@@ -26,9 +25,9 @@ class RunningTrial:
     seed: int
     slot: int
     """Its place among the trials that run at a time, which has devices of its own."""
-    attempt: int
-    process: TrialProcess
-    meter: Meter
+    attempts: int
+    """How many attempts it had, this one counted."""
+    attempt: Attempt
     repeats: int | None = None
     """Number of the trial that this one repeats with another seed."""
     history: list[dict[str, float]] = field(default_factory=list)
@@ -46,13 +45,13 @@ class RunningTrial:
         return self.best == len(self.history) - 1
 
     def limit_exceeded(self, memory_mb: float, memory_limit_mb: int | None, timeout_minutes: float | None) -> str:
-        """Why the process is to be killed, for its journal; empty when it is not."""
+        """Why the worker is to be killed, for its journal; empty when it is not."""
         now = time.monotonic()
         if self.last_message is not None:
             return "it did not exit" if now - self.last_message_at > EXIT_SECONDS else ""
         if memory_limit_mb is not None and memory_mb > memory_limit_mb:
             return f"it used {memory_mb:.0f} MB, more than memory_limit_mb = {memory_limit_mb}"
-        if timeout_minutes is not None and now - self.process.started > 60 * timeout_minutes:
+        if timeout_minutes is not None and now - self.attempt.started > 60 * timeout_minutes:
             return f"it took longer than timeout_minutes = {timeout_minutes:g}"
         return ""
 
@@ -67,10 +66,10 @@ class RunningTrial:
             history=tuple(self.history),
             metrics={name: best[name] for name in metrics.METRICS if name in best},
             epoch=int(best.get("epoch", 0)),
-            seconds=round(time.monotonic() - self.process.started, 3),
-            attempts=self.attempt,
+            seconds=round(max(0.0, time.monotonic() - self.attempt.started), 3),
+            attempts=self.attempts,
             error=error,
-            resources=self.meter.resources(**(self.last_message or {}).get("usage", {})),
+            resources=self.attempt.resources((self.last_message or {}).get("usage", {})),
             repeats=self.repeats,
             folder=folder,
         )

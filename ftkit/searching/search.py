@@ -1,7 +1,7 @@
-"""Runs the trials of a search: so many at a time, each in a process, all facts into the journal.
+"""Runs the trials of a search: so many at a time, each by a worker somewhere, all facts into the journal.
 
-All decisions are made on the thread that calls `run`: it waits for the messages of the processes, and wakes once in a
-while to sample what they use.
+All decisions are made on the thread that calls `run`: it waits for the messages of the workers, and wakes once in a
+while to ask what they use. Where they run is the matter of `ftkit.searching.attempts`.
 """
 
 from __future__ import annotations
@@ -17,11 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 from ftkit import events
 from ftkit.contracts import Emit, Trial, TrialState
-from ftkit.encoders.process_environment import process_environment
 from ftkit.errors import StageError
 from ftkit.evaluation import selection
-from ftkit.searching import failures, policies, sampling, usage
-from ftkit.searching.process import Inbox, Surroundings, TrialProcess, end
+from ftkit.searching import failures, policies, sampling
+from ftkit.searching.attempts import Attempt, Inbox, Job, PlaceLost, Workers
 from ftkit.searching.running import RunningTrial
 from ftkit.searching.worker import disk_full
 from ftkit.stages.trial import clear
@@ -32,23 +31,24 @@ if TYPE_CHECKING:
     from ftkit.searching.options import TrialOptions
 
 
-class Trials:
-    """The trials of one plan, run on this machine."""
+def at_a_time(plan: Plan) -> int:
+    """Trials that run at the same time: by the plan alone, so that a resumed trial gets the threads it had before."""
+    return min(plan.search.concurrency, sampling.total(plan.search))
 
-    def __init__(self, options: TrialOptions, plan: Plan, ledger: Ledger, emit: Emit) -> None:
+
+class Trials:
+    """The trials of one plan, which these workers run."""
+
+    def __init__(self, plan: Plan, ledger: Ledger, emit: Emit, options: TrialOptions, workers: Workers) -> None:
         self.options = options
+        self.workers = workers
         self.plan = plan
         self.ledger = ledger
         self.emit = emit
         self.total = sampling.total(plan.search)
-        # By the plan alone, not by what is left to do: a resumed trial must get the threads it had before.
-        self.at_a_time = min(plan.search.concurrency, self.total)
+        self.at_a_time = at_a_time(plan)
         self._running: dict[int, RunningTrial] = {}
         self._inbox: Inbox = queue.SimpleQueue()
-        devices = usage.gpus() if options.devices is None else options.devices
-        self._devices = usage.deal(devices, self.at_a_time)
-        self._choose_devices = options.devices is not None or len(devices) > 1
-        self._variables = process_environment(options.threads or max(1, usage.cores() // self.at_a_time))
 
     def run(self) -> list[Trial]:
         """Every trial and repeat by number, those of an interrupted run included."""
@@ -57,7 +57,7 @@ class Trials:
             failures.check_success(self.ledger)
             self._confirm()
         finally:
-            end([trial.process for _, trial in sorted(self._running.items())])
+            self.workers.end([trial.attempt for _, trial in sorted(self._running.items())])
         return self.ledger.trials()
 
     def _search(self) -> None:
@@ -95,12 +95,12 @@ class Trials:
             while waiting and len(self._running) < self.at_a_time:
                 waiting.popleft()()
             try:
-                process, message = self._inbox.get(timeout=max(0.0, next_sample - time.monotonic()))
+                attempt, message = self._inbox.get(timeout=max(0.0, next_sample - time.monotonic()))
             except queue.Empty:
                 self._sample()
                 next_sample = time.monotonic() + self.options.sample_seconds
             else:
-                self._handle(process, message)
+                self._handle(attempt, message)
 
     def _searched(self) -> list[Trial]:
         """The ended trials that are no repeats: samplers and policies go by them."""
@@ -122,22 +122,20 @@ class Trials:
         self._start(repeat.number, repeat.values, repeat.seed, repeat.repeats)
 
     def _start(self, number: int, values: Mapping[str, Any], seed: int, repeats: int | None = None) -> None:
-        """Start the process of a trial's next attempt."""
-        retries = [fact for fact in self.ledger.facts("trial-retried") if fact["number"] == number]
-        attempt = 1 + len(retries)
+        """Start the worker of a trial's next attempt."""
+        attempts = 1 + len(self._retries(number))
         slot = min(set(range(self.at_a_time)) - {trial.slot for trial in self._running.values()})
         log = self.ledger.trial_folder(number) / "trial.log"
-        job = {
+        job: Job = {
             "recipe": self.plan.text,
             "run": str(self.ledger.folder),
             "number": number,
-            "attempt": attempt,
+            "attempt": attempts,
             "values": values,
             "seed": seed,
         }
-        surroundings = Surroundings(self._variables, self._devices[slot] if self._choose_devices else None)
         try:
-            process = TrialProcess(job, log, surroundings, self._inbox)
+            attempt = self.workers.start(job, log, slot, self._inbox)
         except OSError as error:
             if disk_full(error):
                 raise failures.full(self.ledger) from error
@@ -146,9 +144,12 @@ class Trials:
                 where=str(log),
                 hint="Free memory or lower search.concurrency, then give the same command: finished trials are kept.",
             ) from error
-        meter = usage.Meter(process.pid, self._devices[slot])
-        self._running[number] = RunningTrial(number, values, seed, slot, attempt, process, meter, repeats)
-        self.emit(events.TrialStarted(number, values, seed, attempt, process.pid, str(log), repeats))
+        self._running[number] = RunningTrial(number, values, seed, slot, attempts, attempt, repeats)
+        self.emit(events.TrialStarted(number, values, seed, attempts, attempt.pid, str(log), repeats))
+
+    def _retries(self, number: int) -> list[Mapping[str, Any]]:
+        """The facts of a trial's further attempts so far."""
+        return [fact for fact in self.ledger.facts("trial-retried") if fact["number"] == number]
 
     def _warn_of_small_space(self) -> None:
         """Tell the user when the space has fewer combinations than the recipe asks for trials."""
@@ -165,15 +166,15 @@ class Trials:
 
     # ---------------------------------------------------------------------------------------- under way
 
-    def _handle(self, process: TrialProcess, message: Mapping[str, Any]) -> None:
-        """Carry on with a trial by a message of its process."""
-        trial = next((each for each in self._running.values() if each.process is process), None)
+    def _handle(self, attempt: Attempt, message: Mapping[str, Any]) -> None:
+        """Carry on with a trial by a message of its worker."""
+        trial = next((each for each in self._running.values() if each.attempt is attempt), None)
         if trial is None:
             return
         if message["kind"] == "report":
             self._report(trial, message["numbers"])
         elif message["kind"] == "exited":
-            self._exited(trial, message["code"])
+            self._exited(trial, message.get("error", ""), bool(message.get("lost")))
         else:
             trial.last_message = dict(message)
             trial.last_message_at = time.monotonic()
@@ -184,7 +185,7 @@ class Trials:
         best = trial.add(numbers, metric)
         self.emit(events.TrialReported(trial.number, numbers))
         if trial.repeats is not None:  # it measures a whole training, so no policy cuts it short
-            trial.process.send({"go": True, "best": best})
+            trial.attempt.send({"go": True, "best": best})
             return
         histories = {each.number: each.history for each in self._searched() if each.state != "failed"}
         histories |= {each.number: each.history for each in self._running.values()}
@@ -192,12 +193,12 @@ class Trials:
         others = [[entry[metric] for entry in history] for _, history in sorted(histories.items())]
         values = [entry[metric] for entry in trial.history]
         stop = policies.stops(self.plan.search.policy, metric, values, others)
-        trial.process.send({"go": not stop, "best": best})
+        trial.attempt.send({"go": not stop, "best": best})
 
     def _sample(self) -> None:
         """Sample what every trial uses, and end those that use too much."""
         for number, trial in sorted(self._running.items()):
-            sample = trial.meter.sample()
+            sample = trial.attempt.sample()
             if sample is None:
                 continue
             self.emit(
@@ -207,34 +208,60 @@ class Trials:
             )
             limits = self.options.memory_limit_mb, self.options.timeout_minutes
             if reason := trial.limit_exceeded(sample.memory_mb, *limits):
-                trial.process.kill(reason)
+                trial.attempt.kill(reason)
 
     # ------------------------------------------------------------------------------------------- ending
 
-    def _exited(self, trial: RunningTrial, code: int) -> None:
-        """A process is gone: the trial is finished, stopped, tried again or failed."""
+    def _exited(self, trial: RunningTrial, error: str, lost: bool) -> None:
+        """A worker is gone: the trial is finished, stopped, tried again or failed.
+
+        `error` says why it ended without a message of its own, `lost` that the place where it ran is gone.
+        """
         del self._running[trial.number]
-        killed = bool(trial.process.killed)
-        ending = trial.last_message or {
-            "kind": "failed",
-            "error": failures.cause(trial.process, code),
-            "hopeless": killed,
-        }
+        lost = lost and trial.last_message is None
+        ending = trial.last_message or {"kind": "failed", "error": error, "hopeless": bool(trial.attempt.killed)}
         if ending.get("full"):
             raise failures.full(self.ledger)
         if "raised" in ending:
             raise failures.rebuilt(*ending["raised"])
-        if ending["kind"] != "failed":
-            self._end(trial, ending["kind"])
-        elif trial.attempt <= self.options.retries and not ending.get("hopeless"):
-            self.ledger.append("trial-retried", number=trial.number, reason=ending["error"])
-            self.emit(events.TrialRetried(trial.number, ending["error"]))
-            self._start(trial.number, trial.values, trial.seed, trial.repeats)
+        if ending["kind"] == "stopped":
+            self._end(trial, "stopped")
+        elif ending["kind"] == "finished":
+            self._finished(trial)
+        elif not ending.get("hopeless") and self._tried_again(trial.number, lost):
+            self._start_again(trial, ending["error"], lost)
         else:
             clear(self.ledger.trial_folder(trial.number))
             self._end(trial, "failed", ending["error"])
             if not any(each.history for each in self._running.values()):
                 failures.check_alike(self.ledger)
+
+    def _finished(self, running: RunningTrial) -> None:
+        """Bring a finished trial's files here before the journal says that it finished."""
+        trial = running.ended("finished", "", "")
+        kept = selection.trials_to_keep(self.plan.search, [*self.ledger.trials(), trial])
+        try:
+            running.attempt.collect(model=self.options.keep_models or trial.number in kept)
+        except PlaceLost as error:
+            if not self._tried_again(running.number, lost=True):
+                return self._end(running, "failed", str(error))
+            return self._start_again(running, str(error), lost=True)
+        except OSError as error:
+            if disk_full(error):
+                raise failures.full(self.ledger) from error
+            raise
+        return self._end(running, "finished")
+
+    def _tried_again(self, number: int, lost: bool) -> bool:
+        """Whether a failed trial gets another attempt; that a place was lost is no fault of the trial, and counts apart."""
+        before = sum(bool(fact.get("lost")) is lost for fact in self._retries(number))
+        return before < (self.workers.node_retries if lost else self.options.retries)
+
+    def _start_again(self, trial: RunningTrial, reason: str, lost: bool) -> None:
+        trial.attempt.release()
+        self.ledger.append("trial-retried", number=trial.number, reason=reason, **({"lost": True} if lost else {}))
+        self.emit(events.TrialRetried(trial.number, reason))
+        self._start(trial.number, trial.values, trial.seed, trial.repeats)
 
     def _end(self, running: RunningTrial, state: TrialState, error: str = "") -> None:
         """Write a trial down for good, then remove the models it has beaten, or its own."""
@@ -242,6 +269,7 @@ class Trials:
         trial = running.ended(state, error, str(folder))
         self.ledger.record_trial(trial)
         self._remove_beaten_models()
+        running.attempt.release()
         self.emit(events.TrialFinished(trial))
 
     def _remove_beaten_models(self) -> None:

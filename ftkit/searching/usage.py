@@ -6,8 +6,9 @@ import functools
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from ftkit.searching.attempts import Sample
 
 MEGABYTE = 2**20
 
@@ -41,16 +42,6 @@ def deal(devices: Sequence[str], trials: int) -> list[tuple[str, ...]]:
     if len(devices) >= trials:
         return [tuple(devices[index::trials]) for index in range(trials)]
     return [(devices[index % len(devices)],) for index in range(trials)]
-
-
-@dataclass(frozen=True)
-class Sample:
-    """What a trial uses at one time; GPU numbers are None where it has no GPU."""
-
-    cpu_percent: float
-    memory_mb: float
-    gpu_percent: float | None = None
-    gpu_memory_mb: float | None = None
 
 
 class Meter:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from ftkit.searching.options import TrialOptions
+from ftkit.searching.options import ProcessOptions
 
 if TYPE_CHECKING:
     from ftkit.contracts import Emit, Outcome, Trial
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LocalPlatform(TrialOptions):
+class LocalPlatform(ProcessOptions):
     """Runs everything on this machine, each trial in a process of its own."""
 
     name: ClassVar[str] = "local"
@@ -32,6 +32,7 @@ class LocalPlatform(TrialOptions):
 
         Raises: SearchError when none finished; StageError, such as CheckpointError, that every trial would meet.
         """
-        from ftkit.searching.search import Trials
+        from ftkit.searching.process import ProcessWorkers
+        from ftkit.searching.search import Trials, at_a_time
 
-        return Trials(self, plan, ledger, emit).run()
+        return Trials(plan, ledger, emit, self, ProcessWorkers(self, at_a_time(plan))).run()
