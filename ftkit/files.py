@@ -8,7 +8,7 @@ import os
 import shutil
 import uuid
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -38,11 +38,16 @@ def write_text(path: Path, text: str, staging: Path | None = None) -> None:
     `staging` is a folder on the same disk for the unfinished file, where an interrupted run must leave nothing in the
     file's own folder.
     """
+    write_parts(path, (text.encode("utf-8"),), staging)
+
+
+def write_parts(path: Path, parts: Iterable[bytes], staging: Path | None = None) -> None:
+    """The same for content that is made part by part."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = (staging or path.parent) / f".{path.name}.{uuid.uuid4().hex[:8]}.partial"
     try:
-        with partial.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        with partial.open("wb") as file:
+            file.writelines(parts)
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, path)

@@ -150,7 +150,7 @@ class BrokenWords(ToyWords):
             assert data.cache is not None
             run = data.cache.parent
             seen = [path for path in run.rglob("*") if path.is_file() and b"order" in path.read_bytes()]
-            assert {path.name for path in seen} <= {"train.jsonl", "valid.jsonl"}, seen
+            assert {path.name for path in seen} <= {"train.arrow", "valid.arrow"}, seen
             Ledger(run).data(("test",))
         classifier = super().fit(data, seed, report)
         return None if self.how == "nothing" else Breaks(classifier, self.how)

@@ -5,7 +5,7 @@ HOME/runs/NAME-DATE-TIME/
   journal.jsonl    one fact a line: started, environment, sources, data, trial-started, trial, selected, tested,
                    overridden, registered, deployed, failed, finished, stage with its seconds; when the run continued,
                    adopted if the sections after training were changed, and changed if files or software were
-  data/            the three splits as JSON lines, test sealed until it is tested, and the data report
+  data/            the three splits as Arrow files, test sealed until it is tested, and the data report
   cache/           what backbones derive from the rows, shared by all trials
   trials/000/      a trial's log, and its model while it may still win
   bundle/          the winner

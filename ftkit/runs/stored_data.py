@@ -1,4 +1,7 @@
-"""The rows of a run on disk: three files of JSON lines, test sealed until the promotion tests read it, and the data report."""
+"""The rows of a run on disk: three Arrow files, test sealed until the promotion tests read it, and the data report.
+
+Runs of ftkit 0.2.0 and older have files of JSON lines in their place.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from pathlib import Path
 
 from ftkit import files
 from ftkit.contracts import SPLITS, Data, DataReport, Split
+from ftkit.data import stored_rows
 from ftkit.disclosure import without_secrets
 from ftkit.errors import LedgerError
 from ftkit.runs import closed_rows
@@ -19,18 +23,14 @@ def write(run: Path, data: Data) -> None:
     try:
         with files.atomic_folder(run / "data") as folder:
             for name in SPLITS:
-                split: Split = getattr(data, name)
-                with (folder / f"{name}.jsonl").open("w", encoding="utf-8") as file:
-                    for index, (text, label) in enumerate(zip(split.texts, split.labels, strict=True)):
-                        row = {key: values[index] for key, values in split.columns.items()}
-                        file.write(json.dumps({"text": text, "label": int(label), "columns": row}) + "\n")
+                stored_rows.write(folder / f"{name}.arrow", getattr(data, name))
             closed_rows.seal(folder)
             report = asdict(without_secrets(data.report)) | {"classes": data.classes}
             # Not sorted: in the order in which it is shown.
             files.write_text(folder / "report.json", json.dumps(report, indent=2) + "\n")
     except OSError as error:
         raise LedgerError(
-            f"the data of the run cannot be stored: {error.strerror}",
+            f"the data of the run cannot be stored: {error.strerror or error}",
             where=str(run),
             hint="Make room, or set FTKIT_HOME to a larger disk, then give the same command.",
         ) from error
@@ -39,6 +39,7 @@ def write(run: Path, data: Data) -> None:
 def read(run: Path, splits: Sequence[str] = SPLITS) -> Data:
     """The data in a run's folder with only these splits filled; reading test opens its seal for good.
 
+    The texts stay on the disk: they are read from the mapped file, each when it is asked for.
     Raises: LedgerError when they are gone or damaged, or test is closed to a training.
     """
     path = run / "data" / "report.json"
@@ -51,14 +52,14 @@ def read(run: Path, splits: Sequence[str] = SPLITS) -> Data:
             closed_rows.open_seal(run / "data")
         filled = {}
         for name in SPLITS:
-            path = run / "data" / f"{name}.jsonl"
-            filled[name] = _split(path) if name in splits else Split((), ())
+            path = closed_rows.place(run / "data", name)
+            filled[name] = _split(path, f"{shown.fingerprint}-{name}") if name in splits else Split((), ())
         path = cache = run / "cache"
         cache.mkdir(exist_ok=True)
         return Data(classes, **filled, report=shown, cache=cache)
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         gone = isinstance(error, FileNotFoundError)
-        reason = error.strerror if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
+        reason = (error.strerror if isinstance(error, OSError) else "") or f"{type(error).__name__}: {error}"
         raise LedgerError(
             "the rows of the run are gone" if gone else f"the rows of the run cannot be read: {reason}",
             where=str(path),
@@ -66,7 +67,9 @@ def read(run: Path, splits: Sequence[str] = SPLITS) -> Data:
         ) from error
 
 
-def _split(path: Path) -> Split:
+def _split(path: Path, key: str) -> Split:
+    if path.suffix == ".arrow":
+        return stored_rows.read(path, key)
     with path.open(encoding="utf-8") as file:
         rows = [json.loads(line) for line in file]
     columns = {key: tuple(row["columns"][key] for row in rows) for key in (rows[0]["columns"] if rows else ())}

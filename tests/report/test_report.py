@@ -142,7 +142,7 @@ def test_warnings_on_the_data_are_announced_at_the_top_and_shown_with_the_data(m
 def test_the_report_does_not_open_the_test_split_before_the_promotion_tests(make: Make) -> None:
     book = make("selected")
     assert "Trials" in outline(book).headings
-    assert not (book.folder / "data" / "test.jsonl").exists()
+    assert not (book.folder / "data" / "test.arrow").exists()
 
 
 def test_no_plugin_of_the_run_is_needed(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import pytest
@@ -69,3 +72,33 @@ def test_a_run_without_its_key_says_so_and_can_load_the_same_rows_again(run: Led
         run.store_data(ToyReviews(rows=70).load(3, lambda event: None))
     run.store_data(DATA)
     assert run.data().test == DATA.test
+
+
+def test_rows_of_many_parts_are_sealed_and_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(closed_rows, "_PART", 1000)
+    ledger = ledgers.at(tmp_path / "run", "toy", 'name = "toy"\n')
+    ledger.store_data(DATA)
+    assert ledger.data().test == DATA.test
+
+
+def test_a_damaged_seal_is_explained(run: Ledger) -> None:
+    sealed = run.folder / "data" / "test.arrow.sealed"
+    sealed.write_bytes(sealed.read_bytes()[:-9])
+    with pytest.raises(LedgerError, match="the sealed test rows are damaged"):
+        run.data()
+
+
+def test_the_seal_of_an_older_run_is_opened(run: Ledger) -> None:
+    data = run.folder / "data"
+    (data / "test.arrow.sealed").unlink()
+    rows = "".join(
+        json.dumps({"text": text, "label": label, "columns": {}}) + "\n"
+        for text, label in zip(DATA.test.texts, DATA.test.labels, strict=True)
+    )
+    (files.home() / "keys" / "older").write_bytes(b"secret")
+    packed = zlib.compress(rows.encode())
+    veil = hashlib.shake_256(b"secret").digest(len(packed))
+    (data / "test.sealed").write_bytes(b"older\n" + bytes(one ^ two for one, two in zip(packed, veil, strict=True)))
+    assert run.holds_data
+    assert run.data().test.texts == DATA.test.texts
+    assert not (data / "test.sealed").exists()

@@ -90,7 +90,7 @@ def test_a_damaged_run_is_explained(
         remove("data/report.json"),
         overwrite("data/report.json", "{"),
         overwrite("data/report.json", "[]"),
-        cut("data/test.jsonl"),
+        cut("data/test.arrow"),
         remove("tested"),
         cut("tested/candidate.npy"),
         remove("recipe.toml"),

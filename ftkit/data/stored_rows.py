@@ -1,0 +1,153 @@
+"""The rows of a split in an Arrow file: written batch by batch, and read by mapping the file into memory, without parsing it.
+
+The columns are `text` (UTF-8, in which half of a surrogate pair may stand), `label` (the index of the class), and `column.NAME`, JSON
+values as text. Any program that reads Arrow IPC files can read it.
+"""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+
+from ftkit.contracts import Split
+from ftkit.errors import DataError
+
+if TYPE_CHECKING:
+    import pyarrow
+
+V = TypeVar("V")
+
+BATCH_ROWS = 8192
+BATCH_CHARACTERS = 2**20
+"""A batch ends with the row that reaches one of these: what is written at a time hardly takes memory."""
+
+_COLUMN = "column."
+
+
+class StoredColumn(Sequence[V], Generic[V]):
+    """A column of a file that is mapped into memory: each value is read when it is asked for, a slice is a tuple."""
+
+    def __init__(
+        self, path: Path, batches: Sequence[pyarrow.Array], decode: Callable[[memoryview], V], key: str
+    ) -> None:
+        self.key = key
+        """Equal for equal values: what is derived from them can be kept under it. Empty if nothing is known."""
+        self._path, self._decode = path, decode
+        self._first = [0]
+        """The first row of each batch, and the end behind the last."""
+        self._views: list[tuple[memoryview, memoryview]] = []
+        for batch in batches:
+            _, offsets, values = batch.buffers()
+            self._views.append((memoryview(offsets).cast("i"), memoryview(values) if values else memoryview(b"")))
+            self._first.append(self._first[-1] + len(batch))
+
+    def __len__(self) -> int:
+        return self._first[-1]
+
+    @overload
+    def __getitem__(self, row: int) -> V: ...
+
+    @overload
+    def __getitem__(self, row: slice) -> tuple[V, ...]: ...
+
+    def __getitem__(self, row: int | slice) -> V | tuple[V, ...]:
+        if isinstance(row, slice):
+            return tuple(self[each] for each in range(*row.indices(len(self))))
+        row = range(len(self))[row]
+        batch = bisect_right(self._first, row) - 1
+        return self._value(batch, row - self._first[batch])
+
+    def __iter__(self) -> Iterator[V]:
+        for batch, (begin, end) in enumerate(zip(self._first, self._first[1:], strict=False)):
+            for row in range(end - begin):
+                yield self._value(batch, row)
+
+    def _value(self, batch: int, row: int) -> V:
+        offsets, values = self._views[batch]
+        try:
+            return self._decode(values[offsets[row] : offsets[row + 1]])
+        except ValueError as error:
+            raise DataError(
+                f"row {self._first[batch] + row + 1:,} cannot be read: {error}",
+                where=str(self._path),
+                hint="Restore the file, or begin a new run: give its `ftkit run` command with --fresh.",
+            ) from error
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Sequence) or isinstance(other, str | bytes):
+            return NotImplemented
+        return len(self) == len(other) and all(one == two for one, two in zip(self, other, strict=True))
+
+    __hash__ = None  # type: ignore[assignment]  # equal to a tuple, and not hashed like one
+
+    def __repr__(self) -> str:
+        return f"<{len(self):,} values of {self._path}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return tuple, (list(self),)  # another machine does not have the file
+
+
+def write(path: Path, split: Split) -> None:
+    """Write a split into a file. Raises: OSError."""
+    import pyarrow
+
+    schema = pyarrow.schema(
+        [("text", pyarrow.binary()), ("label", pyarrow.int32())]
+        + [(f"{_COLUMN}{name}", pyarrow.binary()) for name in split.columns]
+    )
+    with pyarrow.OSFile(str(path), "wb") as file, pyarrow.ipc.new_file(file, schema) as writer:
+        for texts, labels, columns in _batches(split):
+            values = [[json.dumps(value).encode() for value in column] for column in columns]
+            arrays = [[text.encode("utf-8", "surrogatepass") for text in texts], list(map(int, labels)), *values]
+            writer.write_batch(pyarrow.record_batch([*map(pyarrow.array, arrays, schema.types)], schema=schema))
+
+
+def read(path: Path, key: str = "") -> Split:
+    """The split in a file that `write` wrote; `key` is the one of its texts. Raises: OSError, ValueError."""
+    import pyarrow
+    import pyarrow.ipc
+
+    source = pyarrow.memory_map(str(path))
+    file = pyarrow.ipc.open_file(source)
+    batches = [file.get_batch(index) for index in range(file.num_record_batches)]
+    for batch in batches:
+        batch.validate()
+
+    def column(index: int, decode: Callable[[memoryview], V], key: str = "") -> StoredColumn[V]:
+        return StoredColumn(path, [batch.column(index) for batch in batches], decode, key)
+
+    columns = {
+        name.removeprefix(_COLUMN): column(index, _json) for index, name in enumerate(file.schema.names) if index > 1
+    }
+    labels = tuple(label for batch in batches for label in batch.column("label").to_pylist())
+    return Split(column(0, _text, key), labels, columns)
+
+
+def _batches(split: Split) -> Iterator[tuple[list[str], Sequence[int], list[list[Any]]]]:
+    """Texts, labels, and the values of each column, of a few rows at a time."""
+    texts: list[str] = []
+    columns: Mapping[str, Iterator[Any]] = {name: iter(values) for name, values in split.columns.items()}
+    labels, characters = iter(split.labels), 0
+    for text in split.texts:
+        texts.append(text)
+        characters += len(text)
+        if len(texts) == BATCH_ROWS or characters >= BATCH_CHARACTERS:
+            yield texts, _next(labels, len(texts)), [_next(values, len(texts)) for values in columns.values()]
+            texts, characters = [], 0
+    if texts:
+        yield texts, _next(labels, len(texts)), [_next(values, len(texts)) for values in columns.values()]
+
+
+def _next(values: Iterator[V], count: int) -> list[V]:
+    return [next(values) for _ in range(count)]
+
+
+def _text(value: memoryview) -> str:
+    return str(value, "utf-8", "surrogatepass")
+
+
+def _json(value: memoryview) -> Any:
+    return json.loads(bytes(value))
