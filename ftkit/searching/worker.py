@@ -1,6 +1,7 @@
 """The process of one trial: fits the backbone, reports each evaluation, stops when the answer says so.
 
-Started as `python -m ftkit.searching.worker FD` with one end of a socket. Both sides send JSON, one message a line:
+Started as `python -m ftkit.searching.worker FD` with one end of a socket, or with `-` in the place of FD to speak over standard input and
+output, as through ssh. Both sides send JSON, one message a line:
 
     parent  {"recipe", "run", "number", "attempt", "values", "seed"}
     worker  {"kind": "report", "numbers": {…}}                      after each evaluation
@@ -20,7 +21,6 @@ import os
 import queue
 import resource
 import signal
-import socket
 import sys
 import threading
 import time
@@ -36,11 +36,18 @@ from ftkit.stages import trial
 
 
 class Wire:
-    """The worker's end of the socket."""
+    """The worker's end of the line to the search."""
 
-    def __init__(self, descriptor: int) -> None:
-        os.set_inheritable(descriptor, False)
-        self._socket = socket.socket(fileno=descriptor)
+    def __init__(self, descriptor: str) -> None:
+        """`descriptor` is a socket's number, or `-` for standard input and output: then what is printed goes to standard error."""
+        reading, writing = (0, 1) if descriptor == "-" else (int(descriptor), int(descriptor))
+        self._incoming, self._outgoing = os.fdopen(os.dup(reading), "rb"), os.fdopen(os.dup(writing), "wb")
+        if descriptor == "-":
+            with open(os.devnull, "rb") as nothing:
+                os.dup2(nothing.fileno(), 0)
+            os.dup2(2, 1)
+        else:
+            os.close(int(descriptor))
         self._messages: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         threading.Thread(target=self._listen, daemon=True).start()
 
@@ -48,11 +55,12 @@ class Wire:
         return self._messages.get()
 
     def send(self, **message: Any) -> None:
-        self._socket.sendall(json.dumps(message).encode() + b"\n")
+        self._outgoing.write(json.dumps(message).encode() + b"\n")
+        self._outgoing.flush()
 
     def _listen(self) -> None:
-        with contextlib.suppress(OSError), self._socket.makefile("rb") as lines:
-            for line in lines:
+        with contextlib.suppress(OSError):
+            for line in self._incoming:
                 self._messages.put(json.loads(line))
         os.killpg(os.getpgrp(), signal.SIGKILL)
 
@@ -97,7 +105,7 @@ def main() -> None:
     begun = time.monotonic()
     redact_output()
     prefer_as_victim()
-    wire = Wire(int(sys.argv[1]))
+    wire = Wire(sys.argv[1])
     job = wire.receive()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
     logging.getLogger("ftkit").info(
