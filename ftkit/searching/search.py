@@ -135,6 +135,7 @@ class Trials:
             "seed": seed,
         }
         try:
+            log.parent.mkdir(parents=True, exist_ok=True)
             attempt = self.workers.start(job, log, slot, self._inbox)
         except OSError as error:
             if disk_full(error):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from ftkit.searching.options import ProcessOptions
+from ftkit.searching import ProcessOptions, run_trials
 
 if TYPE_CHECKING:
     from ftkit.contracts import Emit, Outcome, Trial
@@ -33,6 +33,6 @@ class LocalPlatform(ProcessOptions):
         Raises: SearchError when none finished; StageError, such as CheckpointError, that every trial would meet.
         """
         from ftkit.searching.process import ProcessWorkers
-        from ftkit.searching.search import Trials, at_a_time
+        from ftkit.searching.search import at_a_time
 
-        return Trials(plan, ledger, emit, self, ProcessWorkers(self, at_a_time(plan))).run()
+        return run_trials(plan, ledger, emit, self, ProcessWorkers(self, at_a_time(plan)))
