@@ -16,7 +16,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from ftkit.contracts import Reading
+from ftkit.contracts import Reading, capable
+from ftkit.plugins.calls import call
 from ftkit.serving.limits import Limits
 from ftkit.serving.request_queue import Batch, Busy, Closed, RequestQueue, Result
 
@@ -58,10 +59,10 @@ class Batcher:
     """Answers many callers with one model; safe to call from any thread."""
 
     def __init__(self, model: Model, limits: Limits | None = None) -> None:
-        self._model: Reading = model if isinstance(model, Reading) else OneStep(model)
+        self._model: Reading = model if capable(model, Reading) else OneStep(model)
         limits = limits or Limits()
         self._queue = RequestQueue(limits.batch, limits.waiting)
-        tasks = [self._read_texts, *[self._compute_batches] * max(self._model.calls, 1)]
+        tasks = [self._read_texts, *[self._compute_batches] * max(call(Reading.calls, self._model), 1)]
         self._threads = [threading.Thread(target=task, name="ftkit-batcher", daemon=True) for task in tasks]
         for thread in self._threads:
             thread.start()

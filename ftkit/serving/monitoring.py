@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ftkit import plugins
-from ftkit.contracts import Counting, Reading
+from ftkit.contracts import Counting, Reading, capable
 from ftkit.contracts.monitoring import DEPLOYMENT, ENDPOINT, TRACE, Served, ServedRequest, Watcher
 from ftkit.errors import in_one_line
 from ftkit.evaluation.prediction_profile import predictions
@@ -165,9 +165,9 @@ class RequestObserver:
 
     def _tokens(self, texts: Sequence[str], result: Result | None) -> int | None:
         """Tokens of a request that was answered; counted here only where reading the texts has not counted them."""
-        if result is None or not isinstance(self._model, Counting):
+        if result is None or not capable(self._model, Counting):
             return None
-        return result.length if isinstance(self._model, Reading) else sum(self._model.tokens(texts))
+        return result.length if capable(self._model, Reading) else sum(self._model.tokens(texts))
 
 
 def _title(watcher: Watcher) -> str:

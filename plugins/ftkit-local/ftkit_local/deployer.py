@@ -12,10 +12,11 @@ from typing import Any, ClassVar
 from ftkit.contracts import Deployment, Endpoint, Health
 from ftkit.errors import DeployError
 from ftkit.files import tail
+from ftkit.serving.endpoint_files import check_name
 from ftkit.serving.limits import ServerOptions
 from ftkit_local.endpoint import launch
 from ftkit_local.endpoint.client import NotRunning, ask, not_running
-from ftkit_local.endpoint.folder import Entry, Folder, State, check_name, endpoints
+from ftkit_local.endpoint.folder import Entry, Folder, State, endpoints
 from ftkit_local.options import EndpointOptions
 
 

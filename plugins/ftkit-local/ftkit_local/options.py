@@ -6,7 +6,7 @@ import ipaddress
 from dataclasses import dataclass
 from typing import Literal
 
-from ftkit_local.endpoint.folder import check_name
+from ftkit.serving.endpoint_files import check_name
 
 
 @dataclass(frozen=True, kw_only=True)

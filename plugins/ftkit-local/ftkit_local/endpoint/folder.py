@@ -14,8 +14,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
-import secrets
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -23,14 +21,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ftkit import files
-from ftkit.bundle import bundle as bundles
 from ftkit.contracts import NATIVE
 from ftkit.errors import DeployError
+from ftkit.serving import endpoint_files
 from ftkit.serving.limits import Limits
 
 FORMAT = 1
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
-"""What endpoints and deployments may be called: they name folders."""
 LOGS_KEPT = 20
 LOG_LIMIT = 10 * 1024 * 1024
 """Bytes after which a log is begun anew at the next start; the one before is kept."""
@@ -158,42 +154,15 @@ class Folder:
 
     def make_key(self) -> str:
         """The endpoint's key, made at first use."""
-        if key := self.read_key():
-            return key
-        key = secrets.token_urlsafe(32)
-        partial = self.key.with_suffix(".partial")
-        partial.unlink(missing_ok=True)
-        with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
-            file.write(key + "\n")
-        os.replace(partial, self.key)
-        return key
+        return endpoint_files.make_key(self.key)
 
     def read_key(self) -> str:
         """The endpoint's key; empty when none was made."""
-        try:
-            return self.key.read_text(encoding="ascii").strip()
-        except FileNotFoundError:
-            return ""
+        return endpoint_files.read_key(self.key)
 
     def store(self, deployment: str, bundle: Path, engine: str = NATIVE) -> str:
-        """Store a bundle for a deployment, by hard links where the disk allows it; returns its hash.
-
-        Raises: DeployError for a bundle that may not be deployed by this engine, and for a full disk; BundleError for a
-        damaged one, or one without the engine.
-        """
-        target = self.bundle(deployment)
-        opened = bundles.cleared(bundle, engine)
-        try:
-            with files.atomic_folder(target) as partial:
-                shutil.copytree(opened.folder, partial, dirs_exist_ok=True, copy_function=_link)
-            return opened.hash
-        except OSError as error:  # shutil.Error is one
-            shutil.rmtree(target.parent, ignore_errors=True)
-            raise DeployError(
-                f"the bundle cannot be copied to the endpoint: {error.strerror or error}",
-                str(bundle),
-                "Check that the bundle exists and that the disk of FTKIT_HOME has room.",
-            ) from error
+        """Store a bundle for a deployment; returns its hash. Raises: DeployError; BundleError."""
+        return endpoint_files.store_bundle(bundle, self.bundle(deployment), engine)
 
     def remove(self, deployment: str) -> None:
         """Remove a deployment's bundle; its log stays, with those of the last few."""
@@ -214,19 +183,3 @@ def begin_log(path: Path) -> None:
     path.parent.mkdir(exist_ok=True)
     if path.exists() and path.stat().st_size > LOG_LIMIT:
         os.replace(path, path.with_suffix(".log.1"))
-
-
-def check_name(name: str, what: str) -> None:
-    """Raises: ValueError for a name that an endpoint or deployment cannot have."""
-    if not NAME.fullmatch(name):
-        raise ValueError(
-            f"{what} {name!r} is no name: use at most 63 letters, digits, dots, dashes and underscores, a letter or digit first"
-        )
-
-
-def _link(source: Any, target: Any) -> Any:
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)
-    return target

@@ -78,9 +78,9 @@ async def serve(folder: Folder, listening: socket.socket, private: socket.socket
     key = folder.read_key() if state.auth == "key" else ""
     if state.auth == "key" and not key:
         raise SystemExit("the endpoint's key is missing")
-    proxy = Proxy(supervisor, key)
+    proxy = Proxy(supervisor)
     listeners = {
-        Listener(_config(public(proxy, folder.root.name, guarded=bool(key)), grace=10)): listening,
+        Listener(_config(public(proxy, folder.root.name, key=key), grace=10)): listening,
         Listener(_config(admin(supervisor, stopped.set), grace=1)): private,
     }
     supervisor.start()

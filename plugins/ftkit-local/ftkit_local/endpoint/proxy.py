@@ -5,7 +5,6 @@ Scoring changes nothing, so a request whose deployment ends before it has answer
 
 from __future__ import annotations
 
-import hmac
 import logging
 import time
 
@@ -13,6 +12,7 @@ from starlette.requests import Request
 
 from ftkit.contracts.monitoring import TRACE
 from ftkit.redaction import redacted
+from ftkit.serving.access import key_guard
 from ftkit.serving.handler import Reply, json_reply
 from ftkit.serving.http_api import ScoringApplication, http_api, read_body
 from ftkit.serving.limits import Limits
@@ -32,23 +32,10 @@ _LATER = {"Retry-After": "1"}
 class Proxy:
     """Passes requests on to the deployments of one endpoint."""
 
-    def __init__(self, supervisor: Supervisor, key: str) -> None:
+    def __init__(self, supervisor: Supervisor) -> None:
         self._supervisor = supervisor
-        self._key = key.encode()
         self.observer: RequestObserver | None = None
         """Passes requests that no deployment answers to watchers; the deployments' servers pass on the others."""
-
-    def guard(self, request: Request) -> None:
-        """Raises: Refusal for a request without the endpoint's key."""
-        scheme, _, key = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not hmac.compare_digest(key.strip().encode(), self._key):
-            raise Refusal(
-                401,
-                "the key is wrong" if key else "the key is missing",
-                "header Authorization",
-                "Send `Authorization: Bearer KEY`; `ftkit endpoint status` shows the key.",
-                {"WWW-Authenticate": "Bearer"},
-            )
 
     async def score(self, request: Request) -> Reply:
         """Texts in, labels out, by the deployment whose turn it is."""
@@ -122,13 +109,13 @@ class Proxy:
         return server
 
 
-def public(proxy: Proxy, title: str, *, guarded: bool) -> ScoringApplication:
+def public(proxy: Proxy, title: str, *, key: str) -> ScoringApplication:
     """The ASGI application of an endpoint."""
     return http_api(
         title,
         score=proxy.score,
         model=proxy.model,
         ready=proxy.ready,
-        guard=proxy.guard if guarded else None,
+        guard=key_guard(key) if key else None,
         refusals={404: "There is no deployment of the name sent.", 504: "The model did not answer in time."},
     )

@@ -11,9 +11,9 @@ from dataclasses import replace
 
 from ftkit.errors import DeployError
 from ftkit.serving.server import death
+from ftkit.serving.traffic import RoundRobin
 from ftkit_local.endpoint.child import Child
 from ftkit_local.endpoint.folder import Entry, Folder, State
-from ftkit_local.endpoint.traffic import RoundRobin
 
 log = logging.getLogger("ftkit.front")
 

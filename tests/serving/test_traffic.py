@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from ftkit_local.endpoint.traffic import RoundRobin
+from ftkit.serving.traffic import RoundRobin
 
 
 def test_shares_come_out_exactly_in_every_cycle() -> None:
