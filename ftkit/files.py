@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
@@ -91,6 +92,20 @@ def _replace_folder(new: Path, path: Path) -> None:
         os.replace(old, path)
         raise
     shutil.rmtree(old, ignore_errors=True)
+
+
+def matching(path: Path) -> list[Path]:
+    """The file or folder of a path, or the files of a pattern such as `rows-*.csv`, sorted; empty where there is none."""
+    if path.exists():
+        return [path]
+    if not is_pattern(path):
+        return []
+    return sorted(each for name in glob.glob(str(path), recursive=True) if (each := Path(name)).is_file())
+
+
+def is_pattern(path: Path) -> bool:
+    """Whether a path stands for several files: it has `*`, `?` or `[`, and no file has it as its name."""
+    return glob.has_magic(str(path)) and not path.exists()
 
 
 def sha256(path: Path) -> str:

@@ -199,19 +199,20 @@ def _unused(rules: Rules, present: Iterable[str]) -> tuple[str, ...]:
     return tuple(warnings)
 
 
-def column(rows: Rows, line: int = 0) -> str:
-    """Where labels were read: the source, with line and column if they are known."""
-    place = f"{rows.source}:{line}" if line else rows.source
+def column(rows: Rows, row: int | None = None) -> str:
+    """Where labels were read, those of all rows or of one: the source, with line and column if they are known."""
+    source, line = (rows.source, 0) if row is None else rows.place(row)
+    place = f"{source}:{line}" if line else source
     return f"{place}, column {rows.label_column!r}" if rows.label_column else place
 
 
 def _several_error(rows: Rows, number: int, index: int, value: str) -> DataError:
-    line = rows.lines[index] if rows.lines else 0
+    _, line = rows.place(index)
     place = f"line {line:,}" if line else f"row {index + 1:,}"
     return DataError(
         f"the label of {place} is {value}; {number:,} of {len(rows.labels):,} labels are not one label. "
         "ftkit gives one label per text: multi-label data is not supported",
-        where=column(rows, line),
+        where=column(rows, index),
         hint="Keep one label in each row: a list of one is taken as that label, "
         'and label = "label.name" reads a field of an object.',
     )

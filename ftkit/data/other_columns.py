@@ -37,6 +37,8 @@ class OtherColumns:
     """The columns of `moments` that have numbers in place of dates."""
     group: str = ""
     """The column by which the recipe groups rows, if it does."""
+    order: str = ""
+    """The column by which it orders them, if it does."""
     _groups: dict[str, array[int]] = field(default_factory=dict)
     _moments: dict[str, array[float]] = field(default_factory=dict)
     _readers: dict[str, Reader] = field(default_factory=dict)
@@ -69,7 +71,7 @@ class OtherColumns:
 
         `only` are the columns that are read, if that is decided. Raises: DataError where `order` has no dates.
         """
-        watch = cls(group=group)
+        watch = cls(group=group, order=order)
         names = dict.fromkeys(name for row in first_rows for name in row if name and name not in skip)
         chosen = [name for name in (group, order) if name]
         for name in only if only is not None else [*chosen, *(name for name in names if name not in chosen)]:
@@ -105,6 +107,29 @@ class OtherColumns:
             self._flush()
             if not self._looked:
                 self._leave_alone()
+
+    def extend(self, other: OtherColumns, source: str) -> None:
+        """Add the rows of another file, `source`; a column that one of the two lacks, or reads otherwise, is left alone.
+
+        Raises: DataError where that is the column to order by.
+        """
+        for name in [*self.moments]:
+            if name in other.moments and (name in self.numbers) == (name in other.numbers):
+                self._moments[name].extend(other.moments[name])
+            elif name == self.order:
+                kinds = ["numbers" if name in each.numbers else "dates" for each in (other, self)]
+                raise DataError(
+                    f"the column {name!r} has {kinds[0]} here and {kinds[1]} in another file",
+                    where=source,
+                    hint="Write the column in the same form in all files.",
+                )
+            else:
+                del self._moments[name]
+        for name in [*self.groups]:
+            if name in other.groups:
+                self._groups[name].extend(other.groups[name])
+            else:
+                del self._groups[name]
 
     def _flush(self) -> None:
         for name, column in zip(self.names, zip(*self._waiting, strict=True), strict=False):

@@ -10,7 +10,7 @@ rows.check_damage(0.01)
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,17 @@ MAX_NAMED_LINES = 20
 
 MOSTLY = 0.5
 """Share of damaged rows above which the form of the source is wrong, and not its rows."""
+
+
+@dataclass(frozen=True)
+class OneOfSeveral:
+    """One of the files that rows were read from."""
+
+    source: str
+    first: int
+    """Its first row, counted from 0."""
+    form: Mapping[str, str]
+    """How it was read, as `Rows.form`."""
 
 
 @dataclass
@@ -66,6 +77,8 @@ class Rows:
     """What is wrong with the first damaged line."""
     form: dict[str, str] = field(default_factory=dict)
     """How the file was read: options as they were decided, such as `encoding`; for the data report."""
+    files: list[OneOfSeveral] = field(default_factory=list)
+    """The files that `together` put one behind the other; empty for rows of one source."""
     notes: list[str] = field(default_factory=list)
     """Remarks for the data report, one sentence each."""
     warnings: list[str] = field(default_factory=list)
@@ -82,6 +95,17 @@ class Rows:
         self.labels.append(label)
         for name, value in columns.items():
             self.columns.setdefault(name, []).append(value)
+
+    def place(self, index: int) -> tuple[str, int]:
+        """The source of a row and its line there, 0 where it is not known."""
+        source = next((file.source for file in reversed(self.files) if file.first <= index), self.source)
+        return source, self.lines[index] if self.lines else 0
+
+    @property
+    def forms(self) -> dict[str, dict[str, str]]:
+        """How each file was read, by its name."""
+        files = self.files or [OneOfSeveral(self.source, 0, self.form)]
+        return {file.source: dict(file.form) for file in files if file.form}
 
     def peek(self, row: Mapping[str, Any]) -> None:
         """Keep a row with all its columns, if it is one of the first."""
@@ -121,6 +145,36 @@ class Rows:
                 where=f"{self.source}:{self.damaged[0]}",
                 hint="Fix or remove these lines, or raise max_damaged if the other rows are correct.",
             )
+
+
+def together(source: str, parts: Iterable[Rows]) -> Rows:
+    """The rows of several files with the same columns, one file behind the other; `source` names all of them.
+
+    A column that is looked at counts where all files have it. Raises: DataError where one orders by dates, another by numbers.
+    """
+    rows = Rows(source)
+    for number, part in enumerate(parts):
+        if number == 0:
+            rows.label_column, rows.first_rows, rows.others = part.label_column, part.first_rows, part.others
+        else:
+            rows.others.extend(part.others, part.source)
+        rows.files.append(OneOfSeveral(part.source, len(rows.texts), part.form))
+        rows.texts.extend(part.texts)
+        rows.labels.extend(part.labels)
+        rows.lines.extend(part.lines)
+        for name, values in part.columns.items():
+            rows.columns.setdefault(name, []).extend(values)
+        rows.dropped += part.dropped
+        rows.notes += part.notes
+        rows.warnings += part.warnings
+        if part.damaged:  # a number alone would not say of which file
+            rows.notes.append(damage_note(part))
+    return rows
+
+
+def damage_note(rows: Rows) -> str:
+    """A sentence for the data report about the damaged rows."""
+    return f"Damaged in {rows.source}: {name_lines(rows.damaged, rows.dropped[DAMAGED])}."
 
 
 def name_lines(numbers: Sequence[int], count: int) -> str:

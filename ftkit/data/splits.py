@@ -23,7 +23,7 @@ from ftkit.data.cleaning import CONTRADICTORY, DUPLICATE, EMPTY, Cleaned, clean,
 from ftkit.data.label_doubts import doubts
 from ftkit.data.labels import NO_LABEL, SEVERAL, UNLISTED, WITHOUT, name_classes
 from ftkit.data.leaks import look
-from ftkit.data.rows import DAMAGED, MAX_NAMED_LINES, Rows, name_lines
+from ftkit.data.rows import MAX_NAMED_LINES, Rows, damage_note
 from ftkit.data.rules import SHARES, NearCopies, Rules, Unlisted
 from ftkit.data.split_assignment import NearCopyGroups, assign, find_near_copies
 from ftkit.formatting import listing
@@ -145,7 +145,7 @@ def _assemble(
         notes = (*notes, *assignment_notes)
         assigned |= {split_name: (part, rows) for split_name, rows in rows_by_split.items()}
     if len(parts) > 1:
-        notes = (*notes, *(_damage_note(rows) for rows in parts.values() if rows.damaged))
+        notes = (*notes, *(damage_note(rows) for rows in parts.values() if rows.damaged))
     leaks = look(assigned, rules, given=len(parts) > 1)
     if hidden := invisible(part.rows.texts[row] for part, rows in assigned.values() for row in rows):
         (leaks.warnings if hidden.many else leaks.notes).append(str(hidden))
@@ -186,7 +186,7 @@ def _data(
         damaged_lines=tuple(number for rows in parts.values() for number in rows.damaged)[:MAX_NAMED_LINES],
         notes=(*(note for rows in parts.values() for note in rows.notes), *notes),
         warnings=(*dict.fromkeys(warning for rows in parts.values() for warning in rows.warnings), *warnings),
-        files={rows.source: dict(rows.form) for rows in parts.values() if rows.form},
+        files={source: form for rows in parts.values() for source, form in rows.forms.items()},
     )
     return Data(classes, splits["train"], splits["valid"], splits["test"], report)
 
@@ -194,7 +194,3 @@ def _data(
 def _count_by_class(rows: Split, classes: Sequence[str]) -> dict[str, int]:
     counts = Counter(rows.labels)
     return {label: counts[index] for index, label in enumerate(classes)}
-
-
-def _damage_note(rows: Rows) -> str:
-    return f"Damaged in {rows.source}: {name_lines(rows.damaged, rows.dropped[DAMAGED])}."

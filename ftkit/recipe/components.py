@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from ftkit import options
+from ftkit import files, options
 from ftkit.bundled_plugins import bundled_plugins
 from ftkit.errors import PluginError, Problem, VerbError
 from ftkit.plugins import SECTIONS, Plugins, kind_noun
@@ -138,11 +138,18 @@ class Sections:
         if key[0] not in READING:
             return
         for name, path in options.local_paths(component).items():
-            if not path.exists():
+            if not files.matching(path):
                 option: Key = (*key, name.partition(".")[0])
                 where, written = self.document.where(option), dotted(self.document.written_key(option))
                 hint = "A run here would fail. Relative paths start at the recipe's folder, those of --set in the working folder."
-                self.missing.append(Problem(where, written, f"{path} is not on this machine", hint))
+                self.missing.append(
+                    Problem(
+                        where,
+                        written,
+                        f"{path} {'matches no file' if files.is_pattern(path) else 'is not on this machine'}",
+                        hint,
+                    )
+                )
 
     def asked(
         self, key: Key, verb: Callable[Concatenate[C, P], T], component: C, *arguments: P.args, **named: P.kwargs

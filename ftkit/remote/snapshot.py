@@ -57,7 +57,7 @@ class Contents:
 
     recipe: str
     """The recipe as the client has it."""
-    overrides: Mapping[str, str]
+    overrides: Mapping[str, Any]
     """What stands for the recipe's options there: where its files lie, and what no step can use."""
     left: ClientPart
     """What is left to the client."""
@@ -73,16 +73,17 @@ def needs(plan: Plan, client_only: Collection[str] = ()) -> requirements.Distrib
     return requirements.needed([*requirements.owners(components), "ftkit[serving]", *further], provided=client_only)
 
 
-def local_files(plan: Plan, replaced: Collection[str]) -> dict[str, Path]:
-    """Files and folders of this machine that the recipe names, by option, without options that the service replaces."""
-    paths: dict[str, Path] = {}
+def local_files(plan: Plan, replaced: Collection[str]) -> dict[str, list[Path]]:
+    """Files, folders and patterns of this machine that the recipe names, by option, without options that the service replaces."""
+    paths: dict[str, list[Path]] = {}
     components: dict[str, Any] = {"dataset": plan.dataset, "backbone": plan.backbone}
     for section, component in components.items():
         for field in fields(component):
             key, value = f"{section}.{field.name}", getattr(component, field.name)
-            is_path = isinstance(value, Path) or (isinstance(value, str) and Path(value).is_absolute())
-            if is_path and key not in replaced:
-                paths[key] = Path(value)
+            values = value if isinstance(value, list | tuple) else [value]
+            local = [Path(each) for each in values if isinstance(each, Path) or (each is value and _is_absolute(each))]
+            if local and key not in replaced:
+                paths[key] = local
     return paths
 
 
@@ -101,10 +102,13 @@ def pack(
     Raises: PluginError; StageError with this hint when the folder is larger than `most_mb`.
     """
     wheels = requirements.build(needed.sources, folder / requirements.WHEELS)
-    copies = {}
-    for key, path in local_files(plan, replaced).items():
-        copies[key] = f"files/{key}/{path.name}"
-        _copy(path, folder / copies[key])
+    copies: dict[str, str | list[str]] = {}
+    for key, paths in local_files(plan, replaced).items():
+        chosen = [each for path in paths for each in files.matching(path) or [path]]
+        names = [f"files/{key}/{f'{number}/' * (len(chosen) > 1)}{path.name}" for number, path in enumerate(chosen)]
+        for path, name in zip(chosen, names, strict=True):
+            _copy(path, folder / name)
+        copies[key] = names[0] if len(names) == 1 else names
     files.write_text(folder / _RECIPE, plan.text)
     files.write_json(folder / _STEP, {"overrides": step_overrides(plan), "files": copies, "left": client_part(plan)})
     for name, script in scripts.items():
@@ -123,13 +127,21 @@ def pack(
 def read(folder: Path) -> Contents:
     """What a step finds in its folder."""
     step = json.loads((folder / _STEP).read_text(encoding="utf-8"))
-    overrides = {**step["overrides"], **{key: str(folder / path) for key, path in step["files"].items()}}
+    copies = {
+        key: str(folder / name) if isinstance(name, str) else [str(folder / each) for each in name]
+        for key, name in step["files"].items()
+    }
+    overrides = {**step["overrides"], **copies}
     return Contents((folder / _RECIPE).read_text(encoding="utf-8"), overrides, step["left"])
 
 
 def python() -> str:
     """The version of Python in the environment: that of this process."""
     return f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def _is_absolute(value: Any) -> bool:
+    return isinstance(value, str) and Path(value).is_absolute()
 
 
 def _copy(path: Path, to: Path) -> None:

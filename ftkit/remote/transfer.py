@@ -6,6 +6,7 @@ import shutil
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ftkit import files
 from ftkit.contracts.plan import Plan
@@ -22,7 +23,7 @@ NOT_MERGED = ("started", "submitting", "submitted", "ended")
 """Facts about one journal alone: they are not merged into another ledger."""
 
 
-def plan(text: str, overrides: Mapping[str, str] | None = None) -> Plan:
+def plan(text: str, overrides: Mapping[str, Any] | None = None) -> Plan:
     """The plan of a recipe's text for a step; `overrides` are the paths of files in the step, and what the client does.
 
     Raises: RecipeError.

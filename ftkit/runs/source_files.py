@@ -12,6 +12,7 @@ from ftkit import options
 from ftkit.contracts import Emit, FileReading
 from ftkit.contracts.events import Noticed
 from ftkit.contracts.plan import Plan
+from ftkit.files import is_pattern, matching
 from ftkit.plugins.calls import call
 from ftkit.runs.ledger import Ledger
 
@@ -34,7 +35,7 @@ def named(plan: Plan) -> dict[str, Path]:
 def recorded(plan: Plan, ledger: Ledger, emit: Emit) -> Iterator[None]:
     """Write into the journal which files a plan has, once the block has read them; warns of one that was written meanwhile."""
     paths = named(plan)
-    before = {key: _state(path) for key, path in paths.items() if path.exists()}
+    before = {key: _state(path) for key, path in paths.items() if matching(path)}
     yield
     files: dict[str, dict[str, Any]] = {}
     for key, path in paths.items():
@@ -64,7 +65,7 @@ def _changes(files: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
         path = Path(before["path"])
         since = f"since the {'rows' if key.startswith('dataset.') else 'weights'} were taken from it"
         try:
-            if not path.exists():
+            if not matching(path):
                 yield f"{path} ({key}) is gone {since}"
             elif (
                 _state(path) != {name: before[name] for name in ("size", "modified")}
@@ -76,7 +77,7 @@ def _changes(files: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _state(path: Path) -> dict[str, int]:
-    """Bytes, and nanoseconds of the latest change; of a folder over all of its files."""
+    """Bytes, and nanoseconds of the latest change; of a folder or a pattern over all of its files."""
     stats = [each.stat() for _, each in _files(path)]
     return {
         "size": sum(each.st_size for each in stats),
@@ -85,7 +86,7 @@ def _state(path: Path) -> dict[str, int]:
 
 
 def _hash(path: Path) -> str:
-    """A digest of a file's content; of a folder of the names and contents of its files."""
+    """A digest of a file's content; of a folder or a pattern of the names and contents of its files."""
     if path.is_file():
         return _content_hash(path)
     lines = (f"{name} {_content_hash(file)}\n" for name, file in _files(path))
@@ -98,7 +99,9 @@ def _content_hash(path: Path) -> str:
 
 
 def _files(path: Path) -> list[tuple[str, Path]]:
-    """A file, or those of a folder at any depth by their names, without hidden ones."""
+    """A file, those of a pattern, or those of a folder at any depth by their names, without hidden ones."""
+    if is_pattern(path):
+        return [(each.relative_to(path.anchor).as_posix(), each) for each in matching(path)]
     if not path.is_dir():
         return [("", path)]
     files = ((each.relative_to(path), each) for each in sorted(path.rglob("*")) if each.is_file())

@@ -7,6 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from ftkit import files
 from ftkit.contracts.plan import Plan
 from ftkit.options import Mistake
 from ftkit.remote import snapshot
@@ -42,8 +43,9 @@ def data_mistakes(plan: Plan, options: PipelineOptions) -> list[Mistake]:
         if option not in {field.name for field in fields(component)}:
             what = f"{component.name!r} has no option {option!r} that a {options.data_noun} could stand for"
             mistakes.append(Mistake(("run", "data"), what, f"`ftkit options {component.name}` lists its options."))
-    for key, path in snapshot.local_files(plan, options.data).items():
-        if not path.exists():
+    paths = snapshot.local_files(plan, options.data)
+    for key, path in ((key, path) for key, several in paths.items() for path in several):
+        if not files.matching(path):
             hint = f'Fix the path, or name a registered {options.data_noun}: run.data = {{ "{key}" = "NAME" }}.'
             mistakes.append(Mistake(tuple(key.split(".")), f"there is no {path} to take along", hint))
     return mistakes

@@ -1,4 +1,4 @@
-"""A table of texts and labels as a data set: one file to split, or files that are already split."""
+"""A table of texts and labels as a data set: rows to split, or rows that are already split, each in one file or several."""
 
 from __future__ import annotations
 
@@ -7,28 +7,34 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from ftkit import files, options
 from ftkit.contracts import Data, Emit
 from ftkit.data import splits
-from ftkit.data.rows import Rows, check_limit
+from ftkit.data.rows import Rows, check_limit, together
+from ftkit.errors import DataError
 from ftkit_tables.columns import Wanted
 from ftkit_tables.form import Options
 from ftkit_tables.reading import suffix_format
 from ftkit_tables.table_rows import read, read_texts
 
+PARTS = ("path", "train", "valid", "test")
+"""The options that name files."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """Texts and labels of a csv, tsv, JSON, parquet or fastText file, or of separate files for training and testing."""
+    """Texts and labels of csv, tsv, JSON, parquet or fastText files, or of separate files for training and testing."""
 
     name: ClassVar[str] = "table"
-    path: Path | None = None
-    """The one file with all rows, which ftkit splits; a relative path starts at the recipe's folder."""
-    train: Path | None = None
-    """The file of training rows, where the rows are already split; needs `test` as well."""
-    valid: Path | None = None
-    """The file of validation rows; without it, a share of the training rows is used."""
-    test: Path | None = None
-    """The file of test rows; a text in it is dropped from the training and validation rows."""
+    path: Path | tuple[Path, ...] | None = None
+    """The file with all rows, which ftkit splits, a list of files with the same columns, or a pattern such as "rows-*.csv";
+    a relative path starts at the recipe's folder."""
+    train: Path | tuple[Path, ...] | None = None
+    """The file or files of training rows, where the rows are already split; needs `test` as well."""
+    valid: Path | tuple[Path, ...] | None = None
+    """The file or files of validation rows; without it, a share of the training rows is used."""
+    test: Path | tuple[Path, ...] | None = None
+    """The file or files of test rows; a text in it is dropped from the training and validation rows."""
     text: str | tuple[str, ...] = "text"
     """The column with the texts, or a list of columns, joined by line breaks; `body.text` is a field inside a column."""
     label: str = "label"
@@ -79,9 +85,11 @@ class Table:
         self._rules(0)
         check_limit(self.max_damaged)
         if self.path is not None and (self.train or self.valid or self.test):
-            raise ValueError("path is for one file that ftkit splits: give either path, or train and test")
+            raise ValueError("path is for rows that ftkit splits: give either path, or train and test")
         if self.path is None and (self.train is None or self.test is None):
             raise ValueError("path is missing: give path, or train and test where the rows are already split")
+        if empty := [name for name in PARTS if getattr(self, name) == ()]:
+            raise ValueError(f"{empty[0]} names no file")
         _check_characters(self.encoding, {"delimiter": self.delimiter, "quote": self.quote, "escape": self.escape})
         if self.skip is not None and self.skip < 0:
             raise ValueError(f"skip must be a number of lines, not {self.skip}")
@@ -101,7 +109,7 @@ class Table:
         are not listed, and rows that cannot be split.
         """
         rules = self._rules(seed)
-        parts = {name: self._read(file, emit, name) for name, file in self.files().items()}
+        parts = {name: self._read(name, emit) for name in PARTS if getattr(self, name) is not None}
         if self.path is not None:
             return splits.split(parts["path"], self.classes, rules)
         return splits.join(parts, self.classes, rules)
@@ -134,20 +142,26 @@ class Table:
         )
 
     def files(self) -> dict[str, Path]:
-        """The files by the option that names them."""
-        files = {"path": self.path, "train": self.train, "valid": self.valid, "test": self.test}
-        return {name: file for name, file in files.items() if file is not None}
+        """The files by the option that names them, of a list with their number; a pattern is one of them."""
+        return options.local_paths(self)
 
     def _texts(self) -> tuple[str, ...]:
         return (self.text,) if isinstance(self.text, str) else self.text
 
-    def _read(self, file: Path, emit: Emit, part: str) -> Rows:
-        """One file's rows, labels as the file has them. Raises: DataError."""
-        options = Options(self.format, self.encoding, self.delimiter, self.quote, self.escape, self.header, self.skip)
+    def _read(self, part: str, emit: Emit) -> Rows:
+        """The rows of the file or the files of an option, labels as the files have them. Raises: DataError."""
+        named = getattr(self, part)
+        paths = (named,) if isinstance(named, Path) else named
+        single = len(paths) == 1 and not files.is_pattern(paths[0])
+        rows = (self._read_file(file, part, emit) for file in (paths if single else _matching(paths)))
+        return next(rows) if single else together(", ".join(map(str, paths)), rows)
+
+    def _read_file(self, file: Path, part: str, emit: Emit) -> Rows:
+        form = Options(self.format, self.encoding, self.delimiter, self.quote, self.escape, self.header, self.skip)
         return read(
             file,
             Wanted(self._texts(), self.label, self.columns, part="" if part == "path" else part),
-            options,
+            form,
             emit,
             max_damaged=self.max_damaged,
             named=(*self.labels, *self.classes, *self.without),
@@ -155,6 +169,21 @@ class Table:
             group=self.group,
             order=self.order,
         )
+
+
+def _matching(paths: Sequence[Path]) -> list[Path]:
+    """The files that paths and patterns name, sorted, each once. Raises: DataError for a pattern that no file matches."""
+    chosen: set[Path] = set()
+    for path in paths:
+        matching = files.matching(path)
+        if not matching and files.is_pattern(path):
+            raise DataError(
+                "no file matches this pattern",
+                where=str(path),
+                hint="A relative path starts at the recipe's folder, one of --set in the working folder.",
+            )
+        chosen.update(matching or [path])  # a file that is missing is an error where it is read
+    return sorted(chosen)
 
 
 def _check_characters(encoding: str, characters: Mapping[str, str]) -> None:

@@ -364,7 +364,7 @@ FILE = Path("rows.csv")
     [
         ({}, "path is missing"),
         ({"train": FILE}, "path is missing"),
-        ({"path": FILE, "test": FILE}, "path is for one file"),
+        ({"path": FILE, "test": FILE}, "path is for rows that ftkit splits"),
         ({"path": FILE, "encoding": "utf-9"}, "encoding 'utf-9' is unknown"),
         ({"path": FILE, "delimiter": ";;"}, "delimiter must be one character"),
         ({"path": FILE, "delimiter": '"', "quote": '"'}, "delimiter and quote must differ"),
