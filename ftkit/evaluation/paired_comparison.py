@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ftkit.evaluation import metrics, resampling
+from ftkit.evaluation import auc_difference, metrics, resampling
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,7 +27,10 @@ class PairedComparison:
     rows: int
     difference: float
     against: np.ndarray
-    """The difference on each resample whose further row the first contender gets wrong and the second right."""
+    """The difference on each resample whose further row the first contender gets wrong and the second right.
+
+    For ROC AUC this and `favourable` are the quantiles of `auc_difference` in their place.
+    """
     favourable: np.ndarray
     """The difference on each resample whose further row the first contender gets right and the second wrong."""
     own: tuple[float, float]
@@ -42,7 +45,10 @@ class PairedComparison:
     """Whether both give every row the same probabilities: then they do not differ, however few the rows are."""
 
     def interval(self, level: float) -> tuple[float, float]:
-        """An interval around the difference, NaN where it is not defined: Tango's for accuracy, else that of `resampling`."""
+        """An interval around the difference, NaN where it is not defined.
+
+        For accuracy it is Tango's, for ROC AUC that of `auc_difference`, else that of `resampling`.
+        """
         if self.identical:
             return 0.0, 0.0
         if self.metric == "accuracy":
@@ -52,7 +58,7 @@ class PairedComparison:
         return resampling.ends(self.against, self.favourable, level, rising=True)
 
     def share_better(self) -> float:
-        """Share of the resamples on which the first contender is better."""
+        """Share of the resamples, or quantiles, in which the first contender is better."""
         import numpy as np
 
         return float((np.concatenate([self.against, self.favourable]) > ROUNDING).mean())
@@ -68,9 +74,10 @@ def compare(
     resamples: int,
     classes: Sequence[int] | None = None,
 ) -> PairedComparison:
-    """Compare two contenders' probabilities by resampling at least one row, each time the same rows for both.
+    """Compare two contenders' probabilities on at least one row, by resampling the same rows for both.
 
-    `classes` as in `metrics.measure`.
+    ROC AUC is not resampled for the difference, since a further row that is ranked last of all would decide on few rows: its
+    `resamples` are quantiles. `classes` as in `metrics.measure`.
 
     Source: Efron and Tibshirani 1993, "An Introduction to the Bootstrap", chapters 13 and 16; Koehn 2004, "Statistical
     Significance Tests for Machine Translation Evaluation", on resampling two systems' outputs in pairs.
@@ -88,6 +95,8 @@ def compare(
     identical = one.shape == other.shape and bool(np.allclose(one, other, rtol=0, atol=IDENTICAL))
     defined = ~np.isnan(own_wrong + own_right + other_wrong + other_right)
     against, favourable = sign * (own_wrong - other_right)[defined], sign * (own_right - other_wrong)[defined]
+    if metric == "roc_auc":
+        against, favourable = auc_difference.quantiles(one, other, labels, resamples)
     value, other_value = (metrics.score(metric, each, labels, classes) for each in (one, other))
     right, other_right_rows = (each.argmax(axis=1) == labels for each in (one, other))
     return PairedComparison(

@@ -25,8 +25,8 @@ class NoWorseThanChampion:
     The interval around the difference must lie above -margin (non-inferior) or above +margin (superior). It comes from
     resampling the rows, the same ones for both, together with a further row that nobody has seen: for the lower end only the
     champion gets that row right. So few rows give a wide interval even where both answer all of them alike; a wide interval shows
-    nothing, and the test fails. For accuracy it is the interval of Tango's score test. Only a candidate that gives the very same
-    probabilities needs no rows to be no worse.
+    nothing, and the test fails. For accuracy it is the interval of Tango's score test; for ROC AUC that of DeLong, widened for few
+    rows and for a further row of each class. Only a candidate that gives the very same probabilities needs no rows to be no worse.
 
     Where the candidate has classes that the champion lacks, only the rows whose class both know are compared; a class that
     only the champion has fails the test.
@@ -34,7 +34,8 @@ class NoWorseThanChampion:
     Source: Piaggio et al. 2012, "Reporting of Noninferiority and Equivalence Randomized Trials", on deciding by the
     interval's lower end; Tango 1998, "Equivalence test and confidence interval for the difference in proportions for the
     paired-sample design"; Rubin 1981, "The Bayesian Bootstrap"; Gaffke 2005, "Three test statistics for a nonparametric
-    one-sided hypothesis on the mean of a nonnegative variable", for the further row.
+    one-sided hypothesis on the mean of a nonnegative variable", for the further row; DeLong, DeLong and Clarke-Pearson 1988,
+    "Comparing the Areas under Two or More Correlated Receiver Operating Characteristic Curves".
     """
 
     name: ClassVar[str] = "no-worse-than-champion"
@@ -47,7 +48,7 @@ class NoWorseThanChampion:
     level: float = 0.95
     """Confidence of the two-sided interval whose lower end decides."""
     resamples: int = 2000
-    """How often to resample the rows."""
+    """How often to resample the rows; for roc_auc the number of quantiles of the difference."""
 
     def __post_init__(self) -> None:
         if self.margin is not None:
@@ -102,7 +103,8 @@ class NoWorseThanChampion:
         if pair.identical:
             sentence += ", the same probabilities for every row"
         else:
-            sentence += f", better in {percent(numbers['share_better'])} of the resamples"
+            where = "quantiles of its distribution" if metric == "roc_auc" else "resamples"
+            sentence += f", better in {percent(numbers['share_better'])} of the {where}"
         if metric == "accuracy":
             chance = paired_comparison.mcnemar(pair.gained, pair.lost)
             numbers |= {"gained": pair.gained, "lost": pair.lost, "mcnemar_p": chance}
@@ -124,7 +126,7 @@ class NoWorseThanChampion:
         return f"{shown} to be no worse by more than {rounded(self._margin())}"
 
     def _chart(self, pair: PairedComparison, bound: float, metric: str) -> str:
-        """A histogram of the resampled differences, with the interval and the bound."""
+        """A histogram of the differences, with the interval and the bound."""
         import numpy as np
 
         low, high = pair.interval(self.level)
@@ -137,7 +139,7 @@ class NoWorseThanChampion:
             axes.axvline(bound, color=charts.BAD, linestyle="--", label=f"must lie right of {bound:+.3g}")
             axes.axvspan(low, high, color=charts.CALM, alpha=0.2, label=f"{100 * self.level:g} % interval")
             axes.set_xlabel(f"gain in {metrics.TITLES[metric]} over the champion")
-            axes.set_ylabel("resamples")
+            axes.set_ylabel("quantiles" if metric == "roc_auc" else "resamples")
             axes.legend()
 
-        return charts.svg(f"Resampled differences in {metrics.TITLES[metric]}", draw)
+        return charts.svg(f"Likely differences in {metrics.TITLES[metric]}", draw)
