@@ -78,23 +78,60 @@ class Truncation:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Halving:
-    """Let only the best 1/reduction of the trials continue after each rung (asynchronous successive halving).
+class Asha:
+    """Let only the best 1/reduction of the trials go on at each rung, as they come (asynchronous successive halving).
 
-    Source: Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning".
+    A trial is compared with all trials that have reached the same rung by then; none waits for another.
+
+    Source: Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning", section 3.3, in its form that stops trials.
     """
 
-    name: ClassVar[str] = "halving"
+    name: ClassVar[str] = "asha"
     smallest: int = 1
     """Evaluations before the end of the first rung."""
     reduction: int = 3
     """Factor by which each rung is longer than the one before."""
 
     def __post_init__(self) -> None:
-        if self.smallest < 1:
-            raise ValueError("smallest must be at least 1")
-        if self.reduction < 2:
-            raise ValueError("reduction must be at least 2")
+        _rungs(self.smallest, self.reduction)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Halving(Asha):
+    """An earlier name of `asha`, which decides the same.
+
+    Source: Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning".
+    """
+
+    name: ClassVar[str] = "halving"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hyperband:
+    """Halve trials by rungs of several lengths: some trials are judged early, some late, some never.
+
+    Each length of the first rung has a bracket of trials, which `asha` judges among themselves. Trials are dealt to the brackets
+    by their numbers, in the proportions of the paper.
+
+    Source: Li et al. 2018, "Hyperband: A Novel Bandit-Based Approach to Hyperparameter Optimization", algorithm 1; its brackets are
+    halved as trials come, as in Li et al. 2020.
+    """
+
+    name: ClassVar[str] = "hyperband"
+    largest: int
+    """Evaluations of a whole trial, such as the `epochs` of the backbone."""
+    smallest: int = 1
+    """Evaluations before the end of the first rung, in the bracket that judges earliest."""
+    reduction: int = 3
+    """Factor by which each rung is longer than the one before."""
+
+    def __post_init__(self) -> None:
+        _rungs(self.smallest, self.reduction)
+        if self.largest < self.smallest * self.reduction:
+            least = self.smallest * self.reduction
+            raise ValueError(
+                f"largest must be at least smallest × reduction = {least:,}, else no trial is ever stopped"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,8 +141,8 @@ class NoPolicy:
     name: ClassVar[str] = "none"
 
 
-Policy = Bandit | Median | Truncation | Halving | NoPolicy
-POLICIES: tuple[type[Policy], ...] = (Bandit, Median, Truncation, Halving, NoPolicy)
+Policy = Bandit | Median | Truncation | Asha | Hyperband | NoPolicy
+POLICIES: tuple[type[Policy], ...] = (Bandit, Median, Truncation, Asha, Hyperband, Halving, NoPolicy)
 
 
 def _intervals(interval: int, delay: int) -> None:
@@ -113,3 +150,10 @@ def _intervals(interval: int, delay: int) -> None:
         raise ValueError("interval must be at least 1")
     if delay < 0:
         raise ValueError("delay must not be negative")
+
+
+def _rungs(smallest: int, reduction: int) -> None:
+    if smallest < 1:
+        raise ValueError("smallest must be at least 1")
+    if reduction < 2:
+        raise ValueError("reduction must be at least 2")

@@ -191,9 +191,9 @@ class Trials:
         histories = {each.number: each.history for each in self._searched() if each.state != "failed"}
         histories |= {each.number: each.history for each in self._running.values()}
         del histories[trial.number]
-        others = [[entry[metric] for entry in history] for _, history in sorted(histories.items())]
+        others = {number: [entry[metric] for entry in history] for number, history in sorted(histories.items())}
         values = [entry[metric] for entry in trial.history]
-        stop = policies.stops(self.plan.search.policy, metric, values, others)
+        stop = policies.stops(self.plan.search.policy, metric, trial.number, values, others)
         trial.attempt.send({"go": not stop, "best": best})
 
     def _sample(self) -> None:

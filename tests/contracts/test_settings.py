@@ -2,7 +2,7 @@
 
 import pytest
 
-from ftkit.contracts.policies import POLICIES, Bandit, Halving, Median, Truncation
+from ftkit.contracts.policies import POLICIES, Asha, Bandit, Halving, Hyperband, Median, Truncation
 from ftkit.contracts.settings import Search
 
 
@@ -17,6 +17,11 @@ from ftkit.contracts.settings import Search
         (Median, {"delay": -1}, "delay must not be negative"),
         (Truncation, {"percentage": 0}, "from 1 to 99"),
         (Truncation, {"percentage": 100}, "from 1 to 99"),
+        (Asha, {"smallest": 0}, "smallest must be at least 1"),
+        (Asha, {"reduction": 1}, "reduction must be at least 2"),
+        (Hyperband, {"largest": 9, "smallest": 0}, "smallest must be at least 1"),
+        (Hyperband, {"largest": 9, "reduction": 1}, "reduction must be at least 2"),
+        (Hyperband, {"largest": 2}, "largest must be at least smallest × reduction = 3"),
         (Halving, {"smallest": 0}, "smallest must be at least 1"),
         (Halving, {"reduction": 1}, "reduction must be at least 2"),
         (Search, {"trials": 0}, "trials must be at least 1"),
