@@ -16,7 +16,7 @@ from ftkit import options, plugins, report
 from ftkit.bundle import bundle as bundles
 from ftkit.bundle.bundle import Bundle
 from ftkit.bundle.model_card import card
-from ftkit.contracts import Data, Deployer, Emit, Exporting, Outcome, Platform, Registry, Trial, events
+from ftkit.contracts import Data, Deployer, Emit, Exporting, Outcome, Platform, Registry, Trial, capable, events
 from ftkit.disclosure import without_secrets
 from ftkit.errors import FtkitError
 from ftkit.evaluation.selection import best_trial, spreads
@@ -167,7 +167,7 @@ def _write_bundle(plan: Plan, ledger: Ledger, data: Data, trials: Sequence[Trial
     plan = adapted(replace(plan, backbone=replace(plan.backbone, **values)), data)  # type: ignore[type-var]
     winner = plan.backbone
     section = {"use": winner.name, **options.to_table(winner)}
-    exporting = winner if isinstance(winner, Exporting) and winner.engines else None
+    exporting = winner if capable(winner, Exporting) and call(Exporting.engines, winner) else None
     return bundles.write(
         ledger.folder / "bundle",
         model=ledger.trial_folder(best.number) / "model",
@@ -185,7 +185,7 @@ def _write_bundle(plan: Plan, ledger: Ledger, data: Data, trials: Sequence[Trial
         ),
         sample_texts=sample_texts(data),
         export=(lambda folder: call(Exporting.export, exporting, folder)) if exporting else None,
-        engines=exporting.engines if exporting else (),
+        engines=call(Exporting.engines, exporting) if exporting else (),
         about={
             "ftkit": __version__,
             "name": plan.name,

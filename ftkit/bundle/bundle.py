@@ -27,7 +27,7 @@ from ftkit import files, options, plugins
 from ftkit.bundle import answers, contents
 from ftkit.bundle import promotion_record as records
 from ftkit.bundle.promotion_record import PromotionRecord
-from ftkit.contracts import AUTO, NATIVE, Backbone, Classifier, Exporting
+from ftkit.contracts import AUTO, NATIVE, Backbone, Classifier, Exporting, capable
 from ftkit.errors import BundleError, DeployError
 from ftkit.plugins.calls import call
 
@@ -92,7 +92,7 @@ class Bundle:
         if engine == NATIVE:
             return self._checked(call(Backbone.load, backbone, self.folder / "model"))
         self.require(engine)
-        if not isinstance(backbone, Exporting):
+        if not capable(backbone, Exporting):
             raise BundleError(
                 f"the backbone {self.manifest['backbone']['use']!r} as it is installed has no engines",
                 where=str(self.folder),

@@ -25,13 +25,13 @@ def publish(
     Nothing is run. Prints the name of the pipeline at the service, and the address that starts it.
     """
     from ftkit import display
-    from ftkit.contracts import Publishing
+    from ftkit.contracts import Publishing, capable
     from ftkit.errors import UsageError
     from ftkit.plugins.calls import call
     from ftkit.recipe import loader as recipes
 
     plan = recipes.load(path, overrides, on=on, deploy=deploy, offline=offline)
-    if not isinstance(plan.platform, Publishing):
+    if not capable(plan.platform, Publishing):
         raise UsageError(
             f"the platform {plan.platform.name!r} cannot publish pipelines",
             where=str(path),
@@ -49,14 +49,14 @@ def _platforms_that_publish() -> str:
     """What to do instead: a platform that is installed and supported, or else one of ftkit's own plugins."""
     from ftkit import plugins
     from ftkit.bundled_plugins import able
-    from ftkit.contracts import Publishing, Superseded
+    from ftkit.contracts import Publishing, Superseded, capable
 
     installed = plugins.load()
     platforms = {name: installed.find("platforms", name) for name in installed.names("platforms")}
     names = [
         name
         for name, platform in platforms.items()
-        if issubclass(platform, Publishing) and not isinstance(platform, Superseded)  # a class variable
+        if capable(platform, Publishing) and not capable(platform, Superseded)
     ]
     if names:
         return f"Name one that can: --on {names[0]}."

@@ -4,7 +4,8 @@ types          the values that flow: data, trials, verdicts, versions, endpoints
 classifier     a trained model: texts in, class probabilities out
 components     one Protocol per hook point, except that of platforms
 plan           a recipe as values, and the platform that carries it out
-capabilities   what a component or a classifier may do beyond its protocol
+capabilities   what a component or a classifier may do beyond its protocol; `capability_checks` asks for it
+checkpoints    a training that goes on where it was interrupted
 events         what happens in a run
 policies       when the search stops a trial early
 settings       `[search]` and `[rollout]`
@@ -34,6 +35,8 @@ from ftkit.contracts.capabilities import (
     Superseded,
     TextReading,
 )
+from ftkit.contracts.capability_checks import capable
+from ftkit.contracts.checkpoints import Checkpointing, Checkpoints, Resumable, TrialInterrupted
 from ftkit.contracts.classifier import Classifier, Probabilities
 from ftkit.contracts.components import (
     Backbone,
@@ -79,6 +82,8 @@ __all__ = [
     "SPLITS",
     "Adapting",
     "Backbone",
+    "Checkpointing",
+    "Checkpoints",
     "Classifier",
     "Component",
     "Confirming",
@@ -120,6 +125,7 @@ __all__ = [
     "Rehearsing",
     "Report",
     "Requiring",
+    "Resumable",
     "SearchSpace",
     "Split",
     "Spread",
@@ -128,7 +134,9 @@ __all__ = [
     "Superseded",
     "TextReading",
     "Trial",
+    "TrialInterrupted",
     "TrialState",
     "Verdict",
     "Version",
+    "capable",
 ]

@@ -1,20 +1,18 @@
 """Optional capabilities of components and classifiers.
 
-Each is a protocol that code checks with `isinstance` before it uses it. Import them from `ftkit.contracts`. The capabilities of a
-platform that need the plan, `Refusing` and `Publishing`, are in `ftkit.contracts.plan`.
+Each is a protocol. Code asks `capable` before it uses one, and `ftkit.plugins.calls.call` reads its attributes and calls its verbs.
+Import them from `ftkit.contracts`. The capabilities of a platform that need the plan, `Refusing` and `Publishing`, are in
+`ftkit.contracts.plan`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence, Sized
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self, TypeVar, runtime_checkable
+from typing import Any, Protocol, Self, runtime_checkable
 
 from ftkit.contracts.classifier import Classifier, Probabilities
 from ftkit.contracts.types import Data, Inspection
-
-T = TypeVar("T")
 
 
 @runtime_checkable
@@ -63,8 +61,10 @@ class Exporting(Protocol):
     they are near enough.
     """
 
-    engines: tuple[str, ...]
-    """The engines that the recipe names: a field, read-only as all fields of a component."""
+    @property
+    def engines(self) -> tuple[str, ...]:
+        """The engines that the recipe names: a field, read-only as all fields of a component."""
+        ...
 
     def export(self, folder: Path) -> None:
         """Add these engines to the folder of a saved model; called once in a run, for the selected model.
@@ -82,10 +82,15 @@ class Exporting(Protocol):
 class Paced(Protocol):
     """A deployer whose deployments take longer to start than a process on this machine. Nothing requires it."""
 
-    ready_timeout: ClassVar[float]
-    """Seconds that a rollout waits for a deployment, unless the recipe sets it."""
-    poll: ClassVar[float]
-    """Seconds between two checks of a deployment's health, unless the recipe sets it."""
+    @property
+    def ready_timeout(self) -> float:
+        """Seconds that a rollout waits for a deployment, unless the recipe sets it: an attribute of the class."""
+        ...
+
+    @property
+    def poll(self) -> float:
+        """Seconds between two checks of a deployment's health, unless the recipe sets it: an attribute of the class."""
+        ...
 
 
 @runtime_checkable
@@ -132,16 +137,20 @@ class Confirming(Protocol):
     With any other platform, a recipe with `confirm` is refused when it is loaded.
     """
 
-    confirms: ClassVar[bool]
-    """Whether it trains them."""
+    @property
+    def confirms(self) -> bool:
+        """Whether it trains them: an attribute of the class."""
+        ...
 
 
 @runtime_checkable
 class Superseded(Protocol):
     """A component whose support has ended, and which another one replaces. Nothing requires it."""
 
-    successor: ClassVar[str]
-    """The name of the component to use instead."""
+    @property
+    def successor(self) -> str:
+        """The name of the component to use instead: an attribute of the class."""
+        ...
 
 
 @runtime_checkable
@@ -159,8 +168,8 @@ class EpochTrained(Protocol):
     """A backbone that is trained for a number of epochs. Nothing requires it."""
 
     @property
-    def epochs(self) -> int:
-        """How many times the model is trained on every training row: a field; of an `Adapting` backbone, after `adapted`."""
+    def epochs(self) -> int | str:
+        """How many times the model is trained on every training row: a field; a text where `adapted` is yet to choose it."""
         ...
 
 
@@ -168,12 +177,14 @@ class EpochTrained(Protocol):
 class Estimable(EpochTrained, Protocol):
     """A backbone whose training time can be estimated before any trial has run. Nothing requires it."""
 
-    encoder_parameters: ClassVar[int | None]
-    """Number of parameters outside the embeddings; None if it is not known."""
+    @property
+    def encoder_parameters(self) -> int | None:
+        """Number of parameters outside the embeddings; None if it is not known: an attribute of the class."""
+        ...
 
     @property
-    def max_length(self) -> int:
-        """The largest number of tokens that are read of a text: a field; of an `Adapting` backbone, after `adapted`."""
+    def max_length(self) -> int | str:
+        """The largest number of tokens that are read of a text: a field; a text where `adapted` is yet to choose it."""
         ...
 
 
@@ -197,11 +208,6 @@ class OfflineCapable(Protocol):
     def offline(self) -> bool:
         """Whether it makes no connection: a field."""
         ...
-
-
-def offline(component: T) -> T:
-    """The component with its option `offline` set, if it has one."""
-    return replace(component, offline=True) if isinstance(component, OfflineCapable) else component  # type: ignore[type-var]
 
 
 @runtime_checkable

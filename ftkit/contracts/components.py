@@ -151,7 +151,10 @@ class PromotionPreset(Component, Protocol):
 class Registry(Component, Protocol):
     """Stores bundles as versions of a named model, with the aliases champion and challenger."""
 
-    model: str
+    @property
+    def model(self) -> str:
+        """The name of the model whose versions it stores: a field, read-only as all fields of a component."""
+        ...
 
     def track(self, lineage: Lineage) -> None:
         """Store values and metrics of all trials; calling it again for the same run changes nothing."""

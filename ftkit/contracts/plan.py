@@ -108,6 +108,7 @@ def _table(plan: Plan) -> dict[str, Any]:
             "concurrency": search.concurrency,
             "sampler": search.sampler,
             "policy": section(search.policy),
+            **({"checkpoint": search.checkpoint} if search.checkpoint else {}),
             **({"confirm": options.to_table(search.confirm)} if search.confirm else {}),
             "space": {name: to_recipe(each) for name, each in search.space.items()},
         },

@@ -5,6 +5,7 @@ They only declare: a platform runs the search, `ftkit.stages.rollout` the rollou
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
@@ -52,6 +53,8 @@ class Search:
     """When to stop a trial early."""
     confirm: Confirm | None = None
     """Train the best configurations again with other seeds; the best mean wins."""
+    checkpoint: str | None = None
+    """Write a checkpoint inside each trial this often, such as "10m", "90s" or "1h", from which it goes on after an interruption."""
     space: Mapping[str, Dimension] = field(default_factory=dict)
     """Fields of the backbone to search, each with its values or range."""
 
@@ -60,6 +63,14 @@ class Search:
             raise ValueError("trials must be at least 1")
         if self.concurrency < 1:
             raise ValueError("concurrency must be at least 1")
+        if self.checkpoint is not None and not self.checkpoint_seconds:
+            raise ValueError('checkpoint must be a duration such as "30s", "10m" or "1h"')
+
+    @property
+    def checkpoint_seconds(self) -> float:
+        """Seconds between two checkpoints; 0 where there are none."""
+        duration = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([smh])", self.checkpoint or "")
+        return float(duration[1]) * {"s": 1, "m": 60, "h": 3600}[duration[2]] if duration else 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,8 +1,10 @@
 """Calls of a component's verbs, so that whatever a plugin raises, or returns wrongly, becomes an error that names the plugin.
 
     data = call(Dataset.load, plan.dataset, plan.seed, emit)
+    needed = call(Requiring.requires, plan.backbone)
 
-The first argument is the verb as its protocol declares it, which says what is returned. Errors of ftkit and Ctrl-C pass unchanged.
+The first argument is the verb or attribute as its protocol declares it, which says what it gives: an attribute may be a property, which
+is code of the plugin as well. Errors of ftkit and Ctrl-C pass unchanged.
 """
 
 from __future__ import annotations
@@ -34,21 +36,24 @@ LONGEST = 100_000
 
 
 def call(verb: Callable[Concatenate[C, P], T], component: C, /, *arguments: P.args, **named: P.kwargs) -> T:
-    """Call a verb of a component and check what it returns.
+    """Call a verb of a component, or read an attribute, and check what it gives.
 
-    Raises: FtkitError, as the component raised it; VerbError for anything else. Of `fit`, StopTrial and HopelessError as well, which
+    Raises: FtkitError, as the component raised it; VerbError for anything else. Of `fit` and `resume`, StopTrial and HopelessError as well, which
     the report callback raises.
     """
-    with _named_in_errors(verb, component):
-        returned = getattr(component, verb.__name__)(*arguments, **named)
+    is_attribute = isinstance(verb, property)
+    declared: Callable[..., Any] = verb.fget if is_attribute else verb  # type: ignore[attr-defined]  # mypy sees its getter
+    with _named_in_errors(declared, component):
+        given = getattr(component, declared.__name__)
+        returned: T = given if is_attribute else given(*arguments, **named)
     try:
-        problem = mismatch(returned, _return_type(verb), type(component))
+        problem = mismatch(returned, _return_type(declared), type(component))
     except Exception as error:  # of a value that raises when it is looked at
         problem = f"a value that cannot be read: {in_one_line(error)}"
     if problem:
-        raise _failure(verb, component, f"returned {problem}")
-    if get_origin(_return_type(verb)) is Iterator:
-        return cast("T", _watched(verb, component, cast("Iterator[Any]", returned)))
+        raise _failure(declared, component, f"{'is' if is_attribute else 'returned'} {problem}")
+    if get_origin(_return_type(declared)) is Iterator:
+        return cast("T", _watched(declared, component, cast("Iterator[Any]", returned)))
     return returned
 
 
@@ -60,7 +65,7 @@ def _watched(verb: Callable[..., Any], component: Any, items: Iterator[Any]) -> 
 
 @contextmanager
 def _named_in_errors(verb: Callable[..., Any], component: Any) -> Iterator[None]:
-    passing = (FtkitError, KeyboardInterrupt, *((StopTrial, HopelessError) if verb.__name__ == "fit" else ()))
+    passing = (FtkitError, KeyboardInterrupt, *((StopTrial, HopelessError) if verb.__name__ in ("fit", "resume") else ()))
     try:
         yield
     except (*passing, GeneratorExit):

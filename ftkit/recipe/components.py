@@ -12,8 +12,9 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from ftkit import files, options
 from ftkit.bundled_plugins import bundled_plugins
+from ftkit.contracts.capability_checks import capable, offline
 from ftkit.errors import PluginError, Problem, VerbError
-from ftkit.plugins import SECTIONS, Plugins, kind_noun
+from ftkit.plugins import KINDS, SECTIONS, Plugins, component_checks, kind_noun
 from ftkit.plugins.calls import call
 from ftkit.recipe.document import Document
 from ftkit.recipe.toml_lines import Key
@@ -103,7 +104,10 @@ class Sections:
             return None
         if "offline" in option_names and self.offline:
             values.setdefault("offline", True)
-        return self.build(key, component, values)
+        made = self.build(key, component, values)
+        fields = component_checks.values(KINDS[kind]) if made is not None else ()
+        given = [self.asked((*key, use_key), getattr(KINDS[kind], name), made) for name in fields]
+        return None if None in given else made
 
     def find(self, key: Key, kind: str, use: Any, use_key: str) -> Any:
         """The installed component class with this name."""
@@ -160,6 +164,20 @@ class Sections:
         except VerbError as error:
             self.report_problem(key, error.what, error.hint)
         return None
+
+    def declared(
+        self, key: Key, capability: Callable[..., Any], attribute: Callable[[Any], T], component: Any, otherwise: T
+    ) -> T | None:
+        """An attribute of a component that has the capability, else `otherwise`; None if it cannot be read, which is a mistake."""
+        return self.asked(key, attribute, component) if capable(component, capability) else otherwise
+
+    def set_offline(self, key: Key, component: Any) -> Any:
+        """A component that no section of its own made, offline if the recipe wants that."""
+        try:
+            return offline(component) if self.offline else component
+        except PluginError as error:
+            self.report_problem(key, error.what, error.hint, plugin=True)
+        return component
 
     def report_problem(self, key: Key, what: str, hint: str = "", *, plugin: bool = False) -> None:
         """Add a problem with the place and the key where the recipe's author wrote the value."""

@@ -19,8 +19,8 @@ from ftkit.contracts import (
     PromotionPreset,
     Refusing,
     SearchSpace,
+    capable,
 )
-from ftkit.contracts.capabilities import offline
 from ftkit.contracts.plan import Plan
 from ftkit.contracts.policies import POLICIES
 from ftkit.contracts.settings import Confirm, Rollout, Search
@@ -75,7 +75,7 @@ class Reader:
             offline=self.sections.offline,
             missing=tuple(self.sections.missing),
         )
-        if isinstance(platform, Refusing):
+        if capable(platform, Refusing):
             for mistake in self.sections.asked(("run", "on"), Refusing.refusals, platform, plan) or ():
                 self.sections.report_problem(mistake.path, mistake.what, mistake.hint)
         return plan
@@ -153,16 +153,16 @@ class Reader:
                     (*key, "use"), f"{preset.name!r} and {dotted(owner)} both bring {test.name!r}", hint
                 )
             elif owner:
-                tests.append(offline(test) if self.sections.offline else test)
+                tests.append(self.sections.set_offline((*key, "use"), test))
         return tests
 
     def _check_engine(self, backbone: Any, deploy: Any) -> None:
         """Refuse an engine that will not be exported: otherwise the run would fail only after training and testing."""
-        wanted = deploy.engine if isinstance(deploy, EngineChoosing) else NATIVE
-        exported = backbone.engines if isinstance(backbone, Exporting) else ()
-        if backbone is None or wanted in (NATIVE, AUTO, *exported):
+        wanted = self.sections.declared(("deploy", "use"), EngineChoosing, EngineChoosing.engine, deploy, NATIVE)
+        exported = self.sections.declared(("backbone", "use"), Exporting, Exporting.engines, backbone, ())
+        if backbone is None or exported is None or wanted in (None, NATIVE, AUTO, *exported):
             return
-        if isinstance(backbone, Exporting):
+        if capable(backbone, Exporting):
             what = f"the engine {wanted!r} is not in backbone.engines, so the model would not have it"
             hint = f"Add it to backbone.engines, or give --set deploy.engine={NATIVE}."
         else:
@@ -200,7 +200,8 @@ class Reader:
             what = f"must be a table, true or false, not {value!r}"
             self.sections.report_problem(key, what, "For example { top = 3, seeds = 3 }.")
             return None
-        if platform is not None and not (isinstance(platform, Confirming) and platform.confirms):
+        confirms = self.sections.declared(("run", "on"), Confirming, Confirming.confirms, platform, False)
+        if platform is not None and confirms is False:
             what = f"the platform {platform.name!r} cannot train trials again with other seeds"
             self.sections.report_problem(key, what, "Give --set search.confirm=false, or run on another platform.")
         return self.sections.build(key, Confirm, {} if value is True else value)

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from ftkit import runner
 from ftkit.bundle import bundle as bundles
-from ftkit.contracts import Emit, Local, Registry
+from ftkit.contracts import Emit, Local, Registry, capable
 from ftkit.contracts.events import Noticed
 from ftkit.contracts.plan import Plan
 from ftkit.plugins.calls import call
@@ -58,4 +58,4 @@ def deploy(plan: Plan, ledger: Ledger, emit: Emit, left: ClientPart = "") -> Non
 
 
 def _is_local(component: Any) -> bool:
-    return isinstance(component, Local) and component.local
+    return capable(component, Local) and call(Local.local, component)

@@ -22,9 +22,10 @@ from typing import Any
 
 from ftkit import files
 from ftkit.bundle import requirements
-from ftkit.contracts import Requiring
+from ftkit.contracts import Requiring, capable
 from ftkit.contracts.plan import Plan
 from ftkit.errors import StageError
+from ftkit.plugins.calls import call
 from ftkit.remote.decision import ClientPart, client_part, step_overrides
 
 _RECIPE, _STEP = "recipe.toml", "step.json"
@@ -69,7 +70,7 @@ def needs(plan: Plan, client_only: Collection[str] = ()) -> requirements.Distrib
     components = [plan.dataset, plan.backbone, *plan.promote, plan.platform]
     components += [] if plan.registry is None or "registry.use" in left_out else [plan.registry]
     components += [] if plan.deploy is None or "deploy.use" in left_out else [plan.deploy]
-    further = [name for each in components if isinstance(each, Requiring) for name in each.requires]
+    further = [name for each in components if capable(each, Requiring) for name in call(Requiring.requires, each)]
     return requirements.needed([*requirements.owners(components), "ftkit[serving]", *further], provided=client_only)
 
 

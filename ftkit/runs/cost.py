@@ -16,6 +16,7 @@ from ftkit.contracts import (
     Publishing,
     Rehearsing,
     Trial,
+    capable,
 )
 from ftkit.contracts.plan import Plan
 from ftkit.contracts.space import Dimension, ends, size
@@ -38,7 +39,7 @@ def estimate(plan: Plan, data: Data | None, complete: bool) -> tuple[float | Non
     Without its checkpoint on this machine, the backbone is not `complete`, and can neither adapt to the data nor be tried.
     Raises: FtkitError.
     """
-    if isinstance(plan.platform, Publishing):
+    if capable(plan.platform, Publishing):
         return None, "unknown: the machines that train are elsewhere"
     if data is None:
         return None, "unknown until the data has been read once"
@@ -46,11 +47,11 @@ def estimate(plan: Plan, data: Data | None, complete: bool) -> tuple[float | Non
         return None, "unknown until the checkpoint is on this machine: the backbone decides by it how to train"
     if earlier := _earlier(plan, data.report, epochs):
         return earlier
-    if isinstance(plan.backbone, Rehearsing) and complete:
+    if capable(plan.backbone, Rehearsing) and complete:
         if (seconds := call(Rehearsing.epoch_seconds, plan.backbone, data)) is None:
             return None, "unknown until one trial has been run"
         return seconds * epochs + STARTING * trainings(plan), "by some steps of training just now"
-    parameters = plan.backbone.encoder_parameters if isinstance(plan.backbone, Estimable) else None
+    parameters = call(Estimable.encoder_parameters, plan.backbone) if capable(plan.backbone, Estimable) else None
     if parameters is None or shutil.which("nvidia-smi"):
         return None, "unknown until one trial has been run"
     operations = 6 * parameters * _tokens(data.report, _max_length(plan)) * _rows(data.report) * epochs
@@ -62,7 +63,7 @@ def evaluations(plan: Plan) -> float | None:
     """Epochs over all trials and repeats, for a searched range by its mean; None while the backbone leaves them to the data."""
     if (dimension := plan.search.space.get("epochs")) is not None:
         return trainings(plan) * _mean(dimension)
-    epochs = plan.backbone.epochs if isinstance(plan.backbone, EpochTrained) else 1
+    epochs = call(EpochTrained.epochs, plan.backbone) if capable(plan.backbone, EpochTrained) else 1
     return trainings(plan) * epochs if isinstance(epochs, int) else None
 
 
@@ -148,7 +149,7 @@ def _tokens(report: DataReport, longest: Any, counted: bool = False) -> float:
 
 
 def _max_length(plan: Plan) -> Any:
-    return plan.backbone.max_length if isinstance(plan.backbone, Estimable) else None
+    return call(Estimable.max_length, plan.backbone) if capable(plan.backbone, Estimable) else None
 
 
 def _speed() -> float:

@@ -215,10 +215,15 @@ def staged(ledger: Ledger, name: Stage, emit: Emit, reused: bool = False) -> Ite
 AFTER_TRAINING = ("promote", "registry", "deploy", "rollout")
 """Sections of a recipe that no trained model depends on: they can be changed without training again."""
 
+WITHOUT_EFFECT = ("checkpoint",)
+"""Keys of `[search]` that no trained model depends on."""
+
 
 def plan_key(text: str) -> str:
     """A digest of everything in the resolved recipe that training depends on: plans with equal keys can continue the same run."""
     trained_by = {key: value for key, value in tomllib.loads(text).items() if key not in AFTER_TRAINING}
+    for key in WITHOUT_EFFECT:
+        trained_by.get("search", {}).pop(key, None)
     return hashlib.sha256(json.dumps(trained_by, sort_keys=True, default=str).encode()).hexdigest()
 
 

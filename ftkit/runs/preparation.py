@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ftkit import options
-from ftkit.contracts import Adapting, Data, Dataset, Emit, Foreseeing, Inspecting
+from ftkit.contracts import Adapting, Data, Dataset, Emit, Foreseeing, Inspecting, capable
 from ftkit.contracts.plan import Plan
 from ftkit.data import soundness
 from ftkit.plugins.calls import call
@@ -22,7 +22,7 @@ def loaded(dataset: Dataset, seed: int, emit: Emit) -> Data:
 def inspected(plan: Plan, data: Data) -> Data:
     """The data with what the backbone will see of the texts, and what it takes from them, in the report."""
     report = data.report
-    if isinstance(plan.backbone, Inspecting):
+    if capable(plan.backbone, Inspecting):
         inspection = call(Inspecting.inspect, plan.backbone, data.without_test())
         report = replace(report, tokens=inspection.tokens, warnings=(*report.warnings, *inspection.warnings))
     if sentence := _left_to_the_data(plan, data):
@@ -32,7 +32,7 @@ def inspected(plan: Plan, data: Data) -> Data:
 
 def adapted(plan: Plan, data: Data) -> Plan:
     """The plan with a backbone that has a value for every option that is left to the data. Raises: FtkitError."""
-    if not isinstance(plan.backbone, Adapting):
+    if not capable(plan.backbone, Adapting):
         return plan
     return replace(plan, backbone=call(Adapting.adapted, plan.backbone, data.without_test()))
 
@@ -51,5 +51,5 @@ def _left_to_the_data(plan: Plan, data: Data) -> str:
 def foresee(plan: Plan, data: Data) -> None:
     """Let backbone, deployer and promotion tests check the data before anything is trained. Raises: FtkitError."""
     for component in (plan.backbone, plan.deploy, *plan.promote):
-        if isinstance(component, Foreseeing):
+        if capable(component, Foreseeing):
             call(Foreseeing.foresee, component, data)

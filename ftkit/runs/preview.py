@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ftkit import options
-from ftkit.contracts import Data, DataReport, Publishing
-from ftkit.contracts.capabilities import offline
+from ftkit.contracts import Data, DataReport, Publishing, capable
+from ftkit.contracts.capability_checks import offline
 from ftkit.contracts.plan import Plan
 from ftkit.errors import CheckpointError, FtkitError, LedgerError, VerbError
 from ftkit.plugins.calls import call
@@ -63,7 +63,7 @@ def preview(plan: Plan) -> Preview:
         seconds=seconds,
         basis=basis,
         resumes=unfinished.run if unfinished else "",
-        pipeline=tuple(call(Publishing.outline, plan.platform, plan)) if isinstance(plan.platform, Publishing) else (),
+        pipeline=tuple(call(Publishing.outline, plan.platform, plan)) if capable(plan.platform, Publishing) else (),
         warnings=tuple(report.warnings) if report else (),
     )
 
@@ -85,7 +85,7 @@ def _read(plan: Plan) -> tuple[Plan, Data | None, bool]:
         if plan.offline or not options.names_elsewhere(plan.backbone):
             raise
         return plan, data, False
-    if not isinstance(plan.platform, Publishing):  # else what the stages need is installed elsewhere
+    if not capable(plan.platform, Publishing):  # else what the stages need is installed elsewhere
         foresee(plan, data)
     return plan, data, True
 

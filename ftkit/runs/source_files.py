@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ftkit import options
-from ftkit.contracts import Emit, FileReading
+from ftkit.contracts import Emit, FileReading, capable
 from ftkit.contracts.events import Noticed
 from ftkit.contracts.plan import Plan
 from ftkit.files import is_pattern, matching
@@ -24,7 +24,7 @@ def named(plan: Plan) -> dict[str, Path]:
     """The files and folders of this machine that data set and backbone read, by their keys in the recipe; they may be missing."""
     dataset = (
         dict(call(FileReading.files, plan.dataset))
-        if isinstance(plan.dataset, FileReading)
+        if capable(plan.dataset, FileReading)
         else options.local_paths(plan.dataset)
     )
     parts = {"dataset": dataset, "backbone": options.local_paths(plan.backbone)}

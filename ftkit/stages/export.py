@@ -7,7 +7,7 @@ from pathlib import Path
 from ftkit import plugins
 from ftkit.bundle.bundle import cleared
 from ftkit.bundled_plugins import able
-from ftkit.contracts import NATIVE, EngineChoosing, Packaging
+from ftkit.contracts import NATIVE, EngineChoosing, Packaging, capable
 from ftkit.errors import PluginError, UsageError
 from ftkit.files import atomic_folder
 from ftkit.plugins.calls import call
@@ -28,7 +28,7 @@ def export(run: str, out: Path | None = None, target: str | None = None) -> Path
         raise UsageError(**status.no_model(ledger))
     plan = loader.loads(ledger.recipe)
     deployer = _deployer(target, plan.deploy.name if plan.deploy else None)
-    engine = plan.deploy.engine if isinstance(plan.deploy, EngineChoosing) else NATIVE
+    engine = call(EngineChoosing.engine, plan.deploy) if capable(plan.deploy, EngineChoosing) else NATIVE
     bundle = cleared(ledger.folder / "bundle", engine)
     folder = (out or Path(f"{ledger.run}-{deployer.name}")).expanduser().absolute()  # type: ignore[attr-defined]
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):

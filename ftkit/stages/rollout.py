@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping
 
 from ftkit.bundle.bundle import Bundle, cleared
-from ftkit.contracts import Deployer, Emit, Endpoint, Mirroring, Paced
+from ftkit.contracts import Deployer, Emit, Endpoint, Mirroring, Paced, capable
 from ftkit.contracts.events import DeploymentChanged, Noticed, TrafficMoved
 from ftkit.contracts.settings import Rollout
 from ftkit.errors import DeployError, FtkitError
@@ -45,7 +45,7 @@ def roll_out(deployer: Deployer, bundle: Bundle, deployment: str, settings: Roll
             step.wait_until_ready()
             step.check_created()
             step.smoke()
-            if before.traffic and isinstance(deployer, Mirroring) and deployer.mirror:
+            if before.traffic and capable(deployer, Mirroring) and call(Mirroring.mirror, deployer):
                 step.mirror(deployer)
             for percent in settings.canary if before.traffic else ():
                 step.move(_shares(before.traffic, deployment, percent))
@@ -70,9 +70,9 @@ class _Step:
         self.deployment = deployment
         self.settings = settings
         self.emit = emit
-        paced = (deployer.ready_timeout, deployer.poll) if isinstance(deployer, Paced) else (READY_TIMEOUT, POLL)
-        self.ready_timeout = settings.ready_timeout or paced[0]
-        self.poll = settings.poll or paced[1]
+        paced = deployer if capable(deployer, Paced) else None
+        self.ready_timeout = settings.ready_timeout or (call(Paced.ready_timeout, paced) if paced else READY_TIMEOUT)
+        self.poll = settings.poll or (call(Paced.poll, paced) if paced else POLL)
         self.created = False
         self.moved = False
 
@@ -151,7 +151,7 @@ class _Step:
         """Send the deployment copies of the live traffic for the time of a bake; no caller gets its answers."""
         self.moved = True  # `set_traffic` in a rollback ends the copies as well
         call(Mirroring.mirror_to, deployer, self.deployment)
-        self.report("gets copies", f"of {deployer.mirror} % of the traffic")
+        self.report("gets copies", f"of {call(Mirroring.mirror, deployer)} % of the traffic")
         self.bake()
         call(Mirroring.mirror_to, deployer, None)
 

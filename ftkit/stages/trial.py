@@ -7,20 +7,22 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftkit import files, options
 from ftkit.bundle import answers, contents
-from ftkit.contracts import Adapting, Backbone, Classifier, Data, StopTrial
+from ftkit.contracts import Adapting, Backbone, Classifier, Data, Resumable, StopTrial, capable
 from ftkit.contracts.plan import Plan
 from ftkit.errors import BundleError, HopelessError, VerbError, in_one_line
 from ftkit.plugins.calls import call
 from ftkit.plugins.titles import title
 from ftkit.redaction import redacted
 from ftkit.runs import closed_rows
+from ftkit.stages.checkpoints import FOLDER as CHECKPOINTS
+from ftkit.stages.checkpoints import TrialCheckpoints
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,7 +40,7 @@ class Reporter:
     """The report callback of `Backbone.fit`: scores each evaluation, passes it on, and stores the best probabilities."""
 
     def __init__(self, evaluated: OnEvaluation, data: Data, folder: Path, who: str = "the backbone") -> None:
-        self.evaluations = 0
+        self.history: list[Mapping[str, float]] = []
         self.stopped = False
         self._evaluated = evaluated
         self._labels = data.valid.labels
@@ -64,24 +66,59 @@ class Reporter:
         if epoch <= self._epoch:
             raise HopelessError(f"{self._who} reported epoch {epoch} after epoch {self._epoch}")
         self._epoch = epoch
-        self.evaluations += 1
         scores = metrics.scores(probabilities, np.asarray(self._labels))
         extra = {name: float(value) for name, value in numbers.items()}
-        goes_on, best = self._evaluated({"epoch": epoch, **extra, **scores})
+        evaluation = {"epoch": int(epoch), **extra, **scores}
+        goes_on, best = self._evaluated(evaluation)
+        self.history.append(evaluation)
         if best:
-            partial = self._folder / ".valid.partial.npy"
-            np.save(partial, probabilities, allow_pickle=False)
-            os.replace(partial, self._folder / "valid.npy")
+            self._store(probabilities)
         if not goes_on:
             self.stopped = True
             raise StopTrial
         return best
 
+    @property
+    def evaluations(self) -> int:
+        """How many there were."""
+        return len(self.history)
 
-def fit(plan: Plan, data: Data, values: Mapping[str, Any], seed: int, folder: Path, evaluated: OnEvaluation) -> None:
+    def best_probabilities(self) -> np.ndarray | None:
+        """Those of the best evaluation so far, (validation rows, classes); None before the first."""
+        import numpy as np
+
+        path = self._folder / "valid.npy"
+        return np.load(path, allow_pickle=False) if path.is_file() else None
+
+    def restore(self, history: Sequence[Mapping[str, float]], best: np.ndarray | None) -> None:
+        """Go on after these evaluations."""
+        self.history = list(history)
+        self._epoch = int(history[-1]["epoch"]) if history else 0
+        (self._folder / "valid.npy").unlink(missing_ok=True)
+        if best is not None:
+            self._store(best)
+
+    def _store(self, probabilities: np.ndarray) -> None:
+        import numpy as np
+
+        partial = self._folder / ".valid.partial.npy"
+        np.save(partial, probabilities, allow_pickle=False)
+        os.replace(partial, self._folder / "valid.npy")
+
+
+def fit(
+    plan: Plan,
+    data: Data,
+    values: Mapping[str, Any],
+    seed: int,
+    folder: Path,
+    evaluated: OnEvaluation,
+    checkpoints: TrialCheckpoints | None = None,
+) -> None:
     """Train on the training rows and save the best model, whole or not at all, as `model` in the trial's folder.
 
-    Raises: HopelessError; StopTrial; FtkitError, of which VerbError comes of this trial alone.
+    With `checkpoints`, the training goes on from the latest of them. Raises: HopelessError; StopTrial; FtkitError, of which VerbError
+    comes of this trial alone.
     """
     folder.mkdir(parents=True, exist_ok=True)
     clear(folder)
@@ -89,13 +126,17 @@ def fit(plan: Plan, data: Data, values: Mapping[str, Any], seed: int, folder: Pa
         backbone = options.changed(plan.backbone, values)
     except options.Mistakes as error:
         raise HopelessError(f"the values do not fit the backbone: {error}") from error
-    if isinstance(backbone, Adapting):
+    if capable(backbone, Adapting):
         backbone = call(Adapting.adapted, backbone, data)
     who = title("backbones", backbone)
     report = Reporter(evaluated, data, folder, who)
     try:
         with closed_rows.closed():
-            classifier = call(Backbone.fit, backbone, data, seed, report)
+            if checkpoints is not None and capable(backbone, Resumable):
+                checkpoints.evaluations = report
+                classifier = call(Resumable.resume, backbone, data, seed, report, checkpoints)
+            else:
+                classifier = call(Backbone.fit, backbone, data, seed, report)
     except VerbError as error:  # a backbone must not catch StopTrial, but some libraries do
         if report.stopped:
             raise StopTrial from error
@@ -116,11 +157,13 @@ def fit(plan: Plan, data: Data, values: Mapping[str, Any], seed: int, folder: Pa
 
 
 def clear(folder: Path) -> None:
-    """Remove the files of an earlier attempt, except its log."""
+    """Remove the files of an earlier attempt, except its log and its checkpoints."""
     for path in folder.iterdir() if folder.is_dir() else ():
+        if path.name in (LOG, CHECKPOINTS):
+            continue
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
-        elif path.name != LOG:
+        else:
             path.unlink(missing_ok=True)
 
 
