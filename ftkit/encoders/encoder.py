@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 from ftkit.encoders.config import EncoderConfig
 
 if TYPE_CHECKING:
-    from ftkit.contracts import Classifier, Data, Inspection, Report
+    from ftkit.contracts import Checkpoints, Classifier, Data, Inspection, Report
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +32,15 @@ class Encoder(EncoderConfig):
         from ftkit.encoders.training.loop import fit
 
         return fit(self, data, seed, report)
+
+    def resume(self, data: Data, seed: int, report: Report, checkpoints: Checkpoints) -> Classifier:
+        """Train as `fit` does, from the latest checkpoint. Raises: as `fit`; TrialInterrupted passes through."""
+        from ftkit.encoders.process_environment import set_thread_waiting
+
+        set_thread_waiting()
+        from ftkit.encoders.training.loop import fit
+
+        return fit(self, data, seed, report, checkpoints)
 
     def adapted(self, data: Data) -> Self:
         """The encoder with a number in place of every "auto", see `ftkit.encoders.adaptation`. Raises: CheckpointError."""

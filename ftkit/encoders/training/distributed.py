@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from ftkit.contracts import StopTrial
 
 if TYPE_CHECKING:
     import numpy as np
+
+T = TypeVar("T")
 
 
 def gather_rows(compute: Callable[[range], np.ndarray], rows: int, ranks: int, rank: int) -> np.ndarray:
@@ -16,28 +18,47 @@ def gather_rows(compute: Callable[[range], np.ndarray], rows: int, ranks: int, r
     if ranks == 1:
         return compute(range(rows))
     import numpy as np
-    from accelerate.utils import gather_object
 
-    shares = gather_object([(rank, compute(range(rank, rows, ranks)))])
-    gathered = np.empty((rows, shares[0][1].shape[1]))
-    for share_rank, share in shares:
+    shares = gather(compute(range(rank, rows, ranks)), ranks)
+    gathered = np.empty((rows, shares[0].shape[1]))
+    for share_rank, share in enumerate(shares):
         gathered[share_rank::ranks] = share
     return gathered
 
 
-def broadcast_decision(decide: Callable[[], bool], ranks: int, rank: int) -> bool:
-    """What `decide` returns in the first process, in all of them. Raises: StopTrial, in all of them as well."""
+def gather(value: T, ranks: int) -> list[T]:
+    """The value of every process, by rank, in all of them."""
     if ranks == 1:
-        return decide()
+        return [value]
+    from accelerate.utils import gather_object
+
+    gathered: list[T] = gather_object([value])
+    return gathered
+
+
+def broadcast(compute: Callable[[], T], ranks: int, rank: int) -> T:
+    """What `compute` returns in the first process, in all of them."""
+    if ranks == 1:
+        return compute()
     from accelerate.utils import broadcast_object_list
 
-    decision: list[bool | str | None] = [None]
-    if rank == 0:
+    values: list[T | None] = [compute() if rank == 0 else None]
+    broadcast_object_list(values)
+    return values[0]  # type: ignore[return-value]  # it is that of the first process
+
+
+def broadcast_decision(decide: Callable[[], bool], ranks: int, rank: int) -> bool:
+    """What `decide` returns in the first process, in all of them. Raises: StopTrial, in all of them as well."""
+    stopped: list[StopTrial] = []
+
+    def decided() -> bool | str:
         try:
-            decision = [bool(decide())]
+            return bool(decide())
         except StopTrial as stop:
-            decision = [str(stop)]
-    broadcast_object_list(decision)
-    if isinstance(decision[0], str):
-        raise StopTrial(decision[0])
-    return bool(decision[0])
+            stopped.append(stop)
+            return str(stop)
+
+    decision = broadcast(decided, ranks, rank)
+    if isinstance(decision, str):
+        raise stopped[0] if stopped else StopTrial(decision)
+    return decision

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ftkit.encoders.training import precision
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     import torch
 
     from ftkit.encoders.config import EncoderConfig, Precision
+    from ftkit.encoders.training.cpu import dropout
 
 
 def find_hardware(wanted: Precision) -> tuple[Any, str]:
@@ -40,6 +42,8 @@ class Learner:
         from ftkit.encoders.training.cpu import dropout
 
         self._accelerator = accelerator
+        self._masks: dropout.DropoutMasks | None = None
+        self.ranks, self.rank = accelerator.num_processes, accelerator.process_index
         self.device = accelerator.device
         self._max_norm = encoder.max_grad_norm
         self._cpu_adamw: CpuAdamW | None = None  # elsewhere torch's
@@ -50,7 +54,7 @@ class Learner:
         process_seed = seed * accelerator.num_processes + accelerator.process_index
         torch.manual_seed(process_seed)
         if self.device.type == "cpu":
-            dropout.replace(model, process_seed)
+            self._masks = dropout.replace(model, process_seed)
         self.model = model.to(self.device)
         betas = (encoder.adam_beta1, encoder.adam_beta2)
         if self.device.type == "cpu" and accelerator.num_processes == 1:
@@ -113,6 +117,65 @@ class Learner:
         if self._embedding:
             self._embedding.apply_deferred()
 
+    def state(self) -> dict[str, torch.Tensor]:
+        """All that later steps depend on and that is the same in every process: the tensors themselves, no copies."""
+        if self._cpu_adamw:
+            embedding = self._embedding.state() if self._embedding else {}
+            return {**_under("optimizer", self._cpu_adamw.state()), **_under("embedding", embedding)}
+        moments = self._optimizer.state_dict()["state"]
+        return {
+            **_under("value", {name: value.detach() for name, value in self.model.named_parameters()}),
+            **{f"optimizer.{index}.{name}": value for index, each in moments.items() for name, value in each.items()},
+            **_under("scaler", self._scaler_state()),
+        }
+
+    def restore(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Go on from what `state` returned in a training of the same kind."""
+        import torch
+
+        if self._cpu_adamw:
+            self._cpu_adamw.restore(within("optimizer", state))
+            if self._embedding:
+                self._embedding.restore(within("embedding", state))
+            return
+        with torch.no_grad():
+            for name, value in self.model.named_parameters():
+                value.copy_(state[f"value.{name}"])
+        moments: dict[int, dict[str, torch.Tensor]] = {}
+        for key, value in within("optimizer", state).items():
+            index, name = key.split(".")
+            moments.setdefault(int(index), {})[name] = value
+        self._optimizer.load_state_dict({**self._optimizer.state_dict(), "state": moments})
+        if scaler := within("scaler", state):
+            numbers = {"scale": float(scaler["scale"]), "_growth_tracker": int(scaler["growth"])}
+            self._accelerator.scaler.load_state_dict({**self._accelerator.scaler.state_dict(), **numbers})
+
+    def _scaler_state(self) -> dict[str, torch.Tensor]:
+        import torch
+
+        if not (scaler := self._accelerator.scaler):
+            return {}
+        numbers = scaler.state_dict()
+        return {"scale": torch.tensor(numbers["scale"]), "growth": torch.tensor(numbers["_growth_tracker"])}
+
+    def random_state(self) -> dict[str, torch.Tensor]:
+        """The state of all that this process draws at random: torch's generators, and dropout's."""
+        import torch
+
+        on_device = {"device": torch.cuda.get_rng_state(self.device)} if self.device.type == "cuda" else {}
+        masks = self._masks.state() if self._masks else {}
+        return {"torch": torch.get_rng_state(), **on_device, **_under("dropout", masks)}
+
+    def restore_random(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Go on from what `random_state` returned."""
+        import torch
+
+        torch.set_rng_state(state["torch"])
+        if self.device.type == "cuda":
+            torch.cuda.set_rng_state(state["device"], self.device)
+        if self._masks:
+            self._masks.restore(within("dropout", state))
+
     def weights(self) -> dict[str, torch.Tensor]:
         """A copy of the model's weights on the CPU, in fp32 where they are trained in it."""
         import torch
@@ -130,3 +193,12 @@ class Learner:
             return value.detach().to("cpu", torch.float32 if half else value.dtype, copy=True)
 
         return {name: copied(fp32_values.get(name, value)) for name, value in self.model.state_dict().items()}
+
+
+def within(prefix: str, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The tensors under a prefix, without it."""
+    return {name[len(prefix) + 1 :]: value for name, value in tensors.items() if name.startswith(f"{prefix}.")}
+
+
+def _under(prefix: str, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {f"{prefix}.{name}": value for name, value in tensors.items()}

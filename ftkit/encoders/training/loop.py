@@ -17,22 +17,25 @@ from ftkit.encoders.inference.classifier import EncoderClassifier, compute_logit
 from ftkit.encoders.tokenization import Tokenizer, tokenize
 from ftkit.encoders.training.distributed import broadcast_decision, gather_rows
 from ftkit.encoders.training.learner import Learner, find_hardware
+from ftkit.encoders.training.progress import Keeper, Progress
 from ftkit.errors import StageError
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from ftkit.contracts import Data, Report
+    from ftkit.contracts import Checkpoints, Data, Report
     from ftkit.encoders.adaptation import Numbers
     from ftkit.encoders.config import EncoderConfig
 
 log = logging.getLogger(__name__)
 
 
-def fit(encoder: EncoderConfig, data: Data, seed: int, report: Report) -> EncoderClassifier:
+def fit(
+    encoder: EncoderConfig, data: Data, seed: int, report: Report, checkpoints: Checkpoints | None = None
+) -> EncoderClassifier:
     """Fine-tune `encoder` on `data`; returns the weights of the evaluation that `report` called the best.
 
-    Runs on the CPU, on one GPU, or on several: for that, `accelerate launch` or `torchrun` starts several processes,
+    With `checkpoints`, begins where the latest of them was written. Runs on the CPU, on one GPU, or on several: for that, `accelerate launch` or `torchrun` starts several processes,
     each calls this with the same arguments, and the first of them calls `report`.
     Raises: CheckpointError; StageError when memory runs out or the loss is not a number; StopTrial passes through.
     """
@@ -40,7 +43,7 @@ def fit(encoder: EncoderConfig, data: Data, seed: int, report: Report) -> Encode
 
     chosen = adaptation.numbers(encoder, data)
     try:
-        return train(encoder, chosen, data, seed, report)
+        return train(encoder, chosen, data, seed, report, checkpoints)
     except torch.OutOfMemoryError as error:
         raise StageError(
             f"the GPU's memory does not hold a step of {chosen.batch_size} rows of up to {chosen.max_length} tokens",
@@ -50,7 +53,14 @@ def fit(encoder: EncoderConfig, data: Data, seed: int, report: Report) -> Encode
         ) from error
 
 
-def train(encoder: EncoderConfig, chosen: Numbers, data: Data, seed: int, report: Report) -> EncoderClassifier:
+def train(
+    encoder: EncoderConfig,
+    chosen: Numbers,
+    data: Data,
+    seed: int,
+    report: Report,
+    checkpoints: Checkpoints | None = None,
+) -> EncoderClassifier:
     """The loop; `chosen` are the encoder's options with none left to the data. Raises: as `fit`, and torch's own errors."""
     import numpy as np
     import torch
@@ -70,19 +80,26 @@ def train(encoder: EncoderConfig, chosen: Numbers, data: Data, seed: int, report
         rows = valid_rows.rows(indices)
         return compute_logits(model, rows, tokenizer, tokenizer.limit, len(data.classes), encoder.evaluation_batch_size)
 
+    def rate(step: int) -> float:
+        return chosen.learning_rate * schedule(step, chosen.epochs * batches, encoder.warmup)
+
     with seeded(seed, device):
         model = checkpoint.model(data.classes, encoder.dropout, attention=fastest_attention(device))
         learner = Learner(model, encoder, hardware, number_format, seed)
         random = np.random.default_rng(seed)
         batches = -(-len(train_rows) // chosen.batch_size)
-        step, epochs_without_gain, temperature, best = 0, 0, 1.0, None
+        keeper = Keeper(checkpoints, learner, {"format": number_format, "device": device.type, "processes": ranks})
+        progress = keeper.latest(Progress(random.bit_generator.state, torch.zeros((), device=device)))
+        random.bit_generator.state = progress.order
         log.info("%s: %d rows, %d batches, %s on %s", encoder.name, len(train_rows), batches, number_format, device)
+        if progress.step:
+            log.info("goes on after step %d", progress.step)
 
-        for epoch in range(1, chosen.epochs + 1):
+        while progress.epoch <= chosen.epochs:
             model.train()
-            epoch_start = time.perf_counter()
-            train_loss = torch.zeros((), device=device)
-            for batch in training_batches(lengths, chosen.batch_size, random):
+            epoch_start, trained, epoch = time.perf_counter(), 0, progress.epoch
+            progress.order = random.bit_generator.state
+            for batch in training_batches(lengths, chosen.batch_size, random)[progress.batches :]:
                 batch_weight = weights[labels[batch]].sum()
                 for micro_batch, is_last in micro_batches(batch, encoder.accumulation, ranks, rank):
                     rows = train_rows.rows(micro_batch)
@@ -95,12 +112,12 @@ def train(encoder: EncoderConfig, chosen: Numbers, data: Data, seed: int, report
                         # The weighted mean of the whole batch, however divided; processes average their gradients.
                         loss = losses.sum() / batch_weight
                         learner.backward(loss * ranks)
-                    train_loss += loss.detach()
-                rate = chosen.learning_rate * schedule(step, chosen.epochs * batches, encoder.warmup)
-                learner.update(rate)
-                step += 1
-            rows_per_second = len(train_rows) / (time.perf_counter() - epoch_start)
-            mean_loss = float(hardware.reduce(train_loss, "sum")) / batches
+                    progress.train_loss += loss.detach()
+                learner.update(rate(progress.step))
+                progress.step, progress.batches, trained = progress.step + 1, progress.batches + 1, trained + len(batch)
+                keeper.write_if_due(progress)
+            rows_per_second = trained / (time.perf_counter() - epoch_start)
+            mean_loss = float(hardware.reduce(progress.train_loss.clone(), "sum")) / batches
             if not math.isfinite(mean_loss):
                 raise StageError(
                     f"the training loss is no longer a number in epoch {epoch}",
@@ -112,21 +129,29 @@ def train(encoder: EncoderConfig, chosen: Numbers, data: Data, seed: int, report
             model.eval()
             valid_logits = gather_rows(evaluate, len(valid_rows), ranks, rank)  # (valid rows, classes)
             log.info("epoch %d: loss %.4f, %.1f rows/s", epoch, mean_loss, rows_per_second)
-            numbers = {"train_loss": mean_loss, "learning_rate": rate, "rows_per_second": rows_per_second}
+            numbers = {
+                "train_loss": mean_loss,
+                "learning_rate": rate(progress.step - 1),
+                "rows_per_second": rows_per_second,
+            }
             if encoder.calibration == "temperature":
-                temperature = numbers["temperature"] = temperatures.fit(valid_logits, np.asarray(data.valid.labels))
+                numbers["temperature"] = temperatures.fit(valid_logits, np.asarray(data.valid.labels))
+            temperature = numbers.get("temperature", 1.0)
             probabilities = softmax(valid_logits, temperature)  # those that the model would serve
+            keeper.write_if_due(progress)  # a process that is to end reports nothing: its successor evaluates again
             if broadcast_decision(lambda: report(epoch, probabilities, **numbers), ranks, rank):  # noqa: B023
-                best, epochs_without_gain = (learner.weights(), temperature), 0
+                progress.best, progress.best_temperature = learner.weights(), temperature
+                progress.epochs_without_gain = 0
             else:
-                epochs_without_gain += 1
-                if encoder.early_stopping and epochs_without_gain >= encoder.early_stopping:
-                    log.info("no better evaluation in %d epochs: stopped", epochs_without_gain)
+                progress.epochs_without_gain += 1
+                if encoder.early_stopping and progress.epochs_without_gain >= encoder.early_stopping:
+                    log.info("no better evaluation in %d epochs: stopped", progress.epochs_without_gain)
                     break
+            progress.epoch, progress.batches, progress.train_loss = epoch + 1, 0, torch.zeros((), device=device)
 
         best_model = checkpoint.model(data.classes, encoder.dropout)
-        best_weights, temperature = best if best is not None else (learner.weights(), temperature)
-        best_model.load_state_dict(best_weights)
+        best_model.load_state_dict(progress.best or learner.weights())
+        temperature = progress.best_temperature if progress.best else temperature
     reads_as_loaded = Tokenizer(checkpoint.tokenizer, length)  # how much of a long text is looked at follows its limit
     return EncoderClassifier(best_model.to(device), reads_as_loaded, length, temperature=temperature)
 

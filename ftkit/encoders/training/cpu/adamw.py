@@ -5,7 +5,7 @@ Doing each of these operations for all weights at once reads and writes memory e
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 SMALL = 2**16
 """Parameters with fewer values are updated together: calls would cost more than arithmetic."""
+
+_STATE = ("value", "mean", "square", "steps")
 
 
 class CpuAdamW:
@@ -56,6 +58,19 @@ class CpuAdamW:
     def values(self) -> list[tuple[torch.nn.Parameter, torch.Tensor]]:
         """Each parameter with its fp32 value."""
         return [pair for weight in self._weights for pair in weight.values()]
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """All that later steps depend on: the tensors themselves, no copies."""
+        return {
+            f"{index}.{name}": getattr(weight, name) for index, weight in enumerate(self._weights) for name in _STATE
+        }
+
+    def restore(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Go on from what `state` returned; the model gets its values."""
+        for index, weight in enumerate(self._weights):
+            for name in _STATE:
+                getattr(weight, name).copy_(state[f"{index}.{name}"])
+            weight.write_back()
 
 
 class _Weight:

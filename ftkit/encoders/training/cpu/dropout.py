@@ -8,6 +8,7 @@ are those of torch.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -48,6 +49,7 @@ class _Block:
         self._dtype = dtype
         self._random = torch.Generator().manual_seed(seed)
         self._remaining = 0
+        self._before = self._random.get_state()  # of the generator, before it drew these values
         self._values = torch.empty(0)
 
     def _slice(self, count: int) -> torch.Tensor:
@@ -55,10 +57,29 @@ class _Block:
         self._remaining -= count
         if self._remaining < 0:
             self._remaining = RENEWED_AFTER * BLOCK_SIZE
-            kept = torch.rand(BLOCK_SIZE, generator=self._random) >= self._probability
-            self._values = kept.to(self._dtype) / (1 - self._probability)
+            self._draw()
         start = int(torch.randint(BLOCK_SIZE - count + 1, (1,), generator=self._random))
         return self._values[start : start + count]
+
+    def _draw(self) -> None:
+        self._before = self._random.get_state()
+        kept = torch.rand(BLOCK_SIZE, generator=self._random) >= self._probability
+        self._values = kept.to(self._dtype) / (1 - self._probability)
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """All that later masks depend on: two states of the generator stand for the values, which are drawn again."""
+        return {
+            "before": self._before,
+            "random": self._random.get_state(),
+            "remaining": torch.tensor(self._remaining),
+        }
+
+    def restore(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Go on from what `state` returned."""
+        self._remaining = int(state["remaining"])
+        self._random.set_state(state["before"])
+        self._draw()
+        self._random.set_state(state["random"])
 
     def mask(self, count: int) -> DropoutMask:
         """A mask for `count` values, in slices of at most half a block."""
@@ -104,6 +125,27 @@ class DropoutMasks:
             self._blocks[key] = _Block(probability, dtype, self._seed + len(self._blocks))
         return self._blocks[key].mask(count)
 
+    def state(self) -> dict[str, torch.Tensor]:
+        """All that later masks depend on, by the place of each block, which decides its seed, and by its key."""
+        return {
+            f"{place}/{probability!r}/{str(dtype).removeprefix('torch.')}/{name}": value
+            for place, ((probability, dtype), block) in enumerate(self._blocks.items())
+            for name, value in block.state().items()
+        }
+
+    def restore(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Go on from what `state` returned."""
+        states: dict[tuple[str, ...], dict[str, torch.Tensor]] = {}
+        for key, value in state.items():
+            *identity, name = key.split("/")
+            states.setdefault(tuple(identity), {})[name] = value
+        self._blocks = {}
+        for place, probability, number_format in sorted(states, key=lambda identity: int(identity[0])):
+            dtype: torch.dtype = getattr(torch, number_format)
+            block = _Block(float(probability), dtype, self._seed + len(self._blocks))
+            block.restore(states[place, probability, number_format])
+            self._blocks[float(probability), dtype] = block
+
 
 class Dropout(nn.Module):
     """Replaces `nn.Dropout`."""
@@ -117,14 +159,15 @@ class Dropout(nn.Module):
         return self.masks.drop(values, self.p) if self.training and self.p else values
 
 
-def replace(model: nn.Module, seed: int) -> None:
-    """Replace every dropout layer of a model by one that takes its masks from shared blocks."""
+def replace(model: nn.Module, seed: int) -> DropoutMasks:
+    """Replace every dropout layer of a model by one that takes its masks from shared blocks, and return these."""
     masks = DropoutMasks(seed)
     for module in list(model.modules()):
         for name, child in list(module.named_children()):
             if type(child) is nn.Dropout:
                 setattr(module, name, Dropout(child.p, masks))
                 set_masks(module, masks)
+    return masks
 
 
 def set_masks(module: nn.Module, masks: DropoutMasks) -> None:

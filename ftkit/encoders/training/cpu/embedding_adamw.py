@@ -18,6 +18,7 @@ Source: Loshchilov and Hutter 2019, "Decoupled Weight Decay Regularization", for
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -60,6 +61,25 @@ class EmbeddingAdamW:
     def values(self) -> torch.Tensor:
         """The table in fp32, (rows, width)."""
         return self._state[:, 0]
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """All that later steps depend on; deferred updates stay deferred."""
+        import torch
+
+        sums = torch.stack([torch.from_numpy(each) for each in (self._decay_product, self._first, self._second)])
+        steps = torch.tensor([self._step, self._always_all])
+        return {"rows": self._state, "row_step": self._row_step, "sums": sums, "steps": steps}
+
+    def restore(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Go on from what `state` returned; the model gets its table."""
+        import torch
+
+        self._state.copy_(state["rows"])
+        self._row_step.copy_(state["row_step"])
+        self._decay_product, self._first, self._second = (each.copy() for each in state["sums"].numpy())
+        self._step, self._always_all = int(state["steps"][0]), bool(state["steps"][1])
+        with torch.no_grad():
+            self.weight.copy_(self.values)
 
     def apply_deferred(self, ids: torch.Tensor | None = None) -> None:
         """Apply the deferred updates of these tokens' rows, or of all rows, before they are read."""
