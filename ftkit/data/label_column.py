@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from ftkit.data.class_names import shown_name
 from ftkit.data.labels import Named
+from ftkit.data.one_hot import ONES, ZEROS, label_proposal, one_hot_columns
 from ftkit.data.rows import Rows
 from ftkit.formatting import listing
 
@@ -18,7 +19,6 @@ MANY = 20
 NUMBER = re.compile(r"[-+]?(\d+[.,]?\d*|[.,]\d+)([eE][-+]?\d{1,3})?")
 _DATE = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([T ].*)?|\d{1,2}[-/.]\d{1,2}[-/.](\d{4}|\d{2})( .*)?")
 _CODE = re.compile(r"(?=\S*\d)[\w#:@./-]+|\S+@\S+\.\w+|\w+://\S+")
-_ZERO_ONE = ("0", "1", "0.0", "1.0", "true", "false", "True", "False")
 
 
 def column_doubt(named: Named, *, rejected: bool = False) -> str:
@@ -95,13 +95,18 @@ def _first_values(rows: Rows) -> dict[str, list[str]]:
 def one_hot_doubt(named: Named, free: Counter[str]) -> Iterator[str]:
     """A sentence where the labels are one of several columns of zeros and ones."""
     rows = next(iter(named.parts.values()))
-    if not rows.label_column or not free or not {*free} <= {*_ZERO_ONE}:
+    if not rows.label_column or not free or not {*free} <= {*ZEROS, *ONES}:
         return
-    columns = [name for name, values in _first_values(rows).items() if {*values} <= {*_ZERO_ONE} and len({*values}) > 1]
+    values_of = _first_values(rows)
+    columns = [name for name, values in values_of.items() if len({*values}) > 1 and {*values} <= {*ZEROS, *ONES}]
     if len(columns) > 1 and rows.label_column in columns:
+        together = one_hot_columns(rows.first_rows)
+        advice = (
+            f"Exactly one of them is 1 in each of the first rows: if they are one label, set {label_proposal(together)}."
+            if rows.label_column in together
+            else "Several labels for one text (multi-label data) are not supported."
+        )
         yield (
             f"{shown_name(rows.label_column)} is one of {len(columns)} columns of zeros and ones "
-            f"({listing(columns, 6)}): only this one is learnt. If together they are one label, write the name of the "
-            "column that has the one into a single column; several labels for one text (multi-label data) are not "
-            "supported."
+            f"({listing(columns, 6)}): only this one is learnt. {advice}"
         )

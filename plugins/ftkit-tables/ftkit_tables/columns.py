@@ -20,6 +20,8 @@ class Wanted:
 
     texts: tuple[str, ...]
     label: str | None = None
+    indicators: tuple[str, ...] = ()
+    """Columns of zeros and ones that are the label together, one for each class."""
     columns: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
     """Columns that are only looked at: what is wrong in them damages no row."""
@@ -28,7 +30,18 @@ class Wanted:
 
     @property
     def names(self) -> tuple[str, ...]:
-        return (*self.texts, *(() if self.label is None else (self.label,)), *self.columns, *self.others)
+        return (
+            *self.texts,
+            *(() if self.label is None else (self.label,)),
+            *self.indicators,
+            *self.columns,
+            *self.others,
+        )
+
+    @property
+    def labels(self) -> slice:
+        """Where the values of the label are among those of a row."""
+        return slice(len(self.texts), len(self.names) - len(self.columns) - len(self.others))
 
     @property
     def essential(self) -> int:

@@ -14,6 +14,7 @@ from ftkit.data.rows import Rows, check_limit, together
 from ftkit.errors import DataError
 from ftkit_tables.columns import Wanted
 from ftkit_tables.form import Options
+from ftkit_tables.indicators import offered
 from ftkit_tables.reading import suffix_format
 from ftkit_tables.table_rows import read, read_texts
 
@@ -37,8 +38,9 @@ class Table:
     """The file or files of test rows; a text in it is dropped from the training and validation rows."""
     text: str | tuple[str, ...] = "text"
     """The column with the texts, or a list of columns, joined by line breaks; `body.text` is a field inside a column."""
-    label: str = "label"
-    """The column with the labels, one for each text: several label columns (multi-label data) are not supported."""
+    label: str | tuple[str, ...] = "label"
+    """The column with the labels, one for each text, or a list of columns of zeros and ones, exactly one of which is 1 in each row:
+    its name is the label. Several labels a text (multi-label data) are not supported."""
     labels: Mapping[str, str] = field(default_factory=dict)
     """Values of the label column and the names of their classes; without it, the values are the names."""
     classes: tuple[str, ...] = ()
@@ -95,8 +97,11 @@ class Table:
             raise ValueError(f"skip must be a number of lines, not {self.skip}")
         if not self._texts():
             raise ValueError("text names no column")
-        if self.label in self._texts():
-            raise ValueError(f"label must be another column than text, not {self.label!r}")
+        labels = (self.label,) if isinstance(self.label, str) else self.label
+        if len({*labels}) < max(len(labels), 1):
+            raise ValueError("label has a column twice" if labels else "label names no column")
+        if shared := [name for name in labels if name in self._texts()]:
+            raise ValueError(f"label must be another column than text, not {shared[0]!r}")
         if len(set(self.classes)) < len(self.classes):
             raise ValueError("classes has a class twice")
         if unknown := [name for name in self.labels.values() if self.classes and name not in self.classes]:
@@ -111,8 +116,8 @@ class Table:
         rules = self._rules(seed)
         parts = {name: self._read(name, emit) for name in PARTS if getattr(self, name) is not None}
         if self.path is not None:
-            return splits.split(parts["path"], self.classes, rules)
-        return splits.join(parts, self.classes, rules)
+            return splits.split(parts["path"], self.classes, rules, emit=emit)
+        return splits.join(parts, self.classes, rules, emit=emit)
 
     @classmethod
     def reads(cls, path: Path) -> bool:
@@ -158,17 +163,22 @@ class Table:
 
     def _read_file(self, file: Path, part: str, emit: Emit) -> Rows:
         form = Options(self.format, self.encoding, self.delimiter, self.quote, self.escape, self.header, self.skip)
-        return read(
-            file,
-            Wanted(self._texts(), self.label, self.columns, part="" if part == "path" else part),
-            form,
-            emit,
-            max_damaged=self.max_damaged,
-            named=(*self.labels, *self.classes, *self.without),
-            repair=self.repair,
-            group=self.group,
-            order=self.order,
-        )
+        label, indicators = (self.label, ()) if isinstance(self.label, str) else (None, self.label)
+        wanted = Wanted(self._texts(), label, indicators, self.columns, part="" if part == "path" else part)
+        try:
+            return read(
+                file,
+                wanted,
+                form,
+                emit,
+                max_damaged=self.max_damaged,
+                named=(*self.labels, *self.classes, *self.without),
+                repair=self.repair,
+                group=self.group,
+                order=self.order,
+            )
+        except DataError as error:
+            raise offered(error, file, wanted, form) from error
 
 
 def _matching(paths: Sequence[Path]) -> list[Path]:

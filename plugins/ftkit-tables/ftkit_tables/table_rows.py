@@ -18,6 +18,7 @@ from ftkit.formatting import count
 from ftkit_tables import encodings, text_quality
 from ftkit_tables.columns import Wanted, field_path
 from ftkit_tables.form import Damaged, Form, Options, Reread, TableFile
+from ftkit_tables.indicators import Indicators
 from ftkit_tables.reading import opened
 
 NO_DATE = "no date to order by"
@@ -45,16 +46,17 @@ def read(
     """
     file, wanted = _with_others(path, wanted, options, group, order)
     while True:
-        rows = Rows(str(path), label_column=wanted.label or "")
+        rows, indicators = Rows(str(path), label_column=wanted.label or ""), Indicators(wanted.indicators)
         rows.others = _others(file, wanted, group, order, only=wanted.others)
         try:
-            undecodable = _fill(rows, file, wanted, emit, named, order)
+            undecodable = _fill(rows, file, wanted, indicators, emit, named, order)
             break
         except Reread as error:
             before = {name: file.form.stated[name] for name in ("format", "packed") if name in file.form.stated}
             stated = before | error.file.form.stated
             file, file.form.stated = error.file, stated
     _check(rows, path, file.form, undecodable, max_damaged)
+    indicators.check(path)
     rows.form = dict(file.form.stated)
     rows.notes += file.form.notes
     rows.warnings += file.form.warnings
@@ -98,7 +100,7 @@ def _others(file: TableFile, wanted: Wanted, group: str, order: str, only: Seque
     names = [*dict.fromkeys(name for row in file.form.first_rows for name in row)]
     known = {
         "".join(path[:1])
-        for name in (*wanted.texts, wanted.label or "", group, order)
+        for name in (*wanted.texts, wanted.label or "", *wanted.indicators, group, order)
         if (path := field_path(name, names))
     }
     rows = [
@@ -113,11 +115,19 @@ def _others(file: TableFile, wanted: Wanted, group: str, order: str, only: Seque
     return OtherColumns.choose(rows, (), group, order, only)
 
 
-def _fill(rows: Rows, file: TableFile, wanted: Wanted, emit: Emit, named: Collection[str], order: str) -> int:
+def _fill(
+    rows: Rows,
+    file: TableFile,
+    wanted: Wanted,
+    indicators: Indicators,
+    emit: Emit,
+    named: Collection[str],
+    order: str,
+) -> int:
     """Add the records of a file; returns how many rows do not fit its encoding. Raises: DataError, Reread."""
     width, columns = len(wanted.texts), wanted.columns
     names = file.form.class_names if not named or not {*named}.isdisjoint(file.form.class_names) else ()
-    essential, undecodable = wanted.essential, 0
+    essential, undecodable, labels = wanted.essential, 0, wanted.labels
     for number, values in file.records(emit):
         if isinstance(values, Damaged):
             rows.damage(number, values.reason)
@@ -127,7 +137,7 @@ def _fill(rows: Rows, file: TableFile, wanted: Wanted, emit: Emit, named: Collec
         if isinstance(text, Damaged):
             rows.damage(number, text.reason)
             continue
-        label = values[width] if wanted.label is not None else None
+        label = values[width] if not wanted.indicators else indicators.label(number, values[labels])
         if isinstance(label, Damaged):
             rows.damage(number, label.reason)
             continue
@@ -144,7 +154,7 @@ def _fill(rows: Rows, file: TableFile, wanted: Wanted, emit: Emit, named: Collec
             label = _class_name(label, names)
         rows.lines.append(number)
         if columns:
-            further = dict(zip(columns, map(_json_value, values[width + 1 : essential]), strict=True))
+            further = dict(zip(columns, map(_json_value, values[labels.stop : essential]), strict=True))
             rows.add(text or "", label, **further)
         else:
             rows.texts.append(text or "")
