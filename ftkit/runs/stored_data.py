@@ -67,6 +67,11 @@ def read(run: Path, splits: Sequence[str] = SPLITS) -> Data:
         ) from error
 
 
+def training_files(run: Path) -> list[Path]:
+    """The files in a run's folder that a training reads, for one that runs on another machine. The test rows are not among them."""
+    return [run / "data" / "report.json", *(closed_rows.place(run / "data", split) for split in ("train", "valid"))]
+
+
 def _split(path: Path, key: str) -> Split:
     if path.suffix == ".arrow":
         return stored_rows.read(path, key)
