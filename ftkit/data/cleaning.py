@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
+from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from ftkit.contracts import Emit
+from ftkit.contracts.events import Progressed
+from ftkit.data.digests import BYTES, Digests, among, digest_of, groups, sorted_by
 from ftkit.data.rows import Rows
 from ftkit.data.words import count_words
+
+if TYPE_CHECKING:
+    import numpy as np
 
 EMPTY = "empty text"
 DUPLICATE = "duplicate"
 CONTRADICTORY = "same text, different labels"
 ALSO_IN = "text is also in {}"
+
+STEP = 20_000
+"""Rows between two progress events."""
 
 
 def folded(text: str) -> str:
@@ -24,20 +35,15 @@ def folded(text: str) -> str:
     return " ".join(text.casefold().split())
 
 
-def digest_of(key: str) -> bytes:
-    """A digest of a folded text, by which equal texts are recognised, within a split and across splits."""
-    return hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-
-
 @dataclass(frozen=True)
 class Cleaned:
     """Rows after cleaning, with class names as labels. Rows are named by their index."""
 
     rows: Rows
     kept: list[int]
-    digests: list[bytes]
+    digests: Digests
     """Of each row, a hash of its folded text."""
-    words: list[int]
+    words: array[int]
     """Of each row, its number of words."""
 
     def by_class(self, classes: Sequence[str]) -> dict[str, list[int]]:
@@ -47,49 +53,71 @@ class Cleaned:
             groups[self.rows.labels[index]].append(index)
         return groups
 
-    def labelled(self) -> Iterator[bytes]:
-        """The digests of the rows that have a class."""
-        return (digest for digest, label in zip(self.digests, self.rows.labels, strict=True) if label is not None)
+    def labelled(self) -> np.ndarray:
+        """The digests of the rows that have a class, as numbers."""
+        return self.digests.numbers[_labelled(self.rows)]
 
     def shuffled(self, indices: Iterable[int], salt: str) -> list[int]:
         """Rows in an order that depends only on their texts and the salt."""
-        salted = hashlib.blake2b(salt.encode(), digest_size=16)
+        indices = [*indices]
+        salted = hashlib.blake2b(salt.encode(), digest_size=BYTES)
 
-        def sort_key(index: int) -> bytes:
+        def key(index: int) -> bytes:
             digest = salted.copy()
             digest.update(self.digests[index])
             return digest.digest()
 
-        return sorted(indices, key=sort_key)
+        return [indices[place] for place in sorted_by(map(key, indices))]
 
 
-def clean(rows: Rows, seen: Mapping[bytes, str], dropped: Counter[str]) -> Cleaned:
+def clean(
+    rows: Rows, seen: Sequence[tuple[str, np.ndarray]], dropped: Counter[str], emit: Emit | None = None
+) -> Cleaned:
     """Keep the first row of every text that is not empty, not in `seen`, and has one class only.
 
     The labels of `rows` are class names, or None for rows that were left out.
-    `seen` maps digests of texts to the split that has them; rows left out are added to `dropped`, by reason.
+    `seen` are splits and the digests of their texts, as numbers; rows left out are added to `dropped`, by reason.
     """
-    digests: list[bytes] = []
-    words: list[int] = []
-    first: dict[bytes, int] = {}
-    repeats: list[int] = []
-    contradictory: set[bytes] = set()
+    import numpy as np
+
+    digests, words, empty = Digests(), array("I"), array("q")
     for index, text in enumerate(rows.texts):
         key = folded(text)
-        digest = digest_of(key)
-        digests.append(digest)
+        digests.append(digest_of(key))
         words.append(count_words(key))
-        if rows.labels[index] is None:
-            continue  # counted where the classes were named
         if not key:
-            dropped[EMPTY] += 1
-        elif digest in seen:
-            dropped[ALSO_IN.format(seen[digest])] += 1
-        elif (other := first.setdefault(digest, index)) != index:
-            repeats.append(index)
-            if rows.labels[other] != rows.labels[index]:
-                contradictory.add(digest)
-    contradicting = sum(digests[index] in contradictory for index in repeats)
-    dropped[DUPLICATE] += len(repeats) - contradicting
-    dropped[CONTRADICTORY] += contradicting + len(contradictory)
-    return Cleaned(rows, [index for digest, index in first.items() if digest not in contradictory], digests, words)
+            empty.append(index)
+        if emit is not None and index % STEP == STEP - 1:
+            emit(Progressed(f"cleaning {rows.source}", index + 1, len(rows.texts)))
+    alive, numbers = _labelled(rows), digests.numbers
+    _drop(alive, np.isin(np.arange(len(alive)), empty), EMPTY, dropped)
+    for split, others in seen:
+        _drop(alive, among(numbers, others), ALSO_IN.format(split), dropped)
+    candidates = np.flatnonzero(alive)
+    if not len(candidates):
+        return Cleaned(rows, [], digests, words)
+    names: dict[str | None, int] = {}
+    classes = np.fromiter((names.setdefault(label, len(names)) for label in rows.labels), np.int64, len(rows.labels))
+    ranked, begins = groups(numbers[candidates])
+    of_group = classes[candidates[ranked]]
+    contradictory = np.minimum.reduceat(of_group, begins) != np.maximum.reduceat(of_group, begins)
+    repeats = np.diff(np.append(begins, len(ranked))) - 1
+    contradicting = int(repeats[contradictory].sum())
+    dropped[DUPLICATE] += int(repeats.sum()) - contradicting
+    dropped[CONTRADICTORY] += contradicting + int(contradictory.sum())
+    kept = np.sort(candidates[ranked[begins[~contradictory]]])
+    return Cleaned(rows, kept.tolist(), digests, words)
+
+
+def _labelled(rows: Rows) -> np.ndarray:
+    """Of each row, whether it has a class."""
+    import numpy as np
+
+    return np.fromiter((label is not None for label in rows.labels), bool, len(rows.labels))
+
+
+def _drop(alive: np.ndarray, wrong: np.ndarray, reason: str, dropped: Counter[str]) -> None:
+    """Leave out the rows that are wrong, and count those that were not left out before."""
+    if count := int((alive & wrong).sum()):
+        dropped[reason] += count
+        alive &= ~wrong

@@ -81,9 +81,7 @@ def by_time(
 ) -> Assigned:
     """The newest rows go to the last split, the oldest to the first. Raises: DataError for a class without training rows."""
     at = _values(part, part.rows.others.moments, column)
-    rows = sorted(
-        (row for rows in rows_by_class.values() for row in rows), key=lambda row: (at[row], part.digests[row])
-    )
+    rows = _by_time([row for rows in rows_by_class.values() for row in rows], at, part)
     assigned: dict[str, list[int]] = {}
     begin = 0
     for split, size in zip(splits, whole_shares(len(rows), shares), strict=True):
@@ -104,6 +102,16 @@ def by_time(
     )
     notes = f"Split by {column!r}, the newest rows last: {', '.join(spans)}."
     return {split: sorted(indices) for split, indices in assigned.items()}, (notes,)
+
+
+def _by_time(rows: list[int], at: Sequence[float], part: Cleaned) -> list[int]:
+    """Rows from the oldest to the newest, those of one time in the order of their texts' digests."""
+    import numpy as np
+
+    chosen = np.array(rows)
+    digests = part.digests.numbers[chosen]
+    order: list[int] = chosen[np.lexsort((digests[:, 1], digests[:, 0], np.asarray(at)[chosen]))].tolist()
+    return order
 
 
 def absent_classes(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import statistics
+from array import array
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ftkit.data.class_names import shown_name
 from ftkit.data.labels import Named
@@ -29,14 +30,16 @@ def column_doubt(named: Named, *, rejected: bool = False) -> str:
     rows = named.total()
     if len(rows) < (MANY if not rejected else MANY // 2):
         return ""
-    texts = [text for part in named.parts.values() for text in part.texts]
-    label_length, text_length = (statistics.median(map(len, values)) for values in (rows, texts))
     kind, different = _kind(rows), f"{len(rows):,} different"
-    if label_length > max(20, 1.5 * text_length) and (different_texts := len({*texts})) <= 2 * len(rows):
-        return (
-            f"The labels are long ({different}, {label_length:.0f} characters on the median) and the texts short "
-            f"({different_texts:,} different, {text_length:.0f} characters): are text and label swapped?"
-        )
+    label_length = statistics.median(map(len, rows))
+    if label_length > 20:  # else neither is asked how long all texts are, which takes a while
+        text_length = statistics.median(array("I", map(len, _texts(named))))
+        different_texts = _different(_texts(named), 2 * len(rows)) if label_length > 1.5 * text_length else 0
+        if different_texts:
+            return (
+                f"The labels are long ({different}, {label_length:.0f} characters on the median) and the texts short "
+                f"({different_texts:,} different, {text_length:.0f} characters): are text and label swapped?"
+            )
     if kind == "numbers with decimals":
         return (
             f"The labels are {kind}, {different}: a quantity, not classes. ftkit does no regression: "
@@ -47,6 +50,20 @@ def column_doubt(named: Named, *, rejected: bool = False) -> str:
         look = f", and they look like {kind}" if kind else ""
         return f"There are {different} labels for {rows.total():,} rows{look}.{_columns(named)}"
     return ""
+
+
+def _texts(named: Named) -> Iterator[str]:
+    return (text for part in named.parts.values() for text in part.texts)
+
+
+def _different(texts: Iterable[str], most: int) -> int:
+    """How many different texts there are; 0 if they are more than `most`."""
+    different: set[str] = set()
+    for text in texts:
+        different.add(text)
+        if len(different) > most:
+            return 0
+    return len(different)
 
 
 def _kind(names: Counter[str]) -> str:

@@ -14,6 +14,7 @@ from ftkit.data import moments, near_duplicates
 from ftkit.data.cleaning import Cleaned
 from ftkit.data.rules import Rules
 from ftkit.data.split_assignment import affordable
+from ftkit.data.texts import chosen
 from ftkit.formatting import count
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def look(assigned: Assigned, rules: Rules, *, given: bool) -> Leaks:
 
 
 def _near_copies(assigned: Assigned, leaks: Leaks, *, given: bool) -> None:
-    texts = {split: [part.rows.texts[row] for row in rows] for split, (part, rows) in assigned.items()}
+    texts = {split: chosen(part.rows.texts, rows) for split, (part, rows) in assigned.items()}
     if not all(affordable(part, rows) for part, rows in assigned.values()):
         leaks.notes.append("Near copies of test rows in training were not searched for: it would take too long.")
         return

@@ -9,6 +9,7 @@ rows.check_damage(0.01)
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from typing import Any
 from ftkit.contracts import Emit
 from ftkit.contracts.events import Progressed
 from ftkit.data.other_columns import OtherColumns
+from ftkit.data.texts import Texts
 from ftkit.data.unpacking import open_data
 from ftkit.errors import DataError
 
@@ -55,13 +57,13 @@ class Rows:
 
     source: str
     """The file or package they come from, for reports and errors."""
-    texts: list[str] = field(default_factory=list)
+    texts: Texts | list[str] = field(default_factory=Texts)
     labels: list[Any] = field(default_factory=list)
     """Labels as they were read, of any type: texts, numbers, true or false, None where there is none. Splitting makes class
     names of them."""
     columns: dict[str, list[Any]] = field(default_factory=dict)
     """Further columns, for analysing parts of the data later."""
-    lines: list[int] = field(default_factory=list)
+    lines: array[int] = field(default_factory=lambda: array("q"))
     """The line or number of each row in the source, counted from 1, for errors; empty where the reader does not know."""
     others: OtherColumns = field(default_factory=OtherColumns)
     """What other columns say about which rows belong together, and when they were written."""

@@ -9,7 +9,8 @@ from numbers import Integral
 from typing import Any
 
 from ftkit.contracts import SPLITS, Data, DataReport, Split
-from ftkit.data.cleaning import digest_of, folded
+from ftkit.data.cleaning import folded
+from ftkit.data.digests import Digests, among, digest_of
 from ftkit.errors import DataError, in_one_line
 from ftkit.formatting import beginning
 
@@ -85,12 +86,11 @@ def _mistakes_of_split(name: str, split: Any, classes: int) -> Iterator[tuple[st
 
 def _shared_texts(splits: Mapping[str, Split]) -> Iterator[tuple[str, str]]:
     """Texts that are in two splits."""
-    digests = {name: [digest_of(folded(text)) for text in split.texts] for name, split in splits.items()}
+    digests = {name: Digests(digest_of(folded(text)) for text in split.texts).numbers for name, split in splits.items()}
     for one, other in (("train", "test"), ("valid", "test"), ("train", "valid")):
-        if shared := set(digests[one]) & set(digests[other]):
-            count = sum(digest in shared for digest in digests[other])
-            row = next(row for row, digest in enumerate(digests[other]) if digest in shared)
-            total = len(digests[other])
+        shared = among(digests[other], digests[one])
+        if shared.any():
+            count, row, total = int(shared.sum()), int(shared.argmax()), len(shared)
             amount = f"all {total:,}" if count == total else f"{count:,} of {total:,}"
             yield (
                 f"{amount} {other} texts that are in {one} as well, such as {_shown(splits[other].texts[row])}",

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from ftkit.data import near_duplicates
 from ftkit.data.cleaning import Cleaned
+from ftkit.data.texts import chosen
 from ftkit.formatting import count, listing
 
 MAX_CHARACTERS = 1_000_000_000
@@ -32,13 +33,13 @@ class NearCopyGroups:
 
 def affordable(part: Cleaned, rows: Sequence[int]) -> bool:
     """Whether the search for near copies among these rows takes a minute or so."""
-    characters = max(sum(len(part.rows.texts[row]) for row in rows), WORD * sum(part.words[row] for row in rows))
+    characters = max(sum(map(len, chosen(part.rows.texts, rows))), WORD * sum(part.words[row] for row in rows))
     return characters <= MAX_CHARACTERS and len(rows) <= near_duplicates.ROWS
 
 
 def find_near_copies(part: Cleaned, rows: Sequence[int]) -> NearCopyGroups:
     """Group the near copies among these rows."""
-    texts = [part.rows.texts[row] for row in rows]
+    texts = chosen(part.rows.texts, rows)
     characters = sum(map(len, texts))
     if not affordable(part, rows):
         skipped = f"Near copies were not searched for among {len(rows):,} texts of {characters:,} characters"

@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import hashlib
 import math
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from ftkit.contracts import SPLITS, Data, DataReport, Split
+from ftkit.contracts import SPLITS, Data, DataReport, Emit, Split
 from ftkit.data import grouping
 from ftkit.data.characters import invisible
 from ftkit.data.class_checks import check_classes, check_sizes
@@ -26,7 +28,11 @@ from ftkit.data.leaks import look
 from ftkit.data.rows import MAX_NAMED_LINES, Rows, damage_note
 from ftkit.data.rules import SHARES, NearCopies, Rules, Unlisted
 from ftkit.data.split_assignment import NearCopyGroups, assign, find_near_copies
+from ftkit.data.texts import chosen
 from ftkit.formatting import listing
+
+if TYPE_CHECKING:
+    import numpy as np
 
 __all__ = [
     "CONTRADICTORY",
@@ -52,18 +58,27 @@ RARE = "class with too few rows"
 SAMPLED = "not in the sample"
 
 
-def split(rows: Rows, classes: Sequence[str], rules: Rules, notes: Sequence[str] = ()) -> Data:
+def split(
+    rows: Rows, classes: Sequence[str], rules: Rules, notes: Sequence[str] = (), emit: Emit | None = None
+) -> Data:
     """Name the classes of rows, clean the rows and split them, each class in the same shares of train, valid and test.
 
-    Without `classes` the labels make the classes, in their natural order. `notes` are added to the data report.
+    Without `classes` the labels make the classes, in their natural order. `notes` are added to the data report; `emit` gets events
+    of progress.
 
     Raises: DataError when there are no rows, only one class, rows of several labels, labels that are not among the
     classes, or a class too small for three splits.
     """
-    return _assemble({"": rows}, {"": SPLITS}, classes, rules, notes)
+    return _assemble({"": rows}, {"": SPLITS}, classes, rules, notes, emit)
 
 
-def join(parts: Mapping[str, Rows], classes: Sequence[str], rules: Rules, notes: Sequence[str] = ()) -> Data:
+def join(
+    parts: Mapping[str, Rows],
+    classes: Sequence[str],
+    rules: Rules,
+    notes: Sequence[str] = (),
+    emit: Emit | None = None,
+) -> Data:
     """The same for rows that are split into train, valid and test; without valid, a share of train takes its place.
 
     A text of the test rows is dropped from valid and train, a text of valid from train: no text is both trained and
@@ -74,7 +89,7 @@ def join(parts: Mapping[str, Rows], classes: Sequence[str], rules: Rules, notes:
     if "valid" not in parts:
         into["train"] = ("train", "valid")
         notes = (*notes, "The validation rows were split off from the training rows.")
-    return _assemble(parts, into, classes, rules, notes)
+    return _assemble(parts, into, classes, rules, notes, emit)
 
 
 def fingerprint(classes: Sequence[str], splits: Iterable[Split]) -> str:
@@ -97,16 +112,17 @@ def _assemble(
     classes: Sequence[str],
     rules: Rules,
     notes: Sequence[str],
+    emit: Emit | None,
 ) -> Data:
     """Name the classes of all parts, clean each, and divide its rows among the splits that `into` names for it."""
     dropped: Counter[str] = sum((rows.dropped for rows in parts.values()), Counter())
     named = name_classes(parts, classes, rules, dropped)
-    seen: dict[bytes, str] = {}
+    seen: list[tuple[str, np.ndarray]] = []
     cleaned: dict[str, Cleaned] = {}
     for name in reversed([*into]):
-        cleaned[name] = clean(named.parts[name], seen, dropped)
+        cleaned[name] = clean(named.parts[name], seen, dropped, emit)
         if len(into) > 1:
-            seen = dict.fromkeys(cleaned[name].labelled(), name) | seen
+            seen.append((name, cleaned[name].labelled()))
     groups = {name: cleaned[name].by_class(named.classes) for name in into}
     by_part = {name: {label: len(group) for label, group in groups[name].items()} for name in into}
     check_classes(named, by_part, dropped)
@@ -147,7 +163,7 @@ def _assemble(
     if len(parts) > 1:
         notes = (*notes, *(damage_note(rows) for rows in parts.values() if rows.damaged))
     leaks = look(assigned, rules, given=len(parts) > 1)
-    if hidden := invisible(part.rows.texts[row] for part, rows in assigned.values() for row in rows):
+    if hidden := invisible(text for part, rows in assigned.values() for text in chosen(part.rows.texts, rows)):
         (leaks.warnings if hidden.many else leaks.notes).append(str(hidden))
     return _data(parts, assigned, classes, dropped, (*notes, *leaks.notes), [*warnings, *leaks.warnings])
 
@@ -162,24 +178,24 @@ def _data(
 ) -> Data:
     number = {label: index for index, label in enumerate(classes)}
     splits: dict[str, Split] = {}
-    words: list[int] = []
+    words = array("I")
     for name in SPLITS:
         part, indices = assigned[name]
         rows = part.rows
-        words += [part.words[index] for index in indices]
+        words.extend(map(part.words.__getitem__, indices))
         splits[name] = Split(
-            tuple(rows.texts[index] for index in indices),
+            chosen(rows.texts, indices),
             tuple(number[rows.labels[index]] for index in indices),
             {column: tuple(values[index] for index in indices) for column, values in rows.columns.items()},
         )
-    words.sort()
+    sizes = sorted(words)
     report = DataReport(
         source=", ".join(dict.fromkeys(rows.source for rows in parts.values())),
         rows_read=sum(rows.read for rows in parts.values()),
         dropped={reason: count for reason, count in dropped.items() if count},
         counts={name: _count_by_class(splits[name], classes) for name in SPLITS},
         lengths={
-            quantile: words[math.ceil(share * len(words)) - 1]
+            quantile: sizes[math.ceil(share * len(sizes)) - 1]
             for quantile, share in (("p5", 0.05), ("p50", 0.5), ("p95", 0.95), ("max", 1.0))
         },
         fingerprint=fingerprint(classes, splits.values()),

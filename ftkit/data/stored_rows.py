@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ftkit.contracts import Split
+from ftkit.data.on_disk import ReadWhenAsked
 from ftkit.errors import DataError
 
 if TYPE_CHECKING:
@@ -27,8 +28,8 @@ BATCH_CHARACTERS = 2**20
 _COLUMN = "column."
 
 
-class StoredColumn(Sequence[V], Generic[V]):
-    """A column of a file that is mapped into memory: each value is read when it is asked for, a slice is a tuple."""
+class StoredColumn(ReadWhenAsked[V], Generic[V]):
+    """A column of a file that is mapped into memory."""
 
     def __init__(
         self, path: Path, batches: Sequence[pyarrow.Array], decode: Callable[[memoryview], V], key: str
@@ -47,47 +48,22 @@ class StoredColumn(Sequence[V], Generic[V]):
     def __len__(self) -> int:
         return self._first[-1]
 
-    @overload
-    def __getitem__(self, row: int) -> V: ...
-
-    @overload
-    def __getitem__(self, row: slice) -> tuple[V, ...]: ...
-
-    def __getitem__(self, row: int | slice) -> V | tuple[V, ...]:
-        if isinstance(row, slice):
-            return tuple(self[each] for each in range(*row.indices(len(self))))
-        row = range(len(self))[row]
-        batch = bisect_right(self._first, row) - 1
-        return self._value(batch, row - self._first[batch])
-
-    def __iter__(self) -> Iterator[V]:
-        for batch, (begin, end) in enumerate(zip(self._first, self._first[1:], strict=False)):
-            for row in range(end - begin):
-                yield self._value(batch, row)
-
-    def _value(self, batch: int, row: int) -> V:
-        offsets, values = self._views[batch]
-        try:
-            return self._decode(values[offsets[row] : offsets[row + 1]])
-        except ValueError as error:
-            raise DataError(
-                f"row {self._first[batch] + row + 1:,} cannot be read: {error}",
-                where=str(self._path),
-                hint="Restore the file, or begin a new run: give its `ftkit run` command with --fresh.",
-            ) from error
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Sequence) or isinstance(other, str | bytes):
-            return NotImplemented
-        return len(self) == len(other) and all(one == two for one, two in zip(self, other, strict=True))
-
-    __hash__ = None  # type: ignore[assignment]  # equal to a tuple, and not hashed like one
-
-    def __repr__(self) -> str:
-        return f"<{len(self):,} values of {self._path}>"
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return tuple, (list(self),)  # another machine does not have the file
+    def at(self, rows: Iterable[int]) -> Iterator[V]:
+        """The values of these rows, in this order. Raises: DataError where the file is damaged."""
+        begin = end = 0
+        for row in rows:
+            if not begin <= row < end:
+                batch = bisect_right(self._first, row) - 1
+                begin, end = self._first[batch : batch + 2]
+                offsets, values = self._views[batch]
+            try:
+                yield self._decode(values[offsets[row - begin] : offsets[row - begin + 1]])
+            except ValueError as error:
+                raise DataError(
+                    f"row {row + 1:,} cannot be read: {error}",
+                    where=str(self._path),
+                    hint="Restore the file, or begin a new run: give its `ftkit run` command with --fresh.",
+                ) from error
 
 
 def write(path: Path, split: Split) -> None:

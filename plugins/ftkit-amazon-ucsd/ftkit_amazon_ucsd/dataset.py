@@ -92,7 +92,7 @@ class AmazonUcsd:
             if self.sha256 and self.path.is_file():
                 check_hash(self.path, self.sha256, str(self.path))
             rows = self._read(self.path, emit)
-        return splits.split(rows, self._classes(), rules)
+        return splits.split(rows, self._classes(), rules, emit=emit)
 
     def _rules(self, seed: int) -> splits.Rules:
         return splits.Rules(seed=seed, shares=self.shares, rows=self.rows, near_copies=self.near_copies)

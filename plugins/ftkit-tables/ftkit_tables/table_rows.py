@@ -22,6 +22,8 @@ from ftkit_tables.indicators import Indicators
 from ftkit_tables.reading import opened
 
 NO_DATE = "no date to order by"
+MAX_LABELS = 10_000
+"""Labels of which rows share one text in memory."""
 FORM_OPTIONS = "format, encoding, delimiter, quote, escape, skip and header"
 
 
@@ -128,6 +130,7 @@ def _fill(
     width, columns = len(wanted.texts), wanted.columns
     names = file.form.class_names if not named or not {*named}.isdisjoint(file.form.class_names) else ()
     essential, undecodable, labels = wanted.essential, 0, wanted.labels
+    same: dict[str, str] = {}
     for number, values in file.records(emit):
         if isinstance(values, Damaged):
             rows.damage(number, values.reason)
@@ -152,6 +155,8 @@ def _fill(
             rows.others.add(others)
         if names:
             label = _class_name(label, names)
+        if type(label) is str and len(same) < MAX_LABELS:
+            label = same.setdefault(label, label)
         rows.lines.append(number)
         if columns:
             further = dict(zip(columns, map(_json_value, values[labels.stop : essential]), strict=True))

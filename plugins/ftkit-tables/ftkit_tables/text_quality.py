@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ftkit import formatting
 from ftkit.data.rows import Rows
+from ftkit.data.texts import Texts
 from ftkit_tables.encodings import reads_as_utf8
 
 LOOKED_AT = 20_000
@@ -74,9 +75,10 @@ def _garbled(texts: Sequence[str]) -> int:
 def _repair(rows: Rows, path: Path) -> None:
     from ftfy import fix_encoding
 
-    count = 0
-    for index, text in enumerate(rows.texts):
-        if not text.isascii() and (repaired := fix_encoding(text)) != text:
-            rows.texts[index] = repaired
-            count += 1
+    texts, count = Texts(), 0
+    for text in rows.texts:
+        repaired = text if text.isascii() else fix_encoding(text)
+        texts.append(repaired)
+        count += repaired != text
+    rows.texts = texts
     rows.notes.append(f"{path.name}: the encoding of {count:,} texts was repaired.")
