@@ -2,6 +2,7 @@
 
 from ftkit.contracts.events import (
     BestSelected,
+    BudgetSpent,
     ConfirmationStarted,
     DataLoaded,
     DeploymentChanged,
@@ -31,6 +32,7 @@ from ftkit.contracts.events import (
 
 __all__ = [
     "BestSelected",
+    "BudgetSpent",
     "ConfirmationStarted",
     "DataLoaded",
     "DeploymentChanged",

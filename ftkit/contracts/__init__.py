@@ -17,6 +17,7 @@ from ftkit.contracts.capabilities import (
     Adapting,
     Confirming,
     Counting,
+    EndingEarly,
     EngineChoosing,
     EpochTrained,
     Estimable,
@@ -44,6 +45,7 @@ from ftkit.contracts.components import (
     Contender,
     Dataset,
     Deployer,
+    EndTraining,
     ModelServer,
     PromotionPreset,
     PromotionTest,
@@ -53,7 +55,7 @@ from ftkit.contracts.components import (
     StopTrial,
 )
 from ftkit.contracts.events import Emit
-from ftkit.contracts.plan import Platform, Publishing, Refusing
+from ftkit.contracts.plan import Platform, Publishing, Refusing, Searching
 from ftkit.contracts.types import (
     AUTO,
     NATIVE,
@@ -95,6 +97,8 @@ __all__ = [
     "Deployer",
     "Deployment",
     "Emit",
+    "EndTraining",
+    "EndingEarly",
     "Endpoint",
     "EngineChoosing",
     "EpochTrained",
@@ -127,6 +131,7 @@ __all__ = [
     "Requiring",
     "Resumable",
     "SearchSpace",
+    "Searching",
     "Split",
     "Spread",
     "Status",

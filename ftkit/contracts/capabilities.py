@@ -174,6 +174,17 @@ class EpochTrained(Protocol):
 
 
 @runtime_checkable
+class EndingEarly(Protocol):
+    """A backbone whose `fit` catches `EndTraining` and returns the best model so far: so the trials that run when a budget is spent
+    are not lost. Nothing requires it."""
+
+    @property
+    def ends_early(self) -> bool:
+        """Whether it does: an attribute of the class."""
+        ...
+
+
+@runtime_checkable
 class Estimable(EpochTrained, Protocol):
     """A backbone whose training time can be estimated before any trial has run. Nothing requires it."""
 

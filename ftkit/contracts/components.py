@@ -23,6 +23,15 @@ class StopTrial(Exception):
     """Raised by `Report` when the search ends this trial early; a backbone must not catch it."""
 
 
+class EndTraining(StopTrial):
+    """Raised by `Report` when the training is to end with the best model so far; a backbone that does not end early lets it pass."""
+
+    def __init__(self, best: bool) -> None:
+        super().__init__("the training ends with its best model so far")
+        self.best = best
+        """Whether the evaluation that was reported is the best, as `Report` returns otherwise."""
+
+
 class Report(Protocol):
     """The callback that `fit` calls after each evaluation of the validation split."""
 
@@ -32,7 +41,7 @@ class Report(Protocol):
         `epoch` counts from 1 and rises with every call; `probabilities` are those of the validation rows in their order; `numbers` are
         further values to be shown as curves (`train_loss`, `learning_rate`).
         Returns whether this is the best evaluation of the trial so far, by the recipe's metric.
-        Raises: StopTrial when the search ends this trial.
+        Raises: StopTrial when the search ends this trial; EndTraining, which is one, when its best model so far is wanted.
         """
         ...
 

@@ -100,6 +100,17 @@ class ConfirmationStarted(Event):
 
 
 @dataclass(frozen=True)
+class BudgetSpent(Event):
+    """The budget ends the search: no trial starts any more, and those that run end at their next evaluation."""
+
+    option: Literal["max_minutes", "max_cost"]
+    """The option of `[search]` whose limit is reached."""
+    used: float
+    """Minutes in which trials ran, or what they cost, interrupted parts of the search included."""
+    limit: float
+
+
+@dataclass(frozen=True)
 class TrialStarted(Event):
     number: int
     values: Mapping[str, Any]
@@ -109,6 +120,8 @@ class TrialStarted(Event):
     log: str
     repeats: int | None = None
     """Number of the trial that this one repeats with another seed."""
+    node: str = ""
+    """Name of the machine that it runs on; empty where that is the machine of the search."""
 
 
 @dataclass(frozen=True)

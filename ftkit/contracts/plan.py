@@ -75,6 +75,19 @@ class Refusing(Protocol):
 
 
 @runtime_checkable
+class Searching(Protocol):
+    """A platform that searches by `ftkit.searching`, or as that does: it obeys budgets and starts from earlier runs.
+
+    Nothing requires it. With any other platform, a recipe with `max_minutes`, `max_cost` or `start_from` is refused when it is loaded.
+    """
+
+    @property
+    def searches(self) -> bool:
+        """Whether it does: an attribute of the class."""
+        ...
+
+
+@runtime_checkable
 class Publishing(Protocol):
     """A platform that lets a service carry out the whole plan. Nothing requires it."""
 
@@ -88,6 +101,10 @@ class Publishing(Protocol):
         Raises: FtkitError.
         """
         ...
+
+
+_UNLESS_NONE = ("max_minutes", "max_cost", "price_per_trial_hour", "start_from")
+"""Options of the search that are written only where they are set."""
 
 
 def _table(plan: Plan) -> dict[str, Any]:
@@ -110,6 +127,7 @@ def _table(plan: Plan) -> dict[str, Any]:
             "policy": section(search.policy),
             **({"checkpoint": search.checkpoint} if search.checkpoint else {}),
             **({"confirm": options.to_table(search.confirm)} if search.confirm else {}),
+            **{name: vars(search)[name] for name in _UNLESS_NONE if vars(search)[name] is not None},
             "space": {name: to_recipe(each) for name, each in search.space.items()},
         },
         "promote": [section(each) for each in plan.promote],

@@ -5,6 +5,7 @@ They only declare: a platform runs the search, `ftkit.stages.rollout` the rollou
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -55,6 +56,14 @@ class Search:
     """Train the best configurations again with other seeds; the best mean wins."""
     checkpoint: str | None = None
     """Write a checkpoint inside each trial this often, such as "10m", "90s" or "1h", from which it goes on after an interruption."""
+    max_minutes: float | None = None
+    """Minutes in which trials run, after which the search ends with what it has; interruptions do not count, repeats do."""
+    max_cost: float | None = None
+    """What the trials may cost, repeats included, after which the search ends with what it has; it needs `price_per_trial_hour`."""
+    price_per_trial_hour: float | None = None
+    """What an hour of one running trial costs, in any currency; two trials at a time cost twice as much an hour."""
+    start_from: str | None = None
+    """An earlier run, by name or folder, whose trials the sampler takes into account, as far as they lie in this space."""
     space: Mapping[str, Dimension] = field(default_factory=dict)
     """Fields of the backbone to search, each with its values or range."""
 
@@ -65,6 +74,14 @@ class Search:
             raise ValueError("concurrency must be at least 1")
         if self.checkpoint is not None and not self.checkpoint_seconds:
             raise ValueError('checkpoint must be a duration such as "30s", "10m" or "1h"')
+        for name in ("max_minutes", "max_cost", "price_per_trial_hour"):
+            limit = vars(self)[name]
+            if limit is not None and not 0 < limit < math.inf:
+                raise ValueError(f"{name} must be above 0")
+        if self.max_cost is not None and self.price_per_trial_hour is None:
+            raise ValueError("max_cost needs a price: set price_per_trial_hour to what an hour of one trial costs")
+        if self.start_from is not None and not self.start_from.strip():
+            raise ValueError("start_from must name a run")
 
     @property
     def checkpoint_seconds(self) -> float:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrialOptions:
     """What every search does with its trials, wherever they run."""
 
+    searches: ClassVar[bool] = True
     retries: int = 1
     """How many more attempts a trial gets, with the same values, when its process fails or is killed."""
     memory_limit_mb: int | None = None

@@ -10,11 +10,21 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ftkit import files, options
 from ftkit.bundle import answers, contents
-from ftkit.contracts import Adapting, Backbone, Classifier, Data, Resumable, StopTrial, capable
+from ftkit.contracts import (
+    Adapting,
+    Backbone,
+    Classifier,
+    Data,
+    EndTraining,
+    Resumable,
+    StopTrial,
+    TrialInterrupted,
+    capable,
+)
 from ftkit.contracts.plan import Plan
 from ftkit.errors import BundleError, HopelessError, VerbError, in_one_line
 from ftkit.plugins.calls import call
@@ -31,9 +41,18 @@ LOG = "trial.log"
 """The log of a trial, in its folder; it stays when everything else of the trial is removed."""
 
 
-OnEvaluation = Callable[[dict[str, float]], tuple[bool, bool]]
-"""Called with an evaluation: its epoch, every validation metric, and what the backbone adds. Returns whether the trial goes on, and
-whether this is its best evaluation."""
+class Answer(NamedTuple):
+    """What is said to an evaluation."""
+
+    goes_on: bool
+    best: bool
+    """Whether it is the trial's best so far."""
+    ends: bool = False
+    """Of a trial that does not go on: whether its training ends with the best model so far, where the backbone can do so."""
+
+
+OnEvaluation = Callable[[dict[str, float]], tuple[bool, bool] | Answer]
+"""Called with an evaluation: its epoch, every validation metric, and what the backbone adds. Returns an `Answer`, or its first two."""
 
 
 class Reporter:
@@ -41,7 +60,7 @@ class Reporter:
 
     def __init__(self, evaluated: OnEvaluation, data: Data, folder: Path, who: str = "the backbone") -> None:
         self.history: list[Mapping[str, float]] = []
-        self.stopped = False
+        self.stopped = self.ended = False
         self._evaluated = evaluated
         self._labels = data.valid.labels
         self._shape = (len(data.valid), len(data.classes))
@@ -54,6 +73,9 @@ class Reporter:
 
         from ftkit.evaluation import metrics
 
+        if self.ended:  # it was told to end
+            self.stopped = True
+            raise StopTrial
         probabilities = np.asarray(probabilities)
         if probabilities.shape != self._shape:
             raise HopelessError(f"{self._who} reported probabilities of shape {probabilities.shape}, not {self._shape}")
@@ -69,14 +91,17 @@ class Reporter:
         scores = metrics.scores(probabilities, np.asarray(self._labels))
         extra = {name: float(value) for name, value in numbers.items()}
         evaluation = {"epoch": int(epoch), **extra, **scores}
-        goes_on, best = self._evaluated(evaluation)
+        answer = Answer(*self._evaluated(evaluation))
         self.history.append(evaluation)
-        if best:
+        if answer.best:
             self._store(probabilities)
-        if not goes_on:
+        if answer.ends:
+            self.ended = True
+            raise EndTraining(answer.best)
+        if not answer.goes_on:
             self.stopped = True
             raise StopTrial
-        return best
+        return answer.best
 
     @property
     def evaluations(self) -> int:
@@ -138,9 +163,13 @@ def fit(
             else:
                 classifier = call(Backbone.fit, backbone, data, seed, report)
     except VerbError as error:  # a backbone must not catch StopTrial, but some libraries do
-        if report.stopped:
+        if report.stopped or report.ended:
             raise StopTrial from error
+        if checkpoints is not None and checkpoints.ended:
+            raise TrialInterrupted from error
         raise
+    if checkpoints is not None and checkpoints.ended:
+        raise TrialInterrupted
     if report.stopped:
         raise StopTrial
     if not report.evaluations:

@@ -134,6 +134,7 @@ def sample_run() -> list[events.Event]:
         events.TrialFinished(failed),
         events.TrialFinished(best),
         events.ConfirmationStarted((0,), 1, 1, 0),
+        events.BudgetSpent("max_minutes", 60.2, 60.0),
         events.TrialStarted(2, best.values, 4711, 1, 4003, "trials/002/trial.log", 0),
         events.TrialReported(2, history[0]),
         events.TrialFinished(repeat),

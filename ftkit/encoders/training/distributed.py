@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from ftkit.contracts import StopTrial
+from ftkit.contracts import EndTraining, StopTrial
 
 if TYPE_CHECKING:
     import numpy as np
@@ -62,3 +62,21 @@ def broadcast_decision(decide: Callable[[], bool], ranks: int, rank: int) -> boo
     if isinstance(decision, str):
         raise stopped[0] if stopped else StopTrial(decision)
     return decision
+
+
+def broadcast_evaluation(report: Callable[[], bool], ranks: int, rank: int) -> tuple[bool, bool]:
+    """Whether `report`, called in the first process, names an evaluation the best, and whether the training ends with it.
+
+    All processes get the answer. Raises: StopTrial, in all of them as well.
+    """
+    ends: list[bool] = []
+
+    def is_best() -> bool:
+        try:
+            return report()
+        except EndTraining as end:
+            ends.append(True)
+            return end.best
+
+    best = broadcast_decision(is_best, ranks, rank)
+    return best, broadcast(lambda: bool(ends), ranks, rank)

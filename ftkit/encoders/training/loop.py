@@ -15,7 +15,7 @@ from ftkit.encoders.batches import pad, training_batches
 from ftkit.encoders.checkpoint import open_checkpoint
 from ftkit.encoders.inference.classifier import EncoderClassifier, compute_logits, softmax
 from ftkit.encoders.tokenization import Tokenizer, tokenize
-from ftkit.encoders.training.distributed import broadcast_decision, gather_rows
+from ftkit.encoders.training.distributed import broadcast_evaluation, gather_rows
 from ftkit.encoders.training.learner import Learner, find_hardware
 from ftkit.encoders.training.progress import Keeper, Progress
 from ftkit.errors import StageError
@@ -139,7 +139,8 @@ def train(
             temperature = numbers.get("temperature", 1.0)
             probabilities = softmax(valid_logits, temperature)  # those that the model would serve
             keeper.write_if_due(progress)  # a process that is to end reports nothing: its successor evaluates again
-            if broadcast_decision(lambda: report(epoch, probabilities, **numbers), ranks, rank):  # noqa: B023
+            is_best, ends = broadcast_evaluation(lambda: report(epoch, probabilities, **numbers), ranks, rank)  # noqa: B023
+            if is_best:
                 progress.best, progress.best_temperature = learner.weights(), temperature
                 progress.epochs_without_gain = 0
             else:
@@ -147,6 +148,8 @@ def train(
                 if encoder.early_stopping and progress.epochs_without_gain >= encoder.early_stopping:
                     log.info("no better evaluation in %d epochs: stopped", progress.epochs_without_gain)
                     break
+            if ends:
+                break
             progress.epoch, progress.batches, progress.train_loss = epoch + 1, 0, torch.zeros((), device=device)
 
         best_model = checkpoint.model(data.classes, encoder.dropout)
