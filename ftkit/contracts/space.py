@@ -8,10 +8,13 @@ epochs        = { low = 2, high = 4 }                 Int (both ends whole numbe
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from ftkit import options
 
 
 @dataclass(frozen=True)
@@ -143,6 +146,27 @@ def grid(dimension: Dimension) -> tuple[Any, ...]:
     # 0.1 + 2 * 0.1 is 0.30000000000000004: rounding to twelve digits gives the number that the recipe means.
     steps = (dimension.low + index * dimension.step for index in range(count))
     return tuple(min(dimension.high, float(f"{value:.12g}")) for value in steps)
+
+
+def combinations(dimensions: Mapping[str, Dimension]) -> int | None:
+    """How many different sets of values these hold, or None when a range is continuous."""
+    sizes = [size(dimension) for dimension in dimensions.values()]
+    return None if None in sizes else math.prod(each for each in sizes if each is not None)
+
+
+def holds(dimension: Dimension, value: Any) -> bool:
+    """Whether a value, as a journal holds it, is one of a dimension's."""
+    if isinstance(dimension, Choice) or (not isinstance(dimension, Int) and size(dimension) is not None):
+        return key(value) in {key(options.toml_value(each)) for each in grid(dimension)}
+    if isinstance(value, bool) or not isinstance(value, int if isinstance(dimension, Int) else int | float):
+        return False
+    inside = dimension.low <= value <= dimension.high
+    return inside and (not isinstance(dimension, Int) or (value - dimension.low) % dimension.step == 0)
+
+
+def key(values: Any) -> str:
+    """Equal for equal values, as a journal holds them: their JSON, which differs for 1, 1.0 and true."""
+    return json.dumps(values, sort_keys=True)
 
 
 def _ordered(low: float, high: float) -> None:

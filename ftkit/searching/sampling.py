@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import json
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,35 +28,51 @@ _DRAWS = 1000
 """Random draws before the next combination that is due is taken in order."""
 
 
-def combinations(search: Search) -> int | None:
-    """How many different trials the space holds, or None when a range is continuous."""
-    sizes = [space.size(dimension) for dimension in search.space.values()]
-    return None if None in sizes else math.prod(size for size in sizes if size is not None)
+def total(search: Search, tried: int = 0) -> int:
+    """How many trials the search has: a grid ends with its last combination, without those that an earlier run has tried."""
+    count = space.combinations(search.space) if search.sampler == "grid" and search.space else None
+    return search.trials if count is None else min(search.trials, count - tried)
 
 
-def total(search: Search) -> int:
-    """How many trials the search has: a grid ends with its last combination."""
-    count = combinations(search) if search.sampler == "grid" and search.space else None
-    return search.trials if count is None else min(search.trials, count)
+def remark(search: Search, tried: int = 0) -> str:
+    """What the user should know of a space with fewer combinations than the recipe asks for trials; empty if there is nothing."""
+    count = space.combinations(search.space)
+    if not search.space or count is None or count - tried >= search.trials:
+        return ""
+    if search.sampler == "grid" and tried:
+        return f"The grid has {count - tried} combinations that were not tried before: the search ends after them."
+    if search.sampler == "grid":
+        return f"The grid has {count} combinations: the search ends after them, not after {search.trials} trials."
+    if search.sampler == "random":
+        return f"The space has {count} combinations: trials after that repeat values with another seed."
+    return ""
 
 
 def propose(
-    search: Search, seed: int, number: int, ended: Sequence[Trial], begun: Sequence[Mapping[str, Any]]
+    search: Search,
+    seed: int,
+    number: int,
+    ended: Sequence[Trial],
+    begun: Sequence[Mapping[str, Any]],
+    before: Sequence[Trial] = (),
 ) -> tuple[dict[str, Any], int]:
     """Values and seed of trial `number`, given the trials that ended and the values of those that are under way.
 
-    Values that an earlier trial had get the next seed: their trials differ by the seed alone.
+    `before` are the trials that were taken from an earlier run. Values that an earlier trial had get the next seed: their trials
+    differ by the seed alone.
     """
-    earlier = [_key(trial.values) for trial in ended] + [_key(values) for values in begun]
+    earlier = [space.key(trial.values) for trial in (*before, *ended)] + [space.key(values) for values in begun]
     if not search.space:
         values: dict[str, Any] = {}
     elif search.sampler == "grid":
-        values = next(itertools.islice(_grid(search.space), number, None))
+        tried = {space.key(trial.values) for trial in before}
+        untried = (values for values in _grid(search.space) if space.key(values) not in tried)
+        values = next(itertools.islice(untried, number, None))
     elif search.sampler == "random":
         values = _random(search, _derived(seed, number), Counter(earlier))
     else:
-        values = _tpe(search, _derived(seed, number), ended, begun)
-    return values, seed + earlier.count(_key(values))
+        values = _tpe(search, _derived(seed, number), [*before, *sorted(ended, key=lambda each: each.number)], begun)
+    return values, seed + earlier.count(space.key(values))
 
 
 def _random(search: Search, seed: int, tried: Counter[str]) -> dict[str, Any]:
@@ -68,15 +83,15 @@ def _random(search: Search, seed: int, tried: Counter[str]) -> dict[str, Any]:
     study = _study(search, sampler)
     trial = study.ask()
     frozen = study.trials[trial.number]
-    least = min(tried.values(), default=0) if len(tried) == combinations(search) else 0
+    least = min(tried.values(), default=0) if len(tried) == space.combinations(search.space) else 0
     for _ in range(_DRAWS):
         drawn = {
             name: _decoded(dimension, sampler.sample_independent(study, frozen, name, _distribution(dimension)))
             for name, dimension in search.space.items()
         }
-        if tried[_key(drawn)] <= least:
+        if tried[space.key(drawn)] <= least:
             return drawn
-    return next(values for values in _grid(search.space) if tried[_key(values)] <= least)
+    return next(values for values in _grid(search.space) if tried[space.key(values)] <= least)
 
 
 def _tpe(search: Search, seed: int, ended: Sequence[Trial], begun: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -91,7 +106,7 @@ def _tpe(search: Search, seed: int, ended: Sequence[Trial], begun: Sequence[Mapp
     study = _study(search, TPESampler(seed=seed, constant_liar=search.concurrency > 1))
     distributions = {name: _distribution(dimension) for name, dimension in search.space.items()}
     states = {"finished": TrialState.COMPLETE, "stopped": TrialState.PRUNED, "failed": TrialState.FAIL}
-    for trial in sorted(ended, key=lambda each: each.number):
+    for trial in ended:
         value = trial.metrics.get(search.metric, math.nan)
         curve = [entry[search.metric] for entry in trial.history]
         state = TrialState.FAIL if math.isnan(value) else states[trial.state]
@@ -148,7 +163,7 @@ def _decoded(dimension: Dimension, drawn: Any) -> Any:
 
 def _encoded(dimensions: Mapping[str, Dimension], values: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        name: [_key(options.toml_value(each)) for each in space.grid(dimension)].index(_key(values[name]))
+        name: [space.key(options.toml_value(each)) for each in space.grid(dimension)].index(space.key(values[name]))
         if _by_index(dimension)
         else values[name]
         for name, dimension in dimensions.items()
@@ -159,11 +174,6 @@ def _grid(dimensions: Mapping[str, Dimension]) -> Iterator[dict[str, Any]]:
     """Every combination, the last dimension fastest."""
     for values in itertools.product(*map(space.grid, dimensions.values())):
         yield dict(zip(dimensions, map(options.toml_value, values), strict=True))
-
-
-def _key(value: Any) -> str:
-    """Equal for equal values: their JSON, which differs for 1, 1.0 and true."""
-    return json.dumps(value, sort_keys=True)
 
 
 def _derived(seed: int, number: int) -> int:
