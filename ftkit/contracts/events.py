@@ -109,6 +109,12 @@ class BudgetSpent(Event):
     """Minutes in which trials ran, or what they cost, interrupted parts of the search included."""
     limit: float
 
+    @property
+    def sentence(self) -> str:
+        """What ended the search, and how much of it was used."""
+        used = f"ran for {self.used:,.1f} minutes" if self.option == "max_minutes" else f"cost {self.used:,.2f}"
+        return f"The budget ended the search: its trials {used}, and {self.option} is {self.limit:,g}."
+
 
 @dataclass(frozen=True)
 class TrialStarted(Event):

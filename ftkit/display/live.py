@@ -123,6 +123,8 @@ def lasting(event: events.Event, board: Board) -> Iterator[RenderableType]:
             yield _indented(plain.search(event))
         case events.ConfirmationStarted():
             yield _indented(plain.confirmation(event))
+        case events.BudgetSpent():
+            yield _indented(f"{event.sentence} {plain.ENDING}", "yellow")
         case events.TrialRetried(number, reason):
             yield _indented(f"trial {number} starts again: {formatting.beginning(reason, 160)}", "yellow", "! ")
         case events.TrialFinished(trial) if trial.state == "failed":

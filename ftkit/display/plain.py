@@ -23,6 +23,8 @@ SHOW_AFTER = 2.0
 INTERRUPTED = "KeyboardInterrupt"
 """The error of a failed stage that a person interrupted."""
 
+ENDING = "No trial starts any more; those that run end at their next evaluation."
+"""What follows when the budget is spent."""
 CLASSES = 12
 """The most classes of a data report that are shown one by one."""
 
@@ -93,6 +95,8 @@ def sentences(event: events.Event, board: Board) -> Iterator[str]:
             yield f"search: {search(event)}"
         case events.ConfirmationStarted():
             yield f"search: {confirmation(event)}"
+        case events.BudgetSpent():
+            yield f"search: {event.sentence} {ENDING}"
         case events.TrialStarted(number, values, seed, attempt):
             again = f", attempt {attempt}" if attempt > 1 else ""
             settings = (
@@ -195,7 +199,7 @@ def trial(one: Trial, metric: str) -> str:
     if one.state == "failed":
         text = f"trial {one.number} failed after {took}: {formatting.beginning(one.error or 'no reason given', 300)}"
         return f"{text} (log: {one.folder}/trial.log in the folder of the run)" if one.folder else text
-    end = "finished" if one.state == "finished" else "was stopped early by the policy"
+    end = "finished" if one.state == "finished" else "was stopped early"
     scored = f": {metric} {formatting.score(one.metrics[metric])} at epoch {one.epoch}" if metric in one.metrics else ""
     return f"trial {one.number} {end}{scored}, {took}"
 
