@@ -67,9 +67,8 @@ def most_repeats(search: Search, trials: int) -> int:
     """How many repeats follow this many trials if all trials finish."""
     if search.confirm is None:
         return 0
-    sizes = [space.size(dimension) for dimension in search.space.values()]
-    configurations = math.inf if None in sizes else math.prod(size for size in sizes if size is not None)
-    return int(min(search.confirm.top, trials, configurations)) * search.confirm.seeds
+    configurations = space.combinations(search.space)
+    return min(search.confirm.top, trials, trials if configurations is None else configurations) * search.confirm.seeds
 
 
 def leading_trials(trials: Sequence[Trial], metric: str, count: int) -> list[Trial]:
@@ -86,7 +85,7 @@ def spreads(trials: Sequence[Trial], metric: str) -> list[Spread]:
     They are ordered by their means, equal means by their rank in the search; a configuration without a finished repeat comes last.
     """
     by_number = {trial.number: trial for trial in trials}
-    repeated = {trial.repeats for trial in trials if trial.repeats is not None} & by_number.keys()
+    repeated = {trial.repeats for trial in _measured(trials)} & by_number.keys()
     ranked = _ranked([by_number[number] for number in repeated if number is not None], metric)
     results = [_spread(each, trials, metric) for each in ranked]
 
@@ -142,7 +141,7 @@ def _ranked(trials: Sequence[Trial], metric: str) -> list[Trial]:
 def _spread(trial: Trial, trials: Sequence[Trial], metric: str) -> Spread:
     import statistics
 
-    repeats = [each for each in trials if each.repeats == trial.number]
+    repeats = [each for each in _measured(trials) if each.repeats == trial.number]
     values = [each.metrics.get(metric, math.nan) for each in repeats if each.state == "finished"]
     values = [value for value in values if not math.isnan(value)]
     return Spread(
@@ -156,6 +155,11 @@ def _spread(trial: Trial, trials: Sequence[Trial], metric: str) -> Spread:
         finished=len(values),
         failed=len(repeats) - len(values),
     )
+
+
+def _measured(trials: Sequence[Trial]) -> list[Trial]:
+    """The repeats, without those that a budget has stopped: they say nothing of a whole training."""
+    return [trial for trial in trials if trial.repeats is not None and trial.state != "stopped"]
 
 
 def _repeat_seed(seed: int, number: int, repeat: int) -> int:

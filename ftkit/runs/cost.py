@@ -19,7 +19,7 @@ from ftkit.contracts import (
     capable,
 )
 from ftkit.contracts.plan import Plan
-from ftkit.contracts.space import Dimension, ends, size
+from ftkit.contracts.space import Dimension, combinations, ends
 from ftkit.errors import LedgerError
 from ftkit.evaluation import selection
 from ftkit.options import toml_value
@@ -72,15 +72,11 @@ def trainings(plan: Plan) -> int:
     return trials(plan) + repeats(plan)
 
 
-def trials(plan: Plan) -> int:
-    """How many trials there will be: a grid may have fewer than the recipe allows."""
-    counts = [size(dimension) for dimension in plan.search.space.values()]
-    if plan.search.sampler != "grid" or not counts or None in counts:
-        return plan.search.trials
-    points = 1
-    for count in counts:
-        points *= count or 1
-    return min(plan.search.trials, points)
+def trials(plan: Plan, tried: int = 0) -> int:
+    """How many trials there will be: a grid may have fewer than the recipe allows, without those that an earlier run has tried."""
+    is_grid = plan.search.sampler == "grid" and plan.search.space
+    count = combinations(plan.search.space) if is_grid else None
+    return plan.search.trials if count is None else min(plan.search.trials, count - tried)
 
 
 def repeats(plan: Plan) -> int:

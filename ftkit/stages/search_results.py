@@ -14,7 +14,7 @@ from ftkit.errors import FtkitError, SearchError, in_one_line
 from ftkit.evaluation.selection import best_trial, planned_repeats
 from ftkit.options import toml_value
 from ftkit.plugins.titles import title
-from ftkit.runs import cost, decision
+from ftkit.runs import cost, decision, warm_start
 from ftkit.runs.ledger import Ledger
 
 
@@ -41,11 +41,14 @@ def _mistakes(plan: Plan, ledger: Ledger, trials: Any) -> Iterator[tuple[str, st
         yield f"two trials of number {twice[0]}", ""
     for trial in trials:
         yield from _mistakes_of_trial(plan, trial)
-    searched, wanted = sum(trial.repeats is None for trial in trials), cost.trials(plan)
-    if searched < wanted:
+    searched = sum(trial.repeats is None for trial in trials)
+    wanted = cost.trials(plan, warm_start.combinations(ledger))
+    ended_by_budget = ledger.fact("budget-spent") is not None
+    if searched < wanted and not ended_by_budget:
         hint = f"Give --set search.trials={searched} if so many are enough; a failed trial is a trial, too."
         yield f"{searched} of {wanted} trials", hint if searched else ""
-    if missing := [each for each in planned_repeats(plan.search, plan.seed, trials) if each.number not in numbers]:
+    missing = [each for each in planned_repeats(plan.search, plan.seed, trials) if each.number not in numbers]
+    if missing and not ended_by_budget:
         hint = "Until its author has mended it, leave the repeats out: --set search.confirm=false."
         yield f"{len(missing)} repeats too few of its best trials", hint
     recorded = {trial.number: trial for trial in ledger.trials()}
