@@ -55,6 +55,7 @@ def summary(facts: Facts) -> dict[str, Any]:
         "override": dict(facts.override) or None,
         "bundle": facts.bundle or None,
         "record": facts.record.digest if facts.record is not None else None,
+        "changed": list(facts.changed),
         "seconds": facts.seconds,
     }
 

@@ -73,6 +73,8 @@ class Facts:
     missing: str = ""
     """Why there are no answers; a sentence."""
     environment: Mapping[str, Any] = field(default_factory=dict)
+    changed: tuple[str, ...] = ()
+    """What was no longer as it was when the run began and went on after an interruption, a sentence each."""
     stages: Mapping[str, float] = field(default_factory=dict)
     """Seconds by stage, over all attempts that finished it."""
     bundle: str = ""
@@ -146,6 +148,9 @@ def read(ledger: Ledger, state: str | None = None) -> Facts:
         environment={
             key: each for key, each in (ledger.fact("environment") or {}).items() if key not in ("fact", "at")
         },
+        changed=tuple(
+            dict.fromkeys(redacted(str(each)) for fact in ledger.facts("changed") for each in fact["sentences"])
+        ),
         stages=_stages(ledger),
         bundle=bundle,
         record=record,

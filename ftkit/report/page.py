@@ -75,7 +75,7 @@ def _contents(shown: Mapping[str, Any]) -> list[dict[str, str]]:
         ("trials", "Trials", True),
         ("data", "Data", shown["facts"].data),
         ("time", "Time", shown["time"]["stages"] or shown["time"]["trials"]),
-        ("environment", "Environment", shown["environment"]),
+        ("environment", "Environment", shown["environment"] or shown["facts"].changed),
         ("origin", "Origin", True),
     ]
     return [{"anchor": anchor, "title": title} for anchor, title, content in sections if content]

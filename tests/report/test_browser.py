@@ -44,7 +44,15 @@ def page_of(tmp_path_factory: pytest.TempPathFactory) -> Path:
     failed = replace(trials[4], state="failed", error="CUDA out of memory <b>", metrics={}, history=[])
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FTKIT_HOME", str(folder / "home"))
-        return report.write(maker(folder)(data=data, trials=[*trials[:4], failed, *trials[5:], *repeats]))
+        book = maker(folder)(data=data, trials=[*trials[:4], failed, *trials[5:], *repeats])
+        book.append(
+            "changed",
+            sentences=[
+                f"/data/{'long-folder-name/' * 12}rows.csv (dataset.path) has changed; <b>",
+                "torch 2.1, now 2.2",
+            ],
+        )
+        return report.write(book)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

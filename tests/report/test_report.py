@@ -20,6 +20,7 @@ from ftkit.display import plain, summary
 from ftkit.display.board import Board
 from ftkit.errors import StageError
 from ftkit.events import Event, Noticed, ReportWritten, RunFinished
+from ftkit.report import facts
 from ftkit.runs import ledger
 from ftkit.testing import toys
 from ftkit.testing.toys import ToyReviews
@@ -115,6 +116,24 @@ def test_the_report_of_an_unfinished_run_shows_what_was_finished(
     assert shown <= set(page.headings)
     assert ("Promotion tests" in page.headings) == (upto == "tested")
     assert ("The reason: the disk is full." in page.text) == (upto == "failed")
+
+
+def test_what_changed_while_a_run_was_interrupted_is_shown_once_with_a_link_from_the_top(make: Make) -> None:
+    book = make()
+    assert "since the run began" not in outline(book).text
+    file, versions = (
+        "/data/rows.csv (dataset.path) has changed",
+        "The run began with torch 2.1, now 2.2: results may differ",
+    )
+    book.append("changed", sentences=[file])
+    book.append("changed", sentences=[file, f"{versions} password=hunter2hunter2"])
+    page = outline(book)
+    assert "2 changes since the run began" in page.text
+    assert ("a", {"href": "#environment"}) in page.elements
+    environment = page.text.rpartition("something had changed when it went on:")[2].partition("Origin")[0]
+    assert environment.count(file) == environment.count(versions) == 1
+    assert "hunter2" not in page.text
+    assert report.summary(facts.read(book))["changed"][0] == file
 
 
 def test_a_run_that_has_only_started_has_a_report() -> None:
