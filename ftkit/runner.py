@@ -23,7 +23,7 @@ from ftkit.evaluation.selection import best_trial, spreads
 from ftkit.plugins.calls import call
 from ftkit.recipe.loader import Plan
 from ftkit.runs import ledger as ledgers
-from ftkit.runs import provenance, resuming, source_files
+from ftkit.runs import provenance, resuming, source_files, warm_start
 from ftkit.runs.ledger import Ledger, staged
 from ftkit.runs.preparation import adapted, foresee, inspected, loaded
 from ftkit.stages import release, search_results
@@ -62,6 +62,7 @@ def carry_out(plan: Plan, emit: Emit, search: Search) -> Outcome:
             )  # fails before the search if the registry is out of reach, not after it
         if plan.deploy is not None:
             call(Deployer.describe, plan.deploy)  # so does an endpoint that is out of reach
+        warm_start.take(plan, ledger)  # and an earlier run that has nothing to start from
         data = load_data(plan, ledger, emit)
         trials = run_trials(plan, ledger, emit, search)
         best, bundle = select(plan, ledger, emit, data, trials)

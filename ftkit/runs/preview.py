@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ftkit import options
-from ftkit.contracts import Data, DataReport, Publishing, capable
+from ftkit import formatting, options
+from ftkit.contracts import Data, DataReport, Publishing, Trial, capable
 from ftkit.contracts.capability_checks import offline
 from ftkit.contracts.plan import Plan
 from ftkit.errors import CheckpointError, FtkitError, LedgerError, VerbError
 from ftkit.plugins.calls import call
-from ftkit.runs import cost, source_files
+from ftkit.runs import cost, source_files, warm_start
 from ftkit.runs import ledger as ledgers
 from ftkit.runs.preparation import adapted, foresee, inspected, loaded
 
@@ -135,13 +135,20 @@ def _data_step(plan: Plan, report: DataReport | None) -> str:
 
 
 def _search_step(plan: Plan, unfinished: ledgers.Ledger | None, complete: bool) -> str:
-    search, count = plan.search, cost.trials(plan)
+    search, earlier = plan.search, _taken(plan, unfinished)
+    count = cost.trials(plan, warm_start.combinations(earlier))
     sentence = f"{count} trial{'s' * (count != 1)} of {plan.backbone.name} on {plan.platform.name}"
     if search.space:
         sentence += f", {search.sampler} over {', '.join(search.space)}"
     sentence += f", {search.concurrency} at a time"
+    if earlier:
+        sentence += f", starting from {formatting.count(len(earlier), 'trial')} of {search.start_from}"
     if search.policy.name != "none":
         sentence += f", stopped early by {search.policy.name}"
+    if search.max_minutes is not None:
+        sentence += f", for at most {search.max_minutes:,g} minutes"
+    if search.max_cost is not None:
+        sentence += f", at a cost of at most {search.max_cost:,g}"
     if search.confirm and (again := cost.repeats(plan)):
         seeds = search.confirm.seeds
         count = again // seeds
@@ -155,6 +162,13 @@ def _search_step(plan: Plan, unfinished: ledgers.Ledger | None, complete: bool) 
     if unfinished:
         sentence += f"; {len(unfinished.trials())} are done already in {unfinished.run}"
     return sentence
+
+
+def _taken(plan: Plan, unfinished: ledgers.Ledger | None) -> list[Trial]:
+    """The trials of an earlier run from which the search starts. Raises: UsageError if there are none where it needs some."""
+    if plan.search.start_from is None:
+        return []
+    return (warm_start.taken(unfinished) if unfinished else []) or list(warm_start.fitting(plan).trials)
 
 
 def _test_step(plan: Plan) -> str:

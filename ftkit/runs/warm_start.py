@@ -62,9 +62,9 @@ def taken(ledger: Ledger) -> list[Trial]:
     return [Trial(**{key: latest[number][key] for key in known & latest[number].keys()}) for number in numbers]
 
 
-def combinations(ledger: Ledger) -> int:
+def combinations(trials: Sequence[Trial]) -> int:
     """How many different values the trials that were taken have: a grid does not try them again."""
-    return len({space.key(trial.values) for trial in taken(ledger)})
+    return len({space.key(trial.values) for trial in trials})
 
 
 def notices(plan: Plan, ledger: Ledger) -> Iterator[tuple[str, bool]]:
@@ -106,9 +106,7 @@ def fitting(plan: Plan) -> Fit:
             f"no trial of {fit.run} fits this search: {_listed(fit.left_out)}",
             f"Search {', '.join(search.space) or 'the same fields'} by {search.metric} in ranges that hold its values.",
         )
-    if search.sampler == "grid" and len({space.key(each.values) for each in fit.trials}) == space.combinations(
-        search.space
-    ):
+    if search.sampler == "grid" and combinations(fit.trials) == space.combinations(search.space):
         raise _refused(f"{fit.run} has tried every combination of the grid", "Add values to search.space.")
     return fit
 

@@ -42,7 +42,7 @@ def _mistakes(plan: Plan, ledger: Ledger, trials: Any) -> Iterator[tuple[str, st
     for trial in trials:
         yield from _mistakes_of_trial(plan, trial)
     searched = sum(trial.repeats is None for trial in trials)
-    wanted = cost.trials(plan, warm_start.combinations(ledger))
+    wanted = cost.trials(plan, warm_start.combinations(warm_start.taken(ledger)))
     ended_by_budget = ledger.fact("budget-spent") is not None
     if searched < wanted and not ended_by_budget:
         hint = f"Give --set search.trials={searched} if so many are enough; a failed trial is a trial, too."
