@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from ftkit import options
-from ftkit.contracts import Confirming, SearchSpace
+from ftkit.contracts import Checkpointing, Confirming, Resumable, SearchSpace, capable
 from ftkit.contracts.policies import POLICIES
 from ftkit.contracts.settings import Confirm, Search
 from ftkit.contracts.space import Choice, Dimension, ends, parse, size
@@ -35,6 +35,8 @@ class SearchSection:
         if policy is not None:
             policy = self._policy(policy)
         confirm = self._confirm(values.pop("confirm", False), platform)
+        if "checkpoint" in values:
+            self._check_checkpoint(backbone, platform)
         dimensions = self._space(space, backbone_class, backbone)
         search = self.sections.build(("search",), Search, values)
         if search is None or dimensions is None:
@@ -47,6 +49,17 @@ class SearchSection:
                         ("search", "space", name), "the grid sampler cannot search a continuous range", hint
                     )
         return replace(search, space=dimensions, confirm=confirm, **({"policy": policy} if policy is not None else {}))
+
+    def _check_checkpoint(self, backbone: Any, platform: Any) -> None:
+        """Refuse checkpoints inside trials where nobody would write them."""
+        key: Key = ("search", "checkpoint")
+        writes = self.sections.declared(("run", "on"), Checkpointing, Checkpointing.checkpoints, platform, False)
+        if platform is not None and writes is False:
+            what = f"a trial of the platform {platform.name!r} cannot go on from a checkpoint"
+            self.sections.report_problem(key, what, "Remove the line, or run on another platform.")
+        if backbone is not None and not capable(backbone, Resumable):
+            what = f"a training of the backbone {backbone.name!r} cannot go on from a checkpoint"
+            self.sections.report_problem(key, what, "Remove the line.")
 
     def _confirm(self, value: Any, platform: Any) -> Confirm | None:
         key: Key = ("search", "confirm")

@@ -151,8 +151,12 @@ class ProcessWorkers:
 
     node_retries = 0
 
-    def __init__(self, options: ProcessOptions, at_a_time: int) -> None:
-        """`at_a_time` attempts at most run at the same time: it decides what each may use."""
+    def __init__(self, options: ProcessOptions, at_a_time: int, patience: float = 5.0) -> None:
+        """`at_a_time` attempts at most run at the same time: it decides what each may use.
+
+        `patience` is how many seconds they may take to end when the search is over.
+        """
+        self._patience = patience
         devices = usage.gpus() if options.devices is None else options.devices
         self._devices = usage.deal(devices, at_a_time)
         self._choose_devices = options.devices is not None or len(devices) > 1
@@ -164,11 +168,11 @@ class ProcessWorkers:
         visible = devices if self._choose_devices else None
         return TrialProcess(job, log, Surroundings(self._variables, visible, devices), inbox)
 
-    def end(self, attempts: Sequence[Attempt], patience: float = 5.0) -> None:
-        """End processes in their order: by SIGTERM, and by SIGKILL those that still run after `patience` seconds."""
+    def end(self, attempts: Sequence[Attempt]) -> None:
+        """End processes in their order: by SIGTERM, and by SIGKILL those that still run when patience is at its end."""
         processes = [attempt for attempt in attempts if isinstance(attempt, TrialProcess)]
         for process in processes:
             process.terminate()
-        deadline = time.monotonic() + patience
+        deadline = time.monotonic() + self._patience
         for process in processes:
             process.end(deadline - time.monotonic())

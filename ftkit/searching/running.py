@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +30,8 @@ class RunningTrial:
     attempt: Attempt
     repeats: int | None = None
     """Number of the trial that this one repeats with another seed."""
+    reported: Sequence[Mapping[str, Any]] = ()
+    """The journal's facts of what earlier attempts reported, each with its answer."""
     history: list[dict[str, float]] = field(default_factory=list)
     best: int = 0
     """Index of the best evaluation in `history`."""
@@ -43,6 +45,24 @@ class RunningTrial:
         if metrics.better(metric, numbers[metric], self.history[self.best][metric]):
             self.best = len(self.history) - 1
         return self.best == len(self.history) - 1
+
+    def go_on_after(self, history: Sequence[dict[str, float]], metric: str) -> None:
+        """Take the evaluations that a checkpoint remembers in place of those so far."""
+        self.history, self.best = [], 0
+        for numbers in history:
+            self.add(numbers, metric)
+
+    def reported_before(self, numbers: Mapping[str, float], metric: str) -> Mapping[str, Any] | None:
+        """The fact of the same evaluation by an earlier attempt, which went further than its last checkpoint: the answer stands."""
+        same = ("epoch", metric)
+        return next(
+            (
+                fact
+                for fact in reversed(self.reported)
+                if all(fact["numbers"].get(name) == numbers.get(name) for name in same)
+            ),
+            None,
+        )
 
     def limit_exceeded(self, memory_mb: float, memory_limit_mb: int | None, timeout_minutes: float | None) -> str:
         """Why the worker is to be killed, for its journal; empty when it is not."""

@@ -23,6 +23,7 @@ from ftkit.searching import failures, policies, sampling
 from ftkit.searching.attempts import Attempt, Inbox, Job, PlaceLost, Workers
 from ftkit.searching.running import RunningTrial
 from ftkit.searching.worker import disk_full
+from ftkit.stages import checkpoints
 from ftkit.stages.trial import clear
 
 if TYPE_CHECKING:
@@ -34,6 +35,11 @@ if TYPE_CHECKING:
 def at_a_time(plan: Plan) -> int:
     """Trials that run at the same time: by the plan alone, so that a resumed trial gets the threads it had before."""
     return min(plan.search.concurrency, sampling.total(plan.search))
+
+
+def patience(plan: Plan) -> float:
+    """Seconds that workers may take to end: a checkpoint is written at the next step, which may be long."""
+    return 120.0 if plan.search.checkpoint else 5.0
 
 
 class Trials:
@@ -64,7 +70,8 @@ class Trials:
         """Run the trials that the recipe asks for."""
         ended = self._searched()
         self.emit(events.SearchStarted(self.total, len(ended), self.plan.search.metric, self.at_a_time))
-        self._warn_of_small_space()
+        if text := sampling.remark(self.plan.search):
+            self.emit(events.Noticed(text))
         self._remove_beaten_models()
         begun = {fact["number"]: fact for fact in self.ledger.facts("trial-started")}
         interrupted = sorted((begun.keys() & set(range(self.total))) - {trial.number for trial in ended})
@@ -145,25 +152,13 @@ class Trials:
                 where=str(log),
                 hint="Free memory or lower search.concurrency, then give the same command: finished trials are kept.",
             ) from error
-        self._running[number] = RunningTrial(number, values, seed, slot, attempts, attempt, repeats)
+        reported = [fact for fact in self.ledger.facts("trial-reported") if fact["number"] == number]
+        self._running[number] = RunningTrial(number, values, seed, slot, attempts, attempt, repeats, reported)
         self.emit(events.TrialStarted(number, values, seed, attempts, attempt.pid, str(log), repeats))
 
     def _retries(self, number: int) -> list[Mapping[str, Any]]:
         """The facts of a trial's further attempts so far."""
         return [fact for fact in self.ledger.facts("trial-retried") if fact["number"] == number]
-
-    def _warn_of_small_space(self) -> None:
-        """Tell the user when the space has fewer combinations than the recipe asks for trials."""
-        search, count = self.plan.search, sampling.combinations(self.plan.search)
-        if not search.space or count is None or count >= search.trials:
-            return
-        if search.sampler == "grid":
-            text = f"The grid has {count} combinations: the search ends after them, not after {search.trials} trials."
-        elif search.sampler == "random":
-            text = f"The space has {count} combinations: trials after that repeat values with another seed."
-        else:
-            return
-        self.emit(events.Noticed(text))
 
     # ---------------------------------------------------------------------------------------- under way
 
@@ -174,6 +169,13 @@ class Trials:
             return
         if message["kind"] == "report":
             self._report(trial, message["numbers"])
+        elif message["kind"] == "resumed":
+            trial.go_on_after(message["history"], self.plan.search.metric)
+            for numbers in trial.history:
+                self.emit(events.TrialReported(trial.number, numbers))
+        elif message["kind"] == "noticed":
+            self.ledger.append("trial-noticed", number=trial.number, text=message["text"])
+            self.emit(events.Noticed(f"Trial {trial.number}: {message['text']}", warning=True))
         elif message["kind"] == "exited":
             self._exited(trial, message.get("error", ""), bool(message.get("lost")))
         else:
@@ -183,18 +185,25 @@ class Trials:
     def _report(self, trial: RunningTrial, numbers: dict[str, float]) -> None:
         """Answer an evaluation: whether the trial goes on, and whether this is its best evaluation."""
         metric = self.plan.search.metric
-        best = trial.add(numbers, metric)
+        known = trial.reported_before(numbers, metric)
+        best = trial.add(known["numbers"] if known else numbers, metric)
         self.emit(events.TrialReported(trial.number, numbers))
+        go = known["go"] if known else self._goes_on(trial)
+        if known is None and self.plan.search.checkpoint:
+            self.ledger.append("trial-reported", number=trial.number, numbers=numbers, go=go)
+        trial.attempt.send({"go": go, "best": best})
+
+    def _goes_on(self, trial: RunningTrial) -> bool:
+        """Whether a trial goes on after its latest evaluation."""
+        metric = self.plan.search.metric
         if trial.repeats is not None:  # it measures a whole training, so no policy cuts it short
-            trial.attempt.send({"go": True, "best": best})
-            return
+            return True
         histories = {each.number: each.history for each in self._searched() if each.state != "failed"}
         histories |= {each.number: each.history for each in self._running.values()}
         del histories[trial.number]
         others = {number: [entry[metric] for entry in history] for number, history in sorted(histories.items())}
         values = [entry[metric] for entry in trial.history]
-        stop = policies.stops(self.plan.search.policy, metric, trial.number, values, others)
-        trial.attempt.send({"go": not stop, "best": best})
+        return not policies.stops(self.plan.search.policy, metric, trial.number, values, others)
 
     def _sample(self) -> None:
         """Sample what every trial uses, and end those that use too much."""
@@ -269,6 +278,7 @@ class Trials:
         folder = self.ledger.trial_folder(running.number).relative_to(self.ledger.folder)
         trial = running.ended(state, error, str(folder))
         self.ledger.record_trial(trial)
+        checkpoints.remove(self.ledger.trial_folder(running.number))
         self._remove_beaten_models()
         running.attempt.release()
         self.emit(events.TrialFinished(trial))

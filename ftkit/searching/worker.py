@@ -4,11 +4,14 @@ Started as `python -m ftkit.searching.worker FD` with one end of a socket, or wi
 output, as through ssh. Both sides send JSON, one message a line:
 
     parent  {"recipe", "run", "number", "attempt", "values", "seed"}
+    worker  {"kind": "resumed", "history": […]}                     before others, where it goes on from a checkpoint
+    worker  {"kind": "noticed", "text": …}                          what the user should know
     worker  {"kind": "report", "numbers": {…}}                      after each evaluation
     parent  {"go": true, "best": false}                             the answer to each report
     worker  {"kind": "finished" | "stopped" | "failed", …}          once, at the end
 
-When the parent is gone, the worker ends itself and everything it started.
+When the parent is gone, the worker ends itself and everything it started. At SIGTERM it ends at once, where the recipe asks for
+checkpoints after it has written one.
 """
 
 from __future__ import annotations
@@ -29,10 +32,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ftkit.contracts import StopTrial
+from ftkit.contracts import StopTrial, TrialInterrupted
 from ftkit.disclosure import redact_output, without_secrets
 from ftkit.errors import FtkitError, HopelessError, RecipeError, StageError, VerbError
 from ftkit.stages import trial
+from ftkit.stages.checkpoints import TrialCheckpoints, key_of
 
 
 class Wire:
@@ -48,11 +52,19 @@ class Wire:
             os.dup2(2, 1)
         else:
             os.close(int(descriptor))
-        self._messages: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self._messages: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         threading.Thread(target=self._listen, daemon=True).start()
 
     def receive(self) -> dict[str, Any]:
-        return self._messages.get()
+        """The next message. Raises: TrialInterrupted if this process is to end: nobody may be there to answer."""
+        message = self._messages.get()
+        if message is None:
+            raise TrialInterrupted("the process was asked to end")
+        return message
+
+    def interrupt(self) -> None:
+        """Wait for no further message; safe in a signal handler."""
+        self._messages.put(None)
 
     def send(self, **message: Any) -> None:
         self._outgoing.write(json.dumps(message).encode() + b"\n")
@@ -77,9 +89,36 @@ def fit(job: Mapping[str, Any], wire: Wire) -> None:
 
     ledger = Ledger(Path(job["run"]))
     folder = ledger.trial_folder(job["number"])
-    trial.fit(
-        loader.loads(job["recipe"]), ledger.data(("train", "valid")), job["values"], job["seed"], folder, evaluated
-    )
+    plan = loader.loads(job["recipe"])
+    checkpoints = None
+    if seconds := plan.search.checkpoint_seconds:
+        checkpoints = TrialCheckpoints(
+            folder,
+            key_of(ledger.run, job["number"], job["values"], job["seed"]),
+            seconds,
+            notice=lambda text: wire.send(kind="noticed", text=text),
+            resumed=lambda history: wire.send(kind="resumed", history=history),
+        )
+        write_before_the_end(checkpoints, wire)
+    trial.fit(plan, ledger.data(("train", "valid")), job["values"], job["seed"], folder, evaluated, checkpoints)
+
+
+def write_before_the_end(checkpoints: TrialCheckpoints, wire: Wire) -> None:
+    """At SIGTERM, let the training write a checkpoint at its next step; before its first one, end at once."""
+
+    def interrupted(*_: object) -> None:
+        if not checkpoints.begun:
+            end_by_signal()
+        checkpoints.interrupted = True
+        wire.interrupt()
+
+    signal.signal(signal.SIGTERM, interrupted)
+
+
+def end_by_signal() -> None:
+    """End this process as SIGTERM ends one that does not handle it."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def prefer_as_victim() -> None:
@@ -114,6 +153,8 @@ def main() -> None:
     ended: dict[str, Any] = {"kind": "finished"}
     try:
         fit(job, wire)
+    except TrialInterrupted:
+        end_by_signal()
     except StopTrial:
         ended["kind"] = "stopped"
     except BaseException as error:  # whatever a backbone raises ends this trial, and is reported to the parent

@@ -71,6 +71,8 @@ class TrialCheckpoints:
         """Whether there may be something to write: the training is about to take its first step, or has."""
         self.interrupted = False
         """Whether this process is to end: the next step is its last."""
+        self.ended = False
+        """Whether the training was broken off by `TrialInterrupted`."""
         self._folder = folder / FOLDER
         self._key = key
         self._seconds = seconds
@@ -120,6 +122,7 @@ class TrialCheckpoints:
             self._refused = True
         self._written_at = time.monotonic()
         if self.interrupted:
+            self.ended = True
             raise TrialInterrupted("the process was asked to end")
 
     def discard(self, reason: str) -> None:

@@ -25,7 +25,18 @@ import numpy as np
 import pytest
 
 from ftkit import files
-from ftkit.contracts import Backbone, Classifier, Data, DataReport, Split, StopTrial
+from ftkit.contracts import (
+    Backbone,
+    Classifier,
+    Data,
+    DataReport,
+    Resumable,
+    Split,
+    StopTrial,
+    TrialInterrupted,
+    capable,
+)
+from ftkit.testing.checkpoints import InterruptingCheckpoints
 
 CLASSES = ("at sea", "Küche", "music & sound")
 
@@ -213,6 +224,30 @@ class BackboneSuite:
             component.fit(fitted.data, 4, report)
         assert len(evaluations) == 1
         assert not np.allclose(evaluations[0], fitted.reports[0][1], atol=1e-6)
+
+    def test_an_interrupted_training_goes_on_to_the_same_files(
+        self, component: Backbone, fitted: SimpleNamespace, tmp_path: Path
+    ) -> None:
+        if not capable(component, Resumable):
+            pytest.skip("it is not Resumable")
+        reports: list[np.ndarray] = []
+
+        def report(epoch: int, probabilities: np.ndarray, **numbers: float) -> bool:
+            reports.append(probabilities)
+            if len(reports) == 1:
+                checkpoints.interrupt_after(1)
+            return len(reports) == 1
+
+        checkpoints = InterruptingCheckpoints(tmp_path / "checkpoints")
+        checkpoints.interrupt_after(3)
+        for _ in range(2):  # in the first epoch, and at the first step after its evaluation
+            with pytest.raises(TrialInterrupted):
+                component.resume(fitted.data, 3, report, checkpoints)
+        component.resume(fitted.data, 3, report, checkpoints).save(files_of_model := tmp_path / "model")
+        assert _hashes(files_of_model) == _hashes(fitted.folder)
+        assert len(reports) == len(fitted.reports)
+        for reported, (_, expected, _) in zip(reports, fitted.reports, strict=True):
+            np.testing.assert_array_equal(reported, expected)
 
     def test_a_loaded_model_gives_the_same_answers(self, fitted: SimpleNamespace, loaded: Classifier) -> None:
         texts = [*fitted.data.valid.texts, *ODD_TEXTS]

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from ftkit import plugins
-from ftkit.contracts import Data, Emit, Report
+from ftkit.contracts import Checkpoints, Data, Emit, Report
 from ftkit.contracts.space import Choice, Dimension
 from ftkit.data.rows import Rows
 from ftkit.data.splits import Rules, split
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from ftkit.recipe.loader import Plan
 
 _BUCKETS = 256
+_STEPS = 10  # of an epoch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,28 +111,37 @@ class ToyWords:
             raise ValueError("epochs must be at least 1")
 
     def fit(self, data: Data, seed: int, report: Report) -> ToyClassifier:
+        return self.resume(data, seed, report, None)
+
+    def resume(self, data: Data, seed: int, report: Report, checkpoints: Checkpoints | None) -> ToyClassifier:
         import numpy as np
+        from safetensors.numpy import load_file, save_file
 
         assert not len(data.test), "training must not see the test split"
         features, targets = _features(data.train.texts), np.eye(len(data.classes))[list(data.train.labels)]
         weights = np.random.default_rng(seed).normal(0, 0.5, (_BUCKETS, len(data.classes)))
-        best = weights
-        for epoch in range(1, self.epochs + 1):
-            time.sleep(self.delay)
-            if self.fault != "none" and epoch == self.fault_epoch and seed > self.fault_above and self._fails(data):
-                _fail(self.fault)
-                if self.fault == "silent":
-                    return ToyClassifier(data.classes, weights)
-                if self.fault == "diverge":
-                    weights = weights * np.nan
-            for _ in range(10):
-                error = _softmax(features @ weights) - targets
-                weights = weights - self.learning_rate * (features.T @ error / len(targets) + self.decay * weights)
-            classifier = ToyClassifier(data.classes, weights)
-            if self.fault == "silent":
-                continue
-            if report(epoch, classifier.probabilities(data.valid.texts), train_loss=float(np.abs(error).mean())):
-                best = weights
+        best, first = weights, 0
+        if checkpoints and (folder := checkpoints.latest()):
+            state = load_file(folder / "state.safetensors")
+            weights, best, first = state["weights"], state["best"], int(state["step"])
+        for step in range(first, _STEPS * self.epochs):
+            epoch = step // _STEPS + 1
+            if checkpoints and checkpoints.due():
+                state = {"weights": weights, "best": best, "step": np.asarray(step)}
+                checkpoints.write(lambda folder: save_file(state, folder / "state.safetensors"))  # noqa: B023
+            if step % _STEPS == 0:
+                time.sleep(self.delay)
+                if self.fault != "none" and epoch == self.fault_epoch and seed > self.fault_above and self._fails(data):
+                    _fail(self.fault)
+                    if self.fault == "silent":
+                        return ToyClassifier(data.classes, weights)
+                    if self.fault == "diverge":
+                        weights = weights * np.nan
+            error = _softmax(features @ weights) - targets
+            weights = weights - self.learning_rate * (features.T @ error / len(targets) + self.decay * weights)
+            if self.fault != "silent" and step % _STEPS == _STEPS - 1:
+                probabilities = ToyClassifier(data.classes, weights).probabilities(data.valid.texts)
+                best = weights if report(epoch, probabilities, train_loss=float(np.abs(error).mean())) else best
         return ToyClassifier(data.classes, best)
 
     def load(self, folder: Path) -> ToyClassifier:

@@ -20,6 +20,7 @@ class LocalPlatform(ProcessOptions):
 
     name: ClassVar[str] = "local"
     confirms: ClassVar[bool] = True
+    checkpoints: ClassVar[bool] = True
 
     def run(self, plan: Plan, emit: Emit) -> Outcome:
         """Carry out the plan here. Raises: FtkitError."""
@@ -33,6 +34,7 @@ class LocalPlatform(ProcessOptions):
         Raises: SearchError when none finished; StageError, such as CheckpointError, that every trial would meet.
         """
         from ftkit.searching.process import ProcessWorkers
-        from ftkit.searching.search import at_a_time
+        from ftkit.searching.search import at_a_time, patience
 
-        return run_trials(plan, ledger, emit, self, ProcessWorkers(self, at_a_time(plan)))
+        workers = ProcessWorkers(self, at_a_time(plan), patience(plan))
+        return run_trials(plan, ledger, emit, self, workers)
