@@ -156,7 +156,9 @@ class Reader:
     def _check_engine(self, backbone: Any, deploy: Any) -> None:
         """Refuse an engine that will not be exported: otherwise the run would fail only after training and testing."""
         wanted = self.sections.declared(("deploy", "use"), EngineChoosing, EngineChoosing.engine, deploy, NATIVE)
-        exported = self.sections.declared(("backbone", "use"), Exporting, Exporting.engines, backbone, ())
+        exported = self.sections.declared(
+            ("backbone", "use"), Exporting, Exporting.engines, backbone, tuple[str, ...]()
+        )
         if backbone is None or exported is None or wanted in (None, NATIVE, AUTO, *exported):
             return
         if capable(backbone, Exporting):
