@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ftkit.data import near_duplicates
+from ftkit.data import near_duplicates, shared_shingles
 from ftkit.data.cleaning import Cleaned
 from ftkit.data.texts import chosen
 from ftkit.formatting import count, listing
@@ -34,7 +34,7 @@ class NearCopyGroups:
 def affordable(part: Cleaned, rows: Sequence[int]) -> bool:
     """Whether the search for near copies among these rows takes a minute or so."""
     characters = max(sum(map(len, chosen(part.rows.texts, rows))), WORD * sum(part.words[row] for row in rows))
-    return characters <= MAX_CHARACTERS and len(rows) <= near_duplicates.ROWS
+    return characters <= MAX_CHARACTERS and len(rows) <= shared_shingles.ROWS
 
 
 def find_near_copies(part: Cleaned, rows: Sequence[int]) -> NearCopyGroups:

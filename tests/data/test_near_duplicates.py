@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from ftkit.data import near_duplicates
+from ftkit.data import near_duplicates, shared_shingles, shingle_sets
 from ftkit.data.near_duplicates import clusters, twins
 from ftkit.data.shingles import normal
 
@@ -121,6 +121,6 @@ def test_the_size_of_blocks_does_not_change_the_clusters(monkeypatch: pytest.Mon
     originals = prose(60, 5)
     texts = [*originals, *altered(originals[:30], 6, 2), *(f"the same words in {letter}" for letter in "abcdefgh")]
     before = clusters(texts)
-    monkeypatch.setattr(near_duplicates, "STRETCH", 5)
-    monkeypatch.setattr(near_duplicates, "BLOCK", 50)
+    monkeypatch.setattr(shared_shingles, "STRETCH", 5)
+    monkeypatch.setattr(shingle_sets, "BLOCK", 50)
     assert clusters(texts) == before
