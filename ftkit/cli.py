@@ -27,11 +27,11 @@ from ftkit.commands.run import run
 from ftkit.commands.runs import runs
 from ftkit.disclosure import RedactedStream
 from ftkit.display import failures, terminal
-from ftkit.errors import ExitCode, FtkitError, VerbError, in_one_line
+from ftkit.errors import ExitCode, FtkitError, Terminated, VerbError, in_one_line
 
 EPILOG = (
     "Exit codes: 0 done, or promoted and deployed; 2 a mistake in the recipe or the command; 3 a plugin is missing "
-    "or broken; 4 a stage failed; 5 the run ended but its model was not promoted; 130 interrupted."
+    "or broken; 4 a stage failed; 5 the run ended but its model was not promoted; 130 interrupted, 143 by SIGTERM."
 )
 
 
@@ -116,6 +116,9 @@ def _run(arguments: list[str], ending: Ending) -> int:
 
             terminal.write(calls.traceback_of(error), sys.stderr)
         return int(error.exit_code)
+    except Terminated:
+        terminal.write(f"\nTerminated. {ending.kept()}".rstrip(), sys.stderr)
+        return int(ExitCode.TERMINATED)
     except (KeyboardInterrupt, click.Abort):
         terminal.write(f"\nInterrupted. {ending.kept()}".rstrip(), sys.stderr)
         return int(ExitCode.INTERRUPTED)

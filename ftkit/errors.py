@@ -34,6 +34,7 @@ class ExitCode(enum.IntEnum):
     STAGE = 4
     NOT_PROMOTED = 5
     INTERRUPTED = 130
+    TERMINATED = 143
 
 
 class FtkitError(Exception):
@@ -142,6 +143,10 @@ class RegistryError(StageError):
 
 class DeployError(StageError):
     """A deployment did not become healthy, or an endpoint cannot be reached."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: what was begun is undone or kept as at Ctrl-C, and the exit code is 143."""
 
 
 class HopelessError(Exception):

@@ -36,6 +36,7 @@ class Ending:
         try:
             run = ledger.find(self.run)
             trials = len(run.trials())
+            inside = ", inside its trials" if any(run.folder.glob("trials/*/checkpoints/[0-9]*")) else ""
         except (FtkitError, OSError):
             return ""
         finished = (
@@ -43,7 +44,7 @@ class Ending:
             if trials
             else "What finished is"
         )
-        return f"{finished} kept in {run.folder}; the same command goes on from there, --fresh starts again."
+        return f"{finished} kept in {run.folder}; the same command goes on from there{inside}, --fresh starts again."
 
 
 def as_json(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -7,11 +7,12 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from ftkit.commands import Ending, completer, component_names
+from ftkit.errors import Terminated
 
 if TYPE_CHECKING:
     from ftkit.contracts import Emit, Endpoint, Outcome
@@ -96,11 +97,15 @@ def run(
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """Treat SIGTERM as an interruption, so that unfinished changes are undone and child processes end."""
+    """Treat SIGTERM as Ctrl-C, so that unfinished changes are undone, and trials write their checkpoints and end."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+    def terminate(*_: object) -> NoReturn:
+        raise Terminated
+
+    previous = signal.signal(signal.SIGTERM, terminate)
     try:
         yield
     finally:

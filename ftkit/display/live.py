@@ -113,7 +113,7 @@ def lasting(event: events.Event, board: Board) -> Iterator[RenderableType]:
                 )
             )
         case events.StageFailed(stage, seconds, error):
-            style = "yellow" if error == plain.INTERRUPTED else "red"
+            style = "yellow" if error in plain.INTERRUPTED else "red"
             yield _line((f"  ✗ {stage} {plain.how_failed(error)} after {formatting.duration(seconds)}", style))
         case events.Noticed(text, warning):
             yield _indented(" ".join(text.split()), "yellow" if warning else "", "! " if warning else "")

@@ -20,7 +20,7 @@ SHOW_EVERY = 10.0
 SHOW_AFTER = 2.0
 """Seconds before a piece of work gets its first line: most work is done by then."""
 
-INTERRUPTED = "KeyboardInterrupt"
+INTERRUPTED = ("KeyboardInterrupt", "Terminated")
 """The error of a failed stage that a person interrupted."""
 
 ENDING = "No trial starts any more; those that run end at their next evaluation."
@@ -83,7 +83,7 @@ def sentences(event: events.Event, board: Board) -> Iterator[str]:
                 else (f"{stage}: done in {formatting.duration(seconds)}")
             )
         case events.StageFailed(stage, seconds, error):
-            why = "" if error == INTERRUPTED else f": {formatting.beginning(error, 200)}"
+            why = "" if error in INTERRUPTED else f": {formatting.beginning(error, 200)}"
             yield f"{stage}: {how_failed(error)} after {formatting.duration(seconds)}{why}"
         case events.Progressed():
             yield f"{where}: {progress(event)}"
@@ -151,7 +151,7 @@ def metrics_of(mapping: Mapping[str, float], first: str) -> str:
 
 def how_failed(error: str) -> str:
     """Whether a stage failed or was interrupted."""
-    return "interrupted" if error == INTERRUPTED else "failed"
+    return "interrupted" if error in INTERRUPTED else "failed"
 
 
 def progress(event: events.Progressed) -> str:

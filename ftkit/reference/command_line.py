@@ -18,6 +18,7 @@ _EXIT_CODES = {
     ExitCode.STAGE: "A stage failed.",
     ExitCode.NOT_PROMOTED: "The run ended, but its model was not promoted: a promotion test failed or broke off.",
     ExitCode.INTERRUPTED: "Interrupted; the same command goes on with the run.",
+    ExitCode.TERMINATED: "Ended by SIGTERM; the same command goes on with the run.",
 }
 
 
