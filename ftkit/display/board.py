@@ -31,6 +31,8 @@ class Row:
     attempt: int = 1
     repeats: int | None = None
     """Number of the trial that it repeats with another seed."""
+    node: str = ""
+    """The machine that it runs on; empty where that is this one."""
 
 
 @dataclass
@@ -81,9 +83,13 @@ class Board:
             case events.ConfirmationStarted():
                 self.total, self.earlier = self.total + event.total, self.earlier + event.done
             case events.TrialStarted():
-                started, repeats = self.clock(), event.repeats
                 self.rows[event.number] = Row(
-                    event.number, event.values, started=started, attempt=event.attempt, repeats=repeats
+                    event.number,
+                    event.values,
+                    started=self.clock(),
+                    attempt=event.attempt,
+                    repeats=event.repeats,
+                    node=event.node,
                 )
             case events.TrialReported(number, numbers):
                 self._report(self._row(number), numbers)

@@ -195,6 +195,8 @@ def trials(board: Board, width: int, room: int) -> RenderableType:
         columns.append(("latest", [Text(formatting.score(row.latest)) for row in rows]))
     columns.append(("best", [Text(formatting.score(row.best), "bold green" if row is leader else "") for row in rows]))
     columns.append(("state", [Text(row.state, STATES[row.state]) for row in rows]))
+    if width >= 66 and any(row.node for row in rows):
+        columns.append(("node", [Text(formatting.printable(row.node)) for row in rows]))
     if width >= 90:
         columns.append(("CPU", [Text(_percent(row.cpu)) for row in rows]))
         columns.append(("memory", [Text(formatting.megabytes(row.memory)) for row in rows]))
@@ -209,7 +211,7 @@ def trials(board: Board, width: int, room: int) -> RenderableType:
         if cells is not columns[1][1]
     )
     for title, cells in columns:
-        left = title == "state" or cells is columns[1][1]
+        left = title in ("state", "node") or cells is columns[1][1]
         most = max(10, width - others) if cells is columns[1][1] else None
         heading = Text(title, overflow="ellipsis", no_wrap=True)
         table.add_column(

@@ -102,7 +102,8 @@ def sentences(event: events.Event, board: Board) -> Iterator[str]:
             settings = (
                 formatting.values(values, 60) if event.repeats is None else f"trial {event.repeats} with seed {seed}"
             )
-            yield f"search: trial {number} starts{again}: {settings}"
+            place = f" on {event.node}" if event.node else ""
+            yield f"search: trial {number} starts{place}{again}: {settings}"
         case events.TrialReported(number, numbers):
             others = {board.metric: numbers[board.metric]} if board.metric in numbers else dict(numbers)
             others.pop("epoch", None)

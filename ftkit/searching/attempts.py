@@ -45,7 +45,7 @@ class Attempt(Protocol):
 
     It puts what its worker says into the inbox, each message as (attempt, message), and as the last of all
     `{"kind": "exited", "error": …, "lost": …}`: why it ended, if it ended without a message of its own, and whether the place where it
-    ran was lost. Only what the search calls is listed here.
+    ran was lost. One that had to wait for its place puts `{"kind": "started"}` there first. Only what the search calls is listed here.
     """
 
     @property
@@ -77,7 +77,7 @@ class Attempt(Protocol):
         """What it used in all; `usage` is what its worker counted itself."""
 
     def collect(self, *, model: bool) -> None:
-        """Bring what a finished trial has left to its folder in the run: its probabilities and, if asked for, its model.
+        """Bring what a finished or stopped trial has left to its folder in the run: its probabilities and, if asked for, its model.
 
         Raises: PlaceLost; OSError.
         """

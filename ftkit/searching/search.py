@@ -6,7 +6,9 @@ while to ask what they use. Where they run is the matter of `ftkit.searching.att
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import math
 import queue
 import shutil
 import time
@@ -24,7 +26,7 @@ from ftkit.searching.attempts import Attempt, Inbox, Job, PlaceLost, Workers
 from ftkit.searching.running import RunningTrial
 from ftkit.searching.worker import disk_full
 from ftkit.stages import checkpoints
-from ftkit.stages.trial import clear
+from ftkit.stages.trial import LOG, clear
 
 if TYPE_CHECKING:
     from ftkit.contracts.plan import Plan
@@ -132,7 +134,7 @@ class Trials:
         """Start the worker of a trial's next attempt."""
         attempts = 1 + len(self._retries(number))
         slot = min(set(range(self.at_a_time)) - {trial.slot for trial in self._running.values()})
-        log = self.ledger.trial_folder(number) / "trial.log"
+        log = self.ledger.trial_folder(number) / LOG
         job: Job = {
             "recipe": self.plan.text,
             "run": str(self.ledger.folder),
@@ -154,7 +156,17 @@ class Trials:
             ) from error
         reported = [fact for fact in self.ledger.facts("trial-reported") if fact["number"] == number]
         self._running[number] = RunningTrial(number, values, seed, slot, attempts, attempt, repeats, reported)
-        self.emit(events.TrialStarted(number, values, seed, attempts, attempt.pid, str(log), repeats))
+        if attempt.started < math.inf:
+            self._started(self._running[number])
+
+    def _started(self, trial: RunningTrial) -> None:
+        """Tell that a trial has begun to run."""
+        attempt, log = trial.attempt, str(self.ledger.trial_folder(trial.number) / LOG)
+        self.emit(
+            events.TrialStarted(
+                trial.number, trial.values, trial.seed, trial.attempts, attempt.pid, log, trial.repeats, attempt.node
+            )
+        )
 
     def _retries(self, number: int) -> list[Mapping[str, Any]]:
         """The facts of a trial's further attempts so far."""
@@ -169,6 +181,8 @@ class Trials:
             return
         if message["kind"] == "report":
             self._report(trial, message["numbers"])
+        elif message["kind"] == "started":
+            self._started(trial)
         elif message["kind"] == "resumed":
             trial.go_on_after(message["history"], self.plan.search.metric)
             for numbers in trial.history:
@@ -235,6 +249,8 @@ class Trials:
         if "raised" in ending:
             raise failures.rebuilt(*ending["raised"])
         if ending["kind"] == "stopped":
+            with contextlib.suppress(PlaceLost):  # its probabilities are not worth another training
+                trial.attempt.collect(model=False)
             self._end(trial, "stopped")
         elif ending["kind"] == "finished":
             self._finished(trial)
