@@ -72,9 +72,9 @@ class RayPlatform(TrialOptions):
 
         Raises: SearchError when none finished; StageError when the cluster cannot be used, or that every trial would meet.
         """
-        from ftkit.searching.search import Trials
+        from ftkit.searching.search import Trials, at_a_time
         from ftkit_ray.cluster import joined
         from ftkit_ray.workers import RayWorkers
 
-        with joined(self, emit) as nodes:
-            return Trials(plan, ledger, emit, self, RayWorkers(self, plan, ledger, emit, nodes)).run()
+        with joined(self, at_a_time(plan)) as cluster:
+            return Trials(plan, ledger, emit, self, RayWorkers(self, plan, ledger, emit, cluster)).run()

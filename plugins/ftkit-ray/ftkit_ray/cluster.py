@@ -1,0 +1,199 @@
+"""The cluster of a search: started here or joined, with nodes that have what a trial needs."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import secrets
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ftkit import formatting
+from ftkit.errors import StageError
+from ftkit.searching import usage
+from ftkit_ray import access
+from ftkit_ray.janitor import Janitor
+
+if TYPE_CHECKING:
+    from ftkit_ray.platform import RayPlatform
+
+_LONGEST_SCRATCH = 40
+"""Characters of a scratch folder below which Ray's sockets get paths that the system allows."""
+
+
+@dataclass
+class Cluster:
+    """Nodes that can take a trial, by identifier, and what each trial takes of them."""
+
+    own: bool
+    """Whether it was started here for this search alone."""
+    cpus: int
+    """Cores of each trial."""
+    nodes: Mapping[str, str]
+    """Names of the nodes that have what a trial needs."""
+    _names: dict[str, str] = field(default_factory=dict)
+
+    def title(self, node: str) -> str:
+        """A node in a sentence."""
+        return "this machine" if self.own else f"the node {self._name(node)}"
+
+    def shown(self, node: str) -> str:
+        """A node's name as the display shows it; empty where that is this machine."""
+        return "" if self.own else self._name(node)
+
+    def lost(self, node: str) -> bool:
+        """Whether a node is gone, or was never reached."""
+        return node not in {each["NodeID"] for each in alive()}
+
+    def why(self, node: str, error: BaseException) -> str:
+        """Why an attempt ended without a message, in one line."""
+        detail = " ".join(str(error).split())
+        if node and self.lost(node):
+            return f"{self.title(node)} was lost"
+        if "low on memory" in detail or "OUT_OF_MEMORY" in detail:
+            return f"Ray ended it, since {self.title(node)} was low on memory"
+        reason = detail.partition("Worker exit detail: ")[2] or detail
+        return f"its actor on {self.title(node)} ended: {formatting.beginning(reason, 160)}"
+
+    def _name(self, node: str) -> str:
+        if node not in self.nodes and node not in self._names:  # it came later
+            self._names |= {each["NodeID"]: each["NodeName"] for each in alive()}
+        return self.nodes.get(node) or self._names.get(node) or node[:8]
+
+
+def alive() -> list[dict[str, Any]]:
+    """Ray's own description of every node that is there."""
+    import ray
+
+    return [node for node in ray.nodes() if node["Alive"]]
+
+
+@contextmanager
+def joined(platform: RayPlatform, at_a_time: int) -> Iterator[Cluster]:
+    """The cluster for as long as a search lasts, for so many trials at a time. Raises: StageError."""
+    before = dict(os.environ)
+    terminate = signal.getsignal(signal.SIGTERM)
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    try:
+        with _started(platform, at_a_time) if not platform.address else _attached(platform):
+            if terminate is not None:
+                signal.signal(signal.SIGTERM, terminate)  # Ray has put its own in the place of ftkit's
+            yield _fit(platform, alive(), at_a_time)
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+@contextmanager
+def _started(platform: RayPlatform, at_a_time: int) -> Iterator[None]:
+    """A Ray of the search's own on this machine; a token keeps others out of its ports, which listen on every address."""
+    scratch = Path(tempfile.mkdtemp(prefix="ftkit-ray-", dir=_scratch_parent()))
+    janitor = Janitor(scratch)
+    os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(16))
+    settings: dict[str, Any] = {
+        "address": "local",
+        # Without a number in the recipe, so many trials run at a time as on the platform `local`, however few the cores are.
+        "num_cpus": usage.cores() if platform.cpus else max(usage.cores(), at_a_time),
+        "include_dashboard": False,
+        "_temp_dir": str(scratch),
+    }
+    if sys.platform == "linux":
+        settings["_node_ip_address"] = "127.0.0.2"  # Ray replaces 127.0.0.1 by an address that others reach
+    try:
+        with _connected("this machine", settings):
+            yield
+    finally:
+        janitor.remove()
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+@contextmanager
+def _attached(platform: RayPlatform) -> Iterator[None]:
+    """A cluster that is there already."""
+    address = access.current() if platform.address == "auto" else platform.address
+    address, mode = access.admitted(address)
+    os.environ["RAY_AUTH_MODE"] = mode
+    settings = {"address": address}
+    if address.startswith("127."):
+        settings["_node_ip_address"] = address.rpartition(":")[0]
+    with _connected(address, settings):
+        yield
+
+
+@contextmanager
+def _connected(where: str, settings: Mapping[str, Any]) -> Iterator[None]:
+    """Ray's client. Raises: StageError."""
+    import ray
+
+    # What a search before this one, in the same process, has made Ray remember of the environment.
+    internals: Any = importlib.import_module("ray._raylet")
+    internals.Config.initialize("")
+    internals.AuthenticationTokenLoader.instance().reset_cache()
+    ray._private.worker._worker_logs_enabled = False  # else Ray prints onto the display that an actor of ours has ended
+    try:
+        try:
+            ray.init(**settings, log_to_driver=False, configure_logging=False)
+        except (ConnectionError, RuntimeError, ValueError, OSError, ray.exceptions.RayError) as error:
+            raise _refused(where, error) from error
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _refused(where: str, error: BaseException) -> StageError:
+    text = " ".join(str(error).split())
+    if "Version mismatch" in text:
+        return StageError(
+            f"the Ray cluster has another Ray or Python than this machine: {text[:300]}",
+            where=where,
+            hint="Install the same Ray and Python here and on every node.",
+        )
+    return StageError(
+        f"the Ray cluster cannot be joined: {text[:300]}",
+        where=where,
+        hint="This machine must be a node of the cluster: `ray start --address=HOST:PORT --num-cpus=0` makes it one.",
+    )
+
+
+def _fit(platform: RayPlatform, nodes: Sequence[Mapping[str, Any]], at_a_time: int) -> Cluster:
+    """The nodes that have what a trial needs, by their totals. Raises: StageError when none has: Ray would wait for one for ever."""
+    cpus = platform.cpus or shared_cores([int(node["Resources"].get("CPU", 0)) for node in nodes], at_a_time)
+    needed = {"CPU": float(cpus), "GPU": platform.gpus, **platform.resources}
+    able = [node for node in nodes if all(node["Resources"].get(name, 0) >= needed[name] for name in needed)]
+    if able:
+        return Cluster(not platform.address, cpus, {node["NodeID"]: node["NodeName"] for node in able})
+    wanted = ", ".join(f"{amount:g} {name}" for name, amount in needed.items() if amount)
+    totals = [
+        f"{node['NodeName']} has " + " and ".join(f"{node['Resources'].get(name, 0):g} {name}" for name in needed)
+        for node in nodes
+    ]
+    raise StageError(
+        f"no node has what a trial needs: {wanted}",
+        where=platform.address or "this machine",
+        hint=f"Lower run.cpus, run.gpus or run.resources, or add a node. {formatting.listing(totals, 5)}.",
+    )
+
+
+def shared_cores(nodes: Sequence[int], at_a_time: int) -> int:
+    """Cores for each of so many trials at a time, as many as let all of them run on nodes with these cores; at least 1."""
+    most = max(nodes, default=0)
+    return next((cores for cores in range(most, 1, -1) if sum(node // cores for node in nodes) >= at_a_time), 1)
+
+
+def _scratch_parent() -> str:
+    """Folder for temporary files with a path so short that Ray can make sockets below it. Raises: StageError."""
+    for folder in (tempfile.gettempdir(), "/tmp"):  # noqa: S108  # the folder in it is made safely
+        if len(folder) + len("/ftkit-ray-12345678") <= _LONGEST_SCRATCH and os.access(folder, os.W_OK):
+            return folder
+    raise StageError(
+        "Ray needs a folder for temporary files with a short path",
+        where=tempfile.gettempdir(),
+        hint=f"Set TMPDIR to a folder of at most {_LONGEST_SCRATCH - 19} characters.",
+    )

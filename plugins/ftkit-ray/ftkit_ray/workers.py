@@ -1,0 +1,55 @@
+"""Where the attempts of a search run: on the nodes of a Ray cluster."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ftkit import events
+from ftkit.bundle import requirements
+from ftkit.contracts import Emit
+from ftkit.searching.attempts import Attempt, Inbox, Job
+from ftkit_ray.attempt import RayAttempt
+from ftkit_ray.keepers import Keepers
+
+if TYPE_CHECKING:
+    from ftkit.contracts.plan import Plan
+    from ftkit.runs.ledger import Ledger
+    from ftkit_ray.cluster import Cluster
+    from ftkit_ray.platform import RayPlatform
+
+PATIENCE = 5.0
+"""Seconds that a trial's process may take to end when it is asked to."""
+
+
+class RayWorkers:
+    """Attempts as processes on the nodes of a cluster; Ray chooses the node of each."""
+
+    def __init__(self, platform: RayPlatform, plan: Plan, ledger: Ledger, emit: Emit, cluster: Cluster) -> None:
+        """Make sure that every node has what the plan needs, and can get its data. Raises: StageError."""
+        self.node_retries = platform.node_retries
+        self._platform, self._cluster, self._emit = platform, cluster, emit
+        components = [plan.dataset, plan.backbone, *plan.promote, plan.registry, plan.deploy, plan.platform]
+        plugins = requirements.owners(component for component in components if component is not None)
+        self._keepers = Keepers(ledger.folder, plugins, platform, cluster)
+        for warning in self._keepers.prepare():
+            emit(events.Noticed(warning, warning=True))
+
+    def start(self, job: Job, log: Path, slot: int, inbox: Inbox) -> RayAttempt:
+        """Ask for a place on the cluster for an attempt, which begins when there is one. Raises: OSError."""
+        return RayAttempt(job, log, inbox, self._emit, self._platform, self._cluster, self._keepers)
+
+    def end(self, attempts: Sequence[Attempt]) -> None:
+        """End all attempts, those at once that wait for a place."""
+        import ray
+
+        ours = [attempt for attempt in attempts if isinstance(attempt, RayAttempt)]
+        ending = [attempt.end(PATIENCE) for attempt in ours if attempt.started < math.inf]
+        try:
+            if ending:
+                ray.wait(ending, num_returns=len(ending), timeout=2 * PATIENCE)
+        finally:
+            for attempt in ours:
+                attempt.abandon()
