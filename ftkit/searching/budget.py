@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from ftkit.contracts.settings import Search
-from ftkit.events import BudgetSpent
+from ftkit.events import BudgetSpent, Emit
 from ftkit.searching.attempts import Attempt
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 FACT = "search-time"
 """The fact of the journal that has what was used so far, in all."""
+ENDED = "budget-spent"
+"""The fact that the budget ended the search."""
 WRITTEN_EVERY = 30.0
 """Seconds after which what was used is written down again: what a search that is killed may lose of it."""
 
@@ -22,7 +25,7 @@ WRITTEN_EVERY = 30.0
 class Budget:
     """Counts the time of attempts, those that failed or were killed included; while one waits for its place, it costs nothing."""
 
-    def __init__(self, search: Search, ledger: Ledger, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, search: Search, ledger: Ledger, emit: Emit, clock: Callable[[], float] = time.monotonic) -> None:
         used = ledger.fact(FACT) or {}
         self.seconds = float(used.get("seconds", 0.0))
         """Time in which at least one attempt ran."""
@@ -30,6 +33,8 @@ class Budget:
         """Time of all attempts together."""
         self._search = search
         self._ledger = ledger
+        self._emit = emit
+        self._said = False
         self._clock = clock
         self._counted = self._written = clock()
 
@@ -44,9 +49,21 @@ class Budget:
             self._written = now
             self._ledger.append(FACT, seconds=round(self.seconds, 3), trial_seconds=round(self.trial_seconds, 3))
 
-    @property
-    def spent(self) -> BudgetSpent | None:
-        """The limit that is reached; None while there is something left."""
+    def over(self, running: Iterable[Attempt]) -> bool:
+        """Whether a limit is reached, with the time of the attempts that run; says so once."""
+        self.count(running)
+        spent = self._spent()
+        if spent and not self._said:
+            self._said = True
+            self._emit(spent)
+        return spent is not None
+
+    def close(self) -> None:
+        """Write down that the budget ended the search, if it did, and what was used in the end."""
+        if self._said and (spent := self._spent()):
+            self._ledger.append(ENDED, **asdict(spent))
+
+    def _spent(self) -> BudgetSpent | None:
         return next((each for each in self._limits() if each.used >= each.limit), None)
 
     def _limits(self) -> list[BudgetSpent]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ftkit.contracts import Trial
 from ftkit.errors import (
@@ -72,6 +72,11 @@ def full(ledger: Ledger) -> StageError:
         where=str(ledger.folder),
         hint="Make room, then give the same command: every trial that ended is kept.",
     )
+
+
+def retries(ledger: Ledger, number: int) -> list[Mapping[str, Any]]:
+    """The facts of a trial's further attempts so far."""
+    return [fact for fact in ledger.facts("trial-retried") if fact["number"] == number]
 
 
 def check_alike(ledger: Ledger) -> None:

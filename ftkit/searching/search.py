@@ -21,8 +21,10 @@ from ftkit import events
 from ftkit.contracts import Emit, Trial, TrialState
 from ftkit.errors import StageError
 from ftkit.evaluation import selection
-from ftkit.searching import failures, policies, sampling
+from ftkit.runs import warm_start
+from ftkit.searching import decisions, failures, sampling
 from ftkit.searching.attempts import Attempt, Inbox, Job, PlaceLost, Workers
+from ftkit.searching.budget import Budget
 from ftkit.searching.running import RunningTrial
 from ftkit.searching.worker import disk_full
 from ftkit.stages import checkpoints
@@ -53,7 +55,10 @@ class Trials:
         self.plan = plan
         self.ledger = ledger
         self.emit = emit
-        self.total = sampling.total(plan.search)
+        self.budget = Budget(plan.search, ledger, emit)
+        warm_start.take(plan, ledger)
+        self.before = warm_start.taken(ledger)
+        self.total = sampling.total(plan.search, warm_start.combinations(self.before))
         self.at_a_time = at_a_time(plan)
         self._running: dict[int, RunningTrial] = {}
         self._inbox: Inbox = queue.SimpleQueue()
@@ -64,7 +69,9 @@ class Trials:
             self._search()
             failures.check_success(self.ledger)
             self._confirm()
+            self.budget.close()
         finally:
+            self._count(write=True)
             self.workers.end([trial.attempt for _, trial in sorted(self._running.items())])
         return self.ledger.trials()
 
@@ -72,8 +79,7 @@ class Trials:
         """Run the trials that the recipe asks for."""
         ended = self._searched()
         self.emit(events.SearchStarted(self.total, len(ended), self.plan.search.metric, self.at_a_time))
-        if text := sampling.remark(self.plan.search):
-            self.emit(events.Noticed(text))
+        self._notice()
         self._remove_beaten_models()
         begun = {fact["number"]: fact for fact in self.ledger.facts("trial-started")}
         interrupted = sorted((begun.keys() & set(range(self.total))) - {trial.number for trial in ended})
@@ -83,12 +89,14 @@ class Trials:
                 functools.partial(self._start, number, begun[number]["values"], begun[number]["seed"])
                 for number in interrupted
             ]
-            + [functools.partial(self._propose, number) for number in new]
+            + [functools.partial(self._propose, number) for number in new],
+            len(interrupted),
         )
 
     def _confirm(self) -> None:
         """Train the best configurations again with other seeds, where the recipe asks for it."""
-        if not (repeats := selection.planned_repeats(self.plan.search, self.plan.seed, self.ledger.trials())):
+        repeats = selection.planned_repeats(self.plan.search, self.plan.seed, self.ledger.trials())
+        if not repeats or self._over():
             return
         ended = {trial.number for trial in self.ledger.trials()}
         done = sum(repeat.number in ended for repeat in repeats)
@@ -96,13 +104,18 @@ class Trials:
         self.emit(events.ConfirmationStarted(repeated, len(repeats) // len(repeated), len(repeats), done))
         self._run_all([functools.partial(self._repeat, repeat) for repeat in repeats if repeat.number not in ended])
 
-    def _run_all(self, starts: Sequence[Callable[[], None]]) -> None:
-        """Start one trial after another, so many at a time, until the last has ended."""
+    def _run_all(self, starts: Sequence[Callable[[], None]], begun: int = 0) -> None:
+        """Start one trial after another, so many at a time, until the last has ended; the first `begun` of them were interrupted."""
         waiting = deque(starts)
         next_sample = time.monotonic() + self.options.sample_seconds
         while self._running or waiting:
             while waiting and len(self._running) < self.at_a_time:
+                if self._over() and (self._running or self._has_finished() or len(starts) - len(waiting) >= begun):
+                    waiting.clear()
+                    break
                 waiting.popleft()()
+            if not self._running:
+                break
             try:
                 attempt, message = self._inbox.get(timeout=max(0.0, next_sample - time.monotonic()))
             except queue.Empty:
@@ -120,7 +133,7 @@ class Trials:
     def _propose(self, number: int) -> None:
         """Propose the values of a new trial, write them down, start it."""
         under_way = [trial.values for _, trial in sorted(self._running.items())]
-        values, seed = sampling.propose(self.plan.search, self.plan.seed, number, self._searched(), under_way)
+        values, seed = sampling.propose(self.plan.search, self.plan.seed, number, self._searched(), under_way, self.before)
         self.ledger.append("trial-started", number=number, values=values, seed=seed)
         self._start(number, values, seed)
 
@@ -132,7 +145,7 @@ class Trials:
 
     def _start(self, number: int, values: Mapping[str, Any], seed: int, repeats: int | None = None) -> None:
         """Start the worker of a trial's next attempt."""
-        attempts = 1 + len(self._retries(number))
+        attempts = 1 + len(failures.retries(self.ledger, number))
         slot = min(set(range(self.at_a_time)) - {trial.slot for trial in self._running.values()})
         log = self.ledger.trial_folder(number) / LOG
         job: Job = {
@@ -168,9 +181,12 @@ class Trials:
             )
         )
 
-    def _retries(self, number: int) -> list[Mapping[str, Any]]:
-        """The facts of a trial's further attempts so far."""
-        return [fact for fact in self.ledger.facts("trial-retried") if fact["number"] == number]
+    def _notice(self) -> None:
+        """Tell the user what was taken from an earlier run, and of a space that is smaller than the search."""
+        for text, warning in warm_start.notices(self.plan, self.ledger):
+            self.emit(events.Noticed(text, warning))
+        if text := sampling.remark(self.plan.search, warm_start.combinations(self.before)):
+            self.emit(events.Noticed(text))
 
     # ---------------------------------------------------------------------------------------- under way
 
@@ -202,25 +218,31 @@ class Trials:
         known = trial.reported_before(numbers, metric)
         best = trial.add(known["numbers"] if known else numbers, metric)
         self.emit(events.TrialReported(trial.number, numbers))
-        go = known["go"] if known else self._goes_on(trial)
+        others = self._searched(), self._running.values()
+        if self._over():
+            go, ends = decisions.past_budget(self.plan, trial, *others)
+            trial.attempt.send({"go": go, "best": best, "ends": ends})
+            return
+        go = known["go"] if known else decisions.goes_on(self.plan, trial, *others)
         if known is None and self.plan.search.checkpoint:
             self.ledger.append("trial-reported", number=trial.number, numbers=numbers, go=go)
         trial.attempt.send({"go": go, "best": best})
 
-    def _goes_on(self, trial: RunningTrial) -> bool:
-        """Whether a trial goes on after its latest evaluation."""
-        metric = self.plan.search.metric
-        if trial.repeats is not None:  # it measures a whole training, so no policy cuts it short
-            return True
-        histories = {each.number: each.history for each in self._searched() if each.state != "failed"}
-        histories |= {each.number: each.history for each in self._running.values()}
-        del histories[trial.number]
-        others = {number: [entry[metric] for entry in history] for number, history in sorted(histories.items())}
-        values = [entry[metric] for entry in trial.history]
-        return not policies.stops(self.plan.search.policy, metric, trial.number, values, others)
+    def _count(self, *, write: bool = False) -> None:
+        """Count what the trials under way use of the budget."""
+        self.budget.count([trial.attempt for trial in self._running.values()], write=write)
+
+    def _over(self) -> bool:
+        """Whether the budget is spent."""
+        return self.budget.over([trial.attempt for trial in self._running.values()])
+
+    def _has_finished(self) -> bool:
+        """Whether a trial of the search has finished, so that one can win."""
+        return any(trial.state == "finished" for trial in self._searched())
 
     def _sample(self) -> None:
         """Sample what every trial uses, and end those that use too much."""
+        self._count()
         for number, trial in sorted(self._running.items()):
             sample = trial.attempt.sample()
             if sample is None:
@@ -241,6 +263,7 @@ class Trials:
 
         `error` says why it ended without a message of its own, `lost` that the place where it ran is gone.
         """
+        self._count(write=True)
         del self._running[trial.number]
         lost = lost and trial.last_message is None
         ending = trial.last_message or {"kind": "failed", "error": error, "hopeless": bool(trial.attempt.killed)}
@@ -280,7 +303,9 @@ class Trials:
 
     def _tried_again(self, number: int, lost: bool) -> bool:
         """Whether a failed trial gets another attempt; that a place was lost is no fault of the trial, and counts apart."""
-        before = sum(bool(fact.get("lost")) is lost for fact in self._retries(number))
+        if self._over() and self._has_finished():
+            return False
+        before = sum(bool(fact.get("lost")) is lost for fact in failures.retries(self.ledger, number))
         return before < (self.workers.node_retries if lost else self.options.retries)
 
     def _start_again(self, trial: RunningTrial, reason: str, lost: bool) -> None:

@@ -7,7 +7,7 @@ output, as through ssh. Both sides send JSON, one message a line:
     worker  {"kind": "resumed", "history": […]}                     before others, where it goes on from a checkpoint
     worker  {"kind": "noticed", "text": …}                          what the user should know
     worker  {"kind": "report", "numbers": {…}}                      after each evaluation
-    parent  {"go": true, "best": false}                             the answer to each report
+    parent  {"go": true, "best": false}                             the answer to each report; `"ends": true` asks for the best model so far
     worker  {"kind": "finished" | "stopped" | "failed", …}          once, at the end
 
 When the parent is gone, the worker ends itself and everything it started. At SIGTERM it ends at once, where the recipe asks for
@@ -82,10 +82,10 @@ def fit(job: Mapping[str, Any], wire: Wire) -> None:
     from ftkit.recipe import loader
     from ftkit.runs.ledger import Ledger
 
-    def evaluated(numbers: dict[str, float]) -> tuple[bool, bool]:
+    def evaluated(numbers: dict[str, float]) -> trial.Answer:
         wire.send(kind="report", numbers=numbers)
         answer = wire.receive()
-        return bool(answer["go"]), bool(answer["best"])
+        return trial.Answer(bool(answer["go"]), bool(answer["best"]), bool(answer.get("ends")))
 
     ledger = Ledger(Path(job["run"]))
     folder = ledger.trial_folder(job["number"])

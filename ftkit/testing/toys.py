@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from ftkit import plugins
-from ftkit.contracts import Checkpoints, Data, Emit, Report
+from ftkit.contracts import Checkpoints, Data, Emit, EndTraining, Report
 from ftkit.contracts.space import Choice, Dimension
 from ftkit.data.rows import Rows
 from ftkit.data.splits import Rules, split
@@ -83,6 +83,7 @@ class ToyWords:
     """Softmax regression over hashed words, with options to fail in the ways that real training fails."""
 
     name: ClassVar[str] = "toy-words"
+    ends_early: ClassVar[bool] = True
     learning_rate: float = 1.0
     """Step size of the gradient descent."""
     epochs: int = 3
@@ -141,7 +142,11 @@ class ToyWords:
             weights = weights - self.learning_rate * (features.T @ error / len(targets) + self.decay * weights)
             if self.fault != "silent" and step % _STEPS == _STEPS - 1:
                 probabilities = ToyClassifier(data.classes, weights).probabilities(data.valid.texts)
-                best = weights if report(epoch, probabilities, train_loss=float(np.abs(error).mean())) else best
+                try:
+                    best = weights if report(epoch, probabilities, train_loss=float(np.abs(error).mean())) else best
+                except EndTraining as end:
+                    best = weights if end.best else best
+                    break
         return ToyClassifier(data.classes, best)
 
     def load(self, folder: Path) -> ToyClassifier:
