@@ -10,7 +10,7 @@ from ftkit.contracts.settings import Search
 from ftkit.errors import SearchError
 from ftkit.evaluation import selection
 from ftkit.runs import ledger
-from ftkit.searching import run_trials, search
+from ftkit.searching import run_trials, under_way
 from ftkit.searching.budget import ENDED, FACT, Budget
 from ftkit.stages import search_results
 from ftkit.testing import toys
@@ -92,7 +92,7 @@ def searched(tmp_path, monkeypatch):
     """Runs a search by a table of curves; returns its trials, its ledger, the numbers that were started, and the events."""
     monkeypatch.setenv("FTKIT_HOME", str(tmp_path / "home"))
     clock = Clock()
-    monkeypatch.setattr(search, "Budget", functools.partial(Budget, clock=clock))
+    monkeypatch.setattr(under_way, "Budget", functools.partial(Budget, clock=clock))
 
     def run(curves, *, ends_early=True, facts=(), emit=None, **settings):
         monkeypatch.setattr(toys.ToyWords, "ends_early", ends_early)
