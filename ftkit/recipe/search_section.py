@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from ftkit import options
-from ftkit.contracts import Checkpointing, Confirming, Resumable, SearchSpace, capable
+from ftkit.contracts import Checkpointing, Confirming, Resumable, Searching, SearchSpace, capable
 from ftkit.contracts.policies import POLICIES
 from ftkit.contracts.settings import Confirm, Search
 from ftkit.contracts.space import Choice, Dimension, ends, parse, size
@@ -37,6 +37,7 @@ class SearchSection:
         confirm = self._confirm(values.pop("confirm", False), platform)
         if "checkpoint" in values:
             self._check_checkpoint(backbone, platform)
+        self._check_platform(values, platform)
         dimensions = self._space(space, backbone_class, backbone)
         search = self.sections.build(("search",), Search, values)
         if search is None or dimensions is None:
@@ -49,6 +50,22 @@ class SearchSection:
                         ("search", "space", name), "the grid sampler cannot search a continuous range", hint
                     )
         return replace(search, space=dimensions, confirm=confirm, **({"policy": policy} if policy is not None else {}))
+
+    def _check_platform(self, values: dict[str, Any], platform: Any) -> None:
+        """Refuse what a platform that searches in a way of its own would not obey."""
+        if (
+            platform is None
+            or self.sections.declared(("run", "on"), Searching, Searching.searches, platform, False) is not False
+        ):
+            return
+        for name, verb in (
+            ("max_minutes", "ends no search by a budget"),
+            ("max_cost", "ends no search by a budget"),
+            ("start_from", "starts no search from an earlier run"),
+        ):
+            if name in values:
+                what = f"the platform {platform.name!r} {verb}"
+                self.sections.report_problem(("search", name), what, "Remove the line, or run on another platform.")
 
     def _check_checkpoint(self, backbone: Any, platform: Any) -> None:
         """Refuse checkpoints inside trials where nobody would write them."""

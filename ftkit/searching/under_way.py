@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     from ftkit.searching.options import TrialOptions
 
 
+TOO_LATE = "its place became free when the budget was spent"
+"""Why a trial that never began to run is ended; it leaves nothing behind."""
+
+
 class TrialsUnderWay:
     """The trials of one plan that these workers run, until each has ended."""
 
@@ -135,7 +139,10 @@ class TrialsUnderWay:
         if message["kind"] == "report":
             self._report(trial, message["numbers"])
         elif message["kind"] == "started":
-            self._started(trial)
+            if self.over() and self._has_finished():
+                attempt.kill(TOO_LATE)
+            else:
+                self._started(trial)
         elif message["kind"] == "resumed":
             trial.go_on_after(message["history"], self.plan.search.metric)
             for numbers in trial.history:
@@ -202,6 +209,9 @@ class TrialsUnderWay:
         """
         self._count(write=True)
         del self._running[trial.number]
+        if trial.attempt.killed == TOO_LATE:
+            trial.attempt.release()
+            return
         lost = lost and trial.last_message is None
         ending = trial.last_message or {"kind": "failed", "error": error, "hopeless": bool(trial.attempt.killed)}
         if ending.get("full"):
