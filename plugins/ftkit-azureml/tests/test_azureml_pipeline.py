@@ -295,6 +295,11 @@ def test_missing_clusters_are_created_when_asked(azureml: Azure, toy: Path) -> N
     ("overrides", "message"),
     [
         ({"search.policy": "halving"}, "A sweep has no policy 'halving'"),
+        ({"search.policy": "asha"}, "A sweep has no policy 'asha'"),
+        ({"search.policy": {"use": "hyperband", "largest": 9}}, "A sweep has no policy 'hyperband'"),
+        ({"search.max_minutes": 60}, "'azureml' ends no search by a budget"),
+        ({"search.max_cost": 9, "search.price_per_trial_hour": 3}, "'azureml' ends no search by a budget"),
+        ({"search.start_from": "toy-1"}, "'azureml' starts no search from an earlier run"),
         ({"search.sampler": "tpe", "search.policy": "median"}, "stops no trial early"),
         (
             {"search.sampler": "tpe", "search.space.learning_rate": {"low": 1e-5, "high": 1e-4, "log": True}},

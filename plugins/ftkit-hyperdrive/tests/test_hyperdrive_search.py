@@ -124,6 +124,11 @@ def test_metric_and_goal_are_those_of_the_recipe(load: Any) -> None:
     ("overrides", "message"),
     [
         ({"search.policy": "halving"}, "HyperDrive has no policy 'halving'"),
+        ({"search.policy": "asha"}, "HyperDrive has no policy 'asha'"),
+        ({"search.policy": {"use": "hyperband", "largest": 9}}, "HyperDrive has no policy 'hyperband'"),
+        ({"search.max_minutes": 60}, "'hyperdrive' ends no search by a budget"),
+        ({"search.max_cost": 9, "search.price_per_trial_hour": 3}, "'hyperdrive' ends no search by a budget"),
+        ({"search.start_from": "toy-1"}, "'hyperdrive' starts no search from an earlier run"),
         ({"search.sampler": "tpe", "search.policy": "median"}, "stops no trial early"),
         (
             {"search.sampler": "tpe", "search.space.learning_rate": {"low": 1e-5, "high": 1e-4, "log": True}},
