@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ftkit.data import moments, near_duplicates
+from ftkit.data import moments, near_duplicates, shared_shingles
 from ftkit.data.cleaning import Cleaned
+from ftkit.data.on_disk import joined
 from ftkit.data.rules import Rules
-from ftkit.data.split_assignment import affordable
 from ftkit.data.texts import chosen
 from ftkit.formatting import count
 
@@ -68,11 +68,12 @@ def look(assigned: Assigned, rules: Rules, *, given: bool) -> Leaks:
 
 def _near_copies(assigned: Assigned, leaks: Leaks, *, given: bool) -> None:
     texts = {split: chosen(part.rows.texts, rows) for split, (part, rows) in assigned.items()}
-    if not all(affordable(part, rows) for part, rows in assigned.values()):
-        leaks.notes.append("Near copies of test rows in training were not searched for: it would take too long.")
+    if sum(map(len, texts.values())) > shared_shingles.ROWS:
+        most = f"at most {shared_shingles.ROWS:,} texts can be compared"
+        leaks.notes.append(f"Near copies of test rows in training were not searched for: {most}.")
         return
     for split, others in (("test", ("train", "valid")), ("valid", ("train",))):
-        pool = [text for other in others for text in texts[other]]
+        pool = joined(*(texts[other] for other in others))
         twins = near_duplicates.twins(texts[split], pool)
         if not twins:
             continue

@@ -11,13 +11,15 @@ Massive Datasets", section 3.4, on bands.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ftkit.data.shared_shingles import sharing
-from ftkit.data.shingle_sets import HASHES, Sets
+from ftkit.data.shared_shingles import Seen, sharing
+from ftkit.data.shingle_sets import HASHES, Sets, sets_of
 from ftkit.data.shingles import normal, steps
+from ftkit.data.texts import chosen
 
 if TYPE_CHECKING:
     import numpy as np
@@ -55,12 +57,14 @@ def twins(
     """For each text with a near copy among `others`: the most similar of them, at least as similar as `threshold`."""
     if not texts or not others:
         return []
-    candidates = sharing([*texts, *others], threshold, shingle, len(texts)).tolist()
-    candidate_texts = [(row, normal(texts[row])) for row in candidates if row < len(texts)]
+    both, count = itertools.chain(texts, others), len(texts) + len(others)
+    candidates = sharing(both, count, threshold, shingle, len(texts))[0].tolist()
+    rows = [row for row in candidates if row < len(texts)]
+    candidate_texts = [(row, normal(text)) for row, text in zip(rows, chosen(texts, rows), strict=True)]
+    other_rows = [row - len(texts) for row in candidates[len(rows) :]]
     first_other: dict[str, int] = {}
-    for row in candidates:
-        if row >= len(texts):
-            first_other.setdefault(normal(others[row - len(texts)]), row - len(texts))
+    for row, text in zip(other_rows, chosen(others, other_rows), strict=True):
+        first_other.setdefault(normal(text), row)
     twin_of = {row: Twin(row, first_other[text], 1.0) for row, text in candidate_texts if text in first_other}
     # The texts without a copy word for word are compared further, each different one once.
     rows_of: dict[str, list[int]] = {}
@@ -75,21 +79,25 @@ def twins(
     return [twin_of[row] for row in sorted(twin_of)]
 
 
-def clusters(texts: Sequence[str], threshold: float = THRESHOLD, shingle: int = SHINGLE) -> list[list[int]]:
-    """Groups of texts linked by near copies, as indices; a text without near copies is in no group."""
+def clusters(
+    texts: Sequence[str], threshold: float = THRESHOLD, shingle: int = SHINGLE, seen: Seen = lambda number: None
+) -> list[list[int]]:
+    """Groups of texts linked by near copies, as indices; a text without near copies is in no group.
+
+    `seen` is called with the number of texts that were looked at. Raises: DataError on a full disk.
+    """
     import numpy as np
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    candidates = sharing(texts, threshold, shingle)
+    candidates, shingles = sharing(texts, len(texts), threshold, shingle, seen=seen)
     if not len(candidates):
         return []
-    sets = Sets([texts[row] for row in candidates.tolist()], shingle)
+    sets = sets_of(chosen(texts, candidates.tolist()), shingles, shingle)
     cluster = np.arange(len(candidates))
     joined = np.zeros((0, 2), dtype=np.int64)
-    for key in sets.keys(_band(threshold), seed=0):
-        pairs = _neighbours(key)
-        pairs = pairs[cluster[pairs[:, 0]] != cluster[pairs[:, 1]]]
+    for key in sets.keys(_band(threshold)):
+        pairs = _neighbours(key, cluster)
         pairs = pairs[sets.similarity(pairs, threshold) >= threshold - 1e-12]
         if len(pairs):
             joined = np.concatenate([joined, pairs])
@@ -127,8 +135,8 @@ def _band(threshold: float) -> int:
     )
 
 
-def _neighbours(key: np.ndarray) -> np.ndarray:
-    """Pairs of texts of one list that agree in a band and are near each other in it, (pairs, 2)."""
+def _neighbours(key: np.ndarray, cluster: np.ndarray) -> np.ndarray:
+    """Pairs of texts of one list that agree in a band, are near each other in it and in no cluster together, (pairs, 2)."""
     import numpy as np
 
     order = np.argsort(key, kind="stable")
@@ -136,7 +144,9 @@ def _neighbours(key: np.ndarray) -> np.ndarray:
     pairs = []
     for step in range(1, min(NEIGHBOURS, len(key) - 1) + 1):
         same = np.flatnonzero(ranked[step:] == ranked[:-step])
-        pairs.append(np.stack([order[same], order[same + step]], axis=1))
+        one, other = order[same], order[same + step]
+        apart = cluster[one] != cluster[other]
+        pairs.append(np.stack([one[apart], other[apart]], axis=1))
     return np.concatenate(pairs) if pairs else np.zeros((0, 2), dtype=np.int64)
 
 

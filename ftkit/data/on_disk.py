@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 from abc import abstractmethod
+from array import array
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, BinaryIO, Generic, TypeVar, cast, overload
@@ -48,6 +51,47 @@ class ReadWhenAsked(Sequence[V], Generic[V]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return tuple, (list(self),)  # another machine does not have the file
+
+
+class Chosen(ReadWhenAsked[V], Generic[V]):
+    """Some of the values of a sequence, by their rows there."""
+
+    def __init__(self, values: ReadWhenAsked[V], rows: Iterable[int]) -> None:
+        self._values, self._rows = values, array("q", rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def at(self, rows: Iterable[int]) -> Iterator[V]:
+        """The values of these rows, in this order."""
+        return self._values.at(map(self._rows.__getitem__, rows))
+
+
+class _Joined(ReadWhenAsked[V], Generic[V]):
+    """Several sequences one behind the other."""
+
+    def __init__(self, parts: Sequence[Sequence[V]]) -> None:
+        self._parts = parts
+        self._ends = [*itertools.accumulate(map(len, parts))]
+
+    def __len__(self) -> int:
+        return self._ends[-1]
+
+    def __iter__(self) -> Iterator[V]:
+        return itertools.chain.from_iterable(self._parts)
+
+    def at(self, rows: Iterable[int]) -> Iterator[V]:
+        """The values of these rows, in this order."""
+        for row in rows:
+            part = bisect_right(self._ends, row)
+            yield self._parts[part][row - self._ends[part]]  # counted from the end of the part
+
+
+def joined(*parts: Sequence[V]) -> Sequence[V]:
+    """Sequences one behind the other, in memory if all of them are."""
+    if any(isinstance(part, ReadWhenAsked) for part in parts):
+        return _Joined(parts)
+    return tuple(itertools.chain.from_iterable(parts))
 
 
 @contextmanager

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ftkit.data.on_disk import room_needed, unnamed_file
 from ftkit.data.shingles import BITS, shingles, steps
+from ftkit.data.texts import chosen
 
 if TYPE_CHECKING:
     import numpy as np
@@ -14,6 +16,10 @@ HASHES = 128
 """Hashes of a text, in bands."""
 BLOCK = 2**16
 """Shingles to hash or compare at a time: work that fits a processor's cache is several times as fast."""
+IN_MEMORY = 2**25
+"""Shingles of texts up to which their sets are kept in memory."""
+TEXTS = 2**14
+"""Texts, or pairs of texts, whose sets are in memory at a time where not all of them are."""
 
 
 class Sets:
@@ -25,7 +31,7 @@ class Sets:
         self.values, self.sizes = shingles(texts, shingle)
         self.starts = np.cumsum(self.sizes) - self.sizes
 
-    def keys(self, length: int, seed: int) -> np.ndarray:
+    def keys(self, length: int, seed: int = 0) -> np.ndarray:
         """For each band, a number per text, equal where all minimum hashes of the band are equal; (bands, texts)."""
         import numpy as np
 
@@ -72,3 +78,39 @@ class Sets:
         twice = values[1:][values[1:] == values[:-1]] >> np.uint64(BITS)
         shared = np.bincount(twice.astype(np.int64), minlength=len(pairs))
         return shared / (self.sizes[pairs].sum(axis=1) - shared)
+
+
+class SetsOnDisk:
+    """The same for more texts than there is memory for: keys are in a file, and texts are read again for their similarity."""
+
+    def __init__(self, texts: Sequence[str], shingle: int) -> None:
+        self._texts, self._shingle = texts, shingle
+
+    def keys(self, length: int, seed: int = 0) -> np.ndarray:
+        """The keys of each band, mapped into memory; (bands, texts). Raises: DataError on a full disk."""
+        import numpy as np
+
+        with room_needed("the comparison of texts"):
+            shape = (HASHES // length, len(self._texts))
+            keys = np.memmap(unnamed_file(), np.uint64, "w+", shape=shape)
+            for begin in range(0, len(self._texts), TEXTS):
+                part = Sets(self._texts[begin : begin + TEXTS], self._shingle).keys(length, seed)
+                keys[:, begin : begin + part.shape[1]] = part
+        return keys
+
+    def similarity(self, pairs: np.ndarray, threshold: float) -> np.ndarray:
+        """Jaccard similarity of each pair."""
+        import numpy as np
+
+        similarity = np.zeros(len(pairs))
+        for begin in range(0, len(pairs), TEXTS):
+            part = pairs[begin : begin + TEXTS]
+            rows, place = np.unique(part, return_inverse=True)
+            sets = Sets([*chosen(self._texts, rows.tolist())], self._shingle)
+            similarity[begin : begin + TEXTS] = sets.similarity(place.reshape(part.shape), threshold)
+        return similarity
+
+
+def sets_of(texts: Sequence[str], shingles: int, shingle: int) -> Sets | SetsOnDisk:
+    """The sets of texts that have this many shingles together."""
+    return Sets([*texts], shingle) if shingles <= IN_MEMORY else SetsOnDisk(texts, shingle)

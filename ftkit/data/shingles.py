@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ftkit.data.words import UNSPACED, marks, ranges
@@ -49,12 +49,12 @@ def shingles(texts: Sequence[str], length: int) -> tuple[np.ndarray, np.ndarray]
     return np.concatenate([values for values, _ in shingled]), np.concatenate([sizes for _, sizes in shingled])
 
 
-def blocks(texts: Sequence[str], length: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def blocks(texts: Iterable[str], length: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """What `shingles` returns, block by block, each block for some of the texts, in order."""
     return (_shingled(block, length) for block in _blocks(texts))
 
 
-def _blocks(texts: Sequence[str]) -> Iterator[list[str]]:
+def _blocks(texts: Iterable[str]) -> Iterator[list[str]]:
     """Texts in blocks of bounded length, so that working memory does not grow with the data."""
     block: list[str] = []
     total = 0

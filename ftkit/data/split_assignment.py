@@ -10,15 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ftkit.contracts import Emit
+from ftkit.contracts.events import Progressed
 from ftkit.data import near_duplicates, shared_shingles
-from ftkit.data.cleaning import Cleaned
+from ftkit.data.cleaning import STEP, Cleaned
 from ftkit.data.texts import chosen
 from ftkit.formatting import count, listing
-
-MAX_CHARACTERS = 1_000_000_000
-"""Characters of all texts up to which near copies are searched for: about a minute of work and some 4 GB of memory."""
-WORD = 6
-"""Characters of a word with its space. In scripts without spaces a word has one, so that six times the work is to be done."""
 
 
 @dataclass(frozen=True)
@@ -31,20 +28,21 @@ class NearCopyGroups:
     """What a reader of the data report should know."""
 
 
-def affordable(part: Cleaned, rows: Sequence[int]) -> bool:
-    """Whether the search for near copies among these rows takes a minute or so."""
-    characters = max(sum(map(len, chosen(part.rows.texts, rows))), WORD * sum(part.words[row] for row in rows))
-    return characters <= MAX_CHARACTERS and len(rows) <= shared_shingles.ROWS
+def find_near_copies(part: Cleaned, rows: Sequence[int], emit: Emit | None = None) -> NearCopyGroups:
+    """Group the near copies among these rows. Raises: DataError on a full disk."""
+    if len(rows) > shared_shingles.ROWS:
+        skipped = f"Near copies were not searched for: at most {shared_shingles.ROWS:,} texts can be compared"
+        return NearCopyGroups(notes=(f"{skipped}, and these are {len(rows):,}. Some may be in several splits.",))
+    reported = 0
 
+    def seen(number: int) -> None:
+        nonlocal reported
+        if emit is not None and number - reported >= STEP:
+            reported = number
+            emit(Progressed(f"looking for near copies in {part.rows.source}", number, len(rows)))
 
-def find_near_copies(part: Cleaned, rows: Sequence[int]) -> NearCopyGroups:
-    """Group the near copies among these rows."""
-    texts = chosen(part.rows.texts, rows)
-    characters = sum(map(len, texts))
-    if not affordable(part, rows):
-        skipped = f"Near copies were not searched for among {len(rows):,} texts of {characters:,} characters"
-        return NearCopyGroups(notes=(f"{skipped}, because it would take too long: some may be in several splits.",))
-    groups = [tuple(rows[index] for index in cluster) for cluster in near_duplicates.clusters(texts)]
+    clusters = near_duplicates.clusters(chosen(part.rows.texts, rows), seen=seen)
+    groups = [tuple(rows[index] for index in cluster) for cluster in clusters]
     return NearCopyGroups({row: group for group in groups for row in group})
 
 

@@ -147,7 +147,7 @@ def _assemble(
                 sample[label] = part.shuffled(group, f"sample {rules.seed}")[:size]
         near_copies = NearCopyGroups()
         if len(names) > 1 and rules.near_copies == "together" and not rules.order:
-            near_copies = find_near_copies(part, sorted(row for group in sample.values() for row in group))
+            near_copies = find_near_copies(part, sorted(row for group in sample.values() for row in group), emit)
         if len(names) > 1 and rules.order:
             rows_by_split, assignment_notes = grouping.by_time(part, sample, names, shares, rules.order)
         elif len(names) > 1 and rules.group:

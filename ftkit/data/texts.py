@@ -9,7 +9,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from typing import BinaryIO
 
-from ftkit.data.on_disk import ReadWhenAsked, room_needed, unnamed_file
+from ftkit.data.on_disk import Chosen, ReadWhenAsked, room_needed, unnamed_file
 
 IN_MEMORY = 2**27
 """Characters up to which texts are kept in memory."""
@@ -113,22 +113,9 @@ class Texts(ReadWhenAsked[str]):
         self._waiting = 0
 
 
-class Chosen(ReadWhenAsked[str]):
-    """Some of the texts in a file, by their rows there."""
-
-    def __init__(self, texts: Texts, rows: Iterable[int]) -> None:
-        self._texts, self._rows = texts, array("q", rows)
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def at(self, rows: Iterable[int]) -> Iterator[str]:
-        return self._texts.at(map(self._rows.__getitem__, rows))
-
-
 def chosen(texts: Sequence[str], rows: Sequence[int]) -> Sequence[str]:
-    """The texts of these rows: in memory if the texts are, otherwise to be read from their file."""
-    if isinstance(texts, Texts) and texts.on_disk:
+    """The texts of these rows: in memory if all of the texts are, otherwise to be read where those are."""
+    if isinstance(texts, ReadWhenAsked) and not (isinstance(texts, Texts) and not texts.on_disk):
         return Chosen(texts, rows)
     return tuple(map(texts.__getitem__, rows))
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import random
 import time
+from pathlib import Path
 
 import pytest
 
 from ftkit.data import near_duplicates, shared_shingles, shingle_sets
 from ftkit.data.near_duplicates import clusters, twins
 from ftkit.data.shingles import normal
+from ftkit.errors import DataError
 
 
 def prose(rows: int, seed: int, words: int = 20) -> list[str]:
@@ -115,6 +117,33 @@ def test_thousands_of_similar_texts_are_compared_in_seconds() -> None:
 def test_long_texts_that_share_only_their_beginning_are_not_near_copies() -> None:
     letterhead = " ".join(f"h{number}" for number in range(60))
     assert clusters([f"{letterhead} {text}" for text in prose(400, 2, 60)]) == []
+
+
+@pytest.fixture
+def on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have shingles and sets in files, whatever their number."""
+    for name, value in (("IN_MEMORY", 10), ("WRITTEN", 300), ("FILES", 4)):
+        monkeypatch.setattr(shared_shingles, name, value)
+    monkeypatch.setattr(shingle_sets, "IN_MEMORY", 10)
+    monkeypatch.setattr(shingle_sets, "TEXTS", 7)
+
+
+@pytest.mark.parametrize("threshold", [0.4, 0.7])
+def test_clusters_and_twins_from_files_are_those_from_memory(threshold: float, request: pytest.FixtureRequest) -> None:
+    originals = prose(300, 7)
+    copies = [*altered(originals[:80], 8, 2), *altered(originals[:40], 9, 6), *originals[100:110], "one two three"]
+    before = clusters([*originals, *copies], threshold), twins(originals, copies, threshold)
+    assert before[0] and before[1]
+    request.getfixturevalue("on_disk")
+    assert (clusters([*originals, *copies], threshold), twins(originals, copies, threshold)) == before
+
+
+@pytest.mark.usefixtures("on_disk")
+def test_a_disk_without_room_for_the_comparison_is_explained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("FTKIT_HOME", str(tmp_path / "file"))
+    with pytest.raises(DataError, match="the comparison of texts cannot be written to the disk"):
+        clusters(prose(20, 5))
 
 
 def test_the_size_of_blocks_does_not_change_the_clusters(monkeypatch: pytest.MonkeyPatch) -> None:

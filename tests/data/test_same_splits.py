@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ftkit.contracts import Data
-from ftkit.data import texts
+from ftkit.data import shared_shingles, shingle_sets, texts
 from ftkit.data.other_columns import OtherColumns
 from ftkit.data.rows import Rows
 from ftkit.data.rules import Rules
@@ -94,6 +94,16 @@ PINNED = {
 """What ftkit made of these rows when it kept all of them in memory."""
 
 
+ON_DISK = (
+    (texts, "IN_MEMORY", 1000),
+    (texts, "PART", 300),
+    (shared_shingles, "IN_MEMORY", 1000),
+    (shared_shingles, "WRITTEN", 700),
+    (shingle_sets, "IN_MEMORY", 1000),
+    (shingle_sets, "TEXTS", 50),
+)
+
+
 def digest(data: Data) -> str:
     """Of everything that is loaded: rows in their order, and the report."""
     report = replace(data.report, dropped=dict(sorted(data.report.dropped.items())))
@@ -111,6 +121,6 @@ def test_splits_and_report_are_those_that_ftkit_has_always_made(
     name: str, on_disk: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if on_disk:
-        monkeypatch.setattr(texts, "IN_MEMORY", 1000)
-        monkeypatch.setattr(texts, "PART", 300)
+        for module, constant, value in ON_DISK:
+            monkeypatch.setattr(module, constant, value)
     assert digest(loaded(*CASES[name])) == PINNED[name]

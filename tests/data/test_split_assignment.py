@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ftkit.contracts import SPLITS, Data
-from ftkit.data import split_assignment
+from ftkit.data import shared_shingles
 from ftkit.data.near_duplicates import twins
 from ftkit.data.rows import Rows
 from ftkit.data.splits import Rules, join, split
@@ -141,7 +141,7 @@ def test_near_copies_stay_together_when_validation_rows_are_split_off_the_traini
 def test_above_the_limit_near_copies_are_not_searched_for_and_the_report_says_so(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(split_assignment, "MAX_CHARACTERS", 1000)
+    monkeypatch.setattr(shared_shingles, "ROWS", 2**4)
     table = rows(copied())
     data = split(table, AB, Rules(seed=7))
     assert data.train.texts == split(table, AB, Rules(seed=7, near_copies="ignored")).train.texts
