@@ -1,0 +1,259 @@
+"""An endpoint on Ray Serve as a deployment target."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from ftkit import files as ftkit_files
+from ftkit.contracts import Deployment, Endpoint, Health
+from ftkit.errors import DeployError
+from ftkit.serving import endpoint_files
+from ftkit.serving.limits import ServerOptions
+from ftkit_ray.serve.files import EndpointFiles
+
+LOG_LINES = 30
+
+
+@dataclass(frozen=True, kw_only=True)
+class RayServeDeployer(ServerOptions):
+    """An HTTP endpoint on Ray Serve: one application for each deployment, and a router before them."""
+
+    name: ClassVar[str] = "ray-serve"
+
+    endpoint: str
+    """Name of the endpoint; it is the first part of its path, too."""
+    address: str | None = None
+    """The cluster, as host:port; by default one on this machine that is started when it is needed and outlives the run."""
+    storage: str | None = None
+    """A folder that every node of the cluster sees, for bundles, shares, key and logs; by default one in FTKIT_HOME, which suffices for
+    a cluster on this machine."""
+    host: str = "127.0.0.1"
+    """Address that Serve's proxies listen on; other machines reach the endpoint only when this is not the loopback address."""
+    port: int = 8000
+    """Port of Serve's proxies: all endpoints of a cluster share it."""
+    auth: Literal["key", "none"] = "key"
+    """Whether callers must send the endpoint's key; `none` is for the loopback address only."""
+    replicas: int = 1
+    """Replicas of a deployment: the fewest, where `max_replicas` is set."""
+    max_replicas: int | None = None
+    """Let Serve add replicas up to this number while requests wait; by default their number stays."""
+    routers: int = 1
+    """Replicas of the router."""
+    cpus: float = 1.0
+    """Cores of a replica; its matrix products use as many threads."""
+    gpus: float = 0.0
+    """GPUs of a replica."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Environment variables of the replicas."""
+    request_timeout: float = 60.0
+    """Seconds within which a request must be answered, and a deployment that is removed drained."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        endpoint_files.check_name(self.endpoint, "endpoint")
+        if self.auth == "none" and not _is_loopback(self.host):
+            raise ValueError(
+                f'auth = "none" would let anybody who reaches {self.host} use the model; use "key", or host = "127.0.0.1"'
+            )
+        if not 1 <= self.port <= 65535:
+            raise ValueError("port must be from 1 to 65535")
+        if self.replicas < 1 or self.routers < 1:
+            raise ValueError("replicas and routers must be at least 1")
+        if self.max_replicas is not None and self.max_replicas < self.replicas:
+            raise ValueError("max_replicas must be at least replicas")
+        if self.cpus <= 0 or self.gpus < 0:
+            raise ValueError("cpus must be above 0, and gpus not below")
+        if self.request_timeout <= 0:
+            raise ValueError("request_timeout must be positive")
+
+    @property
+    def files(self) -> EndpointFiles:
+        """The endpoint's files."""
+        root = Path(self.storage) if self.storage else ftkit_files.home() / "ray" / "endpoints"
+        return EndpointFiles(root.absolute() / self.endpoint)
+
+    def prepare(self) -> Endpoint:
+        """Make sure that Serve, the shares and the router run."""
+        from ftkit_ray.serve import applications, shares
+
+        serve = self._serve()
+        try:
+            self.files.make(guarded=self.auth == "key")
+        except OSError as error:
+            raise DeployError(
+                f"the endpoint's folder cannot be made: {error.strerror}",
+                str(self.files.root),
+                "Choose another `storage`.",
+            ) from error
+        applications.check_storage(self.files.root)
+        shares.shares_of(self.endpoint, self.files)
+        if self.endpoint not in serve.status().applications:
+            applications.start_router(self)
+            for name in self.files.deployments():  # the cluster is new: bring up what was there
+                applications.start_deployment(self, name)
+        described = self.describe()
+        if described is None:
+            raise DeployError("another process stopped the endpoint", self.endpoint, "Run the recipe again.")
+        return described
+
+    def create(self, deployment: str, bundle: Path) -> None:
+        """Begin a deployment that gets no traffic: its bundle is stored, its replicas begin to load it."""
+        from ftkit_ray.serve import applications
+
+        try:
+            endpoint_files.check_name(deployment, "deployment")
+        except ValueError as error:
+            raise DeployError(str(error), self.endpoint) from error
+        self._serve()
+        if deployment in self.files.deployments():
+            raise DeployError(
+                f"there is a deployment {deployment!r} already", self.endpoint, "Delete it, or choose another name."
+            )
+        applications.check_room(self)
+        bundle_hash = endpoint_files.store_bundle(bundle, self.files.bundle(deployment), self.engine)
+        self.files.set_facts(deployment, bundle_hash=bundle_hash, engine=self.engine)
+        applications.start_deployment(self, deployment)
+
+    def health(self, deployment: str) -> Health:
+        """What Serve says of the deployment now, with the end of its log when it failed."""
+        from ftkit_ray.serve.router import application
+
+        serve = self._serve()
+        if deployment not in (known := self.files.deployments()):
+            raise DeployError(
+                f"there is no deployment {deployment!r}", self.endpoint, f"There are: {', '.join(known) or 'none'}."
+            )
+        app = serve.status().applications.get(application(self.endpoint, deployment))
+        if app is None:
+            return Health("starting", "Serve has not begun it yet")
+        if app.status == "RUNNING":
+            return Health("ready")
+        reason = app.message or "; ".join(each.message for each in app.deployments.values() if each.message)
+        if app.status in ("DEPLOY_FAILED", "UNHEALTHY"):
+            reason = self.files.facts(deployment).get("failed") or reason
+            return Health("failed", reason, self.logs(deployment, LOG_LINES) or reason)
+        return Health("starting", reason or "its replicas are starting")
+
+    def invoke(self, request: Mapping[str, Any], deployment: str | None = None) -> Any:
+        """Send one request as any caller would, over HTTP."""
+        import httpx2
+
+        from ftkit_ray.serve.router import PIN
+
+        headers = {"Content-Type": "application/json"}
+        if self.auth == "key":
+            headers["Authorization"] = f"Bearer {self.files.key()}"
+        if deployment is not None:
+            headers[PIN] = deployment
+        try:
+            # Plain HTTP: preparing to verify certificates would take longer than the request.
+            with httpx2.Client(trust_env=False, verify=False, timeout=self.request_timeout + 5) as client:
+                answer = client.post(self._url, content=json.dumps(dict(request)), headers=headers)
+            value = answer.json()
+        except (httpx2.TransportError, ValueError) as error:
+            raise DeployError(f"the endpoint did not answer: {error or type(error).__name__}", self._url) from error
+        if answer.is_error:
+            raise DeployError(
+                f"the endpoint answered {answer.status_code}: {value['error']}",
+                value["where"] or deployment or self.endpoint,
+                value["hint"],
+            )
+        return value
+
+    def set_traffic(self, shares: Mapping[str, int]) -> None:
+        """Give deployments their percent of the traffic, all others none; returns when every router goes by it."""
+        import ray
+
+        from ftkit_ray.serve.shares import shares_of
+
+        self._serve()
+        if unknown := sorted(set(shares) - set(known := self.files.deployments())):
+            raise DeployError(
+                f"there is no deployment {unknown[0]!r}", self.endpoint, f"There are: {', '.join(known) or 'none'}."
+            )
+        if shares and (sum(shares.values()) != 100 or any(not 0 <= share <= 100 for share in shares.values())):
+            raise DeployError(f"shares must be from 0 to 100 and sum to 100, not {dict(shares)}", self.endpoint)
+        ray.get(shares_of(self.endpoint, self.files).change.remote(dict(shares)))
+
+    def delete(self, deployment: str) -> None:
+        """Remove a deployment once its requests in flight are answered; one that is gone already is fine."""
+        from ftkit_ray.serve.router import application
+
+        serve = self._serve()
+        if self.files.traffic().get(deployment):
+            raise DeployError(
+                f"the deployment {deployment!r} has traffic", self.endpoint, "Give its traffic to another one first."
+            )
+        if application(self.endpoint, deployment) in serve.status().applications:
+            serve.delete(application(self.endpoint, deployment))  # waits for the requests in flight
+        self.files.remove(deployment)
+
+    def describe(self) -> Endpoint | None:
+        """The endpoint as it stands, or None when there is none; changes nothing."""
+        from ftkit_ray.serve.router import application
+
+        serve = self._serve(begin=False)
+        status = serve.status().applications if serve else {}
+        names = self.files.deployments()
+        if self.endpoint not in status:
+            if not names:
+                return None
+            stopped = (self._deployment(name, "stopped") for name in names)
+            return Endpoint(self.endpoint, "", self.files.key(), tuple(stopped))
+        states = {"RUNNING": "ready", "DEPLOY_FAILED": "failed", "UNHEALTHY": "failed"}
+        apps = {name: status.get(application(self.endpoint, name)) for name in names}
+        deployments = (
+            self._deployment(name, states.get(str(app.status.value), "starting") if app else "starting")
+            for name, app in apps.items()
+        )
+        return Endpoint(self.endpoint, self._url, self.files.key(), tuple(deployments))
+
+    def logs(self, deployment: str, lines: int = 100) -> str:
+        """The last lines of the newest log of a deployment's replicas, whichever node it was on."""
+        if not self.files.logs(deployment).exists() and deployment not in self.files.deployments():
+            raise DeployError(f"there is no deployment {deployment!r}", self.endpoint)
+        return self.files.last_lines(deployment, lines)
+
+    def stop(self) -> None:
+        """Take the endpoint down with all its deployments; its key is kept for the next time."""
+        from ftkit_ray.serve import applications
+
+        serve = self._serve(begin=False)
+        if serve:
+            applications.stop(self)
+        self.files.clear()
+
+    @property
+    def _url(self) -> str:
+        host = ipaddress.ip_address(self.host) if _is_address(self.host) else None
+        shown = "127.0.0.1" if host is not None and host.is_unspecified else self.host
+        return f"http://{shown}:{self.port}/{self.endpoint}/score"
+
+    def _deployment(self, name: str, state: Any) -> Deployment:
+        facts = self.files.facts(name)
+        traffic = self.files.traffic().get(name, 0)
+        return Deployment(name, traffic, state, facts.get("bundle_hash", ""), facts.get("engine", ""))
+
+    def _serve(self, begin: bool = True) -> Any:
+        """Ray's module `serve`, connected; None where nothing runs and nothing may begin."""
+        from ftkit_ray.serve import applications, cluster
+
+        if not cluster.joined(self.address, begin):
+            return None
+        return applications.serving(self, begin)
+
+
+def _is_loopback(host: str) -> bool:
+    return host == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback)
+
+
+def _is_address(host: str) -> bool:
+    with contextlib.suppress(ValueError):
+        return bool(ipaddress.ip_address(host))
+    return False
