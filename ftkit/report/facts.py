@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ftkit.bundle import bundle as bundles
 from ftkit.bundle import promotion_record as records
 from ftkit.contracts import Data, DataReport, Trial, Verdict
+from ftkit.contracts.events import BudgetSpent
 from ftkit.disclosure import without_secrets
 from ftkit.errors import FtkitError
 from ftkit.redaction import redacted
@@ -72,6 +73,8 @@ class Facts:
     answers: Answers | None = None
     missing: str = ""
     """Why there are no answers; a sentence."""
+    budget: str = ""
+    """What of the budget was used, if it ended the search; a sentence."""
     environment: Mapping[str, Any] = field(default_factory=dict)
     changed: tuple[str, ...] = ()
     """What was no longer as it was when the run began and went on after an interruption, a sentence each."""
@@ -145,6 +148,7 @@ def read(ledger: Ledger, state: str | None = None) -> Facts:
         verdicts=decided.verdicts if decided is not None else (),
         answers=answers,
         missing=missing,
+        budget=_budget(ledger),
         environment={
             key: each for key, each in (ledger.fact("environment") or {}).items() if key not in ("fact", "at")
         },
@@ -168,6 +172,11 @@ def _decision(ledger: Ledger) -> records.PromotionRecord | None:
         return decision.read(ledger)
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def _budget(ledger: Ledger) -> str:
+    fact = ledger.fact("budget-spent")
+    return BudgetSpent(fact["option"], fact["used"], fact["limit"]).sentence if fact else ""
 
 
 def _stages(ledger: Ledger) -> dict[str, float]:

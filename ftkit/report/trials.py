@@ -31,6 +31,8 @@ def search(facts: Facts) -> dict[str, Any]:
     )
     if facts.started > len(trials):
         text += f" {facts.started - len(trials)} more had started."
+    if facts.budget:
+        text += f" {facts.budget}"
     winner = facts.winner
     if winner is not None and facts.metric in winner.metrics:
         text += (

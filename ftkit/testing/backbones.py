@@ -30,6 +30,8 @@ from ftkit.contracts import (
     Classifier,
     Data,
     DataReport,
+    EndingEarly,
+    EndTraining,
     Resumable,
     Split,
     StopTrial,
@@ -224,6 +226,21 @@ class BackboneSuite:
             component.fit(fitted.data, 4, report)
         assert len(evaluations) == 1
         assert not np.allclose(evaluations[0], fitted.reports[0][1], atol=1e-6)
+
+    def test_a_training_that_is_told_to_end_returns_its_best_model_so_far(
+        self, component: Backbone, fitted: SimpleNamespace
+    ) -> None:
+        if not (capable(component, EndingEarly) and component.ends_early):
+            pytest.skip("it does not end early")
+        reports: list[np.ndarray] = []
+
+        def report(epoch: int, probabilities: np.ndarray, **numbers: float) -> bool:
+            reports.append(probabilities)
+            raise EndTraining(best=True)
+
+        classifier = component.fit(fitted.data, 3, report)
+        assert len(reports) == 1, "it went on after the evaluation at which it was to end"
+        np.testing.assert_allclose(classifier.probabilities(fitted.data.valid.texts), reports[0], rtol=1e-4, atol=1e-5)
 
     def test_an_interrupted_training_goes_on_to_the_same_files(
         self, component: Backbone, fitted: SimpleNamespace, tmp_path: Path

@@ -1,6 +1,5 @@
 """Searches that a budget ends: what is counted, what stops, what wins; by workers that evaluate from a table, in no time."""
 
-import functools
 import math
 
 import pytest
@@ -10,103 +9,7 @@ from ftkit.contracts.settings import Search
 from ftkit.errors import SearchError
 from ftkit.evaluation import selection
 from ftkit.runs import ledger
-from ftkit.searching import run_trials, under_way
 from ftkit.searching.budget import ENDED, FACT, Budget
-from ftkit.stages import search_results
-from ftkit.testing import toys
-
-
-class Clock:
-    """Stands still, unless it is told to go on."""
-
-    def __init__(self):
-        self.seconds = 1000.0
-
-    def __call__(self):
-        return self.seconds
-
-
-class Table:
-    """Workers whose trial `number` evaluates as `curves[number]` says; an evaluation takes ten minutes, a None kills the process."""
-
-    node_retries = 0
-
-    def __init__(self, book, clock, curves):
-        self.book, self.clock, self.curves, self.started = book, clock, curves, []
-
-    def start(self, job, log, slot, inbox):
-        self.started.append(job["number"])
-        return Evaluating(self, job, inbox)
-
-    def end(self, attempts):
-        """Nothing runs."""
-
-
-class Evaluating:
-    """An attempt of a trial by the table."""
-
-    node, killed, pid = "", "", 1
-
-    def __init__(self, table, job, inbox):
-        self.table, self.number, self.inbox, self.started = table, job["number"], inbox, table.clock()
-        curve = table.curves[self.number % len(table.curves)]
-        self.values = [(epoch, value) for epoch, value in enumerate(curve, 1)]
-        self.send({"go": True})
-
-    def send(self, message):
-        """The answer to an evaluation: the next one, or the end."""
-        if not message["go"]:
-            return self.exit("finished" if message.get("ends") else "stopped")
-        if not self.values:
-            return self.exit("finished")
-        self.table.clock.seconds += 600
-        epoch, value = self.values.pop(0)
-        if value is None:
-            return self.put(kind="exited", error="killed (SIGKILL), probably out of memory")
-        return self.put(kind="report", numbers={"epoch": epoch, "roc_auc": value})
-
-    def exit(self, kind):
-        if kind == "finished":
-            (self.table.book.trial_folder(self.number) / "model").mkdir(parents=True, exist_ok=True)
-        self.put(kind=kind)
-        self.put(kind="exited")
-
-    def put(self, **message):
-        self.inbox.put((self, message))
-
-    def sample(self):
-        return None
-
-    def resources(self, usage):
-        return {}
-
-    def collect(self, *, model):
-        """It is there."""
-
-    def release(self):
-        """Nothing is held."""
-
-
-@pytest.fixture
-def searched(tmp_path, monkeypatch):
-    """Runs a search by a table of curves; returns its trials, its ledger, the numbers that were started, and the events."""
-    monkeypatch.setenv("FTKIT_HOME", str(tmp_path / "home"))
-    clock = Clock()
-    monkeypatch.setattr(under_way, "Budget", functools.partial(Budget, clock=clock))
-
-    def run(curves, *, ends_early=True, facts=(), emit=None, **settings):
-        monkeypatch.setattr(toys.ToyWords, "ends_early", ends_early)
-        plan = toys.plan(tmp_path, {f"search.{key}": value for key, value in settings.items()})
-        book, _ = ledger.begin(plan.name, plan.text)
-        for fact, values in facts:
-            book.append(fact, **values)
-        emitted, workers = [], Table(book, clock, curves)
-        trials = run_trials(plan, book, emit or emitted.append, plan.platform, workers)
-        search_results.check(plan, book, trials)
-        return trials, book, workers.started, emitted
-
-    with toys.install(tmp_path / "plugins"):
-        yield run
 
 
 def ends(trials):
@@ -288,8 +191,8 @@ class Running:
         ([(1060, [900])], 60, 60),  # what was before this process began is in the journal
     ],
 )
-def test_time_is_counted_by_the_clock_and_by_trial(tmp_path, calls, seconds, trial_seconds):
-    clock, book = Clock(), ledger.Ledger(tmp_path)
+def test_time_is_counted_by_the_clock_and_by_trial(tmp_path, clock, calls, seconds, trial_seconds):
+    book = ledger.Ledger(tmp_path)
     budget = Budget(Search(max_minutes=60), book, lambda event: None, clock)
     for now, started in calls:
         clock.seconds = float(now)
@@ -299,8 +202,8 @@ def test_time_is_counted_by_the_clock_and_by_trial(tmp_path, calls, seconds, tri
     assert (again.seconds, again.trial_seconds) == (seconds, trial_seconds)
 
 
-def test_what_is_used_is_written_down_every_half_minute(tmp_path):
-    clock, book = Clock(), ledger.Ledger(tmp_path)
+def test_what_is_used_is_written_down_every_half_minute(tmp_path, clock):
+    book = ledger.Ledger(tmp_path)
     budget = Budget(Search(max_minutes=60), book, lambda event: None, clock)
     for _ in range(100):
         clock.seconds += 1

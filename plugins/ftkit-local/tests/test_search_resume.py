@@ -230,6 +230,24 @@ def test_trials_under_way_at_the_kill_run_again_with_their_own_values(start, tmp
     assert {trial.attempts for trial in book.trials()} == {1}
 
 
+def test_a_search_past_its_budget_that_is_killed_ends_with_one_trial_and_its_model(start, tmp_path):
+    overrides = {"search__trials": 4, "search__max_minutes": 1e-4, "backbone__delay": 0.2}
+    run = start(**overrides)
+    run.until("TrialReported 0")
+    run.process.kill()
+    run.end()
+    await_end_of(run.workers)
+    again = start(**overrides)
+    assert again.end() == 0
+    assert again.started in ([0], [])  # it may have finished before the kill
+    last = start(**overrides)
+    assert last.end() == 0
+    assert last.started == []
+    book = book_of(tmp_path / "a")
+    assert [(trial.state, len(trial.history)) for trial in book.trials()] == [("finished", 1)]
+    assert (book.trial_folder(0) / "model" / "weights.npy").is_file()
+
+
 def test_ctrl_c_ends_the_trials_before_the_search(start, tmp_path):
     run = start(search__trials=4, search__concurrency=2, backbone__delay=30)
     run.until("TrialStarted 1")
