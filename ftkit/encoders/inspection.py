@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from ftkit.contracts import Inspection
+from ftkit.data.on_disk import joined
 from ftkit.encoders.tokenization import Tokenizer, clean
 from ftkit.formatting import count, listing
 
@@ -62,8 +63,8 @@ def inspect_texts(
     tokenizer: Tokenizer, data: Data, max_length: int, name: str, unknown: int | None = None
 ) -> Inspection:
     """What a backbone called `name` reads of the train and valid texts at `max_length`; `unknown` is the id of unknown tokens."""
-    texts = _sample([*data.train.texts, *data.valid.texts])
-    labels = _sample([*data.train.labels, *data.valid.labels])
+    texts = _sample(joined(data.train.texts, data.valid.texts))
+    labels = _sample(joined(data.train.labels, data.valid.labels))
     if not texts:
         return Inspection()
     reading = _read(tokenizer, texts, max_length, unknown)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftkit import files
+from ftkit.data.stored_rows import StoredColumn
 from ftkit.errors import LedgerError
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ CHARACTERS = 64
 """Characters of a text that are read per token of the model's limit: English has four to five to a token."""
 
 _CHUNK = 1024
+"""Texts that are encoded at a time."""
 
 
 @dataclass(frozen=True)
@@ -141,45 +144,73 @@ class TokenizedSplit:
 def tokenize(texts: Sequence[str], tokenizer: Tokenizer, length: int, cache: Path | None) -> TokenizedSplit:
     """The token ids of texts: read from the cache if an earlier trial wrote them, else computed and written there.
 
-    The cache holds them at the model's full length, for trials of any `length`. Raises: LedgerError on a full disk.
+    The cache holds them at the model's full length, for trials of any `length`; they are written batch by batch, and mapped
+    into memory. Raises: LedgerError on a full disk.
     """
     import filelock
     import numpy as np
 
     if cache is None:
-        return TokenizedSplit(*_encode(texts, tokenizer), tokenizer, length)
-    digest = hashlib.sha256(tokenizer.fingerprint.encode())
-    for text in texts:
-        encoded_text = text.encode("utf-8", "surrogatepass")
-        digest.update(len(encoded_text).to_bytes(8, "little"))
-        digest.update(encoded_text)
-    folder = cache / f"tokens-{digest.hexdigest()[:20]}"
+        encoded = [ids for batch in _encoded(texts, tokenizer) for ids in batch]
+        starts = np.cumsum([0, *map(len, encoded)], dtype=np.int64)
+        ids = np.concatenate(encoded) if encoded else np.zeros(0, np.int32)
+        return TokenizedSplit(ids, starts, tokenizer, length)
+    folder = cache / f"tokens-{_key(texts, tokenizer)}"
     try:
         with filelock.FileLock(cache / f".{folder.name}.lock"):  # trials that start together wait for the first
             if not folder.is_dir():
-                ids, starts = _encode(texts, tokenizer)
                 with files.atomic_folder(folder) as partial:
-                    np.save(partial / "ids.npy", ids)
-                    np.save(partial / "starts.npy", starts)
+                    _write(partial, texts, tokenizer)
     except OSError as error:
         raise LedgerError(
             f"tokens cannot be stored: {error.strerror or error}",
             where=str(cache),
             hint="Make room, or set FTKIT_HOME to a larger disk, then give the same command.",
         ) from error
-    ids = np.load(folder / "ids.npy", mmap_mode="r" if (folder / "ids.npy").stat().st_size else None)
-    return TokenizedSplit(ids, np.load(folder / "starts.npy"), tokenizer, length)
+    starts = np.asarray(_mapped(folder / "starts", np.int64))
+    return TokenizedSplit(_mapped(folder / "ids", np.int32), starts, tokenizer, length)
 
 
-def _encode(texts: Sequence[str], tokenizer: Tokenizer) -> tuple[np.ndarray, np.ndarray]:
-    """`ids` and `starts` of a `TokenizedSplit`."""
+def _key(texts: Sequence[str], tokenizer: Tokenizer) -> str:
+    """Equal for the same texts and tokenizer; a run's stored texts are known by their data's fingerprint, others are read."""
+    digest = hashlib.sha256(f"ids, starts {tokenizer.fingerprint}".encode())  # older caches have files of another form
+    if isinstance(texts, StoredColumn) and texts.key:
+        digest.update(texts.key.encode())
+    else:
+        for text in texts:
+            encoded_text = text.encode("utf-8", "surrogatepass")
+            digest.update(len(encoded_text).to_bytes(8, "little"))
+            digest.update(encoded_text)
+    return digest.hexdigest()[:20]
+
+
+def _write(folder: Path, texts: Sequence[str], tokenizer: Tokenizer) -> None:
+    """Write `ids` and `starts` of a `TokenizedSplit`, numbers one after the other. Raises: OSError."""
     import numpy as np
 
-    encoded: list[np.ndarray] = []
-    for start in range(0, len(texts), _CHUNK):
-        encoded += [np.asarray(ids, dtype=np.int32) for ids in tokenizer.encode(texts[start : start + _CHUNK])]
-    starts = np.cumsum([0, *map(len, encoded)], dtype=np.int64)
-    return (np.concatenate(encoded) if encoded else np.zeros(0, np.int32)), starts
+    end = np.zeros(1, np.int64)
+    with (folder / "ids").open("wb") as ids, (folder / "starts").open("wb") as starts:
+        starts.write(end.tobytes())
+        for batch in _encoded(texts, tokenizer):
+            ids.write(np.concatenate(batch).tobytes())
+            ends = end + np.cumsum([len(row) for row in batch])
+            starts.write(ends.tobytes())
+            end = ends[-1:]
+
+
+def _mapped(path: Path, kind: type[np.generic]) -> np.ndarray:
+    import numpy as np
+
+    return np.memmap(path, kind, "r") if path.stat().st_size else np.zeros(0, kind)
+
+
+def _encoded(texts: Sequence[str], tokenizer: Tokenizer) -> Iterator[list[np.ndarray]]:
+    """The token ids of each text, of some texts at a time: the tokenizer divides them among the cores."""
+    import numpy as np
+
+    remaining = iter(texts)
+    while batch := [*itertools.islice(remaining, _CHUNK)]:
+        yield [np.asarray(ids, dtype=np.int32) for ids in tokenizer.encode(batch)]
 
 
 def clean(text: str, limit: int) -> str:

@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ftkit.contracts import Split
+from ftkit.data import stored_rows
 from ftkit.encoders import checkpoint
 from ftkit.encoders.tokenization import Tokenizer, clean, tokenize
 from ftkit.errors import LedgerError
@@ -40,6 +42,23 @@ def test_cached_tokens_are_the_same_and_computed_once(tokenizer, tmp_path, monke
     assert isinstance(read.ids, np.memmap)
     for rows in zip(*(split.rows(range(len(texts))) for split in (without_cache, written, read)), strict=True):
         assert rows[0].tolist() == rows[1].tolist() == rows[2].tolist()
+
+
+def test_texts_of_a_run_are_known_by_its_data_and_not_read_again(tokenizer, tmp_path, monkeypatch):
+    texts = [*separable(50, 1).texts, *ODD_TEXTS]
+    stored_rows.write(tmp_path / "rows.arrow", Split(texts, [0] * len(texts)))
+    stored = stored_rows.read(tmp_path / "rows.arrow", "data-train").texts
+    monkeypatch.setattr("ftkit.encoders.tokenization._CHUNK", 7)
+    written = tokenize(stored, tokenizer, 20, tmp_path)
+    without_cache = tokenize(texts, tokenizer, 20, None)
+    assert [row.tolist() for row in written.rows(range(len(texts)))] == [
+        row.tolist() for row in without_cache.rows(range(len(texts)))
+    ]
+    monkeypatch.setattr(type(stored), "at", lambda *_: pytest.fail("read again"))
+    assert len(tokenize(stored, tokenizer, 20, tmp_path)) == len(texts)
+    other = stored_rows.read(tmp_path / "rows.arrow", "data-valid").texts
+    with pytest.raises(pytest.fail.Exception, match="read again"):
+        tokenize(other, tokenizer, 20, tmp_path)
 
 
 def test_the_cache_distinguishes_texts_that_are_equal_when_joined(tokenizer, tmp_path):
