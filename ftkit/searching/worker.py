@@ -39,6 +39,10 @@ from ftkit.stages import trial
 from ftkit.stages.checkpoints import TrialCheckpoints, key_of
 
 
+ANSWER_SECONDS = 5.0
+"""Seconds that a worker which is to end waits for an answer: the parent may be about to end as well."""
+
+
 class Wire:
     """The worker's end of the line to the search."""
 
@@ -56,14 +60,17 @@ class Wire:
         threading.Thread(target=self._listen, daemon=True).start()
 
     def receive(self) -> dict[str, Any]:
-        """The next message. Raises: TrialInterrupted if this process is to end: nobody may be there to answer."""
+        """The next message. Raises: TrialInterrupted if this process is to end, and the parent no longer answers."""
         message = self._messages.get()
-        if message is None:
-            raise TrialInterrupted("the process was asked to end")
+        while message is None:
+            try:
+                message = self._messages.get(timeout=ANSWER_SECONDS)
+            except queue.Empty:
+                raise TrialInterrupted("the process was asked to end") from None
         return message
 
     def interrupt(self) -> None:
-        """Wait for no further message; safe in a signal handler."""
+        """From now on, wait for a message only so long; safe in a signal handler."""
         self._messages.put(None)
 
     def send(self, **message: Any) -> None:
