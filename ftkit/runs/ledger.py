@@ -4,7 +4,8 @@ HOME/runs/NAME-DATE-TIME/
   recipe.toml      the resolved recipe
   journal.jsonl    one fact a line: started, environment, sources, data, trial-started, trial, selected, tested,
                    overridden, registered, deployed, failed, finished, stage with its seconds; when the run continued,
-                   adopted if the sections after training were changed, and changed if files or software were
+                   adopted if the sections after training were changed, and changed if files or software were; earlier-trial
+                   and started-from if the search started from another run; search-time and budget-spent if it has a budget
   data/            the three splits as Arrow files, test sealed until it is tested, and the data report
   cache/           what backbones derive from the rows, shared by all trials
   trials/000/      a trial's log, and its model while it may still win

@@ -80,7 +80,7 @@ torch.set_num_threads(1)
 from dataclasses import dataclass
 from pathlib import Path
 from safetensors.torch import save_file
-from ftkit.contracts import StopTrial
+from ftkit.contracts import EndTraining, StopTrial
 from ftkit.encoders import Encoder
 from ftkit.testing.backbones import separable_data
 
@@ -101,6 +101,11 @@ try:
     encoder.fit(separable_data(rows=45), 1, stop)
 except StopTrial as stopped:
     calls.append(str(stopped))
+
+def end(*arguments, **numbers):
+    raise EndTraining(best=True)
+
+calls.append(type(encoder.fit(separable_data(rows=45), 1, end)).__name__)
 print(calls, flush=True)
 torch.distributed.barrier()
 torch.distributed.destroy_process_group()
@@ -125,7 +130,10 @@ os._exit(0)  # gloo's threads abort some processes when the interpreter ends
     ]
     outputs = [process.communicate(timeout=240) for process in processes]
     assert [process.returncode for process in processes] == [0, 0], outputs
-    assert [out.strip() for out, _ in outputs] == ["[(24, 3), (24, 3), 'enough']", "['enough']"]
+    assert [out.strip() for out, _ in outputs] == [
+        "[(24, 3), (24, 3), 'enough', 'EncoderClassifier']",
+        "['enough', 'EncoderClassifier']",
+    ]
     first, second = (load_file(tmp_path / f"{rank}.safetensors") for rank in range(2))
     same(first, second, 0)
     same(alone, first, 2e-3)
