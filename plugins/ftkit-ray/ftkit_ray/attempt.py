@@ -111,7 +111,7 @@ class RayAttempt:
             with files.atomic_folder(folder / "model") as partial:
                 self._receive(folder, partial, model=True)
         except ray.exceptions.RayError as error:
-            raise PlaceLost(self._cluster.why(self._node, error)) from error
+            raise PlaceLost(self._cluster.why(self._node, error)[0]) from error
 
     def release(self) -> None:
         """Have its folder on the node removed and the actor ended; this does not wait for it."""
@@ -160,7 +160,8 @@ class RayAttempt:
                 inbox.put((self, self._full()))
             ended["error"] = f"{self._cluster.title(node)} cannot run it: {in_one_line(error.cause)}"
         except ray.exceptions.RayError as error:
-            ended |= {"error": self._cluster.why(node, error), "lost": self._cluster.lost(node)}
+            if not self.killed:
+                ended["error"], ended["lost"] = self._cluster.why(node, error)
         except FtkitError as error:
             inbox.put((self, _raised(error)))
         except OSError as error:  # the log cannot be written

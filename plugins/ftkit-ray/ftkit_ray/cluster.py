@@ -9,6 +9,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 _LONGEST_SCRATCH = 40
 """Characters of a scratch folder below which Ray's sockets get paths that the system allows."""
+
+MISSED_SECONDS = 20.0
+"""Within this time Ray misses a node that does not answer any more, by its default settings."""
 
 
 @dataclass
@@ -48,19 +52,20 @@ class Cluster:
         """A node's name as the display shows it; empty where that is this machine."""
         return "" if self.own else self._name(node)
 
-    def lost(self, node: str) -> bool:
-        """Whether a node is gone, or was never reached."""
-        return node not in {each["NodeID"] for each in alive()}
-
-    def why(self, node: str, error: BaseException) -> str:
-        """Why an attempt ended without a message, in one line."""
+    def why(self, node: str, error: BaseException) -> tuple[str, bool]:
+        """Why an attempt ended without a message, in one line, and whether its node is gone, or was never reached."""
         detail = " ".join(str(error).split())
-        if node and self.lost(node):
-            return f"{self.title(node)} was lost"
         if "low on memory" in detail or "OUT_OF_MEMORY" in detail:
-            return f"Ray ended it, since {self.title(node)} was low on memory"
+            return f"Ray ended it, since {self.title(node)} was low on memory", False
+        if not node:
+            return f"it got no place: {formatting.beginning(detail, 160)}", True
+        ends = time.monotonic() + MISSED_SECONDS
+        while time.monotonic() < ends:
+            if node not in {each["NodeID"] for each in alive()}:
+                return f"{self.title(node)} was lost", True
+            time.sleep(0.2)
         reason = detail.partition("Worker exit detail: ")[2] or detail
-        return f"its actor on {self.title(node)} ended: {formatting.beginning(reason, 160)}"
+        return f"its actor on {self.title(node)} ended: {formatting.beginning(reason, 160)}", False
 
     def _name(self, node: str) -> str:
         if node not in self.nodes and node not in self._names:  # it came later
