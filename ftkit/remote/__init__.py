@@ -42,8 +42,10 @@ leaves folders. Two more modules of this package help with both:
     def run(self, plan, emit):
         return remote.attend(plan, emit, ItsPipeline(self, plan))
 
-Each of them may be killed and started again: a trial starts from the beginning, a decision continues from its ledger or, if that is
-lost, comes to the same winner again, a rollout continues, and the client finds its pipeline by the facts in its journal.
+Each of them may be killed and started again. A trial starts from the beginning or, with `[search] checkpoint`, from its latest
+checkpoint: a platform that has a folder for them which outlives the machine declares `checkpoints = True`, and passes the folder to
+`trial` and `collected`. A decision continues from its ledger or, if that is lost, comes to the same winner again, a rollout continues,
+and the client finds its pipeline by the facts in its journal.
 
 A registry or deployer may be on the client (its attribute `local` is true: a registry in a local file, an endpoint of the client). No
 step can use it, so the steps leave the stages that need it to the client: with such a registry everything after the selection, with

@@ -31,11 +31,12 @@ Fetch = Callable[[Trial, Path], None]
 """Downloads the folder that `remote.trial` left for a finished trial into an empty folder. Raises: FtkitError."""
 
 
-def collected(trials: Sequence[ServiceTrial], fetch: Fetch, limit: str = "") -> Search:
+def collected(trials: Sequence[ServiceTrial], fetch: Fetch, limit: str = "", checkpoints: Path | None = None) -> Search:
     """The search of a plan whose trials a service ran; the repeats of `[search] confirm` are trained in this process.
 
     `limit` is the option of the platform, if it has one, by which the service may end a search early: trials that it did not begin
-    then count as failed. Without it, a search of too few trials is an error.
+    then count as failed. Without it, a search of too few trials is an error. `checkpoints` is a folder that outlives this machine,
+    where the recipe asks for checkpoints: a repeat that was interrupted goes on from there.
     """
 
     def search(plan: Plan, ledger: Ledger, emit: Emit) -> Sequence[Trial]:
@@ -45,7 +46,7 @@ def collected(trials: Sequence[ServiceTrial], fetch: Fetch, limit: str = "") -> 
         if not any(trial.state == "finished" for trial in ledger.trials()):
             raise _none_finished(ledger.trials())
         _fetch(plan, ledger, fetch)
-        _repeat(plan, ledger, emit)
+        _repeat(plan, ledger, emit, checkpoints)
         return ledger.trials()
 
     return search
@@ -103,7 +104,7 @@ def _fetch(plan: Plan, ledger: Ledger, fetch: Fetch) -> None:
                     )
 
 
-def _repeat(plan: Plan, ledger: Ledger, emit: Emit) -> None:
+def _repeat(plan: Plan, ledger: Ledger, emit: Emit, checkpoints: Path | None) -> None:
     """Train the best configurations again with other seeds, one after another, and keep only models that may still win."""
     repeats = selection.planned_repeats(plan.search, plan.seed, ledger.trials())
     if not repeats:
@@ -128,6 +129,7 @@ def _repeat(plan: Plan, ledger: Ledger, emit: Emit) -> None:
                 repeats=repeat.repeats,
                 emit=emit,
                 place=str(folder.relative_to(ledger.folder)),
+                checkpoints=checkpoints and checkpoints / str(repeat.number),
             )
         )
         trials = ledger.trials()

@@ -6,17 +6,18 @@ import json
 import math
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from ftkit import files, options, runner
-from ftkit.contracts import Data, Emit, StopTrial, Trial, events, space
+from ftkit.contracts import Data, Emit, StopTrial, Trial, TrialInterrupted, events, space
 from ftkit.contracts.plan import Plan
 from ftkit.contracts.space import Choice, Dimension, Int, Uniform
 from ftkit.errors import FtkitError, HopelessError, StageError, UsageError, VerbError
 from ftkit.evaluation import metrics
+from ftkit.remote.kept_checkpoints import kept
 from ftkit.runs import ledger as ledgers
 from ftkit.stages import trial as trials
 
@@ -59,12 +60,14 @@ def trial(
     seed: int,
     log: LogMetrics,
     emit: Emit,
+    checkpoints: Path | None = None,
 ) -> Trial:
     """Train one trial and write what `decide` needs into `folder`: trial.json, model/ and valid.npy.
 
     trial.json is written after every evaluation, so that it holds the curve of a trial which the service stops early. An error that
     comes from these values and this seed makes a failed trial; an error that every trial would meet is raised.
-    Raises: FtkitError.
+    `checkpoints` is a folder of this trial alone that the same trial finds again when the service starts it anew; with
+    `[search] checkpoint` it goes on from there. Raises: FtkitError; TrialInterrupted after SIGTERM, when a checkpoint is written.
     """
     ledger = ledgers.at(work / "run", plan.name, plan.text)
     data = runner.load_data(plan, ledger, emit)
@@ -72,9 +75,18 @@ def trial(
     def write(trial: Trial) -> None:
         files.write_json(folder / TRIAL, {"trial": asdict(trial), "data": data.report.fingerprint})
 
-    trained = train(plan, data, folder, number=number, values=values, seed=seed, log=log, emit=emit, keep=write)
-    write(trained)
-    return trained
+    return train(
+        plan,
+        data,
+        folder,
+        number=number,
+        values=values,
+        seed=seed,
+        log=log,
+        emit=emit,
+        keep=write,
+        checkpoints=checkpoints,
+    )
 
 
 def train(
@@ -90,8 +102,12 @@ def train(
     keep: Callable[[Trial], None] = lambda trial: None,
     repeats: int | None = None,
     place: str = "",
+    checkpoints: Path | None = None,
 ) -> Trial:
-    """Train in this process and return the trial; `keep` is called with the present state of the trial after every evaluation."""
+    """Train in this process and return the trial; `keep` is called with its present state after every evaluation, and at its end.
+
+    `checkpoints` is as in `trial`.
+    """
     import os
 
     begun = time.monotonic()
@@ -119,35 +135,47 @@ def train(
     def evaluated(numbers: dict[str, float]) -> tuple[bool, bool]:
         nonlocal best
         history.append(numbers)
-        better = len(history) == 1 or metrics.better(metric, numbers[metric], history[best][metric])
-        best = len(history) - 1 if better else best
+        best = _best(history, metric)
         emit(events.TrialReported(number, numbers))
         keep(ended("stopped"))  # its state if the service ends the process now
         log(numbers)
-        return True, better
+        return True, best == len(history) - 1
+
+    def resumed(earlier: Sequence[Mapping[str, float]]) -> None:
+        nonlocal best
+        history[:] = map(dict, earlier)
+        best = _best(history, metric)
+        notice("goes on from a checkpoint" + (f", after epoch {history[-1]['epoch']}" if history else ""))
+
+    def notice(text: str) -> None:
+        emit(events.Noticed(f"Trial {number}: {text}."))
 
     emit(events.TrialStarted(number, options.toml_value(values), seed, 1, os.getpid(), "", repeats))
-    try:
-        trials.fit(plan, data, values, seed, folder, evaluated)
-        trained = ended("finished")
-    except StopTrial:
-        trained = ended("stopped")
-    except (HopelessError, StageError) as error:
-        if isinstance(error, FtkitError) and type(error) is not StageError:
-            raise  # such as a missing checkpoint: every other trial would meet it, too
-        message = f"{error.what}. {error.hint}" if isinstance(error, StageError) else str(error)
-        traceback.print_exc()
-        trained = ended("failed", " ".join(message.split()))
-    except VerbError as error:  # an error of the backbone ends this trial only
-        traceback.print_exc()
-        trained = ended("failed", trials.line(error))
-    except FtkitError:
-        raise
-    except Exception as error:
-        traceback.print_exc()
-        trained = ended("failed", trials.line(error))
-    if trained.state == "failed":
-        trials.clear(folder)
+    with kept(plan, checkpoints, number=number, values=values, seed=seed, notice=notice, resumed=resumed) as state:
+        try:
+            trials.fit(plan, data, values, seed, folder, evaluated, state)
+            trained = ended("finished")
+        except TrialInterrupted:
+            raise
+        except StopTrial:
+            trained = ended("stopped")
+        except (HopelessError, StageError) as error:
+            if isinstance(error, FtkitError) and type(error) is not StageError:
+                raise  # such as a missing checkpoint: every other trial would meet it, too
+            message = f"{error.what}. {error.hint}" if isinstance(error, StageError) else str(error)
+            traceback.print_exc()
+            trained = ended("failed", " ".join(message.split()))
+        except VerbError as error:  # an error of the backbone ends this trial only
+            traceback.print_exc()
+            trained = ended("failed", trials.line(error))
+        except FtkitError:
+            raise
+        except Exception as error:
+            traceback.print_exc()
+            trained = ended("failed", trials.line(error))
+        if trained.state == "failed":
+            trials.clear(folder)
+        keep(trained)
     emit(events.TrialFinished(trained))
     return trained
 
@@ -159,6 +187,15 @@ def read_trial(folder: Path) -> tuple[Trial, str] | None:
         return Trial(**table["trial"]), str(table["data"])
     except (OSError, ValueError, TypeError, KeyError):
         return None
+
+
+def _best(history: Sequence[Mapping[str, float]], metric: str) -> int:
+    """Index of the best evaluation, the first of equal ones; 0 where there is none."""
+    best = 0
+    for index, numbers in enumerate(history):
+        if metrics.better(metric, numbers[metric], history[best][metric]):
+            best = index
+    return best
 
 
 def _value(name: str, dimension: Dimension, text: str) -> Any:
