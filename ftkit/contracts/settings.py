@@ -54,6 +54,8 @@ class Search:
     """When to stop a trial early."""
     confirm: Confirm | None = None
     """Train the best configurations again with other seeds; the best mean wins."""
+    evaluation_rows: int | None = None
+    """Evaluate trials on a fixed sample of about this many validation rows, each class in proportion; without it on all."""
     checkpoint: str | None = None
     """Write a checkpoint inside each trial this often, such as "10m", "90s" or "1h", from which it goes on after an interruption."""
     max_minutes: float | None = None
@@ -72,6 +74,8 @@ class Search:
             raise ValueError("trials must be at least 1")
         if self.concurrency < 1:
             raise ValueError("concurrency must be at least 1")
+        if self.evaluation_rows is not None and self.evaluation_rows < 2:
+            raise ValueError("evaluation_rows must be at least 2")
         if self.checkpoint is not None and not self.checkpoint_seconds:
             raise ValueError('checkpoint must be a duration such as "30s", "10m" or "1h"')
         for name in ("max_minutes", "max_cost", "price_per_trial_hour"):

@@ -7,7 +7,7 @@ from dataclasses import replace
 from ftkit import options
 from ftkit.contracts import Adapting, Data, Dataset, Emit, Foreseeing, Inspecting, capable
 from ftkit.contracts.plan import Plan
-from ftkit.data import soundness
+from ftkit.data import evaluation_sample, soundness
 from ftkit.plugins.calls import call
 from ftkit.plugins.titles import title
 
@@ -20,7 +20,8 @@ def loaded(dataset: Dataset, seed: int, emit: Emit) -> Data:
 
 
 def inspected(plan: Plan, data: Data) -> Data:
-    """The data with what the backbone will see of the texts, and what it takes from them, in the report."""
+    """The data that a run stores: its validation rows, and in the report what the backbone will see of the texts and takes from them."""
+    data = evaluation_sample.sampled(data, plan.search.evaluation_rows, plan.seed)
     report = data.report
     if capable(plan.backbone, Inspecting):
         inspection = call(Inspecting.inspect, plan.backbone, data.without_test())

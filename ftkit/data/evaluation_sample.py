@@ -1,0 +1,54 @@
+"""A fixed sample of the validation rows, on which all trials are evaluated where all rows would take too long."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from dataclasses import replace
+
+from ftkit.contracts import Data, Split
+from ftkit.data.digests import BYTES, sorted_by
+from ftkit.data.split_assignment import whole_shares
+from ftkit.data.texts import chosen
+
+NOT_EVALUATED = "validation row that is not in the sample"
+
+
+def sampled(data: Data, rows: int | None, seed: int) -> Data:
+    """The data with this many validation rows, each class in proportion and with a row at least; None keeps all.
+
+    A hash of the text and the seed decides which rows. The fingerprint stays that of all rows.
+    """
+    valid = data.valid
+    if rows is None or rows >= len(valid):
+        return data
+    salt = f"evaluation {seed} ".encode()
+    digests = (
+        hashlib.blake2b(salt + text.encode("utf-8", "surrogatepass"), digest_size=BYTES).digest()
+        for text in valid.texts
+    )
+    sizes = Counter(valid.labels)
+    labels = sorted(sizes)
+    left = dict(zip(labels, whole_shares(max(rows, len(labels)), [sizes[label] for label in labels]), strict=True))
+    kept = []
+    for row in sorted_by(digests):
+        if left[valid.labels[row]]:
+            left[valid.labels[row]] -= 1
+            kept.append(row)
+    kept.sort()
+    sample = Split(
+        chosen(valid.texts, kept),
+        tuple(valid.labels[row] for row in kept),
+        {name: tuple(values[row] for row in kept) for name, values in valid.columns.items()},
+    )
+    counted = Counter(sample.labels)
+    report = replace(
+        data.report,
+        dropped={**data.report.dropped, NOT_EVALUATED: len(valid) - len(kept)},
+        counts={**data.report.counts, "valid": {name: counted[label] for label, name in enumerate(data.classes)}},
+        notes=(
+            *data.report.notes,
+            f"Trials are evaluated on {len(kept):,} of {len(valid):,} validation rows, by evaluation_rows.",
+        ),
+    )
+    return replace(data, valid=sample, report=report)
