@@ -6,6 +6,7 @@ components     one Protocol per hook point, except that of platforms
 plan           a recipe as values, and the platform that carries it out
 capabilities   what a component or a classifier may do beyond its protocol; `capability_checks` asks for it
 checkpoints    a training that goes on where it was interrupted
+processes      a trial of several processes
 events         what happens in a run
 policies       when the search stops a trial early
 settings       `[search]` and `[rollout]`
@@ -56,6 +57,7 @@ from ftkit.contracts.components import (
 )
 from ftkit.contracts.events import Emit
 from ftkit.contracts.plan import Platform, Publishing, Refusing, Searching
+from ftkit.contracts.processes import Distributed, MultiProcess
 from ftkit.contracts.types import (
     AUTO,
     NATIVE,
@@ -96,6 +98,7 @@ __all__ = [
     "Dataset",
     "Deployer",
     "Deployment",
+    "Distributed",
     "Emit",
     "EndTraining",
     "EndingEarly",
@@ -114,6 +117,7 @@ __all__ = [
     "Local",
     "Mirroring",
     "ModelServer",
+    "MultiProcess",
     "OfflineCapable",
     "Outcome",
     "Paced",

@@ -25,6 +25,7 @@ class EncoderConfig:
     encoder_parameters: ClassVar[int | None] = None
     """Parameters outside the embeddings: `ftkit plan` estimates the time of a first run from them; None if unknown."""
     ends_early: ClassVar[bool] = True
+    distributed: ClassVar[bool] = True
     """The training returns its best weights so far when it is told to end."""
     learning_rates: ClassVar[tuple[float, float]] = (3e-5, 5e-5)
     """What `learning_rate = "auto"` chooses from: the usual rate, and one for classes with few rows."""

@@ -11,8 +11,10 @@ from typing import Any
 from ftkit.contracts import (
     AUTO,
     NATIVE,
+    Distributed,
     EngineChoosing,
     Exporting,
+    MultiProcess,
     PromotionPreset,
     Refusing,
     capable,
@@ -55,6 +57,7 @@ class Reader:
         registry = self.sections.component("registry")
         deploy = self.sections.component("deploy")
         self._check_engine(backbone, deploy)
+        self._check_processes(backbone, platform)
         rollout = self.sections.settings("rollout", Rollout)
         if self.problems or search is None:
             return None
@@ -168,6 +171,16 @@ class Reader:
             what = f"the backbone {backbone.name!r} has no engine {wanted!r}"
             hint = f"Give --set deploy.engine={NATIVE}."
         self.sections.report_problem(("deploy", "engine"), what, hint)
+
+    def _check_processes(self, backbone: Any, platform: Any) -> None:
+        """Refuse several processes for a backbone that would train a model in each of them."""
+        count = self.sections.declared(("run", "on"), MultiProcess, MultiProcess.processes, platform, 1)
+        can = self.sections.declared(("backbone", "use"), Distributed, Distributed.distributed, backbone, False)
+        if count is not None and count > 1 and backbone is not None and can is False:
+            what = f"the backbone {backbone.name!r} cannot train one model in {count} processes"
+            self.sections.report_problem(
+                ("run", "processes"), what, "Set it to 1; several trials at a time use several cores too."
+            )
 
     def _check_keys(self, values: Mapping[str, Any]) -> None:
         for name, value in values.items():

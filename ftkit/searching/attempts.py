@@ -24,6 +24,8 @@ class Job(TypedDict):
     """The trial's values of the space."""
     seed: int
     """The trial's seed."""
+    processes: int
+    """Processes that train its model together: the worker starts the others."""
 
 
 @dataclass(frozen=True)

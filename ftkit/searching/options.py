@@ -13,6 +13,8 @@ class TrialOptions:
     searches: ClassVar[bool] = True
     retries: int = 1
     """How many more attempts a trial gets, with the same values, when its process fails or is killed."""
+    processes: int = 1
+    """Processes that train the model of each trial together, on one machine; they share its cores, or each has a GPU of its own."""
     memory_limit_mb: int | None = None
     """End a trial whose processes together hold more memory than this; by default there is no limit."""
     timeout_minutes: float | None = None
@@ -25,6 +27,8 @@ class TrialOptions:
     def __post_init__(self) -> None:
         if self.retries < 0:
             raise ValueError("retries must not be negative")
+        if self.processes < 1:
+            raise ValueError("processes must be at least 1")
         if self.memory_limit_mb is not None and self.memory_limit_mb < 1:
             raise ValueError("memory_limit_mb must be at least 1")
         if self.timeout_minutes is not None and self.timeout_minutes <= 0:

@@ -16,7 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ftkit import formatting
 from ftkit.encoders.process_environment import process_environment
+from ftkit.errors import StageError
 from ftkit.searching import failures, usage
 from ftkit.searching.attempts import Attempt, Inbox, Job, Sample
 from ftkit.searching.usage import Meter
@@ -159,8 +161,11 @@ class ProcessWorkers:
         self._patience = patience
         devices = usage.gpus() if options.devices is None else options.devices
         self._devices = usage.deal(devices, at_a_time)
+        if shortest := min(map(len, self._devices)):
+            check_devices(shortest, options.processes)
         self._choose_devices = options.devices is not None or len(devices) > 1
-        self._variables = process_environment(options.threads or max(1, usage.cores() // at_a_time))
+        cores = options.threads or max(1, usage.cores() // at_a_time)
+        self._variables = process_environment(max(1, cores // options.processes))
 
     def start(self, job: Job, log: Path, slot: int, inbox: Inbox) -> TrialProcess:
         """Start the process of an attempt. Raises: OSError."""
@@ -176,3 +181,13 @@ class ProcessWorkers:
         deadline = time.monotonic() + self._patience
         for process in processes:
             process.end(deadline - time.monotonic())
+
+
+def check_devices(devices: int, processes: int) -> None:
+    """Raises: StageError where a trial has GPUs, but not one for each of its processes."""
+    if devices < processes and processes > 1:
+        raise StageError(
+            f"a trial of {processes} processes needs as many GPUs, and gets {formatting.count(devices, 'GPU')}",
+            where="run.processes",
+            hint="Lower run.processes or search.concurrency, or set run.devices = [] to train on the cores.",
+        )

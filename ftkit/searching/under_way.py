@@ -103,6 +103,7 @@ class TrialsUnderWay:
             "attempt": attempts,
             "values": values,
             "seed": seed,
+            "processes": self.options.processes,
         }
         try:
             log.parent.mkdir(parents=True, exist_ok=True)

@@ -3,7 +3,7 @@
 Started as `python -m ftkit.searching.worker FD` with one end of a socket, or with `-` in the place of FD to speak over standard input and
 output, as through ssh. Both sides send JSON, one message a line:
 
-    parent  {"recipe", "run", "number", "attempt", "values", "seed"}
+    parent  {"recipe", "run", "number", "attempt", "values", "seed", "processes"}
     worker  {"kind": "resumed", "history": […]}                     before others, where it goes on from a checkpoint
     worker  {"kind": "noticed", "text": …}                          what the user should know
     worker  {"kind": "report", "numbers": {…}}                      after each evaluation
@@ -35,9 +35,9 @@ from typing import Any
 from ftkit.contracts import StopTrial, TrialInterrupted
 from ftkit.disclosure import redact_output, without_secrets
 from ftkit.errors import FtkitError, HopelessError, RecipeError, StageError, VerbError
+from ftkit.searching.followers import Followers, checkpoints_of
 from ftkit.stages import trial
-from ftkit.stages.checkpoints import TrialCheckpoints, key_of
-
+from ftkit.stages.checkpoints import TrialCheckpoints
 
 ANSWER_SECONDS = 5.0
 """Seconds that a worker which is to end waits for an answer: the parent may be about to end as well."""
@@ -97,15 +97,8 @@ def fit(job: Mapping[str, Any], wire: Wire) -> None:
     ledger = Ledger(Path(job["run"]))
     folder = ledger.trial_folder(job["number"])
     plan = loader.loads(job["recipe"])
-    checkpoints = None
-    if seconds := plan.search.checkpoint_seconds:
-        checkpoints = TrialCheckpoints(
-            folder,
-            key_of(ledger.run, job["number"], job["values"], job["seed"]),
-            seconds,
-            notice=lambda text: wire.send(kind="noticed", text=text),
-            resumed=lambda history: wire.send(kind="resumed", history=history),
-        )
+    checkpoints = checkpoints_of(job, plan, folder, wire.send)
+    if checkpoints is not None:
         write_before_the_end(checkpoints, wire)
     trial.fit(plan, ledger.data(("train", "valid")), job["values"], job["seed"], folder, evaluated, checkpoints)
 
@@ -158,9 +151,12 @@ def main() -> None:
         "trial %s, attempt %s, seed %s, values %s", job["number"], job["attempt"], job["seed"], job["values"]
     )
     ended: dict[str, Any] = {"kind": "finished"}
+    followers = Followers(job, lambda reason: give_up(wire, reason)) if job.get("processes", 1) > 1 else None
     try:
         fit(job, wire)
     except TrialInterrupted:
+        if followers:
+            followers.end()
         end_by_signal()
     except StopTrial:
         ended["kind"] = "stopped"
@@ -175,7 +171,20 @@ def main() -> None:
             kind = "StageError" if isinstance(error, RecipeError) else type(error).__name__
             what = str(error) if isinstance(error, RecipeError) else error.what
             ended["raised"] = [kind, what, error.where, error.hint]
+        if followers and isinstance(error, VerbError) and (reason := followers.reason()):
+            ended = {"kind": "failed", "error": reason}
+    if followers and ended["kind"] != "failed":
+        followers.end()
     wire.send(**without_secrets(ended), usage=_usage(time.monotonic() - begun))
+    if followers:
+        sys.stderr.flush()
+        os._exit(0)  # gloo's threads abort some processes when the interpreter ends
+
+
+def give_up(wire: Wire, reason: str) -> None:
+    """End this process with all that train with it: one of them is gone."""
+    wire.send(kind="failed", error=reason)
+    os.killpg(os.getpgrp(), signal.SIGKILL)
 
 
 def _usage(seconds: float) -> dict[str, float]:

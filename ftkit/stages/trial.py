@@ -5,6 +5,7 @@ A worker process on this machine and a step on a cluster call the same `fit`; th
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +21,7 @@ from ftkit.contracts import (
     Classifier,
     Data,
     EndTraining,
+    Report,
     Resumable,
     StopTrial,
     TrialInterrupted,
@@ -145,23 +147,17 @@ def fit(
     With `checkpoints`, the training goes on from the latest of them. Raises: HopelessError; StopTrial; FtkitError, of which VerbError
     comes of this trial alone.
     """
+    if not first_process():
+        return follow(plan, data, values, seed, checkpoints)
     folder.mkdir(parents=True, exist_ok=True)
     clear(folder)
-    try:
-        backbone = options.changed(plan.backbone, values)
-    except options.Mistakes as error:
-        raise HopelessError(f"the values do not fit the backbone: {error}") from error
-    if capable(backbone, Adapting):
-        backbone = call(Adapting.adapted, backbone, data)
+    backbone = _backbone(plan, data, values)
     who = title("backbones", backbone)
     report = Reporter(evaluated, data, folder, who)
+    if checkpoints is not None:
+        checkpoints.evaluations = report
     try:
-        with closed_rows.closed():
-            if checkpoints is not None and capable(backbone, Resumable):
-                checkpoints.evaluations = report
-                classifier = call(Resumable.resume, backbone, data, seed, report, checkpoints)
-            else:
-                classifier = call(Backbone.fit, backbone, data, seed, report)
+        classifier = _trained(backbone, data, seed, report, checkpoints)
     except VerbError as error:  # a backbone must not catch StopTrial, but some libraries do
         if report.stopped or report.ended:
             raise StopTrial from error
@@ -183,6 +179,42 @@ def fit(
     with files.atomic_folder(folder / "model") as partial:
         call(Classifier.save, classifier, partial)
         contents.check(partial, contents.names(partial), backbone.name)  # here already, and not after hours of search
+    return None
+
+
+def first_process() -> bool:
+    """Whether this process reports and saves: of several that train one model together, the first does."""
+    return os.environ.get("WORLD_SIZE", "1") == "1" or os.environ.get("RANK", "0") == "0"
+
+
+def follow(
+    plan: Plan, data: Data, values: Mapping[str, Any], seed: int, checkpoints: TrialCheckpoints | None = None
+) -> None:
+    """Train with the first process of a trial of several, which does everything else. Raises: HopelessError; FtkitError."""
+
+    def report(epoch: int, probabilities: np.ndarray, **numbers: float) -> bool:
+        raise HopelessError(
+            f"{title('backbones', plan.backbone)} reported an evaluation in a process that is not the first"
+        )
+
+    with contextlib.suppress(StopTrial):
+        _trained(_backbone(plan, data, values), data, seed, report, checkpoints)
+
+
+def _backbone(plan: Plan, data: Data, values: Mapping[str, Any]) -> Any:
+    """The backbone with the trial's values, and with none left to the data."""
+    try:
+        backbone = options.changed(plan.backbone, values)
+    except options.Mistakes as error:
+        raise HopelessError(f"the values do not fit the backbone: {error}") from error
+    return call(Adapting.adapted, backbone, data) if capable(backbone, Adapting) else backbone
+
+
+def _trained(backbone: Any, data: Data, seed: int, report: Report, checkpoints: TrialCheckpoints | None) -> Classifier:
+    with closed_rows.closed():
+        if checkpoints is not None and capable(backbone, Resumable):
+            return call(Resumable.resume, backbone, data, seed, report, checkpoints)
+        return call(Backbone.fit, backbone, data, seed, report)
 
 
 def clear(folder: Path) -> None:
