@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
@@ -146,7 +147,7 @@ def _groups(
     """Rows linked by the same value or by near copies, in the order of the first row by a hash; a missing value links nothing."""
     values = _values(part, part.rows.others.groups, column)
     rows = part.shuffled((row for each in rows_by_class.values() for row in each), f"group {seed}")
-    root = {row: row for row in rows}
+    root = array("q", range(len(part.digests)))
 
     def top(row: int) -> int:
         while root[row] != row:
