@@ -1,6 +1,6 @@
 """Measures ftkit beside the original, well-tuned peers and the machine's limit, in one run.
 
-python -m benchmarks train|serve|search|overhead [--data PATH] [--rows N] [--json FILE]
+python -m benchmarks train|serve|search|data|overhead [--data PATH] [--rows N] [--json FILE]
 
 train.py      fine-tuning: speed, memory and quality         trainers.py   the contenders, each in a process of its own
                                                              product.py    the matrix product's peak, which is the limit
@@ -9,6 +9,7 @@ serve.py      requests: latency, throughput, cold start      servers.py    the s
                                                              original/     the original's scoring script
                                                              pipeline.py   a plain pipeline behind FastAPI
 search.py     the bandit policy: what it saves, and whether the same trial wins
+data.py       tables: seconds and memory of reading, cleaning, splitting, storing and tokenising
 overhead.py   commands, and a run with a trivial model: what remains is ftkit's own cost
 gate.py       how often promotion tests err
 telemetry.py  what telemetry costs a request

@@ -11,6 +11,7 @@ NAMES = {
     "quality": "test accuracy on SST-2 sentences and TREC questions",
     "datasets": "macro F1 beside TF-IDF with logistic regression, on a folder of recipes",
     "search": "twenty trials with and without the bandit policy",
+    "data": "seconds and memory between a table on the disk and a trial's tokens",
     "overhead": "commands, and a run with a trivial model",
     "gate": "how often promotion tests err, on simulated models",
     "telemetry": "what telemetry costs a request",

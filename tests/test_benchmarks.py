@@ -51,6 +51,14 @@ def test_overhead_writes_one_object_for_each_contender_with_machine_and_versions
     assert measured["machine"]["cores"] and measured["versions"]["ftkit"]
 
 
+def test_every_stage_of_large_data_has_seconds_and_memory(tmp_path: Path) -> None:
+    benchmark("data", "--rows=400", "--without", "tokens", f"--json={tmp_path / 'results.json'}")
+    measured = json.loads((tmp_path / "results.json").read_text())
+    for stage in ("read", "clean", "near copies", "load in all", "store", "read back, in each trial"):
+        assert measured[stage]["seconds"] > 0
+        assert measured[stage]["peak_mb"] > 1
+
+
 def test_a_recipe_is_compared_with_logistic_regression_on_the_same_rows(tmp_path: Path) -> None:
     lines = [
         f"the {'good' if row % 3 else 'bad'} thing of {chr(97 + row % 26)}{row},{'yes' if row % 3 else 'no'}"
