@@ -18,7 +18,7 @@ from ftkit_ray.serve.replica import Replica
 from ftkit_ray.serve.router import Router, application
 
 if TYPE_CHECKING:
-    from ftkit_ray.serve.deployer import RayServeDeployer
+    from ftkit_ray.serve.options import ServeOptions
 
 ONGOING = 1000
 """Requests that one replica or router has at a time: how many texts wait is limited by ftkit's own batcher."""
@@ -26,7 +26,7 @@ CONSTRUCTIONS = 1
 """How often Serve begins a replica that cannot load its bundle: the bundle will not change."""
 
 
-def serving(deployer: RayServeDeployer, begin: bool = True) -> Any:
+def serving(deployer: ServeOptions, begin: bool = True) -> Any:
     """Ray's module `serve` with its proxies running; None where they do not and must not begin. Raises: DeployError."""
     from ray import serve
 
@@ -39,9 +39,9 @@ def serving(deployer: RayServeDeployer, begin: bool = True) -> Any:
     return serve
 
 
-def check_proxy(deployer: RayServeDeployer) -> None:
+def check_proxy(deployer: ServeOptions) -> None:
     """Raises: DeployError when Serve's proxies are not where the recipe says."""
-    url = f"{deployer._url.removesuffix(f'/{deployer.endpoint}/score')}/-/healthz"
+    url = f"{deployer.url.removesuffix(f'/{deployer.endpoint}/score')}/-/healthz"
     try:
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=10):
             return
@@ -53,7 +53,7 @@ def check_proxy(deployer: RayServeDeployer) -> None:
         ) from error
 
 
-def start_router(deployer: RayServeDeployer) -> None:
+def start_router(deployer: ServeOptions) -> None:
     """Begin the application of the endpoint, and wait until it answers."""
     from ray import serve
 
@@ -69,7 +69,7 @@ def start_router(deployer: RayServeDeployer) -> None:
     check_proxy(deployer)
 
 
-def start_deployment(deployer: RayServeDeployer, deployment: str) -> None:
+def start_deployment(deployer: ServeOptions, deployment: str) -> None:
     """Begin the application of a deployment; returns before it is ready."""
     from ray import serve
     from ray.serve.api import RunTarget
@@ -96,7 +96,7 @@ def start_deployment(deployer: RayServeDeployer, deployment: str) -> None:
     serve.run_many([target], wait_for_ingress_deployment_creation=False, wait_for_applications_running=False)
 
 
-def check_room(deployer: RayServeDeployer) -> None:
+def check_room(deployer: ServeOptions) -> None:
     """Raises: DeployError when no node could ever hold a replica: Serve would wait for one for ever."""
     import ray
 
@@ -135,7 +135,7 @@ def check_storage(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def stop(deployer: RayServeDeployer) -> None:
+def stop(deployer: ServeOptions) -> None:
     """Take down all applications of the endpoint, and what served it alone."""
     from ray import serve
 

@@ -2,81 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
-import ipaddress
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
-from ftkit import files as ftkit_files
 from ftkit.contracts import Deployment, Endpoint, Health
 from ftkit.errors import DeployError
 from ftkit.serving import endpoint_files
-from ftkit.serving.limits import ServerOptions
-from ftkit_ray.serve.files import EndpointFiles
+from ftkit_ray.serve.options import ServeOptions
 
 LOG_LINES = 30
 
 
 @dataclass(frozen=True, kw_only=True)
-class RayServeDeployer(ServerOptions):
+class RayServeDeployer(ServeOptions):
     """An HTTP endpoint on Ray Serve: one application for each deployment, and a router before them."""
 
     name: ClassVar[str] = "ray-serve"
-
-    endpoint: str
-    """Name of the endpoint; it is the first part of its path, too."""
-    address: str | None = None
-    """The cluster, as host:port; by default one on this machine that is started when it is needed and outlives the run."""
-    storage: str | None = None
-    """A folder that every node of the cluster sees, for bundles, shares, key and logs; by default one in FTKIT_HOME, which suffices for
-    a cluster on this machine."""
-    host: str = "127.0.0.1"
-    """Address that Serve's proxies listen on; other machines reach the endpoint only when this is not the loopback address."""
-    port: int = 8000
-    """Port of Serve's proxies: all endpoints of a cluster share it."""
-    auth: Literal["key", "none"] = "key"
-    """Whether callers must send the endpoint's key; `none` is for the loopback address only."""
-    replicas: int = 1
-    """Replicas of a deployment: the fewest, where `max_replicas` is set."""
-    max_replicas: int | None = None
-    """Let Serve add replicas up to this number while requests wait; by default their number stays."""
-    routers: int = 1
-    """Replicas of the router."""
-    cpus: float = 1.0
-    """Cores of a replica; its matrix products use as many threads."""
-    gpus: float = 0.0
-    """GPUs of a replica."""
-    environment: Mapping[str, str] = field(default_factory=dict)
-    """Environment variables of the replicas."""
-    request_timeout: float = 60.0
-    """Seconds within which a request must be answered, and a deployment that is removed drained."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        endpoint_files.check_name(self.endpoint, "endpoint")
-        if self.auth == "none" and not _is_loopback(self.host):
-            raise ValueError(
-                f'auth = "none" would let anybody who reaches {self.host} use the model; use "key", or host = "127.0.0.1"'
-            )
-        if not 1 <= self.port <= 65535:
-            raise ValueError("port must be from 1 to 65535")
-        if self.replicas < 1 or self.routers < 1:
-            raise ValueError("replicas and routers must be at least 1")
-        if self.max_replicas is not None and self.max_replicas < self.replicas:
-            raise ValueError("max_replicas must be at least replicas")
-        if self.cpus <= 0 or self.gpus < 0:
-            raise ValueError("cpus must be above 0, and gpus not below")
-        if self.request_timeout <= 0:
-            raise ValueError("request_timeout must be positive")
-
-    @property
-    def files(self) -> EndpointFiles:
-        """The endpoint's files."""
-        root = Path(self.storage) if self.storage else ftkit_files.home() / "ray" / "endpoints"
-        return EndpointFiles(root.absolute() / self.endpoint)
 
     def prepare(self) -> Endpoint:
         """Make sure that Serve, the shares and the router run."""
@@ -154,10 +98,10 @@ class RayServeDeployer(ServerOptions):
         try:
             # Plain HTTP: preparing to verify certificates would take longer than the request.
             with httpx2.Client(trust_env=False, verify=False, timeout=self.request_timeout + 5) as client:
-                answer = client.post(self._url, content=json.dumps(dict(request)), headers=headers)
+                answer = client.post(self.url, content=json.dumps(dict(request)), headers=headers)
             value = answer.json()
         except (httpx2.TransportError, ValueError) as error:
-            raise DeployError(f"the endpoint did not answer: {error or type(error).__name__}", self._url) from error
+            raise DeployError(f"the endpoint did not answer: {error or type(error).__name__}", self.url) from error
         if answer.is_error:
             raise DeployError(
                 f"the endpoint answered {answer.status_code}: {value['error']}",
@@ -212,7 +156,7 @@ class RayServeDeployer(ServerOptions):
             self._deployment(name, states.get(str(app.status.value), "starting") if app else "starting")
             for name, app in apps.items()
         )
-        return Endpoint(self.endpoint, self._url, self.files.key(), tuple(deployments))
+        return Endpoint(self.endpoint, self.url, self.files.key(), tuple(deployments))
 
     def logs(self, deployment: str, lines: int = 100) -> str:
         """The last lines of the newest log of a deployment's replicas, whichever node it was on."""
@@ -229,12 +173,6 @@ class RayServeDeployer(ServerOptions):
             applications.stop(self)
         self.files.clear()
 
-    @property
-    def _url(self) -> str:
-        host = ipaddress.ip_address(self.host) if _is_address(self.host) else None
-        shown = "127.0.0.1" if host is not None and host.is_unspecified else self.host
-        return f"http://{shown}:{self.port}/{self.endpoint}/score"
-
     def _deployment(self, name: str, state: Any) -> Deployment:
         facts = self.files.facts(name)
         traffic = self.files.traffic().get(name, 0)
@@ -247,13 +185,3 @@ class RayServeDeployer(ServerOptions):
         if not cluster.joined(self.address, begin):
             return None
         return applications.serving(self, begin)
-
-
-def _is_loopback(host: str) -> bool:
-    return host == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback)
-
-
-def _is_address(host: str) -> bool:
-    with contextlib.suppress(ValueError):
-        return bool(ipaddress.ip_address(host))
-    return False
