@@ -40,7 +40,9 @@ class RayAttempt:
         platform: RayPlatform,
         cluster: Cluster,
         keepers: Keepers,
+        checkpoints: str,
     ) -> None:
+        """Ask for its place. `checkpoints` is the folder of the trial's checkpoints, as its node sees it, or empty."""
         import ray
 
         self.node = ""
@@ -51,6 +53,7 @@ class RayAttempt:
         """When to tell the user that it still waits for its place."""
         self._job, self._log, self._emit = job, log, emit
         self._platform, self._cluster, self._keepers = platform, cluster, keepers
+        self._checkpoints = checkpoints
         self._node = ""
         """Identifier of its node."""
         self._sample: Sample | None = None
@@ -175,7 +178,7 @@ class RayAttempt:
         import ray
 
         data = self._keepers.data(node)
-        arguments = self._job, data, self._cluster.cpus, self._platform
+        arguments = self._job, data, self._checkpoints, self._cluster.cpus, self._platform
         for reference in self._actor.run.options(num_returns="streaming").remote(*arguments):
             message = ray.get(reference)
             match message["kind"]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -44,6 +45,19 @@ class Keeper:
 
     def versions(self, names: Sequence[str], environment: Mapping[str, str]) -> dict[str, str]:
         return versions(names, environment)
+
+    def mark(self, folder: str, name: str) -> None:
+        """Leave a mark in a folder, for other nodes to see. Raises: OSError."""
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        Path(folder, f".{name}").touch()
+
+    def marks(self, folder: str) -> set[str]:
+        """The marks that nodes have left there."""
+        return {path.name.removeprefix(".") for path in Path(folder).glob(".*")}
+
+    def remove(self, folder: str) -> None:
+        """Remove a folder of the storage."""
+        shutil.rmtree(folder, ignore_errors=True)
 
     def unpacked(self, run: str, storage: str, parts: Sequence[tuple[str, ray.ObjectRef[bytes]]]) -> str:
         """The folder with the data of a run; at the first call they come part by part out of the object store. Raises: OSError."""

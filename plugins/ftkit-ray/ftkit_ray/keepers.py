@@ -47,6 +47,37 @@ class Keepers:
         self._parts = [(name, ray.put(part)) for name, part in _parts(self._run)]
         return warnings
 
+    def check_shared(self, folder: str) -> None:
+        """Raises: StageError unless all nodes write into one and the same folder, which is made."""
+        import ray
+
+        keepers = dict(self._keepers)
+        try:
+            ray.get([keeper.mark.remote(folder, node) for node, keeper in keepers.items()])
+            seen = ray.get([keeper.marks.remote(folder) for keeper in keepers.values()])
+        except ray.exceptions.RayError as error:
+            cause = error.cause if isinstance(error, ray.exceptions.RayTaskError) else error
+            raise StageError(
+                f"a node cannot write checkpoints: {in_one_line(cause)}",
+                where=folder,
+                hint="Set run.storage to a folder that all nodes share and can write to.",
+            ) from error
+        if lonely := [
+            self._cluster.title(node) for node, marks in zip(keepers, seen, strict=True) if keepers.keys() - marks
+        ]:
+            raise StageError(
+                f"the nodes do not share the folder for checkpoints: {lonely[0]} does not see what others write",
+                where=folder,
+                hint="Set run.storage to a folder that all nodes share, or remove checkpoint from [search].",
+            )
+
+    def remove(self, folder: str) -> None:
+        """Have a folder that all nodes share removed, by one of them."""
+        import ray
+
+        keeper = next(iter(self._keepers.values()))
+        ray.wait([keeper.remove.remote(folder)], timeout=SECONDS)
+
     def data(self, node: str) -> str:
         """The folder of the run's data on a node, which are brought there once. Raises: StageError; RayError."""
         import ray

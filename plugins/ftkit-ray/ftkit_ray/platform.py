@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
-from ftkit.searching.options import TrialOptions
+from ftkit.options import Mistake
+from ftkit.searching import TrialOptions, run_trials
 
 if TYPE_CHECKING:
     from ftkit.contracts import Emit, Outcome, Trial
@@ -20,6 +21,7 @@ class RayPlatform(TrialOptions):
 
     name: ClassVar[str] = "ray"
     confirms: ClassVar[bool] = True
+    checkpoints: ClassVar[bool] = True
 
     address: str = ""
     """The cluster: HOST:PORT of its head, or `auto` for the one that this machine belongs to. By default a Ray of the run's own is
@@ -33,7 +35,8 @@ class RayPlatform(TrialOptions):
     environment: Mapping[str, str] = field(default_factory=dict)
     """Environment variables for the processes of the trials. They are stored with the recipe, so they are no place for secrets."""
     storage: str = ""
-    """Folder on each node for the data and models of a search while it lasts; by default the node's folder for temporary files."""
+    """Folder on each node for the data and models of a search while it lasts; by default the node's folder for temporary files.
+    With `[search] checkpoint`, all nodes of a cluster must share it, for a trial goes on from its checkpoint on any node."""
     node_retries: int = 10
     """How many more attempts a trial gets when the node that it ran on is lost; these count apart from `retries`."""
 
@@ -51,6 +54,8 @@ class RayPlatform(TrialOptions):
             raise ValueError("cpus must be at least 1")
         if self.gpus < 0 or (self.gpus > 1 and self.gpus != int(self.gpus)):
             raise ValueError("gpus must be a whole number, or from 0 to 1")
+        if 0 < self.gpus < self.processes and self.processes > 1:
+            raise ValueError(f"gpus must be at least {self.processes}, one for each of the processes, or 0")
         for name, amount in self.resources.items():
             if name in ("CPU", "GPU"):
                 raise ValueError(f"resources must not name {name}: set {name.lower()}s")
@@ -60,6 +65,13 @@ class RayPlatform(TrialOptions):
             raise ValueError("storage must be an absolute path")
         if self.node_retries < 0:
             raise ValueError("node_retries must not be negative")
+
+    def refusals(self, plan: Plan) -> Sequence[Mistake]:
+        """Checkpoints that would be gone with the node that wrote them."""
+        if not plan.search.checkpoint or not self.address or self.storage:
+            return []
+        what = "a trial goes on from its checkpoint on any node, and the nodes share no folder"
+        return [Mistake(("search", "checkpoint"), what, "Set run.storage to a folder that all nodes share.")]
 
     def run(self, plan: Plan, emit: Emit) -> Outcome:
         """Carry out the plan here, its trials on the cluster. Raises: FtkitError."""
@@ -72,9 +84,12 @@ class RayPlatform(TrialOptions):
 
         Raises: SearchError when none finished; StageError when the cluster cannot be used, or that every trial would meet.
         """
-        from ftkit.searching.search import Trials, at_a_time
+        from ftkit.searching.search import at_a_time
         from ftkit_ray.cluster import joined
         from ftkit_ray.workers import RayWorkers
 
         with joined(self, at_a_time(plan)) as cluster:
-            return Trials(plan, ledger, emit, self, RayWorkers(self, plan, ledger, emit, cluster)).run()
+            workers = RayWorkers(self, plan, ledger, emit, cluster)
+            trials = run_trials(plan, ledger, emit, self, workers)
+            workers.forget()
+            return trials

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ftkit.searching.attempts import Inbox, Job
 from ftkit.searching.process import Surroundings, TrialProcess
+from ftkit.stages.checkpoints import FOLDER as CHECKPOINTS
 from ftkit.stages.trial import LOG
 
 if TYPE_CHECKING:
@@ -31,6 +32,9 @@ class Relay:
     def __init__(self) -> None:
         self._process: TrialProcess | None = None
         self._folder: Path | None = None
+        self._checkpoints: Path | None = None
+        self._ended = False
+        """Whether the trial has ended for good, so that nothing goes on from its checkpoints."""
 
     def node(self) -> str:
         """Identifier of the node that this actor was placed on."""
@@ -38,8 +42,13 @@ class Relay:
 
         return ray.get_runtime_context().get_node_id()
 
-    def run(self, job: Job, data: str, threads: int, platform: RayPlatform) -> Iterator[dict[str, Any]]:
-        """All messages of the attempt until it has ended; `data` is the folder of the run's data on this node. Raises: OSError."""
+    def run(
+        self, job: Job, data: str, checkpoints: str, threads: int, platform: RayPlatform
+    ) -> Iterator[dict[str, Any]]:
+        """All messages of the attempt until it has ended.
+
+        `data` is the folder of the run's data on this node, `checkpoints` that of the trial's checkpoints or empty. Raises: OSError.
+        """
         from ftkit.encoders.process_environment import process_environment
         from ftkit.runs.ledger import Ledger
 
@@ -48,15 +57,23 @@ class Relay:
         ):  # where memory runs out, the system shall kill the training, which can be tried again
             Path("/proc/self/oom_score_adj").write_text("0", encoding="ascii")
         self._folder = Path(data) / f"{job['number']:03d}-{job['attempt']}"
-        self._folder.mkdir()
+        run = self._folder / Path(job["run"]).name
+        run.mkdir(parents=True)
         for name in ("data", "cache"):
-            (self._folder / name).symlink_to(Path(data) / name)
-        log = Ledger(self._folder).trial_folder(job["number"]) / LOG
+            (run / name).symlink_to(Path(data) / name)
+        log = Ledger(run).trial_folder(job["number"]) / LOG
+        if checkpoints:
+            self._checkpoints = Path(checkpoints)
+            self._checkpoints.mkdir(parents=True, exist_ok=True)
+            log.parent.mkdir(parents=True)
+            (log.parent / CHECKPOINTS).symlink_to(self._checkpoints)
         visible = os.environ.get("CUDA_VISIBLE_DEVICES", "") if platform.gpus else ""
         devices = tuple(filter(None, visible.split(",")))
-        surroundings = Surroundings({**process_environment(threads), **platform.environment}, devices, devices)
+        surroundings = Surroundings(
+            {**process_environment(max(1, threads // platform.processes)), **platform.environment}, devices, devices
+        )
         inbox: Inbox = queue.SimpleQueue()
-        self._process = process = TrialProcess({**job, "run": str(self._folder)}, log, surroundings, inbox)
+        self._process = process = TrialProcess({**job, "run": str(run)}, log, surroundings, inbox)
         yield {"kind": "started", "pid": process.pid}
         usage: Mapping[str, float] = {}
         next_sample = time.monotonic() + platform.sample_seconds
@@ -75,6 +92,7 @@ class Relay:
                     return
                 else:
                     usage = message.get("usage", usage)
+                    self._ended = message["kind"] in ("finished", "stopped")
                     yield message
 
     def send(self, message: Mapping[str, Any]) -> None:
@@ -113,4 +131,6 @@ class Relay:
 
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
+        if self._checkpoints is not None and self._ended:
+            shutil.rmtree(self._checkpoints, ignore_errors=True)
         ray.actor.exit_actor()

@@ -11,6 +11,7 @@ from ftkit import events
 from ftkit.bundle import requirements
 from ftkit.contracts import Emit
 from ftkit.searching.attempts import Attempt, Inbox, Job
+from ftkit.searching.search import patience
 from ftkit_ray.attempt import RayAttempt
 from ftkit_ray.keepers import Keepers
 
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from ftkit.runs.ledger import Ledger
     from ftkit_ray.cluster import Cluster
     from ftkit_ray.platform import RayPlatform
-
-PATIENCE = 5.0
-"""Seconds that a trial's process may take to end when it is asked to."""
 
 
 class RayWorkers:
@@ -36,20 +34,34 @@ class RayWorkers:
         self._keepers = Keepers(ledger.folder, plugins, platform, cluster)
         for warning in self._keepers.prepare():
             emit(events.Noticed(warning, warning=True))
+        self._patience = patience(plan)
+        self._checkpoints = ""
+        """Folder of all checkpoints of the run; empty where there are none."""
+        if plan.search.checkpoint and cluster.own:
+            self._checkpoints = str(ledger.folder / "checkpoints")
+        elif plan.search.checkpoint:
+            self._checkpoints = f"{platform.storage}/ftkit-checkpoints/{ledger.run}"
+            self._keepers.check_shared(self._checkpoints)
 
     def start(self, job: Job, log: Path, slot: int, inbox: Inbox) -> RayAttempt:
         """Ask for a place on the cluster for an attempt, which begins when there is one. Raises: OSError."""
-        return RayAttempt(job, log, inbox, self._emit, self._platform, self._cluster, self._keepers)
+        checkpoints = f"{self._checkpoints}/{job['number']:03d}" if self._checkpoints else ""
+        return RayAttempt(job, log, inbox, self._emit, self._platform, self._cluster, self._keepers, checkpoints)
+
+    def forget(self) -> None:
+        """Remove the checkpoints of a search that has come to its end."""
+        if self._checkpoints:
+            self._keepers.remove(self._checkpoints)
 
     def end(self, attempts: Sequence[Attempt]) -> None:
         """End all attempts, those at once that wait for a place."""
         import ray
 
         ours = [attempt for attempt in attempts if isinstance(attempt, RayAttempt)]
-        ending = [attempt.end(PATIENCE) for attempt in ours if attempt.started < math.inf]
+        ending = [attempt.end(self._patience) for attempt in ours if attempt.started < math.inf]
         try:
             if ending:
-                ray.wait(ending, num_returns=len(ending), timeout=2 * PATIENCE)
+                ray.wait(ending, num_returns=len(ending), timeout=self._patience + 5)
         finally:
             for attempt in ours:
                 attempt.abandon()

@@ -16,7 +16,7 @@ from ftkit_ray.platform import RayPlatform
 
 from ftkit import events, runner
 from ftkit.bundle import bundle
-from ftkit.errors import SearchError, StageError
+from ftkit.errors import RecipeError, SearchError, StageError
 from ftkit.evaluation import metrics
 from ftkit.runs import ledger
 from ftkit.testing import toys
@@ -135,8 +135,9 @@ def test_a_node_that_dies_costs_its_trials_unsaved_work_alone(on_ray, on_local, 
     assert all(trial.state == "finished" for trial in outcome.trials)
 
 
-def test_a_worker_that_is_killed_is_tried_again(on_ray, on_local, installed, tmp_path):
-    plan = dataclasses.replace(toys.plan(tmp_path, SEARCH | {"backbone.delay": 0.5}), platform=on_ray())
+def test_a_worker_that_is_killed_goes_on_from_its_checkpoint_on_any_node(on_ray, on_local, installed, tmp_path):
+    overrides = SEARCH | {"backbone.delay": 0.5, "search.checkpoint": "0.01s"}
+    plan = dataclasses.replace(toys.plan(tmp_path, overrides), platform=on_ray())
     emitted = []
 
     def tell(event):
@@ -150,6 +151,15 @@ def test_a_worker_that_is_killed_is_tried_again(on_ray, on_local, installed, tmp
     (retried,) = of(events.TrialRetried, emitted)
     assert retried.reason == "killed (SIGKILL), probably out of memory"
     assert outcome.trials[retried.number].attempts == 2
+    assert "goes on from checkpoint" in (outcome.bundle.parent / f"trials/{retried.number:03d}/trial.log").read_text()
+    assert not list((tmp_path / "node" / "ftkit-checkpoints").iterdir())
+
+
+def test_checkpoints_need_a_folder_that_all_nodes_share(on_ray, installed, tmp_path):
+    overrides = {"search.checkpoint": "1m", "run.on": "ray", "run.address": "head:6379"}
+    with pytest.raises(RecipeError, match=r"search.checkpoint: .* share no folder"):
+        toys.plan(tmp_path, overrides)
+    toys.plan(tmp_path, overrides | {"run.storage": "/shared"})
 
 
 def test_trials_are_stopped_by_the_policy_or_for_the_time_they_take(on_ray, installed, tmp_path):
