@@ -13,13 +13,12 @@ from __future__ import annotations
 import dataclasses
 import os
 import pickle
-import random
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,72 +27,23 @@ from ftkit import files
 from ftkit.contracts import (
     Backbone,
     Classifier,
-    Data,
-    DataReport,
     EndingEarly,
     EndTraining,
     Resumable,
-    Split,
     StopTrial,
     TrialInterrupted,
     capable,
 )
 from ftkit.testing.checkpoints import InterruptingCheckpoints
+from ftkit.testing.separable import CLASSES, COMMON, ODD_TEXTS, WORDS, separable, separable_data
 
-CLASSES = ("at sea", "Küche", "music & sound")
-
-WORDS = (
-    ("ship", "wave", "harbour", "sail", "captain", "storm", "island", "anchor"),
-    ("bread", "oven", "butter", "sugar", "plate", "cheese", "dinner", "spoon"),
-    ("guitar", "song", "piano", "concert", "singer", "drum", "album", "melody"),
-)
-"""For each class, words that only its texts hold."""
-
-COMMON = ("the", "a", "and", "with", "was", "very", "old", "new", "it", "they", "all", "one")
-"""Words that texts of every class hold."""
-
-ODD_TEXTS = (
-    "", " ", "\n\t", "\ud83d", "half \udc00 a pair", "\x00\x01\x02", "🎸🎹", "ø" * 50, "word " * 3000, "x" * 20_000,
-    "[CLS] [SEP] [PAD] [MASK]", "<s></s>", "\u202eright to left", "é\u0301",
-)  # fmt: skip
-
-
-def separable(rows: int, seed: int) -> Split:
-    """Texts in which a few words decide the class, with as many of each class."""
-    generator = random.Random(seed)
-    texts, labels = [], []
-    for index in range(rows):
-        label = index % len(CLASSES)
-        words = generator.choices(WORDS[label], k=4) + generator.choices(COMMON, k=generator.randint(2, 8))
-        generator.shuffle(words)
-        texts.append(" ".join(words))
-        labels.append(label)
-    return Split(tuple(texts), tuple(labels))
-
-
-class ClosedSplit(Sequence[Any]):
-    """Texts or labels of the test split in training: reading them fails the test."""
-
-    def __len__(self) -> NoReturn:
-        pytest.fail("training read the test split")
-
-    def __getitem__(self, index: Any) -> NoReturn:
-        pytest.fail("training read the test split")
-
-    def __iter__(self) -> Iterator[Any]:
-        pytest.fail("training read the test split")
-
-
-def separable_data(rows: int = 96, cache: Path | None = None) -> Data:
-    """A data set that any classifier can learn; reading its test split fails the test."""
-    report = DataReport("made up", rows, {}, {}, {}, "separable")
-    return Data(CLASSES, separable(rows, 1), separable(24, 2), Split(ClosedSplit(), ClosedSplit()), report, cache)
+__all__ = ["CLASSES", "ODD_TEXTS", "BackboneSuite", "separable", "separable_data", "tiny_bert"]
 
 
 def tiny_bert(folder: Path, vocabulary: Sequence[str] | None = None, *, width: int = 32, layers: int = 2) -> Path:
     """Write a BERT checkpoint with random weights, small enough to train in a second, and return its folder.
 
-    `vocabulary` is that of a WordPiece tokenizer; by default it holds the words of this module and single letters.
+    `vocabulary` is that of a WordPiece tokenizer; by default it holds the words of the separable texts and single letters.
     """
     import torch
     from transformers import BertConfig, BertModel, BertTokenizer
