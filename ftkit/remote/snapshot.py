@@ -105,8 +105,9 @@ def pack(
     wheels = requirements.build(needed.sources, folder / requirements.WHEELS)
     copies: dict[str, str | list[str]] = {}
     for key, paths in local_files(plan, replaced).items():
-        chosen = [each for path in paths for each in files.matching(path) or [path]]
-        names = [f"files/{key}/{f'{number}/' * (len(chosen) > 1)}{path.name}" for number, path in enumerate(chosen)]
+        chosen = sorted({each for path in paths for each in files.matching(path) or [path]})
+        folders = [f"{number:06}/" if len(chosen) > 1 else "" for number in range(len(chosen))]  # sorted there as here
+        names = [f"files/{key}/{each}{path.name}" for each, path in zip(folders, chosen, strict=True)]
         for path, name in zip(chosen, names, strict=True):
             _copy(path, folder / name)
         copies[key] = names[0] if len(names) == 1 else names
