@@ -11,6 +11,7 @@ from typing import Any
 from ftkit.contracts import SPLITS, Data, DataReport, Split
 from ftkit.data.cleaning import folded
 from ftkit.data.digests import Digests, among, digest_of
+from ftkit.data.on_disk import Chosen
 from ftkit.errors import DataError, in_one_line
 from ftkit.formatting import beginning
 
@@ -70,7 +71,8 @@ def _mistakes_of_split(name: str, split: Any, classes: int) -> Iterator[tuple[st
     for column, values in (("labels", split.labels), *split.columns.items()):
         if len(values) != rows:
             yield f"a {name} split with {rows:,} texts and {len(values):,} values in {column!r}", ""
-    if wrong := _first(split.texts, lambda kind: issubclass(kind, str)):
+    unknown = not isinstance(split.texts, Chosen)  # else they were read as texts a moment ago
+    if unknown and (wrong := _first(split.texts, lambda kind: issubclass(kind, str))):
         yield f"a {name} text that is no string, in row {wrong}", ""
     if wrong := _first(split.labels, lambda kind: issubclass(kind, Integral) and kind is not bool):
         hint = "Labels are the indices of `classes`, from 0; ftkit.data.splits makes them from names."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import operator
 import os
 from array import array
 from bisect import bisect_right
@@ -62,7 +63,7 @@ class Texts(ReadWhenAsked[str]):
             yield from map(self._recent.__getitem__, rows)
             return
         for some in _some(rows):
-            if some[-1] >= written or any(one >= other for one, other in itertools.pairwise(some)):
+            if some[-1] >= written or not all(map(operator.lt, some, some[1:])):
                 yield from map(self._one, some)
             else:
                 yield from self._ascending(some)
@@ -74,18 +75,17 @@ class Texts(ReadWhenAsked[str]):
         return str(self._read(self._ends[row], self._ends[row + 1]), "utf-8", "surrogatepass")
 
     def _ascending(self, rows: Sequence[int]) -> Iterator[str]:
-        ends, place = self._ends, 0
+        begins, ends, place = [self._ends[row] for row in rows], [self._ends[row + 1] for row in rows], 0
         while place < len(rows):
-            begin = ends[rows[place]]
-            after = max(place + 1, bisect_right(rows, begin + PART, place, key=lambda row: ends[row + 1]))
-            block = rows[place:after]
-            wanted = sum(ends[row + 1] - ends[row] for row in block)
-            if ends[block[-1] + 1] - begin > SPARSE * max(wanted, 1):
-                yield from map(self._one, block)
+            first = begins[place]
+            after = max(place + 1, bisect_right(ends, first + PART, place))
+            wanted = sum(ends[place:after]) - sum(begins[place:after])
+            if ends[after - 1] - first > SPARSE * max(wanted, 1):
+                yield from map(self._one, rows[place:after])
             else:
-                content = memoryview(self._read(begin, ends[block[-1] + 1]))
-                for row in block:
-                    yield str(content[ends[row] - begin : ends[row + 1] - begin], "utf-8", "surrogatepass")
+                content = memoryview(self._read(first, ends[after - 1]))
+                for begin, end in zip(begins[place:after], ends[place:after], strict=True):
+                    yield str(content[begin - first : end - first], "utf-8", "surrogatepass")
             place = after
 
     def _read(self, begin: int, end: int) -> bytes:
