@@ -57,9 +57,14 @@ class Learner:
             self._masks = dropout.replace(model, process_seed)
         self.model = model.to(self.device)
         betas = (encoder.adam_beta1, encoder.adam_beta2)
-        if self.device.type == "cpu" and accelerator.num_processes == 1:
-            self._embedding = embedding_adamw.for_model(model, encoder.weight_decay, betas, encoder.adam_epsilon)
+        if self.device.type == "cpu":
+            self._embedding = embedding_adamw.for_model(
+                model, encoder.weight_decay, betas, encoder.adam_epsilon, self.ranks
+            )
         table = self._embedding.weight if self._embedding else None
+        if table is not None and self.ranks > 1:  # it exchanges the gradients of its rows itself
+            names = [name for name, parameter in model.named_parameters() if parameter is table]
+            torch.nn.parallel.DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(model, names)
         groups = precision.parameter_groups(model, encoder.weight_decay, excluded=table)
         if self.device.type == "cpu":
             self._model = accelerator.prepare(model) if accelerator.num_processes > 1 else model

@@ -102,15 +102,15 @@ def train(
             for batch in training_batches(lengths, chosen.batch_size, random)[progress.batches :]:
                 batch_weight = weights[labels[batch]].sum()
                 for micro_batch, is_last in micro_batches(batch, encoder.accumulation, ranks, rank):
-                    rows = train_rows.rows(micro_batch)
+                    # A process without a row computes one in vain, as models cannot compute none.
+                    computed = micro_batch if len(micro_batch) else batch[:1]
+                    rows = train_rows.rows(computed)
                     ids, mask = pad(rows, tokenizer.padding, tokenizer.limit, tokenizer.side)  # (rows, length)
                     with learner.synchronise_if(is_last):
                         logits = learner.logits(ids, mask)  # (rows, classes)
-                        losses = torch.nn.functional.cross_entropy(
-                            logits, labels[micro_batch], weights, reduction="none"
-                        )
+                        losses = torch.nn.functional.cross_entropy(logits, labels[computed], weights, reduction="none")
                         # The weighted mean of the whole batch, however divided; processes average their gradients.
-                        loss = losses.sum() / batch_weight
+                        loss = losses[: len(micro_batch)].sum() / batch_weight
                         learner.backward(loss * ranks)
                     progress.train_loss += loss.detach()
                 learner.update(rate(progress.step))

@@ -21,6 +21,8 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ftkit.encoders.training.distributed import gather
+
 if TYPE_CHECKING:
     import numpy as np
     import torch
@@ -34,10 +36,15 @@ CHUNK = 4096
 class EmbeddingAdamW:
     """The table in fp32, its moments, and for each row the step up to which it has been updated."""
 
-    def __init__(self, embedding: Any, decay: float, betas: tuple[float, float], epsilon: float) -> None:
+    def __init__(
+        self, embedding: Any, decay: float, betas: tuple[float, float], epsilon: float, ranks: int = 1
+    ) -> None:
+        """`ranks` is the number of processes that train the model together, each with a table of its own that stays the same."""
         import numpy as np
         import torch
 
+        self._ranks = ranks
+        self._read: list[torch.Tensor] = []  # ids whose rows this process brought up to date since the last step
         self.weight = embedding.weight
         """The model's own table, in the format that it computes in."""
         embedding.sparse = True  # the gradient then holds the rows of the tokens alone
@@ -86,6 +93,8 @@ class EmbeddingAdamW:
         import torch
 
         rows = torch.arange(len(self._row_step)) if ids is None or self._always_all else torch.unique(ids)
+        if self._ranks > 1 and ids is not None:
+            self._read.append(rows)
         rows = rows[self._row_step[rows] < self._step]
         for chunk in rows.split(CHUNK) if len(rows) else ():
             self._apply_deferred(chunk)
@@ -121,7 +130,24 @@ class EmbeddingAdamW:
         else:  # the model does not only look up tokens in its table: from now on every row is kept up to date
             self._always_all = True
             self._touched, self._gradient = torch.arange(len(self._row_step)), gradient.float()
+        if self._ranks > 1:
+            self._touched, self._gradient = self._exchanged(self._touched, self._gradient)
         return self._gradient
+
+    def _exchanged(self, touched: torch.Tensor, gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The rows and the mean gradient of all processes, which also bring the rows up to date that any of them has read."""
+        import torch
+
+        own = (torch.cat([*self._read, touched]).unique(), touched, gradient, self._always_all)
+        shares = gather(own, self._ranks)
+        self.apply_deferred(torch.cat([read for read, *_ in shares]))
+        self._read = []
+        self._always_all = any(always_all for *_, always_all in shares)
+        rows = torch.cat([each for _, each, *_ in shares]).unique()
+        total = torch.zeros(len(rows), self.values.shape[1])
+        for _, share_rows, share, _ in shares:
+            total.index_add_(0, torch.searchsorted(rows, share_rows), share)
+        return rows, total / self._ranks
 
     def update(self, rate: float, divisor: torch.Tensor | float = 1.0) -> None:
         """One step of AdamW with the collected gradient over `divisor`; the updates of all other rows are deferred."""
@@ -185,7 +211,9 @@ class EmbeddingAdamW:
         return mean * factor / denominator
 
 
-def for_model(model: Any, decay: float, betas: tuple[float, float], epsilon: float) -> EmbeddingAdamW | None:
+def for_model(
+    model: Any, decay: float, betas: tuple[float, float], epsilon: float, ranks: int = 1
+) -> EmbeddingAdamW | None:
     """The optimizer of a model's input embeddings; None unless they are a trained table that nothing else shares."""
     from torch import nn
 
@@ -195,4 +223,4 @@ def for_model(model: Any, decay: float, betas: tuple[float, float], epsilon: flo
     uses = sum(parameter is embedding.weight for module in model.modules() for parameter in module._parameters.values())
     if uses != 1 or not embedding.weight.requires_grad:  # tied to an output, or frozen
         return None
-    return EmbeddingAdamW(embedding, decay, betas, epsilon)
+    return EmbeddingAdamW(embedding, decay, betas, epsilon, ranks)
