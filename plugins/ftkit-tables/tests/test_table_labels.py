@@ -144,7 +144,6 @@ def test_options_match_labels_of_every_format_in_the_same_way(write: Writer, tmp
 @pytest.mark.parametrize(
     ("option", "value", "hint"),
     [
-        ("label", ["toxic", "insult"], "several label columns (multi-label data) are not supported"),
         ("classes", [0, 1], 'Put it in quotes: "0".'),
         ("labels", {"a": True}, 'Put it in quotes: "true".'),
         ("labels", {"1": {"0": "low"}, "2": {"5": "high"}}, 'if "1.0" is one key, quote it, "1.0" = '),
