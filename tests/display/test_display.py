@@ -174,6 +174,17 @@ def test_a_repeat_shows_which_trial_it_repeats():
     assert [line[end - 1] for line in lines] == [" ", " ", "0"]
 
 
+def test_a_trial_on_another_machine_shows_where():
+    current = board.Board()
+    started = events.TrialStarted(0, {"learning_rate": 1e-5}, 7, 1, 1, "", node="worker-2")
+    current.update(started)
+    heading, line = rendered(live.trials(current, 98, 10), 100).splitlines()
+    assert line.index("worker-2") == heading.index("node")
+    assert list(plain.sentences(started, current)) == ["search: trial 0 starts on worker-2: learning_rate 1e-05"]
+    current.update(events.TrialStarted(0, {"learning_rate": 1e-5}, 7, 1, 1, ""))
+    assert "node" not in rendered(live.trials(current, 98, 10), 100)
+
+
 def test_the_results_of_repeats_mention_those_that_failed():
     several = Spread(4, {}, searched=0.95, mean=0.9, deviation=0.0123, low=0.89, high=0.91, finished=2, failed=1)
     assert plain.spread(several, "accuracy") == (

@@ -42,6 +42,8 @@ class Cluster:
     """Cores of each trial."""
     nodes: Mapping[str, str]
     """Names of the nodes that have what a trial needs."""
+    gpus: float = 0.0
+    """GPUs of all these nodes together."""
     _names: dict[str, str] = field(default_factory=dict)
 
     def title(self, node: str) -> str:
@@ -173,7 +175,8 @@ def _fit(platform: RayPlatform, nodes: Sequence[Mapping[str, Any]], at_a_time: i
     needed = {"CPU": float(cpus), "GPU": platform.gpus, **platform.resources}
     able = [node for node in nodes if all(node["Resources"].get(name, 0) >= needed[name] for name in needed)]
     if able:
-        return Cluster(not platform.address, cpus, {node["NodeID"]: node["NodeName"] for node in able})
+        names = {node["NodeID"]: node["NodeName"] for node in able}
+        return Cluster(not platform.address, cpus, names, sum(node["Resources"].get("GPU", 0) for node in able))
     wanted = ", ".join(f"{amount:g} {name}" for name, amount in needed.items() if amount)
     totals = [
         f"{node['NodeName']} has " + " and ".join(f"{node['Resources'].get(name, 0):g} {name}" for name in needed)

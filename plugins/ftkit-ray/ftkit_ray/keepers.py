@@ -62,11 +62,10 @@ class Keepers:
                 where=folder,
                 hint="Set run.storage to a folder that all nodes share and can write to.",
             ) from error
-        if lonely := [
-            self._cluster.title(node) for node, marks in zip(keepers, seen, strict=True) if keepers.keys() - marks
-        ]:
+        if apart := apart_from_others(dict(zip(keepers, seen, strict=True))):
+            title = self._cluster.title(apart[0])
             raise StageError(
-                f"the nodes do not share the folder for checkpoints: {lonely[0]} does not see what others write",
+                f"the nodes do not share the folder for checkpoints: {title} does not see what others write",
                 where=folder,
                 hint="Set run.storage to a folder that all nodes share, or remove checkpoint from [search].",
             )
@@ -133,6 +132,11 @@ class Keepers:
         return f"{title} has other versions, so results may differ from node to node: {', '.join(different)}" * bool(
             different
         )
+
+
+def apart_from_others(seen: Mapping[str, set[str]]) -> list[str]:
+    """The nodes that do not see the marks of all, by what each of them sees."""
+    return [node for node, marks in seen.items() if seen.keys() - marks]
 
 
 def differences(here: Mapping[str, str], there: Mapping[str, str], names: Sequence[str]) -> list[str]:

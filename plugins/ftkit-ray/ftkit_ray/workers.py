@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ftkit import events
+from ftkit import events, formatting
 from ftkit.bundle import requirements
 from ftkit.contracts import Emit
 from ftkit.searching.attempts import Attempt, Inbox, Job
@@ -34,6 +34,9 @@ class RayWorkers:
         self._keepers = Keepers(ledger.folder, plugins, platform, cluster)
         for warning in self._keepers.prepare():
             emit(events.Noticed(warning, warning=True))
+        if cluster.gpus and not platform.gpus:
+            has = f"The cluster has {formatting.count(round(cluster.gpus), 'GPU')}"
+            emit(events.Noticed(f"{has}, and the trials use none: run.gpus is 0.", warning=True))
         self._patience = patience(plan)
         self._checkpoints = ""
         """Folder of all checkpoints of the run; empty where there are none."""

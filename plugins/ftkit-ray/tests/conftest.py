@@ -1,4 +1,7 @@
-"""A Ray cluster on this machine for the tests of a module: a head without cores, and two nodes of one core."""
+"""A Ray cluster on this machine for the tests of a module: a head without cores, and two nodes of one core.
+
+The first node says that it has GPUs, which nothing looks for.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,8 @@ common = {
 # A node that is killed is missed after two seconds, not after fifteen.
 quick = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 400, "health_check_failure_threshold": 5}
 cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "_system_config": quick, **common})
-nodes = {name: cluster.add_node(num_cpus=1, node_name=name, **common) for name in ("first", "second")}
+nodes = {"first": cluster.add_node(num_cpus=1, num_gpus=2, node_name="first", **common)}
+nodes["second"] = cluster.add_node(num_cpus=1, node_name="second", **common)
 print(cluster.address, flush=True)
 for line in sys.stdin:
     word, name = line.split()

@@ -10,7 +10,7 @@ import grpc
 import pytest
 from ftkit_ray import access
 from ftkit_ray.cluster import shared_cores
-from ftkit_ray.keepers import differences
+from ftkit_ray.keepers import apart_from_others, differences
 from ftkit_ray.platform import RayPlatform
 
 from ftkit.errors import StageError
@@ -48,6 +48,11 @@ def test_ray_is_not_loaded_to_list_components_and_check_recipes():
 )
 def test_the_cores_of_a_cluster_are_shared_among_the_trials(nodes, at_a_time, cores):
     assert shared_cores(nodes, at_a_time) == cores
+
+
+def test_nodes_that_share_no_folder_are_named():
+    assert apart_from_others({"a": {"a", "b", "c"}, "b": {"b"}, "c": {"a", "b", "c"}}) == ["b"]
+    assert apart_from_others({"a": {"a"}}) == []
 
 
 def test_versions_are_compared_by_name():

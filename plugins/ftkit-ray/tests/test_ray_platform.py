@@ -75,6 +75,11 @@ def alive(pid):
     return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
 
 
+def environment_of(pid):
+    entries = Path(f"/proc/{pid}/environ").read_text().split("\0")
+    return dict(entry.split("=", 1) for entry in entries if entry)
+
+
 class TestRayPlatform(PlatformSuite):
     @pytest.fixture
     def component(self, on_ray):
@@ -85,15 +90,20 @@ def test_a_search_ends_as_on_local_and_leaves_nothing_on_the_nodes(
     on_ray, on_local, installed, tmp_path, ray_eventually
 ):
     plan = dataclasses.replace(toys.plan(tmp_path, SEARCH), platform=on_ray(sample_seconds=0.1))
-    emitted, names = [], set()
+    emitted, names, seen = [], set(), []
 
     def tell(event):
         emitted.append(event)
+        if isinstance(event, events.TrialStarted):
+            seen.append(environment_of(event.pid))
         if isinstance(event, events.TrialReported):
             names.update(path.name for path in (tmp_path / "node").rglob("*"))
 
     outcome = runner.run(plan, tell)
     assert ending(outcome) == on_local
+    assert [variables["CUDA_VISIBLE_DEVICES"] for variables in seen] == [""] * 4
+    assert [variables["OMP_NUM_THREADS"] for variables in seen] == ["1"] * 4
+    assert "the trials use none: run.gpus is 0" in of(events.Noticed, emitted)[-1].text
     assert "train.arrow" in names
     assert not [name for name in names if "test" in name], "the test rows are no business of a node"
     started = of(events.TrialStarted, emitted)
@@ -176,9 +186,27 @@ def test_trials_are_stopped_by_the_policy_or_for_the_time_they_take(on_ray, inst
         runner.run(dataclasses.replace(plan, platform=platform), lambda event: None)
 
 
+def test_a_trial_sees_the_gpus_that_ray_gives_it_and_the_variables_of_the_recipe(on_ray, installed, tmp_path):
+    platform = on_ray(gpus=1)
+    platform = dataclasses.replace(platform, environment={**platform.environment, "FTKIT_CACHE": "/somewhere"})
+    seen = []
+
+    def tell(event):
+        if isinstance(event, events.TrialStarted):
+            seen.append((event.node, environment_of(event.pid)))
+
+    plan = toys.plan(tmp_path, {"search.trials": 1, "backbone.epochs": 1})
+    runner.run(dataclasses.replace(plan, platform=platform), tell)
+    ((node, variables),) = seen
+    assert node == "first", "the other has none"
+    assert variables["CUDA_VISIBLE_DEVICES"] in ("0", "1")
+    assert variables["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
+    assert variables["FTKIT_CACHE"] == "/somewhere"
+
+
 REFUSED = {
     "cores": ({"cpus": 64}, "no node has what a trial needs: 64 CPU"),
-    "graphics": ({"gpus": 0.5}, r"no node has what a trial needs: 1 CPU, 0\.5 GPU"),
+    "graphics": ({"gpus": 4}, "no node has what a trial needs: 1 CPU, 4 GPU"),
     "other": ({"resources": {"TPU": 2}}, "no node has what a trial needs: 1 CPU, 2 TPU"),
     "storage": ({"storage": "/proc/none"}, "cannot store the run's data: FileNotFoundError"),
 }
@@ -275,28 +303,45 @@ def test_a_driver_that_is_killed_leaves_nothing_behind_and_goes_on(ray_cluster, 
     assert tuple(json.loads(last)) == on_local
 
 
+COMMAND = """
+import sys
+from pathlib import Path
+from ftkit.cli import main
+from ftkit.testing import toys
+
+folder = Path(sys.argv[1])
+with toys.install(folder / "plugins"):
+    (folder / "toy.toml").write_text(toys.RECIPE)
+    changes = ["--set", "search.concurrency=2", "--set", "backbone.delay=60.0"]
+    sys.exit(main(["run", str(folder / "toy.toml"), "--on", "ray", *changes]))
+"""
+
+
 def test_nothing_is_left_on_this_machine_after_ctrl_c(one_ray_at_a_time, ray_eventually, tmp_path):
     """With a Ray of the run's own."""
     scratch = Path("/tmp") / f"ft{os.getpid()}"
     scratch.mkdir()
     variables = {"FTKIT_HOME": str(tmp_path / "home"), "TMPDIR": str(scratch), "HOME": str(tmp_path)}
-    command = [sys.executable, "-c", DRIVER, str(tmp_path), json.dumps(SEARCH | {"backbone.delay": 60.0}), "{}"]
-    with subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, **variables},
-        start_new_session=True,
-    ) as driver:
-        assert driver.stdout is not None
-        family = []
-        for line in driver.stdout:
-            if line.startswith("TrialStarted 1"):
-                family = psutil.Process(driver.pid).children(recursive=True)
-                os.killpg(driver.pid, signal.SIGINT)
-        assert driver.wait(60) in (130, -signal.SIGINT)
-    assert len(family) > 5
+    with (
+        one_ray_at_a_time,
+        subprocess.Popen(
+            [sys.executable, "-c", COMMAND, str(tmp_path)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, **variables},
+            start_new_session=True,
+        ) as command,
+    ):
+        assert command.stdout is not None
+        family, lines = [], []
+        for line in command.stdout:
+            lines.append(line)
+            if line.startswith("search: trial 1 starts"):
+                family = psutil.Process(command.pid).children(recursive=True)
+                os.killpg(command.pid, signal.SIGINT)
+        assert command.wait(60) == 130, lines
+    assert len(family) > 5, lines
     ray_eventually(lambda: not any(alive(process.pid) for process in family), "a process outlived the run")
     ray_eventually(lambda: not list(scratch.iterdir()), f"files were left: {list(scratch.iterdir())}")
     scratch.rmdir()
