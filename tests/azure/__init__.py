@@ -15,6 +15,7 @@ has no code for it.
     identity.py      sign-in: service principal, managed identity
     workspace.py     subscriptions, one workspace, its datastore and clusters
     storage.py       blob storage with shared access signatures
+    preemption.py    a trial whose machines are taken away
     v1/              the services that azureml-core uses
     v2/              the services that azure-ai-ml uses
 

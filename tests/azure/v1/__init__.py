@@ -7,4 +7,5 @@ pipelines.py   modules, graphs, pipeline runs, published pipelines
 execution.py   carries out submitted pipelines: processes for steps, and HyperDrive for the search
 proposals.py   HyperDrive's sampling and policies, as far as a test needs them
 datasets.py    registered Datasets
+sources.py     folders of the datastore that steps have mounted
 """

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -49,17 +50,24 @@ class Execution:
         """Numbers of trials that end as Completed without a process."""
         self.before: dict[str, threading.Event] = {}
         """Events that steps wait for before they start, by the step's name."""
+        self.datastore = cloud.folder / "datastore"
+        """What processes have mounted of the workspace's datastore; it outlives every machine."""
+        self.taken_away: dict[int, list[tuple[int, signal.Signals]]] = {}
+        """When machines of trials are taken away, by the trial's number: after so many evaluations, by this signal."""
+        self.exit_codes: dict[str, list[int]] = {}
+        """How each process of a run ended."""
         self.command_lines: dict[str, list[str]] = {}
         """Script and arguments by run."""
         self.variables: dict[str, str] = {}
         """Environment variables of every process, as an image would set them."""
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._cancelled: set[str] = set()
+        self._requeued: set[str] = set()
         self._pipelines = pipelines
         self._closing = False
         pipelines.submitted = self._begin
         pipelines.cancelled = self._cancel
-        runs.listeners.append(self._apply_policy)
+        runs.listeners += [self._apply_policy, self._take_away]
         self.searches: dict[str, dict[str, Any]] = {}
         """HyperDrive's configuration by the run of its search."""
 
@@ -108,8 +116,8 @@ class Execution:
         elif "HyperDriveRunConfig" in node.parameters:
             self._search(pipeline, node)
         else:
-            arguments = self.datasets.mounted(node.arguments, self.cloud.folder)
-            self._process(node.run, pipeline.experiment, node.module["StorageId"], node.parameters["Script"], arguments)
+            script = node.parameters["Script"]
+            self._process(node.run, pipeline.experiment, node.module["StorageId"], script, self._arguments(node))
 
     def _reused_run(self, pipeline: Submitted, node: Node) -> str:
         """The run of an earlier pipeline whose result this step reuses; empty without one."""
@@ -164,7 +172,7 @@ class Execution:
             return
         definition = self.searches[search]["platform_config"]["Definition"]
         trial_arguments = [part for name, value in values.items() for part in (name, str(value))]
-        arguments = [*self.datasets.mounted(node.arguments, self.cloud.folder), *trial_arguments]
+        arguments = [*self._arguments(node), *trial_arguments]
         self._process(run, pipeline.experiment, definition["SnapshotId"], definition["Overrides"]["script"], arguments)
 
     def _apply_policy(self, run: str) -> None:
@@ -180,7 +188,23 @@ class Execution:
             self.runs.end(run, "Canceled")
             self._kill(run)
 
+    def _take_away(self, run: str) -> None:
+        """End the process of a trial that has logged its metrics so often as a test asks for, and let it be requeued."""
+        search, _, number = run.rpartition("_")
+        if search not in self.searches or run not in self._processes or not self.taken_away.get(int(number)):
+            return
+        evaluations, by = self.taken_away[int(number)][0]
+        if len(self.runs.metrics[run].get(self.searches[search]["primary_metric_config"]["name"], [])) >= evaluations:
+            del self.taken_away[int(number)][0]
+            self._requeued.add(run)
+            os.killpg(self._processes[run].pid, by)
+
     # -------------------------------------------------------------------------------------- a process
+
+    def _arguments(self, node: Node) -> list[str]:
+        """The command line of a step, with the paths of what is mounted for it."""
+        mounts = {f"<Input {name}>": str(self.datastore / folder) for name, folder in node.inputs.items()}
+        return self.datasets.mounted([mounts.get(each, each) for each in node.arguments], self.cloud.folder)
 
     def _process(self, run: str, experiment: str, snapshot: str, script: str, arguments: Sequence[str]) -> None:
         """Run a script in its unpacked snapshot and store the files that it writes."""
@@ -190,8 +214,21 @@ class Execution:
         self.carry_out(run, experiment, folder, [sys.executable, script, *arguments])
 
     def carry_out(self, run: str, experiment: str, folder: Path, command: Sequence[str]) -> None:
-        """Run a command in a folder, wait for its end and store the files that it writes."""
+        """Run a command in a folder, wait for its end and store the files that it writes; on a new machine once more if requeued."""
         self.runs.runs[run]["status"] = "Running"
+        code = self._wait(run, experiment, folder, command)
+        while run in self._requeued:
+            self._requeued.discard(run)
+            for name in ("outputs", *STREAMED):
+                shutil.rmtree(folder / name, ignore_errors=True)
+            code = self._wait(run, experiment, folder, command)
+        cut_short = self.runs.runs[run]["status"] == "Canceled"
+        self._keep(run, folder, STREAMED if cut_short else (*STREAMED, "outputs"))
+        message = f"Process exited with code {code}." if code else ""
+        self.runs.end(run, "Failed" if code else "Completed", message)
+
+    def _wait(self, run: str, experiment: str, folder: Path, command: Sequence[str]) -> int:
+        """Run a command until it ends, and store what can be read while it runs; returns its exit code."""
         (folder / "user_logs").mkdir()
         with (folder / LOG).open("wb") as log:
             process = subprocess.Popen(
@@ -210,11 +247,8 @@ class Execution:
                     process.wait(0.2)
         self._kill(run)
         del self._processes[run]
-        cut_short = self.runs.runs[run]["status"] == "Canceled"
-        self._keep(run, folder, STREAMED if cut_short else (*STREAMED, "outputs"))
-        code = process.returncode
-        message = f"Process exited with code {code}." if code else ""
-        self.runs.end(run, "Failed" if code else "Completed", message)
+        self.exit_codes.setdefault(run, []).append(process.returncode)
+        return process.returncode
 
     def _keep(self, run: str, folder: Path, names: Sequence[str]) -> None:
         for name in names:

@@ -83,6 +83,10 @@ class Runs:
         """Store a file of a run."""
         self.storage.blobs[f"{_folder(run)}{name}"] = Blob(data)
 
+    def read(self, run: str, name: str) -> bytes:
+        """A file of a run."""
+        return self.storage.blobs[f"{_folder(run)}{name}"].data
+
     def files(self, run: str, prefix: str = "") -> list[str]:
         """The names of a run's files."""
         start = _folder(run)

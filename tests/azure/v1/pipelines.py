@@ -13,6 +13,7 @@ from tests.azure.messages import Request, Response, answer, refusal
 from tests.azure.routes import route
 from tests.azure.v1.history import Runs
 from tests.azure.v1.regional import Regional
+from tests.azure.v1.sources import DataSources, entity_of
 from tests.azure.workspace import API, ID, now
 
 CODES = {"Completed": "Finished", "NotStarted": "NotStarted"}
@@ -30,8 +31,8 @@ class Node:
     """Values by name, with the pipeline's parameters filled in."""
     arguments: list[str]
     """The script's command line."""
-    inputs: dict[str, Any]
-    """Sources of its inputs, by name."""
+    inputs: dict[str, str]
+    """Folders of the datastore that are mounted for it, by the names of its inputs."""
     after: list[str]
     """Nodes that must end before it starts."""
     run: str = ""
@@ -53,8 +54,9 @@ class Pipelines(Regional):
 
     prefix = f"/pipelines/v1.0{ID}"
 
-    def __init__(self, runs: Runs) -> None:
+    def __init__(self, runs: Runs, sources: DataSources) -> None:
         self.runs = runs
+        self.sources = sources
         self.modules: dict[str, dict[str, Any]] = {}
         self.graphs: dict[str, dict[str, Any]] = {}
         self.interfaces: dict[str, dict[str, Any]] = {}
@@ -75,7 +77,7 @@ class Pipelines(Regional):
     @route("POST", "/DataTypes")
     def add_type(self, request: Request) -> Response:
         body = request.json
-        data_type = _entity(
+        data_type = entity_of(
             Name=body["Name"],
             Description=body.get("Description"),
             IsDirectory=body.get("IsDirectory"),
@@ -92,7 +94,7 @@ class Pipelines(Regional):
 
     @route("POST", "/Modules")
     def add_module(self, request: Request) -> Response:
-        entity = _entity(**request.json, UploadState="Completed")
+        entity = entity_of(**request.json, UploadState="Completed")
         self.modules[entity["Id"]] = entity
         return answer(entity)
 
@@ -128,7 +130,7 @@ class Pipelines(Regional):
         graph = str(uuid.uuid4())
         self.graphs[graph] = body["Graph"]
         self.interfaces[graph] = body.get("GraphInterface") or {}
-        entity = _entity(
+        entity = entity_of(
             Description=body["CreationInfo"].get("Description"),
             Status={"StatusCode": "NotStarted", "StatusDetail": None, "CreationTime": now(), "EndTime": None},
             GraphId=graph,
@@ -166,8 +168,10 @@ class Pipelines(Regional):
                 entity["creation"],
             )
             after = self._order(entity["GraphId"])
+            mounts = self.sources.mounts(self.graphs[entity["GraphId"]])
             for node in pipeline.nodes:
                 node.after = after.get(node.id, [])
+                node.inputs = mounts.get(node.id, {})
                 node.run = str(uuid.uuid4())
                 kind = {"HyperDriveCloud": "HyperDriveStep"}.get(node.module["ModuleExecutionType"], "PythonScriptStep")
                 self.runs.begin(
@@ -230,7 +234,7 @@ class Pipelines(Regional):
 
     @route("GET", "/Graphs/{graph}")
     def graph(self, request: Request, graph: str) -> Response:
-        return answer({**_entity(**self.graphs[graph]), "Id": graph})
+        return answer({**entity_of(**self.graphs[graph]), "Id": graph})
 
     @route("GET", "/Graphs/{graph}/Interface")
     def interface(self, request: Request, graph: str) -> Response:
@@ -260,7 +264,7 @@ class Pipelines(Regional):
         graph = str(uuid.uuid4())
         self.graphs[graph] = body["Graph"]
         self.interfaces[graph] = body.get("GraphInterface") or {}
-        entity = _entity(
+        entity = entity_of(
             Name=body.get("Name"),
             Description=body.get("Description"),
             Version=body.get("Version"),
@@ -283,14 +287,3 @@ class Pipelines(Regional):
 def _defaults(interface: dict[str, Any]) -> dict[str, str]:
     listed = interface.get("Parameters") or []
     return {each["Name"]: each.get("DefaultValue") or "" for each in listed}
-
-
-def _entity(**fields: Any) -> dict[str, Any]:
-    common = {
-        "Id": str(uuid.uuid4()),
-        "Etag": '"1"',
-        "CreatedDate": now(),
-        "LastModifiedDate": now(),
-        "EntityStatus": "0",
-    }
-    return {**common, **fields}

@@ -10,6 +10,7 @@ from tests.azure.v1.history import Artifacts, History, Metrics, Runs
 from tests.azure.v1.pipelines import Pipelines
 from tests.azure.v1.regional import Clusters, Datastores, Discovery, ManagedClusters, described
 from tests.azure.v1.snapshots import Snapshots
+from tests.azure.v1.sources import DataSources
 from tests.azure.workspace import Workspace
 
 
@@ -27,7 +28,8 @@ class V1:
         self.history = cloud.add(History(self.runs))
         self.metrics = cloud.add(Metrics(self.runs))
         self.artifacts = cloud.add(Artifacts(self.runs))
-        self.pipelines = cloud.add(Pipelines(self.runs))
+        self.sources = cloud.add(DataSources())
+        self.pipelines = cloud.add(Pipelines(self.runs, self.sources))
         self.datasets = cloud.add(Datasets())
         self.execution = Execution(cloud, self.runs, self.snapshots, self.pipelines, self.datasets)
         cloud.closing.append(self.execution.close)

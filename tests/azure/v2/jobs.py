@@ -224,7 +224,7 @@ class Jobs(Managed):
         command = _filled(
             component["command"],
             {**inputs, **values},
-            {key: str(folder / "named" / key) for key in component["outputs"]},
+            {key: str(self._output_folder(node, key) or folder / "named" / key) for key in component["outputs"]},
         )
         self.commands[run] = command
         path = f"PATH={Path(sys.executable).parent}{os.pathsep}$PATH"
@@ -238,6 +238,12 @@ class Jobs(Managed):
                 output,
                 {str(path.relative_to(below)): path.read_bytes() for path in below.rglob("*") if path.is_file()},
             )
+
+    def _output_folder(self, node: dict[str, Any], output: str) -> Path | None:
+        """The mounted folder of the datastore that an output of a step names; None where the service chooses one."""
+        settings = (node.get("outputs") or {}).get(output) or {}
+        place = re.fullmatch(r"azureml://datastores/workspaceblobstore/paths/(.+)", settings.get("uri") or "")
+        return self.execution.datastore / place[1] if place and settings["mode"] == "ReadWriteMount" else None
 
     def _input_value(self, job: str, value: str, folder: Path) -> str:
         """The value of an input in a command: a text, or the path of an earlier step's output or of a data asset."""
