@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping
 
 from ftkit.contracts import Emit
 from ftkit.errors import StageError
 from ftkit.events import Noticed
-from ftkit_azure.options import PipelineOptions
+from ftkit_azure.options import PipelineOptions, Tier
 
 
 def require(
     options: PipelineOptions,
-    existing: Collection[str],
-    create: Callable[[str, str], None],
+    existing: Mapping[str, str],
+    create: Callable[[str, str, Tier], None],
     where: str,
     emit: Emit,
 ) -> None:
-    """Ensure that both clusters exist; `create`, given name and size, makes one where the options allow it. Raises: StageError."""
-    sizes = {options.gpu_cluster: options.gpu_size, options.cpu_cluster: options.cpu_size}
-    for name in sorted(set(sizes) - set(existing)):
+    """Ensure that both clusters exist; `create`, given name, size and tier, makes one where the options allow it.
+
+    `existing` has the tier of each cluster as its SDK writes it, empty where it has none. Raises: StageError.
+    """
+    for name in sorted({options.gpu_cluster, options.cpu_cluster} - set(existing)):
         if not options.create_clusters:
             raise StageError(
                 f"the workspace has no cluster {name!r}",
@@ -27,6 +29,23 @@ def require(
                 hint=f"It has: {', '.join(sorted(existing)) or 'none'}. Name one of them in run.gpu_cluster and run.cpu_cluster, "
                 "or set run.create_clusters = true.",
             )
-        machines = f"up to {options.max_nodes} machines of {sizes[name]}, none when idle"
-        emit(Noticed(f"Creating the cluster {name}: {machines}."))
-        create(name, sizes[name])
+        emit(Noticed(f"Creating the cluster {name}: {described(options, name)}, none when idle."))
+        create(name, _size(options, name), _tier(options, name))
+    found = existing.get(options.gpu_cluster)
+    if found and (tier := "low-priority" if "low" in found.lower() else "dedicated") != options.tier:
+        text = f"The cluster {options.gpu_cluster} has {tier} machines, and run.tier is {options.tier}: it is used as it is."
+        emit(Noticed(text, warning=True))
+
+
+def described(options: PipelineOptions, name: str) -> str:
+    """The machines of a cluster that is created."""
+    return f"up to {options.max_nodes} {_tier(options, name)} machines of {_size(options, name)}"
+
+
+def _size(options: PipelineOptions, name: str) -> str:
+    return options.cpu_size if name == options.cpu_cluster else options.gpu_size
+
+
+def _tier(options: PipelineOptions, name: str) -> Tier:
+    """The tier of a cluster that is created: what decides and deploys is not to be taken away."""
+    return options.tier if name == options.gpu_cluster else "dedicated"

@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from ftkit_azure.images import IMAGE
 from ftkit_azure.workspace import InWorkspace
+
+Tier = Literal["dedicated", "low-priority"]
+"""What Azure promises of a cluster's machines: to leave them, or nothing."""
 
 _CLUSTER = re.compile(r"[A-Za-z](?:[A-Za-z0-9-]{0,22}[A-Za-z0-9])")
 _EXPERIMENT = re.compile(r"[A-Za-z0-9][\w-]{0,254}", re.ASCII)
@@ -32,6 +35,9 @@ class PipelineOptions(InWorkspace):
     """Size of the machines of a GPU cluster that is created."""
     cpu_size: str = "Standard_DS3_v2"
     """Size of the machines of a CPU cluster that is created."""
+    tier: Tier = "dedicated"
+    """Machines of a GPU cluster that is created: `dedicated`, or `low-priority`, which cost less and which Azure may take away at any
+    time: with `[search] checkpoint` a trial goes on from its latest checkpoint then. A CPU cluster is always dedicated."""
     max_nodes: int = 4
     """Most machines of a cluster that is created; it shrinks to none when idle."""
     experiment: str = ""

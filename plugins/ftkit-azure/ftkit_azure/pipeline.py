@@ -11,6 +11,9 @@ from ftkit.events import Noticed
 from ftkit.remote.decision import client_part
 from ftkit_azure.options import PipelineOptions
 
+CHECKPOINTS = "ftkit/checkpoints"
+"""The folder in the workspace's default datastore where trials write their checkpoints, each in a folder named by its run."""
+
 
 class StepNames(NamedTuple):
     """What the steps of a pipeline are called, in their order."""

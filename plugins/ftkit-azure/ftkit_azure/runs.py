@@ -92,7 +92,8 @@ def history(run: Run, metric: str) -> list[dict[str, float]]:
     """The evaluations that a trial has reported so far, each a mapping of the metrics it logged.
 
     The service answers for one metric after the other while the trial goes on, so an evaluation counts once all of its metrics have
-    arrived. When the trial has ended there is nothing to wait for.
+    arrived. When the trial has ended there is nothing to wait for. A trial that was started again may have reported an epoch twice: it
+    counts once.
     """
     logged = {name: each if isinstance(each, list) else [each] for name, each in run.get_metrics().items()}
     complete = min(len(logged.get(name, [])) for name in {*metrics.METRICS, *logged})
@@ -102,7 +103,8 @@ def history(run: Run, metric: str) -> list[dict[str, float]]:
         # A shorter list lacks values that were not finite, and nothing says which.
         for evaluation, value in zip(evaluations, numbers if len(numbers) >= count else (), strict=False):
             evaluation[name] = int(value) if name == "epoch" else float(value)
-    return evaluations
+    by_epoch = {evaluation["epoch"]: evaluation for evaluation in evaluations}
+    return [by_epoch[epoch] for epoch in sorted(by_epoch)]
 
 
 def as_trial(plan: Plan, search: Run, run: Run) -> ServiceTrial:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import re
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ftkit import files
-from ftkit.contracts import Emit, Trial
+from ftkit.contracts import Emit, Trial, TrialInterrupted
 from ftkit.contracts.events import Event
 from ftkit.contracts.plan import Plan
 from ftkit.disclosure import redact_output
@@ -77,6 +78,12 @@ class Task:
     """Identifier of ftkit's run."""
     values: Mapping[str, str]
     """Further arguments: the values that the service proposed."""
+    checkpoints: Path | None
+    """The mounted folder of all checkpoints, where the recipe asks for them."""
+
+    def own_checkpoints(self, run: str) -> Path | None:
+        """The folder of a run's checkpoints: a job that is started again keeps its run, and finds them."""
+        return self.checkpoints and self.checkpoints / run
 
 
 def scripts(module: str) -> dict[str, str]:
@@ -103,6 +110,9 @@ def run_step(verb: str, folder: Path, connect: Callable[[], Job]) -> int:
         task = _task(folder, sys.argv[1:], job)
         with tempfile.TemporaryDirectory(prefix="ftkit-") as work:
             _VERBS[verb](task, job, emit, Path(work))
+    except TrialInterrupted:
+        print("Terminated. The checkpoint is written: started again, the job goes on from there.", file=sys.stderr)  # noqa: T201
+        return int(ExitCode.TERMINATED)
     except FtkitError as error:
         print(error, file=sys.stderr)  # noqa: T201  # the log of the step, which nobody else writes
         failure = {"what": error.what, "where": error.where, "hint": error.hint, "kind": type(error).__name__}
@@ -122,20 +132,35 @@ def _trial(task: Task, job: Job, emit: Emit, work: Path) -> None:
         job.log({name: numbers[name] for name in names if math.isfinite(numbers[name])})
 
     # A trial that fails by its own values ends well for the service, so that it does not end the whole search.
-    trial(task.plan, Path(OUTPUTS), work, number=number, values=values, seed=seed, log=log, emit=emit)
+    checkpoints = task.own_checkpoints(job.run)
+    trial(
+        task.plan,
+        Path(OUTPUTS),
+        work,
+        number=number,
+        values=values,
+        seed=seed,
+        log=log,
+        emit=emit,
+        checkpoints=checkpoints,
+    )
 
 
 def _decide(task: Task, job: Job, emit: Emit, work: Path) -> None:
     search = job.search()
     runs = {trial_number(run.id): run for run in search.get_children()}
     trials = [as_trial(task.plan, search, run) for run in runs.values()]
+    for run in runs.values():  # those that the service has ended early could not remove theirs
+        if left := task.own_checkpoints(run.id):
+            shutil.rmtree(left, ignore_errors=True)
 
     def fetch(trial: Trial, folder: Path) -> None:
         job.fetch(runs[trial.number], folder)
 
     ledger = transfer.ledger(task.snapshot.recipe, work, task.run)
     try:
-        decide(task.plan, ledger, emit, collected(trials, fetch, "search_minutes"), task.snapshot.left)
+        search_results = collected(trials, fetch, "search_minutes", task.own_checkpoints(job.run))
+        decide(task.plan, ledger, emit, search_results, task.snapshot.left)
     finally:
         transfer.pack(ledger, Path(RUN))
 
@@ -160,13 +185,14 @@ _VERBS: Mapping[str, Callable[[Task, Job, Emit, Path], None]] = {
 def _task(folder: Path, arguments: Sequence[str], job: Job) -> Task:
     parser = argparse.ArgumentParser(allow_abbrev=False)
     parser.add_argument("--run", default="")
+    parser.add_argument("--checkpoints", type=Path)
     parser.add_argument("--data", nargs=3, action="append", default=[], metavar=("OPTION", "FILE", "FOLDER"))
     known, rest = parser.parse_known_args(arguments)
     contents = snapshot.read(folder)
     mounted = {key: str(Path(parent, file)) for key, file, parent in known.data}
     plan = transfer.plan(contents.recipe, {**contents.overrides, **mounted})
     run = known.run or f"{plan.name}-{re.sub(r'[^A-Za-z0-9]', '', job.pipeline)[:12]}"
-    return Task(plan, contents, run, _options(rest))
+    return Task(plan, contents, run, _options(rest), known.checkpoints)
 
 
 def _options(arguments: Sequence[str]) -> dict[str, str]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ftkit_azure.options import data_parts
-from ftkit_azure.pipeline import StepNames, decision_cluster
+from ftkit_azure.pipeline import CHECKPOINTS, StepNames, decision_cluster
 
 from ftkit.contracts.plan import Plan
 from ftkit.errors import StageError
@@ -24,6 +24,9 @@ STEPS = StepNames("search_trials", "register_best_model", "deploy_latest_model")
 DONE = "done"
 """The output of a step that the next one waits for."""
 
+MOUNTED = "checkpoints"
+"""The output of a step in which it finds what an earlier start of it has written."""
+
 ENVIRONMENT = "ftkit-pipeline"
 
 
@@ -34,32 +37,37 @@ def nodes(azure: Any, plan: Plan, options: SweepOptions, snapshot: Snapshot) -> 
 
     environment = assets.environment(azure, environment_of(snapshot, options), ENVIRONMENT)
     data, mounted, arguments = _data(azure, options)
+    kept = _checkpoints(azure, plan)
 
-    def component(verb: str, name: str, values: str, inputs: Mapping[str, Any], reused: bool) -> Any:
+    def component(
+        verb: str, name: str, values: str, inputs: Mapping[str, Any], outputs: Mapping[str, Any], reused: bool
+    ) -> Any:
+        further = [*arguments, *(f"--{output} '${{{{outputs.{output}}}}}'" for output in outputs)]
         return CommandComponent(
             name=f"ftkit_{name}",
             display_name=name,
             code=str(snapshot.folder),
-            # The folder is made even when it stays empty, so that the next step begins.
-            command=" ".join(["mkdir -p '${{outputs.done}}' && python", f"{verb}.py", values, *arguments]),
+            # The folder is made even when it stays empty, so that the next step begins. Signals to the shell reach what it executes.
+            command=" ".join(["mkdir -p '${{outputs.done}}' && exec python", f"{verb}.py", values, *further]),
             environment=environment,
             inputs={**inputs, **data},
-            outputs={DONE: Output(type="uri_folder")},
+            outputs={DONE: Output(type="uri_folder"), **{name: Output(type="uri_folder") for name in outputs}},
             is_deterministic=reused,
         )
 
     searched = {name: Input(type=kind) for name, kind in sweep.inputs(plan).items()}
     values = " ".join(f"--{name} '${{{{inputs.{name}}}}}'" for name in searched)
-    trial = component("trial", STEPS.search, values, searched, options.reuse and not plan.fresh)
-    steps = {STEPS.search: _search(plan, options, trial, mounted)}
+    trial = component("trial", STEPS.search, values, searched, kept, options.reuse and not plan.fresh)
+    steps = {STEPS.search: _search(plan, options, trial, mounted, kept)}
     before = STEPS.search
     for verb, name, cluster in (
         ("decide", STEPS.decide, decision_cluster(options, plan)),
         ("deploy", STEPS.deploy, options.cpu_cluster),
     ):
         inputs = {"run": Input(type="string", optional=True), "after": Input(type="uri_folder")}
-        command = component(verb, name, "$[[--run '${{inputs.run}}']]", inputs, False)
-        steps[name] = _command(command, before, mounted, cluster, options.step_minutes)
+        outputs = kept if name == STEPS.decide else {}
+        command = component(verb, name, "$[[--run '${{inputs.run}}']]", inputs, outputs, False)
+        steps[name] = _command(command, before, mounted, outputs, cluster, options.step_minutes)
         before = name
     return steps
 
@@ -69,7 +77,9 @@ def environment_of(snapshot: Snapshot, options: SweepOptions) -> Environment:
     return conda_environment(options.image, options.indexes, snapshot.pins)
 
 
-def _search(plan: Plan, options: SweepOptions, trial: Any, mounted: Mapping[str, Any]) -> Any:
+def _search(
+    plan: Plan, options: SweepOptions, trial: Any, mounted: Mapping[str, Any], outputs: Mapping[str, Any]
+) -> Any:
     from azure.ai.ml.entities import Sweep
     from azure.ai.ml.sweep import Objective, SweepJobLimits
 
@@ -79,6 +89,7 @@ def _search(plan: Plan, options: SweepOptions, trial: Any, mounted: Mapping[str,
         compute=options.gpu_cluster,
         display_name=STEPS.search,
         inputs=dict(mounted),
+        outputs=dict(outputs),
         search_space=sweep.space(plan),
         sampling_algorithm=sweep.sampler(plan),
         objective=Objective(goal=sweep.goal(plan), primary_metric=search.metric),
@@ -92,7 +103,9 @@ def _search(plan: Plan, options: SweepOptions, trial: Any, mounted: Mapping[str,
     )
 
 
-def _command(component: Any, before: str, mounted: Mapping[str, Any], cluster: str, minutes: int) -> Any:
+def _command(
+    component: Any, before: str, mounted: Mapping[str, Any], outputs: Mapping[str, Any], cluster: str, minutes: int
+) -> Any:
     from azure.ai.ml.entities import Command
 
     inputs = {
@@ -100,9 +113,22 @@ def _command(component: Any, before: str, mounted: Mapping[str, Any], cluster: s
         "after": f"${{{{parent.jobs.{before}.outputs.{DONE}}}}}",
         **mounted,
     }
-    command = Command(component=component, compute=cluster, display_name=component.display_name, inputs=inputs)
+    name = component.display_name
+    command = Command(component=component, compute=cluster, display_name=name, inputs=inputs, outputs=dict(outputs))
     command.set_limits(timeout=60 * minutes)
     return command
+
+
+def _checkpoints(azure: Any, plan: Plan) -> dict[str, Any]:
+    """The mounted folder of the checkpoints as an output, where the recipe asks for them. Raises: StageError."""
+    from azure.ai.ml import Output
+
+    if not plan.search.checkpoint:
+        return {}
+    with client.translated(StageError, "the default datastore"):
+        datastore = azure.datastores.get_default().name
+    path = f"azureml://datastores/{datastore}/paths/{CHECKPOINTS}/"
+    return {MOUNTED: Output(type="uri_folder", path=path, mode="rw_mount")}
 
 
 def _data(azure: Any, options: SweepOptions) -> tuple[dict[str, Any], dict[str, Any], list[str]]:

@@ -12,6 +12,7 @@ from typing import Any
 from ftkit_azure import clusters, snapshot
 from ftkit_azure.follow import follow
 from ftkit_azure.monitor import PipelineMonitor
+from ftkit_azure.options import Tier
 from ftkit_azure.pipeline import description, experiment, incomplete_notice, submitted_notice, tags
 from ftkit_azure.sign_in import signed_in
 from ftkit_azure.step import RUN
@@ -118,18 +119,28 @@ class SweepPipeline:
         return {"name": component.name, "version": component.version, "component": str(component.id)}
 
     def _nodes(self, folder: Path) -> dict[str, Any]:
-        existing = {cluster.name for cluster in self.azure.compute.list()}
+        from azure.ai.ml.entities import AmlCompute
+
+        existing = {
+            each.name: str(each.tier) if isinstance(each, AmlCompute) else "" for each in self.azure.compute.list()
+        }
         clusters.require(self.options, existing, self._create_cluster, str(self.options.place), self.emit)
         packed = snapshot.pack(self.plan, self.options, folder, "ftkit_azureml.step")
         self.emit(Noticed(packed.sentence))
         return job.nodes(self.azure, self.plan, self.options, packed)
 
-    def _create_cluster(self, name: str, size: str) -> None:
+    def _create_cluster(self, name: str, size: str, tier: Tier) -> None:
         from azure.ai.ml.entities import AmlCompute, IdentityConfiguration
 
         identity = IdentityConfiguration(type="system_assigned")
-        nodes = self.options.max_nodes
-        cluster = AmlCompute(name=name, size=size, min_instances=0, max_instances=nodes, identity=identity)
+        cluster = AmlCompute(
+            name=name,
+            size=size,
+            tier=tier.replace("-", "_"),
+            min_instances=0,
+            max_instances=self.options.max_nodes,
+            identity=identity,
+        )
         self.azure.compute.begin_create_or_update(cluster).result()
 
     def _attempts(self, run: str) -> int:

@@ -20,6 +20,7 @@ class AzurePipelines(SweepOptions):
 
     name: ClassVar[str] = "azureml"
     confirms: ClassVar[bool] = True
+    checkpoints: ClassVar[bool] = True
 
     def refusals(self, plan: Plan) -> Sequence[Mistake]:
         """What a sweep cannot express of a recipe."""

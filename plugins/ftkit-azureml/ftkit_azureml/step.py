@@ -32,12 +32,10 @@ class SweepJob:
         self.services = services
         self.run = run
         self.pipeline = pipeline
-        self._evaluations = 0
 
     def log(self, numbers: Mapping[str, float]) -> None:
         """Log an evaluation of a trial."""
-        self._evaluations += 1
-        runs.log(self.services, self.run, numbers, self._evaluations)
+        runs.log(self.services, self.run, numbers, int(numbers["epoch"]))
 
     def search(self) -> Run:
         """The run whose children are the trials. Raises: StageError."""

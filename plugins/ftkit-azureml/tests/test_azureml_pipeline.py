@@ -28,6 +28,7 @@ from ftkit.runs import ledger
 from ftkit.stages.rollout import roll_out
 from ftkit.testing import toys
 from ftkit.testing.backbones import tiny_bert
+from tests.azure import preemption
 from tests.azure.faults import server_error, too_many_requests
 
 if TYPE_CHECKING:
@@ -244,11 +245,30 @@ def test_a_client_that_was_killed_while_it_submitted_finds_its_pipeline(azureml:
     assert len(azureml.jobs.submitted) == 1
 
 
+def test_a_trial_whose_machine_is_taken_away_goes_on_from_its_checkpoint(azureml: Azure, toy: Path) -> None:
+    outcome, events = preemption.run(azureml, toy.parent, "azureml", STEPS.decide)
+    preemption.check(azureml, outcome, events, toy.parent)
+    (submitted,) = azureml.jobs.submitted.values()
+    search, decide, deploy = submitted["jobs"].values()
+    mounted = {
+        "uri": "azureml://datastores/workspaceblobstore/paths/ftkit/checkpoints/",
+        "mode": "ReadWriteMount",
+        "job_output_type": "uri_folder",
+    }
+    assert search["outputs"]["checkpoints"] == mounted
+    assert decide["outputs"]["checkpoints"] == mounted, "what a trial has left that was ended early is removed there"
+    assert "checkpoints" not in (deploy.get("outputs") or {})
+
+
 def test_the_pipeline_is_published_as_a_component(
     azureml: Azure, toy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.main(["publish", str(toy), "--set", "search.sampler=grid", "--json"]) == 0
-    shown = json.loads(capsys.readouterr().out)
+    options = ("search.sampler=grid", "search.checkpoint=10m", "run.tier=low-priority")
+    assert cli.main(["publish", str(toy), *(f"--set={each}" for each in options), "--json"]) == 0
+    captured = capsys.readouterr()
+    shown = json.loads(captured.out)
+    notice = "The cluster gpu-cluster has dedicated machines, and run.tier is low-priority: it is used as it is."
+    assert notice in " ".join(captured.err.split())
     assert (shown["name"], shown["version"]) == ("ftkit_toy", "1")
     component = azureml.assets.versions["components", "ftkit_toy", "1"]["properties"]["componentSpec"]
     assert component["type"] == "pipeline"
@@ -263,11 +283,13 @@ def test_the_pipeline_is_published_as_a_component(
 def test_a_plan_shows_the_pipeline_and_asks_no_service(
     azureml: Azure, toy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.main(["plan", str(toy)]) == 0
+    assert cli.main(["plan", str(toy), "--set=search.checkpoint=10m", "--set=run.tier=low-priority"]) == 0
     shown = capsys.readouterr().out
     order = [shown.index(name) for name in STEPS]
     assert order == sorted(order)
     assert "random over learning_rate choice(0.0005, 1); maximize roc_auc" in shown
+    assert "gpu-cluster is taken to have low-priority machines" in shown
+    assert "every 10m in ftkit/checkpoints of the workspace's default datastore" in " ".join(shown.split())
     assert not azureml.exchanges
 
 
@@ -281,12 +303,18 @@ def test_a_cluster_that_is_not_there(azureml: Azure, toy: Path) -> None:
 
 def test_missing_clusters_are_created_when_asked(azureml: Azure, toy: Path) -> None:
     azureml.workspace.clusters.clear()
-    overrides = {"run.create_clusters": True, "run.gpu_size": "Standard_NC6s_v3", "run.max_nodes": 2}
+    overrides = {
+        "run.create_clusters": True,
+        "run.gpu_size": "Standard_NC6s_v3",
+        "run.max_nodes": 2,
+        "run.tier": "low-priority",
+    }
     assert (
         cli.main(["publish", str(toy), *(f"--set={key}={json.dumps(value)}" for key, value in overrides.items())]) == 0
     )
     clusters = {name: each["properties"]["properties"] for name, each in azureml.workspace.clusters.items()}
     assert clusters["gpu-cluster"]["vmSize"] == "Standard_NC6s_v3"
+    assert [clusters[name]["vmPriority"] for name in ("gpu-cluster", "cpu-cluster")] == ["LowPriority", "Dedicated"]
     assert clusters["cpu-cluster"]["scaleSettings"]["maxNodeCount"] == 2
     assert azureml.workspace.clusters["cpu-cluster"]["identity"]["type"] == "SystemAssigned"
 

@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from ftkit_azure.options import data_parts
-from ftkit_azure.pipeline import StepNames, decision_cluster, description
+from ftkit_azure.pipeline import CHECKPOINTS, StepNames, decision_cluster, description
 
 from ftkit.errors import StageError
 from ftkit.remote.snapshot import Snapshot, python
@@ -35,6 +35,7 @@ def build(workspace: Workspace, plan: Plan, options: HyperDriveOptions, snapshot
 
     environment = _environment(options, snapshot)
     inputs, arguments = _data(workspace, options)
+    mounted, place = _checkpoints(workspace, plan)
     script = ScriptRunConfig(
         str(snapshot.folder),
         script="trial.py",
@@ -46,12 +47,12 @@ def build(workspace: Workspace, plan: Plan, options: HyperDriveOptions, snapshot
     trials = HyperDriveStep(
         name=STEPS.search,
         hyperdrive_config=_hyperdrive(plan, options, script),
-        estimator_entry_script_arguments=arguments,
-        inputs=inputs,
+        estimator_entry_script_arguments=[*arguments, *place],
+        inputs=[*inputs, *mounted],
         allow_reuse=options.reuse and not plan.fresh,
     )
 
-    def after(name: str, verb: str, cluster: str, previous: Any) -> Any:
+    def after(name: str, verb: str, cluster: str, previous: Any, keeps: bool) -> Any:
         settings = RunConfiguration()
         settings.environment = environment
         settings.docker = DockerConfiguration(use_docker=True)
@@ -62,15 +63,15 @@ def build(workspace: Workspace, plan: Plan, options: HyperDriveOptions, snapshot
             source_directory=str(snapshot.folder),
             runconfig=settings,
             compute_target=cluster,
-            arguments=["--run", PipelineParameter(RUN, ""), *arguments],
-            inputs=inputs,
+            arguments=["--run", PipelineParameter(RUN, ""), *arguments, *(place if keeps else ())],
+            inputs=[*inputs, *(mounted if keeps else ())],
             allow_reuse=False,
         )
         step.run_after(previous)
         return step
 
-    decide = after(STEPS.decide, "decide", decision_cluster(options, plan), trials)
-    deploy = after(STEPS.deploy, "deploy", options.cpu_cluster, decide)
+    decide = after(STEPS.decide, "decide", decision_cluster(options, plan), trials, keeps=True)
+    deploy = after(STEPS.deploy, "deploy", options.cpu_cluster, decide, keeps=False)
     with sdk.calling("the pipeline cannot be built", workspace.name):
         return Pipeline(workspace, [trials, decide, deploy], description=description(plan))
 
@@ -127,6 +128,21 @@ def _data(workspace: Workspace, options: HyperDriveOptions) -> tuple[list[Any], 
         inputs.append(mounted)
         arguments += ["--data", key, file or ".", mounted]
     return inputs, arguments
+
+
+def _checkpoints(workspace: Workspace, plan: Plan) -> tuple[list[Any], list[Any]]:
+    """The mounted folder of the checkpoints as an input, which a step may write to as well, and the arguments that name it.
+
+    An output of the SDK would show none of the files that an earlier start of the job has left. Raises: StageError.
+    """
+    from azureml.data.data_reference import DataReference
+
+    if not plan.search.checkpoint:
+        return [], []
+    with sdk.calling("the default datastore cannot be opened", workspace.name):
+        datastore = workspace.get_default_datastore()
+    folder = DataReference(datastore, "checkpoints", path_on_datastore=CHECKPOINTS, mode="mount")
+    return [folder], ["--checkpoints", folder]
 
 
 def _dataset(workspace: Workspace, name: str, version: str) -> Any:

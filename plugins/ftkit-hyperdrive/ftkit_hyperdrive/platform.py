@@ -23,6 +23,7 @@ class HyperDrive(HyperDriveOptions):
 
     name: ClassVar[str] = "hyperdrive"
     confirms: ClassVar[bool] = True
+    checkpoints: ClassVar[bool] = True
     successor: ClassVar[str] = "azureml"
 
     def refusals(self, plan: Plan) -> Sequence[Mistake]:

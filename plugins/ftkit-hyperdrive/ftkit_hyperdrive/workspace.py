@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ftkit_azure import clusters, refusals
+from ftkit_azure.options import Tier
 from ftkit_azure.sign_in import signed_in
 
 from ftkit.contracts import Emit
@@ -44,15 +45,22 @@ def connect(options: HyperDriveOptions) -> Workspace:
 
 def require_clusters(workspace: Workspace, options: HyperDriveOptions, emit: Emit) -> None:
     """Ensure that both clusters exist, creating them where the options allow it. Raises: StageError."""
+    from azureml.core.compute import AmlCompute, ComputeTarget
+
     with sdk.calling("the clusters cannot be listed", workspace.name):
-        existing = set(workspace.compute_targets)
+        targets = workspace.compute_targets
+    existing = {
+        name: str(target.vm_priority) if isinstance(target, AmlCompute) else "" for name, target in targets.items()
+    }
 
-    def create(name: str, size: str) -> None:
-        from azureml.core.compute import AmlCompute, ComputeTarget
-
+    def create(name: str, size: str, tier: Tier) -> None:
         with sdk.calling(f"the cluster {name!r} cannot be created", workspace.name):
             settings = AmlCompute.provisioning_configuration(
-                vm_size=size, min_nodes=0, max_nodes=options.max_nodes, identity_type="SystemAssigned"
+                vm_size=size,
+                vm_priority=tier.replace("-", ""),
+                min_nodes=0,
+                max_nodes=options.max_nodes,
+                identity_type="SystemAssigned",
             )
             ComputeTarget.create(workspace, name, settings).wait_for_completion(show_output=False)
 

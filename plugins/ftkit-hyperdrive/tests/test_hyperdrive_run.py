@@ -35,6 +35,7 @@ from ftkit.runs import ledger
 from ftkit.stages import known_endpoints
 from ftkit.testing import toys
 from tests import recipes
+from tests.azure import preemption
 from tests.azure.azure import Azure
 from tests.azure.faults import server_error, too_many_requests
 
@@ -263,14 +264,25 @@ def test_a_client_that_was_killed_while_it_submitted_finds_its_pipeline(azure: A
     assert sdk.NOTICE not in [event.text for event in events if isinstance(event, Noticed)]
 
 
+def test_a_trial_whose_machine_is_taken_away_goes_on_from_its_checkpoint(azure: Azure, toy: Path) -> None:
+    outcome, events = preemption.run(azure, toy.parent, "hyperdrive", STEPS.decide)
+    preemption.check(azure, outcome, events, toy.parent)
+    search, decide, deploy = azure.v1.pipelines.submissions[-1].nodes
+    assert (search.inputs, deploy.inputs) == ({"checkpoints": "ftkit/checkpoints"}, {})
+    assert decide.inputs == search.inputs, "what a trial has left that was ended early is removed there"
+
+
 def test_the_pipeline_is_published(azure: Azure, toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["publish", str(toy), "--set", "search.sampler=grid", "--json"]) == 0
+    options = ("search.sampler=grid", "search.checkpoint=10m", "run.tier=low-priority")
+    assert cli.main(["publish", str(toy), *(f"--set={each}" for each in options), "--json"]) == 0
     captured = capsys.readouterr()
     shown = json.loads(captured.out)
     published = azure.v1.pipelines.published[-1]
     assert (shown["pipeline"], shown["name"]) == (published["Id"], "toy")
     assert shown["endpoint"] == published["Url"]
     assert "2026-06-30" in captured.err
+    notice = "The cluster gpu-cluster has dedicated machines, and run.tier is low-priority: it is used as it is."
+    assert notice in " ".join(captured.err.split())
     assert not azure.v1.pipelines.submissions
     assert not ledger.runs()
 
@@ -297,12 +309,18 @@ def test_a_plan_shows_the_pipeline_and_asks_no_service(
 
 def test_missing_clusters_are_created_when_asked(azure: Azure, toy: Path) -> None:
     azure.workspace.clusters.clear()
-    overrides = {"run.create_clusters": True, "run.gpu_size": "Standard_NC6s_v3", "run.max_nodes": 2}
+    overrides = {
+        "run.create_clusters": True,
+        "run.gpu_size": "Standard_NC6s_v3",
+        "run.max_nodes": 2,
+        "run.tier": "low-priority",
+    }
     assert (
         cli.main(["publish", str(toy), *(f"--set={key}={json.dumps(value)}" for key, value in overrides.items())]) == 0
     )
     clusters = {name: each["properties"]["properties"] for name, each in azure.workspace.clusters.items()}
     assert clusters["gpu-cluster"]["vmSize"] == "Standard_NC6s_v3"
+    assert [clusters[name]["vmPriority"] for name in ("gpu-cluster", "cpu-cluster")] == ["lowpriority", "dedicated"]
     assert clusters["cpu-cluster"]["scaleSettings"]["maxNodeCount"] == 2
     assert clusters["cpu-cluster"]["scaleSettings"]["minNodeCount"] == 0
     assert azure.workspace.clusters["cpu-cluster"]["identity"]["type"] == "SystemAssigned"
