@@ -129,7 +129,9 @@ class RayAttempt:
         """End the actor, and with it all that is left of the attempt."""
         import ray
 
+        self.killed = self.killed or "the search ended"
         ray.kill(self._actor)
+        self._reader.join(timeout=5.0)
 
     def _receive(self, folder: Path, model_folder: Path, *, model: bool) -> None:
         """Write what the node sends, each file whole or not at all."""
@@ -169,6 +171,8 @@ class RayAttempt:
             inbox.put((self, _raised(error)))
         except OSError as error:  # the log cannot be written
             inbox.put((self, {"kind": "failed", "error": in_one_line(error), "full": disk_full(error)}))
+        except Exception as error:  # the search waits for this end, whatever Ray raises
+            ended["error"] = in_one_line(error)
         if self.killed:
             ended = {"kind": "exited", "error": f"killed: {self.killed}"}
         inbox.put((self, ended))

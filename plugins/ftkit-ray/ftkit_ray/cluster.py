@@ -85,7 +85,8 @@ def alive() -> list[dict[str, Any]]:
 @contextmanager
 def joined(platform: RayPlatform, at_a_time: int) -> Iterator[Cluster]:
     """The cluster for as long as a search lasts, for so many trials at a time. Raises: StageError."""
-    before = dict(os.environ)
+    names = ("RAY_USAGE_STATS_ENABLED", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN")
+    before = {name: os.environ.get(name) for name in names}
     terminate = signal.getsignal(signal.SIGTERM)
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     try:
@@ -94,8 +95,10 @@ def joined(platform: RayPlatform, at_a_time: int) -> Iterator[Cluster]:
                 signal.signal(signal.SIGTERM, terminate)  # Ray has put its own in the place of ftkit's
             yield _fit(platform, alive(), at_a_time)
     finally:
-        os.environ.clear()
-        os.environ.update(before)
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
 
 
 @contextmanager

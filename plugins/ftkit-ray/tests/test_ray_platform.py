@@ -91,11 +91,13 @@ def test_a_search_ends_as_on_local_and_leaves_nothing_on_the_nodes(
 ):
     plan = dataclasses.replace(toys.plan(tmp_path, SEARCH), platform=on_ray(sample_seconds=0.1))
     emitted, names, seen = [], set(), []
+    handler = signal.getsignal(signal.SIGTERM)
 
     def tell(event):
         emitted.append(event)
         if isinstance(event, events.TrialStarted):
             seen.append(environment_of(event.pid))
+            assert signal.getsignal(signal.SIGTERM) is handler, "Ray's own would keep ftkit from ending in order"
         if isinstance(event, events.TrialReported):
             names.update(path.name for path in (tmp_path / "node").rglob("*"))
 
