@@ -60,11 +60,11 @@ class Cleaned:
     def shuffled(self, indices: Iterable[int], salt: str) -> list[int]:
         """Rows in an order that depends only on their texts and the salt."""
         indices = [*indices]
-        salted = hashlib.blake2b(salt.encode(), digest_size=BYTES)
+        salted, content = hashlib.blake2b(salt.encode(), digest_size=BYTES), self.digests.content
 
         def key(index: int) -> bytes:
             digest = salted.copy()
-            digest.update(self.digests[index])
+            digest.update(content[index * BYTES : (index + 1) * BYTES])
             return digest.digest()
 
         return [indices[place] for place in sorted_by(map(key, indices))]

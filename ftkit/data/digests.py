@@ -39,6 +39,11 @@ class Digests:
         return (self[row] for row in range(len(self)))
 
     @property
+    def content(self) -> memoryview:
+        """Their bytes; while it is in use, none can be added."""
+        return memoryview(self._bytes)
+
+    @property
     def numbers(self) -> np.ndarray:
         """Each digest as two numbers that sort as its bytes do, (digests, 2)."""
         import numpy as np
