@@ -151,9 +151,9 @@ def train(
         emit(events.Noticed(f"Trial {number}: {text}."))
 
     emit(events.TrialStarted(number, options.toml_value(values), seed, 1, os.getpid(), "", repeats))
-    with kept(plan, checkpoints, number=number, values=values, seed=seed, notice=notice, resumed=resumed) as state:
+    with kept(plan, checkpoints, number=number, values=values, seed=seed, notice=notice, resumed=resumed) as own:
         try:
-            trials.fit(plan, data, values, seed, folder, evaluated, state)
+            trials.fit(plan, data, values, seed, folder, evaluated, own)
             trained = ended("finished")
         except TrialInterrupted:
             raise

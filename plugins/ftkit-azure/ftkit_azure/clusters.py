@@ -31,10 +31,11 @@ def require(
             )
         emit(Noticed(f"Creating the cluster {name}: {described(options, name)}, none when idle."))
         create(name, _size(options, name), _tier(options, name))
-    found = existing.get(options.gpu_cluster)
-    if found and (tier := "low-priority" if "low" in found.lower() else "dedicated") != options.tier:
-        text = f"The cluster {options.gpu_cluster} has {tier} machines, and run.tier is {options.tier}: it is used as it is."
-        emit(Noticed(text, warning=True))
+    if tier := existing.get(options.gpu_cluster):
+        present = "low-priority" if "low" in tier.lower() else "dedicated"
+        if present != options.tier:
+            machines = f"The cluster {options.gpu_cluster} has {present} machines"
+            emit(Noticed(f"{machines}, and run.tier is {options.tier}: it is used as it is.", warning=True))
 
 
 def described(options: PipelineOptions, name: str) -> str:
