@@ -21,7 +21,7 @@ from ftkit_ray.relay import Relay
 if TYPE_CHECKING:
     from ftkit_ray.cluster import Cluster
     from ftkit_ray.keepers import Keepers
-    from ftkit_ray.platform import RayPlatform
+    from ftkit_ray.options import RayOptions
 
 
 NOTICE_SECONDS = 30.0
@@ -37,7 +37,7 @@ class RayAttempt:
         log: Path,
         inbox: Inbox,
         emit: Emit,
-        platform: RayPlatform,
+        platform: RayOptions,
         cluster: Cluster,
         keepers: Keepers,
         checkpoints: str,

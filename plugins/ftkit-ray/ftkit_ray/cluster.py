@@ -23,7 +23,7 @@ from ftkit_ray import access
 from ftkit_ray.janitor import Janitor
 
 if TYPE_CHECKING:
-    from ftkit_ray.platform import RayPlatform
+    from ftkit_ray.options import RayOptions
 
 _LONGEST_SCRATCH = 40
 """Characters of a scratch folder below which Ray's sockets get paths that the system allows."""
@@ -83,7 +83,7 @@ def alive() -> list[dict[str, Any]]:
 
 
 @contextmanager
-def joined(platform: RayPlatform, at_a_time: int) -> Iterator[Cluster]:
+def joined(platform: RayOptions, at_a_time: int) -> Iterator[Cluster]:
     """The cluster for as long as a search lasts, for so many trials at a time. Raises: StageError."""
     names = ("RAY_USAGE_STATS_ENABLED", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN")
     before = {name: os.environ.get(name) for name in names}
@@ -102,7 +102,7 @@ def joined(platform: RayPlatform, at_a_time: int) -> Iterator[Cluster]:
 
 
 @contextmanager
-def _started(platform: RayPlatform, at_a_time: int) -> Iterator[None]:
+def _started(platform: RayOptions, at_a_time: int) -> Iterator[None]:
     """A Ray of the search's own on this machine; a token keeps others out of its ports, which listen on every address."""
     scratch = Path(tempfile.mkdtemp(prefix="ftkit-ray-", dir=_scratch_parent()))
     janitor = Janitor(scratch)
@@ -125,7 +125,7 @@ def _started(platform: RayPlatform, at_a_time: int) -> Iterator[None]:
 
 
 @contextmanager
-def _attached(platform: RayPlatform) -> Iterator[None]:
+def _attached(platform: RayOptions) -> Iterator[None]:
     """A cluster that is there already."""
     address = access.current() if platform.address == "auto" else platform.address
     address, mode = access.admitted(address)
@@ -172,7 +172,7 @@ def _refused(where: str, error: BaseException) -> StageError:
     )
 
 
-def _fit(platform: RayPlatform, nodes: Sequence[Mapping[str, Any]], at_a_time: int) -> Cluster:
+def _fit(platform: RayOptions, nodes: Sequence[Mapping[str, Any]], at_a_time: int) -> Cluster:
     """The nodes that have what a trial needs, by their totals. Raises: StageError when none has: Ray would wait for one for ever."""
     cpus = platform.cpus or shared_cores([int(node["Resources"].get("CPU", 0)) for node in nodes], at_a_time)
     needed = {"CPU": float(cpus), "GPU": platform.gpus, **platform.resources}

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import ray
 
     from ftkit_ray.cluster import Cluster
-    from ftkit_ray.platform import RayPlatform
+    from ftkit_ray.options import RayOptions
 
 SECONDS = 120.0
 """How long a node may take to start a process and list what is installed."""
@@ -25,7 +25,7 @@ SECONDS = 120.0
 class Keepers:
     """The actors that hold a run's data, one on each node, until the search is over."""
 
-    def __init__(self, run: Path, plugins: Sequence[str], platform: RayPlatform, cluster: Cluster) -> None:
+    def __init__(self, run: Path, plugins: Sequence[str], platform: RayOptions, cluster: Cluster) -> None:
         """`plugins` are the distributions that the recipe needs: their versions have to be the same on every node."""
         self._run, self._plugins = run, plugins
         self._platform, self._cluster = platform, cluster

@@ -20,7 +20,7 @@ from ftkit.stages.checkpoints import FOLDER as CHECKPOINTS
 from ftkit.stages.trial import LOG
 
 if TYPE_CHECKING:
-    from ftkit_ray.platform import RayPlatform
+    from ftkit_ray.options import RayOptions
 
 PART = 2**25
 """Bytes of a file that are sent at a time."""
@@ -43,7 +43,7 @@ class Relay:
         return ray.get_runtime_context().get_node_id()
 
     def run(
-        self, job: Job, data: str, checkpoints: str, threads: int, platform: RayPlatform
+        self, job: Job, data: str, checkpoints: str, threads: int, platform: RayOptions
     ) -> Iterator[dict[str, Any]]:
         """All messages of the attempt until it has ended.
 

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from ftkit.contracts.plan import Plan
     from ftkit.runs.ledger import Ledger
     from ftkit_ray.cluster import Cluster
-    from ftkit_ray.platform import RayPlatform
+    from ftkit_ray.options import RayOptions
 
 
 class RayWorkers:
     """Attempts as processes on the nodes of a cluster; Ray chooses the node of each."""
 
-    def __init__(self, platform: RayPlatform, plan: Plan, ledger: Ledger, emit: Emit, cluster: Cluster) -> None:
+    def __init__(self, platform: RayOptions, plan: Plan, ledger: Ledger, emit: Emit, cluster: Cluster) -> None:
         """Make sure that every node has what the plan needs, and can get its data. Raises: StageError."""
         self.node_retries = platform.node_retries
         self._platform, self._cluster, self._emit = platform, cluster, emit
