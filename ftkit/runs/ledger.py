@@ -2,13 +2,14 @@
 
 HOME/runs/NAME-DATE-TIME/
   recipe.toml      the resolved recipe
-  journal.jsonl    one fact a line: started, environment, sources, data, trial-started, trial, selected, tested,
+  journal.jsonl    one fact a line: started, environment, sources, data, trial-started, trial-reported
+                   (where checkpoints are written), trial, selected, tested,
                    overridden, registered, deployed, failed, finished, stage with its seconds; when the run continued,
                    adopted if the sections after training were changed, and changed if files or software were; earlier-trial
                    and started-from if the search started from another run; search-time and budget-spent if it has a budget
   data/            the three splits as Arrow files, test sealed until it is tested, and the data report
   cache/           what backbones derive from the rows, shared by all trials
-  trials/000/      a trial's log, and its model while it may still win
+  trials/000/      a trial's log, its checkpoints while it trains, and its model while it may still win
   bundle/          the winner
   tested/          the probabilities of candidate and champion for the test rows
 """
