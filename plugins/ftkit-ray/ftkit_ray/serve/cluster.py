@@ -130,6 +130,8 @@ class OwnCluster:
     def _start(self) -> str:
         import psutil
 
+        if former := self._read():  # it ended with its machine
+            shutil.rmtree(former["scratch"], ignore_errors=True)
         environment = {**os.environ, "RAY_AUTH_MODE": "token", "RAY_USAGE_STATS_ENABLED": "0"}
         ray = [sys.executable, "-P", "-m", "ray.scripts.scripts"]
         # Ray's ports are open to other machines whatever its address is.
