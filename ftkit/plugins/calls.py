@@ -65,7 +65,11 @@ def _watched(verb: Callable[..., Any], component: Any, items: Iterator[Any]) -> 
 
 @contextmanager
 def _named_in_errors(verb: Callable[..., Any], component: Any) -> Iterator[None]:
-    passing = (FtkitError, KeyboardInterrupt, *((StopTrial, HopelessError) if verb.__name__ in ("fit", "resume") else ()))
+    passing = (
+        FtkitError,
+        KeyboardInterrupt,
+        *((StopTrial, HopelessError) if verb.__name__ in ("fit", "resume") else ()),
+    )
     try:
         yield
     except (*passing, GeneratorExit):
