@@ -10,7 +10,6 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -93,7 +92,7 @@ def checkpoint_error(text: str) -> str:
 
 def cause_of_a_failed_trial(text: str) -> str:
     failures = pytest.importorskip("ftkit.searching.failures")
-    return str(failures.cause(SimpleNamespace(killed="", last_line=lambda: text), 1))
+    return str(failures.cause(1, text))
 
 
 def mlflow_tag(text: str) -> str:

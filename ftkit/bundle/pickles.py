@@ -11,6 +11,7 @@ not find one that is hidden on purpose from every loader but its own, such as on
 from __future__ import annotations
 
 import bz2
+import contextlib
 import gzip
 import io
 import json
@@ -180,8 +181,18 @@ def _unpacked(file: IO[bytes], head: bytes) -> Iterator[tuple[str, IO[bytes]]]:
 
 
 def _zlib_content(file: IO[bytes]) -> IO[bytes]:
-    """What stands at the beginning of zlib's data; the standard library has no reader of whole files."""
-    return io.BytesIO(zlib.decompressobj().decompress(file.read(_LONG_HEAD), _LONG_HEAD))
+    """What stands at the beginning of zlib's data; the standard library has no reader of whole files.
+
+    Nothing where not a byte can be unpacked: a text may begin as zlib's data do, and no program can load a pickle from it.
+    """
+    unpacker, content = zlib.decompressobj(), file.read(_LONG_HEAD)
+    try:
+        return io.BytesIO(unpacker.decompress(content, _LONG_HEAD))
+    except zlib.error:
+        with contextlib.suppress(zlib.error):
+            zlib.decompressobj().decompress(content, 1)
+            raise
+        return io.BytesIO()
 
 
 _ZIP = b"PK\x03\x04"

@@ -19,12 +19,13 @@ def interrupted(recipe: Path | None, overrides: Sequence[str], *, fresh: bool, *
     from ftkit.errors import UsageError
     from ftkit.recipe import loader as recipes
     from ftkit.runs import ledger as ledgers
+    from ftkit.runs import plan_keys
 
     if fresh:
         raise UsageError("--resume goes on with a run, --fresh starts a new one", hint="Give one of them.")
     if recipe is not None and (recipe.exists() or str(recipe) in recipes.bundled()):
         plan = recipes.load(recipe, overrides, **further)
-        if _going_on(ledgers.plan_key(plan.text)) is None:
+        if _going_on(plan_keys.plan_key(plan.text)) is None:
             raise UsageError(
                 "there is no interrupted run of this recipe, with these options",
                 where=str(recipe),
@@ -48,7 +49,7 @@ def interrupted(recipe: Path | None, overrides: Sequence[str], *, fresh: bool, *
             hint="Name the recipe, or leave the other options out.",
         )
     plan = recipes.loads(run.recipe)
-    newest = _going_on(ledgers.plan_key(plan.text))
+    newest = _going_on(plan_keys.plan_key(plan.text))
     if newest is None or newest.run != run.run:
         hint = (
             f"`ftkit run --resume {newest.run}` goes on with that one."

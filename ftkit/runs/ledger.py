@@ -17,7 +17,6 @@ HOME/runs/NAME-DATE-TIME/
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import time
 import tomllib
@@ -34,6 +33,7 @@ from ftkit.contracts.events import Stage, stage
 from ftkit.errors import LedgerError, UsageError
 from ftkit.runs import closed_rows, stored_data
 from ftkit.runs.journal import Journal
+from ftkit.runs.plan_keys import plan_key
 
 if TYPE_CHECKING:
     import numpy as np
@@ -212,27 +212,6 @@ def staged(ledger: Ledger, name: Stage, emit: Emit, reused: bool = False) -> Ite
         yield
     if not reused:
         ledger.append("stage", stage=name, seconds=round(time.monotonic() - begun, 3))
-
-
-AFTER_TRAINING = ("promote", "registry", "deploy", "rollout")
-"""Sections of a recipe that no trained model depends on: they can be changed without training again."""
-
-WITHOUT_EFFECT = ("checkpoint",)
-"""Keys of `[search]` that no trained model depends on."""
-
-ADDED = (("run", "processes", 1),)
-"""Options that resolved recipes have only since some time, each with the value that means what was done before: runs without them go on."""
-
-
-def plan_key(text: str) -> str:
-    """A digest of everything in the resolved recipe that training depends on: plans with equal keys can continue the same run."""
-    trained_by = {key: value for key, value in tomllib.loads(text).items() if key not in AFTER_TRAINING}
-    for key in WITHOUT_EFFECT:
-        trained_by.get("search", {}).pop(key, None)
-    for section, key, before in ADDED:
-        if trained_by.get(section, {}).get(key) == before:
-            del trained_by[section][key]
-    return hashlib.sha256(json.dumps(trained_by, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def begin(name: str, recipe: str, *, fresh: bool = False) -> tuple[Ledger, bool]:

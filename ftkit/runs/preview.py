@@ -11,7 +11,7 @@ from ftkit.contracts.capability_checks import offline
 from ftkit.contracts.plan import Plan
 from ftkit.errors import CheckpointError, FtkitError, LedgerError, VerbError
 from ftkit.plugins.calls import call
-from ftkit.runs import cost, source_files, warm_start
+from ftkit.runs import cost, plan_keys, source_files, warm_start
 from ftkit.runs import ledger as ledgers
 from ftkit.runs.preparation import adapted, foresee, inspected, loaded
 
@@ -118,7 +118,7 @@ def _loaded(plan: Plan) -> Data | None:
 
 
 def _unfinished(plan: Plan) -> ledgers.Ledger | None:
-    key = ledgers.plan_key(plan.text)
+    key = plan_keys.plan_key(plan.text)
     for ledger in ledgers.runs():
         if (ledger.fact("started") or {}).get("key") == key:
             return None if ledger.finished or plan.fresh else ledger

@@ -8,7 +8,7 @@ from typing import Any
 from ftkit import plugins
 from ftkit.contracts.plan import Plan
 from ftkit.runs import ledger as ledgers
-from ftkit.runs import provenance, source_files, status
+from ftkit.runs import plan_keys, provenance, source_files, status
 from ftkit.runs.ledger import Ledger
 
 _MACHINE = {"python": "Python", "processor": "the processor", "bf16_units": "the bf16 units", "gpus": "the GPUs"}
@@ -77,7 +77,7 @@ def _differing(one: Mapping[str, Any], other: Mapping[str, Any], prefix: str = "
     """The dotted keys in which two recipes differ, as far as training depends on them."""
     keys: list[str] = []
     for key in dict.fromkeys((*one, *other)):
-        if prefix == "" and key in ledgers.AFTER_TRAINING:
+        if prefix == "" and key in plan_keys.AFTER_TRAINING:
             continue
         left, right = one.get(key), other.get(key)
         if isinstance(left, Mapping) and isinstance(right, Mapping):

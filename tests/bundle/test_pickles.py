@@ -319,3 +319,14 @@ def test_large_weights_are_not_read(tmp_path: Path) -> None:
     began = time.process_time()
     assert not pickles.finding(large)
     assert time.process_time() - began < 1
+
+
+@pytest.mark.parametrize("text", [b"x^6", b"x^", b"x\x9c and more words\n" * 50, b"x\xda"])
+def test_a_text_that_begins_as_compressed_data_do_is_a_text(tmp_path: Path, text: bytes) -> None:
+    assert not found(tmp_path, text)
+
+
+def test_a_pickle_in_compressed_data_that_break_off_is_found(tmp_path: Path) -> None:
+    packed = zlib.compress(pickle.dumps(os.system), 6)
+    assert found(tmp_path, packed)
+    assert found(tmp_path, packed[:-4])

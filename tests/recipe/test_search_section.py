@@ -11,7 +11,7 @@ from ftkit_local.platform import LocalPlatform
 from ftkit.contracts.settings import Search
 from ftkit.errors import RecipeError
 from ftkit.recipe import loader
-from ftkit.runs.ledger import plan_key
+from ftkit.runs.plan_keys import plan_key
 from ftkit.testing import toys
 
 RECIPE = toys.RECIPE.replace("trials = 2", 'trials = 2\ncheckpoint = "10m"')

@@ -18,10 +18,10 @@ from ftkit.testing.deployers import DeployerSuite
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory, one_ray_at_a_time):
+def address(tmp_path_factory):
     """One cluster for all tests of this module."""
     folder = tmp_path_factory.mktemp("ray-serve")
-    with one_ray_at_a_time, pytest.MonkeyPatch.context() as patch, toys.install(folder / "plugins"):
+    with pytest.MonkeyPatch.context() as patch, toys.install(folder / "plugins"):
         patch.setenv("RAY_AUTH_MODE", "token")
         patch.setenv("RAY_AUTH_TOKEN", "0123456789abcdef" * 2)
         patch.setenv("OMP_NUM_THREADS", "1")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import logging
 import secrets
+import threading
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +26,10 @@ ONGOING = 1000
 """Requests that one replica or router has at a time: how many texts wait is limited by ftkit's own batcher."""
 CONSTRUCTIONS = 1
 """How often Serve begins a replica that cannot load its bundle: the bundle will not change."""
+
+
+_starting = threading.Lock()
+"""Serve's client cannot begin two applications at once."""
 
 
 def serving(deployer: ServeOptions, begin: bool = True) -> Any:
@@ -65,19 +71,25 @@ def start_router(deployer: ServeOptions) -> None:
         ray_actor_options={"num_cpus": 0, "runtime_env": {"env_vars": dict(deployer.environment)}},
     )
     bound = router.bind(deployer.endpoint, deployer.files, deployer.request_timeout)
-    serve.run(bound, name=application(deployer.endpoint), route_prefix=f"/{deployer.endpoint}")
+    with _starting:
+        serve.run(bound, name=application(deployer.endpoint), route_prefix=f"/{deployer.endpoint}")
     check_proxy(deployer)
 
 
 def start_deployment(deployer: ServeOptions, deployment: str) -> None:
     """Begin the application of a deployment; returns before it is ready."""
-    from ray import serve
-    from ray.serve.api import RunTarget
-
     scale: dict[str, Any] = {"num_replicas": deployer.replicas}
     if deployer.max_replicas is not None:
         scale = {"autoscaling_config": {"min_replicas": deployer.replicas, "max_replicas": deployer.max_replicas}}
     variables = {**process_environment(max(1, round(deployer.cpus)), preload=False), **deployer.environment}
+    with _starting:
+        _begin(deployer, deployment, scale, variables)
+
+
+def _begin(deployer: ServeOptions, deployment: str, scale: Mapping[str, Any], variables: Mapping[str, str]) -> None:
+    from ray import serve
+    from ray.serve.api import RunTarget
+
     replica = serve.deployment(Replica).options(
         name="model",
         max_ongoing_requests=ONGOING,
@@ -87,7 +99,7 @@ def start_deployment(deployer: ServeOptions, deployment: str) -> None:
         ray_actor_options={
             "num_cpus": deployer.cpus,
             "num_gpus": deployer.gpus,
-            "runtime_env": {"env_vars": variables},
+            "runtime_env": {"env_vars": dict(variables)},
         },
         **scale,
     )

@@ -62,6 +62,7 @@ def _connect(target: str, own: bool) -> None:
     _read_environment()
     host = address.rpartition(":")[0]
     node = {"_node_ip_address": host} if host.startswith("127.") else {}
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         ray.init(address=address, log_to_driver=False, configure_logging=False, **node)
     except (ConnectionError, RuntimeError, ValueError, OSError, ray.exceptions.RayError) as error:
@@ -71,6 +72,10 @@ def _connect(target: str, own: bool) -> None:
             "This machine must be a node of the cluster, with the same Ray and Python: "
             "`ray start --address=HOST:PORT --num-cpus=0` makes it one.",
         ) from error
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in handlers.items():  # Ray has put its own in the place of ftkit's
+                signal.signal(number, handler)
 
 
 def leave() -> None:
