@@ -48,7 +48,8 @@ class Replica:
             with answering(self._host, headers) as observation:
                 pending = submit(self._host.ready(), body, self._host.limits, observation)
                 if pending.future is not None:
-                    observation.result = await asyncio.wrap_future(pending.future)
+                    result = await asyncio.wrap_future(pending.future)
+                    observation.result = result
                 reply = pending.reply(observation.result)
         except Exception as error:
             reply = error_reply(error, "POST", "/score")
