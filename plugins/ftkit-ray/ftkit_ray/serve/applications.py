@@ -63,7 +63,8 @@ def start_router(deployer: ServeOptions) -> None:
     """Begin the application of the endpoint, and wait until it answers."""
     from ray import serve
 
-    router = serve.deployment(Router).options(
+    decorator: Any = serve.deployment
+    router = decorator(Router).options(
         name="router",
         num_replicas=deployer.routers,
         max_ongoing_requests=ONGOING,
@@ -90,7 +91,8 @@ def _begin(deployer: ServeOptions, deployment: str, scale: Mapping[str, Any], va
     from ray import serve
     from ray.serve.api import RunTarget
 
-    replica = serve.deployment(Replica).options(
+    decorator: Any = serve.deployment
+    replica = decorator(Replica).options(
         name="model",
         max_ongoing_requests=ONGOING,
         graceful_shutdown_timeout_s=deployer.request_timeout,
@@ -135,8 +137,9 @@ def check_storage(folder: Path) -> None:
     (folder / name).touch()
     try:
         for node in nodes:
-            here = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-            seen = ray.remote(num_cpus=0, scheduling_strategy=here)(_exists).remote(str(folder / name))
+            here: Any = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+            task: Any = ray.remote(num_cpus=0, scheduling_strategy=here)
+            seen = task(_exists).remote(str(folder / name))
             if not ray.get(seen, timeout=60):
                 raise DeployError(
                     f"the node {node['NodeManagerAddress']} does not see the endpoint's files",

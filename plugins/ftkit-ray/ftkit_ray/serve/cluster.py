@@ -33,6 +33,9 @@ def joined(address: str | None, begin: bool = True) -> bool:
     Without an address, it is the cluster of this machine: started where there is none, unless `begin` is false.
     Raises: DeployError when it cannot be reached.
     """
+    os.environ.setdefault(
+        "RAY_ENABLE_AUTO_CONNECT", "0"
+    )  # else a thread of Serve's that is left begins a Ray of its own
     import ray
 
     with _lock:
@@ -61,7 +64,7 @@ def _connect(target: str, own: bool) -> None:
     os.environ |= {"RAY_AUTH_MODE": mode, "RAY_USAGE_STATS_ENABLED": "0"}
     _read_environment()
     host = address.rpartition(":")[0]
-    node = {"_node_ip_address": host} if host.startswith("127.") else {}
+    node: dict[str, Any] = {"_node_ip_address": host} if host.startswith("127.") else {}
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         ray.init(address=address, log_to_driver=False, configure_logging=False, **node)
