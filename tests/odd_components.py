@@ -37,6 +37,39 @@ from ftkit.remote.trial_step import train
 from ftkit.runs.ledger import Ledger
 from ftkit.testing.toys import ToyClassifier, ToyReviews, ToyWords
 
+RECIPE = """\
+name = "odd"
+seed = 7
+
+[dataset]
+use = "odd-reviews"
+
+[backbone]
+use = "odd-words"
+
+[search]
+metric = "roc_auc"
+trials = 1
+space.use = "odd-space"
+
+[[promote]]
+use = "odd-preset"
+
+[registry]
+use = "odd-registry"
+
+[deploy]
+use = "odd-deployer"
+
+[rollout]
+bake = 0.0
+poll = 0.001
+
+[run]
+on = "odd-platform"
+"""
+"""A recipe that uses one of every kind."""
+
 
 class ShyError(Exception):
     """An exception whose text cannot be had."""

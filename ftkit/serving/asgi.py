@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import asdict
 from typing import Any
 
 from starlette.requests import Request
 
-from ftkit.serving.handler import Reply, answering, json_reply, submit
+from ftkit.serving.handler import Reply, answering, json_reply, model_reply, submit
 from ftkit.serving.http_api import ScoringApplication, http_api, read_body
 from ftkit.serving.model_host import ModelHost
 
@@ -34,11 +33,7 @@ def application(host: ModelHost) -> ScoringApplication:
             return pending.reply(observation.result)
 
     async def model(_: Request) -> Reply:
-        bundle = host.ready()[1]
-        manifest = {key: value for key, value in bundle.manifest.items() if key != "files"}
-        timings = {engine: asdict(timing) for engine, timing in host.timings.items()}
-        measured = {"engines_measured_ms": timings} if timings else {}
-        return json_reply({**manifest, "hash": bundle.hash, "engine": host.engine, **measured})
+        return model_reply(host)
 
     async def ready(_: Request) -> Reply:
         status = host.status

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ftkit.bundle.bundle import Bundle
@@ -95,6 +95,15 @@ def respond(host: ModelHost, body: bytes, headers: Mapping[str, str]) -> Reply:
             return pending.reply(observation.result)
     except Exception as error:
         return error_reply(error, "POST", "/score")
+
+
+def model_reply(host: ModelHost) -> Reply:
+    """The answer to a request to /model: what is served. Raises: Refusal while no model is ready."""
+    bundle = host.ready()[1]
+    manifest = {key: value for key, value in bundle.manifest.items() if key != "files"}
+    timings = {engine: asdict(timing) for engine, timing in host.timings.items()}
+    measured = {"engines_measured_ms": timings} if timings else {}
+    return json_reply({**manifest, "hash": bundle.hash, "engine": host.engine, **measured})
 
 
 def error_reply(error: Exception, method: str, path: str) -> Reply:

@@ -20,10 +20,9 @@ from ftkit.plugins.calls import call
 from ftkit.recipe import loader
 from ftkit.remote.decision import client_part
 from ftkit.remote.snapshot import needs
-from ftkit.testing import toys
 from tests import odd_components as odd
 from tests.plugins.test_calls import RECEIVERS
-from tests.plugins.test_wrong_verbs import RECIPE, RUN
+from tests.plugins.test_wrong_verbs import RUN
 
 ROOT = Path(ftkit.__file__).parent
 CAPABILITIES = {
@@ -85,19 +84,6 @@ def test_a_capability_is_all_that_its_protocol_declares(protocol: Any) -> None:
     for name in declared:
         partly = type("Partly", (), {each: vars(whole)[each] for each in declared if each != name})
         assert not capable(partly(), protocol)
-
-
-@pytest.fixture
-def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("FTKIT_HOME", str(tmp_path / "home"))
-    (tmp_path / "odd.toml").write_text(RECIPE)
-    info = tmp_path / "ftkit_odd-1.2.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: ftkit-odd\nVersion: 1.2\n")
-    (info / "entry_points.txt").write_text("[ftkit]\nodd = tests.odd_components\n")
-    with toys.install(tmp_path):
-        yield tmp_path
 
 
 READ: list[tuple[type[Any], Any, str, tuple[str, ...], str]] = [

@@ -9,46 +9,12 @@ import os
 import random
 import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from ftkit.cli import main
-from ftkit.testing import toys
-from tests.odd_components import RETURN_NOTHING, WRONG
-
-RECIPE = """\
-name = "odd"
-seed = 7
-
-[dataset]
-use = "odd-reviews"
-
-[backbone]
-use = "odd-words"
-
-[search]
-metric = "roc_auc"
-trials = 1
-space.use = "odd-space"
-
-[[promote]]
-use = "odd-preset"
-
-[registry]
-use = "odd-registry"
-
-[deploy]
-use = "odd-deployer"
-
-[rollout]
-bake = 0.0
-poll = 0.001
-
-[run]
-on = "odd-platform"
-"""
+from tests.odd_components import RECIPE, RETURN_NOTHING, WRONG
 
 RUN = ("run", "odd.toml", "--plain")
 
@@ -103,19 +69,6 @@ CASES: list[Case] = [
 def sample() -> list[Case]:
     """The cases to run."""
     return CASES if os.environ.get("FTKIT_ALL_WRONG_VERBS") else random.Random(13).sample(CASES, 25)
-
-
-@pytest.fixture
-def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("FTKIT_HOME", str(tmp_path / "home"))
-    (tmp_path / "odd.toml").write_text(RECIPE)
-    info = tmp_path / "ftkit_odd-1.2.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: ftkit-odd\nVersion: 1.2\n")
-    (info / "entry_points.txt").write_text("[ftkit]\nodd = tests.odd_components\n")
-    with toys.install(tmp_path):
-        yield tmp_path
 
 
 def arguments(case: Case) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any, ClassVar
 from ftkit.contracts import Deployment, Endpoint, Health
 from ftkit.errors import DeployError
 from ftkit.files import tail
+from ftkit.serving import http_client
 from ftkit.serving.endpoint_files import check_name
 from ftkit.serving.limits import ServerOptions
 from ftkit_local.endpoint import launch
@@ -81,30 +81,11 @@ class LocalDeployer(ServerOptions, EndpointOptions):
 
     def invoke(self, request: Mapping[str, Any], deployment: str | None = None) -> Any:
         """Send one request as any caller would, over HTTP."""
-        import httpx2
-
         endpoint = self.describe()
         if endpoint is None or not endpoint.url:
             raise not_running(self.folder)
-        headers = {"Content-Type": "application/json"}
-        if endpoint.key:
-            headers["Authorization"] = f"Bearer {endpoint.key}"
-        if deployment is not None:
-            headers["X-Ftkit-Deployment"] = deployment
-        try:
-            # Plain HTTP: preparing to verify certificates would take longer than the request.
-            with httpx2.Client(trust_env=False, verify=False, timeout=self.request_timeout + 5) as client:
-                answer = client.post(endpoint.url, content=json.dumps(dict(request)), headers=headers)
-            value = answer.json()
-        except (httpx2.TransportError, ValueError) as error:
-            raise DeployError(f"the endpoint did not answer: {error or type(error).__name__}", endpoint.url) from error
-        if answer.is_error:
-            raise DeployError(
-                f"the endpoint answered {answer.status_code}: {value['error']}",
-                value["where"] or deployment or self.endpoint,
-                value["hint"],
-            )
-        return value
+        timeout = self.request_timeout + 5
+        return http_client.invoke(endpoint.url, endpoint.key, request, deployment, self.endpoint, timeout)
 
     def set_traffic(self, shares: Mapping[str, int]) -> None:
         """Give deployments their percent of the traffic, all others none; at once or not at all."""

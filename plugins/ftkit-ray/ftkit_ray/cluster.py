@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import secrets
 import shutil
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from ftkit import formatting
 from ftkit.errors import StageError
 from ftkit.searching import usage
-from ftkit_ray import access
+from ftkit_ray import access, environment
 from ftkit_ray.janitor import Janitor
 
 if TYPE_CHECKING:
@@ -143,9 +142,7 @@ def _connected(where: str, settings: Mapping[str, Any]) -> Iterator[None]:
     import ray
 
     # What a search before this one, in the same process, has made Ray remember of the environment.
-    internals: Any = importlib.import_module("ray._raylet")
-    internals.Config.initialize("")
-    internals.AuthenticationTokenLoader.instance().reset_cache()
+    environment.read_again()
     ray._private.worker._worker_logs_enabled = False  # else Ray prints onto the display that an actor of ours has ended
     try:
         try:

@@ -15,6 +15,7 @@ from ftkit.redaction import redacted
 from ftkit.serving.access import key_guard
 from ftkit.serving.handler import Reply, json_reply
 from ftkit.serving.http_api import ScoringApplication, http_api, read_body
+from ftkit.serving.http_client import PIN
 from ftkit.serving.limits import Limits
 from ftkit.serving.monitoring import RequestObserver, observed
 from ftkit.serving.schema import Refusal
@@ -23,8 +24,6 @@ from ftkit_local.endpoint.supervisor import Supervisor
 
 log = logging.getLogger("ftkit.front")
 
-PIN = "x-ftkit-deployment"
-"""Header that sends a request to one deployment; answers carry it with the deployment that answered."""
 _FORWARDED = ("content-type", "retry-after", "x-ftkit-bundle")
 _LATER = {"Retry-After": "1"}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import json
 import os
 import shutil
@@ -18,7 +17,7 @@ from typing import Any
 
 from ftkit import files
 from ftkit.errors import DeployError, StageError
-from ftkit_ray import access
+from ftkit_ray import access, environment
 
 START = 90.0
 """Seconds in which a cluster on this machine must be up."""
@@ -62,7 +61,7 @@ def _connect(target: str, own: bool) -> None:
     except StageError as error:
         raise DeployError(error.what, error.where, error.hint.replace("run.address", "deploy.address")) from error
     os.environ |= {"RAY_AUTH_MODE": mode, "RAY_USAGE_STATS_ENABLED": "0"}
-    _read_environment()
+    environment.read_again()
     host = address.rpartition(":")[0]
     node: dict[str, Any] = {"_node_ip_address": host} if host.startswith("127.") else {}
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -140,10 +139,10 @@ class OwnCluster:
 
         if former := self._read():  # it ended with its machine
             shutil.rmtree(former["scratch"], ignore_errors=True)
-        environment = {**os.environ, "RAY_AUTH_MODE": "token", "RAY_USAGE_STATS_ENABLED": "0"}
+        variables = {**os.environ, "RAY_AUTH_MODE": "token", "RAY_USAGE_STATS_ENABLED": "0"}
         ray = [sys.executable, "-P", "-m", "ray.scripts.scripts"]
         # Ray's ports are open to other machines whatever its address is.
-        subprocess.run([*ray, "get-auth-token", "--generate"], env=environment, capture_output=True, check=False)
+        subprocess.run([*ray, "get-auth-token", "--generate"], env=variables, capture_output=True, check=False)
         scratch = tempfile.mkdtemp(prefix="ftkit-ray-")  # short: it holds sockets, whose paths have a limit
         host, port = _loopback(), _free_port()
         command = [*ray, "start", "--head", "--block"]
@@ -155,7 +154,7 @@ class OwnCluster:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env=environment,
+                env=variables,
                 cwd="/",
                 start_new_session=True,
             )
@@ -176,13 +175,6 @@ class OwnCluster:
             return json.loads((self._root / "cluster.json").read_text(encoding="utf-8"))
         except (FileNotFoundError, ValueError):
             return {}
-
-
-def _read_environment() -> None:
-    """Let Ray see the environment as it is now: how it signs in was read when it was imported."""
-    internals: Any = importlib.import_module("ray._raylet")
-    internals.Config.initialize("")
-    internals.AuthenticationTokenLoader.instance().reset_cache()
 
 
 def _alive(pid: int, begun: float) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any, ClassVar
 
 from ftkit.contracts import Deployment, Endpoint, Health
 from ftkit.errors import DeployError
-from ftkit.serving import endpoint_files
+from ftkit.serving import endpoint_files, http_client
 from ftkit_ray.serve.options import ServeOptions
 
 LOG_LINES = 30
@@ -86,29 +85,8 @@ class RayServeDeployer(ServeOptions):
 
     def invoke(self, request: Mapping[str, Any], deployment: str | None = None) -> Any:
         """Send one request as any caller would, over HTTP."""
-        import httpx2
-
-        from ftkit_ray.serve.router import PIN
-
-        headers = {"Content-Type": "application/json"}
-        if self.auth == "key":
-            headers["Authorization"] = f"Bearer {self.files.key()}"
-        if deployment is not None:
-            headers[PIN] = deployment
-        try:
-            # Plain HTTP: preparing to verify certificates would take longer than the request.
-            with httpx2.Client(trust_env=False, verify=False, timeout=self.request_timeout + 5) as client:
-                answer = client.post(self.url, content=json.dumps(dict(request)), headers=headers)
-            value = answer.json()
-        except (httpx2.TransportError, ValueError) as error:
-            raise DeployError(f"the endpoint did not answer: {error or type(error).__name__}", self.url) from error
-        if answer.is_error:
-            raise DeployError(
-                f"the endpoint answered {answer.status_code}: {value['error']}",
-                value["where"] or deployment or self.endpoint,
-                value["hint"],
-            )
-        return value
+        timeout = self.request_timeout + 5
+        return http_client.invoke(self.url, self.files.key(), request, deployment, self.endpoint, timeout)
 
     def set_traffic(self, shares: Mapping[str, int]) -> None:
         """Give deployments their percent of the traffic, all others none; returns when every router goes by it."""

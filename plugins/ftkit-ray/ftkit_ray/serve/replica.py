@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import os
 import socket
 from collections.abc import Mapping
-from dataclasses import asdict
-from typing import Any
 
 from ftkit_ray.serve.files import EndpointFiles
 
@@ -57,12 +54,10 @@ class Replica:
 
     async def model(self, _body: bytes, _headers: dict[str, str]) -> Answer:
         """Answer a request to /model: what is served."""
-        bundle = self._host.ready()[1]
-        manifest = {key: value for key, value in bundle.manifest.items() if key != "files"}
-        timings = {engine: asdict(timing) for engine, timing in self._host.timings.items()}
-        measured = {"engines_measured_ms": timings} if timings else {}
-        value: dict[str, Any] = {**manifest, "hash": bundle.hash, "engine": self._host.engine, **measured}
-        return 200, json.dumps(value).encode(), {}
+        from ftkit.serving.handler import model_reply
+
+        reply = model_reply(self._host)
+        return reply.status, reply.body, dict(reply.headers)
 
     def __del__(self) -> None:
         """Serve calls this when the replica ends, after its requests are answered."""

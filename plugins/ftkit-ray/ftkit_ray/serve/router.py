@@ -12,13 +12,11 @@ import uuid
 from collections.abc import Iterable
 from typing import Any
 
+from ftkit.serving.http_client import PIN
 from ftkit_ray.serve.files import EndpointFiles
 from ftkit_ray.serve.shares import shares_of
 
 log = logging.getLogger("ftkit.ray")
-
-PIN = "x-ftkit-deployment"
-"""Header that sends a request to one deployment; answers carry it with the deployment that answered."""
 
 
 def application(endpoint: str, deployment: str = "") -> str:
@@ -61,8 +59,9 @@ class Router:
         from starlette.responses import Response
 
         await self.check_health()
-        with contextlib.suppress(TimeoutError):  # without the actor, the shares of the files are good
-            await asyncio.wait_for(self._following.wait(), 5.0)
+        if not self._following.is_set():
+            with contextlib.suppress(TimeoutError):  # without the actor, the shares of the files are good
+                await asyncio.wait_for(self._following.wait(), 5.0)
         prefix = f"/{self._endpoint}"
         path = request.scope["path"].removeprefix(prefix) or "/"
         scope = {**request.scope, "root_path": prefix, "path": path, "raw_path": path.encode()}
