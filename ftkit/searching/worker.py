@@ -48,14 +48,15 @@ class Wire:
 
     def __init__(self, descriptor: str) -> None:
         """`descriptor` is a socket's number, or `-` for standard input and output: then what is printed goes to standard error."""
-        reading, writing = (0, 1) if descriptor == "-" else (int(descriptor), int(descriptor))
-        self._incoming, self._outgoing = os.fdopen(os.dup(reading), "rb"), os.fdopen(os.dup(writing), "wb")
         if descriptor == "-":
+            reading, self._writing = os.dup(0), os.dup(1)
             with open(os.devnull, "rb") as nothing:
                 os.dup2(nothing.fileno(), 0)
             os.dup2(2, 1)
         else:
-            os.close(int(descriptor))
+            reading = self._writing = int(descriptor)
+            os.set_inheritable(reading, False)
+        self._incoming = os.fdopen(reading, "rb")
         self._messages: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         threading.Thread(target=self._listen, daemon=True).start()
 
@@ -74,8 +75,9 @@ class Wire:
         self._messages.put(None)
 
     def send(self, **message: Any) -> None:
-        self._outgoing.write(json.dumps(message).encode() + b"\n")
-        self._outgoing.flush()
+        left = json.dumps(message).encode() + b"\n"
+        while left:
+            left = left[os.write(self._writing, left) :]
 
     def _listen(self) -> None:
         with contextlib.suppress(OSError):
