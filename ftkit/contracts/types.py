@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 SPLITS = ("train", "valid", "test")
 
@@ -15,12 +15,19 @@ AUTO = "auto"
 """In place of an engine: the fastest one, on the machine that serves, of those that passed the promotion tests."""
 
 
+Task = Literal["single-label", "multi-label", "ordinal"]
+"""What is asked of a text: one class; any number of classes, also none; or one class of an order, as of one to five stars."""
+
+TASKS: tuple[Task, ...] = get_args(Task)
+
+
 @dataclass(frozen=True)
 class Split:
-    """The rows of one split: texts, class indices, and any further columns, all of one length."""
+    """The rows of one split: texts, labels, and any further columns, all of one length."""
 
     texts: Sequence[str]
-    labels: Sequence[int]
+    labels: Sequence[Any]
+    """A class index for each row; with the task `multi-label` a tuple of them, rising, and empty for a text without a class."""
     columns: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -60,12 +67,14 @@ class Data:
     """A labelled data set in three splits that share no text. `labels` index into `classes`."""
 
     classes: tuple[str, ...]
+    """Names of the classes; with the task `ordinal` in their order, the lowest first."""
     train: Split
     valid: Split
     test: Split
     report: DataReport
     cache: Path | None = None
     """A folder where a backbone may store what it derives from these rows, such as tokens, for other trials."""
+    task: Task = "single-label"
 
     def without_test(self) -> Data:
         """The same data with an empty test split, for training."""
