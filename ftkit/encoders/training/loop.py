@@ -17,6 +17,7 @@ from ftkit.encoders.inference.classifier import EncoderClassifier, compute_logit
 from ftkit.encoders.tokenization import Tokenizer, tokenize
 from ftkit.encoders.training.distributed import broadcast_evaluation, gather_rows
 from ftkit.encoders.training.learner import Learner, find_hardware
+from ftkit.encoders.training.losses import training_loss
 from ftkit.encoders.training.progress import Keeper, Progress
 from ftkit.errors import StageError
 
@@ -73,8 +74,7 @@ def train(
     train_rows = tokenize(data.train.texts, tokenizer, length, data.cache)
     valid_rows = tokenize(data.valid.texts, tokenizer, length, data.cache)
     lengths = train_rows.lengths  # (train rows,)
-    labels = torch.as_tensor(np.asarray(data.train.labels, dtype=np.int64), device=device)  # (train rows,)
-    weights = torch.as_tensor(class_weights(encoder, data), device=device)  # (classes,)
+    objective = training_loss(encoder, data, device)
 
     def evaluate(indices: range) -> np.ndarray:
         rows = valid_rows.rows(indices)
@@ -100,7 +100,7 @@ def train(
             epoch_start, trained, epoch = time.perf_counter(), 0, progress.epoch
             progress.order = random.bit_generator.state
             for batch in training_batches(lengths, chosen.batch_size, random)[progress.batches :]:
-                batch_weight = weights[labels[batch]].sum()
+                batch_weight = objective.weight(batch)
                 for micro_batch, is_last in micro_batches(batch, encoder.accumulation, ranks, rank):
                     # A process without a row computes one in vain, as models cannot compute none.
                     computed = micro_batch if len(micro_batch) else batch[:1]
@@ -108,7 +108,7 @@ def train(
                     ids, mask = pad(rows, tokenizer.padding, tokenizer.limit, tokenizer.side)  # (rows, length)
                     with learner.synchronise_if(is_last):
                         logits = learner.logits(ids, mask)  # (rows, classes)
-                        losses = torch.nn.functional.cross_entropy(logits, labels[computed], weights, reduction="none")
+                        losses = objective.of_rows(logits, computed)  # (rows,)
                         # The weighted mean of the whole batch, however divided; processes average their gradients.
                         loss = losses[: len(micro_batch)].sum() / batch_weight
                         learner.backward(loss * ranks)
@@ -166,20 +166,6 @@ def schedule(step: int, steps: int, warmup: float) -> float:
     """
     rising = int(steps * warmup)
     return (step + 1) / rising if step < rising else (steps - step) / max(steps - rising, 1)
-
-
-def class_weights(encoder: EncoderConfig, data: Data) -> np.ndarray:
-    """Each class's weight in the loss, (classes,), fp32: ones, or rows / (classes × rows of the class).
-
-    Source: King and Zeng 2001, "Logistic Regression in Rare Events Data"; scikit-learn's `class_weight="balanced"`.
-    """
-    import numpy as np
-
-    count = len(data.classes)
-    if encoder.class_weights == "none":
-        return np.ones(count, dtype=np.float32)
-    rows = np.bincount(np.asarray(data.train.labels, dtype=np.int64), minlength=count)
-    return (len(data.train) / (count * np.maximum(rows, 1))).astype(np.float32)
 
 
 def micro_batches(batch: np.ndarray, count: int, ranks: int, rank: int) -> Iterator[tuple[np.ndarray, bool]]:

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from ftkit.contracts import Split
 from ftkit.encoders import Encoder
 from ftkit.encoders.training import precision
-from ftkit.encoders.training.loop import class_weights, micro_batches, schedule
+from ftkit.encoders.training.loop import micro_batches, schedule
 from ftkit.errors import StageError
 from ftkit.testing.backbones import separable, separable_data
 
@@ -221,12 +221,6 @@ def test_the_learning_rate_rises_over_the_warmup_and_falls_to_zero():
     assert rates == rates[:2] + sorted(rates[2:], reverse=True)
     assert rates[-1] == pytest.approx(1 / 8)
     assert schedule(0, 10, 0.0) == 1.0
-
-
-def test_balanced_weights_are_inverse_to_the_rows_of_a_class(encoder):
-    data = replace(separable_data(), train=Split(("a",) * 6, (0, 0, 0, 0, 1, 1)))
-    np.testing.assert_allclose(class_weights(replace(encoder, class_weights="balanced"), data), [0.5, 1.0, 2.0])
-    np.testing.assert_allclose(class_weights(encoder, data), [1, 1, 1])
 
 
 @pytest.mark.parametrize(("rows", "count", "ranks"), [(8, 1, 1), (8, 3, 1), (3, 8, 1), (7, 2, 2), (1, 2, 4)])
