@@ -69,6 +69,11 @@ class Delimited:
             [dict(zip(dialect.names, cells, strict=False)) for cells in rows],
         )
 
+    @property
+    def names(self) -> Sequence[str]:
+        """The names of all columns."""
+        return self._dialect.names
+
     def records(self, emit: Emit) -> Iterator[Record]:
         """The wanted cells of every row. Raises: DataError, Reread."""
         with open_text(self._path, self._encoding, "") as (text, raw):

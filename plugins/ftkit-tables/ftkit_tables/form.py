@@ -7,12 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from ftkit.contracts import Emit
 from ftkit.data.unpacking import open_data
 from ftkit.events import Progressed
 from ftkit_tables.encodings import MARKING
+
+T = TypeVar("T")
 
 STEP = 20_000
 """Rows between two progress events."""
@@ -99,7 +101,7 @@ def open_text(path: Path, encoding: str, newline: str) -> Iterator[tuple[io.Text
             text.detach()
 
 
-def counted(records: Iterator[Record], path: Path, raw: Any, emit: Emit) -> Iterator[Record]:
+def counted(records: Iterator[T], path: Path, raw: Any, emit: Emit) -> Iterator[T]:
     """The same records, with progress events by the position in the file."""
     size = path.stat().st_size
     for count, record in enumerate(records, 1):

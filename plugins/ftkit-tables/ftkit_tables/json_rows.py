@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +75,26 @@ class JsonFile:
         with open_text(self._path, self._encoding, "\n") as (text, raw):
             yield from counted(self._rows(self._lines(text), marks=False), self._path, raw, emit)
 
+    def objects(self, emit: Emit) -> Iterator[tuple[int, dict[str, Any] | Damaged]]:
+        """Every object with all its keys."""
+        if self._objects is not None:
+            yield from self._whole(enumerate(self._objects, 1))
+            return
+        with open_text(self._path, self._encoding, "\n") as (text, raw):
+            yield from counted(self._whole(self._lines(text)), self._path, raw, emit)
+
+    def _whole(self, objects: Iterable[tuple[int, Any]]) -> Iterator[tuple[int, dict[str, Any] | Damaged]]:
+        for number, value in objects:
+            if isinstance(value, Damaged):
+                yield number, value
+            else:
+                row = self._object(value)
+                yield number, Damaged("not a JSON object") if row is None else row
+
+    def values(self, row: Mapping[str, Any]) -> list[Any]:
+        """The wanted values of an object, None where it has no such key."""
+        return [None if (value := _followed(row, path)) is _ABSENT else value for path in self._paths]
+
     def _lines(self, text: Any) -> Iterator[tuple[int, Any]]:
         number, marks = 0, Marks.count
         while line := text.readline(MAX_LINE_BYTES):
@@ -137,7 +157,7 @@ class JsonFile:
         return None
 
 
-def _followed(row: dict[str, Any], path: Sequence[str]) -> Any:
+def _followed(row: Mapping[str, Any], path: Sequence[str]) -> Any:
     value: Any = row
     for key in path:
         if not isinstance(value, dict):

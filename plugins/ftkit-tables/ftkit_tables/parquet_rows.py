@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,23 @@ class ParquetFile:
                     number += 1
                     yield number, row
                 emit(Progressed(f"reading {self._path.name}", number, max(number, total or 0), "rows"))
+
+    def tables(self) -> Generator[Any]:
+        """All rows with all their columns, as `pyarrow.RecordBatch`es; before them the schema. Raises: DataError."""
+        with ExitStack() as stack:
+            schema, batches, _ = self._opened(stack, None)
+            yield schema
+            yield from batches
+
+    def count(self) -> int:
+        """How many rows there are. Raises: DataError."""
+        with ExitStack() as stack:
+            _, batches, total = self._opened(stack, None)
+            return sum(batch.num_rows for batch in batches) if total is None else total
+
+    def values(self, batch: Any) -> Iterator[Sequence[Any]]:
+        """The wanted values of each row of a batch."""
+        return zip(*(_values(_inner(batch, path)) for path in self._paths), strict=True)
 
     def _opened(self, stack: ExitStack, columns: Sequence[str] | None) -> tuple[Any, Iterator[Any], int | None]:
         """The schema, the batches, and the number of rows if it is known. Raises: DataError."""

@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 
 from ftkit import files, options
 from ftkit.contracts import Data, Emit
+from ftkit.contracts.file_rows import FileRows
 from ftkit.data import splits
 from ftkit.data.rows import Rows, check_limit, together
 from ftkit.errors import DataError
@@ -17,6 +18,7 @@ from ftkit_tables.form import Options
 from ftkit_tables.indicators import offered
 from ftkit_tables.reading import suffix_format
 from ftkit_tables.table_rows import read, read_texts
+from ftkit_tables.whole_rows import open_rows
 
 PARTS = ("path", "train", "valid", "test")
 """The options that name files."""
@@ -131,6 +133,11 @@ class Table:
         Raises: DataError, also while the rows are read.
         """
         return read_texts(path, columns)
+
+    @classmethod
+    def whole_rows(cls, path: Path, columns: Sequence[str], emit: Emit) -> FileRows:
+        """Every row with all its columns, the texts as `texts` gives them. Raises: DataError."""
+        return open_rows(path, columns, emit)
 
     def _rules(self, seed: int) -> splits.Rules:
         return splits.Rules(

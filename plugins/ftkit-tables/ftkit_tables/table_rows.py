@@ -75,7 +75,7 @@ def read_texts(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, str | 
     while True:
         try:
             for number, values in file.records(lambda event: None):
-                text = values if isinstance(values, Damaged) else _text(values)
+                text = values if isinstance(values, Damaged) else joined_text(values)
                 texts.append((number, text if isinstance(text, str) and text and not text.isspace() else None))
             break
         except Reread as error:
@@ -136,7 +136,7 @@ def _fill(
             rows.damage(number, values.reason)
             undecodable += values.undecodable
             continue
-        text: str | Damaged | None = values[0] if width == 1 and type(values[0]) is str else _text(values[:width])
+        text: str | Damaged | None = values[0] if width == 1 and type(values[0]) is str else joined_text(values[:width])
         if isinstance(text, Damaged):
             rows.damage(number, text.reason)
             continue
@@ -182,7 +182,7 @@ def _check(rows: Rows, path: Path, form: Form, undecodable: int, limit: float) -
             )
 
 
-def _text(values: Sequence[Any]) -> str | Damaged | None:
+def joined_text(values: Sequence[Any]) -> str | Damaged | None:
     """The columns of a row as one text, as csv would have them: numbers are read as they are written."""
     parts: list[str] = []
     for value in values:
