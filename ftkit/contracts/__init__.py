@@ -10,6 +10,7 @@ processes      a trial of several processes
 events         what happens in a run
 policies       when the search stops a trial early
 settings       `[search]` and `[rollout]`
+tasks          who has a task, who knows which, and the metrics of each
 space          the search-space language
 monitoring     live requests and their watchers
 """
@@ -58,6 +59,7 @@ from ftkit.contracts.components import (
 from ftkit.contracts.events import Emit
 from ftkit.contracts.plan import Platform, Publishing, Refusing, Searching
 from ftkit.contracts.processes import Distributed, MultiProcess
+from ftkit.contracts.tasks import Tasked, TaskKnowing
 from ftkit.contracts.types import (
     AUTO,
     NATIVE,
@@ -145,6 +147,8 @@ __all__ = [
     "StopTrial",
     "Superseded",
     "Task",
+    "TaskKnowing",
+    "Tasked",
     "TextReading",
     "Trial",
     "TrialInterrupted",

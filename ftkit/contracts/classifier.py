@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     Probabilities = np.ndarray
 else:  # the annotations that name it resolve without loading numpy
     Probabilities = Annotated[Any, "class probabilities, a numpy array of float, (rows, classes)"]
-"""Class probabilities, float, (rows, classes); every row sums to one."""
+"""Class probabilities, float, (rows, classes); every row sums to one, except with the task `multi-label`: there each is that of one label."""
 
 
 class Classifier(Protocol):
-    """A trained model: texts in, class probabilities out."""
+    """A trained model: texts in, class probabilities out. It says its task as `ftkit.contracts.Tasked` does, unless that is `single-label`."""
 
     classes: tuple[str, ...]
 

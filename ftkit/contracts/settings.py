@@ -14,7 +14,20 @@ from typing import ClassVar, Literal
 from ftkit.contracts.policies import NoPolicy, Policy
 from ftkit.contracts.space import Dimension
 
-Metric = Literal["accuracy", "macro_f1", "weighted_f1", "roc_auc", "mcc", "log_loss"]
+Metric = Literal[
+    "accuracy",
+    "macro_f1",
+    "weighted_f1",
+    "roc_auc",
+    "mcc",
+    "log_loss",
+    "micro_f1",
+    "samples_f1",
+    "map",
+    "subset_accuracy",
+    "quadratic_kappa",
+    "mae",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +56,7 @@ class Search:
     """How hyperparameters are searched."""
 
     metric: Metric = "macro_f1"
-    """The validation metric that decides; `roc_auc` uses scores, weighted one-vs-rest for more than two classes."""
+    """The validation metric that decides; left out: `macro_f1`, `micro_f1` for multi-label data, `quadratic_kappa` for ordinal."""
     trials: int = 1
     """Number of trials in total, those of an interrupted run included."""
     concurrency: int = 1

@@ -12,9 +12,14 @@ if TYPE_CHECKING:
 
 
 def brier(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """Mean squared distance between probabilities and labels, summed over the classes: 0 to 2, as Brier defined it."""
+    """Mean squared distance between probabilities and labels, summed over the classes: 0 to 2, as Brier defined it.
+
+    Of multi-label rows it is the mean over the decisions on each label, which are of two classes: it applies or not.
+    """
     import numpy as np
 
+    if labels.ndim == 2:
+        return float(2 * ((probabilities - labels) ** 2).mean())
     truth = np.eye(probabilities.shape[1])[labels]
     return float(((probabilities - truth) ** 2).sum(axis=1).mean())
 

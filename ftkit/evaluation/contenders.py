@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ftkit.contracts import Contender, Data
+from ftkit.contracts import Contender, Data, Task
 from ftkit.data.class_names import NotOneLabel, class_name, same_class, shown_name
+from ftkit.evaluation import decisions
 from ftkit.formatting import count, listing
 
 if TYPE_CHECKING:
@@ -15,10 +16,9 @@ if TYPE_CHECKING:
 
 
 def labels_of(contender: Contender) -> np.ndarray:
-    """Class indices of the test rows, (rows,)."""
-    import numpy as np
-
-    return np.asarray(contender.data.test.labels, dtype=np.int64)
+    """Class indices of the test rows, (rows,); of multi-label rows 0 and 1, (rows, classes)."""
+    data = contender.data
+    return decisions.targets(data.test.labels, len(data.classes), data.task)
 
 
 def defect(contender: Contender) -> str:
@@ -34,12 +34,15 @@ def defect(contender: Contender) -> str:
 
 @dataclass(frozen=True)
 class Matched:
-    """Candidate and champion on the test rows whose class both know."""
+    """Candidate and champion on the test rows whose class both know; multi-label rows are all there."""
 
     candidate: Contender
     champion: Contender
     classes: tuple[int, ...]
-    """Indices of the classes that both know and that have test rows: F1 of no other class can be compared."""
+    """Indices of the classes that both know and that have test rows: F1 of no other class can be compared.
+
+    Of multi-label data all labels that both know: whether an answer gives one is a decision on any row.
+    """
     rows: np.ndarray
     """Indices of these rows in the whole test split."""
     note: str = ""
@@ -49,13 +52,19 @@ class Matched:
 def matched(candidate: Contender, champion: Contender) -> Matched:
     """Candidate and champion on the rows whose class both know; of the candidate's probabilities none is changed.
 
-    An answer of the candidate that is a class new to the champion is wrong on these rows.
+    An answer of the candidate that is a class new to the champion is wrong on these rows. Of multi-label data all rows are
+    compared, by the labels that both know.
     """
     import numpy as np
 
     data, labels = candidate.data, labels_of(candidate)
     sources = class_sources(champion.classifier.classes, data.classes)
     known = tuple(index for index, name in enumerate(data.classes) if name in sources)
+    new = [name for name in data.classes if name not in sources]
+    if labels.ndim == 2:
+        left_out = f"the label{'s' * (len(new) > 1)} {listing(map(shown_name, new), 10)}"
+        note = f"; without {left_out}, new since {champion.title}: only what both know is compared" if new else ""
+        return Matched(candidate, champion, known, np.arange(len(labels)), note)
     compared = tuple(index for index in known if (labels == index).any())
     if len(known) == len(data.classes):
         return Matched(candidate, champion, compared, np.arange(len(labels)))
@@ -67,7 +76,6 @@ def matched(candidate: Contender, champion: Contender) -> Matched:
         columns={name: [values[row] for row in rows] for name, values in data.test.columns.items()},
     )
     fewer = replace(data, test=test)
-    new = [name for name in data.classes if name not in sources]
     left_out = count(len(labels) - len(rows), "row")
     note = f"; without {left_out} of {_named(new)}, new since {champion.title}: only what both know is compared"
     one, other = (replace(each, data=fewer, probabilities=each.probabilities[rows]) for each in (candidate, champion))
@@ -76,7 +84,10 @@ def matched(candidate: Contender, champion: Contender) -> Matched:
 
 def classes_without_rows(data: Data) -> list[str]:
     """The classes of which the test split has no row, so that nothing is known of them."""
-    present = {*data.test.labels}
+    if data.task == "multi-label":
+        present = {index for own in data.test.labels for index in own}
+    else:
+        present = {*data.test.labels}
     return [name for index, name in enumerate(data.classes) if index not in present]
 
 
@@ -125,7 +136,7 @@ def probabilities_of(contender: Contender, texts: Sequence[str]) -> np.ndarray:
     if not texts:
         return np.zeros((0, len(contender.data.classes)))
     probabilities = np.asarray(contender.classifier.probabilities(texts), dtype=np.float64)
-    return align_classes(probabilities, contender.classifier.classes, contender.data.classes)
+    return align_classes(probabilities, contender.classifier.classes, contender.data.classes, contender.data.task)
 
 
 def sample_rows(contender: Contender, count: int) -> list[int]:
@@ -136,10 +147,16 @@ def sample_rows(contender: Contender, count: int) -> list[int]:
     return [int(row) for row in order[:count]]
 
 
-def align_classes(probabilities: np.ndarray, model_classes: Sequence[str], data_classes: Sequence[str]) -> np.ndarray:
+def align_classes(
+    probabilities: np.ndarray,
+    model_classes: Sequence[str],
+    data_classes: Sequence[str],
+    task: Task = "single-label",
+) -> np.ndarray:
     """Probabilities with their columns in the order of the data's classes, matched by `class_sources`.
 
-    A class that the model does not know gets 0; the probability of classes that the data lacks is shared out in proportion.
+    A class that the model does not know gets 0; the probability of classes that the data lacks is shared out in proportion, unless
+    the classes exclude no other.
     """
     import numpy as np
 
@@ -150,5 +167,7 @@ def align_classes(probabilities: np.ndarray, model_classes: Sequence[str], data_
     for index, name in enumerate(data_classes):
         if name in sources:
             columns[:, index] = probabilities[:, list(model_classes).index(sources[name])]
+    if task == "multi-label":
+        return columns
     totals = columns.sum(axis=1, keepdims=True)
     return np.where(totals > 0, columns / np.where(totals > 0, totals, 1), 1 / len(data_classes))

@@ -1,7 +1,7 @@
 """Metrics of class probabilities, and intervals around them.
 
-All take probabilities, (rows, classes), and labels, (rows,) of class indices. The definitions, edge cases included, are
-scikit-learn's.
+All take probabilities, (rows, classes), and labels: class indices, (rows,), or for multi-label rows 0 and 1, (rows, classes). The
+definitions, edge cases included, are scikit-learn's; those of multi-label rows are in `multi_label_metrics`.
 
 Every metric is a function of the weights of the rows, built from weighted sums: once for all rows, or for a block of resamples
 as a matrix product, which is a hundred times faster than one resample after another.
@@ -13,18 +13,19 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, get_args
 
+from ftkit.contracts import Task
 from ftkit.contracts.settings import Metric
-from ftkit.evaluation import resampling
+from ftkit.contracts.tasks import METRICS_OF
+from ftkit.evaluation import decisions, multi_label_metrics, resampling
+from ftkit.evaluation.multi_label_metrics import Measure, f1
 
 if TYPE_CHECKING:
     import numpy as np
 
-Measure = Callable[["np.ndarray"], "np.ndarray"]
-"""From weights that add up to the number of rows, (block, rows), to the metric, (block,)."""
-
 METRICS: tuple[str, ...] = get_args(Metric)
+"""The metrics of all tasks; `ftkit.contracts.tasks.METRICS_OF` has those of each."""
 
-GREATER_IS_BETTER = {name: name != "log_loss" for name in METRICS}
+GREATER_IS_BETTER = {name: name not in ("log_loss", "mae") for name in METRICS}
 
 TITLES = {
     "accuracy": "accuracy",
@@ -33,6 +34,12 @@ TITLES = {
     "roc_auc": "ROC AUC",
     "mcc": "MCC",
     "log_loss": "log loss",
+    "micro_f1": "micro F1",
+    "samples_f1": "samples F1",
+    "map": "mean average precision",
+    "subset_accuracy": "subset accuracy",
+    "quadratic_kappa": "quadratic kappa",
+    "mae": "mean absolute error",
 }
 """The name of each metric in sentences."""
 
@@ -48,16 +55,16 @@ def score(metric: str, probabilities: np.ndarray, labels: np.ndarray, classes: S
     """The value of one metric; NaN where it is not defined, as ROC AUC on rows of one class.
 
     With two classes `roc_auc` ranks by the probability of class 1; with more it is one-vs-rest, weighted by class frequency.
-    `classes` as in `measure`. Raises: KeyError for a metric that is not one of `METRICS`.
+    `classes` as in `measure`. Raises: KeyError for a metric that the labels do not have.
     """
     import numpy as np
 
     return float(measure(metric, probabilities, labels, classes)(np.ones((1, len(labels))))[0])
 
 
-def scores(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """The values of all metrics by name."""
-    return {metric: score(metric, probabilities, labels) for metric in METRICS}
+def scores(probabilities: np.ndarray, labels: np.ndarray, task: Task = "single-label") -> dict[str, float]:
+    """The values of all metrics of a task by name."""
+    return {metric: score(metric, probabilities, labels) for metric in METRICS_OF[task]}
 
 
 def interval(
@@ -96,7 +103,7 @@ def resampled(
     """The metric on each resample, (resamples,), NaN where it is not defined; the same seed draws the same weights.
 
     `right` says how the further row is answered, `classes` as in `measure`. A loss has no worst value, so a further row that is
-    wrong is so by two to one there. Raises: KeyError for a metric that is not one of `METRICS`.
+    wrong is so by two to one there. Raises: KeyError for a metric that the labels do not have.
     """
     import numpy as np
 
@@ -104,10 +111,17 @@ def resampled(
     if not len(labels):
         return np.full(resamples, math.nan)
     # A further row must not bring in a class that no row has: macro F1 would fall by its whole share in every resample.
-    known = np.union1d(labels, probabilities.argmax(axis=1))
-    classes = [int(each) for each in known if classes is None or each in classes]
     least = metric == "log_loss"
-    more, more_labels = resampling.with_further_rows(probabilities, labels, seed, right=right, least=least)
+    if labels.ndim == 2:
+        if classes is not None:
+            probabilities, labels = probabilities[:, classes], labels[:, classes]
+        present = labels | decisions.answers(probabilities, "multi-label")
+        classes = [int(each) for each in np.flatnonzero(present.any(axis=0))] if metric == "macro_f1" else None
+        more, more_labels = resampling.with_further_label_rows(probabilities, labels, seed, right=right, least=least)
+    else:
+        known = np.union1d(labels, probabilities.argmax(axis=1))
+        classes = [int(each) for each in known if classes is None or each in classes]
+        more, more_labels = resampling.with_further_rows(probabilities, labels, seed, right=right, least=least)
     measured = measure(metric, more, more_labels, classes)
     return np.concatenate([measured(block) for block in resampling.weights(len(labels), seed, resamples)])
 
@@ -115,14 +129,17 @@ def resampled(
 def measure(
     metric: str, probabilities: np.ndarray, labels: np.ndarray, classes: Sequence[int] | None = None
 ) -> Measure:
-    """A metric of these rows, NaN where it is not defined; probabilities are (rows, classes), labels (rows,) class indices.
+    """A metric of these rows, NaN where it is not defined.
 
-    Macro F1 is the mean over those of `classes` that have rows or answers; over all classes when it is left out.
-    Raises: KeyError for a metric that is not one of `METRICS`.
+    Macro F1 is the mean over those of `classes` that have rows or answers; over all classes when it is left out. Of multi-label
+    rows no other labels than `classes` count. Raises: KeyError for a metric that the labels do not have.
     """
     import numpy as np
 
     probabilities, labels = np.asarray(probabilities, dtype=np.float64), np.asarray(labels, dtype=np.int64)
+    if labels.ndim == 2:
+        chosen = slice(None) if classes is None else list(classes)
+        return multi_label_metrics.MEASURES[metric](probabilities[:, chosen], labels[:, chosen])
     if metric == "macro_f1":
         return _macro_f1(probabilities, labels, classes)
     return _MEASURES[metric](probabilities, labels)
@@ -161,7 +178,7 @@ def _macro_f1(probabilities: np.ndarray, labels: np.ndarray, classes: Sequence[i
     def measure(weights: np.ndarray) -> np.ndarray:
         right, true, predicted = sums(weights)
         present = averaged & (true + predicted > 0)  # a class without rows and predictions has no F1
-        return (_f1(right, true, predicted) * present).sum(axis=1) / present.sum(axis=1)
+        return (f1(right, true, predicted) * present).sum(axis=1) / present.sum(axis=1)
 
     return measure
 
@@ -171,16 +188,9 @@ def _weighted_f1(probabilities: np.ndarray, labels: np.ndarray) -> Measure:
 
     def measure(weights: np.ndarray) -> np.ndarray:
         right, true, predicted = sums(weights)
-        return (_f1(right, true, predicted) * true).sum(axis=1) / len(labels)
+        return (f1(right, true, predicted) * true).sum(axis=1) / len(labels)
 
     return measure
-
-
-def _f1(right: np.ndarray, true: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    import numpy as np
-
-    total = true + predicted
-    return 2 * right / np.where(total > 0, total, 1)
 
 
 def _mcc(probabilities: np.ndarray, labels: np.ndarray) -> Measure:
@@ -238,10 +248,36 @@ def _one_against_rest(scores: np.ndarray, positive: np.ndarray) -> Measure:
     return measure
 
 
+def _quadratic_kappa(probabilities: np.ndarray, labels: np.ndarray) -> Measure:
+    """Source: Cohen 1968, "Weighted kappa: nominal scale agreement with provision for scaled disagreement or partial credit"."""
+    import numpy as np
+
+    sums = _sums(probabilities, labels)
+    places = np.arange(probabilities.shape[1])
+    distances = (places[:, None] - places) ** 2.0  # (classes, classes)
+    apart = (probabilities.argmax(axis=1) - labels) ** 2.0
+
+    def measure(weights: np.ndarray) -> np.ndarray:
+        _, true, predicted = sums(weights)
+        by_chance = ((true @ distances) * predicted).sum(axis=1) / len(labels)
+        several = by_chance > 1e-9 * len(labels)  # weights add up to all but exactly
+        return np.where(several, 1 - weights @ apart / np.where(several, by_chance, 1), np.nan)
+
+    return measure
+
+
+def _mae(probabilities: np.ndarray, labels: np.ndarray) -> Measure:
+    """In steps of the order of the classes."""
+    steps = abs(probabilities.argmax(axis=1) - labels).astype(float)
+    return lambda weights: weights @ steps / len(labels)
+
+
 _MEASURES: dict[str, Callable[[np.ndarray, np.ndarray], Measure]] = {
     "accuracy": _accuracy,
     "weighted_f1": _weighted_f1,
     "roc_auc": _roc_auc,
     "mcc": _mcc,
     "log_loss": _log_loss,
+    "quadratic_kappa": _quadratic_kappa,
+    "mae": _mae,
 }

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ftkit.evaluation import auc_difference, metrics, resampling
+from ftkit.evaluation import auc_difference, decisions, metrics, resampling
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 ROUNDING = 1e-12
 """A difference this small is rounding."""
+SHARES = ("accuracy", "subset_accuracy")
+"""Metrics that are a share of right rows."""
 IDENTICAL = 1e-6
 """Probabilities of the same model differ by less, in whatever batches they were computed."""
 
@@ -38,7 +40,7 @@ class PairedComparison:
     other: tuple[float, float]
     """The second contender's, likewise."""
     gained: int
-    """Rows that only the first contender gets right."""
+    """Rows that only the first contender gets right: of multi-label rows all labels."""
     lost: int
     """Rows that only the second contender gets right."""
     identical: bool
@@ -47,11 +49,11 @@ class PairedComparison:
     def interval(self, level: float) -> tuple[float, float]:
         """An interval around the difference, NaN where it is not defined.
 
-        For accuracy it is Tango's, for ROC AUC that of `auc_difference`, else that of `resampling`.
+        For accuracy, also of whole sets of labels, it is Tango's, for ROC AUC that of `auc_difference`, else that of `resampling`.
         """
         if self.identical:
             return 0.0, 0.0
-        if self.metric == "accuracy":
+        if self.metric in SHARES:
             return tango_interval(self.gained, self.lost, self.rows, level)
         if not len(self.against):
             return math.nan, math.nan
@@ -84,6 +86,9 @@ def compare(
     """
     import numpy as np
 
+    if labels.ndim == 2 and classes is not None:
+        one, other, labels = (each[:, list(classes)] for each in (one, other, labels))
+        classes = None
     rising = metrics.GREATER_IS_BETTER[metric]
     sign = 1 if rising else -1
     # The same seed draws the same weights for both: that makes the differences paired.
@@ -98,7 +103,7 @@ def compare(
     if metric == "roc_auc":
         against, favourable = auc_difference.quantiles(one, other, labels, resamples)
     value, other_value = (metrics.score(metric, each, labels, classes) for each in (one, other))
-    right, other_right_rows = (each.argmax(axis=1) == labels for each in (one, other))
+    right, other_right_rows = (decisions.right_rows(each, labels) for each in (one, other))
     return PairedComparison(
         metric=metric,
         rows=len(labels),

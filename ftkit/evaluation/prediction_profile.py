@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ftkit.contracts.classifier import Probabilities
+from ftkit.contracts import Probabilities, Task
 from ftkit.contracts.monitoring import Profile
+from ftkit.evaluation import decisions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,13 +21,13 @@ BINS = 10
 """Bins of the confidence: deciles, as is usual for scorecards. Source: Siddiqi, Credit Risk Scorecards, 2006, chapter 10."""
 
 
-def profile(probabilities: Probabilities, classes: Sequence[str]) -> Profile:
+def profile(probabilities: Probabilities, classes: Sequence[str], task: Task = "single-label") -> Profile:
     """The profile of at least one answer; bins that ties would leave empty are joined with their neighbours."""
     import numpy as np
 
-    predicted, confidence = predictions(probabilities)
+    predicted, confidence = predictions(probabilities, task)
     edges = np.unique(np.quantile(confidence, np.arange(1, BINS) / BINS))
-    counts = np.bincount(predicted, minlength=len(classes))
+    counts = predicted.sum(axis=0)
     return Profile(
         {name: int(count) for name, count in zip(classes, counts, strict=True)},
         tuple(float(edge) for edge in edges),
@@ -34,9 +35,9 @@ def profile(probabilities: Probabilities, classes: Sequence[str]) -> Profile:
     )
 
 
-def predictions(probabilities: Probabilities) -> tuple[np.ndarray, np.ndarray]:
-    """The index of the predicted class, (rows,), and its probability, (rows,)."""
-    return probabilities.argmax(axis=1), probabilities.max(axis=1)
+def predictions(probabilities: Probabilities, task: Task = "single-label") -> tuple[np.ndarray, np.ndarray]:
+    """Which classes each row gets, 0 or 1, (rows, classes), and how sure that is, (rows,)."""
+    return decisions.answers(probabilities, task), decisions.certainty(probabilities, task)
 
 
 def bin_counts(confidence: Sequence[float] | np.ndarray, edges: Sequence[float] | np.ndarray) -> list[int]:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from ftkit.contracts import Contender, Data, Verdict
+from ftkit.contracts import TASKS, Contender, Data, Task, Verdict
 from ftkit.contracts.settings import Metric
-from ftkit.evaluation import metrics, paired_comparison
+from ftkit.evaluation import decisions, metrics, paired_comparison
 from ftkit.evaluation.contenders import Matched, defect, labels_of
 from ftkit.evaluation.option_checks import in_range
 from ftkit.evaluation.verdicts import (
@@ -26,7 +26,7 @@ from ftkit.hookspecs import hookimpl
 if TYPE_CHECKING:
     import numpy as np
 
-_RANGES = {"mcc": (-1.0, 1.0), "log_loss": (0.0, math.inf)}
+_RANGES = {"mcc": (-1.0, 1.0), "quadratic_kappa": (-1.0, 1.0), "log_loss": (0.0, math.inf), "mae": (0.0, math.inf)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +34,9 @@ class MetricFloor:
     """Passes when a test metric is no worse than a fixed value."""
 
     name: ClassVar[str] = "metric-floor"
+    tasks: ClassVar[tuple[Task, ...]] = TASKS
     floor: float
-    """The worst value that still passes: the least one, or the greatest one for log_loss."""
+    """The worst value that still passes: the least one, or the greatest one for log_loss and mae."""
     metric: Metric | None = None
     """The metric to judge by; the one of the search when left out."""
 
@@ -71,10 +72,13 @@ class BeatsMajority:
     """Passes when the candidate beats a model that knows nothing but how frequent each class is.
 
     That model gives every text the class shares of the training split, and so always answers the most frequent
-    class. Its ROC AUC is 0.5 and its MCC 0, whatever the shares are.
+    class. Its ROC AUC is 0.5 and its MCC 0, whatever the shares are. Where texts have several labels, it always answers those that at
+    least half of the training rows have, or the most frequent one where there are none. Of ordered classes it answers the median for
+    mae, which no other class beats.
     """
 
     name: ClassVar[str] = "beats-majority"
+    tasks: ClassVar[tuple[Task, ...]] = TASKS
     metric: Metric | None = None
     """The metric to judge by; the one of the search when left out."""
     margin: float = 0.0
@@ -94,10 +98,12 @@ class BeatsMajority:
         shares = _class_shares(candidate.data)
         if shares is None:
             return Verdict(self.name, "failed", "the class counts of the training split are not known")
-        baseline = metrics.score(metric, np.tile(shares, (len(candidate.data.test), 1)), labels_of(candidate))
+        task = candidate.data.task
+        constant = _constant_answer(shares, task, metric)
+        baseline = metrics.score(metric, np.tile(constant, (len(candidate.data.test), 1)), labels_of(candidate))
         low, high = _interval(metric, candidate)
         gain = _gain(metric, value, baseline)
-        majority = candidate.data.classes[int(shares.argmax())]
+        majority = decisions.named(decisions.answers(constant[None], task)[0], candidate.data.classes)
         numbers = {"value": value, "low": low, "high": high}
         numbers |= {"baseline": baseline, "difference": gain, "margin": self.margin}
         return Verdict(
@@ -114,6 +120,7 @@ class BeatsChampion:
     """Passes when the candidate beats the model that is live, on the same rows."""
 
     name: ClassVar[str] = "beats-champion"
+    tasks: ClassVar[tuple[Task, ...]] = TASKS
     metric: Metric | None = None
     """The metric to judge by; the one of the search when left out."""
     margin: float = 0.0
@@ -188,11 +195,25 @@ def _class_shares(data: Data) -> np.ndarray | None:
     """Share of each class in the training split; None where neither its rows nor its counts are there."""
     import numpy as np
 
-    counts = np.bincount(np.asarray(data.train.labels, dtype=np.int64), minlength=len(data.classes)).astype(float)
+    labels = decisions.targets(data.train.labels, len(data.classes), data.task)
+    if labels.ndim == 2:  # reported counts would not say how many rows have them
+        return labels.mean(axis=0) if len(labels) else None
+    counts = np.bincount(labels, minlength=len(data.classes)).astype(float)
     if not counts.sum():
         reported = data.report.counts.get("train", {})
         counts = np.array([float(reported.get(name, 0)) for name in data.classes])
     return counts / counts.sum() if counts.sum() else None
+
+
+def _constant_answer(shares: np.ndarray, task: Task, metric: str) -> np.ndarray:
+    """The probabilities, (classes,), of the model that knows the shares alone."""
+    import numpy as np
+
+    if task == "multi-label" and metric.endswith("_f1"):
+        return np.where(shares == shares.max(), np.maximum(shares, decisions.THRESHOLD), shares)
+    if task == "ordinal" and metric == "mae":
+        return np.eye(len(shares))[int(np.searchsorted(np.cumsum(shares), 0.5 - ROUNDING))]
+    return shares
 
 
 def _gain(metric: str, value: float, other: float) -> float:

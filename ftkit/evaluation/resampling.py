@@ -54,6 +54,31 @@ def with_further_rows(
     return np.concatenate([probabilities, further]), np.concatenate([labels, own])
 
 
+def with_further_label_rows(
+    probabilities: np.ndarray, labels: np.ndarray, seed: int, *, right: bool, least: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """The same for multi-label rows, whose labels are 0 or 1, (rows, classes).
+
+    A right further row gets exactly its labels. A wrong one gets none of them, and as many others, the strongest, at least one.
+    """
+    import numpy as np
+
+    models = np.random.default_rng(seed).permutation(len(labels))[:MODELS]
+    further, own = probabilities[models], labels[models]
+    # Ties are decided too.
+    likely, unlikely = np.maximum(further, 1 - further) * (1 + 1e-9), np.minimum(further, 1 - further) * (1 - 1e-9)
+    if right:
+        further = np.where(own == 1, likely, unlikely)
+    else:
+        if least:
+            likely, unlikely = np.maximum(further, 2 / 3), np.minimum(further, 1 / 3)
+        others = np.where(own == 1, -np.inf, further)
+        place = np.argsort(np.argsort(-others, axis=1, kind="stable"), axis=1)
+        rivals = (place < np.maximum(own.sum(axis=1), 1)[:, None]) & (own == 0)
+        further = np.where(own == 1, unlikely, np.where(rivals, likely, further))
+    return np.concatenate([probabilities, np.clip(further, 0, 1)]), np.concatenate([labels, own])
+
+
 def weights(rows: int, seed: int, resamples: int) -> Iterator[np.ndarray]:
     """Blocks of weights, (block, rows and further rows), which add up to their number; the same seed gives the same."""
     import numpy as np

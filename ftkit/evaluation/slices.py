@@ -11,10 +11,16 @@ from typing import TYPE_CHECKING, Any
 from ftkit.contracts import Data
 from ftkit.data.words import count_words
 from ftkit.errors import DataError
+from ftkit.evaluation import decisions
+from ftkit.evaluation.metrics import TITLES
 from ftkit.formatting import listing, printable
 
 if TYPE_CHECKING:
     import numpy as np
+
+
+LABEL = "label"
+"""How the title of a group begins that is one label of multi-label rows."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +31,7 @@ class Group:
     rows: np.ndarray
     """Indices into the test split."""
     label: int | None = None
-    """The class, where the rows are those of one class."""
+    """The class, where the rows are those of one class or with one label."""
 
 
 def check_columns(names: Sequence[str], columns: Collection[str], where: str) -> None:
@@ -60,16 +66,23 @@ def metric_inputs(
     """Probabilities, labels and metric for measuring a group; `probabilities` and `labels` are those of all test rows.
 
     The rows of one class are measured by their recall; for roc_auc by how well that class is ranked above the others, which
-    needs the other rows too.
+    needs the other rows too. So does a label of multi-label rows: it is measured by the decisions on it in all rows.
     """
     import numpy as np
 
     probabilities, labels = np.asarray(probabilities, dtype=np.float64), np.asarray(labels, dtype=np.int64)
+    if group.label is not None and labels.ndim == 2:
+        own, used = [group.label], "macro_f1" if metric.endswith("_f1") else metric
+        return probabilities[:, own], labels[:, own], used
     if group.label is not None and metric == "roc_auc":
         own = probabilities[:, group.label]
         return np.stack([1 - own, own], axis=1), (labels == group.label).astype(np.int64), metric
     probabilities, labels = probabilities[group.rows], labels[group.rows]
-    if metric in ("macro_f1", "weighted_f1", "mcc") and len(np.unique(labels)) < 2:
+    if (
+        metric in ("macro_f1", "weighted_f1", "mcc", "quadratic_kappa")
+        and labels.ndim == 1
+        and len(np.unique(labels)) < 2
+    ):
         return probabilities, labels, "accuracy"  # on rows of one class these metrics say no more than the recall
     return probabilities, labels, metric
 
@@ -77,10 +90,19 @@ def metric_inputs(
 def _by_class(data: Data) -> Iterator[Group]:
     import numpy as np
 
-    labels = np.asarray(data.test.labels, dtype=np.int64)
+    labels = decisions.targets(data.test.labels, len(data.classes), data.task)
     for index, name in enumerate(data.classes):
-        if len(rows := np.flatnonzero(labels == index)):
-            yield Group(f"class {printable(name)}", rows, index)
+        if len(rows := np.flatnonzero(labels == index if labels.ndim == 1 else labels[:, index])):
+            yield Group(f"{'class' if labels.ndim == 1 else LABEL} {printable(name)}", rows, index)
+
+
+def measured_by(title: str, metric: str) -> str:
+    """What the value of a group is called, which has this title and was measured by this metric."""
+    if metric == "accuracy" and title.startswith("class "):
+        return "recall"
+    if title.startswith(f"{LABEL} "):  # a mean over one label is no mean
+        return {"macro_f1": "F1", "map": "average precision", "subset_accuracy": "accuracy"}.get(metric, TITLES[metric])
+    return TITLES[metric]
 
 
 def _by_length(data: Data, bands: int) -> Iterator[Group]:

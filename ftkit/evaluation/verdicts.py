@@ -47,5 +47,6 @@ def comparable(
 
 def metric_undefined(test: str, metric: str, contender: Contender) -> Verdict:
     """The verdict where a contender's metric has no value: no rows, probabilities that are not finite, or one class only."""
-    reason = defect(contender) or "the test split has rows of one class only"
+    several = contender.data.task == "multi-label"
+    reason = defect(contender) or f"the test split has {'no row with a label' if several else 'rows of one class only'}"
     return Verdict(test, "failed", f"{metrics.TITLES[metric]} is not defined here: {reason}")

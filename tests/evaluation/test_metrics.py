@@ -4,8 +4,9 @@ import math
 
 import numpy as np
 import pytest
-from sklearn.metrics import f1_score, log_loss, matthews_corrcoef, roc_auc_score
+from sklearn.metrics import cohen_kappa_score, f1_score, log_loss, matthews_corrcoef, roc_auc_score
 
+from ftkit.contracts.tasks import METRICS_OF
 from ftkit.evaluation import metrics
 
 LABELS = np.array([1, 0, 1, 0])
@@ -14,7 +15,7 @@ PROBABILITIES = np.array([[0.1, 0.9], [0.6, 0.4], [0.7, 0.3], [0.8, 0.2]])
 
 def test_metrics_of_two_classes_are_as_computed_by_hand():
     scores = metrics.scores(PROBABILITIES, LABELS)
-    assert set(scores) == set(metrics.METRICS)
+    assert set(scores) == set(METRICS_OF["single-label"])
     assert scores["accuracy"] == 0.75
     # Class 0: precision 2/3, recall 1; class 1: precision 1, recall 1/2.
     assert scores["macro_f1"] == pytest.approx((0.8 + 2 / 3) / 2)
@@ -36,11 +37,15 @@ def reference(metric, probabilities, labels):
             return matthews_corrcoef(labels, predicted)
         case "log_loss":
             return log_loss(labels, probabilities, labels=range(classes))
+        case "quadratic_kappa":
+            return cohen_kappa_score(labels, predicted, labels=range(classes), weights="quadratic")
+        case "mae":
+            return np.mean(abs(labels - predicted))
     single = probabilities[:, 1] if classes == 2 else probabilities
     return roc_auc_score(labels, single, multi_class="ovr", average="weighted", labels=range(classes))
 
 
-@pytest.mark.parametrize("metric", metrics.METRICS)
+@pytest.mark.parametrize("metric", METRICS_OF["ordinal"])
 @pytest.mark.parametrize("classes", [2, 3, 6])
 @pytest.mark.parametrize("decimals", [1, 9], ids=["with ties", "without"])
 @pytest.mark.parametrize("skill", [0.0, 3.0])

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from ftkit.evaluation import metrics
+from ftkit.contracts.tasks import METRICS_OF
 from ftkit.evaluation.paired_comparison import compare, mcnemar, tango, tango_interval
 
 
@@ -36,13 +36,13 @@ def test_a_positive_difference_is_better_for_a_loss_too() -> None:
 def test_the_same_model_differs_on_no_resample() -> None:
     labels = np.array([0, 1] * 20)
     scores = np.random.default_rng(0).dirichlet([1, 1], 40)
-    for metric in metrics.METRICS:
+    for metric in METRICS_OF["ordinal"]:
         comparison = compare(metric, scores, scores + 1e-9, labels, seed=7, resamples=50)
         assert comparison.interval(0.95) == (0.0, 0.0)
         assert comparison.share_better() == 0
 
 
-@pytest.mark.parametrize("metric", metrics.METRICS)
+@pytest.mark.parametrize("metric", METRICS_OF["ordinal"])
 def test_models_that_answer_all_rows_alike_may_still_differ(metric: str) -> None:
     for rows, widest in ((30, 0.5), (300, 0.06)):
         labels = np.arange(rows) % 2

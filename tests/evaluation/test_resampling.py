@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
+from ftkit.contracts.tasks import METRICS_OF
 from ftkit.evaluation import metrics, resampling
 from ftkit.evaluation.metrics import resampled
 
 
-@pytest.mark.parametrize("metric", metrics.METRICS)
+@pytest.mark.parametrize("metric", METRICS_OF["ordinal"])
 @pytest.mark.parametrize("classes", [2, 3, 5])
 @pytest.mark.parametrize("decimals", [1, 6], ids=["with ties", "without"])
 def test_weights_that_are_counts_score_as_the_rows_repeated(metric, classes, decimals):
@@ -25,7 +26,7 @@ def test_weights_that_are_counts_score_as_the_rows_repeated(metric, classes, dec
     assert measured == pytest.approx(expected, nan_ok=True)
 
 
-@pytest.mark.parametrize("metric", metrics.METRICS)
+@pytest.mark.parametrize("metric", METRICS_OF["ordinal"])
 @pytest.mark.parametrize("classes", [2, 3])
 def test_counts_that_lack_a_class_score_as_the_rows_repeated(metric, classes):
     probabilities = np.random.default_rng(3).dirichlet(np.ones(classes), 4)
@@ -46,7 +47,7 @@ def test_the_interval_of_a_share_is_that_of_clopper_and_pearson(right, rows):
     assert interval == pytest.approx((exact.low, exact.high), abs=0.005)
 
 
-@pytest.mark.parametrize("metric", metrics.METRICS)
+@pytest.mark.parametrize("metric", METRICS_OF["ordinal"])
 @pytest.mark.parametrize("classes", [2, 4])
 def test_no_interval_has_a_width_of_zero(metric, classes):
     labels = np.arange(40) % classes
