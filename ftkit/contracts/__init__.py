@@ -5,6 +5,7 @@ classifier     a trained model: texts in, class probabilities out
 components     one Protocol per hook point, except that of platforms
 plan           a recipe as values, and the platform that carries it out
 capabilities   what a component or a classifier may do beyond its protocol; `capability_checks` asks for it
+backbones      what a backbone declares of itself
 checkpoints    a training that goes on where it was interrupted
 processes      a trial of several processes
 events         what happens in a run
@@ -15,6 +16,7 @@ space          the search-space language
 monitoring     live requests and their watchers
 """
 
+from ftkit.contracts.backbones import FittedAtOnce
 from ftkit.contracts.capabilities import (
     Adapting,
     Confirming,
@@ -113,6 +115,7 @@ __all__ = [
     "Estimable",
     "Exporting",
     "FileReading",
+    "FittedAtOnce",
     "FolderOrId",
     "Foreseeing",
     "Health",
