@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -33,6 +33,14 @@ class Split:
     def __len__(self) -> int:
         return len(self.texts)
 
+    def each_label(self) -> Iterator[int]:
+        """The class index of every row, all of them where a row has several."""
+        for label in self.labels:
+            if isinstance(label, tuple):
+                yield from label
+            else:
+                yield label
+
 
 @dataclass(frozen=True)
 class DataReport:
@@ -45,7 +53,7 @@ class DataReport:
     dropped: Mapping[str, int]
     """Rows dropped, by reason."""
     counts: Mapping[str, Mapping[str, int]]
-    """Rows by split and class name."""
+    """Rows by split and class name; a row of several classes counts for each of them."""
     lengths: Mapping[str, int]
     """Quantiles of the text length in words over all splits: p5, p50, p95, max."""
     fingerprint: str
@@ -60,6 +68,13 @@ class DataReport:
     """How each file was read, by its name: the options as they were decided, such as `encoding` and `delimiter`."""
     tokens: Mapping[str, float] = field(default_factory=dict)
     """What the backbone reads of the train and valid texts, as `Inspection.tokens`; empty if it does not say."""
+    rows: Mapping[str, int] = field(default_factory=dict)
+    """Rows by split where a row can have several classes or none; else empty, and `sizes` adds up `counts`."""
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Rows by split."""
+        return {**self.rows} or {split: sum(by_class.values()) for split, by_class in self.counts.items()}
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,18 @@ def class_name(value: Any) -> str | None:
     return None if written in ("<NA>", "NaT") else _class_name_of_text(written)
 
 
+def list_items(value: Any) -> list[Any] | None:
+    """The items of a list, a tuple or a set, also of one that was written as text; None for any other value."""
+    if isinstance(value, str):
+        name = _plain(value)
+        if name[:1] in ("[", "(", "{") and (match := _BRACKETS.fullmatch(name)):
+            return [] if not match[1].strip() else _list_in_text(name, match[1].strip())
+        return None
+    if isinstance(value, bytes | Mapping) or not isinstance(value, Iterable):
+        return None
+    return list(value) if isinstance(value, Sequence) else sorted(value, key=str)
+
+
 def same_class(name: str) -> str:
     """The form in which class names are compared: equal for names that are surely the same class."""
     if match := _WHOLE.fullmatch(name):
@@ -80,10 +92,15 @@ def shown_name(name: str) -> str:
     return repr(beginning(name, 60))
 
 
-def _class_name_of_text(text: str) -> str | None:
+def _plain(text: str) -> str:
+    """A text composed, without invisible characters, and with one space for each run of white space."""
     if not (text.isascii() and text.isprintable()):
         text = unicodedata.normalize("NFC", _INVISIBLE.sub("", _SURROGATE.sub("\ufffd", text)))
-    name = " ".join(text.split())
+    return " ".join(text.split())
+
+
+def _class_name_of_text(text: str) -> str | None:
+    name = _plain(text)
     if name[:1] in ("[", "(", "{") and (match := _BRACKETS.fullmatch(name)):
         if name.startswith(('{"', "{'")) and ":" in name:
             raise NotOneLabel(f"an object as text ({beginning(name, 60)})")

@@ -6,8 +6,8 @@ import hashlib
 import unicodedata
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ftkit.contracts import Emit
@@ -50,8 +50,25 @@ class Cleaned:
         """Kept rows of each class."""
         groups: dict[str, list[int]] = {name: [] for name in classes}
         for index in self.kept:
-            groups[self.rows.labels[index]].append(index)
+            for label in self.classes_of(index):
+                groups[label].append(index)
         return groups
+
+    def classes_of(self, index: int) -> tuple[str, ...]:
+        """The classes of a row: one, or any number of them where a text can have several."""
+        label = self.rows.labels[index]
+        return label if isinstance(label, tuple) else (label,)
+
+    def without_classes(self, names: Collection[str], reason: str, dropped: Counter[str]) -> Cleaned:
+        """The same without these classes; a row that has no other is left out and counted in `dropped`, by reason."""
+        labels, kept = [*self.rows.labels], []
+        for index in self.kept:
+            left = tuple(name for name in self.classes_of(index) if name not in names)
+            if left or not self.classes_of(index):
+                labels[index] = left
+                kept.append(index)
+        dropped[reason] += len(self.kept) - len(kept)
+        return replace(self, rows=replace(self.rows, labels=labels), kept=kept)
 
     def labelled(self) -> np.ndarray:
         """The digests of the rows that have a class, as numbers."""
@@ -75,7 +92,7 @@ def clean(
 ) -> Cleaned:
     """Keep the first row of every text that is not empty, not in `seen`, and has one class only.
 
-    The labels of `rows` are class names, or None for rows that were left out.
+    The labels of `rows` are class names, tuples of them, or None for rows that were left out.
     `seen` are splits and the digests of their texts, as numbers; rows left out are added to `dropped`, by reason.
     """
     import numpy as np

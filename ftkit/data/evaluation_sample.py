@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 
 from ftkit.contracts import Data, Split
 from ftkit.data.digests import BYTES, sorted_by
 from ftkit.data.split_assignment import whole_shares
+from ftkit.data.stratification import stratified
 from ftkit.data.texts import chosen
 
 NOT_EVALUATED = "validation row that is not in the sample"
@@ -27,23 +29,17 @@ def sampled(data: Data, rows: int | None, seed: int) -> Data:
         hashlib.blake2b(salt + text.encode("utf-8", "surrogatepass"), digest_size=BYTES).digest()
         for text in valid.texts
     )
-    sizes = Counter(valid.labels)
-    labels = sorted(sizes)
-    left = dict(zip(labels, whole_shares(max(rows, len(labels)), [sizes[label] for label in labels]), strict=True))
-    kept = []
-    for row in sorted_by(digests):
-        if left[valid.labels[row]]:
-            left[valid.labels[row]] -= 1
-            kept.append(row)
-    kept.sort()
+    order = sorted_by(digests)
+    kept = sorted(_of_several(valid, order, rows) if data.task == "multi-label" else _of_one(valid, order, rows))
     sample = Split(
         chosen(valid.texts, kept),
         tuple(valid.labels[row] for row in kept),
         {name: tuple(values[row] for row in kept) for name, values in valid.columns.items()},
     )
-    counted = Counter(sample.labels)
+    counted = Counter(sample.each_label())
     report = replace(
         data.report,
+        rows={**data.report.rows, "valid": len(kept)} if data.report.rows else {},
         dropped={**data.report.dropped, NOT_EVALUATED: len(valid) - len(kept)},
         counts={**data.report.counts, "valid": {name: counted[label] for label, name in enumerate(data.classes)}},
         notes=(
@@ -52,3 +48,23 @@ def sampled(data: Data, rows: int | None, seed: int) -> Data:
         ),
     )
     return replace(data, valid=sample, report=report)
+
+
+def _of_one(valid: Split, order: Sequence[int], rows: int) -> list[int]:
+    """The first rows of each class, in proportion."""
+    sizes = Counter(valid.labels)
+    labels = sorted(sizes)
+    left = dict(zip(labels, whole_shares(max(rows, len(labels)), [sizes[label] for label in labels]), strict=True))
+    kept = []
+    for row in order:
+        if left[valid.labels[row]]:
+            left[valid.labels[row]] -= 1
+            kept.append(row)
+    return kept
+
+
+def _of_several(valid: Split, order: Sequence[int], rows: int) -> list[int]:
+    """Rows with each label in proportion, where a row can have several."""
+    labels = [dict.fromkeys(valid.labels[row], 1) for row in order]
+    places = stratified(labels, [1] * len(labels), (rows, len(labels) - rows))
+    return [row for row, place in zip(order, places, strict=True) if not place]

@@ -34,7 +34,8 @@ def by_group(
     that does not fit is left for the splits before it. Where a class would get less than half of its rows in a split, groups
     that exceed the shares the least are taken as well. Raises: DataError where a split or the training of a class is left empty.
     """
-    groups = _groups(part, rows_by_class, column, near_copies, seed)
+    rows = [row for each in rows_by_class.values() for row in each]
+    groups = linked(part, rows, near_copies, f"group {seed}", column)
     left = Counter({label: len(rows) for label, rows in rows_by_class.items()})
     wanted = {label: dict(zip(splits, whole_shares(size, shares), strict=True)) for label, size in left.items()}
     waiting = [(rows, Counter(part.rows.labels[row] for row in rows)) for rows in groups]
@@ -75,27 +76,28 @@ def by_group(
 
 def by_time(
     part: Cleaned,
-    rows_by_class: Mapping[str, Sequence[int]],
+    rows: Sequence[int],
+    classes: Iterable[str],
     splits: Sequence[str],
     shares: Sequence[float],
     column: str,
 ) -> Assigned:
     """The newest rows go to the last split, the oldest to the first. Raises: DataError for a class without training rows."""
     at = _values(part, part.rows.others.moments, column)
-    rows = _by_time([row for rows in rows_by_class.values() for row in rows], at, part)
+    rows = _by_time(rows, at, part)
     assigned: dict[str, list[int]] = {}
     begin = 0
     for split, size in zip(splits, whole_shares(len(rows), shares), strict=True):
         assigned[split] = rows[begin : begin + size]
         begin += size
-    train = {part.rows.labels[row] for row in assigned[splits[0]]}
+    train = {label for row in assigned[splits[0]] for label in part.classes_of(row)}
     dated = column not in part.rows.others.numbers
-    if late := [label for label in rows_by_class if label not in train]:
-        first = moments.shown(min(at[row] for row in rows_by_class[late[0]]), dated=dated)
+    if late := [label for label in classes if label not in train]:
+        first = moments.shown(min(at[row] for row in rows if late[0] in part.classes_of(row)), dated=dated)
         raise DataError(
             f"the class {late[0]!r} has no training rows, because its rows are among the newest: the first is of {first}",
             where=part.rows.source,
-            hint="Add rows, leave the class out, or leave order out, so that every class is in every split.",
+            hint="Add rows, leave the class out, or leave time out, so that every class is in every split.",
         )
     spans = (
         f"{split} {moments.shown(at[indices[0]], dated=dated)} to {moments.shown(at[indices[-1]], dated=dated)}"
@@ -105,7 +107,7 @@ def by_time(
     return {split: sorted(indices) for split, indices in assigned.items()}, (notes,)
 
 
-def _by_time(rows: list[int], at: Sequence[float], part: Cleaned) -> list[int]:
+def _by_time(rows: Sequence[int], at: Sequence[float], part: Cleaned) -> list[int]:
     """Rows from the oldest to the newest, those of one time in the order of their texts' digests."""
     import numpy as np
 
@@ -121,7 +123,7 @@ def absent_classes(
     """Warnings for classes that a split lacks, because the recipe's `option` decides about the rows."""
     warnings = []
     for split, rows in assigned.items():
-        present = {part.rows.labels[row] for row in rows}
+        present = {label for row in rows for label in part.classes_of(row)}
         if lacking := [label for label in classes if label not in present]:
             names = ", ".join(f"{label!r:.40}" for label in lacking[:5])
             more = f" and {len(lacking) - 5:,} more" if len(lacking) > 5 else ""
@@ -141,12 +143,15 @@ def _values(part: Cleaned, columns: Mapping[str, V], column: str) -> V:
     return columns[column]
 
 
-def _groups(
-    part: Cleaned, rows_by_class: Mapping[str, Sequence[int]], column: str, near_copies: NearCopyGroups, seed: int
+def linked(
+    part: Cleaned, rows: Sequence[int], near_copies: NearCopyGroups, salt: str, column: str = ""
 ) -> list[list[int]]:
-    """Rows linked by the same value or by near copies, in the order of the first row by a hash; a missing value links nothing."""
-    values = _values(part, part.rows.others.groups, column)
-    rows = part.shuffled((row for each in rows_by_class.values() for row in each), f"group {seed}")
+    """Rows linked by the same value of a column or by near copies, in the order of the first row by a hash.
+
+    A missing value links nothing. Raises: DataError for a column that was not read, or that has one value only.
+    """
+    values = _values(part, part.rows.others.groups, column) if column else None
+    rows = part.shuffled(rows, salt)
     root = array("q", range(len(part.digests)))
 
     def top(row: int) -> int:
@@ -154,10 +159,17 @@ def _groups(
             root[row] = row = root[root[row]]
         return row
 
-    first_of: dict[int, int] = {}
-    for row in rows:
-        if values[row]:
-            root[top(row)] = top(first_of.setdefault(values[row], row))
+    if values is not None:
+        first_of: dict[int, int] = {}
+        for row in rows:
+            if values[row]:
+                root[top(row)] = top(first_of.setdefault(values[row], row))
+        if len(first_of) < 2:
+            raise DataError(
+                f"the column {column!r} has {'one value' if first_of else 'no value'} in all rows: there are no groups to keep together",
+                where=part.rows.source,
+                hint="Group by a column with more values, or leave group out.",
+            )
     for group in set(near_copies.by_row.values()):
         for row in group[1:]:
             root[top(row)] = top(group[0])

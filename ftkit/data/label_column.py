@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from ftkit.data.class_names import shown_name
 from ftkit.data.labels import Named
-from ftkit.data.one_hot import ONES, ZEROS, label_proposal, one_hot_columns
+from ftkit.data.one_hot import ONES, ZEROS, label_proposal, one_hot_columns, several_proposal
 from ftkit.data.rows import Rows
 from ftkit.formatting import listing
 
@@ -121,7 +121,7 @@ def one_hot_doubt(named: Named, free: Counter[str]) -> Iterator[str]:
         advice = (
             f"Exactly one of them is 1 in each of the first rows: if they are one label, set {label_proposal(together)}."
             if rows.label_column in together
-            else "Several labels for one text (multi-label data) are not supported."
+            else f"If a text can have several of these labels, set {several_proposal(columns)}."
         )
         yield (
             f"{shown_name(rows.label_column)} is one of {len(columns)} columns of zeros and ones "

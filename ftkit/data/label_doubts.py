@@ -17,6 +17,7 @@ from decimal import Decimal
 from ftkit.data.class_names import shown_name
 from ftkit.data.label_column import NUMBER, column_doubt, one_hot_doubt
 from ftkit.data.labels import Named
+from ftkit.data.several_labels import SEPARATORS, combined
 from ftkit.formatting import count, listing, percent
 
 MISSING = frozenset(("n/a", "na", "#n/a", "#na", "<na>", "null", "none", "nan", "nil", "undefined", "--", "?"))
@@ -24,9 +25,6 @@ MISSING = frozenset(("n/a", "na", "#n/a", "#na", "<na>", "null", "none", "nan", 
 
 TRUTH = (("0", "1"), ("false", "true"), ("no", "yes"), ("n", "y"), ("f", "t"), ("off", "on"))
 """Ways to write a yes-or-no label, in lower case."""
-
-SEPARATORS = "|;,/+&"
-"""Characters between several labels in one text."""
 
 MOST_MERGED = 24
 """Labels that a proposal maps: a longer one is no sentence."""
@@ -41,16 +39,16 @@ _INVISIBLE = re.compile("[\u200c\u200d\ufe0f]")
 _PUNCTUATION = " .,;:!?\"'\u2018\u2019\u201c\u201d\u2026\u3002"
 
 
-def doubts(named: Named) -> list[str]:
-    """What a reader of the data report should check, one sentence each."""
+def doubts(named: Named, *, several: bool = False) -> list[str]:
+    """What a reader of the data report should check, one sentence each; `several` where a text can have several labels."""
     rows = named.total()
     free = Counter({name: number for name, number in rows.items() if name not in named.listed})
     looks = column_doubt(named)
     return [
         *_alike(rows, free),
         *_truth(rows, free),
-        *_several(rows, free),
-        *one_hot_doubt(named, free),
+        *([] if several else _several(rows, free)),
+        *([] if several else one_hot_doubt(named, free)),
         *_missing(named, free),
         *_minus_one(free),
         *([looks] if looks else []),
@@ -141,24 +139,14 @@ def _truth(rows: Counter[str], free: Counter[str]) -> Iterator[str]:
 
 def _several(rows: Counter[str], free: Counter[str]) -> Iterator[str]:
     for separator in SEPARATORS:
-        parts_of = {
-            name: parts
-            for name in free
-            if separator in name and len(parts := [part.strip() for part in name.split(separator)]) > 1 and all(parts)
-        }
-        used = Counter(part for parts in parts_of.values() for part in {*parts})
-        combined = {
-            name: parts
-            for name, parts in parts_of.items()
-            if any(part in rows for part in parts) and all(part in rows or used[part] > 1 for part in parts)
-        }
-        if combined:
-            number = sum(rows[name] for name in combined)
-            example = min(combined, key=lambda name: (-rows[name], name))
+        names = [name for name, parts in combined(free, rows, separator).items() if any(part in rows for part in parts)]
+        if names:
+            number = sum(rows[name] for name in names)
+            example = min(names, key=lambda name: (-rows[name], name))
             yield (
                 f"{percent(number / rows.total())} of the rows ({number:,}) have a label that combines others by "
-                f"{separator!r}, such as {shown_name(example)}: is this multi-label data? ftkit gives one label per "
-                "text, and takes each combination for a class of its own. Keep one label in each row."
+                f"{separator!r}, such as {shown_name(example)}, and each combination is a class of its own. If a text can have "
+                f'several labels, set task = "multi-label" and separator = "{separator}".'
             )
 
 

@@ -2,6 +2,7 @@
 
 Labels that are surely the same class become one: `1`, `1.0` and "1"; `True` and `true`; texts that differ only in
 composition, invisible characters or runs of white space. A class keeps its spelling where all rows write it in one way.
+With the task `multi-label`, all of this is true of each label of a row.
 What is not sure, such as `billing` and `Billing`, stays apart, and `label_doubts` warns of it.
 """
 
@@ -16,6 +17,7 @@ from typing import Any
 from ftkit.data.class_names import NotOneLabel, class_name, natural_order, same_class, shown_name
 from ftkit.data.rows import Rows
 from ftkit.data.rules import Rules
+from ftkit.data.several_labels import labels_in, separator_of
 from ftkit.errors import DataError
 from ftkit.formatting import count, listing
 
@@ -32,7 +34,7 @@ class Named:
     classes: tuple[str, ...]
     """All classes in their order, those that the recipe lists and no row has included."""
     parts: Mapping[str, Rows]
-    """The rows; the label of a row that is left out is None."""
+    """The rows; the label of a row that is left out is None. With several labels a text, each is a tuple of class names."""
     counts: Mapping[str, Counter[str]]
     """Rows of each part by class."""
     listed: frozenset[str]
@@ -52,7 +54,8 @@ def name_classes(parts: Mapping[str, Rows], classes: Sequence[str], rules: Rules
     """
     listed = _Listed(classes, rules)
     several_dropped = listed.closed and rules.unlisted == "drop"
-    spellings = {name: _Spellings(rows, several=several_dropped) for name, rows in parts.items()}
+    separator = separator_of(parts.values(), rules.separator) if rules.task == "multi-label" else None
+    spellings = {name: _Spellings(rows, separator, several=several_dropped) for name, rows in parts.items()}
     rows_by_spelling = sum((each.counts for each in spellings.values()), Counter[str]())
     class_of = listed.classes_of(rows_by_spelling)
     left_out = {spelling for spelling, name in class_of.items() if listed.left_out(spelling, name)}
@@ -69,17 +72,28 @@ def name_classes(parts: Mapping[str, Rows], classes: Sequence[str], rules: Rules
             raise _unlisted_error(unlisted, listed.names, parts[part])
         dropped[NO_LABEL] += each.missing
         dropped[SEVERAL] += each.several
-        dropped[UNLISTED] += unlisted.total()
-        dropped[WITHOUT] += sum(each.counts[spelling] for spelling in left_out)
-        labels = [kept.get(spelling) for spelling in each.by_row]
+        labels: list[Any]
+        if separator is None:
+            dropped[UNLISTED] += unlisted.total()
+            dropped[WITHOUT] += sum(each.counts[spelling] for spelling in left_out)
+            labels = [kept.get(spelling) for spelling in each.by_row]
+            counts[part] = Counter(label for label in labels if label is not None)
+        else:
+            labels = [_kept_of(row, kept) for row in each.by_row]
+            for row, label in zip(each.by_row, labels, strict=True):
+                if row is not None and label is None:
+                    dropped[UNLISTED if left_out.isdisjoint(row) else WITHOUT] += 1
+            counts[part] = Counter(name for label in labels for name in label or ())
         named[part] = dataclasses.replace(parts[part], labels=labels)
-        counts[part] = Counter(label for label in labels if label is not None)
     return Named(
         listed.order({*kept.values()}, {name for spelling in left_out if (name := class_of[spelling])}),
         named,
         counts,
         frozenset(listed.names),
-        _notes(sum((each.forms for each in spellings.values()), Counter()), kept, listed.names),
+        (
+            *_notes(sum((each.forms for each in spellings.values()), Counter()), kept, listed.names),
+            *([f"The labels of a row are separated by {separator!r}."] if separator else []),
+        ),
         _unused(rules, {*class_of, *filter(None, class_of.values())}),
     )
 
@@ -90,28 +104,30 @@ class _Spellings:
     Raises: DataError for rows of several labels, unless these may be left out.
     """
 
-    def __init__(self, rows: Rows, *, several: bool) -> None:
+    def __init__(self, rows: Rows, separator: str | None, *, several: bool) -> None:
         # A label is looked at once, however many rows have it. Python takes 1, 1.0 and True for equal: a key has the type.
         keys = [label if isinstance(label, str) else (type(label), str(label)) for label in rows.labels]
-        known: dict[Any, str | None] = {}
+        known: dict[Any, Any] = {}
         faults: dict[Any, str] = {}
         self.forms: Counter[tuple[str, str]] = Counter()
         label_of, rows_of = dict(zip(keys, rows.labels, strict=True)), Counter(keys)
         for key, label in label_of.items():
             try:
-                known[key] = spelling = class_name(label)
+                known[key] = class_name(label) if separator is None else labels_in(label, separator)
             except NotOneLabel as error:
                 known[key], faults[key] = None, str(error)
                 continue
-            if spelling is not None:
-                self.forms[spelling, _written(label)] += rows_of[key]
+            if known[key] is not None and separator is None:
+                self.forms[known[key], _written(label)] += rows_of[key]
         self.by_row = [known[key] for key in keys]
-        self.counts = Counter(spelling for spelling in self.by_row if spelling is not None)
+        """Of each row its label, or a tuple of its labels; None where it has none."""
+        rows_with = Counter(label for label in self.by_row if label is not None)
+        self.counts = rows_with if separator is None else _each_label(rows_with)
         self.several = sum(rows_of[key] for key in faults)
-        self.missing = len(keys) - self.counts.total() - self.several
-        if faults and not several:
+        self.missing = len(keys) - rows_with.total() - self.several
+        if faults and not (several and separator is None):
             index = next(index for index, key in enumerate(keys) if key in faults)
-            raise _several_error(rows, self.several, index, faults[keys[index]])
+            raise _several_error(rows, self.several, index, faults[keys[index]], separator)
 
 
 class _Listed:
@@ -151,6 +167,22 @@ class _Listed:
         return tuple(
             name for name in (*names, *others) if name in present or not (name in left_out or self.left_out(name, name))
         )
+
+
+def _each_label(rows_with: Counter[tuple[str, ...]]) -> Counter[str]:
+    """Rows of each label, by the rows of each combination of labels."""
+    counts: Counter[str] = Counter()
+    for labels, number in rows_with.items():
+        for label in labels:
+            counts[label] += number
+    return counts
+
+
+def _kept_of(labels: tuple[str, ...] | None, kept: Mapping[str | None, str]) -> tuple[str, ...] | None:
+    """The classes of a row that are not left out, sorted; None where all of its labels are."""
+    if not labels:
+        return labels
+    return tuple(sorted({kept[label] for label in labels if label in kept})) or None
 
 
 def _written(label: Any) -> str:
@@ -206,16 +238,19 @@ def column(rows: Rows, row: int | None = None) -> str:
     return f"{place}, column {rows.label_column!r}" if rows.label_column else place
 
 
-def _several_error(rows: Rows, number: int, index: int, value: str) -> DataError:
+def _several_error(rows: Rows, number: int, index: int, value: str, separator: str | None) -> DataError:
     _, line = rows.place(index)
     place = f"line {line:,}" if line else f"row {index + 1:,}"
-    return DataError(
-        f"the label of {place} is {value}; {number:,} of {len(rows.labels):,} labels are not one label. "
-        "ftkit gives one label per text: multi-label data is not supported",
-        where=column(rows, index),
-        hint="Keep one label in each row: a list of one is taken as that label, "
-        'and label = "label.name" reads a field of an object.',
-    )
+    if separator is not None:
+        what = f"the label of {place} is {value}; {number:,} of {len(rows.labels):,} labels are no list of names"
+        hint = "Write the names of the labels as a list, or one column of zeros and ones for each label."
+    else:
+        what = f"the label of {place} is {value}; {number:,} of {len(rows.labels):,} labels are not one label"
+        hint = 'Set task = "multi-label" if a text can have several labels. Otherwise keep one label in each row'
+        hint += ": a list of one is taken as that label."
+    if "object" in value:
+        hint = f'label = "{rows.label_column or "label"}.name" reads a field of an object.'
+    return DataError(what, where=column(rows, index), hint=hint)
 
 
 def _unlisted_error(unlisted: Counter[str], names: Sequence[str], rows: Rows) -> DataError:

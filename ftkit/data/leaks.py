@@ -56,9 +56,9 @@ class Leaks:
 def look(assigned: Assigned, rules: Rules, *, given: bool) -> Leaks:
     """What test and train share; `given` says that the rows came split, so that options of the split change nothing."""
     leaks = Leaks()
-    if rules.near_copies == "together" and (given or rules.order):
+    if rules.near_copies == "together" and (given or rules.time):
         _near_copies(assigned, leaks, given=given)
-    if rules.order or given:
+    if rules.time or given:
         leaks.notes += _times(assigned)
     else:
         leaks.notes += _by_chance(assigned)
@@ -87,7 +87,7 @@ def _near_copies(assigned: Assigned, leaks: Leaks, *, given: bool) -> None:
             cure = (
                 "give one file with all rows, so that near copies stay together"
                 if given
-                else "leave order out, or take these rows out"
+                else "leave time out, or take these rows out"
             )
             leaks.warnings.append(f"{sentence}. To measure what it has learnt, {cure}.")
         else:
@@ -117,7 +117,7 @@ def _by_chance(assigned: Assigned) -> Iterator[str]:
             dated = name not in assigned["train"][0].rows.others.numbers
             yield (
                 f"{name!r} goes from {moments.shown(float(times.min()), dated=dated)} to {moments.shown(float(times.max()), dated=dated)}, "
-                f'and rows are split by chance: with order = "{name}", the newest rows are the test rows.'
+                f'and rows are split by chance: with time = "{name}", the newest rows are the test rows.'
             )
 
 
@@ -131,7 +131,7 @@ def _groups(assigned: Assigned, rules: Rules, leaks: Leaks, *, given: bool) -> N
         known = values["test"] != 0
         shared = known & np.isin(values["test"], values["train"])
         share = float(shared.mean()) if len(shared) else 0.0
-        labels = [part.rows.labels[row] for part, rows in assigned.values() for row in rows]
+        labels = ["\n".join(part.classes_of(row)) for part, rows in assigned.values() for row in rows]
         together = _Together.of(np.concatenate([*values.values()]), labels)
         chosen, named = name == rules.group, NAME.search(_snake(name)) is not None
         if share < SHARED and not (chosen and shared.any()):

@@ -37,7 +37,7 @@ class OtherColumns:
     """The columns of `moments` that have numbers in place of dates."""
     group: str = ""
     """The column by which the recipe groups rows, if it does."""
-    order: str = ""
+    time: str = ""
     """The column by which it orders them, if it does."""
     _groups: dict[str, array[int]] = field(default_factory=dict)
     _moments: dict[str, array[float]] = field(default_factory=dict)
@@ -64,19 +64,19 @@ class OtherColumns:
         first_rows: Sequence[Mapping[str, Any]],
         skip: Collection[str],
         group: str = "",
-        order: str = "",
+        time: str = "",
         only: Sequence[str] | None = None,
     ) -> OtherColumns:
-        """The columns of a file to watch, by its first rows: `group` and `order`, which the recipe names, and others.
+        """The columns of a file to watch, by its first rows: `group` and `time`, which the recipe names, and others.
 
-        `only` are the columns that are read, if that is decided. Raises: DataError where `order` has no dates.
+        `only` are the columns that are read, if that is decided. Raises: DataError where `time` has no dates.
         """
-        watch = cls(group=group, order=order)
+        watch = cls(group=group, time=time)
         names = dict.fromkeys(name for row in first_rows for name in row if name and name not in skip)
-        chosen = [name for name in (group, order) if name]
+        chosen = [name for name in (group, time) if name]
         for name in only if only is not None else [*chosen, *(name for name in names if name not in chosen)]:
             values = [row[name] for row in first_rows if name in row and not missing(row[name])]
-            if name == order:
+            if name == time:
                 watch._watch_moments(name, _reader(name, values))
             elif name == group:
                 watch._groups[name] = array("q")
@@ -116,7 +116,7 @@ class OtherColumns:
         for name in [*self.moments]:
             if name in other.moments and (name in self.numbers) == (name in other.numbers):
                 self._moments[name].extend(other.moments[name])
-            elif name == self.order:
+            elif name == self.time:
                 kinds = ["numbers" if name in each.numbers else "dates" for each in (other, self)]
                 raise DataError(
                     f"the column {name!r} has {kinds[0]} here and {kinds[1]} in another file",
@@ -166,7 +166,7 @@ def _reader(name: str, values: Sequence[Any]) -> Reader:
     shown = f": {str(values[0])!r:.60}" if values else ""
     raise DataError(
         f"the column {name!r} has no dates or numbers that can be read without guessing{shown}",
-        where=f"order = {name!r}",
+        where=f"time = {name!r}",
         hint="Write dates as 2024-12-31 or 2024-12-31T23:59:00.",
     )
 

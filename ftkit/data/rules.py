@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from ftkit.contracts import SPLITS
+from ftkit.contracts import SPLITS, TASKS, Task
 
 NearCopies = Literal["together", "ignored"]
 """How texts that share most of their wording are split: each group of them into one split, or each text by chance."""
@@ -17,6 +17,10 @@ SHARES = (0.8, 0.1, 0.1)
 
 Unlisted = Literal["fail", "drop", "keep"]
 """What to do with rows whose label is not listed, where labels or classes are: refuse, leave out, or keep the label."""
+
+
+AUTO = "auto"
+"""In place of a separator: the one that the labels show."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +38,14 @@ class Rules:
     """Whether texts that share most of their wording stay in one split."""
     group: str = ""
     """A column of `Rows.others`: rows with the same value stay in one split."""
-    order: str = ""
+    time: str = ""
     """A column of `Rows.others` with dates or numbers: the newest rows are the test rows, and the next the validation rows."""
+    task: Task = "single-label"
+    """What is asked of a text."""
+    order: Sequence[str] | str = ()
+    """The classes of the task `ordinal`, the lowest first; a text is the name of a column, as in `time`."""
+    separator: str = AUTO
+    """What stands between several labels in one text; empty where only lists are several labels."""
     labels: Mapping[str, str] = field(default_factory=dict)
     """Labels and the names of their classes."""
     unlisted: Unlisted = "fail"
@@ -52,11 +62,27 @@ class Rules:
             raise ValueError(f"shares must add up to 1, not {sum(self.shares):g}")
         if self.rows is not None and self.rows < 2 * len(SPLITS):
             raise ValueError(f"rows must be at least {2 * len(SPLITS)}: two classes in three splits")
-        if self.group and self.order:
-            raise ValueError("give group or order, not both: a group may have rows of all times")
+        if isinstance(self.order, str):
+            if self.order and self.time:
+                raise ValueError("order = COLUMN is the older form of time: leave it out")
+            object.__setattr__(self, "time", self.time or self.order)
+            object.__setattr__(self, "order", ())
+        if self.group and self.time:
+            raise ValueError("give group or time, not both: a group may have rows of all times")
+        self._check_task()
         if self.min_rows < 0:
             raise ValueError("min_rows must not be negative")
         if unnamed := [label for label, name in self.labels.items() if not name.strip()]:
             raise ValueError(
                 f"labels maps {unnamed[0]!r} to no name: to leave out its rows, set without = [{unnamed[0]!r}]"
             )
+
+    def _check_task(self) -> None:
+        if self.task not in TASKS:
+            raise ValueError(f"task must be one of {', '.join(TASKS)}, not {self.task!r}")
+        if self.order and self.task != "ordinal":
+            raise ValueError('order lists classes from the lowest to the highest: it needs task = "ordinal"')
+        if twice := [name for name in self.order if list(self.order).count(name) > 1]:
+            raise ValueError(f"order has the class {twice[0]!r} twice")
+        if self.separator not in (AUTO, "") and self.task != "multi-label":
+            raise ValueError('separator stands between several labels: it needs task = "multi-label"')

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from numbers import Integral
 from typing import Any
 
-from ftkit.contracts import SPLITS, Data, DataReport, Split
+from ftkit.contracts import SPLITS, TASKS, Data, DataReport, Split
 from ftkit.data.cleaning import folded
 from ftkit.data.digests import Digests, among, digest_of
 from ftkit.data.on_disk import Chosen
@@ -39,10 +40,12 @@ _SHARED = "Drop one of each, or let ftkit.data.splits make the splits: a text th
 def _mistakes(data: Data) -> Iterator[tuple[str, str]]:
     """What is wrong and, where there is more to say than that its author can mend it, how to repair it."""
     splits = {name: getattr(data, name) for name in SPLITS}
+    if data.task not in TASKS:
+        yield f"a task that is none of {', '.join(TASKS)}: {_shown(data.task)}", ""
     yield from _mistakes_of_classes(data.classes)
     for name, split in splits.items():
-        yield from _mistakes_of_split(name, split, len(data.classes))
-    trained = set(data.train.labels)
+        yield from _mistakes_of_split(name, split, len(data.classes), several=data.task == "multi-label")
+    trained = set(data.train.each_label())
     if untrained := [name for index, name in enumerate(data.classes) if index not in trained]:
         hint = "Add rows of it, or leave the class out of `classes`: a model cannot learn it."
         yield f"no training row of the class {_listed(untrained)}", hint
@@ -61,7 +64,7 @@ def _mistakes_of_classes(classes: Any) -> Iterator[tuple[str, str]]:
         yield f"{len(classes)} class{'es' * (not classes)}", "A classifier needs at least two classes."
 
 
-def _mistakes_of_split(name: str, split: Any, classes: int) -> Iterator[tuple[str, str]]:
+def _mistakes_of_split(name: str, split: Any, classes: int, *, several: bool) -> Iterator[tuple[str, str]]:
     if not isinstance(split, Split):
         yield f"a {name} split of type {type(split).__name__}, not Split", ""
         return
@@ -74,7 +77,9 @@ def _mistakes_of_split(name: str, split: Any, classes: int) -> Iterator[tuple[st
     unknown = not isinstance(split.texts, Chosen)  # else they were read as texts a moment ago
     if unknown and (wrong := _first(split.texts, lambda kind: issubclass(kind, str))):
         yield f"a {name} text that is no string, in row {wrong}", ""
-    if wrong := _first(split.labels, lambda kind: issubclass(kind, Integral) and kind is not bool):
+    if several:
+        yield from _mistakes_of_several(name, split.labels, classes)
+    elif wrong := _first(split.labels, lambda kind: issubclass(kind, Integral) and kind is not bool):
         hint = "Labels are the indices of `classes`, from 0; ftkit.data.splits makes them from names."
         yield f"a {name} label that is no index of a class, in row {wrong}", hint
     elif rows and not 0 <= min(split.labels) <= max(split.labels) < classes:
@@ -84,6 +89,24 @@ def _mistakes_of_split(name: str, split: Any, classes: int) -> Iterator[tuple[st
         if not isinstance(column, str) or not _is_json(values):
             hint = "Make its values texts, numbers, true, false or None: they are stored with the run."
             yield f"a {name} column that JSON cannot hold: {_shown(column)}", hint
+
+
+def _mistakes_of_several(name: str, labels: Sequence[Any], classes: int) -> Iterator[tuple[str, str]]:
+    hint = "With several labels a text, a label is a rising tuple of the indices of `classes`, from 0."
+    known: set[Any] = set()  # few combinations occur in many rows
+    for row, label in enumerate(labels):
+        if isinstance(label, tuple) and label in known:
+            continue
+        if not isinstance(label, tuple) or not all(isinstance(each, Integral) and each is not True for each in label):
+            yield f"a {name} label that is no tuple of class indices, in row {row:,}: {_shown(label)}", hint
+            return
+        if any(one >= other for one, other in itertools.pairwise(label)):
+            yield f"a {name} label that does not rise, in row {row:,}: {_shown(label)}", hint
+            return
+        if label and not 0 <= label[0] <= label[-1] < classes:
+            yield f"a {name} label out of range, in row {row:,}: {_shown(label)}, of {classes:,} classes", hint
+            return
+        known.add(label)
 
 
 def _shared_texts(splits: Mapping[str, Split]) -> Iterator[tuple[str, str]]:
@@ -105,7 +128,7 @@ def _mistakes_of_report(report: Any, classes: Sequence[str], splits: Mapping[str
         yield f"a report of type {type(report).__name__}, not DataReport", ""
         return
     for name, split in splits.items():
-        counted = Counter(split.labels)
+        counted = Counter(split.each_label())
         reported = report.counts.get(name, {})
         for index, label in enumerate(classes):
             if reported.get(label, 0) != counted[index]:

@@ -15,19 +15,20 @@ import math
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ftkit.contracts import SPLITS, Data, DataReport, Emit, Split
-from ftkit.data import grouping
+from ftkit.contracts import SPLITS, Data, DataReport, Emit, Split, Task
+from ftkit.data import grouping, stratification
 from ftkit.data.characters import invisible
 from ftkit.data.class_checks import check_classes, check_sizes
 from ftkit.data.cleaning import CONTRADICTORY, DUPLICATE, EMPTY, Cleaned, clean, folded
 from ftkit.data.label_doubts import doubts
-from ftkit.data.labels import NO_LABEL, SEVERAL, UNLISTED, WITHOUT, name_classes
+from ftkit.data.labels import NO_LABEL, SEVERAL, UNLISTED, WITHOUT
 from ftkit.data.leaks import look
 from ftkit.data.rows import MAX_NAMED_LINES, Rows, damage_note
-from ftkit.data.rules import SHARES, NearCopies, Rules, Unlisted
+from ftkit.data.rules import AUTO, SHARES, NearCopies, Rules, Unlisted
 from ftkit.data.split_assignment import NearCopyGroups, assign, find_near_copies
+from ftkit.data.task_checks import labels_a_row, named_for
 from ftkit.data.texts import chosen
 from ftkit.formatting import listing
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 __all__ = [
+    "AUTO",
     "CONTRADICTORY",
     "DUPLICATE",
     "EMPTY",
@@ -63,11 +65,11 @@ def split(
 ) -> Data:
     """Name the classes of rows, clean the rows and split them, each class in the same shares of train, valid and test.
 
-    Without `classes` the labels make the classes, in their natural order. `notes` are added to the data report; `emit` gets events
+    Without `classes` the labels make the classes, in their natural order, or in that of `Rules.order`. `notes` are added to the data report; `emit` gets events
     of progress.
 
-    Raises: DataError when there are no rows, only one class, rows of several labels, labels that are not among the
-    classes, or a class too small for three splits.
+    Raises: DataError when there are no rows, only one class, labels that are not those of the task or not among the classes, or a
+    class too small for three splits.
     """
     return _assemble({"": rows}, {"": SPLITS}, classes, rules, notes, emit)
 
@@ -93,7 +95,10 @@ def join(
 
 
 def fingerprint(classes: Sequence[str], splits: Iterable[Split]) -> str:
-    """SHA-256 over the classes and, split by split in order, every label and text, each preceded by its length."""
+    """SHA-256 over the classes and, split by split in order, every label and text, each preceded by its length.
+
+    Several labels of a row are preceded by their number.
+    """
     digest = hashlib.sha256()
     for name in classes:
         encoded = name.encode("utf-8", "surrogatepass")
@@ -102,7 +107,11 @@ def fingerprint(classes: Sequence[str], splits: Iterable[Split]) -> str:
         digest.update(b"split" + len(part).to_bytes(8, "big"))
         for text, label in zip(part.texts, part.labels, strict=True):
             encoded = text.encode("utf-8", "surrogatepass")
-            digest.update(int(label).to_bytes(4, "big") + len(encoded).to_bytes(8, "big") + encoded)
+            if isinstance(label, tuple):
+                numbers = b"".join(each.to_bytes(4, "big") for each in (len(label), *map(int, label)))
+            else:
+                numbers = int(label).to_bytes(4, "big")
+            digest.update(numbers + len(encoded).to_bytes(8, "big") + encoded)
     return digest.hexdigest()
 
 
@@ -115,8 +124,9 @@ def _assemble(
     emit: Emit | None,
 ) -> Data:
     """Name the classes of all parts, clean each, and divide its rows among the splits that `into` names for it."""
+    several = rules.task == "multi-label"
     dropped: Counter[str] = sum((rows.dropped for rows in parts.values()), Counter())
-    named = name_classes(parts, classes, rules, dropped)
+    named = named_for(parts, classes, rules, dropped)
     seen: list[tuple[str, np.ndarray]] = []
     cleaned: dict[str, Cleaned] = {}
     for name in reversed([*into]):
@@ -129,34 +139,50 @@ def _assemble(
     sizes = {label: sum(size[label] for size in by_part.values()) for label in named.classes}
     rare = [label for label in sizes if sizes[label] < rules.min_rows]
     if rare:
-        dropped[RARE] += sum(sizes.pop(label) for label in rare)
+        if several:
+            cleaned = {name: part.without_classes(rare, RARE, dropped) for name, part in cleaned.items()}
+            for label in rare:
+                sizes.pop(label)
+        else:
+            dropped[RARE] += sum(sizes.pop(label) for label in rare)
         left_out = f"{len(rare):,} class{'es' * (len(rare) != 1)}"
         notes = (*notes, f"Left out {left_out} with fewer than {rules.min_rows} rows: {listing(rare, 10)}.")
     notes = (*named.notes, *notes)
-    warnings = [*named.warnings, *check_sizes(named, tuple(sizes), by_part, into), *doubts(named)]
+    warnings = [*named.warnings, *check_sizes(named, tuple(sizes), by_part, into), *doubts(named, several=several)]
 
-    classes, total = tuple(sizes), sum(sizes.values())
+    classes, total = tuple(sizes), sum(len(part.kept) for part in cleaned.values()) if several else sum(sizes.values())
     portion = 1.0 if rules.rows is None else min(1.0, rules.rows / total)
     assigned: dict[str, tuple[Cleaned, list[int]]] = {}
     for name, names in into.items():
         part, sample = cleaned[name], {label: group for label in classes if (group := groups[name][label])}
         shares = [rules.shares[SPLITS.index(split_name)] for split_name in names]
-        for label, group in sample.items():
-            if (size := max(len(names), int(len(group) * portion))) < len(group):
-                dropped[SAMPLED] += len(group) - size
-                sample[label] = part.shuffled(group, f"sample {rules.seed}")[:size]
+        if several:
+            rows = part.kept
+            if (size := max(len(names), int(len(rows) * portion))) < len(rows):
+                rows = stratification.sample(part, rows, size, rules.seed, len(names))
+                dropped[SAMPLED] += len(part.kept) - len(rows)
+        else:
+            for label, group in sample.items():
+                if (size := max(len(names), int(len(group) * portion))) < len(group):
+                    dropped[SAMPLED] += len(group) - size
+                    sample[label] = part.shuffled(group, f"sample {rules.seed}")[:size]
+            rows = [row for group in sample.values() for row in group]
         near_copies = NearCopyGroups()
-        if len(names) > 1 and rules.near_copies == "together" and not rules.order:
-            near_copies = find_near_copies(part, sorted(row for group in sample.values() for row in group), emit)
-        if len(names) > 1 and rules.order:
-            rows_by_split, assignment_notes = grouping.by_time(part, sample, names, shares, rules.order)
+        if len(names) > 1 and rules.near_copies == "together" and not rules.time:
+            near_copies = find_near_copies(part, sorted(rows), emit)
+        if len(names) > 1 and rules.time:
+            rows_by_split, assignment_notes = grouping.by_time(part, rows, sample, names, shares, rules.time)
+        elif several:
+            rows_by_split, assignment_notes = stratification.assign(
+                part, rows, names, shares, rules.seed, near_copies, rules.group if len(names) > 1 else ""
+            )
         elif len(names) > 1 and rules.group:
             rows_by_split, assignment_notes = grouping.by_group(
                 part, sample, names, shares, rules.seed, rules.group, near_copies
             )
         else:
             rows_by_split, assignment_notes = assign(part, sample, names, shares, rules.seed, near_copies)
-        if len(names) > 1 and (option := rules.order or rules.group):
+        if len(names) > 1 and (option := rules.time or rules.group or ("its other labels" if several else "")):
             warnings += grouping.absent_classes(part, rows_by_split, sample, option)
         notes = (*notes, *assignment_notes)
         assigned |= {split_name: (part, rows) for split_name, rows in rows_by_split.items()}
@@ -165,7 +191,7 @@ def _assemble(
     leaks = look(assigned, rules, given=len(parts) > 1)
     if hidden := invisible(text for part, rows in assigned.values() for text in chosen(part.rows.texts, rows)):
         (leaks.warnings if hidden.many else leaks.notes).append(str(hidden))
-    return _data(parts, assigned, classes, dropped, (*notes, *leaks.notes), [*warnings, *leaks.warnings])
+    return _data(parts, assigned, classes, dropped, (*notes, *leaks.notes), [*warnings, *leaks.warnings], rules.task)
 
 
 def _data(
@@ -175,6 +201,7 @@ def _data(
     dropped: Mapping[str, int],
     notes: Sequence[str],
     warnings: Sequence[str],
+    task: Task,
 ) -> Data:
     number = {label: index for index, label in enumerate(classes)}
     splits: dict[str, Split] = {}
@@ -185,10 +212,13 @@ def _data(
         words.extend(map(part.words.__getitem__, indices))
         splits[name] = Split(
             chosen(rows.texts, indices),
-            tuple(number[rows.labels[index]] for index in indices),
+            tuple(_class_indices(rows.labels[index], number) for index in indices),
             {column: tuple(values[index] for index in indices) for column, values in rows.columns.items()},
         )
     sizes = sorted(words)
+    several = task == "multi-label"
+    if several:
+        notes = (labels_a_row(label for split in splits.values() for label in split.labels), *notes)
     report = DataReport(
         source=", ".join(dict.fromkeys(rows.source for rows in parts.values())),
         rows_read=sum(rows.read for rows in parts.values()),
@@ -203,10 +233,18 @@ def _data(
         notes=(*(note for rows in parts.values() for note in rows.notes), *notes),
         warnings=(*dict.fromkeys(warning for rows in parts.values() for warning in rows.warnings), *warnings),
         files={source: form for rows in parts.values() for source, form in rows.forms.items()},
+        rows={name: len(splits[name]) for name in SPLITS} if several else {},
     )
-    return Data(classes, splits["train"], splits["valid"], splits["test"], report)
+    return Data(classes, splits["train"], splits["valid"], splits["test"], report, task=task)
+
+
+def _class_indices(label: Any, number: Mapping[str, int]) -> Any:
+    """The index of a class, or a rising tuple of those of several."""
+    if isinstance(label, tuple):
+        return tuple(sorted(number[name] for name in label))
+    return number[label]
 
 
 def _count_by_class(rows: Split, classes: Sequence[str]) -> dict[str, int]:
-    counts = Counter(rows.labels)
+    counts = Counter(rows.each_label())
     return {label: counts[index] for index, label in enumerate(classes)}

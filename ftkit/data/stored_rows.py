@@ -1,7 +1,7 @@
 """The rows of a split in an Arrow file: written batch by batch, and read by mapping the file into memory, without parsing it.
 
-The columns are `text` (UTF-8, in which half of a surrogate pair may stand), `label` (the index of the class), and `column.NAME`, JSON
-values as text. Any program that reads Arrow IPC files can read it.
+The columns are `text` (UTF-8, in which half of a surrogate pair may stand), `label` (the index of the class, or a list of them where a
+row can have several), and `column.NAME`, JSON values as text. Any program that reads Arrow IPC files can read it.
 """
 
 from __future__ import annotations
@@ -70,15 +70,21 @@ def write(path: Path, split: Split) -> None:
     """Write a split into a file. Raises: OSError."""
     import pyarrow
 
+    several = any(isinstance(label, tuple) for label in split.labels)
     schema = pyarrow.schema(
-        [("text", pyarrow.binary()), ("label", pyarrow.int32())]
+        [("text", pyarrow.binary()), ("label", pyarrow.list_(pyarrow.int32()) if several else pyarrow.int32())]
         + [(f"{_COLUMN}{name}", pyarrow.binary()) for name in split.columns]
     )
     with pyarrow.OSFile(str(path), "wb") as file, pyarrow.ipc.new_file(file, schema) as writer:
         for texts, labels, columns in _batches(split):
             values = [[json.dumps(value).encode() for value in column] for column in columns]
-            arrays = [[text.encode("utf-8", "surrogatepass") for text in texts], list(map(int, labels)), *values]
-            writer.write_batch(pyarrow.record_batch([*map(pyarrow.array, arrays, schema.types)], schema=schema))
+            numbers: list[Any] = [[*map(int, label)] for label in labels] if several else [*map(int, labels)]
+            arrays = [[text.encode("utf-8", "surrogatepass") for text in texts], numbers, *values]
+            writer.write_batch(
+                pyarrow.record_batch(
+                    [pyarrow.array(*each) for each in zip(arrays, schema.types, strict=True)], schema=schema
+                )
+            )
 
 
 def read(path: Path, key: str = "") -> Split:
@@ -98,11 +104,15 @@ def read(path: Path, key: str = "") -> Split:
     columns = {
         name.removeprefix(_COLUMN): column(index, _json) for index, name in enumerate(file.schema.names) if index > 1
     }
-    labels = tuple(label for batch in batches for label in batch.column("label").to_pylist())
+    labels = tuple(
+        tuple(label) if isinstance(label, list) else label
+        for batch in batches
+        for label in batch.column("label").to_pylist()
+    )
     return Split(column(0, _text, key), labels, columns)
 
 
-def _batches(split: Split) -> Iterator[tuple[list[str], Sequence[int], list[list[Any]]]]:
+def _batches(split: Split) -> Iterator[tuple[list[str], Sequence[Any], list[list[Any]]]]:
     """Texts, labels, and the values of each column, of a few rows at a time."""
     texts: list[str] = []
     columns: Mapping[str, Iterator[Any]] = {name: iter(values) for name, values in split.columns.items()}

@@ -25,7 +25,7 @@ def write(run: Path, data: Data) -> None:
             for name in SPLITS:
                 stored_rows.write(folder / f"{name}.arrow", getattr(data, name))
             closed_rows.seal(folder)
-            report = asdict(without_secrets(data.report)) | {"classes": data.classes}
+            report = asdict(without_secrets(data.report)) | {"classes": data.classes, "task": data.task}
             # Not sorted: in the order in which it is shown.
             files.write_text(folder / "report.json", json.dumps(report, indent=2) + "\n")
     except OSError as error:
@@ -45,7 +45,7 @@ def read(run: Path, splits: Sequence[str] = SPLITS) -> Data:
     path = run / "data" / "report.json"
     try:
         report = json.loads(path.read_text(encoding="utf-8"))
-        classes = tuple(report.pop("classes"))
+        classes, task = tuple(report.pop("classes")), report.pop("task", "single-label")
         known = {field.name for field in fields(DataReport)}  # a newer ftkit may have written more
         shown = DataReport(**{key: value for key, value in report.items() if key in known})
         if "test" in splits:
@@ -56,7 +56,7 @@ def read(run: Path, splits: Sequence[str] = SPLITS) -> Data:
             filled[name] = _split(path, f"{shown.fingerprint}-{name}") if name in splits else Split((), ())
         path = cache = run / "cache"
         cache.mkdir(exist_ok=True)
-        return Data(classes, **filled, report=shown, cache=cache)
+        return Data(classes, **filled, report=shown, cache=cache, task=task)
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         gone = isinstance(error, FileNotFoundError)
         reason = (error.strerror if isinstance(error, OSError) else "") or f"{type(error).__name__}: {error}"

@@ -146,7 +146,7 @@ def test_several_labels_of_a_text_are_refused_naming_file_and_line(label: Any, d
     with pytest.raises(DataError) as caught:
         split(part, (), Rules(seed=0)) if files == "one file" else join(parts, (), Rules(seed=0))
     assert f"the label of line 23 is {described}; 1 of 9 labels" in caught.value.what
-    assert "one label per text: multi-label data is not supported" in caught.value.what
+    assert ('task = "multi-label"' if "list" in described else ".name") in caught.value.hint
     assert caught.value.where == f"{part.source}:23, column 'label'"
 
 

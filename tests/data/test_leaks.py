@@ -34,10 +34,10 @@ def records(rows: int, seed: int = 1, **columns: Any) -> list[dict[str, Any]]:
     return made
 
 
-def table(some: Sequence[Record], name: str = "rows.csv", group: str = "", order: str = "") -> Rows:
+def table(some: Sequence[Record], name: str = "rows.csv", group: str = "", time: str = "") -> Rows:
     """The records as a reader of files makes rows of them."""
     rows = Rows(name)
-    rows.others = OtherColumns.choose(some[:200], ("text", "label"), group, order)
+    rows.others = OtherColumns.choose(some[:200], ("text", "label"), group, time)
     for record in some:
         rows.add(record["text"], record["label"])
         rows.others.add([record.get(name) for name in rows.others.names])
@@ -45,12 +45,12 @@ def table(some: Sequence[Record], name: str = "rows.csv", group: str = "", order
 
 
 def divided(some: Sequence[Record], **rules: Any) -> Data:
-    wanted = {key: rules[key] for key in ("group", "order") if key in rules}
+    wanted = {key: rules[key] for key in ("group", "time") if key in rules}
     return split(table(some, **wanted), (), Rules(seed=7, **rules))
 
 
 def given(train: Sequence[Record], test: Sequence[Record], **rules: Any) -> Data:
-    wanted = {key: rules[key] for key in ("group", "order") if key in rules}
+    wanted = {key: rules[key] for key in ("group", "time") if key in rules}
     parts = {"train": table(train, "train.csv", **wanted), "test": table(test, "test.csv", **wanted)}
     return join(parts, (), Rules(seed=7, **rules))
 
@@ -175,7 +175,7 @@ def day(row: int, drawn: random.Random) -> str:
 
 def test_the_newest_rows_are_the_test_rows() -> None:
     some = records(200, date=day)
-    data = divided(some, order="date")
+    data = divided(some, time="date")
     when = {record["text"]: record["date"] for record in some}
     train, valid, test = ([when[text] for text in getattr(data, name).texts] for name in SPLITS)
     assert max(train) < min(valid) <= max(valid) < min(test)
@@ -185,14 +185,14 @@ def test_the_newest_rows_are_the_test_rows() -> None:
 
 def test_a_column_of_dates_is_mentioned_where_rows_are_split_by_chance() -> None:
     (note,) = sentences(divided(records(200, date=day)), "'date'")
-    assert 'order = "date"' in note
+    assert 'time = "date"' in note
     assert "2024-01-01" in note
     assert (
         sentences(
             divided(
                 records(200, size=lambda row, drawn: drawn.randrange(9)),
             ),
-            "order",
+            "time = ",
         )
         == []
     )
@@ -208,7 +208,7 @@ def test_given_files_that_were_not_split_in_time_are_noted() -> None:
 def test_a_class_that_is_newer_than_training_is_refused() -> None:
     some = records(200, date=day, label=lambda row, drawn: "new" if row > 170 else ["bad", "good"][row % 2])
     with pytest.raises(DataError, match="the class 'new' has no training rows"):
-        divided(some, order="date")
+        divided(some, time="date")
 
 
 def test_near_copies_in_given_files_are_counted_and_left_where_they_are() -> None:
@@ -226,14 +226,14 @@ def test_near_copies_in_given_files_are_counted_and_left_where_they_are() -> Non
     assert sentences(given(train, clean), "near copy") == []
 
 
-def test_group_and_order_exclude_each_other() -> None:
+def test_group_and_time_exclude_each_other() -> None:
     with pytest.raises(ValueError, match="not both"):
-        Rules(seed=1, group="a", order="b")
+        Rules(seed=1, group="a", time="b")
 
 
 def test_a_column_to_order_by_must_have_dates() -> None:
     with pytest.raises(DataError, match="'when' has no dates or numbers"):
-        table(records(30, when=lambda row, drawn: "03/04/2024"), order="when")
+        table(records(30, when=lambda row, drawn: "03/04/2024"), time="when")
 
 
 def test_columns_of_which_hardly_a_value_repeats_take_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:

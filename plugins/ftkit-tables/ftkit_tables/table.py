@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from ftkit import files, options
-from ftkit.contracts import Data, Emit
+from ftkit.contracts import Data, Emit, Task
 from ftkit.contracts.file_rows import FileRows
 from ftkit.data import splits
 from ftkit.data.rows import Rows, check_limit, together
@@ -40,9 +40,14 @@ class Table:
     """The file or files of test rows; a text in it is dropped from the training and validation rows."""
     text: str | tuple[str, ...] = "text"
     """The column with the texts, or a list of columns, joined by line breaks; `body.text` is a field inside a column."""
+    task: Task = "single-label"
+    """What is asked of a text: one class; with `multi-label` any number of classes, also none; with `ordinal` one class of an order."""
     label: str | tuple[str, ...] = "label"
-    """The column with the labels, one for each text, or a list of columns of zeros and ones, exactly one of which is 1 in each row:
-    its name is the label. Several labels a text (multi-label data) are not supported."""
+    """The column with the labels, or a list of columns of zeros and ones whose names are the labels: one of them is 1 in each row, with
+    the task `multi-label` any number. Several labels are a list, a list written as text, or a text with a `separator`."""
+    separator: str = splits.AUTO
+    """What stands between several labels in one text, with the task `multi-label`; `auto` is the one of |;,/+& by which labels are
+    combined, empty is none."""
     labels: Mapping[str, str] = field(default_factory=dict)
     """Values of the label column and the names of their classes; without it, the values are the names."""
     classes: tuple[str, ...] = ()
@@ -82,8 +87,11 @@ class Table:
     """Whether texts that share most of their wording stay in one split, or are split by chance."""
     group: str = ""
     """A column such as an author or a customer: all rows with the same value go to one split."""
-    order: str = ""
+    time: str = ""
     """A column of dates or numbers: the newest rows are the test rows, the next newest the validation rows."""
+    order: str | tuple[str, ...] = ""
+    """The classes of the task `ordinal`, the lowest first; without it, all classes must be numbers. One text is the column of `time`,
+    as older recipes have it."""
 
     def __post_init__(self) -> None:
         self._rules(0)
@@ -104,6 +112,8 @@ class Table:
             raise ValueError("label has a column twice" if labels else "label names no column")
         if shared := [name for name in labels if name in self._texts()]:
             raise ValueError(f"label must be another column than text, not {shared[0]!r}")
+        if self.classes and not isinstance(self.order, str):
+            raise ValueError("order lists the classes already: leave classes out")
         if len(set(self.classes)) < len(self.classes):
             raise ValueError("classes has a class twice")
         if unknown := [name for name in self.labels.values() if self.classes and name not in self.classes]:
@@ -116,7 +126,7 @@ class Table:
         are not listed, and rows that cannot be split.
         """
         rules = self._rules(seed)
-        parts = {name: self._read(name, emit) for name in PARTS if getattr(self, name) is not None}
+        parts = {name: self._read(name, rules, emit) for name in PARTS if getattr(self, name) is not None}
         if self.path is not None:
             return splits.split(parts["path"], self.classes, rules, emit=emit)
         return splits.join(parts, self.classes, rules, emit=emit)
@@ -147,7 +157,10 @@ class Table:
             min_rows=self.min_rows,
             near_copies=self.near_copies,
             group=self.group,
+            time=self.time,
+            task=self.task,
             order=self.order,
+            separator=self.separator,
             labels=self.labels,
             unlisted=self.unlisted,
             without=self.without,
@@ -160,15 +173,15 @@ class Table:
     def _texts(self) -> tuple[str, ...]:
         return (self.text,) if isinstance(self.text, str) else self.text
 
-    def _read(self, part: str, emit: Emit) -> Rows:
+    def _read(self, part: str, rules: splits.Rules, emit: Emit) -> Rows:
         """The rows of the file or the files of an option, labels as the files have them. Raises: DataError."""
         named = getattr(self, part)
         paths = (named,) if isinstance(named, Path) else named
         single = len(paths) == 1 and not files.is_pattern(paths[0])
-        rows = (self._read_file(file, part, emit) for file in (paths if single else _matching(paths)))
+        rows = (self._read_file(file, part, rules, emit) for file in (paths if single else _matching(paths)))
         return next(rows) if single else together(", ".join(map(str, paths)), rows)
 
-    def _read_file(self, file: Path, part: str, emit: Emit) -> Rows:
+    def _read_file(self, file: Path, part: str, rules: splits.Rules, emit: Emit) -> Rows:
         form = Options(self.format, self.encoding, self.delimiter, self.quote, self.escape, self.header, self.skip)
         label, indicators = (self.label, ()) if isinstance(self.label, str) else (None, self.label)
         wanted = Wanted(self._texts(), label, indicators, self.columns, part="" if part == "path" else part)
@@ -179,13 +192,14 @@ class Table:
                 form,
                 emit,
                 max_damaged=self.max_damaged,
-                named=(*self.labels, *self.classes, *self.without),
+                named=(*self.labels, *self.classes, *rules.order, *self.without),
                 repair=self.repair,
-                group=self.group,
-                order=self.order,
+                group=rules.group,
+                time=rules.time,
+                several=rules.task == "multi-label",
             )
         except DataError as error:
-            raise offered(error, file, wanted, form) from error
+            raise offered(error, file, wanted, form, several=self.task == "multi-label") from error
 
 
 def _matching(paths: Sequence[Path]) -> list[Path]:

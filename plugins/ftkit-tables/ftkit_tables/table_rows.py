@@ -37,21 +37,25 @@ def read(
     named: Collection[str] = (),
     repair: bool = False,
     group: str = "",
-    order: str = "",
+    time: str = "",
+    several: bool = False,
 ) -> Rows:
     """The rows of one file, labels as the file has them; further columns are looked at for what they say about splits.
 
     `named` are the labels that the recipe names: where they are none of the class names that the file has beside its numbers, the
-    numbers stay. With `repair`, texts in a wrong encoding are repaired.
+    numbers stay. With `several`, columns of zeros and ones are any number of labels. With `repair`, texts in a wrong encoding are repaired.
 
     Raises: DataError for a file that cannot be read, is no table, lacks a wanted column, or is damaged in more rows than allowed.
     """
-    file, wanted = _with_others(path, wanted, options, group, order)
+    file, wanted = _with_others(path, wanted, options, group, time)
     while True:
-        rows, indicators = Rows(str(path), label_column=wanted.label or ""), Indicators(wanted.indicators)
-        rows.others = _others(file, wanted, group, order, only=wanted.others)
+        rows, indicators = (
+            Rows(str(path), label_column=wanted.label or ""),
+            Indicators(wanted.indicators, several=several),
+        )
+        rows.others = _others(file, wanted, group, time, only=wanted.others)
         try:
-            undecodable = _fill(rows, file, wanted, indicators, emit, named, order)
+            undecodable = _fill(rows, file, wanted, indicators, emit, named, time)
             break
         except Reread as error:
             before = {name: file.form.stated[name] for name in ("format", "packed") if name in file.form.stated}
@@ -59,6 +63,8 @@ def read(
             file, file.form.stated = error.file, stated
     _check(rows, path, file.form, undecodable, max_damaged)
     indicators.check(path)
+    if doubt := indicators.doubt(path):
+        rows.warnings.append(doubt)
     rows.form = dict(file.form.stated)
     rows.notes += file.form.notes
     rows.warnings += file.form.warnings
@@ -84,11 +90,11 @@ def read_texts(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, str | 
     yield from texts
 
 
-def _with_others(path: Path, wanted: Wanted, options: Options, group: str, order: str) -> tuple[TableFile, Wanted]:
+def _with_others(path: Path, wanted: Wanted, options: Options, group: str, time: str) -> tuple[TableFile, Wanted]:
     """The file, and what is read of it: the wanted columns, and those that say something about splits. Raises: DataError."""
-    asked = replace(wanted, others=tuple(name for name in (group, order) if name))
+    asked = replace(wanted, others=tuple(name for name in (group, time) if name))
     file = opened(path, asked, options)
-    names = _others(file, wanted, group, order).names
+    names = _others(file, wanted, group, time).names
     if names == asked.others:
         return file, asked
     try:
@@ -97,24 +103,24 @@ def _with_others(path: Path, wanted: Wanted, options: Options, group: str, order
         return file, asked
 
 
-def _others(file: TableFile, wanted: Wanted, group: str, order: str, only: Sequence[str] | None = None) -> OtherColumns:
+def _others(file: TableFile, wanted: Wanted, group: str, time: str, only: Sequence[str] | None = None) -> OtherColumns:
     """The other columns to look at, by the first rows; `only` these if they are known."""
     names = [*dict.fromkeys(name for row in file.form.first_rows for name in row)]
     known = {
         "".join(path[:1])
-        for name in (*wanted.texts, wanted.label or "", *wanted.indicators, group, order)
+        for name in (*wanted.texts, wanted.label or "", *wanted.indicators, group, time)
         if (path := field_path(name, names))
     }
     rows = [
         {name: value for name, value in row.items() if name not in known and not name.isdecimal()}
         for row in file.form.first_rows
     ]
-    for name in filter(None, (group, order)):
+    for name in filter(None, (group, time)):
         for row, value in zip(rows, file.form.first_rows, strict=True):
             for key in field_path(name, names):
                 value = value.get(key) if isinstance(value, Mapping) else None  # type: ignore[assignment]  # inside a row
             row[name] = value
-    return OtherColumns.choose(rows, (), group, order, only)
+    return OtherColumns.choose(rows, (), group, time, only)
 
 
 def _fill(
@@ -124,7 +130,7 @@ def _fill(
     indicators: Indicators,
     emit: Emit,
     named: Collection[str],
-    order: str,
+    time: str,
 ) -> int:
     """Add the records of a file; returns how many rows do not fit its encoding. Raises: DataError, Reread."""
     width, columns = len(wanted.texts), wanted.columns
@@ -145,11 +151,11 @@ def _fill(
             rows.damage(number, label.reason)
             continue
         others = values[essential:]
-        if order and math.isnan(rows.others.moment(order, value := others[wanted.others.index(order)])):
+        if time and math.isnan(rows.others.moment(time, value := others[wanted.others.index(time)])):
             if missing(value):
                 rows.drop(NO_DATE)
             else:
-                rows.damage(number, f"{str(value)!r:.60} in {order!r} is no date in the form of the first ones")
+                rows.damage(number, f"{str(value)!r:.60} in {time!r} is no date in the form of the first ones")
             continue
         if others:
             rows.others.add(others)

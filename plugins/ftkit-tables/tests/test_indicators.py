@@ -119,7 +119,7 @@ def test_rows_of_several_labels_or_of_none_are_an_error_that_counts_them(
     with pytest.raises(DataError) as caught:
         load(path)
     assert "'neg', 'neu', 'pos' are several labels a text (multi-label data), not one: " + words in caught.value.what
-    assert PROPOSAL not in "".join(load(path, "neu").report.warnings), "which would fail"
+    assert f'set task = "multi-label" and {PROPOSAL}' in "".join(load(path, "neu").report.warnings)
 
 
 def test_columns_of_other_values_and_rows_without_any_are_not_one_label(tmp_path: Path) -> None:

@@ -70,10 +70,11 @@ def test_a_group_column_is_noticed_and_kept_together(tmp_path: Path, suffix: str
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
-def test_the_newest_rows_are_the_test_rows(tmp_path: Path, suffix: str) -> None:
+@pytest.mark.parametrize("option", ["time", "order"])
+def test_the_newest_rows_are_the_test_rows(tmp_path: Path, suffix: str, option: str) -> None:
     path = written(tmp_path / f"rows.{suffix}", records())
-    assert any('order = "when"' in note for note in loaded(path=path).report.notes)
-    train, valid, test = by_split(loaded(path=path, order="when"), records(), "when")
+    assert any('time = "when"' in note for note in loaded(path=path).report.notes)
+    train, valid, test = by_split(loaded(path=path, **{option: "when"}), records(), "when")
     assert max(train) < min(valid) <= max(valid) < min(test)
 
 
