@@ -214,7 +214,7 @@ def data(report: DataReport) -> Iterator[str]:
         yield f"damaged: line{'s' * (len(report.damaged_lines) != 1)} {lines}"
     for split, counts in by_split(report).items():
         classes = [f"{count:,} {name}" for name, count in counts.items() if count]
-        yield f"{split} {sum(counts.values()):,} rows: {formatting.listing(classes, CLASSES)}"
+        yield f"{split} {report.sizes[split]:,} rows: {formatting.listing(classes, CLASSES)}"
     if report.lengths:
         yield lengths(report)
     yield from description.how_read(report)

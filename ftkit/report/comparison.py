@@ -190,7 +190,7 @@ def _data(facts: Facts) -> dict[str, Any]:
     report = facts.data
     if report is None:
         return {}
-    sizes = {f"{name} rows": sum(counts.values()) for name, counts in report.counts.items()}
+    sizes = {f"{name} rows": size for name, size in report.sizes.items()}
     classes = ", ".join(facts.classes)
     return {"source": report.source, "classes": classes, **sizes, "fingerprint": report.fingerprint[:16]}
 

@@ -23,7 +23,7 @@ def data(facts: Facts) -> dict[str, Any]:
     if report is None:
         return {"rows": None, "dropped": [], "lengths": "", "damaged": "", "how_read": [], "tokens": ""}
     splits = [name for name in dict.fromkeys([*SPLITS, *report.counts]) if name in report.counts]
-    totals = [sum(report.counts[name].values()) for name in splits]
+    totals = [report.sizes[name] for name in splits]
     names = sorted(facts.classes, key=lambda each: -sum(report.counts[name].get(each, 0) for name in splits))
     if len(names) <= CLASSES:
         names = list(facts.classes)

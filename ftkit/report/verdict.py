@@ -145,7 +145,7 @@ def glance(facts: Facts, rows: Sequence[Row]) -> list[dict[str, str]]:
     elif facts.trials:
         items.append(_item("Trials", f"{len(facts.trials):,}", "none was selected"))
     if facts.data is not None:
-        sizes = {name: sum(each.values()) for name, each in facts.data.counts.items()}
+        sizes = facts.data.sizes
         note = (
             f"in {count(len(facts.classes), 'class') if len(facts.classes) == 1 else f'{len(facts.classes)} classes'}"
         )

@@ -55,7 +55,7 @@ def _completed(ledger: Ledger, fact: Mapping[str, Any]) -> dict[str, Any]:
         "name": recipe.get("name", ""),
         "recipe": records.sha256(ledger.recipe),
         "data": data.report.fingerprint,
-        "rows": sum(data.report.counts["test"].values()),
+        "rows": data.report.sizes["test"],
         "champion": {"model": model, "version": version or "", "bundle": champion} if champion else None,
         "ftkit": environment.get("versions", {}).get("ftkit", ""),
         "profile": asdict(profile(probabilities, data.classes))

@@ -128,10 +128,11 @@ def _unfinished(plan: Plan) -> ledgers.Ledger | None:
 def _data_step(plan: Plan, report: DataReport | None) -> str:
     if report is None:
         return f"{plan.dataset.name}: not on this machine yet, so it would be downloaded first"
-    counts = {split: sum(each.values()) for split, each in report.counts.items()}
     classes = len(next(iter(report.counts.values())))
-    split = ", ".join(f"{count:,} {name}" for name, count in counts.items())
-    return f"{plan.dataset.name}: {sum(counts.values()):,} texts in {classes} classes ({split}) from {report.source}"
+    split = ", ".join(f"{count:,} {name}" for name, count in report.sizes.items())
+    return (
+        f"{plan.dataset.name}: {sum(report.sizes.values()):,} texts in {classes} classes ({split}) from {report.source}"
+    )
 
 
 def _search_step(plan: Plan, unfinished: ledgers.Ledger | None, complete: bool) -> str:
