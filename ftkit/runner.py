@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from typing import Any
 
 from ftkit import options, plugins, report
 from ftkit.bundle import bundle as bundles
@@ -173,11 +174,13 @@ def _write_bundle(plan: Plan, ledger: Ledger, data: Data, trials: Sequence[Trial
         ledger.folder / "bundle",
         model=ledger.trial_folder(best.number) / "model",
         classes=data.classes,
+        task=data.task,
         backbone=section,
         recipe=ledger.recipe,
         card=card(
             name=plan.name,
             classes=data.classes,
+            task=data.task,
             backbone=section,
             data=data.report,
             metric=plan.search.metric,
@@ -208,7 +211,7 @@ def _write_bundle(plan: Plan, ledger: Ledger, data: Data, trials: Sequence[Trial
 
 def sample_texts(data: Data, most: int = 3, characters: int = 280) -> list[str]:
     """A short validation text of each of the first classes, for smoke tests."""
-    samples: dict[int, str] = {}
+    samples: dict[Any, str] = {}
     for text, label in zip(data.valid.texts, data.valid.labels, strict=True):
         if label not in samples and len(samples) < most:
             samples[label] = " ".join(text[:characters].split()) or text

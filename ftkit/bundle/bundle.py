@@ -14,7 +14,6 @@ has a digest of its own.
 
 from __future__ import annotations
 
-import errno
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -27,8 +26,10 @@ from ftkit import files, options, plugins
 from ftkit.bundle import answers, contents
 from ftkit.bundle import promotion_record as records
 from ftkit.bundle.promotion_record import PromotionRecord
-from ftkit.contracts import AUTO, NATIVE, Backbone, Classifier, Exporting, capable
+from ftkit.contracts import AUTO, NATIVE, TASKS, Backbone, Classifier, Exporting, Task, capable
+from ftkit.contracts.tasks import SINGLE_LABEL
 from ftkit.errors import BundleError, DeployError
+from ftkit.evaluation import decisions
 from ftkit.plugins.calls import call
 
 FORMAT = 1
@@ -47,6 +48,11 @@ class Bundle:
     def classes(self) -> tuple[str, ...]:
         """Label names, in the order of the model's outputs."""
         return tuple(self.manifest["classes"])
+
+    @property
+    def task(self) -> Task:
+        """What is asked of a text; bundles of ftkit 0.2.0 and older do not say it, and are `single-label`."""
+        return self.manifest.get("task", SINGLE_LABEL)
 
     @cached_property
     def sample_request(self) -> dict[str, Any]:
@@ -115,13 +121,13 @@ class Bundle:
     def probabilities(self, texts: Sequence[str]) -> Any:
         """Class probabilities, an array of (texts, classes). Raises: BundleError when the model answers anything else."""
         probabilities = call(Classifier.probabilities, self.classifier, texts)
-        if wrong := answers.wrong_probabilities(probabilities, len(texts), len(self.classes)):
+        if wrong := answers.wrong_probabilities(probabilities, len(texts), len(self.classes), self.task):
             raise self._broken(f"the model answers {wrong}")
         return probabilities
 
     def _checked(self, classifier: Any) -> Classifier:
         """What was loaded. Raises: BundleError unless it is a classifier of the bundle's classes."""
-        if wrong := answers.wrong_classifier(classifier, self.classes):
+        if wrong := answers.wrong_classifier(classifier, self.classes, task=self.task):
             raise self._broken(f"what was loaded is {wrong}")
         return classifier
 
@@ -132,10 +138,10 @@ class Bundle:
         hint = "Its author can mend `save` and `load`: the tests of ftkit.testing.backbones show where."
         return BundleError(f"{backbone}: {what}", where=str(self.folder), hint=hint)
 
-    def predict(self, texts: str | Sequence[str]) -> list[str]:
-        """The most probable label name of each text."""
+    def predict(self, texts: str | Sequence[str]) -> list[Any]:
+        """The most probable label name of each text; with the task `multi-label` the list of its labels."""
         texts = [texts] if isinstance(texts, str) else list(texts)
-        return [self.classes[index] for index in self.probabilities(texts).argmax(axis=1)] if texts else []
+        return decisions.labels(self.probabilities(texts), self.classes, self.task) if texts else []
 
 
 def write(
@@ -148,6 +154,7 @@ def write(
     card: str,
     sample_texts: Sequence[str],
     about: Mapping[str, Any],
+    task: Task = SINGLE_LABEL,
     export: Callable[[Path], None] | None = None,
     engines: Sequence[str] = (),
 ) -> Bundle:
@@ -172,6 +179,7 @@ def write(
                 {
                     **about,
                     "format": FORMAT,
+                    "task": task,
                     "classes": list(classes),
                     "backbone": dict(backbone),
                     **({"engines": list(engines)} if engines else {}),
@@ -179,7 +187,7 @@ def write(
                 },
             )
     except OSError as error:
-        raise _unwritable(folder, error) from error
+        raise contents.unwritable(folder, error) from error
     return verify(folder)
 
 
@@ -205,6 +213,8 @@ def verify(folder: str | Path) -> Bundle:
         engines = manifest.get("engines", [])
         if not isinstance(engines, list) or not all(isinstance(each, str) for each in engines):
             raise TypeError("engines are a list of names")
+        if manifest.get("task", SINGLE_LABEL) not in TASKS:
+            raise TypeError("the task is none that this ftkit knows")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BundleError("the manifest cannot be read", where=str(path), hint=_AGAIN) from error
     if format_ != FORMAT:
@@ -271,25 +281,9 @@ def cleared(folder: str | Path, engine: str = NATIVE) -> Bundle:
     return bundle
 
 
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 _AGAIN = "Fetch it again from the registry, or run the recipe again; do not edit a bundle by hand."
 
 
 def _names(folder: Path) -> list[str]:
     """Every file below a bundle's folder but the manifest and the record, as relative POSIX paths."""
     return [name for name in contents.names(folder) if name not in (MANIFEST, records.NAME)]
-
-
-def _unwritable(folder: Path, error: OSError) -> BundleError:
-    # `shutil.copytree` reports the errors of files as text only.
-    if error.errno in _FULL or any(f"[Errno {each}]" in str(error) for each in _FULL):
-        return BundleError(
-            "the disk is full; the bundle was not written and nothing half-made was left",
-            where=str(folder),
-            hint="Make room, or set FTKIT_HOME to a larger disk, then give the same command: finished trials are kept.",
-        )
-    return BundleError(
-        f"the bundle cannot be written: {error.strerror or error}",
-        where=str(error.filename or folder),
-        hint="Check the folder's permissions, then give the same command: finished trials are kept.",
-    )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable
 from pathlib import Path
 
 from ftkit.bundle import pickles
 from ftkit.errors import BundleError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def names(folder: Path) -> list[str]:
@@ -49,3 +52,19 @@ def check(folder: Path, files: Iterable[str], backbone: str) -> None:
 
 def _shown(listed: list[str]) -> str:
     return ", ".join(listed[:3]) + (f" and {len(listed) - 3} more" if len(listed) > 3 else "")
+
+
+def unwritable(folder: Path, error: OSError) -> BundleError:
+    """The error of a bundle for which the disk has no room, or its folder no permission."""
+    # `shutil.copytree` reports the errors of files as text only.
+    if error.errno in _FULL or any(f"[Errno {each}]" in str(error) for each in _FULL):
+        return BundleError(
+            "the disk is full; the bundle was not written and nothing half-made was left",
+            where=str(folder),
+            hint="Make room, or set FTKIT_HOME to a larger disk, then give the same command: finished trials are kept.",
+        )
+    return BundleError(
+        f"the bundle cannot be written: {error.strerror or error}",
+        where=str(error.filename or folder),
+        hint="Check the folder's permissions, then give the same command: finished trials are kept.",
+    )

@@ -14,11 +14,18 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from ftkit.contracts import DataReport, Trial
+from ftkit.contracts import DataReport, Task, Trial
+from ftkit.contracts.tasks import SINGLE_LABEL
 from ftkit.data import description
 from ftkit.evaluation import selection
+from ftkit.evaluation.metrics import GREATER_IS_BETTER
 from ftkit.redaction import redacted
 
+_ANSWER: Mapping[Task, str] = {
+    "single-label": "one of {count} labels",
+    "multi-label": "any number of {count} labels, also none",
+    "ordinal": "one of {count} labels, which are an order, the lowest first",
+}
 _PACKAGES = ("ftkit", "torch", "transformers", "tokenizers", "safetensors", "accelerate", "numpy")
 
 
@@ -31,6 +38,7 @@ def card(
     metric: str,
     trials: Sequence[Trial],
     best: Trial,
+    task: Task = SINGLE_LABEL,
 ) -> str:
     """The card as Markdown; the same facts give the same card on one installation.
 
@@ -41,11 +49,11 @@ def card(
         _head(name, backbone, data, best),
         f"# {_one_line(name)}",
         (
-            f"A text classifier that gives each text one of {len(classes)} labels: {', '.join(_code(each) for each in classes)}. "
+            f"A text classifier that gives each text {_ANSWER[task].format(count=len(classes))}: {', '.join(map(_code, classes))}. "
             f"It is `{backbone.get('use', '?')}`, fine-tuned by ftkit {_version('ftkit')}."
         ),
         "## How to use it",
-        _use(),
+        _use(task),
         "## How it was trained",
         (
             f"Backbone `{backbone.get('use', '?')}` with these values (found by the search: "
@@ -65,7 +73,7 @@ def card(
             "promotion tests: their verdicts and the test metrics are kept with the run and in the model registry."
         ),
         "## Limits",
-        "\n".join(f"- {each}" for each in _limits(classes, backbone, data)),
+        "\n".join(f"- {each}" for each in _limits(classes, backbone, data, task)),
         "## Made with",
         _table(("package", "version"), _versions()),
     ]
@@ -94,14 +102,15 @@ def _head(name: str, backbone: Mapping[str, Any], data: DataReport, best: Trial)
     return "\n".join(["---", *lines, "---"])
 
 
-def _use() -> str:
+def _use(task: Task) -> str:
+    labels = "the list of labels of each text" if task == "multi-label" else "the label names"
     return "\n".join(
         [
             "```python",
             "import ftkit",
             "",
             'model = ftkit.load("PATH/TO/THIS/FOLDER")  # every file is compared with its hash first',
-            'model.predict(["a text"])  # the label names',
+            f'model.predict(["a text"])  # {labels}',
             'model.probabilities(["a text"])  # one row for each text, columns in the order of model.classes',
             "```",
             "",
@@ -127,7 +136,7 @@ def _search(metric: str, trials: Sequence[Trial], best: Trial) -> str:
     ranked = [trial for trial in searched if math.isfinite(trial.metrics.get(metric, math.nan))]
     if len(ranked) < 2:
         return text
-    ranked.sort(key=lambda trial: trial.metrics[metric], reverse=metric != "log_loss")
+    ranked.sort(key=lambda trial: trial.metrics[metric], reverse=GREATER_IS_BETTER.get(metric, True))
     fields = list(dict.fromkeys(key for trial in ranked for key in trial.values))
     rows = (
         (
@@ -188,14 +197,16 @@ def _rows(data: DataReport) -> str:
 def _split_table(classes: Sequence[str], data: DataReport) -> str:
     splits = list(data.counts)
     rows = [(each, *(f"{data.counts[split].get(each, 0):,}" for split in splits)) for each in classes]
-    totals = ("all", *(f"{sum(data.counts[split].values()):,}" for split in splits))
+    totals = ("all rows" if data.rows else "all", *(f"{data.sizes[split]:,}" for split in splits))
     return _table(("class", *splits), [*rows, totals])
 
 
-def _limits(classes: Sequence[str], backbone: Mapping[str, Any], data: DataReport) -> list[str]:
+def _limits(classes: Sequence[str], backbone: Mapping[str, Any], data: DataReport, task: Task) -> list[str]:
     """The known weaknesses, derived from options and data alone."""
     limits = [
-        "It answers one of its labels for any text, also for one that belongs to none of them.",
+        "It answers any text, also one of a kind that it was not trained on."
+        if task == "multi-label"
+        else "It answers one of its labels for any text, also for one that belongs to none of them.",
         "It was measured on rows like those it was trained on, not on other sources, languages or times.",
         _calibrated(backbone),
     ]
@@ -203,7 +214,7 @@ def _limits(classes: Sequence[str], backbone: Mapping[str, Any], data: DataRepor
         limits.append(f"Of a longer text it reads the first {length} tokens only.")
     counts = data.counts.get("train", {})
     shares = {each: counts.get(each, 0) for each in classes}
-    if total := sum(shares.values()):
+    if total := data.sizes.get("train", 0):
         rare, common = min(shares, key=lambda each: shares[each]), max(shares, key=lambda each: shares[each])
         limits.append(
             f"It was trained on {total:,} rows; the rarest class, {_code(rare)}, has {shares[rare]:,} of them."

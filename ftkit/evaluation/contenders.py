@@ -10,6 +10,7 @@ from ftkit.contracts import Contender, Data, Task
 from ftkit.data.class_names import NotOneLabel, class_name, same_class, shown_name
 from ftkit.evaluation import decisions
 from ftkit.formatting import count, listing
+from ftkit.plugins.tasks import task_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -92,11 +93,13 @@ def classes_without_rows(data: Data) -> list[str]:
 
 
 def class_mismatch(champion: Contender) -> str:
-    """Why the champion's classes do not allow a comparison; empty where the data has all of them.
+    """Why the champion's task or classes do not allow a comparison; empty where the data has all of them.
 
     Classes that the data has besides are new, and no obstacle: see `matched`.
     """
     data_classes, model_classes = champion.data.classes, champion.classifier.classes
+    if other := task_mismatch(champion):
+        return other
     sources = class_sources(model_classes, data_classes)
     lost = [name for name in model_classes if name not in sources.values()]
     if not lost:
@@ -104,6 +107,17 @@ def class_mismatch(champion: Contender) -> str:
     return (
         f"{champion.title} has {_named(lost)}, which the candidate lacks: it has the classes "
         f"{listing(map(shown_name, data_classes), 10)}"
+    )
+
+
+def task_mismatch(champion: Contender) -> str:
+    """Why the champion's answers are none to the question of the data: one label where several are asked for, or the reverse."""
+    own, asked = task_of(champion.classifier), champion.data.task
+    several = "multi-label"
+    return (
+        f"{champion.title} answers {own} data, the candidate {asked} data"
+        if (own == several) != (asked == several)
+        else ""
     )
 
 

@@ -74,6 +74,13 @@ def decided(probabilities: np.ndarray) -> np.ndarray:
     return np.where(answers(probabilities, "multi-label") == 1, probabilities, 1 - probabilities)
 
 
+def labels(probabilities: np.ndarray, classes: Sequence[str], task: Task) -> list[Any]:
+    """The answer to each row as callers get it: the name of its class, or with the task `multi-label` the list of its labels."""
+    if task == "multi-label":
+        return [[classes[index] for index in row.nonzero()[0]] for row in answers(probabilities, task)]
+    return [classes[index] for index in probabilities.argmax(axis=1)]
+
+
 def named(answered: np.ndarray, classes: Sequence[str]) -> str:
     """One row of answers, (classes,), in a sentence."""
     return " and ".join(name for name, given in zip(classes, answered, strict=True) if given) or "no label"

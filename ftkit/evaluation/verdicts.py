@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from ftkit.contracts import Contender, Status, Verdict
 from ftkit.evaluation import metrics
-from ftkit.evaluation.contenders import Matched, class_mismatch, defect, matched
+from ftkit.evaluation.contenders import Matched, class_mismatch, defect, matched, task_mismatch
 
 ROUNDING = 1e-12
 """A difference this small is rounding: 0.8 - 0.7 is a little more than 0.1."""
@@ -32,6 +32,9 @@ def comparable(
     test: str, candidate: Contender, champion: Contender, numbers: Mapping[str, float] | None = None
 ) -> Matched | Verdict:
     """Both on the rows whose class both know, or the verdict where their classes allow no comparison."""
+    if other_task := task_mismatch(champion):
+        advice = "register the candidate under another model name: callers rely on the form of the answers"
+        return Verdict(test, "failed", f"{other_task}; {advice}", numbers or {})
     if mismatch := class_mismatch(champion):
         # Callers of the endpoint rely on its label names, so a class is never taken away unnoticed.
         advice = (

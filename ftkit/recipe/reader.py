@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,14 @@ from ftkit.contracts import (
     MultiProcess,
     PromotionPreset,
     Refusing,
+    Tasked,
     capable,
 )
 from ftkit.contracts.plan import Plan
-from ftkit.contracts.settings import Rollout
-from ftkit.errors import Problem
-from ftkit.plugins import Plugins
+from ftkit.contracts.settings import Rollout, Search
+from ftkit.contracts.tasks import DEFAULT_METRICS
+from ftkit.errors import Problem, VerbError
+from ftkit.plugins import Plugins, tasks
 from ftkit.recipe.components import Sections, dotted
 from ftkit.recipe.document import Document
 from ftkit.recipe.search_section import SearchSection
@@ -53,7 +56,8 @@ class Reader:
         search = SearchSection(self.document, self.plugins, self.sections).read(
             self.sections.class_of("backbone"), backbone, platform
         )
-        promote = self._promote()
+        promote, sections_of_tests = self._promote()
+        search = self._suited(dataset, backbone, search, promote, sections_of_tests)
         registry = self.sections.component("registry")
         deploy = self.sections.component("deploy")
         self._check_engine(backbone, deploy)
@@ -103,16 +107,36 @@ class Reader:
         self.sections.offline = is_offline is True
         return self.sections.make(("run",), "platforms", section, use=section.pop("on", "local"), use_key="on")
 
-    def _promote(self) -> tuple[Any, ...]:
+    def _suited(
+        self, dataset: Any, backbone: Any, search: Search | None, tests: tuple[Any, ...], sections_of_tests: list[Key]
+    ) -> Search | None:
+        """The search with the metric of the task, where the data set says its task; what does not suit it is reported."""
+        if search is None or not capable(dataset, Tasked):
+            return search
+        if (task := self.sections.asked(("dataset", "use"), Tasked.task, dataset)) is None:
+            return search
+        if "metric" not in (self.sections.table(("search",)) or {}):
+            search = replace(search, metric=DEFAULT_METRICS[task])
+        try:
+            for each in tasks.unsuited(task, backbone, search, tests):
+                section = () if each.test is None else sections_of_tests[each.test]
+                self.sections.report_problem((*section, *each.key), each.what, each.hint)
+        except VerbError as error:
+            self.sections.report_problem(("dataset", "use"), error.what, error.hint)
+        return search
+
+    def _promote(self) -> tuple[tuple[Any, ...], list[Key]]:
+        """The promotion tests, and the section that brings each; None for a test that cannot be made."""
         tests = self.document.values.get("promote", [])
         if not isinstance(tests, list):
             self.sections.report_problem(
                 ("promote",), "must be a list of tables", "Write [[promote]] with two brackets."
             )
-            return ()
+            return (), []
         uses = [section.get("use") for section in tests if isinstance(section, dict)]
         owners: dict[str, Key] = {use: () for use in uses if isinstance(use, str)}
         promotion_tests: list[Any] = []
+        sections: list[Key] = []
         for index, _ in enumerate(tests):
             key: Key = ("promote", index)
             values = self.sections.table(key)
@@ -128,7 +152,8 @@ class Reader:
                     what = f"the test {test.name!r} is there twice, with the same options"
                     self.sections.report_problem(key, what, "Remove one of them, or change its options.")
                 promotion_tests.append(test)
-        return tuple(promotion_tests)
+            sections += [key] * (len(promotion_tests) - len(sections))
+        return tuple(promotion_tests), sections
 
     def _tests_of_preset(self, key: Key, preset: Any, owners: dict[str, Key]) -> list[Any]:
         """The tests of a preset without those that have a [[promote]] section of their own.

@@ -8,6 +8,8 @@ from ftkit import options
 from ftkit.contracts import Adapting, Data, Dataset, Emit, Foreseeing, Inspecting, capable
 from ftkit.contracts.plan import Plan
 from ftkit.data import evaluation_sample, soundness
+from ftkit.errors import DataError
+from ftkit.plugins import tasks
 from ftkit.plugins.calls import call
 from ftkit.plugins.titles import title
 
@@ -50,7 +52,13 @@ def _left_to_the_data(plan: Plan, data: Data) -> str:
 
 
 def foresee(plan: Plan, data: Data) -> None:
-    """Let backbone, deployer and promotion tests check the data before anything is trained. Raises: FtkitError."""
+    """Let backbone, deployer and promotion tests check the data before anything is trained. Raises: FtkitError.
+
+    What does not suit the task of the data is refused here, where the data set did not say its task when the recipe was loaded.
+    """
+    for each in tasks.unsuited(data.task, plan.backbone, plan.search, plan.promote):
+        section = () if each.test is None else ("promote", plan.promote[each.test].name)
+        raise DataError(each.what, where=".".join((*section, *each.key)), hint=each.hint)
     for component in (plan.backbone, plan.deploy, *plan.promote):
         if capable(component, Foreseeing):
             call(Foreseeing.foresee, component, data)

@@ -20,8 +20,8 @@ from ftkit.contracts.events import Noticed, VerdictReached
 from ftkit.data.class_names import shown_name
 from ftkit.disclosure import without_secrets
 from ftkit.errors import FtkitError, VerbError, in_one_line
-from ftkit.evaluation import metrics
-from ftkit.evaluation.contenders import align_classes, class_sources, classes_without_rows
+from ftkit.evaluation import decisions, metrics
+from ftkit.evaluation.contenders import align_classes, class_sources, classes_without_rows, task_mismatch
 from ftkit.evaluation.prediction_profile import profile
 from ftkit.formatting import capital, listing
 from ftkit.plugins.calls import call, traceback_of
@@ -40,8 +40,6 @@ def judge(plan: Plan, ledger: Ledger, bundle: Bundle, emit: Emit) -> PromotionRe
 
     Writes the decision into the journal and returns its record. Raises: FtkitError.
     """
-    import numpy as np
-
     champion = call(Registry.champion, plan.registry) if plan.registry is not None else None
     tests = without_secrets([{"use": each.name, **options.to_table(each)} for each in plan.promote])  # for the record
     if earlier := _earlier_decision(ledger, bundle, champion, tests):
@@ -59,13 +57,13 @@ def judge(plan: Plan, ledger: Ledger, bundle: Bundle, emit: Emit) -> PromotionRe
     for notice in _class_notices(data, live):
         emit(Noticed(notice, warning=True))
     # The report compares all rows, and those of a class that the champion does not know would count against it.
-    shown = live if live and len(class_sources(live.classifier.classes, data.classes)) == len(data.classes) else None
+    shown = live if live and _knows_all(live, data) else None
     ledger.store_predictions(
         {"candidate": candidate.probabilities, **({"champion": shown.probabilities} if shown else {})}
     )
     with SharedServer(bundle.folder) as shared:
         verdicts = _verdicts(plan.promote, replace(candidate, serving=shared), live, ledger, emit)
-    labels = np.asarray(data.test.labels)
+    labels = decisions.targets(data.test.labels, len(data.classes), data.task)
     record = PromotionRecord(
         bundle=bundle.hash,
         run=ledger.run,
@@ -73,16 +71,16 @@ def judge(plan: Plan, ledger: Ledger, bundle: Bundle, emit: Emit) -> PromotionRe
         recipe=records.sha256(plan.text),
         tests=tests,
         data=data.report.fingerprint,
-        rows=sum(data.report.counts["test"].values()),
+        rows=len(labels),
         verdicts=without_secrets(verdicts),
-        metrics=metrics.scores(candidate.probabilities, labels),
+        metrics=metrics.scores(candidate.probabilities, labels, data.task),
         champion=_as_recorded(champion),
         promoted=all(verdict.status in ("passed", "not applicable") for verdict in verdicts),
         sentence=_sentence(verdicts),
         by=records.whoever(),
         at=datetime.now(UTC).isoformat(timespec="milliseconds"),
         ftkit=__version__,
-        profile=profile(candidate.probabilities, data.classes) if len(labels) else None,
+        profile=profile(candidate.probabilities, data.classes, data.task) if len(labels) else None,
     )
     decision.write(ledger, record)
     return decision.read(ledger) or record
@@ -130,12 +128,20 @@ def _logged(test: PromotionTest, error: BaseException, ledger: Ledger) -> str:
     return f"; the details are in {log}"
 
 
+def _knows_all(champion: Contender, data: Data) -> bool:
+    """Whether the champion can be compared on all rows and classes."""
+    known = class_sources(champion.classifier.classes, data.classes)
+    return len(known) == len(data.classes) and not task_mismatch(champion)
+
+
 def _class_notices(data: Data, champion: Contender | None) -> Iterator[str]:
     """What a reader must know of classes before the verdicts: which are not tested, and how the champion's differ."""
     if len(data.test) and (untested := classes_without_rows(data)):
         yield f"The test split has no row of {_names(untested)}: how the model answers such texts is not tested."
     if champion is None:
         return
+    if other := task_mismatch(champion):
+        yield f"{capital(other)}: they cannot be compared, and callers may rely on the form of the answers."
     sources = class_sources(champion.classifier.classes, data.classes)
     if lost := [name for name in champion.classifier.classes if name not in sources.values()]:
         yield f"The candidate does not know {_names(lost)} of {champion.title}; callers may rely on it."
@@ -195,7 +201,7 @@ def _sentence(verdicts: Sequence[Verdict]) -> str:
 
 
 def _contender(title: str, bundle: Bundle, data: Data, plan: Plan) -> Contender:
-    probabilities = align_classes(bundle.probabilities(data.test.texts), bundle.classes, data.classes)
+    probabilities = align_classes(bundle.probabilities(data.test.texts), bundle.classes, data.classes, data.task)
     return Contender(
         title=title,
         bundle=bundle.folder,

@@ -64,7 +64,7 @@ class Reporter:
         self.history: list[Mapping[str, float]] = []
         self.stopped = self.ended = False
         self._evaluated = evaluated
-        self._labels = data.valid.labels
+        self._labels, self._task = data.valid.labels, data.task
         self._shape = (len(data.valid), len(data.classes))
         self._folder = folder
         self._who = who
@@ -73,7 +73,7 @@ class Reporter:
     def __call__(self, epoch: int, probabilities: np.ndarray, **numbers: float) -> bool:
         import numpy as np
 
-        from ftkit.evaluation import metrics
+        from ftkit.evaluation import decisions, metrics
 
         if self.ended:  # it was told to end
             self.stopped = True
@@ -83,14 +83,15 @@ class Reporter:
             raise HopelessError(f"{self._who} reported probabilities of shape {probabilities.shape}, not {self._shape}")
         if probabilities.dtype.kind == "f" and not np.isfinite(probabilities).all():
             raise HopelessError(f"the training diverged: in epoch {epoch} the probabilities are not finite")
-        if wrong := answers.wrong_probabilities(probabilities, *self._shape):
+        if wrong := answers.wrong_probabilities(probabilities, *self._shape, self._task):
             raise HopelessError(f"{self._who} reported {wrong}")
         if not isinstance(epoch, Integral):
             raise HopelessError(f"{self._who} reported {epoch!r:.60}, which is no epoch: they are counted from 1")
         if epoch <= self._epoch:
             raise HopelessError(f"{self._who} reported epoch {epoch} after epoch {self._epoch}")
         self._epoch = epoch
-        scores = metrics.scores(probabilities, np.asarray(self._labels))
+        labels = decisions.targets(self._labels, self._shape[1], self._task)
+        scores = metrics.scores(probabilities, labels, self._task)
         extra = {name: float(value) for name, value in numbers.items()}
         evaluation = {"epoch": int(epoch), **extra, **scores}
         answer = Answer(*self._evaluated(evaluation))
@@ -170,7 +171,7 @@ def fit(
         raise StopTrial
     if not report.evaluations:
         raise HopelessError(f"{who} ended its training without reporting an evaluation")
-    if wrong := answers.wrong_classifier(classifier, data.classes, ("probabilities", "save")):
+    if wrong := answers.wrong_classifier(classifier, data.classes, ("probabilities", "save"), data.task):
         raise BundleError(
             f"fit of {title('backbones', backbone)} returned {wrong}",
             where="[backbone] of the recipe",
