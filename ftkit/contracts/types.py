@@ -70,6 +70,9 @@ class DataReport:
     """What the backbone reads of the train and valid texts, as `Inspection.tokens`; empty if it does not say."""
     rows: Mapping[str, int] = field(default_factory=dict)
     """Rows by split where a row can have several classes or none; else empty, and `sizes` adds up `counts`."""
+    shared: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """By option of the recipe (`group`, `time`) and column: the share of test rows whose group has training rows as well, or that are
+    older than the newest hundredth of the training rows. Empty for data that need not be kept apart."""
 
     @property
     def sizes(self) -> dict[str, int]:

@@ -5,6 +5,7 @@ Nothing is moved: the report says what there is, and which option would keep it 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -37,6 +38,9 @@ NAMED_AGREEMENT, AGREEMENT = 0.1, 0.2
 """How much more often than by chance (0) up to always (1) two rows of a value share their label, from which a column tells
 labels: one whose name says that it names groups, and any other."""
 
+NEWEST = 0.01
+"""Share of the training rows that may be newer than test rows: a wrong date in a few rows is no leak."""
+
 NAME = re.compile(
     r"(^|_|\b)(user|author|writer|customer|client|account|reviewer|speaker|annotator|patient|person|student|sender|thread|topic"
     r"|conversation|dialog|dialogue|session|ticket|case|order|product|item|asin|document|doc|article|page|url|link|domain|host|site"
@@ -51,6 +55,8 @@ class Leaks:
 
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    shared: dict[str, dict[str, float]] = field(default_factory=dict)
+    """As `DataReport.shared`."""
 
 
 def look(assigned: Assigned, rules: Rules, *, given: bool) -> Leaks:
@@ -63,7 +69,23 @@ def look(assigned: Assigned, rules: Rules, *, given: bool) -> Leaks:
     else:
         leaks.notes += _by_chance(assigned)
     _groups(assigned, rules, leaks, given=given)
+    leaks.shared = _shared(assigned, rules)
     return leaks
+
+
+def _shared(assigned: Assigned, rules: Rules) -> dict[str, dict[str, float]]:
+    """The share of test rows that share what the recipe keeps apart with training rows, by its option and column."""
+    import numpy as np
+
+    shared: dict[str, dict[str, float]] = {}
+    if rules.group in _columns(assigned, "groups"):
+        train, test = (_hashes(assigned[split], rules.group) for split in ("train", "test"))
+        shared["group"] = {rules.group: float(np.isin(test[test != 0], train).sum() / max(1, len(test)))}
+    if rules.time in _columns(assigned, "moments"):
+        train, test = (_moments(assigned[split], rules.time) for split in ("train", "test"))
+        newest = np.quantile(train, 1 - NEWEST, method="lower") if len(train) else math.inf
+        shared["time"] = {rules.time: float((test < newest).sum() / max(1, len(test)))}
+    return shared
 
 
 def _near_copies(assigned: Assigned, leaks: Leaks, *, given: bool) -> None:

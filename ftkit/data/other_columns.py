@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -25,6 +25,9 @@ LONGEST = 100
 LOOK = 20_000
 """Rows after which a column is left alone if more than `UNIQUE` of its values differ."""
 UNIQUE = 0.95
+
+Place = Callable[[int], str]
+"""Where a row is, for an error, by its index."""
 
 
 @dataclass
@@ -107,6 +110,26 @@ class OtherColumns:
             self._flush()
             if not self._looked:
                 self._leave_alone()
+
+    def watch(self, columns: Mapping[str, Sequence[Any]], group: str, time: str, place: Place) -> None:
+        """Look at the columns of all rows that a recipe names, if they are among these and are not looked at yet.
+
+        `place` says where a row is. Raises: DataError for a column without dates or numbers, and for a value that is no date.
+        """
+        if group in columns and group not in self.groups:
+            self._groups[group] = array("q", map(_hash, columns[group]))
+        if time in columns and time not in self.moments:
+            values = columns[time]
+            self._watch_moments(time, _reader(time, [value for value in values if not missing(value)]))
+            for row, value in enumerate(values):
+                moment = self.moment(time, value)
+                if math.isnan(moment) and not missing(value):
+                    raise DataError(
+                        f"{str(value)!r:.60} in {time!r} is no date in the form of the first ones",
+                        where=place(row),
+                        hint="Write dates as 2024-12-31 or 2024-12-31T23:59:00, and all in one form.",
+                    )
+                self._moments[time].append(moment)
 
     def extend(self, other: OtherColumns, source: str) -> None:
         """Add the rows of another file, `source`; a column that one of the two lacks, or reads otherwise, is left alone.

@@ -15,6 +15,8 @@ import math
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ftkit.contracts import SPLITS, Data, DataReport, Emit, Split, Task
@@ -23,7 +25,7 @@ from ftkit.data.characters import invisible
 from ftkit.data.class_checks import check_classes, check_sizes
 from ftkit.data.cleaning import CONTRADICTORY, DUPLICATE, EMPTY, Cleaned, clean, folded
 from ftkit.data.label_doubts import doubts
-from ftkit.data.labels import NO_LABEL, SEVERAL, UNLISTED, WITHOUT
+from ftkit.data.labels import NO_LABEL, SEVERAL, UNLISTED, WITHOUT, Named, column
 from ftkit.data.leaks import look
 from ftkit.data.rows import MAX_NAMED_LINES, Rows, damage_note
 from ftkit.data.rules import AUTO, SHARES, NearCopies, Rules, Unlisted
@@ -40,6 +42,7 @@ __all__ = [
     "CONTRADICTORY",
     "DUPLICATE",
     "EMPTY",
+    "NO_DATE",
     "NO_LABEL",
     "RARE",
     "SAMPLED",
@@ -56,6 +59,7 @@ __all__ = [
     "split",
 ]
 
+NO_DATE = "no date to order by"
 RARE = "class with too few rows"
 SAMPLED = "not in the sample"
 
@@ -126,7 +130,7 @@ def _assemble(
     """Name the classes of all parts, clean each, and divide its rows among the splits that `into` names for it."""
     several = rules.task == "multi-label"
     dropped: Counter[str] = sum((rows.dropped for rows in parts.values()), Counter())
-    named = named_for(parts, classes, rules, dropped)
+    named = _dated(named_for(parts, classes, rules, dropped), rules, dropped)
     seen: list[tuple[str, np.ndarray]] = []
     cleaned: dict[str, Cleaned] = {}
     for name in reversed([*into]):
@@ -191,7 +195,20 @@ def _assemble(
     leaks = look(assigned, rules, given=len(parts) > 1)
     if hidden := invisible(text for part, rows in assigned.values() for text in chosen(part.rows.texts, rows)):
         (leaks.warnings if hidden.many else leaks.notes).append(str(hidden))
-    return _data(parts, assigned, classes, dropped, (*notes, *leaks.notes), [*warnings, *leaks.warnings], rules.task)
+    data = _data(parts, assigned, classes, dropped, (*notes, *leaks.notes), [*warnings, *leaks.warnings], rules.task)
+    return replace(data, report=replace(data.report, shared=leaks.shared))
+
+
+def _dated(named: Named, rules: Rules, dropped: Counter[str]) -> Named:
+    """The rows that have a date, where the recipe orders by one; looks at the columns that it names. Raises: DataError."""
+    for rows in named.parts.values():
+        rows.others.watch(rows.columns, rules.group, rules.time, partial(column, rows))
+        moments = rows.others.moments.get(rules.time, ())
+        for row, moment in enumerate(moments):
+            if math.isnan(moment) and rows.labels[row] is not None:
+                rows.labels[row] = None
+                dropped[NO_DATE] += 1
+    return named
 
 
 def _data(

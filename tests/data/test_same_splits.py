@@ -93,7 +93,7 @@ PINNED = {
 }
 """What ftkit made of these rows when it kept all of them in memory."""
 
-LATER = ("rows",)
+LATER = ("rows", "shared")
 """Fields that reports have only since then."""
 RENAMED = {'with time = \\"': 'with order = \\"', "leave time out": "leave order out"}
 """An option in a sentence, by its name now and then."""

@@ -13,6 +13,7 @@ from ftkit.contracts import Emit
 from ftkit.data.moments import missing
 from ftkit.data.other_columns import OtherColumns
 from ftkit.data.rows import DAMAGED, Rows, name_lines
+from ftkit.data.splits import NO_DATE
 from ftkit.errors import DataError
 from ftkit.formatting import count
 from ftkit_tables import encodings, text_quality
@@ -21,7 +22,6 @@ from ftkit_tables.form import Damaged, Form, Options, Reread, TableFile
 from ftkit_tables.indicators import Indicators
 from ftkit_tables.reading import opened
 
-NO_DATE = "no date to order by"
 MAX_LABELS = 10_000
 """Labels of which rows share one text in memory."""
 FORM_OPTIONS = "format, encoding, delimiter, quote, escape, skip and header"

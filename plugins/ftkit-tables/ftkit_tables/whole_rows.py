@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from ftkit.contracts import Emit
 from ftkit.contracts.file_rows import FileRows, RowsPart
-from ftkit_tables.columns import Wanted, missing_column
+from ftkit_tables.columns import Wanted, check_unique, missing_column
 from ftkit_tables.delimited import Delimited
 from ftkit_tables.form import Damaged, Options, Reread, TableFile
 from ftkit_tables.json_rows import JsonFile
@@ -32,7 +32,7 @@ def open_rows(path: Path, columns: Sequence[str], emit: Emit) -> FileRows:
     wanted = Wanted(tuple(columns))
     file = opened(path, wanted, Options())
     if isinstance(file, ParquetFile):
-        return ArrowRows(file)
+        return ArrowRows(file, path)
     if isinstance(file, JsonFile):
         return JsonRows(file, path, wanted, emit)
     others = tuple(file.names) if isinstance(file, Delimited) else ()
@@ -107,12 +107,13 @@ class JsonRows:
 class ArrowRows:
     """Rows of a parquet or Arrow file, whose columns keep their types."""
 
-    def __init__(self, file: ParquetFile) -> None:
+    def __init__(self, file: ParquetFile, path: Path) -> None:
         self._file = file
         tables = file.tables()
         self.schema = next(tables)
         tables.close()
         self.names = self.schema.names
+        check_unique(path, self.names, self.names)
         self.total = file.count()
 
     def parts(self, size: int) -> Iterator[RowsPart]:
