@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 WEIGHTS, DESCRIPTION = "weights.npz", "linear.json"
 
 
-@dataclass(frozen=True)
+@dataclass
 class LinearClassifier:
     """Computes class probabilities of texts. Threads may share it: nothing in it changes while it answers."""
 
@@ -50,8 +50,9 @@ class LinearClassifier:
         import numpy as np
 
         folder.mkdir(parents=True, exist_ok=True)
-        arrays = {f"{each.kind}_weights": each.weights for each in self.ngrams}
-        np.savez(folder / WEIGHTS, coefficients=self.coefficients, intercepts=self.intercepts, **arrays)
+        arrays = {"coefficients": self.coefficients, "intercepts": self.intercepts}
+        arrays |= {f"{each.kind}_weights": each.weights for each in self.ngrams}
+        np.savez(folder / WEIGHTS, allow_pickle=False, **arrays)
         ngrams = [{"kind": each.kind, "longest": each.longest, "terms": each.terms} for each in self.ngrams]
         files.write_json(folder / DESCRIPTION, {"task": self.task, "classes": self.classes, "ngrams": ngrams})
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ftkit.evaluation import decisions
 from ftkit_linear.classifier import LinearClassifier, reader
-from ftkit_linear.ngrams import learned
+from ftkit_linear.ngrams import Kind, learned
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,10 +30,10 @@ def fit(linear: Linear, data: Data) -> LinearClassifier:
     chosen = chosen_rows(labels, linear.max_rows)
     texts = [data.train.texts[int(row)] for row in chosen]
     counted = texts[:: -(-len(texts) // VOCABULARY_ROWS)]
+    longest: Mapping[Kind, int] = {"words": linear.words, "characters": linear.characters}
+    least = min(linear.min_df, max(len(counted) // 10, 1))  # a handful of rows has hardly an n-gram twice
     ngrams = tuple(
-        learned(kind, longest, counted, min(linear.min_df, max(len(counted) // 10, 1)), linear.max_features)
-        for kind, longest in (("words", linear.words), ("characters", linear.characters))
-        if longest
+        learned(kind, length, counted, least, linear.max_features) for kind, length in longest.items() if length
     )
     matrix = _matrix(reader(ngrams), texts)
     if data.task != "multi-label":
