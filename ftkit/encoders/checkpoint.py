@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftkit.encoders import first_position
+from ftkit.encoders.task import set_task
 from ftkit.errors import CheckpointError
 from ftkit.redaction import redacted
 
 if TYPE_CHECKING:
+    from ftkit.contracts import Task
     from ftkit.encoders.config import EncoderConfig
 
 FILES = ("config.json", "*.safetensors", "*.safetensors.index.json", "tokenizer*", "special_tokens_map.json",
@@ -49,6 +51,7 @@ class Checkpoint:
         classes: tuple[str, ...],
         dropout: float | None = None,
         *,
+        task: Task = "single-label",
         complete: bool = False,
         attention: str | None = None,
     ) -> Any:
@@ -61,7 +64,7 @@ class Checkpoint:
         config = copy.deepcopy(self.config)
         config.id2label = dict(enumerate(classes))
         config.label2id = {name: index for index, name in enumerate(classes)}
-        config.problem_type = "single_label_classification"
+        set_task(config, task)
         if dropout is not None:
             for field in (name for name in config.to_dict() if name in _DROPOUTS):
                 setattr(config, field, dropout)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
+from ftkit.contracts import TASKS, Task
 from ftkit.encoders.config import EncoderConfig
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ class Encoder(EncoderConfig):
     training rows. Other defaults are those of Devlin et al. 2019, "BERT", section A.3 (fine-tuning), and of its released
     code where the paper gives none.
     """
+
+    tasks: ClassVar[tuple[Task, ...]] = TASKS
 
     def fit(self, data: Data, seed: int, report: Report) -> Classifier:
         """Fine-tune on `data.train`, evaluate on `data.valid` after every epoch, and return the best weights.

@@ -25,9 +25,9 @@ LOWEST, HIGHEST = 0.02, 50.0
 def fit(logits: np.ndarray, labels: np.ndarray) -> float:
     """The temperature with the lowest log loss on these rows, from `LOWEST` to `HIGHEST`; 1.0 where none is better.
 
-    `logits` are (rows, classes). The labels are softened as if there were one more row with every label in equal parts.
-    Otherwise rows that are all answered correctly would call for unlimited certainty, and a few rows for more than they
-    can justify.
+    `logits` are (rows, classes), `labels` class indices, (rows,), or for several labels 0 and 1, (rows, classes). The labels are
+    softened as if there were one more row with every label in equal parts. Otherwise rows that are all answered correctly would
+    call for unlimited certainty, and a few rows for more than they can justify.
 
     Source: Platt 1999, "Probabilistic Outputs for Support Vector Machines", section 2.2, for the softened targets.
     """
@@ -38,9 +38,12 @@ def fit(logits: np.ndarray, labels: np.ndarray) -> float:
     rows, classes = logits.shape
     if not rows:
         return 1.0
-    logits = np.asarray(logits, dtype=np.float64)
+    logits, labels = np.asarray(logits, dtype=np.float64), np.asarray(labels, dtype=np.int64)
+    if labels.ndim == 2:  # each decision is one between two classes, whose logits are 0 and that of the label
+        logits, labels = np.stack([np.zeros(logits.size), logits.ravel()], axis=1), labels.ravel()
+        rows, classes = logits.shape
     softened = np.full((rows, classes), 1 / (classes * (rows + 1)))
-    softened[np.arange(rows), np.asarray(labels, dtype=np.int64)] += rows / (rows + 1)  # (rows, classes)
+    softened[np.arange(rows), labels] += rows / (rows + 1)  # (rows, classes)
 
     def loss(exponent: float) -> float:
         scaled = logits / math.exp(exponent)

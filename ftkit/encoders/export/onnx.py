@@ -15,6 +15,7 @@ from ftkit.encoders.inference import engines as formats
 from ftkit.encoders.inference import fast_tokenizer, runtimes
 from ftkit.encoders.inference.engines import FORMATS, NEW_BUNDLE
 from ftkit.encoders.inference.runtimes import INPUTS
+from ftkit.encoders.task import task_of
 from ftkit.errors import BundleError, CheckpointError, StageError
 
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
@@ -66,7 +67,7 @@ def _model(folder: Path) -> Any:
     attention.register()
     try:
         saved = checkpoint.read(folder)
-        model = saved.model(saved.classes, complete=True, attention=attention.NAME)
+        model = saved.model(saved.classes, task=task_of(saved.config), complete=True, attention=attention.NAME)
     except CheckpointError as error:
         raise BundleError(
             f"the model cannot be exported: {error.what}", where=error.where or str(folder), hint=NEW_BUNDLE

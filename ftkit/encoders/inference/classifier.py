@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 from ftkit.encoders import temperature as temperatures
 from ftkit.encoders.batches import pad
 from ftkit.encoders.inference import token_budget
+from ftkit.encoders.task import task_of
 from ftkit.encoders.tokenization import Tokenizer
 from ftkit.errors import BundleError, CheckpointError
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from ftkit.contracts import Probabilities
+    from ftkit.contracts import Probabilities, Task
 
 BUDGET = 512
 """Tokens of one call, padding included: more make a processor slower."""
@@ -37,6 +38,7 @@ class EncoderClassifier:
         self.temperature = temperature
         """What the logits are divided by: above 1 the answers are the same, and less certain."""
         self.classes: tuple[str, ...] = tuple(model.config.id2label[index] for index in range(model.config.num_labels))
+        self.task: Task = task_of(model.config)
 
     def probabilities(self, texts: Sequence[str]) -> Probabilities:
         """Class probabilities, (texts, classes), float64; empty, endless and broken texts are answered too."""
@@ -65,7 +67,7 @@ class EncoderClassifier:
     def computed(self, rows: Sequence[np.ndarray]) -> Probabilities:
         """Class probabilities of rows of token ids, (rows, classes), in one call of the model."""
         logits = compute_logits(self.model, rows, self.tokenizer, self.length, len(self.classes), max(len(rows), 1))
-        return softmax(logits, self.temperature)
+        return probabilities_of(logits, self.task, self.temperature)
 
     @property
     def _budget(self) -> int:
@@ -103,8 +105,17 @@ def compute_logits(
     return logits
 
 
-def softmax(logits: np.ndarray, temperature: float = 1.0) -> Probabilities:
+def probabilities_of(logits: np.ndarray, task: Task, temperature: float = 1.0) -> Probabilities:
     """Class probabilities of logits, (rows, classes), after dividing them by the temperature."""
+    import numpy as np
+
+    if task == "multi-label":
+        return 0.5 * (1 + np.tanh(logits / (2 * temperature)))  # the sigmoid, without overflow
+    return softmax(logits, temperature)
+
+
+def softmax(logits: np.ndarray, temperature: float = 1.0) -> Probabilities:
+    """Probabilities of classes that exclude each other, (rows, classes), after dividing the logits by the temperature."""
     import numpy as np
 
     raised = np.exp((logits - logits.max(axis=1, keepdims=True)) / temperature)
@@ -121,7 +132,7 @@ def load(folder: Path) -> EncoderClassifier:
         if not folder.is_dir():
             raise CheckpointError("there is no such folder", where=str(folder))
         saved = checkpoint.read(folder)
-        model = saved.model(saved.classes, complete=True)
+        model = saved.model(saved.classes, task=task_of(saved.config), complete=True)
         temperature = temperatures.load(folder)
     except CheckpointError as error:
         raise BundleError(

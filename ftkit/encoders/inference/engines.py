@@ -90,5 +90,5 @@ def load(folder: Path, engine: str) -> ExportedClassifier:
             hint=NEW_BUNDLE,
         )
     return ExportedClassifier(
-        multi_threaded, single_threaded, threads, folder, tokenizer, tokenizer.limit, classes, temperature
+        multi_threaded, single_threaded, threads, folder, tokenizer, tokenizer.limit, classes, saved.task, temperature
     )

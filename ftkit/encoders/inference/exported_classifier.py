@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 
 from ftkit.encoders.batches import pad_arrays
 from ftkit.encoders.inference import token_budget
-from ftkit.encoders.inference.classifier import softmax
+from ftkit.encoders.inference.classifier import probabilities_of
 from ftkit.encoders.inference.runtimes import Network
 from ftkit.encoders.tokenization import Tokenizer
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from ftkit.contracts import Probabilities
+    from ftkit.contracts import Probabilities, Task
 
 BUDGET = 256
 """Tokens of one call, padding included: more made no processor faster, and took more memory."""
@@ -42,6 +42,7 @@ class ExportedClassifier:
         tokenizer: Tokenizer,
         length: int,
         classes: tuple[str, ...],
+        task: Task,
         temperature: float,
     ) -> None:
         self._multi_threaded, self._single_threaded = multi_threaded, single_threaded
@@ -54,6 +55,7 @@ class ExportedClassifier:
         self.length = length
         """Tokens of a text that are read, special ones included."""
         self.classes = classes
+        self.task = task
         self.temperature = temperature
         """What the logits are divided by."""
 
@@ -100,7 +102,7 @@ class ExportedClassifier:
             return np.empty((0, len(self.classes)))
         # No rounding of lengths: here no shape is slower than another.
         ids, mask = pad_arrays(rows, self.tokenizer.padding, self.length, self.tokenizer.side, multiple=1)
-        return softmax(network.run(ids, mask).astype(np.float64), self.temperature)
+        return probabilities_of(network.run(ids, mask).astype(np.float64), self.task, self.temperature)
 
     def tokens(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text that the model reads, special ones included."""

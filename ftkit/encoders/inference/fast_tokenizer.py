@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from ftkit import files
+from ftkit.contracts import Task
 from ftkit.encoders import checkpoint
+from ftkit.encoders.task import task_of
 from ftkit.encoders.tokenization import CHARACTERS, SpecialTokens, Tokenizer, clean
 
 FILE = "engines/words.json"
@@ -42,6 +44,7 @@ class SavedTokenizer:
 
     tokenizer: Tokenizer
     classes: tuple[str, ...]
+    task: Task = "single-label"
 
 
 def read(folder: Path) -> SavedTokenizer | None:
@@ -53,7 +56,7 @@ def read(folder: Path) -> SavedTokenizer | None:
         frame = note["frame"]
         special = SpecialTokens(tuple(frame["before"]), tuple(frame["after"]), frame["padding"], frame["side"])
         tokenizer = Tokenizer(_fast_tokenizer(folder, note["exact"]), note["limit"], special)
-        return SavedTokenizer(tokenizer, tuple(note["classes"]))
+        return SavedTokenizer(tokenizer, tuple(note["classes"]), note.get("task", "single-label"))
     except FileNotFoundError:
         return None
     except Exception:  # the files' content decides its type; transformers then reports what is wrong with them
@@ -64,7 +67,7 @@ def read(folder: Path) -> SavedTokenizer | None:
 def read_with_transformers(folder: Path) -> SavedTokenizer:
     """The tokenizer as transformers reads it. Raises: CheckpointError."""
     saved = checkpoint.read(folder)
-    return SavedTokenizer(Tokenizer(saved.tokenizer, saved.limit), saved.classes)
+    return SavedTokenizer(Tokenizer(saved.tokenizer, saved.limit), saved.classes, task_of(saved.config))
 
 
 def write(folder: Path) -> None:
@@ -80,6 +83,7 @@ def write(folder: Path) -> None:
         "frame": asdict(saved.tokenizer.special),
         "limit": saved.tokenizer.limit,
         "classes": saved.classes,
+        "task": saved.task,
     }
     files.write_json(folder / FILE, note)
 
