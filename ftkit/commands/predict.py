@@ -12,7 +12,9 @@ import click
 
 from ftkit import formatting
 from ftkit.commands import as_json, completer, run_names
+from ftkit.contracts import AUTO
 from ftkit.display import terminal
+from ftkit.errors import UsageError
 
 if TYPE_CHECKING:
     from ftkit.bundle.bundle import Bundle
@@ -34,6 +36,13 @@ AT_ONCE = 256
     help="Read texts from a table (csv, tsv, jsonl, parquet and others, by its suffix), or one on each line.",
 )
 @click.option(
+    "--in",
+    "table",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Score a table (csv, tsv, jsonl, parquet, packed or not): --out gets its rows with all their columns and the answers.",
+)
+@click.option(
     "--text",
     "columns",
     metavar="COLUMN",
@@ -44,17 +53,32 @@ AT_ONCE = 256
     "--out",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Write the answers with the scores of all classes to this .csv, .tsv or .jsonl file.",
+    help="Write the answers to this .csv, .tsv or .jsonl file, with --in also .parquet.",
 )
-@click.option("--scores", is_flag=True, help="Also print the score of every class.")
+@click.option("--scores", is_flag=True, help="Also give the score of every class, in a file a column for each.")
+@click.option(
+    "--prefix", metavar="TEXT", default="", help="With --in, what the names of the answers' columns begin with."
+)
+@click.option(
+    "--engine",
+    metavar="ENGINE",
+    help="With --in, which engine of the bundle answers: native, another, or the fastest that passed the tests (auto, the default).",
+)
+@click.option(
+    "--force", is_flag=True, help="With --in, replace the file if it is there, or was begun with something else."
+)
 @as_json
 def predict(
     source: str,
     texts: Sequence[str],
     path: Path | None,
+    table: Path | None,
     columns: Sequence[str],
     out: Path | None,
     scores: bool,
+    prefix: str,
+    engine: str | None,
+    force: bool,
     json_: bool,
 ) -> None:
     """Classify texts with MODEL: a bundle's folder, a run, or a registered model (NAME for its champion, NAME:VERSION).
@@ -62,9 +86,24 @@ def predict(
     Texts are arguments, the rows of a table, the lines of a file, or the lines of standard input (with - or without any
     text). Prints one label on each line, or with --json one answer as an endpoint gives it. The rows of a table are answered
     in their order, with their numbers; a row without a text gets no label, and is named.
+
+    With --in and --out, a table of any size is scored: every row is written in its order with its columns, a label and a
+    score. A command that was interrupted goes on where it was when it is given again.
     """
-    from ftkit.commands import predictions, texts_to_classify
     from ftkit.commands.sources import bundle
+
+    if table is not None:
+        from ftkit.commands import scored_files
+
+        if texts or path is not None or out is None:
+            what = "no --out FILE" if out is None else "further texts"
+            raise UsageError(f"--in FILE is given with {what}", hint="A table is scored by --in FILE --out FILE.")
+        request = scored_files.Request(table, out, tuple(columns), scores, prefix, engine or AUTO, force)
+        scored_files.scored(lambda: bundle(source), request, json=json_)
+        return
+    if prefix or engine or force:
+        raise UsageError("--prefix, --engine and --force are for a table that is scored", hint="Name it: --in FILE.")
+    from ftkit.commands import predictions, texts_to_classify
 
     if out is not None:
         predictions.check(out, path)

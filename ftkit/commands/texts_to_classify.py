@@ -8,13 +8,15 @@ import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 from ftkit import plugins
 from ftkit.bundle.bundle import Bundle
 from ftkit.contracts import TextReading
 from ftkit.errors import DataError, PluginError, UsageError, VerbError
 from ftkit.plugins.calls import call
+
+P = TypeVar("P")
 
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".xlsx", ".xls")
 """Suffixes of files that are never one text a line."""
@@ -47,14 +49,14 @@ def given(texts: Sequence[str], path: Path | None, columns: tuple[str, ...], mod
 
 
 def _file(path: Path, columns: tuple[str, ...], model: Bundle) -> Iterator[Text]:
-    dataset = _dataset(model)
+    dataset = recipe_dataset(model)
     if not path.is_file():
         what = "this is a folder" if path.is_dir() else "there is no such file"
         raise UsageError(f"the texts cannot be read: {what}", where=str(path), hint="Name a table or a file of lines.")
     use = dataset.get("use")
-    reader = next((each for each in _readers(use) if _reads(each, path, use)), None)
+    reader = next(readers(TextReading, use, path), None)  # type: ignore[type-abstract]  # asked of classes
     if reader is not None:
-        return _rows(reader, path, columns or _columns(reader, dataset))
+        return _rows(reader, path, columns or recipe_columns(reader, dataset))
     if any(suffix.lower() in TABLES for suffix in path.suffixes):
         raise PluginError(
             f"no installed data set reads {''.join(path.suffixes)} files",
@@ -86,7 +88,7 @@ def _lines(file: IO[str]) -> Iterator[Text]:
             yield Text(line.rstrip("\r\n"))
 
 
-def _dataset(model: Bundle) -> dict[str, Any]:
+def recipe_dataset(model: Bundle) -> dict[str, Any]:
     """The section [dataset] of the recipe that made a model; empty where it cannot be read."""
     try:
         section = tomllib.loads((model.folder / "recipe.toml").read_text(encoding="utf-8")).get("dataset", {})
@@ -95,12 +97,12 @@ def _dataset(model: Bundle) -> dict[str, Any]:
     return section if isinstance(section, dict) else {}
 
 
-def _readers(use: Any) -> Iterator[type[TextReading]]:
-    """The installed data sets that read files for their texts, that of the model's recipe first."""
+def readers(protocol: type[P], use: Any, path: Path) -> Iterator[type[P]]:
+    """The installed data sets that can read a file in the way of a protocol, that of the model's recipe first."""
     installed = plugins.load()
     for name in sorted(installed.names("datasets"), key=lambda each: (each != use, each)):
         dataset = installed.find("datasets", name)
-        if issubclass(dataset, TextReading):
+        if issubclass(dataset, protocol) and _reads(dataset, path, use):
             yield dataset
 
 
@@ -114,7 +116,7 @@ def _reads(reader: Any, path: Path, use: Any) -> bool:
         return False
 
 
-def _columns(reader: Any, dataset: dict[str, Any]) -> tuple[str, ...]:
+def recipe_columns(reader: Any, dataset: dict[str, Any]) -> tuple[str, ...]:
     """The text columns of the model's recipe, or `text`."""
     value = dataset.get("text") if dataset.get("use") == reader.name else None
     return (value,) if isinstance(value, str) else tuple(value or ("text",))

@@ -116,6 +116,14 @@ def printer(plain: bool | None = None, stream: IO[str] | None = None, *, json: b
     return Printer(Screen(stream), stream)
 
 
+def work_printer(stream: IO[str]) -> Printer:
+    """A printer for the progress of a command that is no run: a bar on a terminal, a line now and then anywhere else."""
+    from ftkit.display import work
+
+    stream = terminal.forgiving(stream)
+    return Printer(work.Bars(stream) if terminal.is_terminal(stream) else work.WorkLines(stream), stream)
+
+
 def event_name(event: type[Event]) -> str:
     """An event's name for machines: `trial-finished`."""
     name = event.__name__

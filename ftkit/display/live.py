@@ -89,7 +89,7 @@ def now(board: Board, width: int, height: int) -> RenderableType:
     parts: list[RenderableType] = []
     if board.stage == "search" and board.rows:
         parts.append(trials(board, width - 2, max(3, height - 6 - len(board.work))))
-    parts += [_bar(label, work, width) for label, work in list(board.work.items())[-4:]]
+    parts += [bar(label, work, width) for label, work in list(board.work.items())[-4:]]
     status = Text("  ").append_text(_status(board))
     # The cursor stays behind the last line. If that line were full, the ^C that a terminal echoes would wrap into the
     # next line, and one line too few would be erased.
@@ -245,7 +245,8 @@ def _percent(value: float | None) -> str:
     return "–" if value is None else f"{value:.0f} %"
 
 
-def _bar(label: str, work: Work, width: int) -> RenderableType:
+def bar(label: str, work: Work, width: int) -> RenderableType:
+    """A piece of work: how much of it is done, as a bar where that is known."""
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(no_wrap=True, overflow="ellipsis", max_width=max(16, width // 2))
     grid.add_column(no_wrap=True)
@@ -254,11 +255,11 @@ def _bar(label: str, work: Work, width: int) -> RenderableType:
         grid.add_row(Text(label), Text(done))
         return grid
     grid.add_column(no_wrap=True)
-    bar = ProgressBar(total=work.total, completed=min(work.done, work.total), width=max(8, min(30, width // 4)))
+    drawn = ProgressBar(total=work.total, completed=min(work.done, work.total), width=max(8, min(30, width // 4)))
     progress = f"{100 * work.done // work.total} %"
     if width >= 70 and work.unit != "%":
         progress += f"  {done} of {formatting.amount(work.total, work.unit)}"
-    grid.add_row(Text(label), bar, Text(progress))
+    grid.add_row(Text(label), drawn, Text(progress))
     return grid
 
 
