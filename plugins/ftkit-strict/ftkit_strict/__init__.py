@@ -21,6 +21,7 @@ from ftkit_strict.preset import Strict
 from ftkit_strict.reload import Reload
 from ftkit_strict.served_parity import ServedParity
 from ftkit_strict.slices import Slices
+from ftkit_strict.split_leakage import SplitLeakage
 
 
 @hookimpl
@@ -35,6 +36,7 @@ def promotion_tests() -> Sequence[type[Any]]:
         Direction,
         Examples,
         Leakage,
+        SplitLeakage,
         LabelNoise,
         NotDegenerate,
         OddInput,

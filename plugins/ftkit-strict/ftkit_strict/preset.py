@@ -23,6 +23,7 @@ from ftkit_strict.odd_input import OddInput
 from ftkit_strict.reload import Reload
 from ftkit_strict.served_parity import ServedParity
 from ftkit_strict.slices import Slices
+from ftkit_strict.split_leakage import SplitLeakage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +31,8 @@ class Strict:
     """Brings the tests that a model should pass before anybody relies on it, with limits that a sound model meets.
 
     Each test answers a question, and the cheap ones come first. Are the probabilities valid (`not-degenerate`)? Are the test rows
-    fit to measure with: none of them seen in training (`leakage`), no label clearly wrong (`label-noise`, which only
-    warns)? Is the candidate no worse than the champion, and where do they differ (`no-worse-than-champion`, `agreement`)? Can its
+    fit to measure with: none of them seen in training (`leakage`), none of a group or time of training (`split-leakage`), no label
+    clearly wrong (`label-noise`, which only warns)? Is the candidate no worse than the champion, and where do they differ (`no-worse-than-champion`, `agreement`)? Can its
     probabilities be believed (`calibration`)? Does the average hide a bad part of the rows (`slices`)? Do answers stay when a text
     changes but not its meaning (`invariance`), and move when the meaning changes (`direction`, for the classes positive and
     negative)? Are the texts right that must never be wrong (`examples`, when a table is given)? Does a server of the bundle cope
@@ -77,6 +78,7 @@ class Strict:
         tests: list[PromotionTest] = [
             NotDegenerate(),
             Leakage(),
+            SplitLeakage(),
             LabelNoise(),
             NoWorseThanChampion(metric=self.metric, margin=self.margin),
             Agreement(),
