@@ -16,7 +16,7 @@ space          the search-space language
 monitoring     live requests and their watchers
 """
 
-from ftkit.contracts.backbones import FittedAtOnce
+from ftkit.contracts.backbones import Described, Description, FittedAtOnce
 from ftkit.contracts.capabilities import (
     Adapting,
     Confirming,
@@ -59,6 +59,7 @@ from ftkit.contracts.components import (
     StopTrial,
 )
 from ftkit.contracts.events import Emit
+from ftkit.contracts.measures import Measures, Measuring
 from ftkit.contracts.plan import Platform, Publishing, Refusing, Searching
 from ftkit.contracts.processes import Distributed, MultiProcess
 from ftkit.contracts.tasks import Tasked, TaskKnowing
@@ -105,6 +106,8 @@ __all__ = [
     "Dataset",
     "Deployer",
     "Deployment",
+    "Described",
+    "Description",
     "Distributed",
     "Emit",
     "EndTraining",
@@ -123,6 +126,8 @@ __all__ = [
     "Inspection",
     "Lineage",
     "Local",
+    "Measures",
+    "Measuring",
     "Mirroring",
     "ModelServer",
     "MultiProcess",

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from ftkit.contracts.measures import Measures
 from ftkit.contracts.types import DataReport, Spread, Trial, Verdict, Version
 from ftkit.errors import FtkitError
 
@@ -202,6 +203,25 @@ class DeploymentChanged(Event):
 class TrafficMoved(Event):
     endpoint: str
     shares: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class DeploymentJudged(Event):
+    """A look at the live requests of a new deployment, beside those of the old one."""
+
+    endpoint: str
+    deployment: str
+    state: Literal["healthy", "unhealthy", "inconclusive"]
+    sentence: str
+    numbers: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TrafficMeasured(Event):
+    """What each deployment did in a step of a rollout, by its name."""
+
+    endpoint: str
+    measures: Mapping[str, Measures]
 
 
 @dataclass(frozen=True)

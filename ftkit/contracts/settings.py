@@ -103,8 +103,44 @@ class Search:
     @property
     def checkpoint_seconds(self) -> float:
         """Seconds between two checkpoints; 0 where there are none."""
-        duration = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([smh])", self.checkpoint or "")
-        return float(duration[1]) * {"s": 1, "m": 60, "h": 3600}[duration[2]] if duration else 0.0
+        return duration(self.checkpoint or "") or 0.0
+
+
+def duration(text: str) -> float | None:
+    """Seconds of a duration such as "90s", "30m" or "1h"; None for any other text."""
+    parts = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)([smh])", text)
+    return float(parts[1]) * {"s": 1, "m": 60, "h": 3600}[parts[2]] if parts else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alarm:
+    """Something outside that can say no to a new deployment: it is asked all through the rollout, and a no rolls back."""
+
+    url: str = ""
+    """Says no by an answer with a status of 400 or more to a GET; with `query`, the address of a Prometheus server."""
+    query: str = ""
+    """A Prometheus query that says no by a result that is not empty and not zero, as in an alerting rule."""
+    command: tuple[str, ...] = ()
+    """A program with its arguments, run without a shell, that says no by an exit status other than 0."""
+    every: float = 5.0
+    """Seconds between two questions."""
+    timeout: float = 10.0
+    """Seconds that an answer may take; one that does not come says nothing, and is told once."""
+
+    def __post_init__(self) -> None:
+        if bool(self.url) == bool(self.command):
+            raise ValueError("an alarm is asked by a url or by a command: give one of the two")
+        if self.query and not self.url:
+            raise ValueError("a query needs the url of a Prometheus server")
+        if self.url and not re.match(r"https?://[^/]", self.url):
+            raise ValueError(f"url must begin with http:// or https://, not {self.url[:60]!r}")
+        if self.every <= 0 or self.timeout <= 0:
+            raise ValueError("every and timeout must be above 0")
+
+    @property
+    def title(self) -> str:
+        """Its name in a sentence."""
+        return f"the alarm {(self.query or self.url or self.command[0])[:80]!r}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,8 +156,33 @@ class Rollout:
     this machine."""
     poll: float | None = None
     """Seconds between two health checks of a deployment; by default what suits its target, 0.2 on this machine."""
+    analysis: bool = True
+    """Judge the new deployment by its live requests too, against the old one at the same time, where the target measures them."""
+    slower: float = 1.25
+    """How many times as long as the old one a new deployment may take for a request."""
+    drift: float = 0.25
+    """Population stability index up to which its answers may differ from those of the old one."""
+    least_requests: int = 100
+    """Requests of each deployment from which its live requests are judged."""
+    patience: str = "0s"
+    """How long a step may be prolonged, such as "30m", while its requests are too few to judge."""
+    doubt: Literal["go", "hold", "back"] = "go"
+    """What is done when they were too few to the end: go on, stop here and leave the traffic as it is, or roll back."""
+    keep: str = "0s"
+    """How long the old deployment stays, without traffic, after a success, such as "1h": a rollback needs no start then."""
+    alarm: tuple[Alarm, ...] = ()
+    """What else can say no: each a table with `url`, `query` or `command`."""
 
     def __post_init__(self) -> None:
+        for name in ("patience", "keep"):
+            if duration(getattr(self, name)) is None:
+                raise ValueError(f'{name} must be a duration such as "90s", "30m" or "1h"')
+        if self.slower < 1:
+            raise ValueError("slower must be at least 1: how many times as long a request may take")
+        if self.drift <= 0:
+            raise ValueError("drift must be above 0")
+        if self.least_requests < 20:
+            raise ValueError("least_requests must be at least 20: fewer show nothing")
         if any(not 0 < step < 100 for step in self.canary):
             raise ValueError("canary steps are percentages from 1 to 99; the step to 100 % is added automatically")
         if list(self.canary) != sorted(set(self.canary)):

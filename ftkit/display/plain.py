@@ -135,6 +135,8 @@ def decisions(event: events.Event) -> Iterator[str]:
             yield f"register: {version.model} version {version.version}{aliases}"
         case events.DeploymentChanged(_, deployment, step, detail):
             yield f"deploy: {deployment} {step}{': ' + formatting.beginning(detail, 200) if detail else ''}"
+        case events.DeploymentJudged(_, deployment, state, sentence):
+            yield f"deploy: {deployment} is {state}: {sentence}"
         case events.TrafficMoved(endpoint, shares):
             yield f"deploy: traffic of {endpoint}: {formatting.traffic(shares)}"
         case events.ReportWritten(path):

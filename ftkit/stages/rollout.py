@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
+from ftkit import formatting
 from ftkit.bundle.bundle import Bundle, cleared
 from ftkit.contracts import Deployer, Emit, Endpoint, Mirroring, Paced, capable
 from ftkit.contracts.events import DeploymentChanged, Noticed, TrafficMoved
@@ -19,10 +20,13 @@ from ftkit.errors import DeployError, FtkitError
 from ftkit.plugins.calls import call
 from ftkit.redaction import redacted
 from ftkit.stages import rollout_checks
+from ftkit.stages.judging import HeldError, Judge, UnhealthyError
+from ftkit.stages.shares import scaled, with_new, without
 
 LOG_LINES = 30
 READY_TIMEOUT = 600.0
 POLL = 0.2
+_MORE_TIME = "Longer `bake` or `patience`, or fewer `least_requests`, give the rollout more to judge by."
 
 
 def roll_out(deployer: Deployer, bundle: Bundle, deployment: str, settings: Rollout, emit: Emit) -> Endpoint:
@@ -39,19 +43,25 @@ def roll_out(deployer: Deployer, bundle: Bundle, deployment: str, settings: Roll
     if before.traffic == {deployment: 100} and _is_healthy(step, before):
         step.report("was live already")
     else:
-        before = _clear_leftover(step, before)
+        held = _held(step, before)
+        before = without(before, deployment) if held else _clear_leftover(step, before)
         try:
-            step.create()
+            if held:
+                step.created = step.moved = True
+                step.report("goes on", f"from {held} % of the traffic")
+            else:
+                step.create()
             step.wait_until_ready()
-            step.check_created()
+            if not held:
+                step.check_created()
             step.smoke()
-            if before.traffic and capable(deployer, Mirroring) and call(Mirroring.mirror, deployer):
-                step.mirror(deployer)
-            for percent in settings.canary if before.traffic else ():
-                step.move(_shares(before.traffic, deployment, percent))
-                step.bake()
-            step.move({deployment: 100})
-            step.bake(public=True)
+            if before.traffic and not held and capable(deployer, Mirroring) and call(Mirroring.mirror, deployer):
+                step.mirror(deployer, before.traffic)
+            for percent in (each for each in settings.canary if before.traffic and each >= held):
+                step.bake(with_new(before.traffic, deployment, percent))
+            step.bake({deployment: 100}, public=True)
+        except HeldError:
+            raise
         except BaseException as error:  # an interruption must not leave a half-finished rollout either
             failure = _roll_back(step, before, error)
             if failure is error:
@@ -73,6 +83,7 @@ class _Step:
         paced = deployer if capable(deployer, Paced) else None
         self.ready_timeout = settings.ready_timeout or (call(Paced.ready_timeout, paced) if paced else READY_TIMEOUT)
         self.poll = settings.poll or (call(Paced.poll, paced) if paced else POLL)
+        self.judge = Judge(deployer, deployment, settings, emit)
         self.created = False
         self.moved = False
 
@@ -147,27 +158,49 @@ class _Step:
         else:
             failure.add_note(sentence)
 
-    def mirror(self, deployer: Mirroring) -> None:
+    def mirror(self, deployer: Mirroring, shares: Mapping[str, int]) -> None:
         """Send the deployment copies of the live traffic for the time of a bake; no caller gets its answers."""
         self.moved = True  # `set_traffic` in a rollback ends the copies as well
         call(Mirroring.mirror_to, deployer, self.deployment)
         self.report("gets copies", f"of {call(Mirroring.mirror, deployer)} % of the traffic")
-        self.bake()
+        self.judge.begin(shares)
+        self._watch(shares)
+        self.smoke()
         call(Mirroring.mirror_to, deployer, None)
 
-    def bake(self, public: bool = False) -> None:
-        """Watch the deployment's health under its share of the traffic, then repeat the smoke test."""
+    def bake(self, shares: Mapping[str, int], public: bool = False) -> None:
+        """Move the traffic, watch the deployment under its share of it, then repeat the smoke test."""
+        self.judge.begin(shares)
+        self.move(shares)
+        self._watch(shares)
+        self.smoke(public)
+
+    def _watch(self, shares: Mapping[str, int]) -> None:
+        """Look at the deployment's health and at its judge, until the time of a step is over."""
         ends = time.monotonic() + self.settings.bake
         while True:
             health = call(Deployer.health, self.deployer, self.deployment)
             if health.state != "ready":
                 log = health.log or call(Deployer.logs, self.deployer, self.deployment, LOG_LINES)
                 raise DeployError(f"the deployment did not stay healthy: {health.reason}{_tail(log)}", self.where)
-            remaining = ends - time.monotonic()
+            self.judge.look()
+            patience = self.judge.patience if self.judge.undecided() else 0.0
+            remaining = ends + patience - time.monotonic()
             if remaining <= 0:
                 break
             time.sleep(min(self.poll, remaining))
-        self.smoke(public)
+        match self.judge.end():
+            case "back":
+                raise UnhealthyError(
+                    f"the new deployment could not be judged: {self.judge.doubt}", self.where, _MORE_TIME
+                )
+            case "hold":
+                raise HeldError(
+                    f"the rollout stops at {formatting.traffic(shares)}: {self.judge.doubt}",
+                    self.where,
+                    f"Nothing was changed back. The same command goes on from here, and `ftkit endpoint delete {self.deployer.endpoint}"
+                    f" --deployment {self.deployment}` ends it. {_MORE_TIME}",
+                )
 
 
 def _is_healthy(step: _Step, before: Endpoint) -> bool:
@@ -187,14 +220,21 @@ def _is_healthy(step: _Step, before: Endpoint) -> bool:
     return True
 
 
+def _held(step: _Step, before: Endpoint) -> int:
+    """The share of the traffic at which an earlier call has stopped for want of requests to judge by; 0 where none has."""
+    live = next((each for each in before.deployments if each.name == step.deployment), None)
+    share = before.traffic.get(step.deployment, 0)
+    goes_on = live is not None and live.bundle_hash == step.bundle.hash and step.settings.doubt == "hold"
+    return share if goes_on and share in step.settings.canary else 0
+
+
 def _clear_leftover(step: _Step, before: Endpoint) -> Endpoint:
     """Remove a deployment of this name that an interrupted run left behind, and return the endpoint without it."""
     if all(each.name != step.deployment for each in before.deployments):
         return before
     if step.deployment in before.traffic:
         others = {name: share for name, share in before.traffic.items() if name != step.deployment}
-        shares = _scaled(others, 100)
-        step.move(shares)
+        step.move(scaled(others, 100))
     step.delete("left by an interrupted run")
     return call(Deployer.prepare, step.deployer)
 
@@ -208,8 +248,7 @@ def _roll_back(step: _Step, before: Endpoint, error: BaseException) -> BaseExcep
         if step.moved:
             step.move(before.traffic)
     except Exception as rollback_error:
-        shares = before.traffic or "none"
-        step.regret(failure, f"Traffic could not be put back to {shares}: {_what(rollback_error)}.")
+        step.regret(failure, f"Traffic could not be put back to {before.traffic or 'none'}: {_what(rollback_error)}.")
     try:
         if step.created:
             step.delete("the rollout did not succeed")
@@ -239,23 +278,6 @@ def _costs(step: _Step, deployment: str) -> str:
 
 def _what(error: Exception) -> str:
     return error.what if isinstance(error, FtkitError) else f"{type(error).__name__}: {error}"
-
-
-def _shares(before: Mapping[str, int], deployment: str, percent: int) -> dict[str, int]:
-    """`percent` for the new deployment, the rest divided among the others as before."""
-    return {**_scaled(before, 100 - percent), deployment: percent}
-
-
-def _scaled(shares: Mapping[str, int], total: int) -> dict[str, int]:
-    """The shares scaled to sum to `total`, rounded by largest remainder; empty for no shares."""
-    whole = sum(shares.values())
-    if not whole:
-        return {}
-    scaled = {name: share * total // whole for name, share in shares.items()}
-    short = sorted(shares, key=lambda name: (-(shares[name] * total % whole), name))
-    for name in short[: total - sum(scaled.values())]:
-        scaled[name] += 1
-    return {name: share for name, share in scaled.items() if share}
 
 
 def _tail(log: str) -> str:
