@@ -128,6 +128,8 @@ def _mistakes_of_report(report: Any, classes: Sequence[str], splits: Mapping[str
         yield f"a report of type {type(report).__name__}, not DataReport", ""
         return
     for name, split in splits.items():
+        if report.rows and report.sizes.get(name, 0) != len(split):
+            yield f"a report of {report.sizes.get(name, 0):,} {name} rows, and there are {len(split):,}", ""
         counted = Counter(split.each_label())
         reported = report.counts.get(name, {})
         for index, label in enumerate(classes):

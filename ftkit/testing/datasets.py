@@ -76,10 +76,14 @@ class DatasetSuite:
             rows = getattr(data, name)
             assert len(rows.texts) == len(rows.labels)
             assert all(isinstance(text, str) and text.strip() for text in rows.texts), f"{name} has empty texts"
-            assert all(isinstance(label, int) and 0 <= label < len(data.classes) for label in rows.labels)
+            if data.task == "multi-label":
+                assert all(isinstance(label, tuple) and [*label] == sorted({*label}) for label in rows.labels), "rising"
+            else:
+                assert all(isinstance(label, int) for label in rows.labels)
+            assert all(0 <= label < len(data.classes) for label in rows.each_label())
 
     def test_every_class_is_in_every_split(self, component: Dataset, data: Data) -> None:
-        classes = {name: set(getattr(data, name).labels) for name in SPLITS}
+        classes = {name: set(getattr(data, name).each_label()) for name in SPLITS}
         assert classes["train"] == set(range(len(data.classes))), "a class without training rows"
         if self.given_splits(component):
             assert min(map(len, classes.values())) >= 2, "a split of one class measures nothing"
@@ -117,9 +121,10 @@ class DatasetSuite:
         assert report.source
         assert len(report.damaged_lines) <= sum(report.dropped.values())
         for name in SPLITS:
-            labels = getattr(data, name).labels
+            labels = [*getattr(data, name).each_label()]
             by_class = {label: labels.count(index) for index, label in enumerate(data.classes)}
             assert dict(report.counts[name]) == by_class
+            assert report.sizes[name] == len(getattr(data, name))
 
     def test_the_report_has_the_lengths_in_words(self, data: Data) -> None:
         words = sorted(count_words(text) for name in SPLITS for text in getattr(data, name).texts)

@@ -37,6 +37,28 @@ def test_classes_are_in_proportion_and_the_report_adds_up() -> None:
     soundness.check(data, "the sample")
 
 
+def test_several_labels_are_in_proportion_and_each_has_a_row() -> None:
+    labels = [*[(0,)] * 500, *[(0, 1)] * 300, *[()] * 190, *[(2,)] * 9, (1, 3)]
+    data = made((1,) * 4)
+    valid = Split(tuple(f"valid {row}" for row in range(len(labels))), tuple(labels))
+    counts = {name: sum(number in label for label in labels) for number, name in enumerate(data.classes)}
+    report = replace(
+        data.report,
+        counts={**data.report.counts, "valid": counts},
+        rows={"train": 4, "valid": 1000, "test": 4},
+        rows_read=1008,
+    )
+    others = [replace(split, labels=((0,), (1,), (2,), (3,))) for split in (data.train, data.test)]
+    data = Data(data.classes, others[0], valid, others[1], report, task="multi-label")
+    soundness.check(data, "all rows")
+    sample = sampled(data, 100, 7)
+    soundness.check(sample, "the sample")
+    kept = Counter(sample.valid.labels)
+    assert kept[2,] == 1 and kept[1, 3] == 1 and kept[()] == pytest.approx(19, abs=2)
+    assert sample.report.sizes == {"train": 4, "valid": len(sample.valid), "test": 4}
+    assert len(sample.valid) == pytest.approx(100, abs=2)
+
+
 def test_a_seed_always_gives_the_same_rows_and_another_seed_others() -> None:
     data = made((900, 100))
     assert sampled(data, 50, 7) == sampled(data, 50, 7)

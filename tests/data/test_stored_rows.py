@@ -50,6 +50,13 @@ def test_a_split_without_rows_can_be_stored(tmp_path: Path) -> None:
     assert stored_rows.read(tmp_path / "none.arrow") == Split((), (), {"more": ()})
 
 
+def test_several_labels_of_a_row_are_stored_as_a_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stored_rows, "BATCH_ROWS", 2)
+    split = Split(("a", "b", "c", "d", "e"), ((0, 2), (), (), (), (1,)))
+    stored_rows.write(tmp_path / "rows.arrow", split)
+    assert stored_rows.read(tmp_path / "rows.arrow") == split
+
+
 def test_a_damaged_text_names_file_and_row(tmp_path: Path) -> None:
     path = tmp_path / "rows.arrow"
     stored_rows.write(path, Split(("first", "second"), (0, 1)))

@@ -18,6 +18,7 @@ from ftkit import options
 from ftkit.contracts import SPLITS, Data
 from ftkit.data import soundness
 from ftkit.errors import DataError
+from ftkit.testing.datasets import DatasetSuite
 
 NAMES = ("billing", "shipping", "urgent")
 CYCLE: tuple[tuple[str, ...], ...] = (("billing",), ("shipping", "urgent"), (), ("urgent", "billing"), ("shipping",))
@@ -93,6 +94,21 @@ def labels_of(data: Data) -> dict[str, tuple[str, ...]]:
         for name in SPLITS
         for text, label in zip(getattr(data, name).texts, getattr(data, name).labels, strict=True)
     }
+
+
+class TestTableOfSeveralLabels(DatasetSuite):
+    @pytest.fixture
+    def component(self, tmp_path: Path) -> Table:
+        write_lines(path := tmp_path / "rows.jsonl", table(lambda labels: {"label": labels}))
+        return Table(path=path, task="multi-label", columns=("id",))
+
+
+class TestTableOfAnOrder(DatasetSuite):
+    @pytest.fixture
+    def component(self, tmp_path: Path) -> Table:
+        rows = [{"text": text(row), "label": ("good", "bad", "ok")[row % 3]} for row in range(ROWS)]
+        write_lines(path := tmp_path / "rows.jsonl", rows)
+        return Table(path=path, task="ordinal", order=("bad", "ok", "good"))
 
 
 @pytest.mark.parametrize(("form", "suffix"), [(form, each) for form, (_, able, _) in FORMS.items() for each in able])
