@@ -118,14 +118,14 @@ def test_too_few_requests_prolong_a_step_and_then_doubt_decides(
     bundle: Bundle, doubt: Any, error: type[DeployError] | None, traffic: dict[str, int]
 ) -> None:
     deployer = with_old(lambda name, traffic: good(40))
-    settings = replace(QUICK, doubt=doubt, patience="0.05s")
+    settings = replace(QUICK, doubt=doubt, patience="0.5s")
     if error is None:
         assert any(isinstance(each, DeploymentJudged) for each in rolled_out(deployer, bundle, settings))
     else:
         with pytest.raises(error, match="too few requests to judge"):
             rolled_out(deployer, bundle, settings)
     assert deployer.traffic == traffic
-    assert deployer.calls.count("health") > 10, "the step was prolonged"
+    assert deployer.calls.count("health") > 4, "the step was prolonged"
 
 
 def test_a_rollout_that_was_held_goes_on_where_it_stopped(bundle: Bundle) -> None:
