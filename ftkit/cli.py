@@ -25,6 +25,7 @@ from ftkit.commands.recipes import check, plan, schema
 from ftkit.commands.report import report
 from ftkit.commands.run import run
 from ftkit.commands.runs import runs
+from ftkit.commands.zoo import zoo
 from ftkit.disclosure import RedactedStream
 from ftkit.display import failures, terminal
 from ftkit.errors import ExitCode, FtkitError, Terminated, VerbError, in_one_line
@@ -64,6 +65,7 @@ for command in (
     schema,
     plugins,
     options,
+    zoo,
     runs,
     report,
     compare,

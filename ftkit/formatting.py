@@ -59,6 +59,11 @@ def megabytes(value: float | None) -> str:
     return f"{value:.0f} MB" if value < 1000 else f"{value / 1024:.1f} GB"
 
 
+def millions(number: int) -> str:
+    """A number of parameters as people say it: `22.7 million`, `109 million`."""
+    return f"{number / 1e6:.3g} million"
+
+
 def amount(number: int, unit: str) -> str:
     """How much of a unit, bytes in the size that suits them: `20,473 rows`, `4.7 MB`."""
     if unit.lower() in ("b", "bytes"):

@@ -2,7 +2,43 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
+
+ANY_LANGUAGE = "any"
+"""In place of a language: the model knows none in particular, and learns from texts in any."""
+UNKNOWN = "unknown"
+"""In place of a licence: nobody has said under which the weights may be used."""
+
+
+@dataclass(frozen=True)
+class Description:
+    """The facts by which people choose a backbone, as `ftkit zoo` lists them."""
+
+    family: str
+    """The architecture, such as `BERT`."""
+    parameters: int | None
+    """Parameters of the pretrained model, its embeddings included; None for a model that has none before its training."""
+    languages: tuple[str, ...]
+    """Languages of the pretraining texts, by ISO 639-1, or `ANY_LANGUAGE`."""
+    licence: str
+    """Licence of the pretrained weights in the spelling of the Hugging Face hub, such as `apache-2.0`; `UNKNOWN`, or empty for none."""
+    longest: int | None
+    """Most tokens of a text that are read, special ones included; None where the whole of any text is."""
+
+    def speaks(self, language: str) -> bool:
+        """Whether a language is one of its own."""
+        return language.lower() in self.languages or self.languages == (ANY_LANGUAGE,)
+
+
+@runtime_checkable
+class Described(Protocol):
+    """A backbone that declares the facts by which it is chosen. Nothing requires it."""
+
+    @property
+    def description(self) -> Description:
+        """These facts: an attribute of the class. They hold for the checkpoint that the class names, and for no other."""
+        ...
 
 
 @runtime_checkable

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ftkit.contracts import Description
 from ftkit.encoders import Encoder
 
 
@@ -16,6 +17,7 @@ class BertBaseCased(Encoder):
 
     name = "bert-base-cased"
     encoder_parameters = 86_000_000
+    description = Description("BERT", 108_000_000, ("en",), "apache-2.0", 512)
     checkpoint: str = "google-bert/bert-base-cased"
     """Where the pretrained weights are: a model id on the Hugging Face hub, or a local folder."""
 
@@ -29,6 +31,7 @@ class BertBaseUncased(Encoder):
 
     name = "bert-base-uncased"
     encoder_parameters = 86_000_000
+    description = Description("BERT", 110_000_000, ("en",), "apache-2.0", 512)
     checkpoint: str = "google-bert/bert-base-uncased"
     """Where the pretrained weights are: a model id on the Hugging Face hub, or a local folder."""
 
@@ -43,6 +46,7 @@ class BertLargeCased(Encoder):
 
     name = "bert-large-cased"
     encoder_parameters = 303_000_000
+    description = Description("BERT", 333_000_000, ("en",), "apache-2.0", 512)
     checkpoint: str = "google-bert/bert-large-cased"
     """Where the pretrained weights are: a model id on the Hugging Face hub, or a local folder."""
     learning_rate: float = 2e-5
@@ -58,6 +62,7 @@ class DistilBertBaseCased(Encoder):
 
     name = "distilbert-base-cased"
     encoder_parameters = 43_000_000
+    description = Description("DistilBERT", 65_000_000, ("en",), "apache-2.0", 512)
     checkpoint: str = "distilbert/distilbert-base-cased"
     """Where the pretrained weights are: a model id on the Hugging Face hub, or a local folder."""
     learning_rate: float = 5e-5

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ftkit.contracts import Description
 from ftkit.encoders import Encoder
 
 
@@ -17,6 +18,7 @@ class DebertaV3Small(Encoder):
 
     name = "deberta-v3-small"
     encoder_parameters = 44_000_000
+    description = Description("DeBERTa", 142_000_000, ("en",), "mit", 512)
     checkpoint: str = "microsoft/deberta-v3-small"
     """Where the pretrained weights are: a model id on the Hugging Face hub, or a local folder."""
     adam_epsilon: float = 1e-6
@@ -29,6 +31,7 @@ class DebertaV3Base(Encoder):
 
     name = "deberta-v3-base"
     encoder_parameters = 86_000_000
+    description = Description("DeBERTa", 184_000_000, ("en",), "mit", 512)
     checkpoint: str = "microsoft/deberta-v3-base"
     """Where the pretrained weights are: a model id on the Hugging Face hub, or a local folder."""
     learning_rate: float = 2e-5
@@ -43,6 +46,7 @@ class DebertaV3Large(Encoder):
 
     name = "deberta-v3-large"
     encoder_parameters = 304_000_000
+    description = Description("DeBERTa", 435_000_000, ("en",), "mit", 512)
     checkpoint: str = "microsoft/deberta-v3-large"
     """Where the pretrained weights are: a model id on the Hugging Face hub, or a local folder."""
     learning_rate: float = 1e-5

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from ftkit.contracts import Description, Task
+from ftkit.contracts.backbones import ANY_LANGUAGE
+
 if TYPE_CHECKING:
-    from ftkit.contracts import Classifier, Data, Report, Task
+    from ftkit.contracts import Classifier, Data, Report
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +28,7 @@ class Linear:
     name: ClassVar[str] = "linear"
     tasks: ClassVar[tuple[Task, ...]] = ("single-label", "multi-label", "ordinal")
     fitted_at_once: ClassVar[bool] = True
+    description: ClassVar[Description] = Description("linear", None, (ANY_LANGUAGE,), "", None)
     words: int = 2
     """Words of the longest word n-gram; 0 for none."""
     characters: int = 5

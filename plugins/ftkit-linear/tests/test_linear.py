@@ -139,5 +139,7 @@ def test_values_that_do_not_fit_are_refused(option):
 
 
 def test_it_is_offered_and_its_options_are_plain_values():
-    assert plugins.collect([], {"linear": ftkit_linear}).names("backbones") == ["linear"]
+    installed = plugins.collect([], {"linear": ftkit_linear}).examined()
+    assert not installed.broken
+    assert installed.names("backbones") == ["linear"]
     assert all(isinstance(each.default, int | float | str) for each in dataclasses.fields(Linear))

