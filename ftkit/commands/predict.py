@@ -15,6 +15,7 @@ from ftkit.commands import as_json, completer, run_names
 from ftkit.contracts import AUTO
 from ftkit.display import terminal
 from ftkit.errors import UsageError
+from ftkit.scoring.columns import joined
 
 if TYPE_CHECKING:
     from ftkit.bundle.bundle import Bundle
@@ -127,7 +128,7 @@ def predict(
 
 def _line(text: Text, answer: Any, scores: bool) -> str:
     """An answer in one line, whatever its label holds; that of a table begins with the row's number."""
-    label = "" if answer is None else one_line(answer["label"] if scores else answer)
+    label = "" if answer is None else one_line(joined(answer["label"] if scores else answer))
     parts = [str(text.row)] * (text.row is not None) + [label]
     if scores and answer is not None:
         parts.append("  ".join(f"{one_line(name)} {value:.4f}" for name, value in answer["scores"].items()))
@@ -157,7 +158,7 @@ def _answers(model: Bundle, texts: Iterator[Text], scores: bool) -> Iterator[tup
         while batch := [Text(whole_text(each.text), each.row) for each in itertools.islice(texts, AT_ONCE)]:
             present = [each.text for each in batch if each.text is not None]
             result = batcher.submit(present).result() if present else None
-            answers = iter(answer(result.probabilities, model.classes, scores) if result else ())
+            answers = iter(answer(result.probabilities, model.classes, scores, model.task) if result else ())
             yield from ((each, None if each.text is None else next(answers)) for each in batch)
     finally:
         batcher.close()

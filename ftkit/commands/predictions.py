@@ -12,6 +12,7 @@ from typing import Any
 
 from ftkit.commands.texts_to_classify import Text
 from ftkit.errors import UsageError
+from ftkit.scoring.columns import joined
 
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 FORMATS = (*DELIMITERS, ".jsonl")
@@ -45,7 +46,7 @@ def written(out: Path, answers: Iterator[tuple[Text, Any]], classes: Sequence[st
                 values = answer or {"label": None, "score": None, "scores": {}}
                 if delimiter:
                     scores = [values["scores"].get(name) for name in classes]
-                    writer.writerow([row, text.text, values["label"], values["score"], *scores])
+                    writer.writerow([row, text.text, joined(values["label"]), values["score"], *scores])
                 else:
                     file.write(json.dumps({"row": row, "text": text.text, **values}, ensure_ascii=False) + "\n")
                 yield text, answer

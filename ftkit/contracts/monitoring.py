@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from ftkit.contracts.types import Task
+
 ENDPOINT = "FTKIT_ENDPOINT"
 """Environment variable of a server process: its endpoint."""
 DEPLOYMENT = "FTKIT_DEPLOYMENT"
@@ -20,7 +22,10 @@ TRACE = ("traceparent", "tracestate")
 
 @dataclass(frozen=True)
 class Profile:
-    """How predictions are distributed: rows by predicted class, and by confidence, the probability of the predicted class."""
+    """How predictions are distributed: rows by predicted class, and by confidence, the probability of the predicted class.
+
+    Of multi-label models a row counts for each of its labels, and its confidence is the probability of its least sure decision.
+    """
 
     classes: Mapping[str, int]
     """Rows by predicted class; classes that were never predicted have 0."""
@@ -52,6 +57,7 @@ class Served:
     classes: tuple[str, ...]
     profile: Profile | None
     """The profile of the predictions on the test split; None if the promotion record has none."""
+    task: Task = "single-label"
 
     @property
     def version(self) -> str:
@@ -70,10 +76,10 @@ class ServedRequest:
     """From reading its headers to having its answer."""
     status: int
     """The HTTP status of the answer; 499 if the caller disconnected before."""
-    labels: Sequence[str] = ()
-    """The predicted label of each row; empty if the request was refused."""
+    labels: Sequence[str | tuple[str, ...]] = ()
+    """The predicted label of each row, with the task `multi-label` the tuple of its labels; empty if the request was refused."""
     confidences: Sequence[float] = ()
-    """The probability of each predicted label."""
+    """The confidence of each row, as in `Profile`."""
     tokens: int | None = None
     """Tokens that the model read, with special tokens and without padding; None if the model does not count them."""
     waited: float = 0.0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ftkit.errors import UsageError
 
 if TYPE_CHECKING:
-    from ftkit.contracts import Probabilities
+    from ftkit.contracts import Probabilities, Task
 
 BETWEEN = "|"
 """What stands between the labels of a text in a form that has no lists."""
@@ -70,14 +70,15 @@ class AnswerColumns:
         return columns
 
 
-def answers(texts: Sequence[str | None], probabilities: Probabilities, classes: Sequence[str]) -> list[Any]:
+def answers(texts: Sequence[str | None], probabilities: Probabilities, columns: AnswerColumns) -> list[Any]:
     """The answer to each text as an endpoint gives it with scores, None for a row without a text.
 
     `probabilities` are (texts that are there, classes).
     """
     from ftkit.serving.schema import answer
 
-    remaining = iter(answer(probabilities, classes, True))
+    task: Task = "multi-label" if columns.several else "single-label"
+    remaining = iter(answer(probabilities, columns.classes, True, task))
     return [None if text is None else next(remaining) for text in texts]
 
 

@@ -61,7 +61,7 @@ def score(job: Job, unfinished: Unfinished, model: Model, emit: Emit) -> Tally:
         tally, due = unfinished.tally, time.monotonic() + SECONDS
         emit(Progressed(label, tally.rows, total))
         for part in itertools.islice(job.rows.parts(BLOCK), -(-tally.rows // BLOCK), None):
-            given = _answers(part, model, job.columns.classes)
+            given = _answers(part, model, job.columns)
             blocks.append(Block(part.columns, job.columns.values(given)))
             tally = _counted(tally, part, given)
             emit(Progressed(label, tally.rows, total))
@@ -74,9 +74,9 @@ def score(job: Job, unfinished: Unfinished, model: Model, emit: Emit) -> Tally:
     return tally
 
 
-def _answers(part: RowsPart, model: Model, classes: Sequence[str]) -> list[Any]:
+def _answers(part: RowsPart, model: Model, columns: AnswerColumns) -> list[Any]:
     texts = [whole_text(text) for text in part.texts if text is not None]
-    return answers(part.texts, model(texts), classes) if texts else [None] * len(part.texts)
+    return answers(part.texts, model(texts), columns) if texts else [None] * len(part.texts)
 
 
 def _counted(tally: Tally, part: RowsPart, given: Sequence[Any]) -> Tally:

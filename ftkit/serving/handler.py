@@ -51,7 +51,7 @@ class Pending:
         if result is None:
             return json_reply([], headers=headers)
         headers["Server-Timing"] = f"queue;dur={result.waited * 1e3:.1f}, model;dur={result.computed * 1e3:.1f}"
-        labels = answer(result.probabilities, self.bundle.classes, self.request.scores)
+        labels = answer(result.probabilities, self.bundle.classes, self.request.scores, self.bundle.task)
         return json_reply(labels, headers=headers)
 
 
@@ -103,7 +103,7 @@ def model_reply(host: ModelHost) -> Reply:
     manifest = {key: value for key, value in bundle.manifest.items() if key != "files"}
     timings = {engine: asdict(timing) for engine, timing in host.timings.items()}
     measured = {"engines_measured_ms": timings} if timings else {}
-    return json_reply({**manifest, "hash": bundle.hash, "engine": host.engine, **measured})
+    return json_reply({"task": bundle.task, **manifest, "hash": bundle.hash, "engine": host.engine, **measured})
 
 
 def error_reply(error: Exception, method: str, path: str) -> Reply:

@@ -22,7 +22,7 @@ from ftkit import plugins
 from ftkit.contracts import Counting, Reading, capable
 from ftkit.contracts.monitoring import DEPLOYMENT, ENDPOINT, TRACE, Served, ServedRequest, Watcher
 from ftkit.errors import in_one_line
-from ftkit.evaluation.prediction_profile import predictions
+from ftkit.evaluation import decisions
 from ftkit.serving.schema import Refusal
 
 if TYPE_CHECKING:
@@ -143,12 +143,13 @@ class RequestObserver:
 
     def _served_request(self, ended: _EndedRequest) -> ServedRequest:
         result, texts = ended.observation.result, ended.observation.texts
-        labels: list[str] = []
+        labels: list[str | tuple[str, ...]] = []
         confidences: list[float] = []
         if result is not None:
-            predicted, probabilities = predictions(result.probabilities)
-            labels = [self.served.classes[index] for index in predicted]
-            confidences = [float(probability) for probability in probabilities]
+            task = self.served.task
+            answers = decisions.labels(result.probabilities, self.served.classes, task)
+            labels = [tuple(each) if task == "multi-label" else each for each in answers]
+            confidences = [float(each) for each in decisions.certainty(result.probabilities, task)]
         return ServedRequest(
             served=self.served,
             began=ended.began,
@@ -218,6 +219,7 @@ def deployment_observer(bundle: Bundle, engine: str, model: Model) -> RequestObs
         engine=engine,
         classes=bundle.classes,
         profile=record.profile if record else None,
+        task=bundle.task,
     )
     watchers = plugins.load().watchers(served)
     return RequestObserver(served, watchers, model) if watchers else None

@@ -30,11 +30,12 @@ def document(title: str, refusals: Mapping[int, str], *, guarded: bool, root: st
         "post_score_score_post",
         "model",
         "Classify texts",
-        'One label name per text; with `"scores": true`, the score of every class.',
+        'One label name per text, or a list of them from a multi-label model; with `"scores": true`, the score of every class.',
         {
             "anyOf": [
                 {"items": {"type": "string"}, "type": "array"},
                 {"items": {"$ref": _REFERENCE.format(model="Scored")}, "type": "array"},
+                {"items": {"items": {"type": "string"}, "type": "array"}, "type": "array"},
             ]
         },
     )
@@ -44,7 +45,7 @@ def document(title: str, refusals: Mapping[int, str], *, guarded: bool, root: st
         "get_model_model_get",
         "model",
         "What is served",
-        "Classes, the bundle's hash, and where the model comes from.",
+        "Task, classes, the bundle's hash, and where the model comes from.",
         {"additionalProperties": True, "type": "object"},
     )
     texts_by_name = {"additionalProperties": {"type": "string"}, "type": "object"}

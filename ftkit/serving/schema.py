@@ -2,6 +2,7 @@
 
 request   {"data": [{"text": "…"}, …], "scores": true}
 answer    ["positive", …], or with scores [{"label": "positive", "score": 0.9, "scores": {"positive": 0.9, …}}, …]
+          a label of a multi-label model is a list: [["late", "rude"], [], …]; its score is that of its least sure decision
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from ftkit.evaluation import decisions
+
 if TYPE_CHECKING:
-    from ftkit.contracts import Probabilities
+    from ftkit.contracts import Probabilities, Task
     from ftkit.serving.limits import Limits
 
 
@@ -74,7 +77,7 @@ class ScoreRequest(Message):
 class Scored(Message):
     """The answer to one text when scores were asked for."""
 
-    label: str
+    label: str | list[str] = Field(description="A label name; from a multi-label model the list of its labels.")
     score: float
     scores: dict[str, float]
 
@@ -120,15 +123,19 @@ def too_large(limits: Limits) -> Refusal:
     return Refusal(413, f"the body is larger than {limits.size} bytes", "body", "Send several smaller requests.")
 
 
-def answer(probabilities: Probabilities, classes: Sequence[str], scores: bool = False) -> list[Any]:
-    """The body of an answer: one label name per row, or with `scores` the scores of all classes too."""
-    best = probabilities.argmax(axis=1) if len(probabilities) else ()
+def answer(
+    probabilities: Probabilities, classes: Sequence[str], scores: bool = False, task: Task = "single-label"
+) -> list[Any]:
+    """The body of an answer: one label name per row, or a list of them; with `scores` the scores of all classes too."""
+    if not len(probabilities):
+        return []
+    labels = decisions.labels(probabilities, classes, task)
     if not scores:
-        return [classes[index] for index in best]
-    rows = [[float(value) for value in row] for row in probabilities]
+        return labels
+    rows = [dict(zip(classes, map(float, row), strict=True)) for row in probabilities]
+    sure = map(float, decisions.certainty(probabilities, task))
     return [
-        {"label": classes[index], "score": row[index], "scores": dict(zip(classes, row, strict=True))}
-        for index, row in zip(best, rows, strict=True)
+        {"label": label, "score": score, "scores": row} for label, score, row in zip(labels, sure, rows, strict=True)
     ]
 
 

@@ -101,3 +101,14 @@ def test_recipe_options_and_limits_have_the_same_defaults_and_checks() -> None:
     assert ServerOptions(max_rows=3, max_batch=2, max_waiting=9).limits == Limits(rows=3, batch=2, waiting=9)
     with pytest.raises(ValueError, match="max_waiting must be at least 1"):
         ServerOptions(max_waiting=0)
+
+
+def test_a_multi_label_model_answers_a_list_of_labels_a_text() -> None:
+    probabilities = np.array([[0.9, 0.2, 0.5], [0.1, 0.2, 0.3]])
+    classes = ("late", "rude", "broken")
+    assert answer(probabilities, classes, task="multi-label") == [["late", "broken"], []]
+    scored = answer(probabilities, classes, True, "multi-label")
+    assert [each["label"] for each in scored] == [["late", "broken"], []]
+    assert [each["score"] for each in scored] == pytest.approx([0.5, 0.7])
+    assert scored[0]["scores"] == {"late": 0.9, "rude": 0.2, "broken": 0.5}
+    assert answer(probabilities[:0], classes, True, "multi-label") == []

@@ -51,32 +51,37 @@ class Window:
     def __init__(self, profile: Profile, rows: int) -> None:
         self._profile = profile
         self._classes = {name: index for index, name in enumerate(profile.classes)}
-        self._rows: deque[tuple[int, int]] = deque(maxlen=rows)
+        self._rows: deque[tuple[list[int], int]] = deque(maxlen=rows)
         self._by_class = [0] * len(profile.classes)
         self._by_confidence = [0] * len(profile.confidence)
         self._rows_since_measurement = 0
         self._interval = max(1, rows // 10)
         self._least = max(1, rows // 5)
 
-    def add(self, labels: Sequence[str], confidences: Sequence[float]) -> list[Measurement]:
-        """Add rows; returns a measurement of each signal when one is due, else an empty list.
+    def add(self, labels: Sequence[str | tuple[str, ...]], confidences: Sequence[float]) -> list[Measurement]:
+        """Add rows, each with its label or all of its labels; returns a measurement of each signal when one is due, else an empty list.
 
         A measurement is due for each tenth of a window, as soon as a fifth of it is full.
         """
         for label, confidence in zip(labels, confidences, strict=True):
             if len(self._rows) == self._rows.maxlen:
-                oldest_class, oldest_bin = self._rows[0]
-                self._by_class[oldest_class] -= 1
-                self._by_confidence[oldest_bin] -= 1
-            row = self._classes[label], bisect.bisect_right(self._profile.edges, confidence)
+                self._count(*self._rows[0], -1)
+            row = (
+                [self._classes[each] for each in labels_of(label)],
+                bisect.bisect_right(self._profile.edges, confidence),
+            )
             self._rows.append(row)
-            self._by_class[row[0]] += 1
-            self._by_confidence[row[1]] += 1
+            self._count(*row, 1)
         self._rows_since_measurement += len(labels)
         if self._rows_since_measurement < self._interval or len(self._rows) < self._least:
             return []
         self._rows_since_measurement = 0
         return self.measure()
+
+    def _count(self, classes: Sequence[int], confidence_bin: int, change: int) -> None:
+        for index in classes:
+            self._by_class[index] += change
+        self._by_confidence[confidence_bin] += change
 
     def measure(self) -> list[Measurement]:
         """Measure both signals over the rows in the window."""
@@ -98,11 +103,16 @@ class Window:
         return Measurement(
             signal,
             psi(expected, actual),
-            limit(len(actual), rows, reference),
+            limit(len(actual), max(rows, 1), max(reference, 1)),  # a multi-label model may answer no label at all
             rows,
             reference,
             dict(zip(bins, actual, strict=True)),
         )
+
+
+def labels_of(row: str | tuple[str, ...]) -> tuple[str, ...]:
+    """The labels of a row that was predicted: one, or any number of them by a multi-label model."""
+    return row if isinstance(row, tuple) else (row,)
 
 
 def psi(expected: Sequence[int], actual: Sequence[int]) -> float:

@@ -9,7 +9,7 @@ from typing import Any
 from ftkit.contracts.monitoring import Served, ServedRequest
 from ftkit.disclosure import without_secrets
 from ftkit.errors import PluginError
-from ftkit_appinsights.drift import Measurement, Window
+from ftkit_appinsights.drift import Measurement, Window, labels_of
 from ftkit_appinsights.pipeline import Pipeline, caller_context
 from ftkit_appinsights.settings import Settings
 
@@ -85,8 +85,8 @@ class RequestTelemetry:
         }
         if request.labels:
             attributes |= {
-                "ftkit.label": request.labels[0] if len(request.labels) == 1 else None,
-                "ftkit.labels": dict(Counter(request.labels)),
+                "ftkit.label": " | ".join(labels_of(request.labels[0])) if len(request.labels) == 1 else None,
+                "ftkit.labels": dict(Counter(label for row in request.labels for label in labels_of(row))),
                 "ftkit.confidence": sum(request.confidences) / len(request.confidences),
                 "ftkit.confidence_least": min(request.confidences),
                 "ftkit.waited_ms": request.waited * 1e3,

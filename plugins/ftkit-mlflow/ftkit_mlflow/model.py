@@ -22,14 +22,15 @@ class Labels:
         self._bundle = bundle
 
     def predict(self, model_input: Any, params: Mapping[str, Any] | None = None) -> list[Any]:
-        """One label for each text; with the parameter `scores` also its probability and those of all classes.
+        """One label for each text, of a multi-label model the list of its labels; with the parameter `scores` all probabilities too.
 
         Raises: MlflowException for a missing text and for input without texts.
         """
         given = texts.read(model_input)
         if not given:
             return []
-        return answer(self._bundle.probabilities(given), self._bundle.classes, bool((params or {}).get("scores")))
+        bundle, scores = self._bundle, bool((params or {}).get("scores"))
+        return answer(bundle.probabilities(given), bundle.classes, scores, bundle.task)
 
 
 def _load_pyfunc(path: str) -> Labels:

@@ -25,16 +25,19 @@ def model_files(bundle: Bundle, run: str, place: str, lineage: Mapping[str, Any]
     import yaml
     from mlflow import pyfunc
     from mlflow.models import Model, ModelSignature
-    from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
+    from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
+    from mlflow.types.schema import Array
 
     example = {"columns": ["text"], "data": [[row["text"]] for row in bundle.sample_request["data"]]}
+    several = bundle.task == "multi-label"
+    output = ColSpec(Array(DataType.string), "labels") if several else ColSpec("string", "label")
     model = Model(
         artifact_path=place,
         run_id=run,
         signature=ModelSignature(
             # None for the input: MLflow would refuse a list or an array for a named column, and take the first of several
             # columns for one without a name. `texts.read` takes all of them and names what is wrong.
-            outputs=Schema([ColSpec("string", "label")]),
+            outputs=Schema([output]),
             params=ParamSchema([ParamSpec("scores", "boolean", False)]),
         ),
         saved_input_example_info={
@@ -43,7 +46,7 @@ def model_files(bundle: Bundle, run: str, place: str, lineage: Mapping[str, Any]
             "type": "dataframe",
             "pandas_orient": "split",
         },
-        metadata={"bundle": bundle.hash, "classes": list(bundle.classes)},
+        metadata={"bundle": bundle.hash, "task": bundle.task, "classes": list(bundle.classes)},
     )
     pyfunc.add_to_model(
         model,
