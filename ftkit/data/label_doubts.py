@@ -49,7 +49,7 @@ def doubts(named: Named, *, several: bool = False) -> list[str]:
         *_truth(rows, free),
         *([] if several else _several(rows, free)),
         *([] if several else one_hot_doubt(named, free)),
-        *_missing(named, free),
+        *_missing(named, free, several=several),
         *_minus_one(free),
         *([looks] if looks else []),
     ]
@@ -150,7 +150,7 @@ def _several(rows: Counter[str], free: Counter[str]) -> Iterator[str]:
             )
 
 
-def _missing(named: Named, free: Counter[str]) -> Iterator[str]:
+def _missing(named: Named, free: Counter[str], *, several: bool) -> Iterator[str]:
     column = next(iter(named.parts.values())).label_column
     if column in free and len(free) > 2:
         have = "has" if free[column] == 1 else "have"
@@ -161,7 +161,8 @@ def _missing(named: Named, free: Counter[str]) -> Iterator[str]:
     names = sorted(name for name in free if name.lower() in MISSING)
     if names:
         shown = listing([f"{shown_name(name)} ({count(free[name], 'row')})" for name in names], 5)
-        yield f"{shown} may mean that there is no label. If so, set {without_proposal(names)}."
+        instead = "write an empty list ([]) where no class fits a text, or " if several else ""
+        yield f"{shown} may mean that there is no label. If so, {instead}set {without_proposal(names)}."
 
 
 def _minus_one(free: Counter[str]) -> Iterator[str]:

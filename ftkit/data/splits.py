@@ -25,7 +25,7 @@ from ftkit.data.characters import invisible
 from ftkit.data.class_checks import check_classes, check_sizes
 from ftkit.data.cleaning import CONTRADICTORY, DUPLICATE, EMPTY, Cleaned, clean, folded
 from ftkit.data.label_doubts import doubts
-from ftkit.data.labels import NO_LABEL, SEVERAL, UNLISTED, WITHOUT, Named, column
+from ftkit.data.labels import NO_LABEL, SEVERAL, UNLISTED, WITHOUT, Named
 from ftkit.data.leaks import look
 from ftkit.data.rows import MAX_NAMED_LINES, Rows, damage_note
 from ftkit.data.rules import AUTO, SHARES, NearCopies, Rules, Unlisted
@@ -202,13 +202,18 @@ def _assemble(
 def _dated(named: Named, rules: Rules, dropped: Counter[str]) -> Named:
     """The rows that have a date, where the recipe orders by one; looks at the columns that it names. Raises: DataError."""
     for rows in named.parts.values():
-        rows.others.watch(rows.columns, rules.group, rules.time, partial(column, rows))
+        rows.others.watch(rows.columns, rules.group, rules.time, partial(_place, rows))
         moments = rows.others.moments.get(rules.time, ())
         for row, moment in enumerate(moments):
             if math.isnan(moment) and rows.labels[row] is not None:
                 rows.labels[row] = None
                 dropped[NO_DATE] += 1
     return named
+
+
+def _place(rows: Rows, row: int) -> str:
+    source, line = rows.place(row)
+    return f"{source}:{line}" if line else f"{source}, row {row + 1:,}"
 
 
 def _data(

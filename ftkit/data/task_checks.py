@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from ftkit.data.class_names import natural_order, same_class, shown_name
-from ftkit.data.labels import Named, column, name_classes
+from ftkit.data.labels import NO_LABEL, Named, column, name_classes
 from ftkit.data.rows import Rows
 from ftkit.data.rules import Rules
 from ftkit.errors import DataError
@@ -22,10 +22,16 @@ def named_for(parts: Mapping[str, Rows], classes: Sequence[str], rules: Rules, d
     names one that no row has, and where the classes have no order and one was said.
     """
     if rules.task != "ordinal":
+        missing = dropped[NO_LABEL]
         named = name_classes(parts, classes, rules, dropped)
-        if rules.task == "multi-label":
-            _check_several(named)
-        return named
+        if rules.task != "multi-label":
+            return named
+        _check_several(named)
+        if not (missing := dropped[NO_LABEL] - missing):
+            return named
+        have = "has no label and was" if missing == 1 else "have no label and were"
+        warning = f"{count(missing, 'row')} {have} left out. Where no class fits a text, write an empty list: []."
+        return replace(named, warnings=(*named.warnings, warning))
     order = rules.order or classes
     if not order:
         named = name_classes(parts, (), rules, dropped)

@@ -256,3 +256,30 @@ def test_agreement_is_counted_by_hand() -> None:
     assert (together.groups, together.repeated) == (2, 1.0)
     assert together.agreement == pytest.approx((1 / 2 - 3 / 6) / (1 - 3 / 6))
     assert leaks._Together.of(np.array([1, 1, 2, 2]), ["a", "a", "b", "b"]).agreement == 1
+
+
+@pytest.mark.parametrize("task", ["single-label", "multi-label"])
+def test_any_column_that_a_data_set_keeps_can_group_and_order(task: Any) -> None:
+    def rows(**changes: Any) -> Rows:
+        table = Rows("rows.csv", label_column="label")
+        for row in range(120):
+            label = "ab"[row % 2] if task == "single-label" else [["a"], ["a", "b"], []][row % 3]
+            values = {"user": f"u{row // 4}", "day": f"2024-{1 + row // 28:02}-{1 + row % 28:02}"}
+            table.add(f"text {row}", label, **(values | changes.get(f"row{row}", {})))
+            table.lines.append(row + 2)
+        return table
+
+    data = split(rows(), (), Rules(seed=1, task=task, group="user", near_copies="ignored"))
+    train, valid, test = ({*part.columns["user"]} for part in (data.train, data.valid, data.test))
+    assert not train & valid and not train & test and not valid & test
+    assert data.report.shared == {"group": {"user": 0.0}}
+    data = split(rows(), (), Rules(seed=1, task=task, time="day"))
+    assert max(data.train.columns["day"]) < min(data.valid.columns["day"])
+    assert max(data.valid.columns["day"]) < min(data.test.columns["day"])
+    data = split(rows(row5={"day": None}, row6={"day": ""}), (), Rules(seed=1, task=task, time="day"))
+    assert data.report.dropped == {"no date to order by": 2}
+    with pytest.raises(DataError, match="'soon' in 'day' is no date in the form of the first ones") as caught:
+        split(rows(row70={"day": "soon"}), (), Rules(seed=1, task=task, time="day"))
+    assert caught.value.where == "rows.csv:72"
+    with pytest.raises(DataError, match="has not read the column 'author'"):
+        split(rows(), (), Rules(seed=1, task=task, group="author"))

@@ -146,7 +146,24 @@ def test_a_missing_list_is_dropped_and_an_empty_one_is_a_row_of_no_class(tmp_pat
     FORMATS[suffix](path := tmp_path / f"rows.{suffix}", rows)
     data = load(path)
     assert data.report.dropped == {"no label": 1}
+    (warning,) = data.report.warnings
+    assert warning.startswith("1 row has no label and was left out.")
     assert labels_of(data)[text(2)] == ()
+
+
+def test_the_class_names_of_a_file_stand_for_the_numbers_in_its_lists(tmp_path: Path) -> None:
+    rows = pyarrow.Table.from_pylist(table(lambda labels: {"label": [NAMES.index(label) for label in labels]}))
+    feature = {"feature": {"names": [*NAMES], "_type": "ClassLabel"}, "_type": "Sequence"}
+    features = json.dumps({"info": {"features": {"label": feature}}})
+    path = tmp_path / "rows.parquet"
+    pyarrow.parquet.write_table(rows.replace_schema_metadata({"huggingface": features}), path)
+    assert labels_of(load(path)) == {text(row): tuple(sorted(CYCLE[row % len(CYCLE)])) for row in range(ROWS)}
+
+
+def test_a_word_for_no_label_is_doubted(tmp_path: Path) -> None:
+    write_lines(path := tmp_path / "rows.jsonl", table(lambda labels: {"label": [*labels] or ["none"]}))
+    (warning,) = load(path).report.warnings
+    assert "'none' (12 rows) may mean that there is no label. If so, write an empty list ([])" in warning
 
 
 def test_an_empty_cell_among_columns_of_zeros_and_ones_is_a_zero_of_which_a_warning_tells(tmp_path: Path) -> None:
