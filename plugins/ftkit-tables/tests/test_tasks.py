@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -289,3 +290,27 @@ def test_train_and_test_files_have_one_set_of_labels(tmp_path: Path) -> None:
     data = options.build(Table, written | {"task": "multi-label"}).load(7, lambda event: None)
     soundness.check(data, "the table")
     assert labels_of(data) == {row["text"]: tuple(sorted(row["label"])) for row in rows}
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        lambda labels: {"label": [*labels] or ["shipping"]},
+        lambda labels: {"label": str([*labels])},
+        lambda labels: {"label": "|".join(labels) or "shipping"},
+        lambda labels: {name: int(name in labels) for name in NAMES},
+    ],
+    ids=["lists", "list texts", "bars", "columns"],
+)
+def test_what_is_proposed_where_one_label_was_said_reads_several(
+    tmp_path: Path, label: Callable[[tuple[str, ...]], Mapping[str, Any]]
+) -> None:
+    write_lines(path := tmp_path / "rows.jsonl", table(label))
+    named = {} if "label" in label(()) else {"label": [*NAMES]}
+    try:
+        (proposal,) = load(path, "single-label", **named).report.warnings
+    except DataError as error:
+        proposal = error.hint
+    values = dict(re.findall(r'(task|separator) = "([^"]+)"', proposal))
+    data = load(path, **(values | named))
+    assert (data.task, data.classes) == ("multi-label", NAMES)
