@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from ftkit import files
 from ftkit.contracts import Data, Emit
 from ftkit.data import splits
+from ftkit.data.other_columns import OtherColumns
 from ftkit.data.rows import Rows, check_limit, lines
 from ftkit.data.unpacking import GZIP_ERRORS
 from ftkit.errors import DataError
@@ -50,6 +51,8 @@ class AmazonUcsd:
     """Seconds without data after which a connection counts as broken."""
     stars: Mapping[str, tuple[int, ...]] = field(default_factory=lambda: {"negative": (1, 2), "positive": (4, 5)})
     """The stars of each class, which are ordered from the fewest stars to the most; other reviews are left out."""
+    task: Literal["single-label", "ordinal"] = "single-label"
+    """Whether the classes are an order of stars (`ordinal`), so that a mistake by one class is less than one by two."""
     text: Literal["reviewText", "summary", "summary+reviewText"] = "reviewText"
     """The field to classify, or both fields, joined by a line break."""
     max_damaged: float = 0.01
@@ -60,6 +63,10 @@ class AmazonUcsd:
     """Shares of the training, validation and test split."""
     near_copies: splits.NearCopies = "together"
     """Whether reviews that share most of their wording stay in one split, or are split by chance."""
+    group: Literal["", "reviewerID", "asin"] = ""
+    """Keep all reviews of a reviewer, or of a product (`asin`), in one split."""
+    time: Literal["", "unixReviewTime"] = ""
+    """Split by the day of the review: the newest reviews are the test rows, the next newest the validation rows."""
 
     def __post_init__(self) -> None:
         self._rules(0)
@@ -95,7 +102,15 @@ class AmazonUcsd:
         return splits.split(rows, self._classes(), rules, emit=emit)
 
     def _rules(self, seed: int) -> splits.Rules:
-        return splits.Rules(seed=seed, shares=self.shares, rows=self.rows, near_copies=self.near_copies)
+        return splits.Rules(
+            seed=seed,
+            shares=self.shares,
+            rows=self.rows,
+            near_copies=self.near_copies,
+            task=self.task,
+            group=self.group,
+            time=self.time,
+        )
 
     def _classes(self) -> tuple[str, ...]:
         return tuple(sorted(self.stars, key=lambda name: min(self.stars[name])))
@@ -144,6 +159,9 @@ class AmazonUcsd:
     def _read(self, path: Path, emit: Emit) -> Rows:
         """The reviews of a file as rows. Raises: DataError."""
         rows, fields = Rows(str(path)), self.text.split("+")
+        first = {"reviewerID": "", "asin": "", "unixReviewTime": "2014-07-23"}
+        apart = [name for name in (self.group, self.time) if name]
+        rows.others = OtherColumns.choose([first], (), self.group, self.time, only=apart)
         classes = {number: name for name, numbers in self.stars.items() for number in numbers}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the parser of Python literals warns about unknown escapes in reviews
@@ -159,7 +177,10 @@ class AmazonUcsd:
                     rows.drop(NO_CLASS)
                 else:
                     text = "\n".join(part for part in parts if part.strip())
-                    rows.add(text, label, stars=stars, year=parsing.year(review))
+                    day = parsing.day(review)
+                    rows.add(text, label, stars=stars, year=day.year if day else None)
+                    if apart:
+                        rows.others.add([day if name == self.time else review.get(name) for name in apart])
         rows.check_damage(self.max_damaged)
         return rows
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 from collections.abc import Mapping
+from datetime import UTC, date, datetime
 from typing import Any
 
 LONGEST_LITERAL = 2**20
@@ -46,12 +47,10 @@ def text(review: Mapping[str, Any], field: str) -> str:
     return value
 
 
-def year(review: Mapping[str, Any]) -> int | None:
-    """The year of the review (UTC), or None where it is missing."""
-    from datetime import UTC, datetime
-
+def day(review: Mapping[str, Any]) -> date | None:
+    """The day of the review (UTC), or None where it is missing."""
     try:
-        return datetime.fromtimestamp(review.get("unixReviewTime", ""), UTC).year
+        return datetime.fromtimestamp(review.get("unixReviewTime", ""), UTC).date()
     except (TypeError, ValueError, OverflowError, OSError):
         return None
 

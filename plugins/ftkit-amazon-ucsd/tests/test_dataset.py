@@ -220,6 +220,29 @@ def test_classes_are_ordered_by_their_stars_however_they_are_written(write: Call
         assert [expected[star] for star in rows.columns["stars"]] == list(rows.labels)
 
 
+def test_reviews_of_a_person_stay_together_and_the_newest_are_the_test_rows(write: Callable[..., Path]) -> None:
+    some = [
+        review(index, reviewerID=f"A{index // 5 % 40}", asin=f"B{index % 7}", unixReviewTime=1393545600 + 86400 * index)
+        for index in range(200)
+    ]
+    path = write(*map(json.dumps, some))
+    person = {each["reviewText"]: each["reviewerID"] for each in some}
+    data = load(path, group="reviewerID")
+    train, valid, test = ({person[text] for text in getattr(data, name).texts} for name in SPLITS)
+    assert not train & valid and not train & test and not valid & test
+    number = {each["reviewText"]: index for index, each in enumerate(some)}
+    data = load(path, time="unixReviewTime")
+    train, valid, test = ({number[text] for text in getattr(data, name).texts} for name in SPLITS)
+    assert max(train) < min(valid) <= max(valid) < min(test)
+    assert any("train 2014-02-28 to" in note for note in data.report.notes)
+
+
+def test_stars_can_be_an_order(write: Callable[..., Path]) -> None:
+    stars = {str(number): (number,) for number in (5, 1, 4, 2, 3)}
+    data = load(write(*good(200)), stars=stars, task="ordinal")
+    assert (data.task, data.classes) == ("ordinal", ("1", "2", "3", "4", "5"))
+
+
 def test_stars_and_years_are_kept_as_columns(write: Callable[..., Path]) -> None:
     odd = json.dumps(review(1, unixReviewTime="yesterday", reviewText="when?"))
     data = load(write(*good(), odd))
