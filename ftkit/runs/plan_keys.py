@@ -12,8 +12,28 @@ AFTER_TRAINING = ("promote", "registry", "deploy", "rollout")
 WITHOUT_EFFECT = ("checkpoint",)
 """Keys of `[search]` that no trained model depends on."""
 
-ADDED = (("run", "processes", 1),)
+ADDED = (
+    ("run", "processes", 1),
+    ("backbone", "schedule", "linear"),
+    ("backbone", "layer_decay", 1.0),
+    ("backbone", "loss", "cross-entropy"),
+    ("backbone", "focal_gamma", 2.0),
+    ("backbone", "label_smoothing", 0.0),
+    ("backbone", "tuning", "full"),
+    ("backbone", "lora_rank", 8),
+    ("backbone", "lora_alpha", 16),
+    ("backbone", "lora_dropout", 0.0),
+    ("backbone", "lora_modules", []),
+    ("backbone", "gradient_checkpointing", False),
+    ("backbone", "evaluate_every", 1.0),
+    ("dataset", "task", "single-label"),
+    ("dataset", "separator", "auto"),
+    ("dataset", "time", ""),
+)
 """Options that resolved recipes have only since some time, each with the value that means what was done before: runs without them go on."""
+
+ADDED_TO = (("dataset", "amazon-ucsd", "group", ""),)
+"""The same for options that only one component has since some time, by its name."""
 
 
 def plan_key(text: str) -> str:
@@ -24,4 +44,8 @@ def plan_key(text: str) -> str:
     for section, key, before in ADDED:
         if trained_by.get(section, {}).get(key) == before:
             del trained_by[section][key]
+    for section, component, key, before in ADDED_TO:
+        options = trained_by.get(section, {})
+        if options.get("use") == component and options.get(key) == before:
+            del options[key]
     return hashlib.sha256(json.dumps(trained_by, sort_keys=True, default=str).encode()).hexdigest()
