@@ -38,7 +38,8 @@ class Report(Protocol):
     def __call__(self, epoch: int, probabilities: Probabilities, **numbers: float) -> bool:
         """Report an evaluation to the search.
 
-        `epoch` counts from 1 and rises with every call; `probabilities` are those of the validation rows in their order; `numbers` are
+        `epoch` is the number of the evaluation: it counts from 1 and rises with every call. A backbone that evaluates more or less
+        often than once an epoch reports how many are done as `epochs`. `probabilities` are those of the validation rows in their order; `numbers` are
         further values to be shown as curves (`train_loss`, `learning_rate`).
         Returns whether this is the best evaluation of the trial so far, by the recipe's metric.
         Raises: StopTrial when the search ends this trial; EndTraining, which is one, when its best model so far is wanted.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -36,7 +38,7 @@ class EncoderConfig:
     offline: bool = False
     """Make no connection: the checkpoint must be a local folder or already in the hub's cache on this machine."""
     learning_rate: float | Auto = "auto"
-    """Highest learning rate of the schedule, falling linearly after the warm-up; `auto`: higher for few rows a class."""
+    """Highest learning rate of the schedule; `auto`: higher for few rows a class, and where only some weights are trained."""
     epochs: int | Auto = "auto"
     """Times that training goes through all training rows; `auto`: more for few rows and for many classes."""
     batch_size: int | Auto = "auto"
@@ -45,6 +47,10 @@ class EncoderConfig:
     """Micro-batches that a batch is divided into to save memory; the result is that of the whole batch."""
     warmup: float = 0.1
     """Share of all steps over which the learning rate rises from zero, from 0 to below 1."""
+    schedule: Literal["linear", "cosine", "constant"] = "linear"
+    """How the learning rate goes on after the warm-up: to zero along a line or half a cosine, or as it is."""
+    layer_decay: float = 1.0
+    """Factor from the learning rate of each layer to that of the layer below; the head has the whole rate, the embeddings the least."""
     weight_decay: float = 0.01
     """Decoupled weight decay of all weights but biases and normalisation weights."""
     adam_beta1: float = 0.9
@@ -59,10 +65,34 @@ class EncoderConfig:
     """Tokens of a text that are read, special ones included, up to the model's limit; `auto`: by the texts' lengths."""
     dropout: float | None = None
     """Dropout of the encoder and its head in training; by default that of the checkpoint."""
-    class_weights: Literal["none", "balanced"] = "none"
-    """Weight of each class in the loss: equal, or inverse to its number of training rows."""
+    class_weights: Literal["none", "balanced"] | Mapping[str, float] = "none"
+    """Weight of each class in the loss: equal, inverse to its number of training rows, or by name, `{ spam = 2.0 }`; others weigh 1."""
+    loss: Literal["cross-entropy", "focal"] = "cross-entropy"
+    """The loss: `focal` gives less weight to rows that are answered rightly and surely."""
+    focal_gamma: float = 2.0
+    """How much less: a row weighs (1 - probability of its class) to this power."""
+    label_smoothing: float = 0.0
+    """Share of each label that is given to all classes in equal parts, from 0 to below 1."""
+    tuning: Literal["full", "lora", "head"] = "full"
+    """What is trained: all weights; small matrices beside those of the attention, and the head; or the head alone."""
+    lora_rank: int = 8
+    """Rank of the matrices that `tuning = "lora"` trains."""
+    lora_alpha: int = 16
+    """Their product is multiplied by this number over the rank."""
+    lora_dropout: float = 0.0
+    """Dropout of what they read, from 0 to below 1."""
+    lora_modules: tuple[str, ...] = ()
+    """Ends of the names of the linear layers that get them, such as `query`; by default those of the attention."""
+    gradient_checkpointing: bool = False
+    """Compute each layer again in the backward pass instead of storing it: less memory, more time, the same result."""
+    layers: int | None = None
+    """Train a smaller model of so many layers of the checkpoint, evenly spaced, the first and the last among them."""
     early_stopping: int = 0
-    """Stop after this many epochs in a row without a better evaluation; 0 never stops."""
+    """Stop after this many evaluations in a row without a better one; 0 never stops."""
+    evaluate_every: float = 1.0
+    """When to evaluate: up to 1 a share of an epoch, above 1 a number of steps; and at the end of the training."""
+    max_minutes: float | None = None
+    """Minutes after which a training evaluates once more and ends with its best model; interruptions do not count."""
     evaluation_batch_size: int = 32
     """Most rows of a step in an evaluation; a CPU takes fewer where rows are long."""
     calibration: Literal["none", "temperature"] = "none"
@@ -73,7 +103,7 @@ class EncoderConfig:
     """Engines to add to the bundle beside torch: ONNX Runtime in single precision or with 8-bit integers, OpenVINO."""
 
     def __post_init__(self) -> None:
-        for field in ("epochs", "batch_size", "accumulation", "evaluation_batch_size"):
+        for field in ("epochs", "batch_size", "accumulation", "evaluation_batch_size", "lora_rank", "lora_alpha"):
             value = getattr(self, field)
             if value != "auto" and value < 1:
                 raise ValueError(f"{field} must be at least 1")
@@ -81,12 +111,28 @@ class EncoderConfig:
             value = getattr(self, field)
             if value != "auto" and not value > 0:
                 raise ValueError(f"{field} must be above 0")
-        for field in ("weight_decay", "max_grad_norm", "early_stopping"):
+        for field in ("weight_decay", "max_grad_norm", "early_stopping", "focal_gamma"):
             if getattr(self, field) < 0:
                 raise ValueError(f"{field} must not be negative")
-        for field in ("warmup", "adam_beta1", "adam_beta2"):
+        for field in ("warmup", "adam_beta1", "adam_beta2", "label_smoothing", "lora_dropout"):
             if not 0 <= getattr(self, field) < 1:
                 raise ValueError(f"{field} must be from 0 to below 1")
+        if self.loss == "focal" and self.label_smoothing:
+            raise ValueError('label_smoothing needs loss = "cross-entropy"')
+        if not 0 < self.layer_decay <= 1:
+            raise ValueError("layer_decay must be above 0, and at most 1")
+        if self.layers is not None and self.layers < 1:
+            raise ValueError("layers must be at least 1")
+        if not 0 < self.evaluate_every < math.inf or (self.evaluate_every > 1 and self.evaluate_every % 1):
+            raise ValueError(
+                "evaluate_every must be a share of an epoch, such as 0.25, or a whole number of steps above 1"
+            )
+        if self.max_minutes is not None and not 0 < self.max_minutes < math.inf:
+            raise ValueError("max_minutes must be above 0")
+        if isinstance(self.class_weights, Mapping):
+            for name, weight in self.class_weights.items():
+                if not 0 < weight < math.inf:
+                    raise ValueError(f"class_weights: the weight of {name!r:.40} must be above 0")
         if self.dropout is not None and not 0 <= self.dropout < 1:
             raise ValueError("dropout must be from 0 to below 1")
         if self.max_length != "auto" and self.max_length < 3:

@@ -117,17 +117,18 @@ def _comparable(plan: Plan, ledger: Ledger) -> bool:
 
 def _measured(done: Sequence[Trial], report: DataReport) -> tuple[float, float]:
     """Seconds of an epoch, and those of a trial outside its epochs if the backbone says how many rows it trains in a second."""
-    epochs, seconds = sum(len(trial.history) for trial in done), sum(trial.seconds for trial in done)
+    seconds, evaluations = sum(trial.seconds for trial in done), sum(len(trial.history) for trial in done)
+    epochs = sum(trial.history[-1].get("epochs", len(trial.history)) for trial in done)
     speeds = [each["rows_per_second"] for trial in done for each in trial.history if each.get("rows_per_second")]
-    if len(speeds) < epochs:
+    if len(speeds) < evaluations:
         return seconds / epochs, 0.0
-    epoch = _rows(report) * sum(1 / each for each in speeds) / epochs
+    epoch = _rows(report) * sum(1 / each for each in speeds) / evaluations
     return epoch, max(seconds - epoch * epochs, 0.0) / len(done)
 
 
 def _rows(report: DataReport) -> float:
     """Rows of an epoch in units of training rows: training a row takes three times as long as validating one."""
-    return sum(report.counts["train"].values()) + sum(report.counts["valid"].values()) / 3
+    return report.sizes["train"] + report.sizes["valid"] / 3
 
 
 def _longer(plan: Plan, report: DataReport, ledger: Ledger, earlier: DataReport) -> float:

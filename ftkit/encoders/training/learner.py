@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ftkit.encoders.training import precision
+from ftkit.encoders import layers
+from ftkit.encoders.training import precision, tuning
 from ftkit.encoders.training.cpu import embedding_adamw
 from ftkit.encoders.training.cpu.adamw import CpuAdamW
 
@@ -46,6 +47,7 @@ class Learner:
         self.ranks, self.rank = accelerator.num_processes, accelerator.process_index
         self.device = accelerator.device
         self._max_norm = encoder.max_grad_norm
+        self._in_part = encoder.tuning != "full"
         self._cpu_adamw: CpuAdamW | None = None  # elsewhere torch's
         self._embedding: embedding_adamw.EmbeddingAdamW | None = None
         if self.device.type == "cpu" and number_format == "bf16":
@@ -61,11 +63,17 @@ class Learner:
             self._embedding = embedding_adamw.for_model(
                 model, encoder.weight_decay, betas, encoder.adam_epsilon, self.ranks
             )
+        shares = rate_shares(model, encoder.layer_decay)
         table = self._embedding.weight if self._embedding else None
+        self._embedding_share = 1.0
         if table is not None and self.ranks > 1:  # it exchanges the gradients of its rows itself
             names = [name for name, parameter in model.named_parameters() if parameter is table]
             torch.nn.parallel.DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(model, names)
-        groups = precision.parameter_groups(model, encoder.weight_decay, excluded=table)
+        if table is not None and shares:
+            self._embedding_share = next(shares[name] for name, each in model.named_parameters() if each is table)
+        groups = precision.parameter_groups(model, encoder.weight_decay, excluded=table, shares=shares)
+        if encoder.gradient_checkpointing:
+            tuning.checkpoint_layers(model, self._masks)
         if self.device.type == "cpu":
             self._model = accelerator.prepare(model) if accelerator.num_processes > 1 else model
             self._cpu_adamw = CpuAdamW(groups, betas, encoder.adam_epsilon)  # last, since `prepare` may move parameters
@@ -93,11 +101,11 @@ class Learner:
             embedding_gradient = self._embedding.collect() if self._embedding else None
             divisor = self._clipping_divisor(self._cpu_adamw, embedding_gradient)
             if self._embedding:
-                self._embedding.update(rate, divisor)
+                self._embedding.update(rate * self._embedding_share, divisor)
             self._cpu_adamw.step(rate, divisor)
             return
         for group in self._optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["share"]
         if self._max_norm:
             self._accelerator.clip_grad_norm_(self.model.parameters(), self._max_norm)
         self._optimizer.step()
@@ -129,7 +137,7 @@ class Learner:
             return {**_under("optimizer", self._cpu_adamw.state()), **_under("embedding", embedding)}
         moments = self._optimizer.state_dict()["state"]
         return {
-            **_under("value", {name: value.detach() for name, value in self.model.named_parameters()}),
+            **_under("value", {name: value.detach() for name, value in self._trained()}),
             **{f"optimizer.{index}.{name}": value for index, each in moments.items() for name, value in each.items()},
             **_under("scaler", self._scaler_state()),
         }
@@ -144,7 +152,7 @@ class Learner:
                 self._embedding.restore(within("embedding", state))
             return
         with torch.no_grad():
-            for name, value in self.model.named_parameters():
+            for name, value in self._trained():
                 value.copy_(state[f"value.{name}"])
         moments: dict[int, dict[str, torch.Tensor]] = {}
         for key, value in within("optimizer", state).items():
@@ -181,8 +189,12 @@ class Learner:
         if self._masks:
             self._masks.restore(within("dropout", state))
 
+    def _trained(self) -> Iterator[tuple[str, torch.nn.Parameter]]:
+        """The parameters that are trained, by name."""
+        return (pair for pair in self.model.named_parameters() if pair[1].requires_grad)
+
     def weights(self) -> dict[str, torch.Tensor]:
-        """A copy of the model's weights on the CPU, in fp32 where they are trained in it."""
+        """A copy of the model's weights on the CPU, in fp32 where they are trained in it; of a model trained in part, that part."""
         import torch
 
         self.apply_deferred()
@@ -197,7 +209,18 @@ class Learner:
             half = value.dtype in (torch.bfloat16, torch.float16)
             return value.detach().to("cpu", torch.float32 if half else value.dtype, copy=True)
 
-        return {name: copied(fp32_values.get(name, value)) for name, value in self.model.state_dict().items()}
+        values: dict[str, torch.Tensor] = dict(self._trained()) if self._in_part else self.model.state_dict()
+        return {name: copied(fp32_values.get(name, value)) for name, value in values.items()}
+
+
+def rate_shares(model: Any, decay: float) -> dict[str, float] | None:
+    """Each parameter's share of the learning rate, by name; None where all have the whole.
+
+    Source: Clark et al. 2020, "ELECTRA", appendix B, layer-wise learning rate decay. Raises: CheckpointError.
+    """
+    if decay == 1:
+        return None
+    return {name: decay**depth for name, depth in layers.depths(model).items()}
 
 
 def within(prefix: str, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -15,10 +15,12 @@ from ftkit.encoders.batches import pad, training_batches
 from ftkit.encoders.checkpoint import open_checkpoint
 from ftkit.encoders.inference.classifier import EncoderClassifier, compute_logits, softmax
 from ftkit.encoders.tokenization import Tokenizer, tokenize
+from ftkit.encoders.training import tuning
 from ftkit.encoders.training.distributed import broadcast_evaluation, gather_rows
 from ftkit.encoders.training.learner import Learner, find_hardware
 from ftkit.encoders.training.losses import training_loss
-from ftkit.encoders.training.progress import Keeper, Progress
+from ftkit.encoders.training.progress import Clock, Keeper, Progress
+from ftkit.encoders.training.schedules import evaluation_steps, rate_share
 from ftkit.errors import StageError
 
 if TYPE_CHECKING:
@@ -73,33 +75,37 @@ def train(
     length = min(chosen.max_length, tokenizer.limit)
     train_rows = tokenize(data.train.texts, tokenizer, length, data.cache)
     valid_rows = tokenize(data.valid.texts, tokenizer, length, data.cache)
-    lengths = train_rows.lengths  # (train rows,)
     objective = training_loss(encoder, data, device)
+    batches = -(-len(train_rows) // chosen.batch_size)
+    steps = chosen.epochs * batches
+    evaluated_after = evaluation_steps(encoder.evaluate_every, batches, chosen.epochs)
+
+    def new_model(attention: str | None = None) -> Any:
+        return tuning.prepared(checkpoint.model(data.classes, encoder.dropout, attention=attention), encoder)
 
     def evaluate(indices: range) -> np.ndarray:
         rows = valid_rows.rows(indices)
         return compute_logits(model, rows, tokenizer, tokenizer.limit, len(data.classes), encoder.evaluation_batch_size)
 
     def rate(step: int) -> float:
-        return chosen.learning_rate * schedule(step, chosen.epochs * batches, encoder.warmup)
+        return chosen.learning_rate * rate_share(step, steps, encoder.warmup, encoder.schedule)
 
     with seeded(seed, device):
-        model = checkpoint.model(data.classes, encoder.dropout, attention=fastest_attention(device))
+        model = new_model(fastest_attention(device))
         learner = Learner(model, encoder, hardware, number_format, seed)
         random = np.random.default_rng(seed)
-        batches = -(-len(train_rows) // chosen.batch_size)
         keeper = Keeper(checkpoints, learner, {"format": number_format, "device": device.type, "processes": ranks})
         progress = keeper.latest(Progress(random.bit_generator.state, torch.zeros((), device=device)))
         random.bit_generator.state = progress.order
         log.info("%s: %d rows, %d batches, %s on %s", encoder.name, len(train_rows), batches, number_format, device)
         if progress.step:
             log.info("goes on after step %d", progress.step)
+        clock = Clock(encoder.max_minutes, progress.seconds, ranks, rank)
+        tuning.train_mode(model, encoder)
+        stretch_start, trained = time.perf_counter(), 0  # since the last evaluation, for the rows per second
 
-        while progress.epoch <= chosen.epochs:
-            model.train()
-            epoch_start, trained, epoch = time.perf_counter(), 0, progress.epoch
-            progress.order = random.bit_generator.state
-            for batch in training_batches(lengths, chosen.batch_size, random)[progress.batches :]:
+        for batch in remaining_batches(progress, train_rows.lengths, chosen, random):
+            if batch is not None:  # else this step is done, and was interrupted before its evaluation
                 batch_weight = objective.weight(batch)
                 for micro_batch, is_last in micro_batches(batch, encoder.accumulation, ranks, rank):
                     # A process without a row computes one in vain, as models cannot compute none.
@@ -115,57 +121,76 @@ def train(
                     progress.train_loss += loss.detach()
                 learner.update(rate(progress.step))
                 progress.step, progress.batches, trained = progress.step + 1, progress.batches + 1, trained + len(batch)
+                progress.seconds = clock.seconds
                 keeper.write_if_due(progress)
-            rows_per_second = trained / (time.perf_counter() - epoch_start)
-            mean_loss = float(hardware.reduce(progress.train_loss.clone(), "sum")) / batches
+            out_of_time = clock.over()
+            if progress.step not in evaluated_after and not out_of_time:
+                continue
+
+            rows_per_second = trained / (time.perf_counter() - stretch_start)
+            mean_loss = float(hardware.reduce(progress.train_loss.clone(), "sum")) / (
+                progress.step - progress.evaluated
+            )
             if not math.isfinite(mean_loss):
                 raise StageError(
-                    f"the training loss is no longer a number in epoch {epoch}",
+                    f"the training loss is no longer a number in epoch {progress.epoch}",
                     where="backbone",
                     hint="Lower backbone.learning_rate, or set backbone.precision to fp32.",
                 )
-
             learner.apply_deferred()
             model.eval()
             valid_logits = gather_rows(evaluate, len(valid_rows), ranks, rank)  # (valid rows, classes)
-            log.info("epoch %d: loss %.4f, %.1f rows/s", epoch, mean_loss, rows_per_second)
+            log.info("step %d: loss %.4f, %.1f rows/s", progress.step, mean_loss, rows_per_second)
             numbers = {
                 "train_loss": mean_loss,
                 "learning_rate": rate(progress.step - 1),
                 "rows_per_second": rows_per_second,
             }
+            if encoder.evaluate_every != 1 or out_of_time:
+                numbers["epochs"] = progress.step / batches
             if encoder.calibration == "temperature":
                 numbers["temperature"] = temperatures.fit(valid_logits, np.asarray(data.valid.labels))
             temperature = numbers.get("temperature", 1.0)
             probabilities = softmax(valid_logits, temperature)  # those that the model would serve
             keeper.write_if_due(progress)  # a process that is to end reports nothing: its successor evaluates again
-            is_best, ends = broadcast_evaluation(lambda: report(epoch, probabilities, **numbers), ranks, rank)  # noqa: B023
+            progress.evaluations, progress.evaluated = progress.evaluations + 1, progress.step
+            is_best, ends = broadcast_evaluation(
+                lambda: report(progress.evaluations, probabilities, **numbers),  # noqa: B023
+                ranks,
+                rank,
+            )
             if is_best:
                 progress.best, progress.best_temperature = learner.weights(), temperature
                 progress.epochs_without_gain = 0
             else:
                 progress.epochs_without_gain += 1
                 if encoder.early_stopping and progress.epochs_without_gain >= encoder.early_stopping:
-                    log.info("no better evaluation in %d epochs: stopped", progress.epochs_without_gain)
+                    log.info("no better evaluation of %d in a row: stopped", progress.epochs_without_gain)
                     break
-            if ends:
+            if out_of_time:
+                log.info("max_minutes = %g are over: stopped", encoder.max_minutes)
+            if ends or out_of_time:
                 break
-            progress.epoch, progress.batches, progress.train_loss = epoch + 1, 0, torch.zeros((), device=device)
+            progress.train_loss = torch.zeros((), device=device)
+            tuning.train_mode(model, encoder)
+            stretch_start, trained = time.perf_counter(), 0
 
-        best_model = checkpoint.model(data.classes, encoder.dropout)
-        best_model.load_state_dict(progress.best or learner.weights())
+        best_model = tuning.finished(new_model(), encoder, progress.best or learner.weights())
         temperature = progress.best_temperature if progress.best else temperature
     reads_as_loaded = Tokenizer(checkpoint.tokenizer, length)  # how much of a long text is looked at follows its limit
     return EncoderClassifier(best_model.to(device), reads_as_loaded, length, temperature=temperature)
 
 
-def schedule(step: int, steps: int, warmup: float) -> float:
-    """The share of the highest learning rate at a step: it rises linearly in the warm-up, then falls linearly to zero.
-
-    Source: Devlin et al. 2019, released code, `optimization.py`.
-    """
-    rising = int(steps * warmup)
-    return (step + 1) / rising if step < rising else (steps - step) / max(steps - rising, 1)
+def remaining_batches(
+    progress: Progress, lengths: np.ndarray, chosen: Numbers, random: np.random.Generator
+) -> Iterator[np.ndarray | None]:
+    """The batches after the latest checkpoint, epoch by epoch, which `progress` follows; None for a step yet to be evaluated."""
+    if progress.evaluated < progress.step:
+        yield None
+    while progress.epoch <= chosen.epochs:
+        progress.order = random.bit_generator.state
+        yield from training_batches(lengths, chosen.batch_size, random)[progress.batches :]
+        progress.epoch, progress.batches = progress.epoch + 1, 0
 
 
 def micro_batches(batch: np.ndarray, count: int, ranks: int, rank: int) -> Iterator[tuple[np.ndarray, bool]]:

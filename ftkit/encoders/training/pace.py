@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING
 
@@ -9,8 +10,10 @@ from ftkit.encoders import adaptation
 from ftkit.encoders.batches import ROUND, training_batches
 from ftkit.encoders.checkpoint import open_checkpoint
 from ftkit.encoders.tokenization import Tokenizer
+from ftkit.encoders.training import tuning
 from ftkit.encoders.training.learner import Learner, find_hardware
 from ftkit.encoders.training.loop import fastest_attention, seeded
+from ftkit.encoders.training.schedules import evaluation_steps
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,15 +48,18 @@ def epoch_seconds(encoder: EncoderConfig, data: Data) -> float | None:
     padded = _padded(lengths, chosen.batch_size, tokenizer.limit)
     timed = sorted({int(each) for each in np.quantile(padded, QUANTILES, method="nearest")})
     with seeded(0, accelerator.device):
-        model = checkpoint.model(data.classes, encoder.dropout, attention=fastest_attention(accelerator.device))
-        model.train()
+        attention = fastest_attention(accelerator.device)
+        model = tuning.prepared(checkpoint.model(data.classes, encoder.dropout, attention=attention), encoder)
+        tuning.train_mode(model, encoder)
         learner = Learner(model, encoder, accelerator, number_format, 0)
         most = max(chosen.batch_size // encoder.accumulation, 1)
         seconds, update = zip(*(_step(learner, min(max(TOKENS // each, 1), most), each) for each in timed), strict=True)
     row = np.interp(padded, timed, seconds) * np.where(padded > timed[-1], padded / timed[-1], 1.0)
     steps = -(-len(data.train) // chosen.batch_size)
-    rows = len(data.train) + EVALUATION * len(data.valid)
-    return float(row.mean() * rows + min(update) * steps)
+    evaluations = len(evaluation_steps(encoder.evaluate_every, steps, chosen.epochs)) / chosen.epochs
+    rows = len(data.train) + EVALUATION * len(data.valid) * evaluations
+    longest = math.inf if encoder.max_minutes is None else 60 * encoder.max_minutes / chosen.epochs
+    return min(float(row.mean() * rows + min(update) * steps), longest)
 
 
 def _padded(lengths: np.ndarray, batch_size: int, limit: int) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ftkit.errors import StageError
@@ -56,13 +57,23 @@ def to_bfloat16(model: Any) -> None:
             child.register_forward_pre_hook(upcast)
 
 
-def parameter_groups(model: Any, weight_decay: float, excluded: torch.Tensor | None = None) -> list[dict[str, Any]]:
+def parameter_groups(
+    model: Any,
+    weight_decay: float,
+    excluded: torch.Tensor | None = None,
+    shares: Mapping[str, float] | None = None,
+) -> list[dict[str, Any]]:
     """The parameters with weight decay, and those without: biases and normalisation weights; `excluded` is in neither.
 
+    `shares` are the shares of the learning rate that parameters have, by name: there are two groups for each.
     Source: Devlin et al. 2019, released code, `optimization.py`.
     """
-    trained = [each for each in model.parameters() if each.requires_grad and each is not excluded]
+    by_share: dict[float, list[torch.nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad and parameter is not excluded:
+            by_share.setdefault(shares[name] if shares else 1.0, []).append(parameter)
     return [
-        {"params": [each for each in trained if each.ndim > 1], "weight_decay": weight_decay},
-        {"params": [each for each in trained if each.ndim <= 1], "weight_decay": 0.0},
+        {"params": [each for each in trained if (each.ndim > 1) == wide], "weight_decay": decay, "share": share}
+        for share, trained in by_share.items()
+        for wide, decay in ((True, weight_decay), (False, 0.0))
     ]

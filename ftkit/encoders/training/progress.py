@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,15 +27,42 @@ class Progress:
     order: Mapping[str, Any]
     """State of the generator that shuffles the rows, before it made the order of this epoch."""
     train_loss: torch.Tensor
-    """Sum of the losses of this epoch's batches so far, of this process; fp32, ()."""
+    """Sum of the losses of the batches since the last evaluation, of this process; fp32, ()."""
     epoch: int = 1
     batches: int = 0
     """Batches of this epoch that are done."""
     step: int = 0
+    evaluations: int = 0
+    evaluated: int = 0
+    """The step of the last evaluation."""
+    seconds: float = 0.0
+    """Time of training so far, interruptions left out."""
     epochs_without_gain: int = 0
+    """Evaluations in a row without a better one."""
     best: Mapping[str, torch.Tensor] = field(default_factory=dict)
     """Weights of the best evaluation so far; empty before the first."""
     best_temperature: float = 1.0
+
+
+class Clock:
+    """Says when the minutes of a training are over."""
+
+    def __init__(self, minutes: float | None, seconds: float, ranks: int, rank: int) -> None:
+        """`seconds` were used before this process began."""
+        self._minutes, self._ranks, self._rank = minutes, ranks, rank
+        self._begun = time.monotonic() - seconds
+
+    @property
+    def seconds(self) -> float:
+        """Time of training so far."""
+        return time.monotonic() - self._begun
+
+    def over(self) -> bool:
+        """Whether they are, for all processes alike: the first one decides."""
+        minutes = self._minutes
+        if minutes is None:
+            return False
+        return broadcast_decision(lambda: self.seconds >= 60 * minutes, self._ranks, self._rank)
 
 
 class Keeper:

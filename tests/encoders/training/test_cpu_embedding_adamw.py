@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from ftkit.encoders.training.cpu import embedding_adamw
-from ftkit.encoders.training.loop import schedule
+from ftkit.encoders.training.schedules import rate_share
 
 ROWS, WIDTH = 60, 8
 
@@ -51,7 +51,7 @@ def trained(
     for step in range(steps):
         ids = torch.from_numpy(random.choice(ROWS, 12, p=frequencies / frequencies.sum()).reshape(3, 4))
         factors = torch.from_numpy(random.normal(size=(3, 4, WIDTH)) * scale).float()
-        rate = 1e-2 * schedule(step, steps, 0.1)
+        rate = 1e-2 * rate_share(step, steps, 0.1)
         table.apply_deferred(ids)
         torch.testing.assert_close(lazy.words(ids), dense.words(ids), rtol=10 * tolerance, atol=tolerance)
         for model in (dense, lazy):

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from ftkit.contracts import Split
 from ftkit.encoders import Encoder
 from ftkit.encoders.training import precision
-from ftkit.encoders.training.loop import micro_batches, schedule
+from ftkit.encoders.training.loop import micro_batches
 from ftkit.errors import StageError
 from ftkit.testing.backbones import separable, separable_data
 
@@ -213,14 +213,6 @@ def test_biases_and_normalisation_have_no_weight_decay(tiny):
     assert {each.ndim for each in decayed["params"]} == {2}
     assert {each.ndim for each in undecayed["params"]} == {1}
     assert (decayed["weight_decay"], undecayed["weight_decay"]) == (0.1, 0.0)
-
-
-def test_the_learning_rate_rises_over_the_warmup_and_falls_to_zero():
-    rates = [schedule(step, 10, 0.2) for step in range(10)]
-    assert rates[:3] == [0.5, 1.0, 1.0]
-    assert rates == rates[:2] + sorted(rates[2:], reverse=True)
-    assert rates[-1] == pytest.approx(1 / 8)
-    assert schedule(0, 10, 0.0) == 1.0
 
 
 @pytest.mark.parametrize(("rows", "count", "ranks"), [(8, 1, 1), (8, 3, 1), (3, 8, 1), (7, 2, 2), (1, 2, 4)])

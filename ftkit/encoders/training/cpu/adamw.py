@@ -28,7 +28,9 @@ class CpuAdamW:
         import torch
 
         self._weights = [
-            _Weight(parameters, group["weight_decay"]) for group in groups for parameters in _bundles(group["params"])
+            _Weight(parameters, group["weight_decay"], group["share"])
+            for group in groups
+            for parameters in _bundles(group["params"])
         ]
         self._betas, self._epsilon = betas, epsilon
         self._buffer = torch.empty(max((len(weight.value) for weight in self._weights), default=0))
@@ -50,7 +52,7 @@ class CpuAdamW:
         for weight in self._weights:
             adamw(
                 [weight.value], [weight.gradient(self._buffer)], [weight.mean], [weight.square], [], [weight.steps],
-                fused=True, amsgrad=False, beta1=self._betas[0], beta2=self._betas[1], lr=rate,
+                fused=True, amsgrad=False, beta1=self._betas[0], beta2=self._betas[1], lr=rate * weight.share,
                 weight_decay=weight.decay, eps=self._epsilon, maximize=False, grad_scale=divisor,
             )  # fmt: skip
             weight.write_back()
@@ -76,11 +78,13 @@ class CpuAdamW:
 class _Weight:
     """The fp32 values and the moments of one large parameter, or of several small ones end to end."""
 
-    def __init__(self, parameters: list[torch.nn.Parameter], decay: float) -> None:
+    def __init__(self, parameters: list[torch.nn.Parameter], decay: float, share: float) -> None:
         import torch
 
         self._parameters = parameters
         self.decay = decay
+        self.share = share
+        """Its share of the learning rate."""
         self._model_value = parameters[0].detach().view(-1) if len(parameters) == 1 else _flattened(parameters)
         """What the model computes with: the parameters' own memory."""
         in_place = self._model_value.dtype == torch.float32

@@ -8,7 +8,8 @@ are those of torch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
@@ -113,6 +114,8 @@ class DropoutMasks:
     def __init__(self, seed: int) -> None:
         self._seed = seed
         self._blocks: dict[tuple[float, torch.dtype], _Block] = {}
+        self._recorded: list[DropoutMask] | None = None
+        self._repeated: Iterator[DropoutMask] | None = None
 
     def drop(self, values: torch.Tensor, probability: float) -> torch.Tensor:
         """Values after dropout."""
@@ -120,6 +123,38 @@ class DropoutMasks:
 
     def mask(self, count: int, probability: float, dtype: torch.dtype) -> DropoutMask:
         """A mask for `count` values."""
+        if self._repeated is not None:
+            return next(self._repeated)
+        mask = self._drawn(count, probability, dtype)
+        if self._recorded is not None:
+            self._recorded.append(mask)
+        return mask
+
+    def contexts(self) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+        """Two contexts: the masks that are drawn in the first one are drawn again in the second.
+
+        Source: torch's documentation of `torch.utils.checkpoint`, `context_fn`.
+        """
+        masks: list[DropoutMask] = []
+        return self._recording(masks), self._repeating(masks)
+
+    @contextmanager
+    def _recording(self, masks: list[DropoutMask]) -> Iterator[None]:
+        self._recorded = masks
+        try:
+            yield
+        finally:
+            self._recorded = None
+
+    @contextmanager
+    def _repeating(self, masks: list[DropoutMask]) -> Iterator[None]:
+        self._repeated = iter(masks)
+        try:
+            yield
+        finally:
+            self._repeated = None
+
+    def _drawn(self, count: int, probability: float, dtype: torch.dtype) -> DropoutMask:
         key = (probability, dtype)
         if key not in self._blocks:
             self._blocks[key] = _Block(probability, dtype, self._seed + len(self._blocks))
