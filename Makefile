@@ -13,7 +13,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --con
 SOURCES   := pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml)
 QUICKSTART := --editable '.[encoders,serving]' --editable plugins/ftkit-quickstart --editable plugins/ftkit-local \
               --editable plugins/ftkit-mlflow --editable plugins/ftkit-linear --editable plugins/ftkit-strict
-EVERYTHING := --editable '.[encoders,engines,serving,testing,development]' \
+EVERYTHING := --editable '.[encoders,lora,engines,serving,testing,development]' \
               $(foreach plugin,$(wildcard plugins/*),--editable $(plugin))
 
 # Rooms and whole runs that train encoders, start servers or processes, or speak to the loopback Azure: `make test` has them.

@@ -80,15 +80,21 @@ class Encoder(EncoderConfig):
 
     @property
     def requires(self) -> tuple[str, ...]:
-        """The extra whose packages export these engines and compute with them."""
-        return ("ftkit[engines]",) if self.engines else ()
+        """The extras whose packages train this way, export these engines and compute with them."""
+        return ("ftkit[engines]",) * bool(self.engines) + ("ftkit[lora]",) * (self.tuning == "lora")
 
     def foresee(self, data: Data) -> None:
-        """Check before any training that the packages of the engines are installed. Raises: PluginError."""
+        """Check before any training that the packages are installed, and that model and data have what the options name.
+
+        Raises: PluginError, CheckpointError, DataError.
+        """
         if self.engines:
             from ftkit.encoders.export import onnx
 
             onnx.require_packages(self.engines)
+        from ftkit.encoders.training import foresight
+
+        foresight.check(self, data)
 
     def export(self, folder: Path) -> None:
         """Add the engines to what `save` wrote. Raises: PluginError, BundleError, StageError."""

@@ -159,6 +159,37 @@ def test_training_stops_after_so_many_epochs_without_a_better_evaluation(encoder
     assert calls == [1, 2, 3, 4]
 
 
+def test_evaluations_are_as_often_as_the_recipe_asks_for_and_numbered_from_one(encoder):
+    reports = []
+
+    def report(epoch, probabilities, **numbers):
+        reports.append((epoch, numbers["epochs"]))
+        return True
+
+    replace(encoder, evaluate_every=0.5).fit(separable_data(rows=32), 1, report)  # 4 steps an epoch
+    assert reports == [(1, 0.5), (2, 1.0), (3, 1.5), (4, 2.0)]
+    reports.clear()
+    replace(encoder, evaluate_every=3).fit(separable_data(rows=32), 1, report)
+    assert reports == [(1, 0.75), (2, 1.5), (3, 2.0)]
+
+
+def test_evaluations_in_between_change_no_weights(encoder, tmp_path):
+    often = weights(replace(encoder, evaluate_every=0.25), tmp_path / "often")
+    same(weights(encoder, tmp_path / "once"), often, 2e-3)
+
+
+def test_a_training_whose_time_is_over_evaluates_once_more_and_ends_with_its_best_model(encoder):
+    reports = []
+
+    def report(epoch, probabilities, **numbers):
+        reports.append((epoch, numbers["epochs"]))
+        return True
+
+    classifier = replace(encoder, epochs=50, max_minutes=1e-9).fit(separable_data(rows=32), 1, report)
+    assert reports == [(1, 0.25)]
+    assert classifier.probabilities(["a text"]).shape == (1, 3)
+
+
 def test_random_numbers_of_the_caller_do_not_change(encoder):
     torch.manual_seed(5)
     expected = torch.rand(3)

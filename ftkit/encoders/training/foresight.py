@@ -1,0 +1,48 @@
+"""What an encoder's options ask of its checkpoint and of the data, checked before any training."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from ftkit.encoders import layers
+from ftkit.encoders.checkpoint import open_checkpoint
+from ftkit.encoders.training import losses, tuning
+
+if TYPE_CHECKING:
+    from ftkit.contracts import Data
+    from ftkit.encoders.config import EncoderConfig
+
+
+def check(encoder: EncoderConfig, data: Data) -> None:
+    """Raises: PluginError, CheckpointError, DataError."""
+    if isinstance(encoder.class_weights, Mapping):
+        losses.check_names(encoder.class_weights, data)
+    if encoder.tuning == "lora":
+        tuning.require_package()
+    if (
+        encoder.layers is not None
+        or encoder.tuning == "lora"
+        or encoder.layer_decay < 1
+        or encoder.gradient_checkpointing
+    ):
+        _check_model(encoder)
+
+
+def _check_model(encoder: EncoderConfig) -> None:
+    """Raises: CheckpointError for a model that cannot be trained as the options ask for."""
+    import torch
+    from transformers import AutoModelForSequenceClassification
+
+    config = copy.deepcopy(open_checkpoint(encoder).config)
+    with torch.device("meta"):  # a model without memory for its weights
+        model = AutoModelForSequenceClassification.from_config(config)
+    if encoder.layers is not None:
+        layers.keep(model, encoder.layers)
+    if encoder.layer_decay < 1:
+        layers.stack(model)
+    if encoder.tuning == "lora":
+        tuning.adapted_modules(model, encoder)
+    if encoder.gradient_checkpointing:
+        tuning.checkpoint_layers(model, None)
