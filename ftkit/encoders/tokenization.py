@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ftkit import files
 from ftkit.data.stored_rows import StoredColumn
+from ftkit.encoders.long_texts import HEAD_ONLY, MOST_WINDOWS, LongTexts, Windows
 from ftkit.errors import LedgerError
 
 if TYPE_CHECKING:
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 CHARACTERS = 64
 """Characters of a text that are read per token of the model's limit: English has four to five to a token."""
+
+CHARACTERS_OF_WINDOWS = 8
+"""The same for each token of all windows together."""
 
 _CHUNK = 1024
 """Texts that are encoded at a time."""
@@ -64,12 +68,31 @@ class Tokenizer:
 
     def encode(self, texts: Sequence[str], *, whole: bool = False) -> list[list[int]]:
         """The token ids of each text without special tokens, at most as many as the model can read unless it is `whole`."""
-        texts = [clean(text, self.limit) for text in texts]
-        if self._fast is not None:
-            encoded = [each.ids for each in self._fast.encode_batch_fast(texts, add_special_tokens=False)]
-        else:
-            encoded = [self.wrapped(text, add_special_tokens=False)["input_ids"] for text in texts]
+        encoded = self._ids([clean(text, self.limit) for text in texts])
         return encoded if whole else [ids[: self.capacity(self.limit)] for ids in encoded]
+
+    def needed(self, texts: Sequence[str], long_texts: LongTexts) -> list[list[int]]:
+        """The token ids of each text that a way of reading needs, for rows of any length: a bounded number of them."""
+        most, characters = self.capacity(self.limit), self.limit * CHARACTERS
+        if long_texts.way == "head":
+            return self.encode(texts)
+        if long_texts.way == "windows":
+            characters = max(characters, MOST_WINDOWS * most * CHARACTERS_OF_WINDOWS)
+            return [ids[: MOST_WINDOWS * most] for ids in self._ids([encodable(text[:characters]) for text in texts])]
+        short = [len(text) <= 2 * characters for text in texts]
+        pairs = zip(texts, short, strict=True)
+        begins = self._ids([encodable(text if whole else text[:characters]) for text, whole in pairs])
+        ends = iter(self._ids([encodable(text[-characters:]) for text in texts if len(text) > 2 * characters]))
+        needed = []
+        for ids, whole in zip(begins, short, strict=True):
+            end = ids if whole else next(ends)
+            needed.append(ids if whole and len(ids) <= 2 * most else ids[:most] + end[-most:])
+        return needed
+
+    def _ids(self, texts: Sequence[str]) -> list[list[int]]:
+        if self._fast is not None:
+            return [each.ids for each in self._fast.encode_batch_fast(texts, add_special_tokens=False)]
+        return [self.wrapped(text, add_special_tokens=False)["input_ids"] for text in texts]
 
     def capacity(self, length: int) -> int:
         """How many tokens of a row of `length` can be those of its text."""
@@ -81,14 +104,37 @@ class Tokenizer:
 
         return np.concatenate((self._before, ids[: self.capacity(length)], self._after)).astype(np.int64)
 
-    def rows(self, texts: Sequence[str], length: int) -> list[np.ndarray]:
-        """The row of each text, see `row`."""
-        return [self.row(ids, length) for ids in self.encode(texts)]
+    def text_rows(
+        self, ids: Sequence[int] | np.ndarray, length: int, long_texts: LongTexts = HEAD_ONLY
+    ) -> np.ndarray | Windows:
+        """The row of an encoded text, or its windows, of at most `length` tokens each."""
+        import numpy as np
 
-    def lengths(self, texts: Sequence[str], length: int) -> list[int]:
-        """Tokens in the row of each text, when at most `length` are read."""
-        special = len(self._before) + len(self._after)
-        return [min(len(ids), self.capacity(length)) + special for ids in self.encode(texts)]
+        capacity = self.capacity(length)
+        if long_texts.way == "head" or len(ids) <= capacity:
+            return self.row(ids, length)
+        parts = long_texts.parts(len(ids), capacity)
+        rows = [self.row(np.concatenate([ids[each] for each in part]), length) for part in parts]
+        return rows[0] if len(rows) == 1 else Windows(rows)
+
+    def rows(self, texts: Sequence[str], length: int, long_texts: LongTexts = HEAD_ONLY) -> list[np.ndarray | Windows]:
+        """What is read of each text, see `text_rows`."""
+        return [self.text_rows(ids, length, long_texts) for ids in self.needed(texts, long_texts)]
+
+    def lengths(self, texts: Sequence[str], length: int, long_texts: LongTexts = HEAD_ONLY) -> list[int]:
+        """Tokens of what is read of each text, when rows have at most `length`."""
+        import numpy as np
+
+        tokens = np.fromiter(map(len, self.needed(texts, long_texts)), np.int64, len(texts))
+        return [*map(int, self.row_tokens(tokens, length, long_texts))]
+
+    def row_tokens(self, tokens: np.ndarray, length: int, long_texts: LongTexts = HEAD_ONLY) -> np.ndarray:
+        """Tokens in the rows of texts with so many tokens, special ones included."""
+        import numpy as np
+
+        capacity, special = self.capacity(length), len(self._before) + len(self._after)
+        windows = long_texts.windows(tokens, capacity)  # of several, all are full
+        return np.where(windows > 1, windows * (capacity + special), np.minimum(tokens, capacity) + special)
 
     @property
     def fingerprint(self) -> str:
@@ -122,45 +168,61 @@ class TokenizedSplit:
     tokenizer: Tokenizer
     length: int
     """Tokens of a row that are read, special ones included."""
+    long_texts: LongTexts = HEAD_ONLY
 
     def __len__(self) -> int:
         return len(self.starts) - 1
 
     @property
     def lengths(self) -> np.ndarray:
-        """Tokens in each row, special ones included."""
+        """Tokens of what is read of each text, special ones included."""
         import numpy as np
 
-        capacity = self.tokenizer.capacity(self.length)
-        return np.minimum(np.diff(self.starts), capacity) + len(self.tokenizer.row((), self.length))
+        return self.tokenizer.row_tokens(np.diff(self.starts), self.length, self.long_texts)
 
-    def rows(self, indices: Sequence[int] | np.ndarray) -> list[np.ndarray]:
-        """The rows with these indices, special tokens included."""
+    def windows(self, indices: Sequence[int] | np.ndarray) -> int:
+        """How many rows these texts have together."""
+        import numpy as np
+
+        tokens = np.diff(self.starts)[np.asarray(indices, dtype=np.int64)]
+        return int(self.long_texts.windows(tokens, self.tokenizer.capacity(self.length)).sum())
+
+    def rows(self, indices: Sequence[int] | np.ndarray) -> list[np.ndarray | Windows]:
+        """What is read of the texts with these indices, special tokens included."""
         return [
-            self.tokenizer.row(self.ids[self.starts[index] : self.starts[index + 1]], self.length) for index in indices
+            self.tokenizer.text_rows(
+                self.ids[self.starts[index] : self.starts[index + 1]], self.length, self.long_texts
+            )
+            for index in indices
         ]
 
 
-def tokenize(texts: Sequence[str], tokenizer: Tokenizer, length: int, cache: Path | None) -> TokenizedSplit:
+def tokenize(
+    texts: Sequence[str],
+    tokenizer: Tokenizer,
+    length: int,
+    cache: Path | None,
+    long_texts: LongTexts = HEAD_ONLY,
+) -> TokenizedSplit:
     """The token ids of texts: read from the cache if an earlier trial wrote them, else computed and written there.
 
-    The cache holds them at the model's full length, for trials of any `length`; they are written batch by batch, and mapped
-    into memory. Raises: LedgerError on a full disk.
+    The cache holds what a way of reading needs at the model's full length, for trials of any `length`; it is written batch by
+    batch, and mapped into memory. Raises: LedgerError on a full disk.
     """
     import filelock
     import numpy as np
 
     if cache is None:
-        encoded = [ids for batch in _encoded(texts, tokenizer) for ids in batch]
+        encoded = [ids for batch in _encoded(texts, tokenizer, long_texts) for ids in batch]
         starts = np.cumsum([0, *map(len, encoded)], dtype=np.int64)
         ids = np.concatenate(encoded) if encoded else np.zeros(0, np.int32)
-        return TokenizedSplit(ids, starts, tokenizer, length)
-    folder = cache / f"tokens-{_key(texts, tokenizer)}"
+        return TokenizedSplit(ids, starts, tokenizer, length, long_texts)
+    folder = cache / f"tokens-{_key(texts, tokenizer, long_texts)}"
     try:
         with filelock.FileLock(cache / f".{folder.name}.lock"):  # trials that start together wait for the first
             if not folder.is_dir():
                 with files.atomic_folder(folder) as partial:
-                    _write(partial, texts, tokenizer)
+                    _write(partial, texts, tokenizer, long_texts)
     except OSError as error:
         raise LedgerError(
             f"tokens cannot be stored: {error.strerror or error}",
@@ -168,12 +230,14 @@ def tokenize(texts: Sequence[str], tokenizer: Tokenizer, length: int, cache: Pat
             hint="Make room, or set FTKIT_HOME to a larger disk, then give the same command.",
         ) from error
     starts = np.asarray(_mapped(folder / "starts", np.int64))
-    return TokenizedSplit(_mapped(folder / "ids", np.int32), starts, tokenizer, length)
+    return TokenizedSplit(_mapped(folder / "ids", np.int32), starts, tokenizer, length, long_texts)
 
 
-def _key(texts: Sequence[str], tokenizer: Tokenizer) -> str:
-    """Equal for the same texts and tokenizer; a run's stored texts are known by their data's fingerprint, others are read."""
+def _key(texts: Sequence[str], tokenizer: Tokenizer, long_texts: LongTexts) -> str:
+    """Equal for the same texts, tokenizer and way of reading; a run's stored texts are known by their data's fingerprint, others are read."""
     digest = hashlib.sha256(f"ids, starts {tokenizer.fingerprint}".encode())  # older caches have files of another form
+    if long_texts.way != "head":
+        digest.update(long_texts.way.encode())
     if isinstance(texts, StoredColumn) and texts.key:
         digest.update(texts.key.encode())
     else:
@@ -184,14 +248,14 @@ def _key(texts: Sequence[str], tokenizer: Tokenizer) -> str:
     return digest.hexdigest()[:20]
 
 
-def _write(folder: Path, texts: Sequence[str], tokenizer: Tokenizer) -> None:
+def _write(folder: Path, texts: Sequence[str], tokenizer: Tokenizer, long_texts: LongTexts) -> None:
     """Write `ids` and `starts` of a `TokenizedSplit`, numbers one after the other. Raises: OSError."""
     import numpy as np
 
     end = np.zeros(1, np.int64)
     with (folder / "ids").open("wb") as ids, (folder / "starts").open("wb") as starts:
         starts.write(end.tobytes())
-        for batch in _encoded(texts, tokenizer):
+        for batch in _encoded(texts, tokenizer, long_texts):
             ids.write(np.concatenate(batch).tobytes())
             ends = end + np.cumsum([len(row) for row in batch])
             starts.write(ends.tobytes())
@@ -204,18 +268,22 @@ def _mapped(path: Path, kind: type[np.generic]) -> np.ndarray:
     return np.memmap(path, kind, "r") if path.stat().st_size else np.zeros(0, kind)
 
 
-def _encoded(texts: Sequence[str], tokenizer: Tokenizer) -> Iterator[list[np.ndarray]]:
+def _encoded(texts: Sequence[str], tokenizer: Tokenizer, long_texts: LongTexts) -> Iterator[list[np.ndarray]]:
     """The token ids of each text, of some texts at a time: the tokenizer divides them among the cores."""
     import numpy as np
 
     remaining = iter(texts)
     while batch := [*itertools.islice(remaining, _CHUNK)]:
-        yield [np.asarray(ids, dtype=np.int32) for ids in tokenizer.encode(batch)]
+        yield [np.asarray(ids, dtype=np.int32) for ids in tokenizer.needed(batch, long_texts)]
 
 
 def clean(text: str, limit: int) -> str:
     """A text that every tokenizer accepts: lone surrogates replaced, and cut far beyond the `limit` of tokens."""
-    text = text[: limit * CHARACTERS]
+    return encodable(text[: limit * CHARACTERS])
+
+
+def encodable(text: str) -> str:
+    """The text with lone surrogates replaced."""
     try:
         text.encode()
     except UnicodeEncodeError:

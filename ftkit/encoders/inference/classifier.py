@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ftkit.encoders import long_texts as ways
 from ftkit.encoders import temperature as temperatures
 from ftkit.encoders.batches import pad
 from ftkit.encoders.inference import token_budget
+from ftkit.encoders.long_texts import HEAD_ONLY, LongTexts, Pooling, Windows, flattened, pooled
 from ftkit.encoders.task import task_of
 from ftkit.encoders.tokenization import Tokenizer
 from ftkit.errors import BundleError, CheckpointError
@@ -30,11 +32,21 @@ EVALUATION_BUDGET = 1024
 class EncoderClassifier:
     """Computes class probabilities of texts. Threads may share it: nothing in it changes while it answers."""
 
-    def __init__(self, model: Any, tokenizer: Tokenizer, length: int, *, temperature: float = 1.0) -> None:
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Tokenizer,
+        length: int,
+        *,
+        temperature: float = 1.0,
+        long_texts: LongTexts = HEAD_ONLY,
+    ) -> None:
         self.model = model.eval().requires_grad_(False)
         self.tokenizer = tokenizer
         self.length = length
-        """Tokens of a text that are read, special ones included."""
+        """Tokens of a row, special ones included."""
+        self.long_texts = long_texts
+        """What is read of a text that is longer than a row."""
         self.temperature = temperature
         """What the logits are divided by: above 1 the answers are the same, and less certain."""
         self.classes: tuple[str, ...] = tuple(model.config.id2label[index] for index in range(model.config.num_labels))
@@ -55,18 +67,20 @@ class EncoderClassifier:
         """One at a time: torch spreads a call over all of its threads."""
         return 1
 
-    def read(self, texts: Sequence[str]) -> list[np.ndarray]:
-        """Each text's row of token ids."""
-        return self.tokenizer.rows(texts, self.length)
+    def read(self, texts: Sequence[str]) -> list[np.ndarray | Windows]:
+        """Each text's row of token ids, or its windows."""
+        return self.tokenizer.rows(texts, self.length, self.long_texts)
 
     def together(self, lengths: Sequence[int]) -> list[int]:
         """Indices of the waiting rows for the next call: of similar length on a CPU, of any on an accelerator."""
         max_padding = token_budget.MAX_PADDING if self._budget == BUDGET else 1.0
         return token_budget.next_batch(lengths, self._budget, max_padding)
 
-    def computed(self, rows: Sequence[np.ndarray]) -> Probabilities:
-        """Class probabilities of rows of token ids, (rows, classes), in one call of the model."""
-        logits = compute_logits(self.model, rows, self.tokenizer, self.length, len(self.classes), max(len(rows), 1))
+    def computed(self, rows: Sequence[np.ndarray | Windows]) -> Probabilities:
+        """Class probabilities of what was read of texts, (texts, classes)."""
+        most = max(sum(flattened(rows)[1]), 1)
+        pooling = self.long_texts.pooling
+        logits = compute_logits(self.model, rows, self.tokenizer, self.length, len(self.classes), most, pooling)
         return probabilities_of(logits, self.task, self.temperature)
 
     @property
@@ -75,24 +89,32 @@ class EncoderClassifier:
 
     def tokens(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text that the model reads, special ones included."""
-        return self.tokenizer.lengths(texts, self.length)
+        return self.tokenizer.lengths(texts, self.length, self.long_texts)
 
     def save(self, folder: Path) -> None:
-        """Write model.safetensors, config.json, the tokenizer's files and a temperature. Raises: OSError."""
+        """Write the weights, config.json, the tokenizer's files, a temperature, how long texts are read. Raises: OSError."""
         folder.mkdir(parents=True, exist_ok=True)
         self.model.save_pretrained(folder, max_shard_size="100GB")
         self.tokenizer.wrapped.model_max_length = self.length  # a loaded model then reads as much as it was trained on
         self.tokenizer.wrapped.save_pretrained(folder)
         temperatures.save(self.temperature, folder)
+        ways.save(self.long_texts, folder)
 
 
 def compute_logits(
-    model: Any, rows: Sequence[np.ndarray], tokenizer: Tokenizer, limit: int, classes: int, max_rows: int
+    model: Any,
+    texts: Sequence[np.ndarray | Windows],
+    tokenizer: Tokenizer,
+    limit: int,
+    classes: int,
+    max_rows: int,
+    pooling: Pooling = "mean",
 ) -> np.ndarray:
-    """Logits of rows of token ids, (rows, classes), float64, in their order; at most `max_rows` rows at once."""
+    """Logits of what was read of texts, (texts, classes), float64, in their order; at most `max_rows` rows at once."""
     import numpy as np
     import torch
 
+    rows, counts = flattened(texts)
     logits = np.empty((len(rows), classes))
     device = model.device
     budget = EVALUATION_BUDGET if device.type == "cpu" else max_rows * limit
@@ -102,7 +124,7 @@ def compute_logits(
             needed_mask = None if bool(mask.all()) else mask.to(device)  # a mask of ones costs work without effect
             batch_logits = model(input_ids=ids.to(device), attention_mask=needed_mask).logits  # (batch, classes)
             logits[batch] = batch_logits.cpu().double().numpy()
-    return logits
+    return pooled(logits, counts, pooling)
 
 
 def probabilities_of(logits: np.ndarray, task: Task, temperature: float = 1.0) -> Probabilities:
@@ -133,7 +155,7 @@ def load(folder: Path) -> EncoderClassifier:
             raise CheckpointError("there is no such folder", where=str(folder))
         saved = checkpoint.read(folder)
         model = saved.model(saved.classes, task=task_of(saved.config), complete=True)
-        temperature = temperatures.load(folder)
+        temperature, long_texts = temperatures.load(folder), ways.load(folder)
     except CheckpointError as error:
         raise BundleError(
             f"the model cannot be loaded: {error.what}",
@@ -144,4 +166,4 @@ def load(folder: Path) -> EncoderClassifier:
         model = model.to("cuda")
     logging.getLogger(__name__).debug("loaded %s on %s", folder, model.device)
     tokenizer = Tokenizer(saved.tokenizer, saved.limit)
-    return EncoderClassifier(model, tokenizer, saved.limit, temperature=temperature)
+    return EncoderClassifier(model, tokenizer, saved.limit, temperature=temperature, long_texts=long_texts)

@@ -4,7 +4,7 @@
     model/engines/onnx-int8/model.onnx   its matrix products in 8 bits, see `ftkit.encoders.export.quantise`
     model/engines/words.json             replaces transformers, and torch with it, see `fast_tokenizer`
 
-An engine takes everything else from the model itself: tokenizer, class names, temperature.
+An engine takes everything else from the model itself: tokenizer, class names, temperature, the way of reading long texts.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ftkit.encoders import long_texts as ways
 from ftkit.encoders import temperature as temperatures
 from ftkit.encoders.checkpoint import first_line
 from ftkit.encoders.inference import fast_tokenizer, runtimes
@@ -66,7 +67,7 @@ def load(folder: Path, engine: str) -> ExportedClassifier:
     path = folder / form.file
     try:
         saved = fast_tokenizer.read(folder) or fast_tokenizer.read_with_transformers(folder)
-        temperature = temperatures.load(folder)
+        temperature, long_texts = temperatures.load(folder), ways.load(folder)
     except CheckpointError as error:
         raise BundleError(
             f"the model cannot be loaded: {error.what}", where=error.where or str(folder), hint=NEW_BUNDLE
@@ -89,6 +90,7 @@ def load(folder: Path, engine: str) -> ExportedClassifier:
             where=str(path),
             hint=NEW_BUNDLE,
         )
+    length, task = tokenizer.limit, saved.task
     return ExportedClassifier(
-        multi_threaded, single_threaded, threads, folder, tokenizer, tokenizer.limit, classes, saved.task, temperature
+        multi_threaded, single_threaded, threads, folder, tokenizer, length, classes, task, temperature, long_texts
     )

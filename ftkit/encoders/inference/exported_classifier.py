@@ -14,6 +14,7 @@ from ftkit.encoders.batches import pad_arrays
 from ftkit.encoders.inference import token_budget
 from ftkit.encoders.inference.classifier import probabilities_of
 from ftkit.encoders.inference.runtimes import Network
+from ftkit.encoders.long_texts import LongTexts, Windows, flattened, pooled
 from ftkit.encoders.tokenization import Tokenizer
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class ExportedClassifier:
         classes: tuple[str, ...],
         task: Task,
         temperature: float,
+        long_texts: LongTexts,
     ) -> None:
         self._multi_threaded, self._single_threaded = multi_threaded, single_threaded
         self._running = 0
@@ -53,7 +55,9 @@ class ExportedClassifier:
         self.folder = folder
         self.tokenizer = tokenizer
         self.length = length
-        """Tokens of a text that are read, special ones included."""
+        """Tokens of a row, special ones included."""
+        self.long_texts = long_texts
+        """What is read of a text that is longer than a row."""
         self.classes = classes
         self.task = task
         self.temperature = temperature
@@ -76,16 +80,16 @@ class ExportedClassifier:
             probabilities[batch] = result
         return probabilities
 
-    def read(self, texts: Sequence[str]) -> list[np.ndarray]:
-        """Each text's row of token ids."""
-        return self.tokenizer.rows(texts, self.length)
+    def read(self, texts: Sequence[str]) -> list[np.ndarray | Windows]:
+        """Each text's row of token ids, or its windows."""
+        return self.tokenizer.rows(texts, self.length, self.long_texts)
 
     def together(self, lengths: Sequence[int]) -> list[int]:
         """Indices of the waiting rows for the next call, all of similar length."""
         return token_budget.next_batch(lengths, BUDGET)
 
-    def computed(self, rows: Sequence[np.ndarray]) -> Probabilities:
-        """Class probabilities of rows of token ids, (rows, classes), in one call of the engine."""
+    def computed(self, rows: Sequence[np.ndarray | Windows]) -> Probabilities:
+        """Class probabilities of what was read of texts, (texts, classes), in one call of the engine unless they have windows."""
         with self._lock:
             network = self._single_threaded if self._running else self._multi_threaded
             self._running += 1
@@ -95,18 +99,23 @@ class ExportedClassifier:
             with self._lock:
                 self._running -= 1
 
-    def _run(self, network: Network, rows: Sequence[np.ndarray]) -> Probabilities:
+    def _run(self, network: Network, texts: Sequence[np.ndarray | Windows]) -> Probabilities:
         import numpy as np
 
-        if not rows:
-            return np.empty((0, len(self.classes)))
-        # No rounding of lengths: here no shape is slower than another.
-        ids, mask = pad_arrays(rows, self.tokenizer.padding, self.length, self.tokenizer.side, multiple=1)
-        return probabilities_of(network.run(ids, mask).astype(np.float64), self.task, self.temperature)
+        rows, counts = flattened(texts)
+        logits = np.empty((len(rows), len(self.classes)))
+        one_call = [[*range(len(rows))]] if rows else []
+        lengths = [*map(len, rows)]
+        for batch in one_call if len(rows) == len(texts) else token_budget.batches(lengths, BUDGET):
+            # No rounding of lengths: here no shape is slower than another.
+            batch_rows = [rows[index] for index in batch]
+            ids, mask = pad_arrays(batch_rows, self.tokenizer.padding, self.length, self.tokenizer.side, multiple=1)
+            logits[batch] = network.run(ids, mask)
+        return probabilities_of(pooled(logits, counts, self.long_texts.pooling), self.task, self.temperature)
 
     def tokens(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text that the model reads, special ones included."""
-        return self.tokenizer.lengths(texts, self.length)
+        return self.tokenizer.lengths(texts, self.length, self.long_texts)
 
     def save(self, folder: Path) -> None:
         """Write the whole model that it was exported from, its engines included. Raises: OSError."""
