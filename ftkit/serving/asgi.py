@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 from starlette.requests import Request
 
-from ftkit.serving.handler import Reply, answering, json_reply, model_reply, submit
-from ftkit.serving.http_api import ScoringApplication, http_api, read_body
+from ftkit.serving import live_counts
+from ftkit.serving.handler import Reply, answering, json_reply, model_reply, refusing, submit
+from ftkit.serving.http_api import COUNTS, PROBE, ScoringApplication, http_api, read_body
 from ftkit.serving.model_host import ModelHost
+from ftkit.serving.schema import parse
 
 
 def application(host: ModelHost) -> ScoringApplication:
@@ -40,4 +43,27 @@ def application(host: ModelHost) -> ScoringApplication:
         body = {"status": status.state, "reason": status.reason, "engine": host.engine}
         return json_reply(body, 200 if status.state == "ready" else 503)
 
-    return http_api("ftkit model server", score=score, model=model, ready=ready, lifespan=lifespan)
+    async def counts(request: Request) -> Reply:
+        lately = host.counts.measures(float(request.query_params.get("seconds", 60)))
+        batcher = host.batcher
+        model = {"waiting": batcher.waiting, "calls": batcher.calls, "rows": batcher.rows} if batcher else {}
+        return json_reply(
+            {"lately": live_counts.to_json(lately), "classes": dict(host.counts.totals.classes), "model": model}
+        )
+
+    async def probe(_: Request) -> Reply:
+        batcher, bundle = host.ready()
+        texts = [row.text for row in parse(json.dumps(bundle.sample_request).encode(), host.limits).data[:1]]
+        with refusing(host.limits):
+            await asyncio.wrap_future(batcher.submit(texts or [""]))
+        return json_reply({"status": "answers"})
+
+    # Only the process that started this server reaches its socket.
+    return http_api(
+        "ftkit model server",
+        score=score,
+        model=model,
+        ready=ready,
+        lifespan=lifespan,
+        further={COUNTS: counts, PROBE: probe},
+    )

@@ -62,6 +62,10 @@ class Batcher:
         self._model: Reading = model if capable(model, Reading) else OneStep(model)
         limits = limits or Limits()
         self._queue = RequestQueue(limits.batch, limits.waiting)
+        self.calls = 0
+        """Calls of the model so far."""
+        self.rows = 0
+        """Texts in these calls."""
         tasks = [self._read_texts, *[self._compute_batches] * max(call(Reading.calls, self._model), 1)]
         self._threads = [threading.Thread(target=task, name="ftkit-batcher", daemon=True) for task in tasks]
         for thread in self._threads:
@@ -70,6 +74,11 @@ class Batcher:
     def submit(self, texts: Sequence[str]) -> Future[Result]:
         """Ask for the class probabilities of at least one text; returns at once. Raises: Busy; Closed."""
         return self._queue.add(texts).future
+
+    @property
+    def waiting(self) -> int:
+        """Texts that wait for the model."""
+        return self._queue.waiting
 
     def close(self) -> None:
         """Finish the calls in progress and refuse the requests that still wait."""
@@ -111,6 +120,8 @@ class Batcher:
 
     def _compute(self, batch: Batch) -> None:
         begun = time.monotonic()
+        self.calls += 1
+        self.rows += len(batch)
         requests = list({id(request): request for request, _ in batch}.values())
         try:
             probabilities = self._model.computed([request.rows[index] for request, index in batch])

@@ -16,8 +16,11 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ftkit.bundle.bundle import Bundle
+from ftkit.contracts import Probabilities
+from ftkit.evaluation import decisions
 from ftkit.serving.batcher import Batcher, Busy, Closed, Result
 from ftkit.serving.limits import Limits
+from ftkit.serving.live_counts import LiveCounts
 from ftkit.serving.model_host import ModelHost
 from ftkit.serving.monitoring import Observation, observed
 from ftkit.serving.schema import Refusal, ScoreRequest, answer, parse
@@ -29,11 +32,12 @@ _LATER = {"Retry-After": "1"}
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer as it is sent: JSON."""
+    """An answer as it is sent."""
 
     status: int
     body: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
+    media_type: str = "application/json"
 
 
 @dataclass(frozen=True)
@@ -56,20 +60,36 @@ class Pending:
 
 
 @contextmanager
+def refusing(limits: Limits) -> Iterator[None]:
+    """What the batcher refuses is raised as Refusal."""
+    try:
+        yield
+    except Busy as error:
+        waiting = f"{limits.waiting} texts wait for the model already"
+        raise Refusal(429, waiting, hint="Come back after Retry-After seconds.", headers=_LATER) from error
+    except Closed as error:
+        hint = "Send the request again."
+        raise Refusal(503, "the server is shutting down", hint=hint, headers=_LATER) from error
+
+
+@contextmanager
 def answering(host: ModelHost, headers: Mapping[str, str]) -> Iterator[Observation]:
     """Observe one request from its headers to its answer; what the batcher refuses is raised as Refusal.
 
     `headers` are looked up by lower-case names.
     """
     with observed(host.observer, headers) as observation:
-        try:
+        with refusing(host.limits):
             yield observation
-        except Busy as error:
-            waiting = f"{host.limits.waiting} texts wait for the model already"
-            raise Refusal(429, waiting, hint="Come back after Retry-After seconds.", headers=_LATER) from error
-        except Closed as error:
-            hint = "Send the request again."
-            raise Refusal(503, "the server is shutting down", hint=hint, headers=_LATER) from error
+        if observation.result is not None and host.bundle is not None:
+            count_answers(host.counts, observation.result.probabilities, host.bundle)
+
+
+def count_answers(counts: LiveCounts, probabilities: Probabilities, bundle: Bundle) -> None:
+    """Count the answers to a request by class."""
+    given = decisions.answers(probabilities, bundle.task).sum(axis=0)
+    classes = {bundle.classes[index]: int(given[index]) for index in given.nonzero()[0]}
+    counts.answers(classes, map(float, decisions.certainty(probabilities, bundle.task)))
 
 
 def submit(ready: tuple[Batcher, Bundle], body: bytes, limits: Limits, observation: Observation) -> Pending:

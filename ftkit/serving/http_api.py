@@ -31,6 +31,10 @@ Guard = Callable[[Request], None]
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 SCORE = "/score"
+COUNTS = "/counts"
+"""Where a server says what it answered in the last `?seconds=`, and how busy its model is."""
+PROBE = "/probe"
+"""Where a server shows that its model still answers; no watcher sees it, and it is not counted."""
 ASSETS = "/static-offline-docs"
 
 
@@ -61,11 +65,12 @@ def http_api(
     guard: Guard | None = None,
     lifespan: Callable[[Starlette], AbstractAsyncContextManager[None]] | None = None,
     refusals: Mapping[int, str] | None = None,
+    further: Mapping[str, Handler] | None = None,
 ) -> ScoringApplication:
     """The ASGI application that answers with these handlers.
 
     `guard` raises Refusal for a request without the key; it is called before `score` and `model`. `refusals` describes
-    the statuses of `score` that only this application has.
+    the statuses of `score` that only this application has. `further` has handlers of GET by path, behind the same guard.
     """
 
     async def health(_: Request) -> Reply:
@@ -85,6 +90,7 @@ def http_api(
         Route("/readyz", _endpoint(ready)),
         Route("/openapi.json", openapi),
         Route("/docs", docs),
+        *(Route(path, _endpoint(handler, guard)) for path, handler in (further or {}).items()),
         Mount(ASSETS, StaticFiles(packages=[("fastapi_offline", "static")])),
     ]
     app = Starlette(routes=routes, exception_handlers={HTTPException: _no_such_route}, lifespan=lifespan)
@@ -131,7 +137,7 @@ async def _no_such_route(request: Request, error: Exception) -> Response:
 
 
 def _response(reply: Reply) -> Response:
-    return Response(reply.body, reply.status, reply.headers, media_type="application/json")
+    return Response(reply.body, reply.status, reply.headers, media_type=reply.media_type)
 
 
 def _root(request: Request) -> str:

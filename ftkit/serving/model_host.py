@@ -20,6 +20,7 @@ from ftkit.redaction import redacted
 from ftkit.serving.batcher import Batcher
 from ftkit.serving.engine_choice import Choice, Timing, choose
 from ftkit.serving.limits import Limits
+from ftkit.serving.live_counts import LiveCounts
 from ftkit.serving.monitoring import RequestObserver, deployment_observer
 from ftkit.serving.schema import Refusal, parse
 
@@ -52,6 +53,8 @@ class ModelHost:
         self.batcher: Batcher | None = None
         self.observer: RequestObserver | None = None
         """Passes requests to the watchers of this deployment; None where there are none."""
+        self.counts = LiveCounts()
+        """What was answered lately."""
 
     def start(self) -> None:
         """Begin to load; returns at once."""

@@ -98,6 +98,11 @@ class RequestQueue:
         self._arrived, self._ready = threading.Condition(self._lock), threading.Condition(self._lock)
         self._closed = False
 
+    @property
+    def waiting(self) -> int:
+        """Texts that wait for the model."""
+        return self._waiting
+
     def add(self, texts: Sequence[str]) -> QueuedRequest:
         """Queue a request. Raises: Busy; Closed."""
         request = QueuedRequest(texts)

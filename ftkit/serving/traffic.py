@@ -1,7 +1,8 @@
-"""Picks deployments so that the shares come out exactly, evenly spread over time."""
+"""Picks deployments so that the shares come out exactly, evenly spread over time, or so that a caller stays with one."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 
 
@@ -28,3 +29,20 @@ class RoundRobin:
     def reset(self) -> None:
         """Begin anew: the weights have changed."""
         self._credit.clear()
+
+
+def stay(caller: str, weights: Mapping[str, int]) -> str | None:
+    """The one that this caller stays with, or None when no weight is above 0.
+
+    Callers are spread by a hash. One that a growing share has reached stays there: the latest name that was added gets the first callers.
+    """
+    total = sum(weights.values())
+    if total <= 0:
+        return None
+    digest = hashlib.blake2b(caller.encode(), digest_size=8).digest()
+    place = int.from_bytes(digest, "big") / 2**64 * total
+    for name, weight in reversed(weights.items()):
+        place -= weight
+        if place < 0:
+            return name
+    return next(name for name, weight in weights.items() if weight > 0)

@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ftkit.contracts import Deployment, Endpoint, Health
+from ftkit.contracts import Deployment, Endpoint, Health, Measures
 from ftkit.errors import DeployError
 from ftkit.files import tail
-from ftkit.serving import http_client
+from ftkit.serving import http_client, live_counts
 from ftkit.serving.endpoint_files import check_name
 from ftkit.serving.limits import ServerOptions
 from ftkit_local.endpoint import launch
@@ -26,6 +26,7 @@ class LocalDeployer(ServerOptions, EndpointOptions):
 
     name: ClassVar[str] = "local"
     local: ClassVar[bool] = True
+    delay: ClassVar[float] = 1.0
 
     def __post_init__(self) -> None:
         EndpointOptions.__post_init__(self)
@@ -43,6 +44,8 @@ class LocalDeployer(ServerOptions, EndpointOptions):
                 self._check_settings(ask(self.folder, "GET", "/status"))
             else:
                 launch.start(self.folder, self.host, self.port, self.auth)
+            sticky = self.sticky.removeprefix("header:").lower()
+            ask(self.folder, "PUT", "/settings", {"sticky": sticky, "probe_timeout": self.probe_timeout})
         if not (described := self.describe()):
             raise DeployError("another process stopped the endpoint", self.endpoint, "Run the recipe again.")
         return described
@@ -78,6 +81,11 @@ class LocalDeployer(ServerOptions, EndpointOptions):
             return Health("ready")
         failed = server["state"] != "starting"
         return Health("failed" if failed else "starting", server["reason"], self.logs(deployment) if failed else "")
+
+    def measures(self, seconds: float) -> Mapping[str, Measures]:
+        """What each deployment did over the last seconds, as the front and the servers have counted it."""
+        measured = ask(self.folder, "GET", f"/measures?seconds={seconds:g}")
+        return {name: live_counts.from_json(table) for name, table in measured.items()}
 
     def invoke(self, request: Mapping[str, Any], deployment: str | None = None) -> Any:
         """Send one request as any caller would, over HTTP."""

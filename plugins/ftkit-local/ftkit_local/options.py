@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -25,9 +26,17 @@ class EndpointOptions:
     """Threads of a deployment's matrix products; 0 takes as many as there are cores."""
     request_timeout: float = 60.0
     """Seconds within which a request must be answered, and a deployment that is removed drained."""
+    probe_timeout: float = 10.0
+    """Seconds without any answer after which a deployment is passed over as long as another one can answer."""
+    sticky: str = ""
+    """Keep the requests of one caller with one deployment, by a header that callers send: `header:X-User`."""
 
     def __post_init__(self) -> None:
         check_name(self.endpoint, "endpoint")
+        if self.probe_timeout <= 0:
+            raise ValueError("probe_timeout must be positive")
+        if self.sticky and not re.fullmatch(r"header:[A-Za-z0-9-]+", self.sticky):
+            raise ValueError(f"sticky must name a header, as in header:X-User, not {self.sticky[:60]!r}")
         if not 0 <= self.port <= 65535:
             raise ValueError("port must be from 0 to 65535")
         if self.auth == "none" and not _is_loopback(self.host):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable
 
@@ -11,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ftkit.errors import DeployError
+from ftkit.serving import live_counts
 from ftkit_local.endpoint.client import REFUSED
 from ftkit_local.endpoint.folder import Entry
 from ftkit_local.endpoint.supervisor import Supervisor
@@ -27,9 +29,22 @@ def admin(supervisor: Supervisor, stop: Callable[[], None]) -> Starlette:
                 "host": state.host,
                 "port": state.port,
                 "auth": state.auth,
+                "sticky": state.sticky,
+                "probe_timeout": state.probe_timeout,
                 "deployments": [server.describe() for server in supervisor.servers.values()],
             }
         )
+
+    async def measures(request: Request) -> Response:
+        seconds = float(request.query_params["seconds"])
+        servers = list(supervisor.servers.values())
+        measured = await asyncio.gather(*(server.measures(seconds) for server in servers))
+        table = {server.entry.name: each for server, each in zip(servers, measured, strict=True) if each.requests}
+        return JSONResponse({name: live_counts.to_json(each) for name, each in table.items()})
+
+    async def configure(request: Request) -> Response:
+        supervisor.configure(**await request.json())
+        return JSONResponse({})
 
     async def create(request: Request) -> Response:
         supervisor.create(Entry.from_json(await request.json()))
@@ -54,6 +69,8 @@ def admin(supervisor: Supervisor, stop: Callable[[], None]) -> Starlette:
     return Starlette(
         routes=[
             Route("/status", status),
+            Route("/measures", measures),
+            Route("/settings", configure, methods=["PUT"]),
             Route("/deployments", create, methods=["POST"]),
             Route("/deployments/{name}", delete, methods=["DELETE"]),
             Route("/traffic", set_traffic, methods=["PUT"]),

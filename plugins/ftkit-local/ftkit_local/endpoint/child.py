@@ -5,11 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Any, Literal
 
-from ftkit.serving import server
+from ftkit.contracts.measures import Measures
+from ftkit.serving import live_counts, server
+from ftkit.serving.http_api import COUNTS, PROBE
+from ftkit.serving.live_counts import LiveCounts
 from ftkit_local.endpoint.folder import Entry, Folder, begin_log
 from ftkit_local.endpoint.wire import Wire
 
@@ -23,14 +28,17 @@ class Child:
     def __init__(self, folder: Folder, entry: Entry) -> None:
         self.folder = folder
         self.entry = entry
-        self.state: Literal["starting", "ready", "failed", "leaving"] = "starting"
+        self.state: Literal["starting", "ready", "hanging", "failed", "leaving"] = "starting"
         self.reason = "the server process is being started"
         self.engine = entry.engine
         """The engine that computes; `auto` until the server has chosen one."""
         self.process: asyncio.subprocess.Process | None = None
         self.restarts = 0
-        self.requests = 0
-        self.errors = 0
+        self.counts = LiveCounts()
+        self.silent_since = time.monotonic()
+        """When it answered last, or, if it had nothing to answer since, when it was asked."""
+        self.served = entry.traffic > 0
+        """Whether it has had a share of the traffic."""
         self.in_flight = 0
         self.idle = asyncio.Event()
         self.idle.set()
@@ -43,8 +51,9 @@ class Child:
     @contextmanager
     def flight(self) -> Iterator[None]:
         """Count a request as in flight: the deployment is not removed before it is answered."""
+        if not self.in_flight:
+            self.silent_since = time.monotonic()
         self.in_flight += 1
-        self.requests += 1
         self.idle.clear()
         try:
             yield
@@ -63,8 +72,8 @@ class Child:
             "state": self.state,
             "reason": self.reason,
             "restarts": self.restarts,
-            "requests": self.requests,
-            "errors": self.errors,
+            "requests": self.counts.totals.requests,
+            "errors": self.counts.totals.errors.total(),
             "in_flight": self.in_flight,
             "pid": self.process.pid if self.process and self.process.returncode is None else None,
         }
@@ -95,6 +104,36 @@ class Child:
         except (OSError, ValueError):  # TimeoutError and ConnectionError are OSErrors
             return
         self.state, self.reason, self.engine = status["status"], status["reason"], status.get("engine", "")
+
+    async def look_at(self, seconds: float = 60.0) -> dict[str, Any]:
+        """What the server answered in the last seconds, and how busy it is; empty if it does not say."""
+        try:
+            answer = await self.wire.ask("GET", f"{COUNTS}?seconds={seconds:g}", timeout=2.0)
+            return dict(json.loads(answer.content)) if answer.status == 200 else {}
+        except (OSError, ValueError):
+            return {}
+
+    async def measures(self, seconds: float) -> Measures:
+        """What it did over the last seconds: requests as this process saw them, and answers as its server counted them."""
+        seen = self.counts.measures(seconds)
+        answers = (await self.look_at(seconds)).get("lately")
+        if not answers:
+            return seen
+        counted = live_counts.from_json(answers)
+        return replace(seen, classes=counted.classes, confidence=counted.confidence, unsure=counted.unsure)
+
+    async def probe(self, patience: float) -> bool:
+        """Whether its model answers anything within so many seconds: of silence, where it has requests, or from now on."""
+        begun = self.silent_since if self.in_flight else time.monotonic()
+        try:
+            answer = await self.wire.ask("GET", PROBE, timeout=max(begun + patience - time.monotonic(), 0.1))
+        except TimeoutError:
+            return self.silent_since > begun  # it has answered something else
+        except OSError:  # its process is ending: that is seen elsewhere
+            return True
+        if answer.status < 500:
+            self.silent_since = time.monotonic()
+        return True
 
     async def end(self) -> None:
         """End the process: with a signal to terminate, then to kill."""

@@ -62,6 +62,10 @@ class State:
     port: int
     auth: Literal["key", "none"]
     deployments: tuple[Entry, ...] = ()
+    sticky: str = ""
+    """The header, in lower case, whose value keeps a caller with one deployment; empty where none does."""
+    probe_timeout: float = 10.0
+    """Seconds without any answer after which a deployment counts as hanging."""
 
     def named(self, name: str) -> Entry | None:
         """The deployment of this name, or None."""

@@ -78,7 +78,7 @@ async def serve(folder: Folder, listening: socket.socket, private: socket.socket
     key = folder.read_key() if state.auth == "key" else ""
     if state.auth == "key" and not key:
         raise SystemExit("the endpoint's key is missing")
-    proxy = Proxy(supervisor)
+    proxy = Proxy(supervisor, folder.root.name)
     listeners = {
         Listener(_config(public(proxy, folder.root.name, key=key), grace=10)): listening,
         Listener(_config(admin(supervisor, stopped.set), grace=1)): private,
@@ -116,6 +116,7 @@ def _config(app: Any, grace: int) -> uvicorn.Config:
         server_header=False,
         lifespan="off",
         backlog=1024,
+        timeout_keep_alive=120,  # a client that uses a connection again at the moment it is closed loses its request
         timeout_graceful_shutdown=grace,
     )
 

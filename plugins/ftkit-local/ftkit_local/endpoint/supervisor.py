@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from ftkit.errors import DeployError
 from ftkit.serving.server import death
-from ftkit.serving.traffic import RoundRobin
+from ftkit.serving.traffic import RoundRobin, stay
 from ftkit_local.endpoint.child import Child
 from ftkit_local.endpoint.folder import Entry, Folder, State
 
@@ -21,6 +21,8 @@ BACK_OFF = (0.1, 0.5, 1, 2, 5, 10, 30)
 """Seconds before a server that died is started again, by how often it has died lately."""
 STEADY = 60.0
 """Seconds of health after which earlier deaths are forgotten."""
+LOOK = 1.0
+"""Seconds between two looks at a server; one that has requests and is silent for so long is asked whether it still answers."""
 
 
 class Supervisor:
@@ -37,16 +39,27 @@ class Supervisor:
         for entry in self.state.deployments:
             self._add(entry)
 
-    def choose(self, tried: set[str]) -> Child | None:
-        """The deployment whose turn it is among those that are ready and were not tried for this request."""
-        name = self._traffic.pick(
-            {
-                name: server.entry.traffic
-                for name, server in self.servers.items()
-                if server.state == "ready" and name not in tried
-            }
-        )
+    def choose(self, tried: set[str], caller: str = "") -> Child | None:
+        """The deployment whose turn it is, or that this caller stays with, among those that were not tried for this request.
+
+        One that hangs has no turn while another can answer: one with a share of the traffic, or else one that has had a share before.
+        """
+        untried = {name: server for name, server in self.servers.items() if name not in tried}
+        able = {name: server.entry.traffic for name, server in untried.items() if server.state == "ready"}
+        if not any(able.values()):
+            able = {name: int(untried[name].served) for name in able if self._hangs}
+        if not any(able.values()):
+            able = {name: server.entry.traffic for name, server in untried.items() if server.state == "hanging"}
+        name = stay(caller, able) if caller else self._traffic.pick(able)
         return self.servers[name] if name else None
+
+    @property
+    def _hangs(self) -> bool:
+        return any(server.state == "hanging" and server.entry.traffic for server in self.servers.values())
+
+    def configure(self, sticky: str, probe_timeout: float) -> None:
+        """Change how the traffic is passed on. Raises: DeployError."""
+        self._write(replace(self.state, sticky=sticky, probe_timeout=probe_timeout))
 
     def create(self, entry: Entry) -> None:
         """Begin a deployment. Raises: DeployError when there is one of this name."""
@@ -70,6 +83,7 @@ class Supervisor:
         self._write(replace(self.state, deployments=entries))
         for entry in entries:
             self.servers[entry.name].entry = entry
+            self.servers[entry.name].served |= entry.traffic > 0
         self._traffic.reset()
         log.info("traffic: %s", {name: share for name, share in shares.items() if share} or "none")
 
@@ -173,10 +187,31 @@ class Supervisor:
             if server.state == "ready" and not dead.done():
                 log.info("%s: ready", server.entry.name)
                 self._mark_proven(server)
+                await self._watch(server, dead)
             code = await dead
         finally:
             dead.cancel()
         server.state, server.reason = "starting", death(code)
+
+    async def _watch(self, server: Child, dead: asyncio.Task[int]) -> None:
+        """Ask a server that has been silent for a moment, until its process ends; one that does not answer hangs."""
+        server.silent_since = time.monotonic()
+        while not dead.done():
+            await asyncio.wait([dead], timeout=LOOK)
+            patience = self.state.probe_timeout
+            silent = time.monotonic() - server.silent_since
+            if dead.done() or silent < min(LOOK if server.in_flight else patience, patience):
+                continue
+            if await server.probe(patience):
+                if server.state == "hanging":
+                    server.state, server.reason = "ready", ""
+                    log.warning("%s: answers again", server.entry.name)
+                continue
+            if server.state == "ready":
+                server.state, server.reason = "hanging", f"it has not answered for {patience:g} s"
+                log.error("%s: %s", server.entry.name, server.reason)
+            if self.choose({server.entry.name}) is not None:  # they are sent there
+                server.wire.give_up(server.reason)
 
     def _mark_proven(self, server: Child) -> None:
         """Remember that this deployment has worked, so that it is restarted from now on."""

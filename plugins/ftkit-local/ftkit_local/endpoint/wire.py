@@ -36,6 +36,7 @@ class Wire:
         self._path = path
         self._timeout = timeout
         self._idle: list[_Connection] = []
+        self._busy: set[_Connection] = set()
         self._closed = False
 
     async def ask(
@@ -44,16 +45,24 @@ class Wire:
         """The answer to one request. Raises: TimeoutError without an answer in time; ConnectionError, OSError."""
         async with asyncio.timeout(timeout or self._timeout):
             connection = await self._connection()
+            self._busy.add(connection)
             try:
                 answer = await connection.ask(_request(method, path, body, headers or {}))
             except BaseException:
                 connection.end()  # an answer that comes later would belong to this request
                 raise
+            finally:
+                self._busy.discard(connection)
         if connection.open and not self._closed and len(self._idle) < IDLE:
             self._idle.append(connection)
         else:
             connection.end()
         return answer
+
+    def give_up(self, reason: str) -> None:
+        """Fail all requests in progress with a ConnectionError, so that they are sent elsewhere."""
+        for connection in list(self._busy):
+            connection.fail(reason)
 
     def close(self) -> None:
         """End the connections; a request in progress keeps its own until it is answered."""
@@ -112,12 +121,12 @@ class _Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
-            self._fail(f"the server does not speak HTTP: {error}")
+            self.fail(f"the server does not speak HTTP: {error}")
             self.end()
 
     def connection_lost(self, error: Exception | None) -> None:
         self.open = False
-        self._fail(f"the server has closed the connection{f': {error}' if error else ''}")
+        self.fail(f"the server has closed the connection{f': {error}' if error else ''}")
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
@@ -133,6 +142,7 @@ class _Connection(asyncio.Protocol):
         if self._answer and not self._answer.done():
             self._answer.set_result(Answer(status, self._headers, b"".join(self._parts)))
 
-    def _fail(self, what: str) -> None:
+    def fail(self, what: str) -> None:
+        """Let the request in progress fail."""
         if self._answer and not self._answer.done():
             self._answer.set_exception(ConnectionError(what))
