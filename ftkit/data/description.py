@@ -22,6 +22,11 @@ _KNOWN = {
     "hardly_read",
     "same_other_label",
     "tokens_per_character",
+    "read_head",
+    "read_head_tail",
+    "read_windows",
+    "windows",
+    "tail",
 }
 
 
@@ -43,14 +48,26 @@ def what_is_seen(tokens: Mapping[str, float]) -> str:
     if "median_tokens" in tokens:
         parts.append(f"half of the texts have at most {tokens['median_tokens']:,.0f}")
     if "max_length" in tokens:
-        parts.append(f"the first {tokens['max_length']:,.0f} are read")
+        parts.append(_read(tokens))
     for name, text in _SHARES.items():
         if tokens.get(name):
             parts.append(f"{_percent(tokens[name])} {text}")
             if name == "cut":
                 parts[-1] += f" and half of these lose {_percent(tokens.get('lost', 0.0))} or more"
+    if "read_windows" in tokens:
+        shares = [_percent(tokens[f"read_{way}"]) for way in ("head", "head_tail", "windows")]
+        parts.append(f"of all tokens head reads {shares[0]}, head-tail {shares[1]}, windows {shares[2]}")
     parts += [f"{name.replace('_', ' ')} {value:.4g}" for name, value in tokens.items() if name not in _KNOWN]
     return ", ".join(parts)
+
+
+def _read(tokens: Mapping[str, float]) -> str:
+    length = tokens["max_length"]
+    if "windows" in tokens:
+        return f"all are read in windows of {length:,.0f}, {tokens['windows']:.1f} a text"
+    if "tail" in tokens:
+        return f"the first {length - tokens['tail']:,.0f} and the last {tokens['tail']:,.0f} are read"
+    return f"the first {length:,.0f} are read"
 
 
 def _percent(share: float) -> str:

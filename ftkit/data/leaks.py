@@ -146,14 +146,13 @@ def _by_chance(assigned: Assigned) -> Iterator[str]:
 def _groups(assigned: Assigned, rules: Rules, leaks: Leaks, *, given: bool) -> None:
     import numpy as np
 
-    for name in _columns(assigned, "groups"):
-        if name == rules.group and not given:
-            continue
+    names = [name for name in _columns(assigned, "groups") if given or name != rules.group]
+    labels = ["\n".join(part.classes_of(row)) for part, rows in assigned.values() for row in rows] if names else []
+    for name in names:
         values = {split: _hashes(each, name) for split, each in assigned.items()}
         known = values["test"] != 0
         shared = known & np.isin(values["test"], values["train"])
         share = float(shared.mean()) if len(shared) else 0.0
-        labels = ["\n".join(part.classes_of(row)) for part, rows in assigned.values() for row in rows]
         together = _Together.of(np.concatenate([*values.values()]), labels)
         chosen, named = name == rules.group, NAME.search(_snake(name)) is not None
         if share < SHARED and not (chosen and shared.any()):

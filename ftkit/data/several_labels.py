@@ -23,10 +23,13 @@ def labels_in(value: Any, separator: str) -> tuple[str, ...] | None:
     """
     items = list_items(value)
     if items is None:
-        name = class_name(value)
-        if name is None:
+        if class_name(value) is None:
             return None
-        items = [part for part in name.split(separator) if part.strip()] if separator else [name]
+        items = (
+            [part for part in value.split(separator) if part.strip()]
+            if separator and isinstance(value, str)
+            else [value]
+        )
     elif not items:
         return ()
     names = dict.fromkeys(name for each in items if (name := class_name(each)) is not None)

@@ -91,6 +91,13 @@ def numbers(names: Iterable[str]) -> bool:
 
 
 def _check_several(named: Named) -> None:
+    if len(named.classes) == 1:
+        (name,) = named.classes
+        raise DataError(
+            f"there is only one label: {shown_name(name)}",
+            _where(named),
+            f'Several labels need two at least. With task = "single-label", a column of zeros and ones is two classes: label = "{name}".',
+        )
     labels = [label for part in named.parts.values() for label in part.labels if label is not None]
     if not labels or any(len(label) != 1 for label in labels):
         return

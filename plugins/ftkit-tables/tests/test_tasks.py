@@ -78,6 +78,7 @@ FORMS: dict[str, tuple[Callable[[tuple[str, ...]], Mapping[str, Any]], Sequence[
     "list as text": (lambda labels: {"label": str([*labels])}, [*FORMATS], {}),
     "list as json": (lambda labels: {"label": json.dumps(labels)}, [*FORMATS], {}),
     "bars": (lambda labels: {"label": "|".join(labels) or "[]"}, [*FORMATS], {"separator": "|"}),
+    "lines": (lambda labels: {"label": "\n".join(labels) or "[]"}, [*FORMATS], {"separator": "\n"}),
     "spaces": (lambda labels: {"label": " ".join(labels) or "[]"}, [*FORMATS], {"separator": " "}),
     "columns": (lambda labels: {name: int(name in labels) for name in NAMES}, [*FORMATS], {"label": [*NAMES]}),
     "truth": (lambda labels: {name: name in labels for name in NAMES}, [*FORMATS], {"label": [*NAMES]}),
@@ -186,6 +187,7 @@ CONTRADICTIONS: dict[str, tuple[str, Any, dict[str, Any], str, str]] = {
     "list texts": ("ordinal", lambda row: "['1', '2']" if row % 2 else "1", {}, "a list of 2", 'task = "multi-label"'),
     "one each": ("multi-label", lambda row: "ab"[row % 2], {}, "every row has one label, 60 rows", "single-label"),
     "lists of one": ("multi-label", lambda row: [str(row % 5)], {}, "every row has one label", '"ordinal"'),
+    "one label": ("multi-label", lambda row: ["a"] * (row % 2), {}, "there is only one label: 'a'", "single-label"),
     "objects": ("multi-label", lambda row: {"a": 1}, {}, "is an object", "reads a field of an object"),
     "vectors": ("multi-label", lambda row: [0, 1, row % 2], {}, "a list of zeros and ones (0, 1, 0)", "names of the labels"),
     "two separators": (
