@@ -94,7 +94,10 @@ def _with_others(path: Path, wanted: Wanted, options: Options, group: str, time:
     """The file, and what is read of it: the wanted columns, and those that say something about splits. Raises: DataError."""
     asked = replace(wanted, others=tuple(name for name in (group, time) if name))
     file = opened(path, asked, options)
-    names = _others(file, wanted, group, time).names
+    try:
+        names = _others(file, wanted, group, time).names
+    except DataError as error:
+        raise DataError(error.what, where=str(path), hint=error.hint) from error
     if names == asked.others:
         return file, asked
     try:

@@ -130,12 +130,17 @@ def test_a_field_inside_a_column_orders_and_rows_without_it_are_left_out(tmp_pat
     ("option", "value", "message"),
     [
         ("group", "customer", "there is no column 'customer'"),
-        ("order", "date", "there is no column 'date'"),
-        ("order", "customer_id", "'customer_id' has no dates or numbers that can be read without guessing: 'c0'"),
+        ("group", "site", "the column 'site' has one value in all rows: there are no groups to keep together"),
+        ("time", "date", "there is no column 'date'"),
+        (
+            "time",
+            "customer_id",
+            "rows.csv: the column 'customer_id' has no dates or numbers that can be read without guessing: 'c0'",
+        ),
     ],
 )
 def test_a_column_that_cannot_decide_is_refused(tmp_path: Path, option: str, value: str, message: str) -> None:
-    path = written(tmp_path / "rows.csv", records())
+    path = written(tmp_path / "rows.csv", records(site="shop"))
     with pytest.raises(DataError) as caught:
         loaded(path=path, **{option: value})
     assert message in str(caught.value)
