@@ -24,7 +24,7 @@ from ftkit.evaluation.selection import best_trial, spreads
 from ftkit.plugins.calls import call
 from ftkit.recipe.loader import Plan
 from ftkit.runs import ledger as ledgers
-from ftkit.runs import provenance, resuming, source_files, warm_start
+from ftkit.runs import provenance, resuming, source_files, teacher, warm_start
 from ftkit.runs.ledger import Ledger, staged
 from ftkit.runs.preparation import adapted, foresee, inspected, loaded
 from ftkit.stages import release, search_results
@@ -126,6 +126,7 @@ def load_data(plan: Plan, ledger: Ledger, emit: Emit) -> Data:
             ledger.store_data(inspected(plan, data))
         data = ledger.data(("train", "valid"))
         emit(events.DataLoaded(data.report))
+        teacher.fetch(plan, ledger, emit)
         foresee(plan, data)
     return data
 

@@ -21,6 +21,7 @@ from ftkit.contracts.capabilities import (
     Adapting,
     Confirming,
     Counting,
+    Distilling,
     EndingEarly,
     EngineChoosing,
     EpochTrained,
@@ -65,6 +66,7 @@ from ftkit.contracts.processes import Distributed, MultiProcess
 from ftkit.contracts.tasks import Tasked, TaskKnowing
 from ftkit.contracts.types import (
     AUTO,
+    CHAMPION,
     NATIVE,
     SPLITS,
     TASKS,
@@ -89,6 +91,7 @@ from ftkit.options import FolderOrId
 
 __all__ = [
     "AUTO",
+    "CHAMPION",
     "NATIVE",
     "SPLITS",
     "TASKS",
@@ -108,6 +111,7 @@ __all__ = [
     "Deployment",
     "Described",
     "Description",
+    "Distilling",
     "Distributed",
     "Emit",
     "EndTraining",

@@ -87,6 +87,16 @@ class EncoderConfig:
     """Compute each layer again in the backward pass instead of storing it: less memory, more time, the same result."""
     layers: int | None = None
     """Train a smaller model of so many layers of the checkpoint, evenly spaced, the first and the last among them."""
+    teacher: FolderOrId | None = None
+    """A model to learn from beside the labels: the folder of a bundle, or `champion` for that of the registry."""
+    distillation_weight: float = 0.5
+    """Share of the teacher's answers in the loss, from 0 to 1; the labels have the rest."""
+    distillation_temperature: float = 2.0
+    """What logits are divided by before teacher and model are compared: more tells of classes that are not the answer."""
+    unlabelled: Path | None = None
+    """A file of texts without labels, a table or one text a line, that the model learns by the teacher's answers alone."""
+    unlabelled_text: tuple[str, ...] = ("text",)
+    """The columns of that table that make up a text."""
     early_stopping: int = 0
     """Stop after this many evaluations in a row without a better one; 0 never stops."""
     evaluate_every: float = 1.0
@@ -121,6 +131,12 @@ class EncoderConfig:
             raise ValueError('label_smoothing needs loss = "cross-entropy"')
         if not 0 < self.layer_decay <= 1:
             raise ValueError("layer_decay must be above 0, and at most 1")
+        if not 0 <= self.distillation_weight <= 1:
+            raise ValueError("distillation_weight must be from 0 to 1")
+        if not 0 < self.distillation_temperature < math.inf:
+            raise ValueError("distillation_temperature must be above 0")
+        if self.unlabelled is not None and not self.teacher:
+            raise ValueError("unlabelled needs a teacher, which answers these texts")
         if self.layers is not None and self.layers < 1:
             raise ValueError("layers must be at least 1")
         if not 0 < self.evaluate_every < math.inf or (self.evaluate_every > 1 and self.evaluate_every % 1):

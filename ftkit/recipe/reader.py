@@ -11,7 +11,9 @@ from typing import Any
 
 from ftkit.contracts import (
     AUTO,
+    CHAMPION,
     NATIVE,
+    Distilling,
     Distributed,
     EngineChoosing,
     Exporting,
@@ -62,6 +64,7 @@ class Reader:
         deploy = self.sections.component("deploy")
         self._check_engine(backbone, deploy)
         self._check_processes(backbone, platform)
+        self._check_teacher(backbone, registry)
         rollout = self.sections.settings("rollout", Rollout)
         if self.problems or search is None:
             return None
@@ -205,6 +208,15 @@ class Reader:
             what = f"the backbone {backbone.name!r} cannot train one model in {count} processes"
             self.sections.report_problem(
                 ("run", "processes"), what, "Set it to 1; several trials at a time use several cores too."
+            )
+
+    def _check_teacher(self, backbone: Any, registry: Any) -> None:
+        """Refuse the champion as a teacher where there is no registry that could have one."""
+        teacher = self.sections.declared(("backbone", "use"), Distilling, Distilling.teacher, backbone, None)
+        if teacher == CHAMPION and registry is None:
+            what = "there is no [registry], and so no champion to learn from"
+            self.sections.report_problem(
+                ("backbone", "teacher"), what, "Add a [registry], or set it to the folder of a bundle."
             )
 
     def _check_keys(self, values: Mapping[str, Any]) -> None:

@@ -17,6 +17,9 @@ from ftkit.disclosure import without_secrets
 from ftkit.errors import LedgerError
 from ftkit.runs import closed_rows
 
+TEACHER = "cache/teacher"
+"""The folder in a run's own that has the bundle of the champion, where the backbone learns from it."""
+
 
 def write(run: Path, data: Data) -> None:
     """Write the splits and the report into a run's folder, whole or not at all. Raises: LedgerError."""
@@ -69,7 +72,12 @@ def read(run: Path, splits: Sequence[str] = SPLITS) -> Data:
 
 def training_files(run: Path) -> list[Path]:
     """The files in a run's folder that a training reads, for one that runs on another machine. The test rows are not among them."""
-    return [run / "data" / "report.json", *(closed_rows.place(run / "data", split) for split in ("train", "valid"))]
+    teacher = sorted(path for path in (run / TEACHER).rglob("*") if path.is_file())
+    return [
+        run / "data" / "report.json",
+        *(closed_rows.place(run / "data", split) for split in ("train", "valid")),
+        *teacher,
+    ]
 
 
 def _split(path: Path, key: str) -> Split:

@@ -19,6 +19,10 @@ def check(encoder: EncoderConfig, data: Data) -> None:
     """Raises: PluginError, CheckpointError, DataError."""
     if isinstance(encoder.class_weights, Mapping):
         losses.check_names(encoder.class_weights, data)
+    if encoder.teacher:
+        from ftkit.encoders.training import distillation
+
+        distillation.check(encoder, data)
     if encoder.tuning == "lora":
         tuning.require_package()
     if (

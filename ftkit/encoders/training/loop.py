@@ -6,7 +6,7 @@ import contextlib
 import logging
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ftkit.encoders import adaptation
@@ -16,6 +16,7 @@ from ftkit.encoders.checkpoint import open_checkpoint
 from ftkit.encoders.inference.classifier import EncoderClassifier, compute_logits, softmax
 from ftkit.encoders.tokenization import Tokenizer, tokenize
 from ftkit.encoders.training import tuning
+from ftkit.encoders.training.distillation import taught
 from ftkit.encoders.training.distributed import broadcast_evaluation, gather_rows
 from ftkit.encoders.training.learner import Learner, find_hardware
 from ftkit.encoders.training.losses import training_loss
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from ftkit.contracts import Checkpoints, Data, Report
     from ftkit.encoders.adaptation import Numbers
     from ftkit.encoders.config import EncoderConfig
+    from ftkit.encoders.tokenization import TokenizedSplit
+    from ftkit.encoders.training.distillation import JoinedRows
 
 log = logging.getLogger(__name__)
 
@@ -73,9 +76,15 @@ def train(
     checkpoint = open_checkpoint(encoder)
     tokenizer = Tokenizer(checkpoint.tokenizer, checkpoint.limit)
     length = min(chosen.max_length, tokenizer.limit)
-    train_rows = tokenize(data.train.texts, tokenizer, length, data.cache)
-    valid_rows = tokenize(data.valid.texts, tokenizer, length, data.cache)
+
+    def read(texts: Sequence[str]) -> TokenizedSplit:
+        return tokenize(texts, tokenizer, length, data.cache)
+
+    train_rows: TokenizedSplit | JoinedRows = read(data.train.texts)
+    valid_rows = read(data.valid.texts)
     objective = training_loss(encoder, data, device)
+    if encoder.teacher:
+        train_rows, objective = taught(encoder, data, read, objective, device)
     batches = -(-len(train_rows) // chosen.batch_size)
     steps = chosen.epochs * batches
     evaluated_after = evaluation_steps(encoder.evaluate_every, batches, chosen.epochs)
