@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from ftkit.contracts import SPLITS, Data
@@ -182,3 +182,32 @@ def test_a_hundred_thousand_rows_of_fifty_labels_take_seconds() -> None:
     places = stratified(units, [1] * len(units), (0.8, 0.1, 0.1))
     assert time.process_time() - begin < 8
     assert Counter(places)[1] == pytest.approx(10_000, rel=0.03)
+
+
+some_label = st.one_of(
+    st.lists(st.sampled_from(["a", "b", "c", "A ", 1, None]), max_size=3),
+    st.sampled_from(["a|b", "['a', 'c']", "[]", "", None, "b|", 2.0, "c"]),
+)
+tables = st.lists(st.tuples(st.sampled_from([*"stuvwxyz", "", "S "]) | st.text(max_size=3), some_label), max_size=60)
+base = [(f"base {row}", [["a", "b"], ["b"], ["c", "a"], []][row % 4]) for row in range(16)]
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    tables, st.sampled_from([{}, {"rows": 9}, {"min_rows": 4}, {"separator": "|"}, {"without": ("b",)}]), st.booleans()
+)
+def test_any_rows_of_several_labels_are_split_soundly_or_refused(
+    pairs: list[tuple[str, Any]], options: dict[str, Any], given_test: bool
+) -> None:
+    parts = {}
+    for name, prefix in (("train", ""), ("test", "other ")):
+        parts[name] = Rows(f"{name}.csv")
+        for text, label in [*((prefix + text, label) for text, label in base), *pairs[: None if prefix else 30]]:
+            parts[name].add(text, label)
+    try:
+        data = join(parts, (), rules(**options)) if given_test else split(parts["test"], (), rules(**options))
+    except DataError as error:
+        event(f"refused: {error.what[:25]}")
+        return
+    event("split")
+    soundness.check(data, "the rows")
