@@ -22,6 +22,7 @@ from ftkit_strict.reload import Reload
 from ftkit_strict.served_parity import ServedParity
 from ftkit_strict.slices import Slices
 from ftkit_strict.split_leakage import SplitLeakage
+from ftkit_strict.teacher import NearTeacher
 
 
 @hookimpl
@@ -29,6 +30,7 @@ def promotion_tests() -> Sequence[type[Any]]:
     """Promotion tests of this plugin."""
     return [
         NoWorseThanChampion,
+        NearTeacher,
         Agreement,
         Calibration,
         Slices,
