@@ -38,7 +38,7 @@ from scipy.stats import norm
 
 from benchmarks import command
 from ftkit.contracts import Contender, Data, DataReport, Split
-from ftkit.evaluation import metrics
+from ftkit.contracts.tasks import METRICS_OF
 
 CHAMPION = 1.28
 """Distance of a class's mean from the middle, in standard deviations of the noise: 90 % of balanced rows are right."""
@@ -89,7 +89,7 @@ def main(arguments: Sequence[str]) -> None:
     parser = command.plain("gate", __doc__)
     parser.add_argument("--simulations", type=int, default=400, help="candidates for each line")
     parser.add_argument("--resamples", type=int, default=500, help="of the first test; its default is 2000")
-    parser.add_argument("--metrics", nargs="+", default=list(metrics.METRICS))
+    parser.add_argument("--metrics", nargs="+", default=list(METRICS_OF["single-label"]))
     parser.add_argument("--sizes", type=int, nargs="+", default=[100, 200, 500, 1500], help="numbers of test rows")
     tests = [NoWorseThanChampion.name, Slices.name]
     parser.add_argument("--tests", nargs="+", choices=tests, default=tests)

@@ -25,8 +25,9 @@ from ftkit import options, runner
 from ftkit.bundle import bundle
 from ftkit.contracts import Confirming, Outcome, Platform
 from ftkit.contracts.events import BestSelected, Event
+from ftkit.contracts.tasks import METRICS_OF
 from ftkit.errors import RecipeError, SearchError
-from ftkit.evaluation import metrics, selection
+from ftkit.evaluation import selection
 from ftkit.testing import toys
 
 
@@ -73,7 +74,7 @@ class PlatformSuite:
         for trial in outcome.trials:
             assert trial.state == "finished"
             assert [entry["epoch"] for entry in trial.history] == [1, 2, 3]
-            assert set(metrics.METRICS) <= set(trial.metrics)
+            assert set(METRICS_OF["single-label"]) <= set(trial.metrics)
         assert outcome.best == outcome.trials[1]
         assert outcome.best.metrics["roc_auc"] > outcome.trials[0].metrics["roc_auc"]
         assert outcome.metrics["roc_auc"] > 0.8

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from ftkit.contracts import Data, DataReport, Split
+from ftkit.contracts import Data, DataReport, Split, Task
 
 CLASSES = ("at sea", "Küche", "music & sound")
 
@@ -29,16 +29,18 @@ ODD_TEXTS = (
 )  # fmt: skip
 
 
-def separable(rows: int, seed: int) -> Split:
-    """Texts in which a few words decide the class, with as many of each class."""
+def separable(rows: int, seed: int, task: Task = "single-label") -> Split:
+    """Texts in which a few words decide the class, with as many of each class; of several labels, as many of each set."""
     generator = random.Random(seed)
-    texts, labels = [], []
+    texts, labels = [], list[Any]()
     for index in range(rows):
-        label = index % len(CLASSES)
-        words = generator.choices(WORDS[label], k=4) + generator.choices(COMMON, k=generator.randint(2, 8))
+        several = task == "multi-label"
+        own = tuple(each for each in range(len(CLASSES)) if index >> each & 1) if several else (index % len(CLASSES),)
+        words = [word for label in own for word in generator.choices(WORDS[label], k=4)]
+        words += generator.choices(COMMON, k=generator.randint(2, 8))
         generator.shuffle(words)
         texts.append(" ".join(words))
-        labels.append(label)
+        labels.append(own if several else own[0])
     return Split(tuple(texts), tuple(labels))
 
 
@@ -55,7 +57,8 @@ class ClosedSplit(Sequence[Any]):
         pytest.fail("training read the test split")
 
 
-def separable_data(rows: int = 96, cache: Path | None = None) -> Data:
+def separable_data(rows: int = 96, cache: Path | None = None, task: Task = "single-label") -> Data:
     """A data set that any classifier can learn; reading its test split fails the test."""
     report = DataReport("made up", rows, {}, {}, {}, "separable")
-    return Data(CLASSES, separable(rows, 1), separable(24, 2), Split(ClosedSplit(), ClosedSplit()), report, cache)
+    train, valid = separable(rows, 1, task), separable(24, 2, task)
+    return Data(CLASSES, train, valid, Split(ClosedSplit(), ClosedSplit()), report, cache, task)

@@ -5,9 +5,9 @@ Both are real: the texts are random, and the model learns. `install` makes them 
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
-import random
 import signal
 import sys
 import time
@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from ftkit import plugins
-from ftkit.contracts import Checkpoints, Data, Emit, EndTraining, Report
+from ftkit.contracts import TASKS, Checkpoints, Data, EndTraining, Report, Task
 from ftkit.contracts.space import Choice, Dimension
-from ftkit.data.rows import Rows
-from ftkit.data.splits import Rules, split
 from ftkit.errors import BundleError, CheckpointError, StageError
+from ftkit.evaluation import decisions
 from ftkit.hookspecs import hookimpl
+from ftkit.testing.toy_reviews import ToyReviews
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,44 +35,24 @@ _BUCKETS = 256
 _STEPS = 10  # of an epoch
 
 
-@dataclass(frozen=True, kw_only=True)
-class ToyReviews:
-    """Short generated reviews, good and bad, with some noise."""
-
-    name: ClassVar[str] = "toy-reviews"
-    rows: int = 240
-    """How many reviews to generate."""
-
-    def load(self, seed: int, emit: Emit) -> Data:
-        words = {
-            "bad": ["broke", "cheap", "refund", "noisy", "cracked", "useless", "late", "rattles"],
-            "good": ["sturdy", "bright", "easy", "perfect", "quiet", "solid", "quick", "happy"],
-        }
-        generator = random.Random(seed)
-        rows = Rows(source="generated")
-        for number in range(self.rows):
-            label = generator.choice(sorted(words))
-            other = "bad" if label == "good" else "good"
-            kinds = generator.choices([words[label], words[other], ["it", "the", "is", "and", "lamp"]], [4, 1, 4], k=9)
-            rows.add(" ".join([*map(generator.choice, kinds), f"order {number}"]), label)
-        return split(rows, ("bad", "good"), Rules(seed=seed))
-
-
 @dataclass(frozen=True)
 class ToyClassifier:
     """A linear model over hashed words."""
 
     classes: tuple[str, ...]
     weights: np.ndarray  # (buckets, classes)
+    task: Task = "single-label"
 
     def probabilities(self, texts: Sequence[str]) -> np.ndarray:
-        return _softmax(_features(texts) @ self.weights)
+        return _activation(_features(texts) @ self.weights, self.task)
 
     def save(self, folder: Path) -> None:
         import numpy as np
 
         np.save(folder / "weights.npy", self.weights, allow_pickle=False)
         (folder / "classes.json").write_text(json.dumps(self.classes), encoding="utf-8")
+        if self.task != "single-label":
+            (folder / "task.json").write_text(json.dumps(self.task), encoding="utf-8")
 
 
 Fault = Literal["none", "error", "memory", "crash", "exit", "hang", "diverge", "silent", "disk", "checkpoint", "stage"]
@@ -80,9 +60,10 @@ Fault = Literal["none", "error", "memory", "crash", "exit", "hang", "diverge", "
 
 @dataclass(frozen=True, kw_only=True)
 class ToyWords:
-    """Softmax regression over hashed words, with options to fail in the ways that real training fails."""
+    """Softmax or logistic regression over hashed words, with options to fail in the ways that real training fails."""
 
     name: ClassVar[str] = "toy-words"
+    tasks: ClassVar[tuple[Task, ...]] = TASKS
     ends_early: ClassVar[bool] = True
     learning_rate: float = 1.0
     """Step size of the gradient descent."""
@@ -119,7 +100,9 @@ class ToyWords:
         from safetensors.numpy import load_file, save_file
 
         assert not len(data.test), "training must not see the test split"
-        features, targets = _features(data.train.texts), np.eye(len(data.classes))[list(data.train.labels)]
+        features = _features(data.train.texts)
+        labels = decisions.targets(data.train.labels, len(data.classes), data.task)
+        targets = labels if labels.ndim == 2 else np.eye(len(data.classes))[labels]
         weights = np.random.default_rng(seed).normal(0, 0.5, (_BUCKETS, len(data.classes)))
         best, first = weights, 0
         if checkpoints and (folder := checkpoints.latest()):
@@ -135,26 +118,28 @@ class ToyWords:
                 if self.fault != "none" and epoch == self.fault_epoch and seed > self.fault_above and self._fails(data):
                     _fail(self.fault)
                     if self.fault == "silent":
-                        return ToyClassifier(data.classes, weights)
+                        return ToyClassifier(data.classes, weights, data.task)
                     if self.fault == "diverge":
                         weights = weights * np.nan
-            error = _softmax(features @ weights) - targets
+            error = _activation(features @ weights, data.task) - targets
             weights = weights - self.learning_rate * (features.T @ error / len(targets) + self.decay * weights)
             if self.fault != "silent" and step % _STEPS == _STEPS - 1:
-                probabilities = ToyClassifier(data.classes, weights).probabilities(data.valid.texts)
+                probabilities = ToyClassifier(data.classes, weights, data.task).probabilities(data.valid.texts)
                 try:
                     best = weights if report(epoch, probabilities, train_loss=float(np.abs(error).mean())) else best
                 except EndTraining as end:
                     best = weights if end.best else best
                     break
-        return ToyClassifier(data.classes, best)
+        return ToyClassifier(data.classes, best, data.task)
 
     def load(self, folder: Path) -> ToyClassifier:
         import numpy as np
 
         try:
             classes = json.loads((folder / "classes.json").read_text(encoding="utf-8"))
-            return ToyClassifier(tuple(classes), np.load(folder / "weights.npy", allow_pickle=False))
+            path = folder / "task.json"
+            task = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else "single-label"
+            return ToyClassifier(tuple(classes), np.load(folder / "weights.npy", allow_pickle=False), task)
         except (OSError, ValueError) as error:
             raise BundleError("the toy model cannot be read", where=str(folder)) from error
 
@@ -169,7 +154,7 @@ class ToyWords:
 
         if not (folder / f"{engine}.npy").is_file():
             raise BundleError(f"the toy model has no engine {engine!r}", where=str(folder))
-        return ToyClassifier(self.load(folder).classes, np.load(folder / f"{engine}.npy", allow_pickle=False))
+        return dataclasses.replace(self.load(folder), weights=np.load(folder / f"{engine}.npy", allow_pickle=False))
 
     def _fails(self, data: Data) -> bool:
         """Whether this attempt fails. A file counts the attempts, because each is a process of its own."""
@@ -286,8 +271,10 @@ def _features(texts: Sequence[str]) -> np.ndarray:
     return counts
 
 
-def _softmax(scores: np.ndarray) -> np.ndarray:
+def _activation(scores: np.ndarray, task: Task) -> np.ndarray:
     import numpy as np
 
+    if task == "multi-label":
+        return 0.5 * (1 + np.tanh(scores / 2))
     exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
     return exponentials / exponentials.sum(axis=1, keepdims=True)

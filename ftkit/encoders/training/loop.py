@@ -9,13 +9,14 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ftkit.encoders import adaptation
+from ftkit.encoders import adaptation, long_texts
 from ftkit.encoders import temperature as temperatures
 from ftkit.encoders.batches import pad, training_batches
 from ftkit.encoders.checkpoint import open_checkpoint
-from ftkit.encoders.inference.classifier import EncoderClassifier, compute_logits, softmax
+from ftkit.encoders.inference.classifier import EncoderClassifier, compute_logits, probabilities_of
+from ftkit.encoders.long_texts import flattened, pooled_tensor
 from ftkit.encoders.tokenization import Tokenizer, tokenize
-from ftkit.encoders.training import tuning
+from ftkit.encoders.training import ordinal_head, tuning
 from ftkit.encoders.training.distillation import taught
 from ftkit.encoders.training.distributed import broadcast_evaluation, gather_rows
 from ftkit.encoders.training.learner import Learner, find_hardware
@@ -23,6 +24,7 @@ from ftkit.encoders.training.losses import training_loss
 from ftkit.encoders.training.progress import Clock, Keeper, Progress
 from ftkit.encoders.training.schedules import evaluation_steps, rate_share
 from ftkit.errors import StageError
+from ftkit.evaluation.decisions import targets
 
 if TYPE_CHECKING:
     import numpy as np
@@ -77,24 +79,30 @@ def train(
     tokenizer = Tokenizer(checkpoint.tokenizer, checkpoint.limit)
     length = min(chosen.max_length, tokenizer.limit)
 
+    way = long_texts.of(encoder)
+
     def read(texts: Sequence[str]) -> TokenizedSplit:
-        return tokenize(texts, tokenizer, length, data.cache)
+        return tokenize(texts, tokenizer, length, data.cache, way)
 
     train_rows: TokenizedSplit | JoinedRows = read(data.train.texts)
     valid_rows = read(data.valid.texts)
     objective = training_loss(encoder, data, device)
     if encoder.teacher:
         train_rows, objective = taught(encoder, data, read, objective, device)
+    windows = train_rows.windows  # (train rows,)
+    valid_labels = targets(data.valid.labels, len(data.classes), data.task)
+    ordered = data.task == "ordinal"
     batches = -(-len(train_rows) // chosen.batch_size)
     steps = chosen.epochs * batches
     evaluated_after = evaluation_steps(encoder.evaluate_every, batches, chosen.epochs)
 
     def new_model(attention: str | None = None) -> Any:
-        return tuning.prepared(checkpoint.model(data.classes, encoder.dropout, attention=attention), encoder)
+        model = checkpoint.model(data.classes, encoder.dropout, task=data.task, attention=attention)
+        return tuning.prepared(ordinal_head.learn_order(model) if ordered else model, encoder)
 
     def evaluate(indices: range) -> np.ndarray:
-        rows = valid_rows.rows(indices)
-        return compute_logits(model, rows, tokenizer, tokenizer.limit, len(data.classes), encoder.evaluation_batch_size)
+        texts, most = valid_rows.rows(indices), encoder.evaluation_batch_size
+        return compute_logits(model, texts, tokenizer, tokenizer.limit, len(data.classes), most, way.pooling)
 
     def rate(step: int) -> float:
         return chosen.learning_rate * rate_share(step, steps, encoder.warmup, encoder.schedule)
@@ -116,13 +124,15 @@ def train(
         for batch in remaining_batches(progress, train_rows.lengths, chosen, random):
             if batch is not None:  # else this step is done, and was interrupted before its evaluation
                 batch_weight = objective.weight(batch)
-                for micro_batch, is_last in micro_batches(batch, encoder.accumulation, ranks, rank):
+                # Windows are divided further, so that no more rows are computed at once than without them.
+                parts = encoder.accumulation * -(-int(windows[batch].sum()) // len(batch))
+                for micro_batch, is_last in micro_batches(batch, parts, ranks, rank):
                     # A process without a row computes one in vain, as models cannot compute none.
                     computed = micro_batch if len(micro_batch) else batch[:1]
-                    rows = train_rows.rows(computed)
+                    rows, counts = flattened(train_rows.rows(computed))
                     ids, mask = pad(rows, tokenizer.padding, tokenizer.limit, tokenizer.side)  # (rows, length)
                     with learner.synchronise_if(is_last):
-                        logits = learner.logits(ids, mask)  # (rows, classes)
+                        logits = pooled_tensor(learner.logits(ids, mask), counts, way.pooling)  # (texts, classes)
                         losses = objective.of_rows(logits, computed)  # (rows,)
                         # The weighted mean of the whole batch, however divided; processes average their gradients.
                         loss = losses[: len(micro_batch)].sum() / batch_weight
@@ -158,9 +168,9 @@ def train(
             if encoder.evaluate_every != 1 or out_of_time:
                 numbers["epochs"] = progress.step / batches
             if encoder.calibration == "temperature":
-                numbers["temperature"] = temperatures.fit(valid_logits, np.asarray(data.valid.labels))
+                numbers["temperature"] = temperatures.fit(valid_logits, valid_labels)
             temperature = numbers.get("temperature", 1.0)
-            probabilities = softmax(valid_logits, temperature)  # those that the model would serve
+            probabilities = probabilities_of(valid_logits, data.task, temperature)  # those that the model would serve
             keeper.write_if_due(progress)  # a process that is to end reports nothing: its successor evaluates again
             progress.evaluations, progress.evaluated = progress.evaluations + 1, progress.step
             is_best, ends = broadcast_evaluation(
@@ -185,9 +195,10 @@ def train(
             stretch_start, trained = time.perf_counter(), 0
 
         best_model = tuning.finished(new_model(), encoder, progress.best or learner.weights())
+        best_model = ordinal_head.as_linear(best_model) if ordered else best_model
         temperature = progress.best_temperature if progress.best else temperature
     reads_as_loaded = Tokenizer(checkpoint.tokenizer, length)  # how much of a long text is looked at follows its limit
-    return EncoderClassifier(best_model.to(device), reads_as_loaded, length, temperature=temperature)
+    return EncoderClassifier(best_model.to(device), reads_as_loaded, length, temperature=temperature, long_texts=way)
 
 
 def remaining_batches(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ftkit.errors import DataError
+from ftkit.evaluation.decisions import targets
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,6 +31,9 @@ class TrainingLoss(Protocol):
 def training_loss(encoder: EncoderConfig, data: Data, device: torch.device) -> TrainingLoss:
     """The loss that these options ask for on these rows, on the device of the model. Raises: DataError."""
     gamma = encoder.focal_gamma if encoder.loss == "focal" else None
+    if data.task == "multi-label":
+        labels = targets(data.train.labels, len(data.classes), data.task)
+        return BinaryCrossEntropy(labels, class_weights(encoder, data), device, encoder.label_smoothing, gamma)
     return CrossEntropy(data.train.labels, class_weights(encoder, data), device, encoder.label_smoothing, gamma)
 
 
@@ -67,6 +71,37 @@ class CrossEntropy:
         return self._weights[self._labels[rows]].sum()
 
 
+class BinaryCrossEntropy:
+    """Any number of labels a row; the loss of a row is the mean over the decisions on each label, and that of a batch over its rows."""
+
+    def __init__(
+        self, labels: np.ndarray, weights: np.ndarray, device: torch.device, smoothing: float, gamma: float | None
+    ) -> None:
+        """`labels` are 0 and 1, (train rows, classes), and `weights` those of the rows that have a label, (classes,)."""
+        import torch
+
+        smoothed = labels * (1 - smoothing) + smoothing / 2
+        self._labels = torch.as_tensor(smoothed, dtype=torch.float32, device=device)
+        self._weights = torch.as_tensor(weights, device=device)
+        self._gamma = gamma
+
+    def of_rows(self, logits: torch.Tensor, rows: np.ndarray) -> torch.Tensor:
+        import torch
+
+        labels = self._labels[rows]
+        losses = torch.nn.functional.binary_cross_entropy_with_logits(
+            logits, labels, pos_weight=self._weights, reduction="none"
+        )
+        if self._gamma is not None:
+            losses = losses * focus((labels - logits.sigmoid()).abs(), self._gamma)
+        return losses.mean(1)
+
+    def weight(self, rows: np.ndarray) -> torch.Tensor:
+        import torch
+
+        return torch.tensor(float(len(rows)), device=self._weights.device)
+
+
 def focus(missing: torch.Tensor, gamma: float) -> torch.Tensor:
     """The factor of the focal loss, where `missing` is what the probability of the right answer lacks to 1.
 
@@ -77,6 +112,8 @@ def focus(missing: torch.Tensor, gamma: float) -> torch.Tensor:
 
 def class_weights(encoder: EncoderConfig, data: Data) -> np.ndarray:
     """Each class's weight in the loss, (classes,), fp32: ones, or rows / (classes × rows of the class), or those given by name.
+
+    Of several labels a row it is the weight of the rows that have the label, balanced: rows without it / rows with it.
 
     Source: King and Zeng 2001, "Logistic Regression in Rare Events Data"; scikit-learn's `class_weight="balanced"`.
     Raises: DataError for a name that no class has.
@@ -89,7 +126,9 @@ def class_weights(encoder: EncoderConfig, data: Data) -> np.ndarray:
         return np.array([wanted.get(name, 1.0) for name in data.classes], dtype=np.float32)
     if wanted == "none":
         return np.ones(count, dtype=np.float32)
-    rows = np.bincount(np.asarray(data.train.labels, dtype=np.int64), minlength=count)
+    rows = np.bincount(np.fromiter(data.train.each_label(), dtype=np.int64), minlength=count)
+    if data.task == "multi-label":
+        return ((len(data.train) - rows) / np.maximum(rows, 1)).clip(1e-3).astype(np.float32)
     return (len(data.train) / (count * np.maximum(rows, 1))).astype(np.float32)
 
 

@@ -6,9 +6,10 @@ import math
 import time
 from typing import TYPE_CHECKING
 
-from ftkit.encoders import adaptation
+from ftkit.encoders import adaptation, long_texts
 from ftkit.encoders.batches import ROUND, training_batches
 from ftkit.encoders.checkpoint import open_checkpoint
+from ftkit.encoders.long_texts import flattened
 from ftkit.encoders.tokenization import Tokenizer
 from ftkit.encoders.training import tuning
 from ftkit.encoders.training.learner import Learner, find_hardware
@@ -44,12 +45,16 @@ def epoch_seconds(encoder: EncoderConfig, data: Data) -> float | None:
     checkpoint = open_checkpoint(encoder)
     tokenizer = Tokenizer(checkpoint.tokenizer, checkpoint.limit)
     texts = data.train.texts[:: -(-len(data.train) // TEXTS) or 1]
-    lengths = np.asarray(tokenizer.lengths(texts, min(chosen.max_length, tokenizer.limit)))
+    length = min(chosen.max_length, tokenizer.limit)
+    lengths = np.array([len(row) for row in flattened(tokenizer.rows(texts, length, long_texts.of(encoder)))[0]])
+    windows = len(lengths) / max(len(texts), 1)
     padded = _padded(lengths, chosen.batch_size, tokenizer.limit)
     timed = sorted({int(each) for each in np.quantile(padded, QUANTILES, method="nearest")})
     with seeded(0, accelerator.device):
         attention = fastest_attention(accelerator.device)
-        model = tuning.prepared(checkpoint.model(data.classes, encoder.dropout, attention=attention), encoder)
+        model = tuning.prepared(
+            checkpoint.model(data.classes, encoder.dropout, task=data.task, attention=attention), encoder
+        )
         tuning.train_mode(model, encoder)
         learner = Learner(model, encoder, accelerator, number_format, 0)
         most = max(chosen.batch_size // encoder.accumulation, 1)
@@ -57,7 +62,7 @@ def epoch_seconds(encoder: EncoderConfig, data: Data) -> float | None:
     row = np.interp(padded, timed, seconds) * np.where(padded > timed[-1], padded / timed[-1], 1.0)
     steps = -(-len(data.train) // chosen.batch_size)
     evaluations = len(evaluation_steps(encoder.evaluate_every, steps, chosen.epochs)) / chosen.epochs
-    rows = len(data.train) + EVALUATION * len(data.valid) * evaluations
+    rows = windows * (len(data.train) + EVALUATION * len(data.valid) * evaluations)
     longest = math.inf if encoder.max_minutes is None else 60 * encoder.max_minutes / chosen.epochs
     return min(float(row.mean() * rows + min(update) * steps), longest)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from ftkit import options
 from ftkit.contracts import Trial
 from ftkit.contracts.plan import Plan
+from ftkit.contracts.tasks import METRICS_OF, SINGLE_LABEL
 from ftkit.errors import UsageError
 from ftkit.evaluation import metrics
 from ftkit.redaction import redacted
@@ -96,7 +97,7 @@ def history(run: Run, metric: str) -> list[dict[str, float]]:
     counts once.
     """
     logged = {name: each if isinstance(each, list) else [each] for name, each in run.get_metrics().items()}
-    complete = min(len(logged.get(name, [])) for name in {*metrics.METRICS, *logged})
+    complete = min(len(logged.get(name, [])) for name in {metric, *_of_their_task(logged), *logged})
     count = len(logged.get(metric, [])) if run.status in ENDED else complete
     evaluations: list[dict[str, float]] = [{"epoch": row + 1} for row in range(count)]
     for name, numbers in sorted(logged.items()):
@@ -105,6 +106,12 @@ def history(run: Run, metric: str) -> list[dict[str, float]]:
             evaluation[name] = int(value) if name == "epoch" else float(value)
     by_epoch = {evaluation["epoch"]: evaluation for evaluation in evaluations}
     return [by_epoch[epoch] for epoch in sorted(by_epoch)]
+
+
+def _of_their_task(logged: Collection[str]) -> tuple[str, ...]:
+    """All metrics of the task that some of them belong to."""
+    own = METRICS_OF[SINGLE_LABEL]
+    return next((names for names in METRICS_OF.values() if {*names}.difference(own).intersection(logged)), own)
 
 
 def as_trial(plan: Plan, search: Run, run: Run) -> ServiceTrial:
