@@ -8,6 +8,7 @@ capabilities   what a component or a classifier may do beyond its protocol; `cap
 backbones      what a backbone declares of itself
 checkpoints    a training that goes on where it was interrupted
 processes      a trial of several processes
+distilling     a model that learns from another one
 events         what happens in a run
 policies       when the search stops a trial early
 settings       `[search]` and `[rollout]`
@@ -21,7 +22,6 @@ from ftkit.contracts.capabilities import (
     Adapting,
     Confirming,
     Counting,
-    Distilling,
     EndingEarly,
     EngineChoosing,
     EpochTrained,
@@ -59,6 +59,7 @@ from ftkit.contracts.components import (
     SearchSpace,
     StopTrial,
 )
+from ftkit.contracts.distilling import CHAMPION, Distilling
 from ftkit.contracts.events import Emit
 from ftkit.contracts.measures import Measures, Measuring
 from ftkit.contracts.plan import Platform, Publishing, Refusing, Searching
@@ -66,7 +67,6 @@ from ftkit.contracts.processes import Distributed, MultiProcess
 from ftkit.contracts.tasks import Tasked, TaskKnowing
 from ftkit.contracts.types import (
     AUTO,
-    CHAMPION,
     NATIVE,
     SPLITS,
     TASKS,

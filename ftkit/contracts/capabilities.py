@@ -174,19 +174,6 @@ class EpochTrained(Protocol):
 
 
 @runtime_checkable
-class Distilling(Protocol):
-    """A backbone that can learn from the answers of another model. Nothing requires it.
-
-    Where its `teacher` is `CHAMPION`, a run puts the champion's bundle into the folder `teacher` of `Data.cache` before it trains.
-    """
-
-    @property
-    def teacher(self) -> str | None:
-        """The folder of a bundle, `CHAMPION`, or None: a field."""
-        ...
-
-
-@runtime_checkable
 class EndingEarly(Protocol):
     """A backbone whose `fit` catches `EndTraining` and returns the best model so far: so the trials that run when a budget is spent
     are not lost. Nothing requires it."""

@@ -14,9 +14,6 @@ NATIVE = "native"
 AUTO = "auto"
 """In place of an engine: the fastest one, on the machine that serves, of those that passed the promotion tests."""
 
-CHAMPION = "champion"
-"""In place of a teacher's folder: the registered version that is live."""
-
 
 Task = Literal["single-label", "multi-label", "ordinal"]
 """What is asked of a text: one class; any number of classes, also none; or one class of an order, as of one to five stars."""
