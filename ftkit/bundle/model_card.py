@@ -201,6 +201,14 @@ def _split_table(classes: Sequence[str], data: DataReport) -> str:
     return _table(("class", *splits), [*rows, totals])
 
 
+READ = {
+    "head": "the first {} tokens only",
+    "head-tail": "the beginning and the end only, {} tokens together",
+    "windows": "windows of {} tokens, and answers by their mean or largest logits",
+}
+"""What is read of a text that is too long, by the option long_texts."""
+
+
 def _limits(classes: Sequence[str], backbone: Mapping[str, Any], data: DataReport, task: Task) -> list[str]:
     """The known weaknesses, derived from options and data alone."""
     limits = [
@@ -211,7 +219,8 @@ def _limits(classes: Sequence[str], backbone: Mapping[str, Any], data: DataRepor
         _calibrated(backbone),
     ]
     if length := backbone.get("max_length"):
-        limits.append(f"Of a longer text it reads the first {length} tokens only.")
+        way = str(backbone.get("long_texts", "head"))
+        limits.append(f"Of a longer text it reads {READ.get(way, READ['head']).format(length)}.")
     counts = data.counts.get("train", {})
     shares = {each: counts.get(each, 0) for each in classes}
     if total := data.sizes.get("train", 0):

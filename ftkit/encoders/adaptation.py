@@ -10,11 +10,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ftkit.encoders import long_texts
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
+
     from ftkit.contracts import Data
     from ftkit.encoders.config import EncoderConfig
+    from ftkit.encoders.tokenization import Tokenizer
 
 STEPS = 1_000
 """Steps that a training has at least, unless that takes more than `MOST_EPOCHS`."""
@@ -71,9 +76,9 @@ def numbers(encoder: EncoderConfig, data: Data) -> Numbers:
     size = batch_size(rows) if encoder.batch_size == "auto" else encoder.batch_size
     if encoder.epochs != "auto" and encoder.max_length != "auto":
         return Numbers(rate, encoder.epochs, size, encoder.max_length)
-    lengths, limit = _lengths(encoder, data)
-    length = max_length(lengths, limit) if encoder.max_length == "auto" else encoder.max_length
-    tokens = rows * sum(min(each, length) for each in lengths) // max(len(lengths), 1)
+    tokenizer, in_texts = texts_read(encoder, data)
+    length = auto_length(tokenizer, in_texts) if encoder.max_length == "auto" else encoder.max_length
+    tokens = rows * int(tokenizer.row_tokens(in_texts, length, long_texts.of(encoder)).sum()) // max(len(in_texts), 1)
     return Numbers(rate, epochs(rows, classes, tokens) if encoder.epochs == "auto" else encoder.epochs, size, length)
 
 
@@ -97,7 +102,7 @@ def batch_size(rows: int) -> int:
     return 16 if rows < MANY_ROWS else 32
 
 
-def max_length(lengths: Sequence[int], limit: int) -> int:
+def max_length(lengths: Sequence[int] | np.ndarray, limit: int) -> int:
     """The shortest length that cuts no more texts than `SHARE` allows, within `SHORTEST`, `LONGEST` and the model's limit.
 
     `lengths` are those of the training texts in tokens, special ones included.
@@ -108,12 +113,19 @@ def max_length(lengths: Sequence[int], limit: int) -> int:
     return min(max(-(-needed // MULTIPLE) * MULTIPLE, SHORTEST), LONGEST, limit)
 
 
-def _lengths(encoder: EncoderConfig, data: Data) -> tuple[list[int], int]:
-    """Tokens in training rows, special ones included, and the model's limit, at which longer rows are cut."""
+def auto_length(tokenizer: Tokenizer, tokens: np.ndarray) -> int:
+    """`max_length` for texts of so many tokens, special ones not counted."""
+    return max_length(tokens + tokenizer.special.count, tokenizer.limit)
+
+
+def texts_read(encoder: EncoderConfig, data: Data) -> tuple[Tokenizer, np.ndarray]:
+    """The encoder's tokenizer, and the tokens of training texts as far as they can be read. Raises: CheckpointError."""
+    import numpy as np
+
     from ftkit.encoders.checkpoint import open_checkpoint
     from ftkit.encoders.tokenization import Tokenizer
 
     checkpoint = open_checkpoint(encoder)
     tokenizer = Tokenizer(checkpoint.tokenizer, checkpoint.limit)
     texts = data.train.texts[:: -(-len(data.train) // MOST_TEXTS) or 1]
-    return tokenizer.lengths(texts, tokenizer.limit), tokenizer.limit
+    return tokenizer, np.array([*map(len, tokenizer.needed(texts, long_texts.of(encoder)))], dtype=np.int64)

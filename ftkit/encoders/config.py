@@ -63,6 +63,12 @@ class EncoderConfig:
     """Gradients with a larger global norm are scaled down to this norm; 0 turns clipping off."""
     max_length: int | Auto = "auto"
     """Tokens of a text that are read, special ones included, up to the model's limit; `auto`: by the texts' lengths."""
+    long_texts: Literal["head", "head-tail", "windows"] = "head"
+    """What is read of a text beyond max_length: its beginning; its beginning and end; or all of it, in windows of max_length."""
+    stride: int | None = None
+    """Tokens from the beginning of a window to that of the next; by default a window's own, so that none is read twice."""
+    window_pooling: Literal["mean", "max"] = "mean"
+    """How the logits of a text's windows become those of the text: by class, their mean or the largest."""
     dropout: float | None = None
     """Dropout of the encoder and its head in training; by default that of the checkpoint."""
     class_weights: Literal["none", "balanced"] | Mapping[str, float] = "none"
@@ -153,6 +159,14 @@ class EncoderConfig:
             raise ValueError("dropout must be from 0 to below 1")
         if self.max_length != "auto" and self.max_length < 3:
             raise ValueError("max_length must be at least 3, as two tokens are special")
+        if self.long_texts != "windows" and (self.stride is not None or self.window_pooling != "mean"):
+            raise ValueError('stride and window_pooling need long_texts = "windows"')
+        if self.stride is not None and self.stride < 1:
+            raise ValueError("stride must be at least 1")
+        if self.stride is not None and self.max_length != "auto" and self.stride > self.max_length - 2:
+            raise ValueError(
+                f"stride must be at most {self.max_length - 2}, the tokens of a text in a window of max_length, or some are never read"
+            )
         if len(set(self.engines)) < len(self.engines):
             raise ValueError("engines must name each engine once")
 

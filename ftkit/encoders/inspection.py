@@ -13,10 +13,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ftkit.contracts import Inspection
 from ftkit.data.on_disk import joined
+from ftkit.encoders import long_texts as ways
+from ftkit.encoders.long_texts import HEAD_ONLY, LongTexts
 from ftkit.encoders.tokenization import Tokenizer, clean
 from ftkit.formatting import count, listing
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from ftkit.contracts import Data
     from ftkit.encoders.config import EncoderConfig
 
@@ -38,6 +42,7 @@ LOST = 0.5
 
 MULTILINGUAL = 'checkpoint = "FacebookAI/xlm-roberta-base"'
 LONG = 'checkpoint = "answerdotai/ModernBERT-base"'
+_ALL = LongTexts("windows")
 _BATCH = 256
 _MISSING = 0.5
 """Share of a script's letters that the vocabulary lacks from which the script is named."""
@@ -53,22 +58,25 @@ def inspect(encoder: EncoderConfig, data: Data) -> Inspection:
     unknown = checkpoint.tokenizer.unk_token_id
     length = encoder.max_length
     if length == "auto":
-        texts = _sample(data.train.texts)
-        lengths = [size for batch in _batches(texts) for size in tokenizer.lengths(batch, tokenizer.limit)]
-        length = adaptation.max_length(lengths, tokenizer.limit)
-    return inspect_texts(tokenizer, data, length, encoder.name, unknown)
+        length = adaptation.auto_length(*adaptation.texts_read(encoder, data))
+    return inspect_texts(tokenizer, data, length, encoder.name, unknown, ways.of(encoder))
 
 
 def inspect_texts(
-    tokenizer: Tokenizer, data: Data, max_length: int, name: str, unknown: int | None = None
+    tokenizer: Tokenizer,
+    data: Data,
+    max_length: int,
+    name: str,
+    unknown: int | None = None,
+    long_texts: LongTexts = HEAD_ONLY,
 ) -> Inspection:
     """What a backbone called `name` reads of the train and valid texts at `max_length`; `unknown` is the id of unknown tokens."""
     texts = _sample(joined(data.train.texts, data.valid.texts))
     labels = _sample(joined(data.train.labels, data.valid.labels))
     if not texts:
         return Inspection()
-    reading = _read(tokenizer, texts, max_length, unknown)
-    numbers = _numbers(reading, labels, min(max_length, tokenizer.limit))
+    reading = _read(tokenizer, texts, max_length, unknown, long_texts)
+    numbers = _numbers(reading, labels, min(max_length, tokenizer.limit), tokenizer, long_texts)
     sampled = f" (of {len(texts):,} that were looked at)" if len(data.train) + len(data.valid) > len(texts) else ""
     return Inspection(numbers, tuple(_warnings(reading, numbers, labels, name, sampled, tokenizer, unknown)))
 
@@ -99,17 +107,23 @@ class _Reading:
         )
 
 
-def _read(tokenizer: Tokenizer, texts: Sequence[str], max_length: int, unknown: int | None) -> _Reading:
+def _read(
+    tokenizer: Tokenizer, texts: Sequence[str], max_length: int, unknown: int | None, long_texts: LongTexts
+) -> _Reading:
     import numpy as np
 
     reading, capacity = _Reading(), tokenizer.capacity(max_length)
     row_numbers: dict[bytes, int] = {}
     for batch in _batches(texts):
-        for text, ids in zip(batch, tokenizer.encode(batch, whole=True), strict=True):
+        for text, ids in zip(batch, tokenizer.needed(batch, _ALL), strict=True):
             reading.tokens.append(len(ids))
-            reading.lost.append(max(len(ids) - capacity, 0) / max(len(ids), 1))
+            read_tokens = int(long_texts.read(np.array(len(ids)), capacity))
+            reading.lost.append((len(ids) - read_tokens) / max(len(ids), 1))
             reading.unknown.append(ids.count(unknown) if unknown is not None else 0)
-            key = np.asarray(ids[:capacity], dtype=np.int32).tobytes()
+            parts = long_texts.parts(len(ids), capacity)
+            key = np.asarray(
+                [each for part in parts for place in part for each in ids[place]], dtype=np.int32
+            ).tobytes()
             reading.row.append(row_numbers.setdefault(key, len(row_numbers)))
             read = "".join(clean(text, tokenizer.limit).split())
             reading.characters.append(len(read))
@@ -117,7 +131,9 @@ def _read(tokenizer: Tokenizer, texts: Sequence[str], max_length: int, unknown: 
     return reading
 
 
-def _numbers(reading: _Reading, labels: Sequence[int], max_length: int) -> dict[str, float]:
+def _numbers(
+    reading: _Reading, labels: Sequence[int], max_length: int, tokenizer: Tokenizer, long_texts: LongTexts
+) -> dict[str, float]:
     """The numbers of `Inspection.tokens`; shares are from 0 to 1."""
     import numpy as np
 
@@ -134,7 +150,23 @@ def _numbers(reading: _Reading, labels: Sequence[int], max_length: int) -> dict[
         "tokens_per_character": float(tokens.sum() / max(sum(reading.characters), 1)),
         "same": len(same) / len(tokens),
         "same_other_label": len(other_label) / len(tokens),
+        **_by_way(tokens, tokenizer.capacity(max_length), long_texts),
     }
+
+
+def _by_way(tokens: np.ndarray, capacity: int, long_texts: LongTexts) -> dict[str, float]:
+    """Where texts are longer than a row: the share of all tokens that each way reads, and what the chosen way reads."""
+    if not (tokens > capacity).any():
+        return {}
+    ways_of = {"head": HEAD_ONLY, "head_tail": LongTexts("head-tail"), "windows": _ALL}
+    if long_texts.way == "windows":
+        ways_of["windows"] = long_texts
+    numbers = {f"read_{name}": float(way.read(tokens, capacity).sum() / tokens.sum()) for name, way in ways_of.items()}
+    if long_texts.way == "windows":
+        numbers["windows"] = float(long_texts.windows(tokens, capacity).mean())
+    if long_texts.way == "head-tail":
+        numbers["tail"] = float(capacity - long_texts.head(capacity))
+    return numbers
 
 
 def _same(reading: _Reading, labels: Sequence[int]) -> tuple[list[int], list[int]]:
@@ -163,12 +195,12 @@ def _warnings(
         sequences = count(len({reading.row[text] for text in same}), "token sequence")
         text = f"For {name}, {count(len(same), 'text')}{sampled} become {sequences}, so it cannot tell them apart"
         yield f"{text}; {len(other_label):,} share it with texts of other labels." if other_label else f"{text}."
-    if numbers["cut"] >= CUT and numbers["lost"] >= LOST:
+    if numbers["cut"] >= CUT and numbers["lost"] >= LOST and not {"windows", "tail"} & {*numbers}:
         length, limit = int(numbers["max_length"]), tokenizer.limit
         more = (
-            f"raise max_length, up to {limit:,}, unless the beginnings suffice"
+            f'raise max_length, up to {limit:,}, or set long_texts = "windows", unless the beginnings suffice'
             if length < limit
-            else f"take a checkpoint that reads more: {LONG}"
+            else f'set long_texts = "windows", or take a checkpoint that reads more: {LONG}'
         )
         yield (
             f"{name} reads the first {length:,} tokens: {_percent(numbers['cut'])} of the texts are longer, and half of "

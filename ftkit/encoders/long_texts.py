@@ -59,10 +59,14 @@ class LongTexts:
         if tokens <= capacity or self.way == "head":
             return [[slice(0, capacity)]]
         if self.way == "head-tail":
-            head = round(HEAD * capacity)
+            head = self.head(capacity)
             return [[slice(0, head), slice(tokens - (capacity - head), tokens)]]
         starts = [*range(0, tokens - capacity, self._step(capacity)), tokens - capacity]  # the last ends with the text
         return [[slice(start, start + capacity)] for start in starts[:MOST_WINDOWS]]
+
+    def head(self, capacity: int) -> int:
+        """How many tokens of a row are the beginning of a text where the others are its end."""
+        return round(HEAD * capacity)
 
     def windows(self, tokens: np.ndarray, capacity: int) -> np.ndarray:
         """How many rows each text has."""

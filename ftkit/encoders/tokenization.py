@@ -40,6 +40,11 @@ class SpecialTokens:
     side: str
     """Where the padding stands, `left` or `right`."""
 
+    @property
+    def count(self) -> int:
+        """How many tokens of each row are special."""
+        return len(self.before) + len(self.after)
+
 
 class Tokenizer:
     """Makes a row of token ids from a text: safe to share between threads, and encodes any text without raising.
@@ -96,7 +101,7 @@ class Tokenizer:
 
     def capacity(self, length: int) -> int:
         """How many tokens of a row of `length` can be those of its text."""
-        return max(min(length, self.limit) - len(self._before) - len(self._after), 0)
+        return max(min(length, self.limit) - self.special.count, 0)
 
     def row(self, ids: Sequence[int] | np.ndarray, length: int) -> np.ndarray:
         """The row of an encoded text: at most `length` tokens, special ones included."""
@@ -132,7 +137,7 @@ class Tokenizer:
         """Tokens in the rows of texts with so many tokens, special ones included."""
         import numpy as np
 
-        capacity, special = self.capacity(length), len(self._before) + len(self._after)
+        capacity, special = self.capacity(length), self.special.count
         windows = long_texts.windows(tokens, capacity)  # of several, all are full
         return np.where(windows > 1, windows * (capacity + special), np.minimum(tokens, capacity) + special)
 
@@ -180,12 +185,12 @@ class TokenizedSplit:
 
         return self.tokenizer.row_tokens(np.diff(self.starts), self.length, self.long_texts)
 
-    def windows(self, indices: Sequence[int] | np.ndarray) -> int:
-        """How many rows these texts have together."""
+    @property
+    def windows(self) -> np.ndarray:
+        """How many rows each text has."""
         import numpy as np
 
-        tokens = np.diff(self.starts)[np.asarray(indices, dtype=np.int64)]
-        return int(self.long_texts.windows(tokens, self.tokenizer.capacity(self.length)).sum())
+        return self.long_texts.windows(np.diff(self.starts), self.tokenizer.capacity(self.length))
 
     def rows(self, indices: Sequence[int] | np.ndarray) -> list[np.ndarray | Windows]:
         """What is read of the texts with these indices, special tokens included."""

@@ -26,6 +26,8 @@ ADDED = (
     ("backbone", "lora_modules", []),
     ("backbone", "gradient_checkpointing", False),
     ("backbone", "evaluate_every", 1.0),
+    ("backbone", "long_texts", "head"),
+    ("backbone", "window_pooling", "mean"),
     ("backbone", "distillation_weight", 0.5),
     ("backbone", "distillation_temperature", 2.0),
     ("backbone", "unlabelled_text", ["text"]),

@@ -6,9 +6,10 @@ import copy
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from ftkit.encoders import layers
+from ftkit.encoders import adaptation, layers
 from ftkit.encoders.checkpoint import open_checkpoint
 from ftkit.encoders.training import losses, tuning
+from ftkit.errors import DataError
 
 if TYPE_CHECKING:
     from ftkit.contracts import Data
@@ -25,6 +26,8 @@ def check(encoder: EncoderConfig, data: Data) -> None:
         distillation.check(encoder, data)
     if encoder.tuning == "lora":
         tuning.require_package()
+    if encoder.long_texts == "windows":
+        _check_windows(encoder, data)
     if (
         encoder.layers is not None
         or encoder.tuning == "lora"
@@ -32,6 +35,27 @@ def check(encoder: EncoderConfig, data: Data) -> None:
         or encoder.gradient_checkpointing
     ):
         _check_model(encoder)
+
+
+def _check_windows(encoder: EncoderConfig, data: Data) -> None:
+    """Raises: DataError where windows leave out tokens, or read no more than the beginning does; CheckpointError."""
+    tokenizer, tokens = adaptation.texts_read(encoder, data)
+    length = encoder.max_length
+    length = min(adaptation.auto_length(tokenizer, tokens) if length == "auto" else length, tokenizer.limit)
+    capacity, longest = tokenizer.capacity(length), int(tokens.max(initial=0))
+    if encoder.stride is not None and encoder.stride > capacity:
+        raise DataError(
+            f"stride = {encoder.stride:,} leaves out tokens: a window of max_length = {length:,} has {capacity:,} of a text",
+            where="backbone.stride",
+            hint=f"Set stride to {capacity:,} or less.",
+        )
+    if longest <= capacity:
+        raise DataError(
+            f'long_texts = "windows" reads no more than "head": max_length = {length:,} reads all of {len(tokens):,} texts, '
+            f"of which the longest has {longest:,} tokens",
+            where="backbone.long_texts",
+            hint="Leave long_texts out, or set a smaller max_length.",
+        )
 
 
 def _check_model(encoder: EncoderConfig) -> None:
