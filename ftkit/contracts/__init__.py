@@ -61,6 +61,7 @@ from ftkit.contracts.components import (
 )
 from ftkit.contracts.distilling import CHAMPION, Distilling
 from ftkit.contracts.events import Emit
+from ftkit.contracts.guarding import Guarding
 from ftkit.contracts.measures import Measures, Measuring
 from ftkit.contracts.plan import Platform, Publishing, Refusing, Searching
 from ftkit.contracts.processes import Distributed, MultiProcess
@@ -125,6 +126,7 @@ __all__ = [
     "FittedAtOnce",
     "FolderOrId",
     "Foreseeing",
+    "Guarding",
     "Health",
     "Inspecting",
     "Inspection",

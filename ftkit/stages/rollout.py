@@ -8,12 +8,13 @@ is removed. The rollout has succeeded when the new deployment has stayed healthy
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping
 
 from ftkit import formatting
 from ftkit.bundle.bundle import Bundle, cleared
-from ftkit.contracts import Deployer, Emit, Endpoint, Mirroring, Paced, capable
+from ftkit.contracts import Deployer, Emit, Endpoint, Guarding, Mirroring, Paced, capable
 from ftkit.contracts.events import DeploymentChanged, Noticed, TrafficMoved
 from ftkit.contracts.settings import Rollout
 from ftkit.errors import DeployError, FtkitError
@@ -40,35 +41,44 @@ def roll_out(deployer: Deployer, bundle: Bundle, deployment: str, settings: Roll
     cleared(bundle.folder)
     step = _Step(deployer, bundle, deployment, settings, emit)
     before = call(Deployer.prepare, deployer)
-    if before.traffic == {deployment: 100} and _is_healthy(step, before):
-        step.report("was live already")
-    else:
-        held = _held(step, before)
-        before = without(before, deployment) if held else _clear_leftover(step, before)
-        try:
-            if held:
-                step.created = step.moved = True
-                step.report("goes on", f"from {held} % of the traffic")
-            else:
-                step.create()
-            step.wait_until_ready()
-            if not held:
-                step.check_created()
-            step.smoke()
-            if before.traffic and not held and capable(deployer, Mirroring) and call(Mirroring.mirror, deployer):
-                step.mirror(deployer, before.traffic)
-            for percent in (each for each in settings.canary if before.traffic and each >= held):
-                step.bake(with_new(before.traffic, deployment, percent))
-            step.bake({deployment: 100}, public=True)
-        except HeldError:
-            raise
-        except BaseException as error:  # an interruption must not leave a half-finished rollout either
-            failure = _roll_back(step, before, error)
-            if failure is error:
-                raise
-            raise failure from error
+    guard = call(Guarding.guarded, deployer, deployment) if capable(deployer, Guarding) else contextlib.nullcontext()
+    with guard:
+        before = _go_live(step, call(Deployer.prepare, deployer) if capable(deployer, Guarding) else before)
     _retire(step, before)
     return call(Deployer.describe, deployer) or call(Deployer.prepare, deployer)
+
+
+def _go_live(step: _Step, before: Endpoint) -> Endpoint:
+    """Every step until the new deployment is live; returns the endpoint as it was. Raises: DeployError, all put back."""
+    deployer, deployment, settings = step.deployer, step.deployment, step.settings
+    if before.traffic == {deployment: 100} and _is_healthy(step, before):
+        step.report("was live already")
+        return before
+    held = _held(step, before)
+    before = without(before, deployment) if held else _clear_leftover(step, before)
+    try:
+        if held:
+            step.created = step.moved = True
+            step.report("goes on", f"from {held} % of the traffic")
+        else:
+            step.create()
+        step.wait_until_ready()
+        if not held:
+            step.check_created()
+        step.smoke()
+        if before.traffic and not held and capable(deployer, Mirroring) and call(Mirroring.mirror, deployer):
+            step.mirror(deployer, before.traffic)
+        for percent in (each for each in settings.canary if before.traffic and each >= held):
+            step.bake(with_new(before.traffic, deployment, percent))
+        step.bake({deployment: 100}, public=True)
+    except HeldError:
+        raise
+    except BaseException as error:  # an interruption must not leave a half-finished rollout either
+        failure = _roll_back(step, before, error)
+        if failure is error:
+            raise
+        raise failure from error
+    return before
 
 
 class _Step:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,7 +16,7 @@ from ftkit.serving import http_client, live_counts
 from ftkit.serving.endpoint_files import check_name
 from ftkit.serving.limits import ServerOptions
 from ftkit_local.endpoint import launch
-from ftkit_local.endpoint.client import NotRunning, ask, not_running
+from ftkit_local.endpoint.client import NotRunning, ask, not_running, watched
 from ftkit_local.endpoint.folder import Entry, Folder, State, endpoints
 from ftkit_local.options import EndpointOptions
 
@@ -81,6 +82,10 @@ class LocalDeployer(ServerOptions, EndpointOptions):
             return Health("ready")
         failed = server["state"] != "starting"
         return Health("failed" if failed else "starting", server["reason"], self.logs(deployment) if failed else "")
+
+    def guarded(self, deployment: str) -> AbstractContextManager[None]:
+        """The endpoint's own process undoes a rollout whose client is gone, and refuses a second one at the same time."""
+        return watched(self.folder, deployment)
 
     def measures(self, seconds: float) -> Mapping[str, Measures]:
         """What each deployment did over the last seconds, as the front and the servers have counted it."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -230,3 +232,62 @@ def test_a_canary_that_answers_otherwise_is_rolled_back(
 def test_wrong_options_of_an_endpoint_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         LocalDeployer(endpoint="kit", **options)
+
+
+ROLLOUT = """
+import sys, time
+from pathlib import Path
+from ftkit.bundle import bundle
+from ftkit.contracts.settings import Rollout
+from ftkit.stages.rollout import roll_out
+from ftkit_local.deployer import LocalDeployer
+
+def tell(event):
+    print(getattr(event, "step", getattr(event, "shares", "")), flush=True)
+
+roll_out(LocalDeployer(endpoint="kit", threads=1), bundle.verify(Path(sys.argv[1])), "new",
+         Rollout(bake=60, poll=0.05, canary=(30,)), tell)
+"""
+
+
+@contextmanager
+def client_until(bundle: Bundle, line: str) -> Iterator[subprocess.Popen[str]]:
+    """A process that rolls a bundle out, and has come as far as this line."""
+    command = [sys.executable, "-c", ROLLOUT, str(bundle.folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            assert any(line in each for each in process.stdout)
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("moment", ["created", "'new': 30", "'new': 100"])
+def test_the_endpoint_undoes_a_rollout_whose_client_was_killed(
+    endpoint_named: Make, bundle: Bundle, endpoint_load: Any, moment: str
+) -> None:
+    deployer = endpoint_named()
+    roll_out(deployer, bundle, "old", QUICK, quiet)
+    with endpoint_load(deployer.prepare()) as load:
+        with client_until(bundle, moment) as client:
+            client.kill()
+        wait(lambda: [each.name for each in deployer.prepare().deployments] == ["old"])
+        load.wait(5)
+    assert load.failures == []
+    assert deployer.prepare().traffic == {"old": 100}
+    assert "the process that rolled it out is gone" in deployer.folder.front_log.read_text()
+    roll_out(deployer, bundle, "new", QUICK, quiet)  # the same again, which now succeeds
+    assert deployer.prepare().traffic == {"new": 100}
+
+
+def test_two_rollouts_at_once_do_not_disturb_each_other(endpoint_named: Make, bundle: Bundle) -> None:
+    deployer = endpoint_named()
+    roll_out(deployer, bundle, "old", QUICK, quiet)
+    with client_until(bundle, "'new': 30") as client:
+        with pytest.raises(
+            DeployError, match=f"a rollout of 'new' to this endpoint is under way, by process {client.pid}"
+        ):
+            roll_out(deployer, bundle, "another", QUICK, quiet)
+        assert deployer.prepare().traffic == {"old": 70, "new": 30}
+        assert client.poll() is None

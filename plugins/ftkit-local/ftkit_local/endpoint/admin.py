@@ -8,18 +8,20 @@ from collections.abc import Callable
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from ftkit.errors import DeployError
 from ftkit.serving import live_counts
 from ftkit_local.endpoint.client import REFUSED
 from ftkit_local.endpoint.folder import Entry
+from ftkit_local.endpoint.guard import Guard
 from ftkit_local.endpoint.supervisor import Supervisor
 
 
 def admin(supervisor: Supervisor, stop: Callable[[], None]) -> Starlette:
     """The ASGI application that carries out verbs; `stop` ends the front."""
+    guard = Guard(supervisor)
 
     async def status(_: Request) -> Response:
         state = supervisor.state
@@ -58,6 +60,13 @@ def admin(supervisor: Supervisor, stop: Callable[[], None]) -> Starlette:
         await supervisor.delete(request.path_params["name"])
         return JSONResponse({})
 
+    async def watch(request: Request) -> Response:
+        return StreamingResponse(await guard.begin(**await request.json()))
+
+    async def unwatch(_: Request) -> Response:
+        guard.end()
+        return JSONResponse({})
+
     async def end(_: Request) -> Response:
         stop()
         return JSONResponse({})
@@ -71,6 +80,8 @@ def admin(supervisor: Supervisor, stop: Callable[[], None]) -> Starlette:
             Route("/status", status),
             Route("/measures", measures),
             Route("/settings", configure, methods=["PUT"]),
+            Route("/rollout", watch, methods=["POST"]),
+            Route("/rollout", unwatch, methods=["DELETE"]),
             Route("/deployments", create, methods=["POST"]),
             Route("/deployments/{name}", delete, methods=["DELETE"]),
             Route("/traffic", set_traffic, methods=["PUT"]),

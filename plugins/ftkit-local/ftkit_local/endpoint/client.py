@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,38 @@ def ask(folder: Folder, method: str, path: str, body: Any = None, timeout: float
     if answer.is_error:
         raise DeployError(f"the endpoint's front failed on {method} {path}{_log_end(folder)}", str(folder.root))
     return answer.json()
+
+
+@contextmanager
+def watched(folder: Folder, deployment: str) -> Iterator[None]:
+    """Have the front watch over a rollout, until this is left or this process ends. Raises: NotRunning; DeployError."""
+    import httpx2
+
+    with (
+        _reachable(folder.socket) as socket,
+        httpx2.Client(
+            transport=httpx2.HTTPTransport(uds=socket, verify=False), base_url="http://front", timeout=None
+        ) as client,
+    ):
+        try:
+            answer = client.send(
+                client.build_request("POST", "/rollout", json={"deployment": deployment, "client": os.getpid()}),
+                stream=True,
+            )
+            if answer.status_code == REFUSED:
+                answer.read()
+                raise DeployError(**answer.json())
+            stream = answer.iter_bytes()  # kept, since the connection ends with it
+            next(stream)
+        except (httpx2.TransportError, OSError) as error:
+            raise not_running(folder) from error
+        try:
+            yield
+        finally:
+            with suppress(DeployError):  # without a front, there is nothing to tell
+                ask(folder, "DELETE", "/rollout")
+            stream.close()
+            answer.close()
 
 
 def not_running(folder: Folder) -> NotRunning:
