@@ -5,6 +5,7 @@ Source: Sechidis, Tsoumakas and Vlahavas 2011, "On the Stratification of Multi-L
 
 from __future__ import annotations
 
+import heapq
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from typing import TypeVar
@@ -96,12 +97,20 @@ def stratified(
             in_first.update(units[unit])
 
     order = range(len(shares))
+    by_rows = [(number, str(label), label) for label, number in left.items()]
+    heapq.heapify(by_rows)
     while waiting:
-        rarest = min(waiting, key=lambda label: (left[label], str(label)))
+        number, _, rarest = heapq.heappop(by_rows)
+        if left[rarest] != number or rarest not in waiting:
+            continue  # it has fewer rows left by now, and a later entry that says so
+        touched: set[L] = set()
         for unit in sorted((unit for unit in units_of[rarest] if places[unit] < 0), key=lambda unit: -sizes[unit]):
             lack = lacking[rarest]
             put(unit, max(order, key=lambda place: (lack[place], room[place])))
+            touched.update(units[unit])
         del waiting[rarest]
+        for label in touched & waiting.keys():
+            heapq.heappush(by_rows, (left[label], str(label), label))
     for unit in sorted((unit for unit, place in enumerate(places) if place < 0), key=lambda unit: -sizes[unit]):
         put(unit, max(order, key=room.__getitem__))
     return places
