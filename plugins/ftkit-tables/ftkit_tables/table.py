@@ -108,6 +108,8 @@ class Table:
         if not self._texts():
             raise ValueError("text names no column")
         labels = (self.label,) if isinstance(self.label, str) else self.label
+        if self.group and self.group in (*labels, *self._texts()):
+            raise ValueError(f"group must be another column than text and label, not {self.group!r}")
         if len({*labels}) < max(len(labels), 1):
             raise ValueError("label has a column twice" if labels else "label names no column")
         if shared := [name for name in labels if name in self._texts()]:

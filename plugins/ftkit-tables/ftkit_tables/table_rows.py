@@ -17,7 +17,7 @@ from ftkit.data.splits import NO_DATE
 from ftkit.errors import DataError
 from ftkit.formatting import count
 from ftkit_tables import encodings, text_quality
-from ftkit_tables.columns import Wanted, field_path
+from ftkit_tables.columns import Wanted, field_path, missing_column
 from ftkit_tables.form import Damaged, Form, Options, Reread, TableFile
 from ftkit_tables.indicators import Indicators
 from ftkit_tables.reading import opened
@@ -94,6 +94,9 @@ def _with_others(path: Path, wanted: Wanted, options: Options, group: str, time:
     """The file, and what is read of it: the wanted columns, and those that say something about splits. Raises: DataError."""
     asked = replace(wanted, others=tuple(name for name in (group, time) if name))
     file = opened(path, asked, options)
+    columns = [*dict.fromkeys(name for row in file.form.first_rows for name in row)]
+    if time and not field_path(time, columns):
+        raise missing_column(path, time, columns)
     try:
         names = _others(file, wanted, group, time).names
     except DataError as error:

@@ -135,12 +135,15 @@ def test_a_field_inside_a_column_orders_and_rows_without_it_are_left_out(tmp_pat
         (
             "time",
             "customer_id",
-            "rows.csv: the column 'customer_id' has no dates or numbers that can be read without guessing: 'c0'",
+            "the column 'customer_id' has no dates or numbers that can be read without guessing: 'c0'",
         ),
     ],
 )
-def test_a_column_that_cannot_decide_is_refused(tmp_path: Path, option: str, value: str, message: str) -> None:
-    path = written(tmp_path / "rows.csv", records(site="shop"))
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_a_column_that_cannot_decide_is_refused(
+    tmp_path: Path, option: str, value: str, message: str, suffix: str
+) -> None:
+    path = written(tmp_path / f"rows.{suffix}", records(site="shop"))
     with pytest.raises(DataError) as caught:
         loaded(path=path, **{option: value})
     assert message in str(caught.value)

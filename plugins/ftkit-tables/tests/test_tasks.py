@@ -274,6 +274,7 @@ def test_classes_of_an_order_are_read_in_it(
         ({"task": "ordinal", "order": ["a", "b", "a"]}, "order has the class 'a' twice"),
         ({"separator": "|"}, 'it needs task = "multi-label"'),
         ({"time": "day", "group": "user"}, "give group or time, not both"),
+        ({"group": "label"}, "group must be another column than text and label, not 'label'"),
         ({"time": "day", "order": "day"}, "older form of time"),
     ],
 )
