@@ -128,6 +128,7 @@ def read(folder: Path) -> Checkpoint:
     import transformers
     from transformers import AutoConfig, AutoTokenizer
     from transformers.models.auto.modeling_auto import (
+        MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
         MODEL_FOR_MASKED_LM_MAPPING_NAMES,
         MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES,
     )
@@ -143,12 +144,15 @@ def read(folder: Path) -> Checkpoint:
             hint="Its model_type must be one that the installed transformers knows without extra code.",
         ) from error
     kind = config.model_type
-    encodes = kind in MODEL_FOR_MASKED_LM_MAPPING_NAMES and kind in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES
-    if not encodes or getattr(config, "is_encoder_decoder", False) or getattr(config, "is_decoder", False):
+    decodes = kind in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and kind not in MODEL_FOR_MASKED_LM_MAPPING_NAMES
+    classifies = kind in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES and (
+        decodes or kind in MODEL_FOR_MASKED_LM_MAPPING_NAMES
+    )
+    if not classifies or getattr(config, "is_encoder_decoder", False) or getattr(config, "is_decoder", False):
         raise CheckpointError(
-            f"a model of type {kind!r} is not an encoder",
+            f"a model of type {kind!r} is neither an encoder nor a decoder that classifies",
             where=str(folder / "config.json"),
-            hint="Choose an encoder, such as BERT, DistilBERT, RoBERTa, DeBERTa or ModernBERT.",
+            hint="Choose an encoder, such as BERT, RoBERTa, DeBERTa or ModernBERT, or a decoder such as Qwen3.",
         )
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
@@ -158,6 +162,9 @@ def read(folder: Path) -> Checkpoint:
             where=str(folder),
             hint="Fetch the checkpoint's tokenizer files again.",
         ) from error
+    if decodes:
+        _end_rows(tokenizer)
+        config.pad_token_id = tokenizer.pad_token_id  # the head reads the last token that is no padding
     if len(tokenizer) > config.vocab_size:
         raise CheckpointError(
             f"the tokenizer knows {len(tokenizer)} tokens, the model only {config.vocab_size}",
@@ -165,6 +172,21 @@ def read(folder: Path) -> Checkpoint:
             hint="Tokenizer and weights must be of the same model; fetch both again.",
         )
     return Checkpoint(folder, config, tokenizer)
+
+
+def _end_rows(tokenizer: Any) -> None:
+    """Give a decoder's tokenizer a padding token, and rows that end with a token even where the text is empty."""
+    from tokenizers.processors import Sequence, TemplateProcessing
+
+    end = tokenizer.eos_token or tokenizer.unk_token
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = end
+    if tokenizer("")["input_ids"] or not tokenizer.is_fast:
+        return
+    number = tokenizer.convert_tokens_to_ids(end)
+    ending = TemplateProcessing(single=f"$A {end}", pair=f"$A $B {end}", special_tokens=[(end, number)])
+    fast = tokenizer.backend_tokenizer
+    fast.post_processor = Sequence([fast.post_processor, ending]) if fast.post_processor is not None else ending
 
 
 def _local(source: str | Path) -> Path | None:

@@ -41,8 +41,8 @@ class Linear:
     """Inverse strength of the L2 penalty: the smaller, the smaller the weights."""
     class_weights: Literal["none", "balanced"] = "none"
     """Weight of each class in the loss: equal, or inverse to its number of training rows."""
-    max_iterations: int = 200
-    """Most iterations of the solver (L-BFGS)."""
+    max_iterations: int = 100
+    """Most iterations of the solver (Newton's method with conjugate gradients)."""
     max_rows: int = 200_000
     """Most training rows that are used, evenly spaced within each class: it bounds time and memory."""
 

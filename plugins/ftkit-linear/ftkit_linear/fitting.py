@@ -83,7 +83,9 @@ def _regression(linear: Linear, matrix: Any, labels: np.ndarray, classes: int) -
         intercepts[present] = np.log(len(labels) + 1)
         return coefficients, intercepts
     weights = "balanced" if linear.class_weights == "balanced" else None
-    model = LogisticRegression(C=linear.C, class_weight=weights, max_iter=linear.max_iterations, tol=1e-3)
+    model = LogisticRegression(
+        C=linear.C, class_weight=weights, solver="newton-cg", max_iter=linear.max_iterations, tol=1e-3
+    )
     # One thread: the steps are too small to be divided, and the same sums on any number of cores give the same model.
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # `max_iterations` says when it is to end

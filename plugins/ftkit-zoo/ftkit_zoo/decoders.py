@@ -1,0 +1,23 @@
+"""Decoders that classify: the head reads the last token of a text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ftkit.contracts import Description
+from ftkit.encoders import Encoder
+from ftkit_zoo.languages import QWEN3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Qwen3Small(Encoder):
+    """Qwen3-0.6B, pretrained only: 596 million parameters in 28 layers of width 1024, 119 languages, long texts.
+
+    Source: Yang et al. 2025, "Qwen3 Technical Report"; Hu et al. 2022, "LoRA: Low-Rank Adaptation of Large Language Models".
+    """
+
+    name = "qwen3-0.6b"
+    encoder_parameters = 440_000_000
+    description = Description("Qwen3", 596_000_000, QWEN3, "apache-2.0", 32_768)
+    checkpoint: str = "Qwen/Qwen3-0.6B-Base"
+    """Where the pretrained weights are: a model id on the Hugging Face hub, or a local folder."""

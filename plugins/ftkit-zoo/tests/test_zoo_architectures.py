@@ -1,0 +1,76 @@
+"""Every architecture of the zoo trains, is saved, exported by every engine and served, with equal answers."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from ftkit import plugins
+from ftkit.bundle import bundle as bundles
+from ftkit.serving.handler import respond
+from ftkit.serving.model_host import ModelHost
+from ftkit.testing.separable import CLASSES, ODD_TEXTS, separable_data
+
+pytest.importorskip("onnxruntime")
+pytest.importorskip("onnxscript")
+
+ARCHITECTURES = (
+    "electra-small", "mdeberta-v3-base", "modernbert-base", "mpnet-base", "multilingual-minilm", "qwen3-0.6b",
+    "roberta-base", "xlm-roberta-base",
+)  # fmt: skip
+ENGINES = ("onnx", "onnx-int8", "openvino")
+TOLERANCES = {"native": 1e-5, "onnx": 1e-4, "openvino": 0.02, "onnx-int8": 0.1}
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_an_architecture_trains_is_exported_and_served(name, tiny, tmp_path):
+    backbone = plugins.load().find("backbones", name)(
+        checkpoint=str(tiny(name)), epochs=3, batch_size=8, learning_rate=5e-3, max_length=32, engines=ENGINES
+    )
+    data, reports = separable_data(rows=72), []
+    trained = backbone.fit(data, 1, lambda epoch, probabilities, **_: not reports.append(probabilities))
+    losses = [-np.log(each[np.arange(24), data.valid.labels]).mean() for each in reports]
+    assert losses[-1] < losses[0], "it learned nothing"
+    trained.save(tmp_path / "model")
+    bundle = bundles.write(
+        tmp_path / "bundle", model=tmp_path / "model", classes=CLASSES, backbone={"use": name, "checkpoint": "x"},
+        recipe='name = "zoo"\n', card="# zoo\n", sample_texts=data.valid.texts[:1], about={"run": "zoo"},
+        export=backbone.export, engines=ENGINES,
+    )  # fmt: skip
+    texts = [
+        *data.valid.texts[:6],
+        *(text for text in ODD_TEXTS if text.isprintable() and len(text) < 100),
+        "ship " * 60,
+    ]
+    expected = trained.probabilities(texts)
+    request = json.dumps({"data": [{"text": text} for text in texts], "scores": True}).encode()
+    for engine, tolerance in TOLERANCES.items():
+        host = ModelHost(bundle.folder, engine=engine)
+        try:
+            host.load()
+            assert host.status.state == "ready", host.status.reason
+            reply = respond(host, request, {})
+        finally:
+            host.close()
+        assert reply.status == 200, reply.body
+        scores = np.array([[row["scores"][each] for each in CLASSES] for row in json.loads(reply.body)])
+        np.testing.assert_allclose(scores, expected, atol=tolerance, err_msg=engine)
+
+
+def test_every_backbone_of_the_zoo_is_described_and_of_a_tested_architecture():
+    import ftkit_zoo
+
+    installed = plugins.collect([], {"zoo": ftkit_zoo}).examined()
+    assert not installed.broken
+    families = {installed.find("backbones", name).description.family for name in ARCHITECTURES}
+    for offer in installed.offers:
+        if offer.name == "encoder":
+            continue
+        facts = offer.component.description
+        assert facts.family in families, offer.name
+        assert facts.parameters > offer.component.encoder_parameters
+        assert facts.languages
+        assert facts.licence
+        assert offer.component().checkpoint
