@@ -72,8 +72,8 @@ def metric_inputs(
 
     probabilities, labels = np.asarray(probabilities, dtype=np.float64), np.asarray(labels, dtype=np.int64)
     if group.label is not None and labels.ndim == 2:
-        own, used = [group.label], "macro_f1" if metric.endswith("_f1") else metric
-        return probabilities[:, own], labels[:, own], used
+        column, used = [group.label], "macro_f1" if metric.endswith("_f1") else metric
+        return probabilities[:, column], labels[:, column], used
     if group.label is not None and metric == "roc_auc":
         own = probabilities[:, group.label]
         return np.stack([1 - own, own], axis=1), (labels == group.label).astype(np.int64), metric

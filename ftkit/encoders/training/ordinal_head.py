@@ -10,32 +10,54 @@ Ordered Categorical Variables".
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
 
 from ftkit.errors import CheckpointError
-
-if TYPE_CHECKING:
-    import torch
 
 BIAS_RATE = 100.0
 """How much faster the biases move than a weight: a score is the sum of hundreds of weights, a bias stands alone."""
 
 
+class OrderedClasses(torch.nn.Module):
+    """Logits of ordered classes from one score, (rows, classes)."""
+
+    place: torch.Tensor
+
+    def __init__(self, linear: torch.nn.Linear) -> None:
+        """`linear` is the layer in whose place it comes; the first row of its weights becomes the score's."""
+        super().__init__()
+        place = torch.tensor(places(linear.out_features), dtype=linear.weight.dtype, device=linear.weight.device)
+        self.register_buffer("place", place[:, None], persistent=False)  # (classes, 1)
+        self.score = torch.nn.Parameter(linear.weight.detach()[:1].clone())  # (1, width)
+        # A class in the middle is likely where the score is near its place, as if it reached half-way to its neighbours.
+        step = float(place[1] - place[0])
+        self.bias = torch.nn.Parameter(-(place**2) / (2 * step) / BIAS_RATE)
+
+    @property
+    def weight(self) -> torch.Tensor:
+        """The weights of a linear layer with the same logits, (classes, width)."""
+        return self.place * self.score
+
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Logits of the head's input, (rows, width)."""
+        return torch.nn.functional.linear(hidden, self.weight, BIAS_RATE * self.bias)
+
+
 def learn_order(model: Any) -> Any:
     """Give a model that head in place of its linear one. Raises: CheckpointError for a model without a linear head."""
     parent, name, linear = _head(model)
-    setattr(parent, name, _module(linear))
+    setattr(parent, name, OrderedClasses(linear))
     return model
 
 
 def as_linear(model: Any) -> Any:
     """Write the head as a plain linear one again, with the same logits."""
-    import torch
-
     for parent in model.modules():
         for name, head in [*parent.named_children()]:
-            if isinstance(head, torch.nn.Module) and hasattr(head, "linear_weight"):
-                weight, bias = head.linear_weight().detach(), head.linear_bias().detach()
+            if isinstance(head, OrderedClasses):
+                weight, bias = head.weight.detach(), BIAS_RATE * head.bias.detach()
                 linear = torch.nn.Linear(weight.shape[1], weight.shape[0]).to(weight.device, weight.dtype)
                 linear.load_state_dict({"weight": weight, "bias": bias})
                 setattr(parent, name, linear)
@@ -51,8 +73,6 @@ def places(classes: int) -> list[float]:
 
 def _head(model: Any) -> tuple[Any, str, torch.nn.Linear]:
     """The module that holds the linear layer of the logits, the layer's name in it, and the layer."""
-    import torch
-
     within = f"{model.base_model_prefix}."
     layers = [
         (name, module)
@@ -69,31 +89,3 @@ def _head(model: Any) -> tuple[Any, str, torch.nn.Linear]:
     name, linear = layers[-1]
     parent, _, own = name.rpartition(".")
     return model.get_submodule(parent), own, linear
-
-
-def _module(linear: torch.nn.Linear) -> torch.nn.Module:
-    import torch
-
-    class OrderedClasses(torch.nn.Module):
-        """Logits of ordered classes from one score, (rows, classes)."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            classes = linear.out_features
-            place = torch.tensor(places(classes), dtype=linear.weight.dtype, device=linear.weight.device)
-            self.register_buffer("place", place[:, None], persistent=False)  # (classes, 1)
-            self.score = torch.nn.Parameter(linear.weight.detach()[:1].clone())  # (1, width)
-            # Classes in the middle are likely where the score is, as if each was as wide as its distance from the next.
-            step = float(place[1] - place[0])
-            self.bias = torch.nn.Parameter((-(place**2) / (2 * step) + 0.5 / step) / BIAS_RATE)
-
-        def linear_weight(self) -> torch.Tensor:
-            return self.place * self.score
-
-        def linear_bias(self) -> torch.Tensor:
-            return BIAS_RATE * self.bias
-
-        def forward(self, hidden: torch.Tensor) -> torch.Tensor:
-            return torch.nn.functional.linear(hidden, self.linear_weight(), self.linear_bias())
-
-    return OrderedClasses()
