@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ftkit.evaluation import calibration, metrics, paired_comparison, slices
+from ftkit.contracts import Task
+from ftkit.contracts.tasks import METRICS_OF
+from ftkit.evaluation import calibration, decisions, metrics, paired_comparison, slices
 from ftkit.report.facts import Answers
 
 if TYPE_CHECKING:
@@ -59,7 +61,7 @@ class Answer:
     truth: str
     candidate: str
     certainty: float
-    """Probability that the candidate gave its answer."""
+    """Probability that the candidate gave its answer, or its least sure label."""
     champion: str = ""
     champion_certainty: float = math.nan
 
@@ -102,7 +104,7 @@ def scored(answers: Answers) -> list[Row]:
             answers.labels,
             answers.seed,
         )
-        for metric in metrics.METRICS
+        for metric in METRICS_OF[answers.data.task]
     ]
 
 
@@ -149,7 +151,7 @@ def _compared(
 
 
 def confusion(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Counts of rows by label and answer, (classes, classes)."""
+    """Counts of rows by label and answer, (classes, classes), where a row has one label."""
     import numpy as np
 
     table = np.zeros((probabilities.shape[1],) * 2, dtype=int)
@@ -158,8 +160,50 @@ def confusion(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
+class OwnMetrics:
+    """How well one label of several is answered."""
+
+    name: str
+    rows: int
+    """Rows that have it."""
+    answered: int
+    """Rows that get it."""
+    precision: float
+    """NaN where no row gets it."""
+    recall: float
+    """NaN where no row has it; so is the average precision."""
+    f1: float
+    average_precision: float
+
+
+def label_metrics(answers: Answers) -> list[OwnMetrics]:
+    """Each label of multi-label rows on its own."""
+    import numpy as np
+
+    labels, given = answers.labels, decisions.answers(answers.candidate, "multi-label")
+    table = []
+    for index, name in enumerate(answers.data.classes):
+        rows, answered = int(labels[:, index].sum()), int(given[:, index].sum())
+        hits = int((labels[:, index] * given[:, index]).sum())
+        own = np.s_[:, [index]]
+        f1, precision = (metrics.score(metric, answers.candidate[own], labels[own]) for metric in ("macro_f1", "map"))
+        table.append(
+            OwnMetrics(
+                name,
+                rows,
+                answered,
+                hits / answered if answered else math.nan,
+                hits / rows if rows else math.nan,
+                f1,
+                precision,
+            )
+        )
+    return table
+
+
+@dataclass(frozen=True)
 class Bins:
-    """Mean certainty and share of right answers, by bins of equally many rows."""
+    """Mean certainty and share of right answers, by bins of equally many rows, or decisions on a label."""
 
     rows: np.ndarray
     certainty: np.ndarray
@@ -171,8 +215,8 @@ class Bins:
 
 def reliability_bins(probabilities: np.ndarray, labels: np.ndarray, bins: int | None = None) -> Bins:
     """How certain the answers are and how often they are right; by default, few rows have fewer bins."""
-    certainty, right = probabilities.max(axis=1), (probabilities.argmax(axis=1) == labels).astype(float)
-    placed = calibration.equal_mass_bins(certainty, bins or (BINS if len(labels) >= FEW else BINS // 2))
+    certainty, right = decisions.decisions(probabilities, labels)
+    placed = calibration.equal_mass_bins(certainty, bins or (BINS if len(certainty) >= FEW else BINS // 2))
     rows, mean_certainty, share_right = calibration.bin_means(certainty, right, placed)
     error = calibration.binned_error(certainty, right, placed)
     return Bins(rows, mean_certainty, share_right, error, calibration.brier(probabilities, labels))
@@ -182,13 +226,13 @@ def changed(before: np.ndarray, after: np.ndarray, labels: np.ndarray) -> tuple[
     """The rows that only the answers `after` get right, and those that only the answers `before` get right."""
     import numpy as np
 
-    right_before, right_after = before.argmax(axis=1) == labels, after.argmax(axis=1) == labels
+    right_before, right_after = (decisions.right_rows(each, labels) for each in (before, after))
     return np.flatnonzero(right_after & ~right_before), np.flatnonzero(right_before & ~right_after)
 
 
-def agreement(one: np.ndarray, other: np.ndarray) -> int:
+def agreement(one: np.ndarray, other: np.ndarray, task: Task) -> int:
     """The number of rows with the same answer."""
-    return int((one.argmax(axis=1) == other.argmax(axis=1)).sum())
+    return int((decisions.answers(one, task) == decisions.answers(other, task)).all(axis=1).sum())
 
 
 def flipped(answers: Answers, most: int = 20) -> Flips | None:
@@ -196,7 +240,7 @@ def flipped(answers: Answers, most: int = 20) -> Flips | None:
     if answers.champion is None:
         return None
     fixed, broken = changed(answers.champion, answers.candidate, answers.labels)
-    agree = agreement(answers.champion, answers.candidate)
+    agree = agreement(answers.champion, answers.candidate, answers.data.task)
     return Flips(
         _most_certain(answers, fixed, most),
         _most_certain(answers, broken, most),
@@ -210,24 +254,26 @@ def worst(answers: Answers, most: int = 20) -> First:
     """The mistakes the candidate was most certain of."""
     import numpy as np
 
-    return _most_certain(answers, np.flatnonzero(answers.candidate.argmax(axis=1) != answers.labels), most)
+    return _most_certain(answers, np.flatnonzero(~decisions.right_rows(answers.candidate, answers.labels)), most)
 
 
 def _most_certain(answers: Answers, rows: np.ndarray, most: int) -> First:
     """The answers to these rows, those the candidate was most certain of first."""
     import numpy as np
 
-    order = rows[np.argsort(-answers.candidate.max(axis=1)[rows], kind="stable")]
+    certainty = decisions.certainty(answers.candidate, answers.data.task)
+    order = rows[np.argsort(-certainty[rows], kind="stable")]
     return First([_answer(answers, int(row)) for row in order[:most]], len(rows))
 
 
 def _answer(answers: Answers, row: int) -> Answer:
-    classes = answers.data.classes
+    classes, task, label = answers.data.classes, answers.data.task, answers.labels[row]
 
     def named(probabilities: np.ndarray) -> tuple[str, float]:
-        answer = int(probabilities.argmax())
-        return classes[answer], float(probabilities[answer])
+        answer = decisions.answers(probabilities[None], task)[0]
+        return decisions.named(answer, classes), float(decisions.certainty(probabilities[None], task)[0])
 
-    truth, text = classes[answers.labels[row]], answers.data.test.texts[row]
+    truth = decisions.named(label, classes) if task == "multi-label" else classes[label]
+    text = answers.data.test.texts[row]
     champion = named(answers.champion[row]) if answers.champion is not None else ()
     return Answer(row + 1, text, truth, *named(answers.candidate[row]), *champion)

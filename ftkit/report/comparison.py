@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ftkit.contracts.tasks import METRICS_OF
 from ftkit.evaluation import metrics, paired_comparison
 from ftkit.formatting import capital
 from ftkit.report.answers import agreement, changed, resamples
@@ -119,6 +120,8 @@ def _row_difference(one: Facts, other: Facts) -> str:
         if one.data is not None and other.data is not None and one.data.fingerprint != other.data.fingerprint:
             return "the runs have different data"
         return ""
+    if first.data.task != second.data.task:
+        return "the runs have different tasks"
     if first.data.classes != second.data.classes:
         return "the runs have different classes"
     one_test, other_test = first.data.test, second.data.test
@@ -130,7 +133,7 @@ def _row_difference(one: Facts, other: Facts) -> str:
 def _paired(one: Answers | None, other: Answers | None) -> list[Scored]:
     assert one is not None and other is not None
     scored = []
-    for metric in metrics.METRICS:
+    for metric in METRICS_OF[one.data.task]:
         first, second = (metrics.score(metric, each.candidate, one.labels) for each in (one, other))
         if math.isnan(first) or math.isnan(second):
             scored.append(Scored(metric, _value(first), _value(second), None))
@@ -147,7 +150,7 @@ def _paired(one: Answers | None, other: Answers | None) -> list[Scored]:
 def _flipped(one: Answers | None, other: Answers | None) -> Flipped:
     assert one is not None and other is not None
     fixed, broken = map(len, changed(one.candidate, other.candidate, one.labels))
-    agree = agreement(one.candidate, other.candidate)
+    agree = agreement(one.candidate, other.candidate, one.data.task)
     return Flipped(len(one.labels), agree, fixed, broken, paired_comparison.mcnemar(fixed, broken))
 
 

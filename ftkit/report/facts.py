@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from ftkit.bundle import bundle as bundles
 from ftkit.bundle import promotion_record as records
-from ftkit.contracts import Data, DataReport, Trial, Verdict
+from ftkit.contracts import Data, DataReport, Task, Trial, Verdict
 from ftkit.contracts.events import BudgetSpent
+from ftkit.contracts.tasks import SINGLE_LABEL
 from ftkit.disclosure import without_secrets
 from ftkit.errors import FtkitError
+from ftkit.evaluation import decisions
 from ftkit.redaction import redacted
 from ftkit.runs import decision, status
 from ftkit.runs.ledger import Ledger
@@ -37,10 +39,8 @@ class Answers:
 
     @cached_property
     def labels(self) -> np.ndarray:
-        """Class indices, (rows,)."""
-        import numpy as np
-
-        return np.asarray(self.data.test.labels, dtype=np.int64)
+        """Class indices, (rows,); of multi-label rows 0 and 1, (rows, classes)."""
+        return decisions.targets(self.data.test.labels, len(self.data.classes), self.data.task)
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,7 @@ class Facts:
     best: int | None = None
     """Number of the winning trial."""
     classes: tuple[str, ...] = ()
+    task: Task = SINGLE_LABEL
     data: DataReport | None = None
     decision: records.PromotionRecord | None = None
     """What the gate decided, from the journal; None before it has decided."""
@@ -123,7 +124,7 @@ def read(ledger: Ledger, state: str | None = None) -> Facts:
     """The facts of a run; `state` overrides the state that the run's folder shows."""
     table = ledger.recipe_values
     decided, selected = without_secrets(_decision(ledger)), ledger.fact("selected") or {}
-    data, classes = _report(ledger)
+    data, classes, task = _report(ledger)
     bundle = decided.bundle if decided is not None else str(selected.get("bundle") or "")
     record, problem = _record(ledger, bundle)
     answers, missing = _answers(ledger, decided is not None, int(table.get("seed", 0)))
@@ -143,6 +144,7 @@ def read(ledger: Ledger, state: str | None = None) -> Facts:
         started=len({each.get("number") for each in ledger.facts("trial-started")}),
         best=selected.get("number"),
         classes=classes,
+        task=task,
         data=without_secrets(data),
         decision=decided,
         verdicts=decided.verdicts if decided is not None else (),
@@ -194,14 +196,14 @@ def _recipe(ledger: Ledger) -> str:
         return ""
 
 
-def _report(ledger: Ledger) -> tuple[DataReport | None, tuple[str, ...]]:
+def _report(ledger: Ledger) -> tuple[DataReport | None, tuple[str, ...], Task]:
     if ledger.fact("data") is None:
-        return None, ()
+        return None, (), SINGLE_LABEL
     try:
         data = ledger.data(())
     except FtkitError:
-        return None, ()
-    return data.report, data.classes
+        return None, (), SINGLE_LABEL
+    return data.report, data.classes, data.task
 
 
 def _record(ledger: Ledger, bundle: str) -> tuple[records.PromotionRecord | None, str]:

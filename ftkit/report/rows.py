@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ftkit import formatting
-from ftkit.evaluation import metrics
+from ftkit.evaluation import decisions, metrics
+from ftkit.evaluation.slices import measured_by
 from ftkit.formatting import capital, count, percent, rounded
 from ftkit.report import answers as results
 from ftkit.report import row_charts
@@ -48,17 +49,28 @@ def _first(rows: Sequence[results.Row], metric: str) -> list[results.Row]:
 
 def errors(facts: Facts, answers: Answers) -> dict[str, Any]:
     """Where the candidate is wrong."""
-    table = results.confusion(answers.candidate, answers.labels)
     worst = results.worst(answers)
     rows = len(answers.labels)
     text = f"The candidate is wrong on {worst.total:,} of {count(rows, 'test row')}, {percent(worst.total / rows)}."
     if answers.champion is not None:
-        wrong = int((answers.champion.argmax(axis=1) != answers.labels).sum())
+        wrong = int((~decisions.right_rows(answers.champion, answers.labels)).sum())
         text += f" {capital(facts.champion)} is wrong on {wrong:,}, {percent(wrong / rows)}."
+    if answers.data.task == "multi-label":
+        return {
+            "text": f"{text} A row is right where it gets exactly its labels.",
+            "labels": results.label_metrics(answers),
+            "matrix": None,
+            "champion_matrix": None,
+            "pairs": [],
+            "worst": worst,
+            "paired": answers.champion is not None,
+        }
+    table = results.confusion(answers.candidate, answers.labels)
     few = len(answers.data.classes) <= CLASSES
     champion = results.confusion(answers.champion, answers.labels) if few and answers.champion is not None else None
     return {
         "text": text,
+        "labels": [],
         "matrix": table.tolist() if few else None,
         "champion_matrix": champion.tolist() if champion is not None else None,
         "pairs": _confusions(table, answers.data.classes) if len(answers.data.classes) > 2 else [],
@@ -105,6 +117,8 @@ def slices(facts: Facts, answers: Answers) -> dict[str, Any]:
     title = metrics.TITLES.get(facts.metric, facts.metric)
     measured = {_measure(each) for each in rows if _measure(each) != title}
     text = f"{capital(title)} by class, by the length of the text in words, and by the values of further columns."
+    if answers.data.task == "multi-label":
+        text += " A label is measured by the decisions on it in all rows."
     if "recall" in measured:
         text += " Rows of one class are measured by recall: the share of them that gets the right answer."
     worse = [each for each in rows if each.gain is not None and each.gain.high < 0]
@@ -129,7 +143,7 @@ def slices(facts: Facts, answers: Answers) -> dict[str, Any]:
 
 
 def _measure(row: results.Row) -> str:
-    return "recall" if row.metric == "accuracy" and row.title.startswith("class ") else metrics.TITLES[row.metric]
+    return measured_by(row.title, row.metric)
 
 
 def certainty(facts: Facts, answers: Answers) -> dict[str, Any]:
@@ -138,8 +152,9 @@ def certainty(facts: Facts, answers: Answers) -> dict[str, Any]:
     champion = results.reliability_bins(answers.champion, answers.labels) if answers.champion is not None else None
     certain = float((candidate.certainty * candidate.rows).sum() / candidate.rows.sum())
     right = float((candidate.right * candidate.rows).sum() / candidate.rows.sum())
+    counted = "decisions on a label" if answers.data.task == "multi-label" else "rows"
     text = (
-        f"On average the candidate is {percent(certain)} certain, and right on {percent(right)} of the rows. "
+        f"On average the candidate is {percent(certain)} certain, and right on {percent(right)} of the {counted}. "
         f"Expected calibration error {rounded(candidate.error)}, Brier score {rounded(candidate.brier)}"
     )
     if champion is not None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ftkit import formatting
 from ftkit.contracts import Verdict
+from ftkit.contracts.tasks import SINGLE_LABEL
 from ftkit.evaluation import metrics
 from ftkit.formatting import capital, count, printable, signed
 from ftkit.report.answers import Row
@@ -149,6 +150,7 @@ def glance(facts: Facts, rows: Sequence[Row]) -> list[dict[str, str]]:
         note = (
             f"in {count(len(facts.classes), 'class') if len(facts.classes) == 1 else f'{len(facts.classes)} classes'}"
         )
+        note += f", {facts.task}" if facts.task != SINGLE_LABEL else ""
         items.append(_item("Rows", f"{sum(sizes.values()):,}", f"{note}; {sizes.get('test', 0):,} for the test"))
     if facts.seconds:
         items.append(_item("Time", formatting.duration(facts.seconds), "all finished stages"))

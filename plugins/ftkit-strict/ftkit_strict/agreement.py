@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from ftkit import formatting
-from ftkit.contracts import Contender, Status, Verdict
-from ftkit.evaluation import charts, option_checks, verdicts
+from ftkit.contracts import TASKS, Contender, Status, Task, Verdict
+from ftkit.evaluation import charts, decisions, option_checks, verdicts
 from ftkit.evaluation.contenders import class_mismatch, defect, labels_of, matched
 from ftkit.formatting import percent
 
@@ -21,9 +21,13 @@ MAX_CHART_CLASSES = 12
 
 @dataclass(frozen=True, kw_only=True)
 class Agreement:
-    """Shows the rows on which candidate and champion answer differently; fails only below `at_least`."""
+    """Shows the rows on which candidate and champion answer differently; fails only below `at_least`.
+
+    Rows with several labels are answered alike where all their labels are the same.
+    """
 
     name: ClassVar[str] = "agreement"
+    tasks: ClassVar[tuple[Task, ...]] = TASKS
     at_least: float | None = None
     """The share of rows that both must answer alike; no share is required when left out."""
     show: int = 3
@@ -48,13 +52,20 @@ class Agreement:
         for contender in (candidate, champion):
             if reason := defect(contender):
                 return Verdict(self.name, unclear, f"the answers cannot be compared: {reason}")
-        labels = labels_of(candidate)
-        answers, champion_answers = candidate.probabilities.argmax(axis=1), champion.probabilities.argmax(axis=1)
-        differ = np.flatnonzero(answers != champion_answers)
+        labels, task, classes = labels_of(candidate), candidate.data.task, candidate.data.classes
+        if task == "multi-label":  # by the labels that both know
+            columns = list(both.classes)
+            truth, classes = labels[:, columns], tuple(classes[index] for index in columns)
+        else:
+            columns, truth = list(range(len(classes))), np.eye(len(classes), dtype=np.int64)[labels]
+        answers, champion_answers = (
+            decisions.answers(each.probabilities, task)[:, columns] for each in (candidate, champion)
+        )
+        right, champion_right = ((each == truth).all(axis=1) for each in (answers, champion_answers))
+        differ = np.flatnonzero((answers != champion_answers).any(axis=1))
         share = 1 - len(differ) / len(labels)
         met = self.at_least is None or share >= self.at_least - verdicts.ROUNDING
-        gained = int(((answers == labels) & (champion_answers != labels)).sum())
-        lost = int(((answers != labels) & (champion_answers == labels)).sum())
+        gained, lost = int((right & ~champion_right).sum()), int((~right & champion_right).sum())
         neither = len(differ) - gained - lost
         rows = formatting.count(len(labels), "row")
         sentence = f"{candidate.title} and {champion.title} answer {percent(share)} of {rows} alike"
@@ -63,18 +74,21 @@ class Agreement:
         if len(differ):
             sentence += f"; of {len(differ):,} that differ, the candidate alone is right on {gained}, the champion alone on {lost}"
             sentence += f", neither on {neither}"
-            surest = np.minimum(candidate.probabilities.max(axis=1), champion.probabilities.max(axis=1))
+            surest = np.minimum(*(decisions.certainty(each.probabilities, task) for each in (candidate, champion)))
             order = differ[np.argsort(-surest[differ], kind="stable")][: self.show]
-            classes, texts = candidate.data.classes, candidate.data.test.texts
+            texts = candidate.data.test.texts
             examples = [
-                f"row {both.rows[row] + 1} {formatting.quoted(texts[row])} {classes[champion_answers[row]]} → {classes[answers[row]]}"
+                f"row {both.rows[row] + 1} {formatting.quoted(texts[row])} "
+                f"{decisions.named(champion_answers[row], classes)} → {decisions.named(answers[row], classes)}"
                 for row in order
             ]
             sentence += f": {formatting.printable('; '.join(examples))}" if examples else ""
         sentence += both.note
         numbers = {"agreement": share, "differ": len(differ), "gained": gained, "lost": lost, "neither": neither}
         numbers |= {f"differs {place}": float(row + 1) for place, row in enumerate(both.rows[differ[:20]], 1)}
-        chart = _chart(answers, champion_answers, candidate.data.classes) if len(differ) else None
+        chart = None
+        if len(differ) and task != "multi-label":
+            chart = _chart(answers.argmax(axis=1), champion_answers.argmax(axis=1), classes)
         return Verdict(self.name, verdicts.status(met), sentence, verdicts.finite_numbers(numbers), chart)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from ftkit.contracts import NATIVE, Contender, Verdict
+from ftkit.contracts import NATIVE, TASKS, Contender, Task, Verdict
 from ftkit.errors import DeployError
 from ftkit.evaluation import charts, option_checks, verdicts
 from ftkit.evaluation.contenders import sample_rows
@@ -39,6 +39,7 @@ class Budget:
     """
 
     name: ClassVar[str] = "budget"
+    tasks: ClassVar[tuple[Task, ...]] = TASKS
     p95_ms: float | None = 1000.0
     """Milliseconds within which 95 of 100 requests must be answered; measured without a limit when none."""
     size_mb: float | None = 2000.0

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from ftkit import formatting
-from ftkit.contracts import Contender, Status, Verdict
-from ftkit.evaluation import calibration, option_checks, verdicts
+from ftkit.contracts import TASKS, Contender, Status, Task, Verdict
+from ftkit.evaluation import calibration, decisions, option_checks, verdicts
 from ftkit.evaluation.contenders import class_mismatch, defect, labels_of, matched
 from ftkit.formatting import rounded
 
@@ -24,7 +24,8 @@ class Calibration:
 
     The expected calibration error is the mean distance between certainty (the probability of the answer) and share of right
     answers, over bins with equally many rows. On few rows even a perfectly calibrated model has a positive error: the
-    sentence says how large it is, and an error that chance alone reaches in one of twenty cases is not judged.
+    sentence says how large it is, and an error that chance alone reaches in one of twenty cases is not judged. Where rows have several
+    labels, every decision on a label counts: that it applies, or that it does not. Of an order of classes, the answer counts.
 
     Source: Nixon et al. 2019, "Measuring Calibration in Deep Learning", and Kumar et al. 2019, "Verified Uncertainty
     Calibration", for bins of equal mass; Brier 1950, "Verification of forecasts expressed in terms of probability";
@@ -32,6 +33,7 @@ class Calibration:
     """
 
     name: ClassVar[str] = "calibration"
+    tasks: ClassVar[tuple[Task, ...]] = TASKS
     max_error: float = 0.1
     """The greatest expected calibration error that still passes, from 0 to 1."""
     max_brier: float | None = None
@@ -56,7 +58,8 @@ class Calibration:
             return Verdict(self.name, "failed", f"calibration cannot be measured: {reason}")
         labels = labels_of(candidate)
         probabilities = np.asarray(candidate.probabilities, dtype=np.float64)
-        certainty, right = probabilities.max(axis=1), (probabilities.argmax(axis=1) == labels).astype(float)
+        certainty, right = decisions.decisions(probabilities, labels)
+        counted = formatting.count(len(certainty), "decision" if labels.ndim == 2 else "row")
         bins = reliability_bins(probabilities, labels, self.bins)
         by_chance, by_chance_high = self._error_by_chance(certainty, candidate.seed)
         numbers = {
@@ -70,7 +73,7 @@ class Calibration:
         }
         sentence = (
             f"expected calibration error {rounded(bins.error)} (at most {rounded(self.max_error)}; chance alone brings "
-            f"{rounded(by_chance)} on {formatting.count(len(labels), 'row')}), Brier score {rounded(bins.brier)}"
+            f"{rounded(by_chance)} on {counted}), Brier score {rounded(bins.brier)}"
         )
         status: Status = verdicts.status(bins.error <= self.max_error + verdicts.ROUNDING)
         if status == "failed" and bins.error <= by_chance_high:
@@ -86,8 +89,10 @@ class Calibration:
         champion_bins = None
         other = None if champion is None or class_mismatch(champion) else matched(candidate, champion)
         if other is not None and len(other.rows) and not defect(other.champion):
-            known = np.asarray(other.champion.probabilities, dtype=np.float64)
-            champion_bins = reliability_bins(known, labels[other.rows], self.bins)
+            known, known_labels = np.asarray(other.champion.probabilities, dtype=np.float64), labels[other.rows]
+            if labels.ndim == 2:
+                known, known_labels = known[:, list(other.classes)], known_labels[:, list(other.classes)]
+            champion_bins = reliability_bins(known, known_labels, self.bins)
             numbers["champion_error"] = champion_bins.error
             sentence += f"; {other.champion.title} has an error of {rounded(champion_bins.error)}"
             sentence += f" on {formatting.count(len(other.rows), 'row')}" if other.note else ""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from ftkit import formatting
-from ftkit.contracts import Contender, Verdict
+from ftkit.contracts import TASKS, Contender, Task, Verdict
 from ftkit.contracts.settings import Metric
 from ftkit.evaluation import charts, metrics, option_checks, paired_comparison, verdicts
 from ftkit.evaluation.contenders import defect, labels_of
@@ -25,11 +25,11 @@ class NoWorseThanChampion:
     The interval around the difference must lie above -margin (non-inferior) or above +margin (superior). It comes from
     resampling the rows, the same ones for both, together with a further row that nobody has seen: for the lower end only the
     champion gets that row right. So few rows give a wide interval even where both answer all of them alike; a wide interval shows
-    nothing, and the test fails. For accuracy it is the interval of Tango's score test; for ROC AUC that of DeLong, widened for few
+    nothing, and the test fails. For accuracy, also that of whole sets of labels, it is the interval of Tango's score test; for ROC AUC that of DeLong, widened for few
     rows and for a further row of each class. Only a candidate that gives the very same probabilities needs no rows to be no worse.
 
-    Where the candidate has classes that the champion lacks, only the rows whose class both know are compared; a class that
-    only the champion has fails the test.
+    Where the candidate has classes that the champion lacks, only the rows whose class both know are compared, or of rows with several
+    labels the labels that both know; a class that only the champion has fails the test.
 
     Source: Piaggio et al. 2012, "Reporting of Noninferiority and Equivalence Randomized Trials", on deciding by the
     interval's lower end; Tango 1998, "Equivalence test and confidence interval for the difference in proportions for the
@@ -39,6 +39,7 @@ class NoWorseThanChampion:
     """
 
     name: ClassVar[str] = "no-worse-than-champion"
+    tasks: ClassVar[tuple[Task, ...]] = TASKS
     metric: Metric | None = None
     """The metric to judge by; the one of the search when left out."""
     mode: Literal["non-inferior", "superior"] = "non-inferior"
@@ -105,7 +106,7 @@ class NoWorseThanChampion:
         else:
             where = "quantiles of its distribution" if metric == "roc_auc" else "resamples"
             sentence += f", better in {percent(numbers['share_better'])} of the {where}"
-        if metric == "accuracy":
+        if metric in paired_comparison.SHARES:
             chance = paired_comparison.mcnemar(pair.gained, pair.lost)
             numbers |= {"gained": pair.gained, "lost": pair.lost, "mcnemar_p": chance}
             sentence += f", right alone on {pair.gained} rows, wrong alone on {pair.lost} (McNemar p = {chance:.3g})"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from ftkit import formatting
-from ftkit.contracts import Contender, Data, Verdict
+from ftkit.contracts import TASKS, Contender, Data, Task, Verdict
 from ftkit.errors import DataError
 from ftkit.evaluation import option_checks, verdicts
 from ftkit.evaluation.contenders import defect, probabilities_of, sample_rows
@@ -30,6 +30,7 @@ class Direction:
     """
 
     name: ClassVar[str] = "direction"
+    tasks: ClassVar[tuple[Task, ...]] = TASKS
     positive: str | None = None
     """The class that `praise` must make more probable; `positive` when left out, where there is such a class."""
     negative: str | None = None

@@ -12,16 +12,19 @@ from pathlib import Path
 from typing import ClassVar
 
 from ftkit import formatting
-from ftkit.contracts import Contender, Data, Verdict
+from ftkit.contracts import TASKS, Contender, Data, Task, Verdict
 from ftkit.errors import DataError
-from ftkit.evaluation import option_checks, verdicts
+from ftkit.evaluation import decisions, option_checks, verdicts
 from ftkit.evaluation.contenders import probabilities_of
 from ftkit.formatting import percent
+
+BETWEEN = "|"
+"""What stands between several labels of a text."""
 
 
 @dataclass(frozen=True)
 class Example:
-    """A text, the class it must get, and the line it begins in."""
+    """A text, the class it must get or several, and the line it begins in."""
 
     text: str
     label: str
@@ -33,12 +36,13 @@ class Examples:
     """Passes when the model answers enough of a table of texts as the table says."""
 
     name: ClassVar[str] = "examples"
+    tasks: ClassVar[tuple[Task, ...]] = TASKS
     path: Path
     """A csv file with a header, or a jsonl file, in UTF-8; a relative path is taken from the recipe's folder."""
     text: str = "text"
     """The column with the texts."""
     label: str = "label"
-    """The column with the class names."""
+    """The column with the class names; several labels of a text are separated by `|`, or a list in jsonl."""
     min_share: float = 1.0
     """The least share of the examples that must be right."""
     show: int = 3
@@ -54,14 +58,15 @@ class Examples:
 
     def foresee(self, data: Data) -> None:
         """Read the table. Raises: DataError for a file that cannot be read, and for labels that are no classes."""
-        self._rows(data.classes)
+        self._rows(data)
 
-    def _rows(self, classes: Sequence[str]) -> list[Example]:
-        rows = read(self.path, self.text, self.label)
+    def _rows(self, data: Data) -> list[Example]:
+        rows, classes = read(self.path, self.text, self.label), data.classes
         unknown: dict[str, int] = {}
         for row in rows:
-            if row.label not in classes:
-                unknown.setdefault(row.label, row.line)
+            for label in _labels(row, data):
+                if label not in classes:
+                    unknown.setdefault(label, row.line)
         if unknown:
             (label, line), *others = unknown.items()
             more = formatting.listing([f"{other!r} in line {place}" for other, place in others], 5)
@@ -78,21 +83,25 @@ class Examples:
         """Compare the candidate's answers with the table. Raises: DataError as `foresee` does."""
         import numpy as np
 
-        classes = candidate.data.classes
-        rows = self._rows(classes)
+        classes, task = candidate.data.classes, candidate.data.task
+        rows = self._rows(candidate.data)
         probabilities = probabilities_of(candidate, [row.text for row in rows])
-        labels = np.array([classes.index(row.label) for row in rows])
+        wanted = decisions.targets(
+            [[classes.index(each) for each in _labels(row, candidate.data)] for row in rows],
+            len(classes),
+            "multi-label",
+        )
         finite = np.isfinite(probabilities).all(axis=1)
-        answers = np.where(finite[:, None], probabilities, 0).argmax(axis=1)
-        right = finite & (answers == labels)
+        answers = decisions.answers(np.where(finite[:, None], probabilities, 0), task)
+        right = finite & (answers == wanted).all(axis=1)
         share = float(right.mean())
         met = share >= self.min_share - verdicts.ROUNDING
         sentence = f"{int(right.sum()):,} of {formatting.count(len(rows), 'example')} ({percent(share)}) are right "
         sentence += f"(at least {percent(self.min_share)} required)"
         wrong = [
-            f"line {rows[index].line} {formatting.quoted(rows[index].text)} is {formatting.printable(rows[index].label)}, "
+            f"line {rows[index].line} {formatting.quoted(rows[index].text)} is {formatting.printable(rows[index].label) or 'without a label'}, "
             + (
-                f"answered {formatting.printable(classes[answers[index]])}"
+                f"answered {formatting.printable(decisions.named(answers[index], classes))}"
                 if finite[index]
                 else "not answered with numbers"
             )
@@ -102,6 +111,13 @@ class Examples:
             sentence += f": {'; '.join(wrong)}"
         numbers = {"share": share, "right": right.sum(), "examples": len(rows), "min_share": self.min_share}
         return Verdict(self.name, verdicts.status(met), sentence, verdicts.finite_numbers(numbers))
+
+
+def _labels(row: Example, data: Data) -> list[str]:
+    """The class names of an example: one, or those that `BETWEEN` separates where texts have several."""
+    if data.task != "multi-label" or row.label in data.classes:
+        return [row.label]
+    return [name for each in row.label.split(BETWEEN) if (name := each.strip())]
 
 
 def read(path: Path, text: str, label: str) -> list[Example]:
@@ -164,6 +180,8 @@ def _jsonl(path: Path, content: str, text: str, label: str) -> list[Example]:
                 "this line is no JSON object", where=f"{path}:{line}", hint='Write {"text": "…", "label": "…"}.'
             )
         _check_columns(f"{path}:{line}", (text, label), list(row))
+        if isinstance(row[label], list) and all(isinstance(each, str) for each in row[label]):
+            row[label] = BETWEEN.join(row[label])
         if not isinstance(row[text], str) or isinstance(row[label], list | dict | float | None):
             raise DataError(
                 "text and label must be strings", where=f"{path}:{line}", hint='Write {"text": "…", "label": "…"}.'

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from ftkit.contracts import Contender, Verdict
-from ftkit.evaluation import charts, option_checks, verdicts
+from ftkit.contracts import TASKS, Contender, Task, Verdict
+from ftkit.evaluation import charts, decisions, option_checks, verdicts
 from ftkit.evaluation.contenders import defect, probabilities_of, sample_rows
 from ftkit.formatting import count, percent, quoted
 from ftkit_strict.perturbations import KINDS, SENTENCES, Kind, perturb
@@ -40,12 +40,14 @@ class Flips:
 class Invariance:
     """Passes when typos, case, punctuation and the like flip hardly any answers.
 
-    Every kind of change is tried on a sample of the test rows that it applies to; the run's seed draws it.
+    Every kind of change is tried on a sample of the test rows that it applies to; the run's seed draws it. Where rows have several
+    labels, an answer flips with any of them.
 
     Source: Ribeiro et al. 2020, "Beyond Accuracy: Behavioral Testing of NLP Models with CheckList", invariance tests.
     """
 
     name: ClassVar[str] = "invariance"
+    tasks: ClassVar[tuple[Task, ...]] = TASKS
     kinds: tuple[Kind, ...] = KINDS
     """Which changes to try; they are made for English texts."""
     max_share: float = 0.1
@@ -87,9 +89,11 @@ class Invariance:
         if not changes:
             return Verdict(self.name, "not applicable", "no change applies to any row")
         probabilities = probabilities_of(candidate, [changed for _, _, changed in changes])
-        before = np.asarray(candidate.probabilities).argmax(axis=1)[[row for _, row, _ in changes]]
+        task = candidate.data.task
+        before = decisions.answers(candidate.probabilities, task)[[row for _, row, _ in changes]]
         broken = ~np.isfinite(probabilities).all(axis=1)
-        flipped = broken | (np.where(broken[:, None], 0, probabilities).argmax(axis=1) != before)
+        after = decisions.answers(np.where(broken[:, None], 0, probabilities), task)
+        flipped = broken | (after != before).any(axis=1)
         kinds = np.array([kind for kind, _, _ in changes])
         results = [self._flips(kind, flipped[kinds == kind]) for kind in self.kinds if (kinds == kind).any()]
         numbers: dict[str, float] = {}

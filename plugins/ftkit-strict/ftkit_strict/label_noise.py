@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ftkit import formatting
-from ftkit.contracts import Contender, Status, Verdict
-from ftkit.evaluation import option_checks, verdicts
+from ftkit.contracts import TASKS, Contender, Status, Task, Verdict
+from ftkit.evaluation import decisions, option_checks, verdicts
 from ftkit.evaluation.contenders import defect, labels_of
 from ftkit.formatting import percent
 
@@ -21,13 +22,14 @@ class LabelNoise:
 
     A row is suspect when another class is more probable than its label, and at least as probable as that class is on average
     for the rows labelled with it. Of several such classes the most probable counts. The candidate has not seen these rows
-    in training.
+    in training. Where rows have several labels, each label is a question of its own, which is answered yes or no.
 
     Source: Northcutt, Jiang and Chuang 2021, "Confident Learning: Estimating Uncertainty in Dataset Labels", section 3.1, as
     the library cleanlab implements it.
     """
 
     name: ClassVar[str] = "label-noise"
+    tasks: ClassVar[tuple[Task, ...]] = TASKS
     max_share: float | None = None
     """The greatest share of suspect rows that still passes; any share passes when left out."""
     show: int = 3
@@ -51,8 +53,8 @@ class LabelNoise:
         if self.max_share is not None:
             sentence += f" (at most {percent(self.max_share)} allowed)"
         if examples := [
-            f"row {row + 1} {formatting.quoted(texts[row])} is labelled {formatting.printable(classes[labels[row]])}, "
-            f"looks like {formatting.printable(classes[likely])}"
+            f"row {row + 1} {formatting.quoted(texts[row])} is labelled {_named(labels[row], classes)}, "
+            f"looks like {_named(likely, classes)}"
             for row, likely in zip(rows[: self.show], likely_labels[: self.show], strict=True)
         ]:
             sentence += f": {'; '.join(examples)}"
@@ -61,8 +63,37 @@ class LabelNoise:
         return Verdict(self.name, verdicts.status(met), sentence, verdicts.finite_numbers(numbers))
 
 
+def _named(label: Any, classes: Sequence[str]) -> str:
+    """A class index, or a row of 0 and 1, as class names."""
+    import numpy as np
+
+    name = decisions.named(label, classes) if np.ndim(label) else classes[label]
+    return formatting.printable(name)
+
+
 def suspects(probabilities: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows whose label is probably wrong, the worst first, and the class each probably has."""
+    """Rows whose label is probably wrong, the worst first, and the class each probably has; of several labels, 0 and 1."""
+    if labels.ndim == 2:
+        return _suspects_of_several(probabilities, labels)
+    return _suspects_of_one(probabilities, labels)
+
+
+def _suspects_of_several(probabilities: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    import numpy as np
+
+    likely = labels.copy()
+    doubt = np.zeros(len(labels))
+    for index in range(labels.shape[1]):
+        own = np.clip(probabilities[:, index], 0, 1)
+        rows, others = _suspects_of_one(np.stack([1 - own, own], axis=1), labels[:, index])
+        likely[rows, index] = others
+        doubt[rows] = np.maximum(doubt[rows], abs(own[rows] - labels[rows, index]))
+    rows = np.flatnonzero((likely != labels).any(axis=1))
+    rows = rows[np.argsort(-doubt[rows], kind="stable")]
+    return rows, likely[rows]
+
+
+def _suspects_of_one(probabilities: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     import warnings
 
     import numpy as np

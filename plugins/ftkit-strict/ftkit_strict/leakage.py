@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from ftkit import formatting
-from ftkit.contracts import Contender, Verdict
+from ftkit.contracts import TASKS, Contender, Task, Verdict
 from ftkit.data import near_duplicates
 from ftkit.data.near_duplicates import Twin, twins
 from ftkit.evaluation import charts, option_checks, verdicts
@@ -29,6 +29,7 @@ class Leakage:
     """
 
     name: ClassVar[str] = "leakage"
+    tasks: ClassVar[tuple[Task, ...]] = TASKS
     max_share: float = 0.01
     """The greatest share of test rows that may have a copy or near copy in training."""
     threshold: float = near_duplicates.THRESHOLD

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from ftkit.contracts import NATIVE, Contender, ModelServer, Verdict
+from ftkit.contracts import NATIVE, TASKS, Contender, ModelServer, Task, Verdict
 from ftkit.errors import BundleError, DeployError
 from ftkit.evaluation import option_checks, verdicts
 from ftkit.formatting import count, listing, quoted, rounded
@@ -31,11 +31,13 @@ class OddInput:
 
     A server of the bundle is sent texts that are empty, very long, made of control characters, markup, emoji or broken
     characters, or written in other languages and scripts: each alone, and all together. Every answer must have a finite score
-    for every class, scores that add up to one, and the label of the highest. A text must get the same answer together with others
+    for every class, scores that add up to one, and the label of the highest, or of a multi-label model all labels that their scores
+    give. A text must get the same answer together with others
     as alone. Broken requests must be refused with a status from 400 to 499.
     """
 
     name: ClassVar[str] = "odd-input"
+    tasks: ClassVar[tuple[Task, ...]] = TASKS
     texts: tuple[str, ...] = ()
     """Further texts to send."""
     long: int = 200_000
@@ -59,7 +61,7 @@ class OddInput:
         from ftkit.serving.server_process import shared_server
 
         with shared_server(candidate, self.engine) as servers:
-            session = _Session(servers, candidate.data.classes)
+            session = _Session(servers, candidate.data.classes, candidate.data.task)
             try:
                 limits = servers.get().limits
                 sample = sample_texts(candidate.bundle)
@@ -114,9 +116,9 @@ class OddInput:
 class _Session:
     """Requests to one server, which is started again when it crashes, and the faults of its answers."""
 
-    def __init__(self, servers: ModelServer, classes: Sequence[str]) -> None:
+    def __init__(self, servers: ModelServer, classes: Sequence[str], task: Task) -> None:
         self.servers = servers
-        self.classes = classes
+        self.classes, self.task = classes, task
         self.faults: list[str] = []
         self.crashes = 0
 
@@ -133,7 +135,7 @@ class _Session:
     def probabilities(self, title: str, texts: Sequence[str]) -> np.ndarray | None:
         """As `ask` returns them. Raises: DeployError when the server crashes."""
         try:
-            return request_scores(self.servers.get(), texts, self.classes)[1]
+            return request_scores(self.servers.get(), texts, self.classes, self.task)[1]
         except InvalidAnswer as fault:
             self.faults.append(f"{title}: {fault}")
             return None

@@ -41,7 +41,7 @@ class Strict:
 
     The fast set has the same tests and tries less: each change of `invariance` and `direction` on 50 rows instead of 200, odd
     texts of 20,000 characters instead of 200,000, and 60 requests of `budget` instead of 200. A test that the recipe itself
-    names replaces the preset's test of that name.
+    names replaces the preset's test of that name. All tests know texts of one label, of several, and of ordered classes.
     """
 
     name: ClassVar[str] = "strict"
@@ -52,7 +52,7 @@ class Strict:
     margin: float | None = None
     """How much worse than the champion is still no worse; 0.02 when left out, which takes a thousand test rows to show."""
     floor: float | None = 0.5
-    """The worst value of any part of the rows: the least one, or the greatest one for log_loss."""
+    """The worst value of any part of the rows: the least one, or the greatest one for log_loss and mae."""
     columns: tuple[str, ...] | None = None
     """Columns whose values make parts for `slices`; all with few values when left out, () for none."""
     examples: Path | None = None

@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 
 from ftkit import files
 from ftkit.bundle import bundle as bundles
-from ftkit.contracts import Contender, Verdict
+from ftkit.contracts import TASKS, Contender, Task, Verdict
 from ftkit.errors import BundleError
 from ftkit.evaluation import option_checks, verdicts
 from ftkit.evaluation.contenders import align_classes, defect, sample_rows
@@ -43,6 +43,7 @@ class Reload:
     """
 
     name: ClassVar[str] = "reload"
+    tasks: ClassVar[tuple[Task, ...]] = TASKS
     rows: int = 32
     """How many test rows to compare; the run's seed draws them."""
     tolerance: float = 1e-4
@@ -79,7 +80,7 @@ class Reload:
         if result["hash"] != opened.hash:
             faults.append("the copy has another hash")
         loaded = np.asarray(result["probabilities"], dtype=np.float64).reshape(len(rows), -1)
-        loaded = align_classes(loaded, result["classes"], candidate.data.classes)
+        loaded = align_classes(loaded, result["classes"], candidate.data.classes, candidate.data.task)
         expected = np.asarray(candidate.probabilities, dtype=np.float64)[rows]  # (rows, classes)
         finite = bool(np.isfinite(loaded).all())
         difference = float(abs(loaded - expected).max()) if finite else math.inf

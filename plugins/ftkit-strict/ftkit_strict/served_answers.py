@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ftkit.contracts import Task
 from ftkit.errors import BundleError
+from ftkit.evaluation import decisions
 from ftkit.formatting import count, printable, rounded
 from ftkit.serving.limits import Limits
 
@@ -25,16 +27,18 @@ class InvalidAnswer(Exception):
     """An answer that breaks the contract of the server; the message names the fault."""
 
 
-def request_scores(server: ServerProcess, texts: Sequence[str], classes: Sequence[str]) -> tuple[Answer, np.ndarray]:
+def request_scores(
+    server: ServerProcess, texts: Sequence[str], classes: Sequence[str], task: Task = "single-label"
+) -> tuple[Answer, np.ndarray]:
     """The server's answer and its probabilities of the texts, (texts, classes), columns in the order of `classes`.
 
     Raises: InvalidAnswer; DeployError when the server died or hangs.
     """
     answer = server.invoke({"data": [{"text": text} for text in texts], "scores": True})
-    return answer, read_scores(answer, len(texts), classes)
+    return answer, read_scores(answer, len(texts), classes, task)
 
 
-def read_scores(answer: Answer, rows: int, classes: Sequence[str]) -> np.ndarray:
+def read_scores(answer: Answer, rows: int, classes: Sequence[str], task: Task = "single-label") -> np.ndarray:
     """Probabilities from an answer with scores, (rows, classes). Raises: InvalidAnswer."""
     import numpy as np
 
@@ -45,7 +49,7 @@ def read_scores(answer: Answer, rows: int, classes: Sequence[str]) -> np.ndarray
         raise InvalidAnswer(f"{answers} to {count(rows, 'text')}")
     probabilities = np.empty((rows, len(classes)))
     for index, row in enumerate(answer.value):
-        probabilities[index] = _row(row, classes)
+        probabilities[index] = _row(row, classes, task)
     return probabilities
 
 
@@ -73,7 +77,7 @@ def sample_texts(bundle: Path) -> list[str]:
         raise BundleError("the sample request cannot be read", str(path)) from error
 
 
-def _row(answer: Any, classes: Sequence[str]) -> list[float]:
+def _row(answer: Any, classes: Sequence[str], task: Task) -> list[float]:
     """The probabilities of one row, in the order of the classes. Raises: InvalidAnswer."""
     if not isinstance(answer, Mapping) or not isinstance(answer.get("scores"), Mapping):
         raise InvalidAnswer("an answer without scores")
@@ -85,6 +89,9 @@ def _row(answer: Any, classes: Sequence[str]) -> list[float]:
     values = [scores[name] for name in classes]
     if not all(isinstance(value, int | float) and math.isfinite(value) for value in values):
         raise InvalidAnswer("probabilities that are not finite numbers")
+    if task == "multi-label":
+        _check_labels(answer.get("label"), scores, classes)
+        return values
     if min(values) < -SUM_TOLERANCE or abs(sum(values) - 1) > SUM_TOLERANCE:
         raise InvalidAnswer(f"probabilities that do not add up to one, but to {sum(values):.4g}")
     label = answer.get("label")
@@ -93,3 +100,15 @@ def _row(answer: Any, classes: Sequence[str]) -> list[float]:
     if scores[label] < max(values) - 1e-9:
         raise InvalidAnswer(f"the label {printable(label)!r}, which does not have the highest score")
     return values
+
+
+def _check_labels(labels: Any, scores: Mapping[str, float], classes: Sequence[str]) -> None:
+    """Raises: InvalidAnswer unless these are the labels that the scores give."""
+    import numpy as np
+
+    values = np.array([[scores[name] for name in classes]])
+    if values.min() < 0 or values.max() > 1:
+        raise InvalidAnswer("a probability that is not from 0 to 1")
+    given = decisions.labels(values, classes, "multi-label")[0]
+    if labels != given:
+        raise InvalidAnswer(f"the labels {printable(str(labels))!r}, where the scores give {printable(str(given))!r}")

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, ClassVar
 from ftkit.bundle import bundle as bundles
 from ftkit.bundle.bundle import Bundle
 from ftkit.bundle.promotion_record import judged
-from ftkit.contracts import NATIVE, Contender, Verdict
+from ftkit.contracts import NATIVE, TASKS, Contender, Data, Task, Verdict
 from ftkit.errors import BundleError, DeployError
-from ftkit.evaluation import charts, option_checks, verdicts
+from ftkit.evaluation import charts, decisions, option_checks, verdicts
 from ftkit.evaluation.contenders import defect, sample_rows
 from ftkit.formatting import count, percent, printable, quoted, rounded
 from ftkit_strict.served_answers import InvalidAnswer, distance_from_gate, request_scores, texts_that_fit
@@ -55,13 +55,14 @@ class ServedParity:
     The other tests judge probabilities that were computed in this process, all rows at once. Here the bundle runs in a server
     process, started as an endpoint starts it, and gets test rows over HTTP in requests of several sizes. Its answers are compared
     with the very probabilities that the other verdicts rest on. A label may differ only where the gate's two highest
-    probabilities are within the tolerance of a tie.
+    probabilities are within the tolerance of a tie, or where a label of several is that near to its threshold.
 
     A bundle with further engines (`backbone.engines`) is also served with each of them. They round in other ways, so they have
     a wider tolerance and a least share of equal labels. An engine that passes here may be deployed.
     """
 
     name: ClassVar[str] = "served-parity"
+    tasks: ClassVar[tuple[Task, ...]] = TASKS
     rows: int = 80
     """How many test rows to send; the run's seed draws them."""
     sizes: tuple[int, ...] = (1, 7, 32, 40)
@@ -118,7 +119,7 @@ class ServedParity:
             if each.apart is not None:
                 numbers |= {f"{each.engine}: max_difference": each.apart.max(), f"{each.engine}: agreement": each.same}
         compared = [each for each in (native, *others) if each.apart is not None]
-        chart = _chart(compared, offline) if compared and (others or not good) else None
+        chart = _chart(compared, offline, candidate.data.task) if compared and (others or not good) else None
         return Verdict(self.name, verdicts.status(good), "; ".join(sentences), verdicts.finite_numbers(numbers), chart)
 
     def _compare(
@@ -133,17 +134,18 @@ class ServedParity:
         texts = [candidate.data.test.texts[row] for row in rows]
         try:
             with shared_server(candidate, engine) as servers:
-                online = self._served(servers.get(), engine, opened, texts, candidate.data.classes)
+                online = self._served(servers.get(), engine, opened, texts, candidate.data)
         except DeployError as error:
             return Parity(engine, tolerance, agreement, f"the server cannot be compared: {error.what}")
         except InvalidAnswer as error:
             return Parity(engine, tolerance, agreement, f"the server gives an invalid answer: {error}")
         apart = abs(online - offline).max(axis=1)
-        same = float((online.argmax(axis=1) == offline.argmax(axis=1)).mean())
+        answers, expected = (decisions.answers(each, candidate.data.task) for each in (online, offline))
+        same = float((answers == expected).all(axis=1).mean())
         return Parity(engine, tolerance, agreement, "", online, apart, same)
 
     def _served(
-        self, server: ServerProcess, engine: str, opened: Bundle, texts: Sequence[str], classes: Sequence[str]
+        self, server: ServerProcess, engine: str, opened: Bundle, texts: Sequence[str], data: Data
     ) -> np.ndarray:
         """The server's probabilities, (texts, classes). Raises: InvalidAnswer; DeployError."""
         import numpy as np
@@ -155,14 +157,14 @@ class ServedParity:
         while sent < len(texts):
             size = min(self.sizes[number % len(self.sizes)], texts_that_fit(texts[sent:], server.limits))
             part = texts[sent : sent + max(1, size)]
-            answer, probabilities = request_scores(server, part, classes)
+            answer, probabilities = request_scores(server, part, data.classes, data.task)
             if answer.bundle != opened.hash:
                 other = f"bundle {answer.bundle[:12]}" if answer.bundle else "a bundle that it does not name"
                 raise InvalidAnswer(f"it comes from {printable(other)}, the gate judged {opened.hash[:12]}")
             parts.append(probabilities)
             sent, number = sent + len(part), number + 1
         unscored = server.invoke({"data": [{"text": text} for text in texts[: len(parts[0])]]})
-        labels = [classes[row.argmax()] for row in parts[0]]
+        labels = decisions.labels(parts[0], data.classes, data.task)
         if unscored.value != labels:
             raise InvalidAnswer(
                 f"without scores it is {quoted(str(unscored.value))}, with scores {quoted(str(labels))}"
@@ -192,11 +194,12 @@ def _described(parity: Parity, rows: Sequence[int], offline: np.ndarray, candida
     )
 
 
-def _chart(parities: Sequence[Parity], offline: np.ndarray) -> str:
-    """The probability of the gate's answer, as the gate saw it and as it is served."""
+def _chart(parities: Sequence[Parity], offline: np.ndarray, task: Task) -> str:
+    """The probability of the gate's answer, or of its least sure label, as the gate saw it and as it is served."""
     import numpy as np
 
-    answers = offline.argmax(axis=1)
+    several = task == "multi-label"
+    answers = decisions.decided(offline).argmin(axis=1) if several else offline.argmax(axis=1)
     places = np.arange(len(answers))
 
     def draw(axes: Axes) -> None:
@@ -216,7 +219,7 @@ def _chart(parities: Sequence[Parity], offline: np.ndarray) -> str:
                     alpha=0.6,
                     label=label if len(where) else None,
                 )
-        axes.set_xlabel("probability of the answer, as the gate saw it")
+        axes.set_xlabel(f"probability of the {'least sure label' if several else 'answer'}, as the gate saw it")
         axes.set_ylabel("as it is served")
         axes.legend()
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from ftkit import formatting
-from ftkit.contracts import Contender, Data, Verdict
+from ftkit.contracts import TASKS, Contender, Data, Task, Verdict
 from ftkit.contracts.settings import Metric
 from ftkit.data.class_names import shown_name
 from ftkit.evaluation import charts, metrics, option_checks, paired_comparison, verdicts
 from ftkit.evaluation.contenders import Matched, classes_without_rows, defect, labels_of
-from ftkit.evaluation.slices import Group, check_columns, groups, metric_inputs
+from ftkit.evaluation.slices import Group, check_columns, groups, measured_by, metric_inputs
 from ftkit.formatting import listing, rounded
 
 if TYPE_CHECKING:
@@ -55,7 +55,8 @@ class Slices:
 
     Parts are the rows of each class, bands of text length, and the rows with each value of a further column. The rows of one
     class are measured by their recall; by the area under the curve of that class against the rest when the metric is roc_auc, and
-    by their loss when it is log_loss. Among many parts some are worse by chance alone, so the probabilities of the comparison
+    by their loss when it is log_loss. Where rows have several labels, each label is measured by the decisions on it in all rows, such
+    as by its own F1. Among many parts some are worse by chance alone, so the probabilities of the comparison
     with the champion are corrected by Holm's method. Rows of a class that the champion does not know are measured without it.
 
     Source: Holm 1979, "A simple sequentially rejective multiple test procedure"; Efron and Tibshirani 1993, "An Introduction
@@ -63,10 +64,11 @@ class Slices:
     """
 
     name: ClassVar[str] = "slices"
+    tasks: ClassVar[tuple[Task, ...]] = TASKS
     metric: Metric | None = None
     """The metric to judge by; the one of the search when left out."""
     floor: float | None = None
-    """The worst value a part may have: the least one, or the greatest one for log_loss; no limit when left out."""
+    """The worst value a part may have: the least one, or the greatest one for log_loss and mae; no limit when left out."""
     margin: float = 0.0
     """A part may be worse than with the champion by this much, in the metric's own unit."""
     classes: bool = True
@@ -178,11 +180,16 @@ class Slices:
         all_labels = labels_of(live.candidate)
         own, labels, used = metric_inputs(metric, group, live.candidate.probabilities, all_labels)
         other, _, _ = metric_inputs(metric, group, live.champion.probabilities, all_labels)
-        value = metrics.score(used, other, labels, live.classes)
+        classes: Sequence[int] | None = live.classes
+        if labels.ndim == 2 and group.label is not None:
+            if group.label not in live.classes:
+                return part
+            classes = None  # its own column is the only one
+        value = metrics.score(used, other, labels, classes)
         if math.isnan(value) or not self._supported(used, labels, len(group.rows)):
             return replace(part, champion=value)
         pair = paired_comparison.compare(
-            used, own, other, labels, seed=live.candidate.seed, resamples=resamples, classes=live.classes
+            used, own, other, labels, seed=live.candidate.seed, resamples=resamples, classes=classes
         )
         reached = (pair.favourable >= -self.margin - verdicts.ROUNDING).sum()
         chance = (float(reached) + 1) / (resamples + 1)
@@ -240,8 +247,7 @@ def _sign(metric: str) -> int:
 
 
 def _described(part: Slice) -> str:
-    recall = part.metric == "accuracy" and part.title.startswith("class ")
-    measure = "recall" if recall else metrics.TITLES[part.metric]
+    measure = measured_by(part.title, part.metric)
     interval = f"95 % interval {rounded(part.low)} to {rounded(part.high)}"
     return f"{part.title} with {measure} {rounded(part.value)} ({interval}, {formatting.count(part.rows, 'row')})"
 

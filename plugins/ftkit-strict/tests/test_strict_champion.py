@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from ftkit_strict.champion import NoWorseThanChampion
 
-from ftkit.evaluation import metrics
+from ftkit.contracts.tasks import METRICS_OF
 from ftkit.evaluation.paired_comparison import tango
 
 
@@ -82,7 +82,7 @@ def test_tangos_test_is_the_score_test_at_the_most_likely_shares(
     )
 
 
-@pytest.mark.parametrize("metric", metrics.METRICS)
+@pytest.mark.parametrize("metric", METRICS_OF["single-label"])
 def test_few_rows_that_are_answered_alike_show_nothing(bench: Any, metric: str) -> None:
     """A candidate that errs on one row of fifty more than the champion shows no such row in a hundred in 13 % of all draws."""
     enough = {"roc_auc": 260, "mcc": 400}.get(metric, 200)
@@ -99,7 +99,7 @@ def test_few_rows_that_are_answered_alike_show_nothing(bench: Any, metric: str) 
         assert verdict.numbers["difference"] >= 0
 
 
-@pytest.mark.parametrize("metric", metrics.METRICS)
+@pytest.mark.parametrize("metric", METRICS_OF["single-label"])
 def test_the_very_same_model_is_no_worse_however_few_the_rows(bench: Any, metric: str) -> None:
     one, other = pair(bench, {3}, {3}, 20, metric)
     verdict = NoWorseThanChampion().check(one, other)

@@ -15,6 +15,7 @@ from ftkit_strict.label_noise import LabelNoise
 from ftkit_strict.slices import Slices
 
 from ftkit.contracts import Contender, Verdict
+from ftkit.contracts.tasks import METRICS_OF
 from ftkit.evaluation import metrics
 from ftkit.evaluation.contenders import align_classes
 from ftkit.evaluation.promotion_tests import BeatsChampion, BeatsMajority, MetricFloor
@@ -48,7 +49,7 @@ def contenders(
     return candidate, champion
 
 
-@pytest.mark.parametrize("metric", metrics.METRICS)
+@pytest.mark.parametrize("metric", METRICS_OF["single-label"])
 @pytest.mark.parametrize("test", [NoWorseThanChampion(), BeatsChampion(), Slices()], ids=lambda each: each.name)
 def test_a_better_candidate_with_a_new_class_passes_and_says_what_was_compared(
     bench: Any, metric: str, test: Any
@@ -124,7 +125,7 @@ def untested(bench: Any, metric: str) -> tuple[Contender, Contender]:
     return candidate, champion
 
 
-@pytest.mark.parametrize("metric", metrics.METRICS)
+@pytest.mark.parametrize("metric", METRICS_OF["single-label"])
 @pytest.mark.parametrize("test", UNTESTED, ids=lambda each: each.name)
 def test_a_class_without_test_rows_stops_no_test(bench: Any, metric: str, test: Any) -> None:
     limit = replace(test, floor=3.0) if isinstance(test, MetricFloor) and metric == "log_loss" else test
@@ -138,7 +139,7 @@ def test_slices_say_which_class_has_no_test_row(bench: Any) -> None:
     assert "no test row of 'jobs'" in Slices(floor=0.5).check(*untested(bench, "accuracy")).sentence
 
 
-@pytest.mark.parametrize("metric", metrics.METRICS)
+@pytest.mark.parametrize("metric", METRICS_OF["single-label"])
 def test_metrics_of_rows_that_lack_a_class_are_those_of_scikit_learn(bench: Any, metric: str) -> None:
     from sklearn import metrics as reference
 
