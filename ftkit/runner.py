@@ -125,7 +125,7 @@ def load_data(plan: Plan, ledger: Ledger, emit: Emit) -> Data:
                 data = loaded(plan.dataset, plan.seed, emit)
             ledger.store_data(inspected(plan, data))
         data = ledger.data(("train", "valid"))
-        emit(events.DataLoaded(data.report))
+        emit(events.DataLoaded(data.report, data.task))
         teacher.fetch(plan, ledger, emit)
         foresee(plan, data)
     return data

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ftkit.contracts.measures import Measures
-from ftkit.contracts.types import DataReport, Spread, Trial, Verdict, Version
+from ftkit.contracts.types import DataReport, Spread, Task, Trial, Verdict, Version
 from ftkit.errors import FtkitError
 
 Stage = Literal["data", "search", "select", "test", "register", "deploy"]
@@ -75,6 +75,7 @@ class Noticed(Event):
 @dataclass(frozen=True)
 class DataLoaded(Event):
     report: DataReport
+    task: Task = "single-label"
 
 
 @dataclass(frozen=True)

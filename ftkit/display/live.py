@@ -15,7 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ftkit import formatting
-from ftkit.contracts import DataReport, events
+from ftkit.contracts import DataReport, Task, events
+from ftkit.contracts.tasks import SINGLE_LABEL
 from ftkit.data import description
 from ftkit.display import plain, terminal
 from ftkit.display.board import Board, Row, Work
@@ -117,8 +118,8 @@ def lasting(event: events.Event, board: Board) -> Iterator[RenderableType]:
             yield _line((f"  ✗ {stage} {plain.how_failed(error)} after {formatting.duration(seconds)}", style))
         case events.Noticed(text, warning):
             yield _indented(" ".join(text.split()), "yellow" if warning else "", "! " if warning else "")
-        case events.DataLoaded(report):
-            yield Padding(data(report), (0, 0, 0, 2), expand=False)
+        case events.DataLoaded(report, task):
+            yield Padding(data(report, task), (0, 0, 0, 2), expand=False)
         case events.SearchStarted():
             yield _indented(plain.search(event))
         case events.ConfirmationStarted():
@@ -144,7 +145,7 @@ def lasting(event: events.Event, board: Board) -> Iterator[RenderableType]:
                 yield _indented(line.partition(": ")[2])
 
 
-def data(report: DataReport) -> RenderableType:
+def data(report: DataReport, task: Task = SINGLE_LABEL) -> RenderableType:
     """A data report: a table of classes by split, and what was dropped."""
     counts = plain.by_split(report)
     splits = list(counts)
@@ -160,10 +161,8 @@ def data(report: DataReport) -> RenderableType:
         sums = (sum(counts[split].get(name, 0) for name in rest) for split in splits)
         table.add_row(Text(f"{len(rest):,} more classes", style="dim"), *(f"{each:,}" for each in sums))
     if len(names) > 1:
-        table.add_row(
-            Text("all", style="bold"), *(Text(f"{sum(counts[split].values()):,}", "bold") for split in splits)
-        )
-    lines = [f"{report.rows_read:,} rows read from {report.source}", plain.dropped(report)]
+        table.add_row(Text("all", style="bold"), *(Text(f"{report.sizes[split]:,}", "bold") for split in splits))
+    lines = [f"{report.rows_read:,} rows read from {report.source}{plain.of_task(task)}", plain.dropped(report)]
     if report.damaged_lines:
         lines.append(f"damaged lines: {formatting.listing(map(str, report.damaged_lines), 10)}")
     if report.lengths:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import IO, TypeVar
 
 from ftkit import formatting
-from ftkit.contracts import SPLITS, DataReport, Spread, Trial, events
+from ftkit.contracts import SPLITS, DataReport, Spread, Task, Trial, events
+from ftkit.contracts.tasks import SINGLE_LABEL
 from ftkit.data import description
 from ftkit.display import terminal
 from ftkit.display.board import Board
@@ -89,8 +90,8 @@ def sentences(event: events.Event, board: Board) -> Iterator[str]:
             yield f"{where}: {progress(event)}"
         case events.Noticed(text, warning):
             yield f"{where}: {'warning: ' if warning else ''}{' '.join(text.split())}"
-        case events.DataLoaded(report):
-            yield from (f"data: {line}" for line in data(report))
+        case events.DataLoaded(report, task):
+            yield from (f"data: {line}" for line in data(report, task))
         case events.SearchStarted():
             yield f"search: {search(event)}"
         case events.ConfirmationStarted():
@@ -207,9 +208,9 @@ def trial(one: Trial, metric: str) -> str:
     return f"trial {one.number} {end}{scored}, {took}"
 
 
-def data(report: DataReport) -> Iterator[str]:
+def data(report: DataReport, task: Task = SINGLE_LABEL) -> Iterator[str]:
     """A data report in words: rows read, rows dropped and why, and rows left."""
-    yield f"{report.rows_read:,} rows read from {report.source}"
+    yield f"{report.rows_read:,} rows read from {report.source}{of_task(task)}"
     yield dropped(report)
     if report.damaged_lines:
         lines = formatting.listing((f"{number}" for number in report.damaged_lines), 10)
@@ -225,6 +226,11 @@ def data(report: DataReport) -> Iterator[str]:
     yield from report.notes
     yield from (f"warning: {warning}" for warning in report.warnings)
     yield f"fingerprint {report.fingerprint[:16]}"
+
+
+def of_task(task: Task) -> str:
+    """The task at the end of a line; empty for the one that needs no word."""
+    return "" if task == SINGLE_LABEL else f", {task}"
 
 
 def dropped(report: DataReport) -> str:
