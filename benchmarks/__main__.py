@@ -10,6 +10,7 @@ NAMES = {
     "serve": "requests against the original's scoring script, a plain pipeline and the raw engine",
     "quality": "test accuracy on SST-2 sentences and TREC questions",
     "datasets": "macro F1 beside TF-IDF with logistic regression, on a folder of recipes",
+    "long_texts": "test accuracy by the beginning of long texts, their beginning and end, and windows",
     "search": "twenty trials with and without the bandit policy",
     "data": "seconds and memory between a table on the disk and a trial's tokens",
     "overhead": "commands, and a run with a trivial model",
