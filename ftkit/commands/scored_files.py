@@ -13,8 +13,7 @@ from ftkit._version import __version__
 from ftkit.bundle import answers
 from ftkit.bundle.bundle import Bundle
 from ftkit.commands.texts_to_classify import readers, recipe_columns, recipe_dataset
-from ftkit.contracts import AUTO, Classifier
-from ftkit.contracts.file_rows import RowReading
+from ftkit.contracts import AUTO, Classifier, RowReading
 from ftkit.data.rows import name_lines
 from ftkit.display import terminal, work_printer
 from ftkit.errors import BundleError, DataError, PluginError, UsageError
@@ -25,8 +24,7 @@ from ftkit.scoring.score import Job, Model, cannot_write, score
 from ftkit.scoring.unfinished import Tally, Unfinished, folder_of
 
 if TYPE_CHECKING:
-    from ftkit.contracts import Emit, Probabilities
-    from ftkit.contracts.file_rows import FileRows
+    from ftkit.contracts import Emit, FileRows, Probabilities
 
 
 @dataclass(frozen=True)

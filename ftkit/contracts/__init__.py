@@ -8,6 +8,7 @@ capabilities   what a component or a classifier may do beyond its protocol; `cap
 backbones      what a backbone declares of itself
 checkpoints    a training that goes on where it was interrupted
 processes      a trial of several processes
+file_rows      a file read row by row with all its columns
 distilling     a model that learns from another one
 events         what happens in a run
 policies       when the search stops a trial early
@@ -61,6 +62,7 @@ from ftkit.contracts.components import (
 )
 from ftkit.contracts.distilling import CHAMPION, Distilling
 from ftkit.contracts.events import Emit
+from ftkit.contracts.file_rows import FileRows, RowReading, RowsPart
 from ftkit.contracts.guarding import Guarding
 from ftkit.contracts.measures import Measures, Measuring
 from ftkit.contracts.plan import Platform, Publishing, Refusing, Searching
@@ -123,6 +125,7 @@ __all__ = [
     "Estimable",
     "Exporting",
     "FileReading",
+    "FileRows",
     "FittedAtOnce",
     "FolderOrId",
     "Foreseeing",
@@ -153,6 +156,8 @@ __all__ = [
     "Report",
     "Requiring",
     "Resumable",
+    "RowReading",
+    "RowsPart",
     "SearchSpace",
     "Searching",
     "Split",

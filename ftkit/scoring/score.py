@@ -26,8 +26,7 @@ from ftkit.scoring.unfinished import LINES, Tally, Unfinished
 from ftkit.serving.schema import whole_text
 
 if TYPE_CHECKING:
-    from ftkit.contracts import Emit, Probabilities
-    from ftkit.contracts.file_rows import FileRows, RowsPart
+    from ftkit.contracts import Emit, FileRows, Probabilities, RowsPart
 
 BLOCK = 2_048
 """Rows that are computed together: enough for batches of texts of similar length."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ftkit.scoring.values import as_text
 
 if TYPE_CHECKING:
-    from ftkit.contracts.file_rows import FileRows
+    from ftkit.contracts import FileRows
 
 SIZE = 10_000
 """Rows whose types are looked at together."""

@@ -11,7 +11,18 @@ from typing import Any
 import pytest
 
 from ftkit import contracts, events, hookspecs
-from ftkit.contracts import backbones, capabilities, checkpoints, monitoring, plan, policies, processes, settings, space
+from ftkit.contracts import (
+    backbones,
+    capabilities,
+    checkpoints,
+    file_rows,
+    monitoring,
+    plan,
+    policies,
+    processes,
+    settings,
+    space,
+)
 
 
 def public_types() -> Iterator[type[Any]]:
@@ -49,10 +60,14 @@ def test_every_capability_has_its_line_in_the_guide_for_plugin_authors() -> None
     guide = (Path(__file__).parents[2] / "docs" / "plugins.md").read_text(encoding="utf-8")
     protocols = [
         value
-        for module in (backbones, capabilities, checkpoints, processes)
+        for module in (backbones, capabilities, checkpoints, file_rows, processes)
         for value in vars(module).values()
         if getattr(value, "_is_protocol", False) and value.__module__ == module.__name__
     ]
-    names = {each.__name__ for each in (*protocols, plan.Refusing, plan.Publishing)} - {"Protocol", "Checkpoints"}
+    names = {each.__name__ for each in (*protocols, plan.Refusing, plan.Publishing)} - {
+        "Protocol",
+        "Checkpoints",
+        "FileRows",
+    }
     assert {name for name in names if f"| `{name}` |" not in guide} == set()
     assert names <= set(contracts.__all__)

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from ftkit import files, options
-from ftkit.contracts import Data, Emit, Task
-from ftkit.contracts.file_rows import FileRows
+from ftkit.contracts import Data, Emit, FileRows, Task
 from ftkit.data import splits
 from ftkit.data.rows import Rows, check_limit, together
 from ftkit.errors import DataError

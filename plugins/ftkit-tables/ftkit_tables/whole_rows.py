@@ -8,8 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ftkit.contracts import Emit
-from ftkit.contracts.file_rows import FileRows, RowsPart
+from ftkit.contracts import Emit, FileRows, RowsPart
 from ftkit_tables.columns import Wanted, check_unique, missing_column
 from ftkit_tables.delimited import Delimited
 from ftkit_tables.form import Damaged, Options, Reread, TableFile

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 from ftkit_tables import Table
 
-from ftkit.contracts import capable
-from ftkit.contracts.file_rows import FileRows, RowReading
+from ftkit.contracts import FileRows, RowReading, capable
 from ftkit.errors import DataError
 
 ROWS: list[dict[str, Any]] = [
