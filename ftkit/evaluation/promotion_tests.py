@@ -73,8 +73,8 @@ class BeatsMajority:
 
     That model gives every text the class shares of the training split, and so always answers the most frequent
     class. Its ROC AUC is 0.5 and its MCC 0, whatever the shares are. Where texts have several labels, it always answers those that at
-    least half of the training rows have, or the most frequent one where there are none. Of ordered classes it answers the median for
-    mae, which no other class beats.
+    least half of the training rows have, for F1 the most frequent one besides. Of ordered classes it answers the median for mae, which
+    no other class beats.
     """
 
     name: ClassVar[str] = "beats-majority"

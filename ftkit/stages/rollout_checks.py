@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ftkit.contracts import Deployer, Endpoint
+from ftkit.contracts import Deployer, Endpoint, Task
 from ftkit.errors import DeployError
 from ftkit.plugins.calls import call
 from ftkit.plugins.offers import class_title
@@ -55,14 +55,19 @@ def remaining(deployer: Deployer, names: Iterable[str], poll: float) -> list[str
     return [each.name for each in endpoint.deployments if each.name in gone]
 
 
-def wrong_answer(answer: Any, request: Mapping[str, Any], classes: tuple[str, ...]) -> str:
+def wrong_answer(answer: Any, request: Mapping[str, Any], classes: tuple[str, ...], task: Task = "single-label") -> str:
     """What is wrong with an answer to the sample request; empty if nothing is."""
     shown = _as_json(answer)
     if not isinstance(answer, list):
         return f"the answer is no list: {shown}"
     if len(answer) != len(request["data"]):
         return f"{len(request['data'])} texts were sent, {len(answer)} answers came: {shown}"
-    if unknown := [label for label in answer if not isinstance(label, str) or label not in classes]:
+    labels = answer
+    if task == "multi-label":
+        if wrong := [row for row in answer if not isinstance(row, list)]:
+            return f"{_as_json(wrong[0])} is no list of labels"
+        labels = [label for row in answer for label in row]
+    if unknown := [label for label in labels if not isinstance(label, str) or label not in classes]:
         return f"{_as_json(unknown[0])} is no class of the model ({', '.join(classes)})"
     return ""
 

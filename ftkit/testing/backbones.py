@@ -26,7 +26,9 @@ import pytest
 
 from ftkit import files
 from ftkit.bundle import pickles
+from ftkit.bundle.answers import wrong_probabilities
 from ftkit.contracts import (
+    TASKS,
     Backbone,
     Classifier,
     EndingEarly,
@@ -34,9 +36,11 @@ from ftkit.contracts import (
     FittedAtOnce,
     Resumable,
     StopTrial,
+    Task,
     TrialInterrupted,
     capable,
 )
+from ftkit.plugins.tasks import known_tasks, task_of
 from ftkit.testing.checkpoints import InterruptingCheckpoints
 from ftkit.testing.separable import CLASSES, COMMON, ODD_TEXTS, WORDS, separable, separable_data
 
@@ -255,6 +259,21 @@ class BackboneSuite:
         alone = np.concatenate([loaded.probabilities([text]) for text in texts])
         np.testing.assert_allclose(backwards, together, atol=self.tolerance / 10)
         np.testing.assert_allclose(alone, together, atol=self.tolerance / 10)
+
+    @pytest.mark.parametrize("task", [each for each in TASKS if each != "single-label"])
+    def test_every_task_that_it_knows_is_kept_and_answered(
+        self, component: Backbone, task: Task, tmp_path: Path
+    ) -> None:
+        """For a backbone that declares further `tasks`; any other refuses them, which the recipe's loader does for it."""
+        if task not in known_tasks(component):
+            pytest.skip(f"it does not know {task} data")
+        data = separable_data(24, task=task)
+        component.fit(data, 3, lambda *_, **__: True).save(tmp_path)
+        loaded = type(component)().load(tmp_path)
+        assert task_of(loaded) == task
+        assert tuple(loaded.classes) == CLASSES
+        texts = [*data.valid.texts, *ODD_TEXTS]
+        assert not wrong_probabilities(loaded.probabilities(texts), len(texts), len(CLASSES), task)
 
     def test_options_can_be_replaced_and_not_assigned(self, component: Any) -> None:
         field = next(each for each in dataclasses.fields(component) if isinstance(getattr(component, each.name), int))

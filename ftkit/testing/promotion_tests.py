@@ -20,7 +20,9 @@ from typing import Any, ClassVar
 import pytest
 
 from ftkit import options
-from ftkit.contracts import Contender, Data, DataReport, Foreseeing, PromotionTest, Split, Verdict
+from ftkit.contracts import TASKS, Contender, Data, DataReport, Foreseeing, PromotionTest, Split, Task, Verdict
+from ftkit.contracts.tasks import DEFAULT_METRICS
+from ftkit.plugins.tasks import known_tasks
 
 CLASSES = ("bad", "fair", "good")
 STATUSES = ("passed", "failed", "not applicable")
@@ -29,14 +31,23 @@ STATUSES = ("passed", "failed", "not applicable")
 class Fixed:
     """A classifier with fixed answers, for promotion tests that score further texts."""
 
-    def __init__(self, classes: tuple[str, ...], certainty: float) -> None:
+    def __init__(self, classes: tuple[str, ...], certainty: float, task: Task = "single-label") -> None:
         self.classes = classes
         self.certainty = certainty
+        self.task = task
 
     def probabilities(self, texts: Sequence[str]) -> Any:
-        """The right class, which each text names, gets `certainty`; in every fifth text the next class does."""
+        """The right class, which each text names, gets `certainty`; in every fifth text the next class does.
+
+        Of several labels, all that the text's second number has as bits, and in every fifth text the first one besides.
+        """
         import numpy as np
 
+        if self.task == "multi-label":
+            numbers = np.array([[int(word) for word in text.split()[:2]] for text in texts]).reshape(-1, 2)
+            given = numbers[:, 1:] >> np.arange(len(self.classes)) & 1
+            given[:, 0] |= numbers[:, 0] % 5 == 0
+            return np.where(given == 1, self.certainty, 1 - self.certainty)
         scores = np.full((len(texts), len(self.classes)), (1 - self.certainty) / (len(self.classes) - 1))
         for row, text in enumerate(texts):
             number, right = (int(word) for word in text.split()[:2])
@@ -47,28 +58,31 @@ class Fixed:
         """Nothing to write: the answers are fixed."""
 
 
-def make_data(rows: int = 60, classes: tuple[str, ...] = CLASSES) -> Data:
+def make_data(rows: int = 60, classes: tuple[str, ...] = CLASSES, task: Task = "single-label") -> Data:
     """Rows whose text names their number and class; the first class is the most frequent."""
+    several = task == "multi-label"
 
     def part(start: int) -> Split:
         labels = [0 if number % 2 else number // 2 % len(classes) for number in range(rows)]
-        texts = [f"{start + number} {label} words" for number, label in enumerate(labels)]
-        return Split(texts, labels, {"stars": [label + 1 for label in labels]})
+        named = [number % 2 ** len(classes) for number in range(rows)] if several else labels
+        texts = [f"{start + number} {name} words" for number, name in enumerate(named)]
+        sets = [tuple(index for index in range(len(classes)) if name >> index & 1) for name in named]
+        return Split(texts, sets if several else labels, {"stars": [label + 1 for label in labels]})
 
     splits = {name: part(start) for name, start in (("train", 0), ("valid", 1000), ("test", 2000))}
     counts = {
-        name: {each: list(split.labels).count(index) for index, each in enumerate(classes)}
+        name: {each: list(split.each_label()).count(index) for index, each in enumerate(classes)}
         for name, split in splits.items()
     }
     report = DataReport("made up", 3 * rows, {}, counts, {"p5": 3, "p50": 3, "p95": 3, "max": 3}, "cd" * 32)
-    return Data(classes, splits["train"], splits["valid"], splits["test"], report)
+    return Data(classes, splits["train"], splits["valid"], splits["test"], report, task=task)
 
 
 def make_contender(
     data: Data, title: str = "the candidate", certainty: float = 0.8, metric: str = "macro_f1", bundle: Path = Path()
 ) -> Contender:
     """A contender that is right about four rows of five."""
-    classifier = Fixed(data.classes, certainty)
+    classifier = Fixed(data.classes, certainty, data.task)
     scores = classifier.probabilities(data.test.texts)
     return Contender(title, bundle, classifier, scores, data, metric, seed=7)
 
@@ -153,6 +167,23 @@ class PromotionTestSuite:
     ) -> None:
         pair = [dataclasses.replace(each, metric=metric) for each in (candidate, champion)]
         check_verdict(component, component.check(pair[0], pair[1]))
+
+    @pytest.mark.parametrize("task", [each for each in TASKS if each != "single-label"])
+    def test_every_task_that_it_knows_gets_a_verdict(
+        self, component: PromotionTest, candidate: Contender, task: Task, tmp_path: Path
+    ) -> None:
+        """For a test that declares further `tasks` and looks at rows: any other is refused when the recipe is loaded."""
+        if task not in known_tasks(component):
+            pytest.skip(f"it does not know {task} data")
+        if candidate.serving is not None:
+            pytest.skip("it judges a bundle, which is of one task")
+        data, metric = make_data(task=task), DEFAULT_METRICS[task]
+        pair = [
+            make_contender(data, title, sure, metric)
+            for title, sure in (("the candidate", 0.8), ("champion version 1", 0.6))
+        ]
+        for champion in (None, pair[1]):
+            check_verdict(component, component.check(pair[0], champion))
 
     def test_two_classes_get_a_verdict(self, component: PromotionTest) -> None:
         data = make_data(classes=("bad", "good"))
