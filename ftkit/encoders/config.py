@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
-from ftkit.contracts import FolderOrId
+from ftkit.contracts import Described, Description, FolderOrId, capable
+from ftkit.contracts.backbones import UNKNOWN
 
 Auto = Literal["auto"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
@@ -29,12 +30,16 @@ class EncoderConfig:
     ends_early: ClassVar[bool] = True
     distributed: ClassVar[bool] = True
     """The training returns its best weights so far when it is told to end."""
+    exportable: ClassVar[tuple[EngineName, ...]] = get_args(EngineName)
+    """The engines that compute this architecture: a recipe with any other is refused."""
     learning_rates: ClassVar[tuple[float, float]] = (3e-5, 5e-5)
     """What `learning_rate = "auto"` chooses from: the usual rate, and one for classes with few rows."""
     checkpoint: FolderOrId = ""
     """Where the pretrained weights are: a model id on the Hugging Face hub, or a local folder."""
     revision: str | None = None
     """Branch, tag or commit of a checkpoint on the hub; a commit always names the same weights."""
+    licences: tuple[str, ...] = ()
+    """Licences that the pretrained weights may have, such as `mit`, or `unknown`; any where none is named."""
     offline: bool = False
     """Make no connection: the checkpoint must be a local folder or already in the hub's cache on this machine."""
     learning_rate: float | Auto = "auto"
@@ -169,6 +174,21 @@ class EncoderConfig:
             )
         if len(set(self.engines)) < len(self.engines):
             raise ValueError("engines must name each engine once")
+        if refused := [each for each in self.engines if each not in self.exportable]:
+            raise ValueError(f"engines: {self.name} cannot be exported to {', '.join(refused)}")
+        if (facts := self.declared()) is not None and not self.allows(facts.licence):
+            raise ValueError(
+                f"licences: the weights of {self.name} are under {facts.licence}, and the recipe allows {', '.join(self.licences)}"
+            )
+
+    def declared(self) -> Description | None:
+        """The facts that the class declares of its checkpoint; None where the options name another, or the class declares none."""
+        default = next(field.default for field in fields(self) if field.name == "checkpoint")
+        return self.description if capable(self, Described) and self.checkpoint == default else None
+
+    def allows(self, licence: str) -> bool:
+        """Whether weights under this licence may be used; an empty one is unknown."""
+        return not self.licences or (licence or UNKNOWN).lower() in map(str.lower, self.licences)
 
     def source(self) -> str | Path:
         """Where `fit` finds the pretrained checkpoint: a hub id or a folder. Raises: CheckpointError."""

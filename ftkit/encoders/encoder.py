@@ -92,8 +92,10 @@ class Encoder(EncoderConfig):
             from ftkit.encoders.export import onnx
 
             onnx.require_packages(self.engines)
+        from ftkit.encoders import licence
         from ftkit.encoders.training import foresight
 
+        licence.check(self)
         foresight.check(self, data)
 
     def export(self, folder: Path) -> None:

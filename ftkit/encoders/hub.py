@@ -8,8 +8,8 @@ from ftkit.errors import CheckpointError
 from ftkit.redaction import redacted
 
 FILES = ("config.json", "*.safetensors", "*.safetensors.index.json", "tokenizer*", "special_tokens_map.json",
-         "added_tokens.json", "vocab*", "merges.txt", "spm.model", "spiece.model", "sentencepiece.*")  # fmt: skip
-"""Files that are fetched from the hub: weights as safetensors alone, and no code."""
+         "added_tokens.json", "README.md", "vocab*", "merges.txt", "spm.model", "spiece.model", "sentencepiece.*")  # fmt: skip
+"""Files that are fetched from the hub: weights as safetensors alone, the card that says their licence, and no code."""
 
 
 def download(repository: str, revision: str | None, offline: bool) -> Path:

@@ -14,6 +14,7 @@ WITHOUT_EFFECT = ("checkpoint",)
 
 ADDED = (
     ("run", "processes", 1),
+    ("backbone", "licences", []),
     ("backbone", "schedule", "linear"),
     ("backbone", "layer_decay", 1.0),
     ("backbone", "loss", "cross-entropy"),

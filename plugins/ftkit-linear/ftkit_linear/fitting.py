@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ftkit.contracts import Data
-    from ftkit_linear.backbone import Linear
+    from ftkit_linear.config import LinearConfig
 
 VOCABULARY_ROWS = 50_000
 """Rows in which n-grams are counted: those that stand in hardly any of these decide hardly any answer."""
@@ -22,7 +22,7 @@ _CHUNK = 10_000
 """Rows that become a matrix at a time."""
 
 
-def fit(linear: Linear, data: Data) -> LinearClassifier:
+def fit(linear: LinearConfig, data: Data) -> LinearClassifier:
     """The model of the training rows; the same rows give the same model on one machine."""
     import numpy as np
 
@@ -67,7 +67,7 @@ def _matrix(read: Any, texts: Sequence[str]) -> Any:
     return sparse.vstack([read(texts[start : start + _CHUNK]) for start in range(0, len(texts), _CHUNK)], format="csr")
 
 
-def _regression(linear: Linear, matrix: Any, labels: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
+def _regression(linear: LinearConfig, matrix: Any, labels: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
     """Coefficients, (terms, classes), and intercepts, (classes,): the logits of a softmax, that of the first of two classes 0.
 
     Where all rows are of one class there is nothing to learn but that.
