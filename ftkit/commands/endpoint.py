@@ -127,6 +127,36 @@ def delete(name: str | None, deployment: str) -> None:
     terminal.write(f"{deployer.endpoint}/{deployment} is removed")
 
 
+@endpoint.command(short_help="Look after an old deployment that is kept.")
+@name_argument
+def watch(name: str | None) -> None:
+    """Look after the old deployment that a rollout has kept, until its time is over, and then retire it.
+
+    When an alarm says no or the new deployment turns bad, the old one gets the traffic back.
+    """
+    from ftkit.display import printer
+    from ftkit.errors import DeployError
+    from ftkit.stages import keeping
+
+    (deployer,) = _chosen(name, all_=False)
+    if not keeping.watch(deployer, printer(True)):
+        raise DeployError(
+            "the new deployment was not healthy, and the old one has the traffic again", deployer.endpoint
+        )
+
+
+@endpoint.command(short_help="Put the old deployment back.")
+@name_argument
+@click.option("--reason", default="by hand", show_default=True, help="Why, for the run's journal.")
+def rollback(name: str | None, reason: str) -> None:
+    """Give the traffic back to the old deployment that a rollout has kept; its version is the champion again."""
+    from ftkit.display import printer
+    from ftkit.stages import keeping
+
+    (deployer,) = _chosen(name, all_=False)
+    keeping.put_back(deployer, printer(True), reason)
+
+
 @endpoint.command(short_help="Stop endpoints.")
 @name_argument
 @click.option("--all", "all_", is_flag=True, help="Stop every endpoint.")

@@ -67,8 +67,8 @@ class Judge:
         """Seconds by which a step may be prolonged."""
         return duration(self._settings.patience) or 0.0
 
-    def begin(self, shares: Mapping[str, int], copied: tuple[str, ...] = ()) -> None:
-        """A step begins, with these shares of the traffic; `copied` get copies of it."""
+    def begin(self, shares: Mapping[str, int], memory: float = BEFORE) -> None:
+        """A step begins, with these shares of the traffic; `memory` is how many seconds back the old deployment is looked at."""
         self._last = None
         if not self._told and any(name != self._deployment for name in shares):
             self._told = True
@@ -76,10 +76,10 @@ class Judge:
             self._emit(Noticed(f"{name} measures no requests: the new deployment is judged by its health alone."))
         if self._measuring is None:
             return
-        old = tuple(name for name in (*shares, *copied) if name != self._deployment)
+        old = tuple(name for name in shares if name != self._deployment)
         earlier = None
         if not old:
-            measured = self._measured(max(self._settings.bake, BEFORE))
+            measured = self._measured(max(self._settings.bake, memory))
             others = [each for name, each in measured.items() if name != self._deployment]
             earlier = together(others) if others else None
         self._period = _Period(time.monotonic(), old, earlier)

@@ -24,8 +24,9 @@ from ftkit.plugins.calls import call
 from ftkit.runs import decision, source_files, status
 from ftkit.runs import ledger as ledgers
 from ftkit.runs.ledger import Ledger, staged
-from ftkit.stages import gate, known_endpoints
+from ftkit.stages import gate, keeping, known_endpoints, rollout_facts
 from ftkit.stages.rollout import roll_out
+from ftkit.stages.shares import without
 
 
 def decide(
@@ -154,8 +155,11 @@ def deploy(
         began = datetime.fromisoformat(ledger.facts("started")[0]["at"])
         deployment = deployment_name(version.version if version else None, began)
         known_endpoints.remember(plan.deploy)
-        endpoint = roll_out(plan.deploy, bundle, deployment, plan.rollout, emit)
+        described = call(Deployer.describe, plan.deploy)
+        before = without(described, deployment).traffic if described else {}
+        endpoint = roll_out(plan.deploy, bundle, deployment, plan.rollout, rollout_facts.written_down(ledger, emit))
         ledger.append("deployed", endpoint=endpoint.name, deployment=deployment)
+        keeping.begin(plan, ledger, emit, before, deployment)
     return endpoint, deployment
 
 

@@ -16,7 +16,7 @@ from ftkit import formatting
 from ftkit.bundle.bundle import Bundle, cleared
 from ftkit.contracts import Deployer, Emit, Endpoint, Guarding, Mirroring, Paced, capable
 from ftkit.contracts.events import DeploymentChanged, Noticed, TrafficMoved
-from ftkit.contracts.settings import Rollout
+from ftkit.contracts.settings import Rollout, duration
 from ftkit.errors import DeployError, FtkitError
 from ftkit.plugins.calls import call
 from ftkit.redaction import redacted
@@ -138,7 +138,7 @@ class _Step:
         """Send the sample request to the deployment itself, or, if `public`, to the endpoint as callers do."""
         request = self.bundle.sample_request
         answer = call(Deployer.invoke, self.deployer, request, None if public else self.deployment)
-        if problem := rollout_checks.wrong_answer(answer, request, self.bundle.classes):
+        if problem := rollout_checks.wrong_answer(answer, request, self.bundle.classes, self.bundle.task):
             raise DeployError(
                 f"the smoke test failed: {problem}{_tail(call(Deployer.logs, self.deployer, self.deployment, LOG_LINES))}",
                 self.where,
@@ -269,9 +269,12 @@ def _roll_back(step: _Step, before: Endpoint, error: BaseException) -> BaseExcep
 
 
 def _retire(step: _Step, before: Endpoint) -> None:
-    """Remove the deployments from before the rollout; a failure is only a warning, since the new deployment is live."""
+    """Remove the deployments from before the rollout; a failure is only a warning, since the new deployment is live.
+
+    With `keep`, those that had traffic stay: `ftkit.stages.keeping` looks after them.
+    """
     for old in before.deployments:
-        if old.name == step.deployment:
+        if old.name == step.deployment or (old.traffic and duration(step.settings.keep)):
             continue
         try:
             step.delete("", old.name)
