@@ -11,6 +11,7 @@ NAMES = {
     "quality": "test accuracy on SST-2 sentences and TREC questions",
     "datasets": "macro F1 beside TF-IDF with logistic regression, on a folder of recipes",
     "long_texts": "test accuracy by the beginning of long texts, their beginning and end, and windows",
+    "tuning": "training a part of a model, computing layers again, and learning from a teacher",
     "search": "twenty trials with and without the bandit policy",
     "data": "seconds and memory between a table on the disk and a trial's tokens",
     "overhead": "commands, and a run with a trivial model",
