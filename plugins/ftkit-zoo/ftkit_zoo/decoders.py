@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
-from ftkit.contracts import Description
+from ftkit.contracts import Description, Task
 from ftkit.encoders import Encoder
 from ftkit_zoo.languages import QWEN3
 
@@ -17,6 +18,8 @@ class Qwen3Small(Encoder):
     """
 
     name = "qwen3-0.6b"
+    tasks: ClassVar[tuple[Task, ...]] = ("single-label", "multi-label")
+    """Its head has no biases, which an order of classes needs."""
     encoder_parameters = 440_000_000
     description = Description("Qwen3", 596_000_000, QWEN3, "apache-2.0", 32_768)
     checkpoint: str = "Qwen/Qwen3-0.6B-Base"
