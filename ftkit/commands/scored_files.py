@@ -81,9 +81,7 @@ def _check(request: Request) -> None:
 
 def _scored(bundle: Bundle, request: Request, emit: Emit) -> Tally:
     rows, columns = _rows(bundle, request, emit)
-    answer_columns = AnswerColumns(
-        bundle.classes, request.scores, request.prefix, bundle.manifest.get("task") == "multi-label"
-    )
+    answer_columns = AnswerColumns(bundle.classes, request.scores, request.prefix, bundle.task)
     answer_columns.check(rows.names, str(request.source))
     facts = {
         "other rows": files.sha256(request.source),
@@ -137,7 +135,7 @@ def _model(bundle: Bundle, engine: str) -> tuple[str, Model]:
 
     def probabilities(texts: Any) -> Probabilities:
         computed = call(Classifier.probabilities, classifier, texts)
-        if wrong := answers.wrong_probabilities(computed, len(texts), len(bundle.classes)):
+        if wrong := answers.wrong_probabilities(computed, len(texts), len(bundle.classes), bundle.task):
             raise BundleError(f"the model answers {wrong}", where=str(bundle.folder))
         return computed
 

@@ -24,8 +24,12 @@ class AnswerColumns:
     """Whether each class has a column with its score."""
     prefix: str = ""
     """What all names of these columns begin with."""
-    several: bool = False
-    """Whether an answer is a list of labels."""
+    task: Task = "single-label"
+
+    @property
+    def several(self) -> bool:
+        """Whether an answer is a list of labels."""
+        return self.task == "multi-label"
 
     @property
     def label(self) -> str:
@@ -56,11 +60,18 @@ class AnswerColumns:
                 hint=f"Give the columns of the answers other names: --prefix {self.prefix}predicted_",
             )
 
-    def values(self, answers: Sequence[Mapping[str, Any] | None]) -> dict[str, list[Any]]:
-        """The columns of some rows, None in each for a row without an answer.
+    def answers(self, texts: Sequence[str | None], probabilities: Probabilities) -> list[Any]:
+        """The answer to each text as an endpoint gives it with scores, None for a row without a text.
 
-        Answers are those of `ftkit.serving.schema.answer` with scores.
+        `probabilities` are (texts that are there, classes).
         """
+        from ftkit.serving.schema import answer
+
+        remaining = iter(answer(probabilities, self.classes, True, self.task))
+        return [None if text is None else next(remaining) for text in texts]
+
+    def values(self, answers: Sequence[Mapping[str, Any] | None]) -> dict[str, list[Any]]:
+        """The columns of some rows with these answers, None in each for a row without one."""
         columns = {
             self.label: [each and each["label"] for each in answers],
             self.score: [each and each["score"] for each in answers],

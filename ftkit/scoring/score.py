@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from ftkit import formatting
 from ftkit.errors import StageError, UsageError
 from ftkit.events import Progressed
-from ftkit.scoring.columns import AnswerColumns, answers, joined
+from ftkit.scoring.columns import AnswerColumns, joined
 from ftkit.scoring.forms import Block, form
 from ftkit.scoring.types import column_types
 from ftkit.scoring.unfinished import LINES, Tally, Unfinished
@@ -75,7 +75,7 @@ def score(job: Job, unfinished: Unfinished, model: Model, emit: Emit) -> Tally:
 
 def _answers(part: RowsPart, model: Model, columns: AnswerColumns) -> list[Any]:
     texts = [whole_text(text) for text in part.texts if text is not None]
-    return answers(part.texts, model(texts), columns) if texts else [None] * len(part.texts)
+    return columns.answers(part.texts, model(texts)) if texts else [None] * len(part.texts)
 
 
 def _counted(tally: Tally, part: RowsPart, given: Sequence[Any]) -> Tally:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow
 import pytest
 from pyarrow import parquet
@@ -21,7 +22,7 @@ from pyarrow import parquet
 from ftkit import cli
 from ftkit.bundle.bundle import verify
 from ftkit.scoring import score
-from ftkit.scoring.columns import AnswerColumns, safe_names
+from ftkit.scoring.columns import safe_names
 from ftkit.scoring.unfinished import Unfinished, folder_of
 from ftkit.serving.schema import answer
 from ftkit.testing import toys
@@ -308,11 +309,18 @@ def test_names_of_columns_are_safe_and_distinct() -> None:
     )
 
 
-def test_several_labels_are_a_list_or_joined() -> None:
-    from ftkit.scoring.forms import form
-    from ftkit.scoring.values import as_text
-
-    columns = AnswerColumns(("a", "b"), scores=False, several=True)
-    schema = form(".parquet", [], columns, lambda: pyarrow.schema([]))._schema()  # type: ignore[attr-defined]
-    assert schema.field("label").type == pyarrow.list_(pyarrow.string())
-    assert as_text(["a", "b"]) == "a|b"
+def test_several_labels_are_a_list_or_joined(folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A text with no label has an empty list, which is an answer."""
+    toy_bundle(folder / "several", recipe=RECIPE, beside={"task.json": '"multi-label"'})
+    monkeypatch.setattr("ftkit.bundle.bundle.Bundle.task", "multi-label")
+    scores = {GOOD: [0.9, 0.8], BAD: [0.7, 0.1], ROWS[3]["review"]: [0.2, 0.3]}
+    monkeypatch.setattr(
+        toys.ToyClassifier, "probabilities", lambda _, texts: np.array([scores[text] for text in texts])
+    )
+    write(folder / "rows.jsonl")
+    for out, empty in (("jsonl", []), ("parquet", []), ("csv", "")):
+        code, _, err = run("--in", "rows.jsonl", "--out", f"scored.{out}", model="several")
+        assert code == 0, err
+        labels = [row["label"] for row in read(folder / f"scored.{out}")]
+        both, one = ("bad|good", "bad") if out == "csv" else (["bad", "good"], ["bad"])
+        assert labels == [both, one, "" if out == "csv" else None, empty]
