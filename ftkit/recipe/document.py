@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ftkit.errors import Problem
+from ftkit.formatting import beginning
 from ftkit.recipe.toml_lines import Key
+
+DEEPEST = 32
+"""How many times lists and tables of a recipe may lie in each other."""
+_INDEX = re.compile(r"[0-9]{1,6}")
+TOO_DEEP = f"lists and tables lie in each other more than {DEEPEST} times"
 
 
 @dataclass
@@ -59,12 +66,14 @@ class Document:
                 key, equals, value = text.partition("=")
                 if not equals or not key.strip():
                     hint = "For example --set backbone.epochs=1."
-                    problems.append(Problem(f"--set {text}", "", "not of the form KEY=VALUE", hint))
+                    problems.append(Problem(f"--set {beginning(text, 100)}", "", "not of the form KEY=VALUE", hint))
                     continue
-                pairs.append((key.strip(), parse(value), f"--set {text}"))
+                pairs.append((key.strip(), parse(value), f"--set {beginning(text, 100)}"))
         for key, value, source in pairs:
-            parts: Key = tuple(int(part) if part.isdigit() else part for part in key.split("."))
-            if problem := self._set(parts, _toml_value(value)):
+            parts: Key = tuple(int(part) if _INDEX.fullmatch(part) else part for part in key.split("."))
+            if len(parts) > DEEPEST:
+                problems.append(Problem(source, beginning(key, 100), TOO_DEEP))
+            elif problem := self._set(parts, _toml_value(value)):
                 problems.append(Problem(source, key, problem))
             else:
                 self.overridden[parts] = source
@@ -96,9 +105,30 @@ class Document:
 def parse(text: str) -> Any:
     """A value in TOML; anything that is not valid TOML is text, so that words need no quotes."""
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        value = tomllib.loads(f"value = {text}")["value"]
+        return text if too_deep(value) or next(too_long(value), None) is not None else value
+    except (ValueError, RecursionError):  # of a number with thousands of digits, and of a list in a thousand lists
         return text
+
+
+def too_deep(value: Any, deepest: int = DEEPEST) -> bool:
+    """Whether lists and tables lie in each other more than `deepest` times."""
+    level = [value]
+    for _ in range(deepest + 1):
+        level = [
+            item
+            for each in level
+            for item in (each.values() if isinstance(each, dict) else each if isinstance(each, list) else ())
+        ]
+    return bool(level)
+
+
+def too_long(value: Any, key: Key = ()) -> Iterator[Key]:
+    """Keys of whole numbers that no computer's register holds: TOML has 64 bits. Their digits may be too many even to be printed."""
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        yield key
+    for part, item in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        yield from too_long(item, (*key, part))
 
 
 def _toml_value(value: Any) -> Any:

@@ -12,11 +12,15 @@ from typing import Any
 from ftkit import plugins
 from ftkit.contracts.plan import Plan
 from ftkit.errors import Problem, RecipeError, UsageError
-from ftkit.recipe.document import Document
+from ftkit.recipe.components import dotted
+from ftkit.recipe.document import TOO_DEEP, Document, too_deep, too_long
 from ftkit.recipe.reader import Reader
 from ftkit.recipe.toml_lines import line_numbers
 
 __all__ = ["Plan", "load", "loads"]
+
+_TOO_LONG = "a whole number has at most 64 bits"
+_FLAT = "A recipe needs a few levels only: see docs/recipes.md."
 
 
 def load(
@@ -75,11 +79,22 @@ def _read(
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         message, _, place = str(error).partition(" (at ")
-        line = re.search(r"line (\d+)", place)
-        where = f"{file}:{line.group(1) if line else text.count(chr(10)) + 1}"
+        named = re.search(r"line (\d+)", place)
+        where = f"{file}:{named.group(1) if named else text.count(chr(10)) + 1}"
         hint = "Text needs quotes; a table begins with [name]. See toml.io for the format."
         raise RecipeError([Problem(where, "", f"not valid TOML: {message}", hint)]) from error
+    except ValueError as error:  # Python reads no number of so many digits
+        digits = re.search(r"[0-9][0-9_]{4000,}", text)
+        line = text.count("\n", 0, digits.start()) + 1 if digits else 1
+        hint = "Numbers of a recipe have a few digits; text needs quotes."
+        raise RecipeError([Problem(f"{file}:{line}", "", "a number has thousands of digits", hint)]) from error
+    except RecursionError as error:
+        raise RecipeError([Problem(f"{file}:1", "", TOO_DEEP, _FLAT)]) from error
+    if too_deep(values):
+        raise RecipeError([Problem(f"{file}:1", "", TOO_DEEP, _FLAT)])
     document = Document(values, file, base, line_numbers(text))
+    if long := [Problem(document.where(key), dotted(key), _TOO_LONG) for key in too_long(values)]:
+        raise RecipeError(long)
     problems: list[Problem] = []
     document.override(overrides, problems)
     document.override(shorthands, problems)

@@ -175,6 +175,12 @@ canary = [50, 5]
         ),
         ("[search]\nspace.epochs = []\n", "reviews.toml:2: search.space.epochs: a list of values"),
         ("[search]\nspace.epochs = [1, 1]\n", "has a value twice"),
+        (f"seed = {'9' * 5000}\n", "reviews.toml:1: : a number has thousands of digits"),
+        (f"seed = 0x{'f' * 6000}\n", "reviews.toml:1: seed: a whole number has at most 64 bits"),
+        (f"[search]\ntrials = {10**30}\n", "reviews.toml:2: search.trials: a whole number has at most 64 bits"),
+        (f"a = {'[' * 100}{']' * 100}\n", "lie in each other more than 32 times"),
+        (f"a = {'[' * 9000}{']' * 9000}\n", "lie in each other more than 32 times"),
+        (f"{'a.' * 500}a = 1\n", "lie in each other more than 32 times"),
     ],
 )
 def test_each_mistake_has_its_place(write: Any, text: str, expected: str) -> None:
@@ -238,6 +244,23 @@ def test_a_platform_that_cannot_repeat_trials_refuses_the_recipe(write: Any, mon
 def test_a_grid_over_a_continuous_range_is_refused(write: Any) -> None:
     (message,) = problems(write(GOOD), "search.sampler=grid", "search.space.learning_rate={low=1e-5, high=1e-4}")
     assert "the grid sampler cannot search a continuous range" in message
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("promote.².x=1", "counted from 0; '²' is not one of them"),
+        (f"promote.{'9' * 5000}.x=1", "is not one of them"),
+        (f"seed={'9' * 5000}", "seed: must be a whole number"),
+        (f"seed=0x{'f' * 6000}", "seed: must be a whole number"),
+        (f"seed={'[' * 5000}{']' * 5000}", "seed: must be a whole number"),
+        (f"{'a.' * 500}a=1", "lie in each other more than 32 times"),
+    ],
+)
+def test_no_override_is_too_long_for_a_sentence(write: Any, override: str, expected: str) -> None:
+    problem = problems(write(GOOD), override)[0]
+    assert expected in problem
+    assert len(problem) < 700
 
 
 def test_overrides_win_and_words_need_no_quotes(write: Any) -> None:
