@@ -18,6 +18,7 @@ FtkitError                    what went wrong, where, and how to fix it
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -60,6 +61,9 @@ class FtkitError(Exception):
         return f"{place}{self.what}{advice}"
 
 
+_ENDLESS = re.compile(r"(\S{100})\S{200,}")
+
+
 @dataclass(frozen=True)
 class Problem:
     """One mistake of a recipe: the place as FILE:LINE, the dotted key, what is wrong and how to fix it."""
@@ -70,6 +74,10 @@ class Problem:
     hint: str = ""
     plugin: bool = False
     """Whether the recipe is right, but a plugin that it needs does not work."""
+
+    def __post_init__(self) -> None:
+        for name in ("key", "what"):  # what somebody wrote may be a word of thousands of characters
+            object.__setattr__(self, name, _ENDLESS.sub(r"\1…", getattr(self, name)))
 
     def __str__(self) -> str:
         advice = f"\n  {self.hint}" if self.hint else ""
