@@ -116,7 +116,10 @@ class Bundle:
             )
 
     def _backbone(self) -> Any:
-        return options.made(plugins.load().find("backbones", self.manifest["backbone"]["use"]), {})
+        kind = plugins.load().find("backbones", self.manifest["backbone"]["use"])
+        required = {each.name for each in options.options(kind) if each.required}
+        given = {name: value for name, value in self.manifest["backbone"].items() if name in required}
+        return options.made(kind, options.convert(kind, given, partial=True))
 
     def probabilities(self, texts: Sequence[str]) -> Any:
         """Class probabilities, an array of (texts, classes). Raises: BundleError when the model answers anything else."""

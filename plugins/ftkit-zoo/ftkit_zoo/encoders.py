@@ -5,9 +5,9 @@ Parameters are those of the encoder without a head, counted by its published con
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from ftkit.contracts import Description
+from ftkit.contracts import Description, FolderOrId
 from ftkit.contracts.backbones import UNKNOWN
 from ftkit.encoders import Encoder
 from ftkit_zoo.languages import CC100, XNLI
@@ -21,6 +21,8 @@ class AnyEncoder(Encoder):
     """
 
     name = "encoder"
+    checkpoint: FolderOrId = field()
+    """Where the pretrained weights are: a model id on the Hugging Face hub, or a local folder."""
 
 
 @dataclass(frozen=True, kw_only=True)

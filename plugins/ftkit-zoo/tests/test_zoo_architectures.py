@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from ftkit import plugins
+from ftkit import options, plugins
 from ftkit.bundle import bundle as bundles
 from ftkit.serving.handler import respond
 from ftkit.serving.model_host import ModelHost
@@ -74,3 +74,19 @@ def test_every_backbone_of_the_zoo_is_described_and_of_a_tested_architecture():
         assert facts.languages
         assert facts.licence
         assert offer.component().checkpoint
+
+
+def test_any_checkpoint_can_be_named_and_one_must_be(tiny, tmp_path):
+    installed = plugins.load()
+    kind = installed.find("backbones", "encoder")
+    with pytest.raises(options.Mistakes, match="'encoder' needs it"):
+        options.build(kind, {})
+    backbone = options.build(kind, {"checkpoint": str(tiny("electra-small")), "epochs": 1, "batch_size": 24})
+    data = separable_data(rows=24)
+    trained = backbone.fit(data, 1, lambda *_, **__: True)
+    trained.save(tmp_path / "model")
+    bundle = bundles.write(
+        tmp_path / "bundle", model=tmp_path / "model", classes=CLASSES, backbone={"use": "encoder", "checkpoint": "gone"},
+        recipe='name = "zoo"\n', card="# zoo\n", sample_texts=["a ship"], about={"run": "zoo"},
+    )  # fmt: skip
+    np.testing.assert_allclose(bundle.probabilities(["a ship"]), trained.probabilities(["a ship"]), atol=1e-6)
