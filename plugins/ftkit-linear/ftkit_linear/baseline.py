@@ -41,6 +41,8 @@ class BeatsBaseline:
     """The metric to judge by; the one of the search when left out."""
     margin: float = 0.0
     """The candidate must be better by more than this, in the metric's own unit; below 0 it may be worse by as much."""
+    required: bool = True
+    """Whether the test fails where that is not shown; else it passes, and its sentence says which of the two is better."""
     level: float = 0.95
     """Confidence of the two-sided interval whose lower end decides."""
     resamples: int = 2000
@@ -94,7 +96,8 @@ class BeatsBaseline:
         if not met and pair.difference <= verdicts.ROUNDING:
             sentence += '. It costs hardly anything to serve: try use = "linear" as the backbone'
         chart = _chart(pair, value, other, metric)
-        return Verdict(self.name, verdicts.status(met), sentence, verdicts.finite_numbers(numbers), chart)
+        passed = met or not self.required
+        return Verdict(self.name, verdicts.status(passed), sentence, verdicts.finite_numbers(numbers), chart)
 
     def _judged(self, pair: PairedComparison, met: bool) -> str:
         if pair.difference <= verdicts.ROUNDING:

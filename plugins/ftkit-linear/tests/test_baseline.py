@@ -63,6 +63,12 @@ def test_a_candidate_that_loses_is_told_so_plainly():
     assert verdict.numbers["difference"] < -0.05
 
 
+def test_where_it_is_not_required_the_sentence_says_the_same():
+    required, told = (BeatsBaseline(required=each).check(candidate(data(0.0), 0.89), None) for each in (True, False))
+    assert (required.status, told.status) == ("failed", "passed")
+    assert told.sentence == required.sentence
+
+
 def test_a_gain_that_these_rows_cannot_show_fails_with_the_reason():
     verdict = BeatsBaseline().check(candidate(data(0.1, rows=60), 0.95), None)
     assert verdict.status == "failed"

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from ftkit_linear.baseline import BeatsBaseline
+
 from ftkit.contracts import PromotionTest
 from ftkit.contracts.settings import Metric
 from ftkit_strict.agreement import Agreement
@@ -32,7 +34,8 @@ class Strict:
 
     Each test answers a question, and the cheap ones come first. Are the probabilities valid (`not-degenerate`)? Are the test rows
     fit to measure with: none of them seen in training (`leakage`), none of a group or time of training (`split-leakage`), no label
-    clearly wrong (`label-noise`, which only warns)? Is the candidate no worse than the champion, and where do they differ (`no-worse-than-champion`, `agreement`)? Can its
+    clearly wrong (`label-noise`, which only warns)? Is the candidate better than a linear model that is fitted in seconds
+    (`beats-baseline`)? Is it no worse than the champion, and where do they differ (`no-worse-than-champion`, `agreement`)? Can its
     probabilities be believed (`calibration`)? Does the average hide a bad part of the rows (`slices`)? Do answers stay when a text
     changes but not its meaning (`invariance`), and move when the meaning changes (`direction`, for the classes positive and
     negative)? Are the texts right that must never be wrong (`examples`, when a table is given)? Does a server of the bundle cope
@@ -48,7 +51,7 @@ class Strict:
     depth: Literal["fast", "full"] = "full"
     """How much to try: `fast` sends the model fewer texts."""
     metric: Metric | None = None
-    """The metric of `no-worse-than-champion` and `slices`; the one of the search when left out."""
+    """The metric of `beats-baseline`, `no-worse-than-champion` and `slices`; the one of the search when left out."""
     margin: float | None = None
     """How much worse than the champion is still no worse; 0.02 when left out, which takes a thousand test rows to show."""
     floor: float | None = 0.5
@@ -80,6 +83,7 @@ class Strict:
             Leakage(),
             SplitLeakage(),
             LabelNoise(),
+            BeatsBaseline(metric=self.metric),
             NoWorseThanChampion(metric=self.metric, margin=self.margin),
             Agreement(),
             Calibration(),

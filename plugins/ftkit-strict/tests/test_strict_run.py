@@ -94,6 +94,10 @@ max_error = 0.5
 [[promote]]
 use = "invariance"
 max_share = 1.0
+
+[[promote]]
+use = "beats-baseline"
+required = false
 """
 
 
@@ -106,9 +110,9 @@ def test_the_tests_of_a_preset_run_except_where_the_recipe_names_its_own(recipe:
     # There is no champion and no column to keep apart, no class is named positive or negative, and 24 test rows are few.
     waiting = ("split-leakage", "no-worse-than-champion", "agreement", "direction", "slices")
     judged = ("not-degenerate", "leakage", "label-noise", "odd-input", "served-parity", "budget", "reload", "examples")
-    own = ("calibration", "invariance")
+    own = ("calibration", "invariance", "beats-baseline")
     assert statuses == dict.fromkeys(waiting, "not applicable") | dict.fromkeys(judged + own, "passed")
-    assert list(statuses)[-2:] == list(own)
+    assert list(statuses)[-3:] == list(own)
     assert outcome.promoted
 
 
