@@ -127,6 +127,35 @@ def delete(name: str | None, deployment: str) -> None:
     terminal.write(f"{deployer.endpoint}/{deployment} is removed")
 
 
+@endpoint.command(short_help="Show what a new deployment answers otherwise.")
+@name_argument
+@as_json
+def flips(name: str | None, json_: bool) -> None:
+    """Show the latest copied texts that a new deployment answers otherwise than the old one.
+
+    They are texts of callers, so they are kept in the endpoint's memory alone, and shown nowhere else.
+    """
+    from ftkit.contracts import Comparing, capable
+    from ftkit.errors import UsageError
+    from ftkit.formatting import beginning
+    from ftkit.plugins.calls import call
+
+    (deployer,) = _chosen(name, all_=False)
+    compared = call(Comparing.compared, deployer) if capable(deployer, Comparing) else None
+    if compared is None:
+        raise UsageError(
+            f"no deployment of {deployer.endpoint!r} was sent copies of the traffic",
+            hint="`mirror = 20` in [deploy] sends a new deployment copies of 20 % of the requests before it gets any.",
+        )
+    if json_:
+        print_json([{"text": each.text, "old": each.old, "new": each.new} for each in compared.flips])
+        return
+    terminal.write(f"{compared.flipped:,} of {compared.texts:,} copied texts are answered otherwise")
+    if compared.flips:
+        rows = [(beginning(each.text, 80), str(each.old), str(each.new)) for each in compared.flips]
+        terminal.table(("text", "old", "new"), rows)
+
+
 @endpoint.command(short_help="Look after an old deployment that is kept.")
 @name_argument
 def watch(name: str | None) -> None:

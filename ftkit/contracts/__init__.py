@@ -60,6 +60,7 @@ from ftkit.contracts.components import (
     SearchSpace,
     StopTrial,
 )
+from ftkit.contracts.copies import Comparing, Comparison
 from ftkit.contracts.distilling import CHAMPION, Distilling
 from ftkit.contracts.events import Emit
 from ftkit.contracts.file_rows import FileRows, RowReading, RowsPart
@@ -103,6 +104,8 @@ __all__ = [
     "Checkpointing",
     "Checkpoints",
     "Classifier",
+    "Comparing",
+    "Comparison",
     "Component",
     "Confirming",
     "Contender",

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from ftkit.contracts.copies import Comparison
 from ftkit.contracts.measures import Measures
 from ftkit.contracts.types import DataReport, Spread, Task, Trial, Verdict, Version
 from ftkit.errors import FtkitError
@@ -215,6 +216,15 @@ class DeploymentJudged(Event):
     state: Literal["healthy", "unhealthy", "inconclusive"]
     sentence: str
     numbers: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CopiesCompared(Event):
+    """How a new deployment answered copies of the live traffic, beside the old one; without the texts."""
+
+    endpoint: str
+    deployment: str
+    comparison: Comparison
 
 
 @dataclass(frozen=True)

@@ -138,6 +138,11 @@ def decisions(event: events.Event) -> Iterator[str]:
             yield f"deploy: {deployment} {step}{': ' + formatting.beginning(detail, 200) if detail else ''}"
         case events.DeploymentJudged(_, deployment, state, sentence):
             yield f"deploy: {deployment} is {state}: {sentence}"
+        case events.CopiesCompared(_, deployment, compared):
+            yield (
+                f"deploy: {deployment} answers {compared.flipped:,} of {compared.texts:,} copied texts otherwise; probabilities"
+                f" differ by {compared.shift:.3f} in the mean, {compared.largest:.3f} at most"
+            )
         case events.TrafficMoved(endpoint, shares):
             yield f"deploy: traffic of {endpoint}: {formatting.traffic(shares)}"
         case events.ReportWritten(path):

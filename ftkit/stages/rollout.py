@@ -11,18 +11,19 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 
 from ftkit import formatting
 from ftkit.bundle.bundle import Bundle, cleared
-from ftkit.contracts import Deployer, Emit, Endpoint, Guarding, Mirroring, Paced, capable
-from ftkit.contracts.events import DeploymentChanged, Noticed, TrafficMoved
+from ftkit.contracts import Comparing, Deployer, Emit, Endpoint, Guarding, Mirroring, Paced, capable
+from ftkit.contracts.events import CopiesCompared, DeploymentChanged, Noticed, TrafficMoved
 from ftkit.contracts.settings import Rollout, duration
 from ftkit.errors import DeployError, FtkitError
 from ftkit.plugins.calls import call
 from ftkit.redaction import redacted
 from ftkit.stages import rollout_checks
 from ftkit.stages.judging import HeldError, Judge, UnhealthyError
-from ftkit.stages.shares import scaled, with_new, without
+from ftkit.stages.shares import held_at, scaled, with_new, without
 
 LOG_LINES = 30
 READY_TIMEOUT = 600.0
@@ -54,7 +55,7 @@ def _go_live(step: _Step, before: Endpoint) -> Endpoint:
     if before.traffic == {deployment: 100} and _is_healthy(step, before):
         step.report("was live already")
         return before
-    held = _held(step, before)
+    held = held_at(before, deployment, step.bundle.hash, settings)
     before = without(before, deployment) if held else _clear_leftover(step, before)
     try:
         if held:
@@ -174,7 +175,11 @@ class _Step:
         call(Mirroring.mirror_to, deployer, self.deployment)
         self.report("gets copies", f"of {call(Mirroring.mirror, deployer)} % of the traffic")
         self.judge.begin(shares)
-        self._watch(shares)
+        try:
+            self._watch(shares)
+        finally:  # also when they are why the deployment is not healthy
+            if capable(deployer, Comparing) and (compared := call(Comparing.compared, deployer)) is not None:
+                self.emit(CopiesCompared(self.deployer.endpoint, self.deployment, replace(compared, flips=())))
         self.smoke()
         call(Mirroring.mirror_to, deployer, None)
 
@@ -228,14 +233,6 @@ def _is_healthy(step: _Step, before: Endpoint) -> bool:
         )
         return False
     return True
-
-
-def _held(step: _Step, before: Endpoint) -> int:
-    """The share of the traffic at which an earlier call has stopped for want of requests to judge by; 0 where none has."""
-    live = next((each for each in before.deployments if each.name == step.deployment), None)
-    share = before.traffic.get(step.deployment, 0)
-    goes_on = live is not None and live.bundle_hash == step.bundle.hash and step.settings.doubt == "hold"
-    return share if goes_on and share in step.settings.canary else 0
 
 
 def _clear_leftover(step: _Step, before: Endpoint) -> Endpoint:

@@ -9,7 +9,13 @@ from ftkit.runs.ledger import Ledger
 
 FACT = "rollout"
 
-_KEPT = (events.DeploymentChanged, events.TrafficMoved, events.DeploymentJudged, events.TrafficMeasured)
+_KEPT = (
+    events.CopiesCompared,
+    events.DeploymentChanged,
+    events.TrafficMoved,
+    events.DeploymentJudged,
+    events.TrafficMeasured,
+)
 
 
 def written_down(ledger: Ledger, emit: Emit) -> Emit:

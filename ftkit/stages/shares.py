@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from ftkit.contracts import Endpoint
+from ftkit.contracts.settings import Rollout
 
 
 def with_new(before: Mapping[str, int], deployment: str, percent: int) -> dict[str, int]:
@@ -32,3 +33,11 @@ def scaled(shares: Mapping[str, int], total: int) -> dict[str, int]:
     for name in short[: total - sum(scaled.values())]:
         scaled[name] += 1
     return {name: share for name, share in scaled.items() if share}
+
+
+def held_at(before: Endpoint, deployment: str, bundle_hash: str, settings: Rollout) -> int:
+    """The share of the traffic at which an earlier call has stopped for want of requests to judge by; 0 where none has."""
+    live = next((each for each in before.deployments if each.name == deployment), None)
+    share = before.traffic.get(deployment, 0)
+    goes_on = live is not None and live.bundle_hash == bundle_hash and settings.doubt == "hold"
+    return share if goes_on and share in settings.canary else 0

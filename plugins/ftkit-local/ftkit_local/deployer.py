@@ -9,13 +9,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ftkit.contracts import Deployment, Endpoint, Health, Measures
+from ftkit.contracts import Comparison, Deployment, Endpoint, Health, Measures
 from ftkit.errors import DeployError
 from ftkit.files import tail
 from ftkit.serving import http_client, live_counts
 from ftkit.serving.endpoint_files import check_name
 from ftkit.serving.limits import ServerOptions
-from ftkit_local.endpoint import launch
+from ftkit_local.endpoint import copies, launch
 from ftkit_local.endpoint.client import NotRunning, ask, not_running, watched
 from ftkit_local.endpoint.folder import Entry, Folder, State, endpoints
 from ftkit_local.options import EndpointOptions
@@ -82,6 +82,14 @@ class LocalDeployer(ServerOptions, EndpointOptions):
             return Health("ready")
         failed = server["state"] != "starting"
         return Health("failed" if failed else "starting", server["reason"], self.logs(deployment) if failed else "")
+
+    def mirror_to(self, deployment: str | None) -> None:
+        """Send a deployment copies of the live traffic, or with None no more; no caller gets its answers."""
+        ask(self.folder, "PUT", "/mirror", {"name": deployment, "percent": self.mirror})
+
+    def compared(self) -> Comparison | None:
+        """How the latest deployment that got copies answered them, beside the one that has the traffic."""
+        return copies.from_json(ask(self.folder, "GET", "/compared"))
 
     def guarded(self, deployment: str) -> AbstractContextManager[None]:
         """The endpoint's own process undoes a rollout whose client is gone, and refuses a second one at the same time."""

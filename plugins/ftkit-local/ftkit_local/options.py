@@ -28,11 +28,16 @@ class EndpointOptions:
     """Seconds within which a request must be answered, and a deployment that is removed drained."""
     probe_timeout: float = 10.0
     """Seconds without any answer after which a deployment is passed over as long as another one can answer."""
+    mirror: int = 0
+    """Percent of the live requests, up to 50, that are sent again to a new deployment and to the old one, to compare their answers
+    before the new one gets any traffic; no caller waits for it."""
     sticky: str = ""
     """Keep the requests of one caller with one deployment, by a header that callers send: `header:X-User`."""
 
     def __post_init__(self) -> None:
         check_name(self.endpoint, "endpoint")
+        if not 0 <= self.mirror <= 50:
+            raise ValueError("mirror must be a percentage from 0 to 50")
         if self.probe_timeout <= 0:
             raise ValueError("probe_timeout must be positive")
         if self.sticky and not re.fullmatch(r"header:[A-Za-z0-9-]+", self.sticky):

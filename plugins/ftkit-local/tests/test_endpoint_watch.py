@@ -23,7 +23,7 @@ from ftkit.bundle.bundle import Bundle
 from ftkit.contracts import Measuring, capable
 from ftkit.contracts.settings import Rollout
 from ftkit.errors import DeployError
-from ftkit.events import DeploymentJudged, Event
+from ftkit.events import CopiesCompared, DeploymentJudged, Event, TrafficMoved
 from ftkit.serving.traffic import stay
 from ftkit.stages.rollout import roll_out
 from ftkit.testing.bundles import BAD, GOOD, toy_bundle
@@ -291,3 +291,27 @@ def test_two_rollouts_at_once_do_not_disturb_each_other(endpoint_named: Make, bu
             roll_out(deployer, bundle, "another", QUICK, quiet)
         assert deployer.prepare().traffic == {"old": 70, "new": 30}
         assert client.poll() is None
+
+
+def test_copies_are_compared_before_a_deployment_gets_traffic_and_no_caller_notices(
+    endpoint_named: Make, bundle: Bundle, endpoint_unruly: Callable[..., Bundle], endpoint_load: Any
+) -> None:
+    deployer = endpoint_named(mirror=50)
+    roll_out(deployer, bundle, "old", QUICK, quiet)
+    emitted: list[Event] = []
+    with endpoint_load(deployer.prepare()) as load:
+        load.wait(5)
+        settings = Rollout(bake=2.0, poll=0.05, analysis=False)
+        roll_out(deployer, endpoint_unruly("wrong", wrong=True), "new", settings, emitted.append)
+        load.wait(5)
+    assert load.failures == []
+    (event,) = [each for each in emitted if isinstance(each, CopiesCompared)]
+    assert event.comparison.texts > 3
+    assert event.comparison.flipped == event.comparison.texts
+    assert event.comparison.largest > 0.5
+    assert event.comparison.flips == (), "texts of callers are in no event"
+    compared = deployer.compared()
+    assert compared is not None
+    assert {(flip.text, flip.old, flip.new) for flip in compared.flips} == {(GOOD, "good", "bad")}
+    moved = [each for each in emitted if isinstance(each, TrafficMoved)]
+    assert emitted.index(event) < emitted.index(moved[0])

@@ -18,8 +18,10 @@ from ftkit.testing.toys import ToyClassifier, ToyWords
 class Unruly:
     """A toy classifier that waits, fails or dies on certain texts."""
 
-    def __init__(self, inner: ToyClassifier, delay: float, answers: int | None, hold: Path) -> None:
-        self.inner, self.delay, self.answers, self.hold = inner, delay, answers, hold
+    def __init__(
+        self, inner: ToyClassifier, delay: float, answers: int | None, hold: Path, wrong: bool = False
+    ) -> None:
+        self.inner, self.delay, self.answers, self.hold, self.wrong = inner, delay, answers, hold, wrong
         self.classes = inner.classes
 
     def probabilities(self, texts: list[str]) -> Any:
@@ -31,6 +33,8 @@ class Unruly:
         if "raise" in texts:
             raise RuntimeError("the model cannot compute this text")
         probabilities = self.inner.probabilities(texts)
+        if self.wrong:
+            probabilities = probabilities[:, ::-1]
         return probabilities[: self.answers] if self.answers is not None else probabilities
 
     def save(self, folder: Path) -> None:
@@ -39,8 +43,8 @@ class Unruly:
 
 @dataclass(frozen=True, kw_only=True)
 class UnrulyBackbone:
-    """Reads behaviour.json: load (die, raise, exit), delay, answers (how many rows come out at most), and hold (a file:
-    while it is there, the text `hold` is not answered)."""
+    """Reads behaviour.json: load (die, raise, exit), delay, answers (how many rows come out at most), hold (a file:
+    while it is there, the text `hold` is not answered), and wrong (the probabilities in the wrong order)."""
 
     name: ClassVar[str] = "unruly"
 
@@ -60,7 +64,7 @@ class UnrulyBackbone:
             case "hang":
                 time.sleep(3600)
         hold = Path(how.get("hold", folder / "hold"))
-        return Unruly(ToyWords().load(folder), how.get("delay", 0.0), how.get("answers"), hold)
+        return Unruly(ToyWords().load(folder), how.get("delay", 0.0), how.get("answers"), hold, how.get("wrong", False))
 
 
 @hookimpl

@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from ftkit.errors import DeployError
 from ftkit.serving import live_counts
+from ftkit_local.endpoint import copies
 from ftkit_local.endpoint.client import REFUSED
 from ftkit_local.endpoint.folder import Entry
 from ftkit_local.endpoint.guard import Guard
@@ -43,6 +44,13 @@ def admin(supervisor: Supervisor, stop: Callable[[], None]) -> Starlette:
         measured = await asyncio.gather(*(server.measures(seconds) for server in servers))
         table = {server.entry.name: each for server, each in zip(servers, measured, strict=True) if each.requests}
         return JSONResponse({name: live_counts.to_json(each) for name, each in table.items()})
+
+    async def mirror(request: Request) -> Response:
+        supervisor.mirror_to(**await request.json())
+        return JSONResponse({})
+
+    async def compared(_: Request) -> Response:
+        return JSONResponse(copies.to_json(supervisor.copies))
 
     async def configure(request: Request) -> Response:
         supervisor.configure(**await request.json())
@@ -79,6 +87,8 @@ def admin(supervisor: Supervisor, stop: Callable[[], None]) -> Starlette:
         routes=[
             Route("/status", status),
             Route("/measures", measures),
+            Route("/mirror", mirror, methods=["PUT"]),
+            Route("/compared", compared),
             Route("/settings", configure, methods=["PUT"]),
             Route("/rollout", watch, methods=["POST"]),
             Route("/rollout", unwatch, methods=["DELETE"]),

@@ -93,6 +93,8 @@ class Proxy:
             if path == SCORE and (answer.status < 400 or answer.status >= 429):
                 failed = answer.status >= 429
                 server.counts.request(server.silent_since - sent_at, str(answer.status) if failed else "")
+            if path == SCORE and answer.status == 200 and pinned is None and (copies := self._supervisor.copies):
+                copies.offer(body, server)
             if answer.status >= 500:
                 text = redacted(answer.content.decode("utf-8", "replace"))  # before it is cut
                 log.warning("%s: answered %d: %.300s", name, answer.status, text)

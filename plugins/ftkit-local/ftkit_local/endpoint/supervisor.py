@@ -13,6 +13,7 @@ from ftkit.errors import DeployError
 from ftkit.serving.server import death
 from ftkit.serving.traffic import RoundRobin, stay
 from ftkit_local.endpoint.child import Child
+from ftkit_local.endpoint.copies import Copies
 from ftkit_local.endpoint.folder import Entry, Folder, State
 
 log = logging.getLogger("ftkit.front")
@@ -33,6 +34,8 @@ class Supervisor:
         self.state = state
         self.servers: dict[str, Child] = {}
         self._traffic = RoundRobin()
+        self.copies: Copies | None = None
+        """The copies that the latest deployment to get some was sent."""
 
     def start(self) -> None:
         """Bring up every deployment that is meant to be there."""
@@ -57,6 +60,13 @@ class Supervisor:
     def _hangs(self) -> bool:
         return any(server.state == "hanging" and server.entry.traffic for server in self.servers.values())
 
+    def mirror_to(self, name: str | None, percent: int) -> None:
+        """Begin to send copies of the traffic to a deployment, or end it. Raises: DeployError."""
+        if self.copies:
+            self.copies.end()
+        if name is not None:
+            self.copies = Copies(self._server(name), percent)
+
     def configure(self, sticky: str, probe_timeout: float) -> None:
         """Change how the traffic is passed on. Raises: DeployError."""
         self._write(replace(self.state, sticky=sticky, probe_timeout=probe_timeout))
@@ -79,6 +89,8 @@ class Supervisor:
                 f"the shares sum to {sum(shares.values())}",
                 hint="Shares are percentages that sum to 100, or none at all.",
             )
+        if self.copies:
+            self.copies.end()
         entries = tuple(replace(each, traffic=shares.get(each.name, 0)) for each in self.state.deployments)
         self._write(replace(self.state, deployments=entries))
         for entry in entries:
@@ -96,6 +108,8 @@ class Supervisor:
                 f"the deployment {name!r} has {server.entry.traffic} % of the traffic",
                 hint="Give its share to others first.",
             )
+        if self.copies and self.copies.target is server:
+            self.copies.end()
         if server.removal is None or server.removal.done():  # one that is done has failed
             server.removal = asyncio.create_task(self._drain_and_remove(server))
         await asyncio.shield(server.removal)
