@@ -258,7 +258,7 @@ def _mistake_of_pydantic(component: type[Any], error: dict[str, Any]) -> Mistake
         literals = [literal for literal in get_args(annotation) if isinstance(literal, str)]
         near = difflib.get_close_matches(value, literals, 1, 0.5)
         hint = f"Did you mean {json.dumps(near[0])}?" if near else ""
-    elif len(path) > 1 and isinstance(value, Mapping) and value:
+    elif len(path) > 1 and isinstance(value, Mapping) and value and "[" not in str(path[-1]):  # else a type of a union
         key = json.dumps(f"{path[-1]}.{next(iter(value))}", ensure_ascii=False)
         hint = f"TOML takes a point in a key for a table inside: if {key} is one key, quote it, {key} = …"
     elif isinstance(value, list):

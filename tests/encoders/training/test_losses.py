@@ -40,6 +40,17 @@ def test_a_weight_of_no_class_is_refused_before_training_with_the_classes_there_
     assert all(name in caught.value.hint for name in data.classes)
 
 
+def test_a_weight_that_is_no_number_is_refused_in_plain_words():
+    from ftkit import options
+
+    with pytest.raises(options.Mistakes) as caught:
+        options.build(Untrained, {"class_weights": {"spam": "two"}})
+    (mistake,) = caught.value.mistakes
+    assert mistake.path == ("class_weights",)
+    assert mistake.what == 'expected "none" or "balanced" or table of numbers, not {"spam": "two"}'
+    assert not mistake.hint
+
+
 def losses(data, **options):
     torch.manual_seed(0)
     logits = torch.randn(len(data.train), 3, requires_grad=True)
