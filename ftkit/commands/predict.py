@@ -12,7 +12,6 @@ import click
 
 from ftkit import formatting
 from ftkit.commands import as_json, completer, run_names
-from ftkit.contracts import AUTO
 from ftkit.display import terminal
 from ftkit.errors import UsageError
 from ftkit.scoring.columns import joined
@@ -95,6 +94,7 @@ def predict(
 
     if table is not None:
         from ftkit.commands import scored_files
+        from ftkit.contracts import AUTO
 
         if texts or path is not None or out is None:
             what = "no --out FILE" if out is None else "further texts"
