@@ -15,7 +15,7 @@ from ftkit.bundle import bundle as bundles
 from ftkit.contracts import Split
 from ftkit.encoders import Encoder, temperature
 from ftkit.encoders.config import Precision
-from ftkit.encoders.inference.classifier import EncoderClassifier, softmax
+from ftkit.encoders.inference.classifier import EncoderClassifier, probabilities_of, softmax
 from ftkit.errors import BundleError
 from ftkit.serving.batcher import Batcher
 from ftkit.testing.backbones import CLASSES, BackboneSuite, separable, separable_data
@@ -238,3 +238,19 @@ def test_the_file_holds_one_number(tmp_path):
     temperature.save(1.37, Path(tmp_path))
     assert json.loads((tmp_path / "temperature.json").read_text()) == {"temperature": 1.37}
     assert temperature.load(tmp_path) == 1.37
+
+
+def test_a_temperature_of_several_labels_is_fitted_to_all_decisions() -> None:
+    draw = np.random.default_rng(5)
+    calibrated = draw.normal(0, 2, (3000, 4))
+    labels = (draw.random(calibrated.shape) < probabilities_of(calibrated, "multi-label")).astype(int)
+    fitted = temperature.fit(calibrated * 3, labels)
+    assert fitted == pytest.approx(3, rel=0.1)
+    np.testing.assert_allclose(
+        probabilities_of(calibrated * fitted, "multi-label", fitted), probabilities_of(calibrated, "multi-label")
+    )
+
+
+def test_the_sigmoid_of_any_logit_is_a_probability() -> None:
+    with np.errstate(all="raise", under="ignore"):
+        assert probabilities_of(np.array([[-1e9, 0.0, 1e9]]), "multi-label").tolist() == [[0.0, 0.5, 1.0]]

@@ -68,3 +68,17 @@ def test_where_both_know_all_classes_nothing_is_left_out() -> None:
     both = matched(candidate, replace(candidate, classifier=Fixed(("good", "fair", "bad"), 0.6)))
     assert both.candidate is candidate
     assert both.note == ""
+
+
+def test_several_labels_keep_their_probabilities_and_all_rows_where_one_is_new() -> None:
+    columns = align_classes(np.array([[0.9, 0.8]]), ("late", "gone"), ("late", "new"), "multi-label")
+    assert columns.tolist() == [[0.9, 0.0]]
+    data = make_data(task="multi-label")
+    candidate = make_contender(data)
+    champion = replace(candidate, title="champion version 1", classifier=Fixed(data.classes[:2], 0.8, "multi-label"))
+    both = matched(candidate, champion)
+    assert (both.classes, len(both.rows)) == ((0, 1), len(data.test))
+    assert "without the label 'good', new since champion version 1" in both.note
+    assert class_mismatch(champion) == ""
+    other = replace(candidate, title="champion version 1", classifier=Fixed(data.classes, 0.8))
+    assert class_mismatch(other) == "champion version 1 answers single-label data, the candidate multi-label data"

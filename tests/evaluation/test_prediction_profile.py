@@ -84,3 +84,11 @@ def test_the_version_can_be_read_from_the_name_of_a_deployment(version: str | No
 
 def test_a_deployment_with_another_name_has_no_version() -> None:
     assert monitoring.version_of("blue") == ""
+
+
+def test_a_row_of_several_labels_counts_for_each_and_is_as_sure_as_its_least_sure_label() -> None:
+    probabilities = np.array([[0.9, 0.6], [0.1, 0.2], [0.8, 0.1]])
+    several = profiles.profile(probabilities, ("late", "rude"), "multi-label")
+    assert several.classes == {"late": 2, "rude": 1}
+    assert several.rows == 3
+    assert profiles.predictions(probabilities, "multi-label")[1] == pytest.approx([0.6, 0.8, 0.8])

@@ -119,3 +119,12 @@ def test_a_profile_of_ties_has_a_bin_for_each_value() -> None:
     window = Window(tied, 100)
     window.add(["b"] * 100, [1.0] * 100)
     assert window.measure()[1].psi == pytest.approx(psi(tied.confidence, bin_counts([1.0] * 100, tied.edges)))
+
+
+def test_rows_of_several_labels_count_for_each_of_them_and_leave_the_window_again() -> None:
+    random = np.random.default_rng(0)
+    window = Window(profile(random.random((50, 2)), ("late", "rude"), "multi-label"), 100)
+    window.add([("late", "rude"), (), ("late",)] * 40, [0.9, 0.6, 0.7] * 40)
+    by_class, by_confidence = window.measure()
+    assert by_class.counts == {"late": 67, "rude": 33}
+    assert by_confidence.rows == 100

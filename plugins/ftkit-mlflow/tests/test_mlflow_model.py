@@ -16,7 +16,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
-from ftkit_mlflow import MLflow
+from ftkit_mlflow import MLflow, packaging
 from ftkit_mlflow.model import Labels
 
 from ftkit.bundle import bundle as bundles
@@ -25,7 +25,7 @@ from ftkit.contracts import Data, Split
 from ftkit.encoders.inference.classifier import EncoderClassifier
 from ftkit.errors import BundleError
 from ftkit.testing.registries import make_lineage
-from ftkit.testing.toys import ToyReviews
+from ftkit.testing.toys import ToyReviews, ToyWords, install
 
 TEXTS = ["sturdy bright perfect quiet happy", "broke cracked useless noisy refund"]
 
@@ -214,3 +214,26 @@ def test_mlflow_models_serve_answers_over_http(shared, champion, encoder, tmp_pa
         (scored,) = ask({"dataframe_records": [{"text": TEXTS[0]}], "params": {"scores": True}})
         assert set(scored["scores"]) == set(encoder.classes)
         assert scored["label"] == encoder.predict(TEXTS[0])[0]
+
+
+def test_a_model_of_several_labels_answers_lists_and_says_so_in_its_signature(tmp_path: Path) -> None:
+    data = ToyReviews(task="multi-label").load(7, lambda _: None)
+    (tmp_path / "model").mkdir()
+    ToyWords(epochs=12).fit(data.without_test(), 7, lambda *_, **__: True).save(tmp_path / "model")
+    with install(tmp_path / "plugins"):
+        bundle = bundles.write(
+            tmp_path / "bundle",
+            model=tmp_path / "model",
+            classes=data.classes,
+            task="multi-label",
+            backbone={"use": "toy-words"},
+            recipe='name = "toy"\n',
+            card="# A toy\n",
+            sample_texts=TEXTS,
+            about={},
+        )
+        assert Labels(bundle).predict(["sturdy bright easy", "broke noisy cheap"]) == [["good"], ["bad"]]
+        with packaging.model_files(bundle, "a-run", "model", {}) as folder:
+            written = (folder / "MLmodel").read_text(encoding="utf-8")
+    assert '"type": "array", "items": {"type": "string"}, "name": "labels"' in written
+    assert "task: multi-label" in written
