@@ -18,6 +18,7 @@ from ftkit.bundle import bundle as bundles
 from ftkit.bundle.bundle import Bundle
 from ftkit.bundle.model_card import card
 from ftkit.contracts import Data, Deployer, Emit, Exporting, Outcome, Platform, Registry, Trial, capable, events
+from ftkit.contracts.backbones import declared
 from ftkit.disclosure import without_secrets
 from ftkit.errors import FtkitError
 from ftkit.evaluation.selection import best_trial, spreads
@@ -187,6 +188,7 @@ def _write_bundle(plan: Plan, ledger: Ledger, data: Data, trials: Sequence[Trial
             metric=plan.search.metric,
             trials=trials,
             best=best,
+            description=declared(winner),
         ),
         sample_texts=sample_texts(data),
         export=(lambda folder: call(Exporting.export, exporting, folder)) if exporting else None,

@@ -14,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from ftkit.contracts import DataReport, Task, Trial
+from ftkit.contracts import DataReport, Description, Task, Trial
 from ftkit.contracts.tasks import SINGLE_LABEL
 from ftkit.data import description
 from ftkit.evaluation import selection
@@ -39,10 +39,11 @@ def card(
     trials: Sequence[Trial],
     best: Trial,
     task: Task = SINGLE_LABEL,
+    description: Description | None = None,
 ) -> str:
     """The card as Markdown; the same facts give the same card on one installation.
 
-    `backbone` is its recipe section with the winning values. Test metrics are not here: a bundle is written before the
+    `backbone` is its recipe section with the winning values, `description` what it declares of its pretrained weights. Test metrics are not here: a bundle is written before the
     test split is opened.
     """
     sections = [
@@ -54,6 +55,7 @@ def card(
         ),
         "## How to use it",
         _use(task),
+        _made_from(description),
         "## How it was trained",
         (
             f"Backbone `{backbone.get('use', '?')}` with these values (found by the search: "
@@ -100,6 +102,13 @@ def _head(name: str, backbone: Mapping[str, Any], data: DataReport, best: Trial)
         values["model-index"] = [{"name": name, "results": [result]}]
     lines = (f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in values.items())
     return "\n".join(["---", *lines, "---"])
+
+
+def _made_from(description: Description | None) -> str:
+    """What the backbone declares of its pretrained weights; empty where it declares nothing."""
+    if description is None:
+        return ""
+    return f"## What it was made from\n\n{_table(('fact', 'value'), description.in_words)}"
 
 
 def _use(task: Task) -> str:

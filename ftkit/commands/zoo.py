@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ftkit import formatting
 from ftkit.commands import as_json, print_json
 from ftkit.display import terminal
 
 if TYPE_CHECKING:
     from ftkit.contracts import Description
 
-_LANGUAGES_SHOWN = 4
-"""Languages of a model that are listed; of more, only how many they are."""
+_COLUMNS = ("parameters", "languages", "licence", "tokens", "family")
 
 
 @click.command(short_help="List the backbones that fit a need.")
@@ -40,8 +38,10 @@ def zoo(language: str | None, max_parameters: float | None, licences: tuple[str,
     if not fitting:
         terminal.write("No installed backbone fits. docs/zoo.md lists the plugins that bring more.")
         return
-    rows = [(name, *_cells(facts)) for name, _, facts, _ in fitting]
-    terminal.table(("name", "parameters", "languages", "licence", "tokens", "family"), rows)
+    rows = [
+        (name, *(dict(facts.in_words)[each] if facts else "" for each in _COLUMNS)) for name, _, facts, _ in fitting
+    ]
+    terminal.table(("name", *_COLUMNS), rows)
 
 
 def _described(
@@ -73,17 +73,4 @@ def _fits(
         (language is None or facts.speaks(language))
         and (max_parameters is None or (facts.parameters or 0) <= max_parameters)
         and (not licences or facts.licence in ("", *(each.lower() for each in licences)))
-    )
-
-
-def _cells(facts: Description | None) -> tuple[str, ...]:
-    if facts is None:
-        return ("",) * 5
-    many = len(facts.languages) > _LANGUAGES_SHOWN
-    return (
-        "none" if facts.parameters is None else formatting.millions(facts.parameters),
-        str(len(facts.languages)) if many else ", ".join(facts.languages),
-        facts.licence or "none",
-        "any" if facts.longest is None else f"{facts.longest:,}",
-        facts.family,
     )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from dataclasses import dataclass, fields
+from typing import Any, Protocol, runtime_checkable
+
+from ftkit import formatting
+from ftkit.contracts.capability_checks import capable
 
 ANY_LANGUAGE = "any"
 """In place of a language: the model knows none in particular, and learns from texts in any."""
@@ -25,6 +28,18 @@ class Description:
     """Licence of the pretrained weights in the spelling of the Hugging Face hub, such as `apache-2.0`; `UNKNOWN`, or empty for none."""
     longest: int | None
     """Most tokens of a text that are read, special ones included; None where the whole of any text is."""
+
+    @property
+    def in_words(self) -> list[tuple[str, str]]:
+        """The facts, each with its name; of many languages only how many they are."""
+        few = len(self.languages) <= 4
+        return [
+            ("family", self.family),
+            ("parameters", "none" if self.parameters is None else formatting.millions(self.parameters)),
+            ("languages", ", ".join(self.languages) if few else str(len(self.languages))),
+            ("licence", self.licence or "none"),
+            ("tokens", "any" if self.longest is None else f"{self.longest:,}"),
+        ]
 
     def speaks(self, language: str) -> bool:
         """Whether a language is one of its own."""
@@ -49,3 +64,12 @@ class FittedAtOnce(Protocol):
     def fitted_at_once(self) -> bool:
         """Whether `fit` reports one evaluation only and its seed changes nothing: an attribute of the class."""
         ...
+
+
+def declared(backbone: Any) -> Description | None:
+    """The facts that a backbone declares; None where it declares none, or where its options name another checkpoint."""
+    if not capable(backbone, Described):
+        return None
+    own = {field.name: field.default for field in fields(backbone)}  # type: ignore[arg-type]  # every component is a dataclass
+    changed = "checkpoint" in own and getattr(backbone, "checkpoint", None) != own["checkpoint"]
+    return None if changed else backbone.description

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal, get_args
 
-from ftkit.contracts import Described, Description, FolderOrId, capable
-from ftkit.contracts.backbones import UNKNOWN
+from ftkit.contracts import FolderOrId
+from ftkit.contracts.backbones import UNKNOWN, declared
 
 Auto = Literal["auto"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
@@ -176,15 +176,10 @@ class EncoderConfig:
             raise ValueError("engines must name each engine once")
         if refused := [each for each in self.engines if each not in self.exportable]:
             raise ValueError(f"engines: {self.name} cannot be exported to {', '.join(refused)}")
-        if (facts := self.declared()) is not None and not self.allows(facts.licence):
+        if (facts := declared(self)) is not None and not self.allows(facts.licence):
             raise ValueError(
                 f"licences: the weights of {self.name} are under {facts.licence}, and the recipe allows {', '.join(self.licences)}"
             )
-
-    def declared(self) -> Description | None:
-        """The facts that the class declares of its checkpoint; None where the options name another, or the class declares none."""
-        default = next(field.default for field in fields(self) if field.name == "checkpoint")
-        return self.description if capable(self, Described) and self.checkpoint == default else None
 
     def allows(self, licence: str) -> bool:
         """Whether weights under this licence may be used; an empty one is unknown."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ftkit.contracts.backbones import UNKNOWN
+from ftkit.contracts.backbones import UNKNOWN, declared
 from ftkit.errors import CheckpointError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ def check(encoder: EncoderConfig) -> None:
 
     Where the options name the checkpoint of the class, its declaration was checked when the recipe was loaded.
     """
-    if not encoder.licences or encoder.declared() is not None:
+    if not encoder.licences or declared(encoder) is not None:
         return
     from ftkit.encoders.checkpoint import open_checkpoint
 

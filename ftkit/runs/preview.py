@@ -7,6 +7,7 @@ from typing import Any
 
 from ftkit import formatting, options
 from ftkit.contracts import Data, DataReport, Publishing, Trial, capable
+from ftkit.contracts.backbones import declared
 from ftkit.contracts.capability_checks import offline
 from ftkit.contracts.plan import Plan
 from ftkit.errors import CheckpointError, FtkitError, LedgerError, VerbError
@@ -55,6 +56,7 @@ def preview(plan: Plan) -> Preview:
         plan=plan,
         steps=(
             Step("data", _data_step(plan, report)),
+            *(Step("backbone", f"{plan.backbone.name}: {facts}") for facts in _facts(plan)),
             Step("search", _search_step(plan, unfinished, complete)),
             Step("test", _test_step(plan)),
             Step("register", f"as {plan.registry.model} in {plan.registry.name}" if plan.registry else "nowhere"),
@@ -133,6 +135,12 @@ def _data_step(plan: Plan, report: DataReport | None) -> str:
     return (
         f"{plan.dataset.name}: {sum(report.sizes.values()):,} texts in {classes} classes ({split}) from {report.source}"
     )
+
+
+def _facts(plan: Plan) -> list[str]:
+    """What the backbone declares of itself, on one line; empty where it declares nothing."""
+    facts = declared(plan.backbone)
+    return [", ".join(f"{name} {value}" for name, value in facts.in_words)] if facts else []
 
 
 def _search_step(plan: Plan, unfinished: ledgers.Ledger | None, complete: bool) -> str:

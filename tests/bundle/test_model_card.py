@@ -10,7 +10,7 @@ import pytest
 
 import ftkit
 from ftkit.bundle.model_card import card
-from ftkit.contracts import DataReport, Trial
+from ftkit.contracts import DataReport, Description, Trial
 
 REPORT = DataReport(
     source="reviews.csv",
@@ -102,6 +102,13 @@ def test_the_card_lists_warnings_and_what_was_read():
     assert "- reviews.csv was read as csv, encoding utf-8\n" in text
     assert "- Tokens: the first 64 are read, 65 % of the tokens are unknown\n" in text
     assert "Warning" not in make()
+
+
+def test_the_card_says_what_the_backbone_declares_of_its_weights():
+    assert "made from" not in make()
+    text = make(description=Description("XLM-R", 278_000_000, ("de", "en", "fr", "ru", "zh"), "mit", 512))
+    for row in ("| family | XLM-R |", "| parameters | 278 million |", "| languages | 5 |", "| licence | mit |"):
+        assert row in text
 
 
 def test_the_card_describes_the_search_and_its_best_trials():

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from ftkit.contracts import Description
+from ftkit.contracts.backbones import declared
 from ftkit.encoders import Encoder, licence
 from ftkit.errors import CheckpointError
 from ftkit.testing.separable import separable_data
@@ -30,7 +31,7 @@ def folder(tiny, tmp_path):
 
 
 def test_a_declared_licence_is_checked_when_the_recipe_is_loaded():
-    assert Declared(licences=("mit", "Apache-2.0")).declared() is not None
+    assert declared(Declared(licences=("mit", "Apache-2.0"))) is not None
     with pytest.raises(ValueError, match=r"under apache-2\.0, and the recipe allows mit, bsd-3-clause"):
         Declared(licences=("mit", "bsd-3-clause"))
 

@@ -41,7 +41,8 @@ def test_the_preview_of_the_quickstart_names_every_stage_and_estimates_the_time(
     monkeypatch.setattr(Encoder, "epoch_seconds", lambda self, data: 20.0 + len(data.test))
     shown = preview.preview(loader.load("quickstart"))
     sentences = {step.stage: step.says for step in shown.steps}
-    assert list(sentences) == ["data", "search", "test", "register", "deploy"]
+    assert list(sentences) == ["data", "backbone", "search", "test", "register", "deploy"]
+    assert "parameters 22.7 million" in sentences["backbone"]
     assert "texts in 5 classes" in sentences["data"]
     assert "3 trials of minilm on local" in sentences["search"]
     assert "beats-champion" in sentences["test"]
