@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from ftkit import formatting
 from ftkit.errors import StageError, UsageError
 from ftkit.events import Progressed
-from ftkit.scoring.columns import AnswerColumns, joined
+from ftkit.scoring.columns import AnswerColumns
 from ftkit.scoring.forms import Block, form
 from ftkit.scoring.types import column_types
 from ftkit.scoring.unfinished import LINES, Tally, Unfinished
@@ -62,7 +62,7 @@ def score(job: Job, unfinished: Unfinished, model: Model, emit: Emit) -> Tally:
         for part in itertools.islice(job.rows.parts(BLOCK), -(-tally.rows // BLOCK), None):
             given = _answers(part, model, job.columns)
             blocks.append(Block(part.columns, job.columns.values(given)))
-            tally = _counted(tally, part, given)
+            tally = _counted(tally, part, given, job.columns)
             emit(Progressed(label, tally.rows, total))
             if time.monotonic() >= due or len(blocks) >= MOST_BLOCKS:
                 unfinished.add(written, blocks, tally)
@@ -78,10 +78,12 @@ def _answers(part: RowsPart, model: Model, columns: AnswerColumns) -> list[Any]:
     return columns.answers(part.texts, model(texts)) if texts else [None] * len(part.texts)
 
 
-def _counted(tally: Tally, part: RowsPart, given: Sequence[Any]) -> Tally:
+def _counted(tally: Tally, part: RowsPart, given: Sequence[Any], columns: AnswerColumns) -> Tally:
     """The tally with the rows of a part."""
     labels = Counter(tally.labels)
-    labels.update(str(joined(each["label"])) for each in given if each is not None)
+    for each in given:
+        if each is not None:
+            labels.update(each["label"] if columns.several else [each["label"]])
     damaged = [part.numbers[place] for place in sorted(part.damaged)]
     return replace(
         tally,

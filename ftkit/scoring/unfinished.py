@@ -107,7 +107,7 @@ class Unfinished:
         if differing := [name for name in self.facts | facts if facts.get(name) != self.facts.get(name)]:
             if not anew:
                 raise UsageError(
-                    f"the file was begun with {' and '.join(differing)}; {formatting.count(tally.rows, 'row')} are done",
+                    f"the file was begun with {' and '.join(differing)}; {formatting.count(tally.rows, 'row')} done",
                     where=str(self.out),
                     hint="Give what it was begun with, and the command goes on; or --force to begin again.",
                 )

@@ -227,7 +227,7 @@ def test_what_differs_from_what_was_begun_is_refused(folder: Path, run: Run, mon
         (("--engine", "native"), "another engine"),
     ):
         code, _, err = run(*command, *more)
-        assert (code, f"begun with {words}; 4 rows are done" in err) == (2, True), err
+        assert (code, f"begun with {words}; 4 rows done" in err) == (2, True), err
     toy_bundle(folder / "another", ("no", "yes"), recipe=RECIPE)
     assert "begun with another model" in run(*command, model="another")[2]
     content = (folder / "rows.csv").read_bytes()
@@ -319,8 +319,8 @@ def test_several_labels_are_a_list_or_joined(folder: Path, run: Run, monkeypatch
     )
     write(folder / "rows.jsonl")
     for out, empty in (("jsonl", []), ("parquet", []), ("csv", "")):
-        code, _, err = run("--in", "rows.jsonl", "--out", f"scored.{out}", model="several")
-        assert code == 0, err
+        code, printed, err = run("--in", "rows.jsonl", "--out", f"scored.{out}", "--json", model="several")
+        assert (code, json.loads(printed)["labels"]) == (0, {"bad": 2, "good": 1}), err
         labels = [row["label"] for row in read(folder / f"scored.{out}")]
         both, one = ("bad|good", "bad") if out == "csv" else (["bad", "good"], ["bad"])
         assert labels == [both, one, "" if out == "csv" else None, empty]
