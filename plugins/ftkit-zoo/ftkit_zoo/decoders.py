@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from ftkit.contracts import Description, Task
 from ftkit.encoders import Encoder
@@ -24,3 +24,5 @@ class Qwen3Small(Encoder):
     description = Description("Qwen3", 596_000_000, QWEN3, "apache-2.0", 32_768)
     checkpoint: str = "Qwen/Qwen3-0.6B-Base"
     """Where the pretrained weights are: a model id on the Hugging Face hub, or a local folder."""
+    tuning: Literal["full", "lora", "head"] = "lora"
+    """What is trained: all weights; small matrices beside those of the attention, and the head; or the head alone."""
