@@ -72,7 +72,9 @@ def test_micro_batches_give_the_weights_of_the_whole_batch_with_class_weights(en
     assert not np.allclose(whole["classifier.weight"], equal["classifier.weight"], atol=1e-3)
 
 
-def test_two_processes_train_as_one(encoder, tmp_path, tiny):
+@pytest.mark.parametrize("further", [{}, {"tuning": "lora", "gradient_checkpointing": True, "layer_decay": 0.9}])
+def test_two_processes_train_as_one(encoder, tmp_path, tiny, further):
+    encoder = replace(encoder, **further)
     alone = weights(encoder, tmp_path / "alone", separable_data(rows=41))  # one row is left for the last batch
     code = f"""
 import os, sys, torch
@@ -97,7 +99,7 @@ EmbeddingAdamW._exchanged = of_some_rows
 class Tiny(Encoder):
     name = "tiny"
 
-encoder = Tiny(checkpoint={str(tiny)!r}, learning_rate=3e-3, batch_size=8, epochs=2, precision="fp32", dropout=0.0)
+encoder = Tiny(checkpoint={str(tiny)!r}, learning_rate=3e-3, batch_size=8, epochs=2, precision="fp32", dropout=0.0, **{further!r})
 rank = sys.argv[1]
 calls = []
 classifier = encoder.fit(separable_data(rows=41), 1, lambda epoch, probabilities, **numbers: calls.append(probabilities.shape) or True)
