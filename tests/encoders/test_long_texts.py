@@ -116,7 +116,7 @@ def test_logits_are_pooled_alike_with_and_without_gradients() -> None:
 
     logits, counts = np.random.default_rng(1).normal(size=(6, 3)), [1, 3, 2]
     for pooling in ("mean", "max"):
-        reduce = {"mean": np.mean, "max": np.max}[pooling]
+        reduce: Any = {"mean": np.mean, "max": np.max}[pooling]
         expected = [reduce(each, axis=0) for each in (logits[:1], logits[1:4], logits[4:])]
         np.testing.assert_allclose(long_texts.pooled(logits, counts, pooling), expected)  # type: ignore[arg-type]
         tensor = torch.tensor(logits, requires_grad=True)

@@ -40,8 +40,8 @@ def check(encoder: EncoderConfig, data: Data) -> None:
 def _check_windows(encoder: EncoderConfig, data: Data) -> None:
     """Raises: DataError where windows leave out tokens, or read no more than the beginning does; CheckpointError."""
     tokenizer, tokens = adaptation.texts_read(encoder, data)
-    length = encoder.max_length
-    length = min(adaptation.auto_length(tokenizer, tokens) if length == "auto" else length, tokenizer.limit)
+    length = adaptation.auto_length(tokenizer, tokens) if encoder.max_length == "auto" else encoder.max_length
+    length = min(length, tokenizer.limit)
     capacity, longest = tokenizer.capacity(length), int(tokens.max(initial=0))
     if encoder.stride is not None and encoder.stride > capacity:
         raise DataError(
