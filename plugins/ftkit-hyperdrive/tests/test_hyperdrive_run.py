@@ -409,7 +409,15 @@ def test_an_encoder_is_fine_tuned_in_the_steps_and_answers_here(
         assert "files/dataset.path/reviews.jsonl" in sent
         assert any(each.startswith("files/backbone.checkpoint/checkpoint/") for each in sent)
         wheels = sorted(each.split("-")[0].removeprefix("wheels/") for each in sent if each.startswith("wheels/"))
-        assert wheels == ["ftkit", "ftkit_azure", "ftkit_bert", "ftkit_hyperdrive", "ftkit_strict", "ftkit_tables"]
+        assert wheels == [
+            "ftkit",
+            "ftkit_azure",
+            "ftkit_bert",
+            "ftkit_hyperdrive",
+            "ftkit_linear",
+            "ftkit_strict",
+            "ftkit_tables",
+        ]
     finally:
         for deployer in known_endpoints.known().values():
             deployer.stop()
