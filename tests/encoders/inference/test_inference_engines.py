@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -18,7 +19,7 @@ pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
 
 from ftkit.encoders import Encoder
-from ftkit.encoders.inference import engines, runtimes
+from ftkit.encoders.inference import classifier, engines, fast_tokenizer, runtimes
 from ftkit.errors import BundleError, PluginError
 from ftkit.serving.batcher import Batcher
 from ftkit.testing.backbones import separable_data
@@ -197,3 +198,17 @@ def test_openvino_is_refused_in_a_process_with_tcmalloc(folder: Path, monkeypatc
         Encoder().load_engine(folder, "openvino")
     assert "LD_PRELOAD" in caught.value.hint
     assert Encoder().load_engine(folder, "onnx").probabilities(["ship"]).shape == (1, 2)
+
+
+def test_an_engine_of_several_labels_gives_each_a_probability_of_its_own(exported_bert, tmp_path):
+    folder = shutil.copytree(exported_bert, tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "problem_type": "multi_label_classification"}))
+    (folder / "engines" / "words.json").unlink()  # it knows the digests of the files
+    engine, native = engines.load(folder, "onnx"), classifier.load(folder)
+    fast_tokenizer.write(folder)
+    assert engine.task == native.task == engines.load(folder, "onnx").task == "multi-label"
+    texts = ["the ship sails", "", "a song"]
+    np.testing.assert_allclose(engine.probabilities(texts), native.probabilities(texts), atol=1e-4)
+    single = engines.load(exported_bert, "onnx").probabilities(texts)
+    assert not np.allclose(engine.probabilities(texts), single)
