@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tomllib
+from typing import Any
 
 AFTER_TRAINING = ("promote", "registry", "deploy", "rollout")
 """Sections of a recipe that no trained model depends on: they can be changed without training again."""
@@ -12,7 +13,7 @@ AFTER_TRAINING = ("promote", "registry", "deploy", "rollout")
 WITHOUT_EFFECT = ("checkpoint",)
 """Keys of `[search]` that no trained model depends on."""
 
-ADDED = (
+ADDED: tuple[tuple[str, str, Any], ...] = (
     ("run", "processes", 1),
     ("backbone", "licences", []),
     ("backbone", "schedule", "linear"),
@@ -38,7 +39,7 @@ ADDED = (
 )
 """Options that resolved recipes have only since some time, each with the value that means what was done before: runs without them go on."""
 
-ADDED_TO = (("dataset", "amazon-ucsd", "group", ""),)
+ADDED_TO: tuple[tuple[str, str, str, Any], ...] = (("dataset", "amazon-ucsd", "group", ""),)
 """The same for options that only one component has since some time, by its name."""
 
 
