@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -50,7 +51,8 @@ def test_a_run_of_each_task_is_judged_by_its_metrics_and_keeps_its_task(recipe: 
     assert bundle.manifest["metric"] == metric
     assert bundle.task == task_of(bundle.classifier) == task
     answers = bundle.predict(["sturdy bright lamp easy perfect", "broke noisy it refund cheap"])
-    assert answers == ([["good"], ["bad"]] if task == "multi-label" else ["good", "bad"])
+    expected: list[Any] = [["good"], ["bad"]] if task == "multi-label" else ["good", "bad"]
+    assert answers == expected
     assert bundle.record is not None
     assert bundle.record.profile is not None
     page = (outcome.folder / "report.html").read_text(encoding="utf-8")

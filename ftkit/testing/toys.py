@@ -138,7 +138,7 @@ class ToyWords:
         try:
             classes = json.loads((folder / "classes.json").read_text(encoding="utf-8"))
             path = folder / "task.json"
-            task = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else "single-label"
+            task: Task = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else "single-label"
             return ToyClassifier(tuple(classes), np.load(folder / "weights.npy", allow_pickle=False), task)
         except (OSError, ValueError) as error:
             raise BundleError("the toy model cannot be read", where=str(folder)) from error

@@ -70,7 +70,7 @@ def pair(
         probabilities = bundle.probabilities(data.test.texts)
         metric = DEFAULT_METRICS[task]
         candidate = Contender("the candidate", bundle.folder, bundle.classifier, probabilities, data, metric, 7)
-        worse = replace(classifier, weights=classifier.weights * 0.2 + 0.1)
+        worse: Any = replace(classifier, weights=classifier.weights * 0.2 + 0.1)
         champion = replace(candidate, title="champion version 1", classifier=worse)
         champion = replace(champion, probabilities=worse.probabilities(data.test.texts))
         with SharedServer(bundle.folder, threads=1) as shared:
@@ -97,7 +97,7 @@ def several(
     data = toys.ToyReviews(task="multi-label").load(7, lambda _: None)
     texts = [f"text {number}" for number in range(len(labels))]
     data = replace(data, classes=classes, test=Split(texts, labels))
-    classifier = toys.ToyClassifier(classes, np.zeros((256, len(classes))), "multi-label")
+    classifier: Any = toys.ToyClassifier(classes, np.zeros((256, len(classes))), "multi-label")
     return Contender("the candidate", Path(), classifier, np.asarray(probabilities, dtype=float), data, "micro_f1", 7)
 
 
@@ -132,7 +132,8 @@ def test_labels_that_are_new_to_the_champion_are_left_out_of_the_comparison() ->
     right = np.array([[0.9, 0.1], [0.2, 0.8], [0.9, 0.9], [0.1, 0.1]] * 30)
     candidate = several(labels, right)
     champion = several(labels, right * [1, 0])
-    champion = replace(champion, classifier=toys.ToyClassifier(("late",), np.zeros((256, 1)), "multi-label"))
+    knows_one: Any = toys.ToyClassifier(("late",), np.zeros((256, 1)), "multi-label")
+    champion = replace(champion, classifier=knows_one)
     verdict = NoWorseThanChampion(resamples=200).check(candidate, champion)
     assert verdict.status == "passed", verdict.sentence
     assert "without the label 'rude', new since" in verdict.sentence
@@ -141,7 +142,8 @@ def test_labels_that_are_new_to_the_champion_are_left_out_of_the_comparison() ->
 
 def test_a_champion_of_another_task_fails_every_comparison() -> None:
     candidate = several([(0,), (1,)], [[0.9, 0.1], [0.2, 0.8]])
-    champion = replace(candidate, classifier=toys.ToyClassifier(("late", "rude"), np.zeros((256, 2))))
+    of_one_label: Any = toys.ToyClassifier(("late", "rude"), np.zeros((256, 2)))
+    champion = replace(candidate, classifier=of_one_label)
     for test in (BeatsChampion(), NoWorseThanChampion(), Slices()):
         verdict = test.check(candidate, champion)
         assert verdict.status == "failed"
