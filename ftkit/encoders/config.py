@@ -175,11 +175,10 @@ class EncoderConfig:
         if len(set(self.engines)) < len(self.engines):
             raise ValueError("engines must name each engine once")
         if refused := [each for each in self.engines if each not in self.exportable]:
-            raise ValueError(f"engines: {self.name} cannot be exported to {', '.join(refused)}")
+            raise ValueError(f"engines name {', '.join(refused)}, to which {self.name} cannot be exported")
         if (facts := declared(self)) is not None and not self.allows(facts.licence):
-            raise ValueError(
-                f"licences: the weights of {self.name} are under {facts.licence}, and the recipe allows {', '.join(self.licences)}"
-            )
+            allowed = ", ".join(self.licences)
+            raise ValueError(f"licences allow {allowed}, and the weights of {self.name} are under {facts.licence}")
 
     def allows(self, licence: str) -> bool:
         """Whether weights under this licence may be used; an empty one is unknown."""

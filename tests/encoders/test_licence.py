@@ -32,13 +32,13 @@ def folder(tiny, tmp_path):
 
 def test_a_declared_licence_is_checked_when_the_recipe_is_loaded():
     assert declared(Declared(licences=("mit", "Apache-2.0"))) is not None
-    with pytest.raises(ValueError, match=r"under apache-2\.0, and the recipe allows mit, bsd-3-clause"):
+    with pytest.raises(ValueError, match=r"allow mit, bsd-3-clause, and the weights of declared are under apache-2\.0"):
         Declared(licences=("mit", "bsd-3-clause"))
 
 
 def test_an_engine_that_cannot_compute_an_architecture_is_refused_when_the_recipe_is_loaded():
     assert Declared(engines=("onnx",)).engines == ("onnx",)
-    with pytest.raises(ValueError, match="declared cannot be exported to openvino"):
+    with pytest.raises(ValueError, match="name openvino, to which declared cannot be exported"):
         Declared(engines=("onnx", "openvino"))
 
 
