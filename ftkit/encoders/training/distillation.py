@@ -42,7 +42,6 @@ class JoinedRows:
 
         self._splits = splits
         self.lengths = np.concatenate([split.lengths for split in splits])
-        self.windows = np.concatenate([split.windows for split in splits])
         self._ends = np.cumsum([len(split) for split in splits])
 
     def __len__(self) -> int:
