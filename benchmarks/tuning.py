@@ -5,7 +5,7 @@
 Quality: MiniLM on TREC questions, DIR as `quality` takes it; the first N of its training rows in an order of their own, the weights of
 the best evaluation of the validation rows, and the test rows once for each seed. Learning rates are those of "auto". The student has
 three of MiniLM's six layers; its teacher is the model of `full` with the same seed. Its latency is that of one question at a time.
-Memory: one epoch of 64 texts of 256 tokens, in batches of 16, with a BERT of the size of bert-base and random weights; the peak is that
+Memory: a step of 16 texts of 256 tokens with a BERT of the size of bert-base and random weights; the peak is that
 of the whole process, which has read the checkpoint and returned the model.
 """
 
@@ -171,7 +171,7 @@ def _write_bundle(classifier: Any, folder: Path) -> None:
 
 
 def fit_large(name: str, folder: str, seed: int) -> Numbers:
-    """Train a BERT of the size of bert-base for some steps, and return the peak of the memory."""
+    """Train a BERT of the size of bert-base for one step, and return the peak of the memory."""
     from ftkit_quickstart.minilm import MiniLM, packaged
 
     from benchmarks.memory import own_peak
@@ -181,8 +181,8 @@ def fit_large(name: str, folder: str, seed: int) -> Numbers:
     if not checkpoint.is_dir():
         turns.measured("benchmarks.tuning:make_large", folder=str(checkpoint), tokenizer=str(packaged()))
     text = "why " * 300
-    rows = [Split((text,) * count, tuple(number % 2 for number in range(count))) for count in (64, 2)]
-    data = Data(("no", "yes"), *rows, Split((), ()), DataReport("made up", 64, {}, {}, {}, "made up"))
+    rows = [Split((text,) * count, tuple(number % 2 for number in range(count))) for count in (16, 2)]
+    data = Data(("no", "yes"), *rows, Split((), ()), DataReport("made up", 16, {}, {}, {}, "made up"))
     encoder = MiniLM(
         checkpoint=str(checkpoint), epochs=1, batch_size=16, max_length=256, learning_rate=1e-4, **MEMORY[name]
     )
