@@ -258,7 +258,7 @@ class OddWords(ToyWords, Odd):
 
     def fit(self, data: Data, seed: int, report: Report) -> Any:
         trained = super().fit(data, seed, report)
-        return OddClassifier(trained.classes, trained.weights, self.verb, self.wrong)
+        return OddClassifier(trained.classes, trained.weights, trained.task, self.verb, self.wrong)
 
     def load(self, folder: Path) -> Any:
         loaded = super().load(folder)
@@ -266,7 +266,7 @@ class OddWords(ToyWords, Odd):
         return (
             WRONG[wrong["wrong"]]()
             if wrong["verb"] == "load"
-            else OddClassifier(loaded.classes, loaded.weights, **wrong)
+            else OddClassifier(loaded.classes, loaded.weights, loaded.task, **wrong)
         )
 
     def inspect(self, data: Data) -> Inspection:

@@ -35,7 +35,9 @@ def in_words(wanted: Any) -> str:
         return in_words(arguments[0])
     if origin in (Union, types.UnionType):
         return " or ".join(map(in_words, arguments))
-    if origin is not None and origin is not Literal:
+    if origin is Literal:
+        return " or ".join(map(repr, arguments))
+    if origin is not None:
         return f"{in_words(origin)}[{', '.join(map(in_words, arguments))}]"
     return "None" if wanted is type(None) else getattr(wanted, "__name__", str(wanted))
 
