@@ -192,7 +192,7 @@ def unlabelled_texts(encoder: EncoderConfig) -> list[str]:
     for name in installed.names("datasets"):
         reader: Any = installed.find("datasets", name)
         if issubclass(reader, TextReading) and call(TextReading.reads, reader, path):  # type: ignore[call-arg]  # a class method
-            rows = call(TextReading.texts, reader, path, encoder.unlabelled_text)  # type: ignore[misc]  # a class method
+            rows = call(TextReading.texts, reader, path, encoder.unlabelled_text)  # type: ignore[call-arg, arg-type]  # a class method
             return [text for _, text in rows if text and text.strip()]
     try:
         with path.open(encoding="utf-8", errors="replace") as file:
