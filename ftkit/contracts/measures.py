@@ -14,8 +14,11 @@ class Window:
     begins: float
     """Seconds since 1970, UTC; the same for the windows of two deployments that belong together."""
     requests: int
+    """Requests that were answered."""
     seconds: float
-    """What its answered requests took, all together."""
+    """What they took, all together."""
+    failed: int = 0
+    """Requests that failed."""
 
 
 @dataclass(frozen=True)
@@ -29,13 +32,15 @@ class Measures:
     latency: Mapping[str, float] = field(default_factory=dict)
     """Seconds of an answered request: `mean`, and `p50` and `p95` where there were enough."""
     windows: Sequence[Window] = ()
-    """The parts of the time in which it answered a request, in their order."""
+    """The parts of the time in which it was sent a request, in their order."""
     classes: Mapping[str, int] = field(default_factory=dict)
     """Answered texts by predicted class."""
     confidence: Sequence[int] = ()
     """Answered texts by the probability of their predicted class, in ten bins of equal width; empty where it is not known."""
     unsure: int = 0
     """Answered texts of which the model said that it is unsure."""
+    width: float = 1.0
+    """Seconds of each window."""
 
     @property
     def failed(self) -> int:

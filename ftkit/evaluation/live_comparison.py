@@ -106,7 +106,12 @@ def together(several: Iterable[Measures]) -> Measures:
     by_time: dict[float, Window] = {}
     for window in (window for each in everything for window in each.windows):
         known = by_time.get(window.begins, Window(window.begins, 0, 0.0))
-        by_time[window.begins] = Window(window.begins, known.requests + window.requests, known.seconds + window.seconds)
+        by_time[window.begins] = Window(
+            window.begins,
+            known.requests + window.requests,
+            known.seconds + window.seconds,
+            known.failed + window.failed,
+        )
     confident = [each.confidence for each in everything if each.confidence]
     return Measures(
         requests=sum(each.requests for each in everything),

@@ -102,6 +102,7 @@ class LiveCounts:
             errors=dict(_total(each.errors for _, each in kept)),
             latency=latency,
             windows=list(_windows(kept, width)),
+            width=float(width),
             classes=dict(_total(each.classes for _, each in kept)),
             confidence=confidence if any(confidence) else (),
             unsure=sum(each.unsure for _, each in kept),
@@ -131,9 +132,10 @@ def _windows(kept: Sequence[tuple[int, _Second]], width: int) -> Iterator[Window
     for at, each in kept:
         by_window.setdefault(at - at % width, []).append(each)
     for begins, seconds in sorted(by_window.items()):
-        answered = sum(each.requests - each.errors.total() for each in seconds)
-        if answered:
-            yield Window(float(begins), answered, sum(each.seconds for each in seconds))
+        failed = sum(each.errors.total() for each in seconds)
+        answered = sum(each.requests for each in seconds) - failed
+        if answered or failed:
+            yield Window(float(begins), answered, sum(each.seconds for each in seconds), failed)
 
 
 def _total(counters: Iterable[Counter[str]]) -> Counter[str]:

@@ -2,6 +2,9 @@
 
 Requests are compared within one step, over the same time, since both deployments then meet the same callers. Under all traffic there is no old
 one to compare with, unless it gets copies: its errors are then compared with those of the old one just before.
+
+Some endpoints know of a request minutes later. A step counts what came since its traffic was moved, and waits at its end until its last requests
+are known, unless the step itself is shorter than that.
 """
 
 from __future__ import annotations
@@ -61,6 +64,15 @@ class Judge:
         self._looks = Looks(limits)
         self._period: _Period | None = None
         self._last: Judgement | None = None
+        self._untold = False
+
+    @property
+    def delay(self) -> float:
+        """Seconds after a step until its last requests are known; 0 for a step that is too short to wait for them."""
+        if self._measuring is None or not self._comparable:
+            return 0.0
+        late = call(Measuring.delay, self._measuring)
+        return late if late <= self._settings.bake else 0.0
 
     @property
     def patience(self) -> float:
@@ -79,10 +91,15 @@ class Judge:
         old = tuple(name for name in shares if name != self._deployment)
         earlier = None
         if not old:
-            measured = self._measured(max(self._settings.bake, memory))
+            measured = self._measured(max(self._settings.bake, memory) + call(Measuring.delay, self._measuring))
             others = [each for name, each in measured.items() if name != self._deployment]
             earlier = together(others) if others else None
-        self._period = _Period(time.monotonic(), old, earlier)
+        self._period, self._untold = _Period(time.monotonic(), old, earlier), True
+
+    def moved(self) -> None:
+        """The traffic of the step has been moved: its requests are those from now on."""
+        if self._period is not None:
+            self._period = replace(self._period, begun=time.monotonic())
 
     def look(self) -> None:
         """Ask what is due. Raises: UnhealthyError."""
@@ -103,8 +120,13 @@ class Judge:
             measured = self._measured(time.monotonic() - self._period.begun)
             if self._comparable and (self._last is None or self._last.state == "inconclusive"):
                 self._judge(measured)
-            self._emit(TrafficMeasured(self._deployer.endpoint, measured))
+            self._tell(measured)
         return self._settings.doubt if self.doubt else "go"
+
+    def broken_off(self) -> None:
+        """The step ends before its time: tell what was measured in it until now."""
+        if self._period is not None and self._untold:
+            self._tell(self._measured(time.monotonic() - self._period.begun))
 
     @property
     def doubt(self) -> str:
@@ -117,6 +139,10 @@ class Judge:
     @property
     def _comparable(self) -> bool:
         return self._period is not None and bool(self._period.old or self._period.earlier)
+
+    def _tell(self, measured: Mapping[str, Measures]) -> None:
+        self._untold = False
+        self._emit(TrafficMeasured(self._deployer.endpoint, measured))
 
     def _judge(self, measured: Mapping[str, Measures]) -> None:
         assert self._period is not None

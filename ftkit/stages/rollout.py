@@ -187,12 +187,13 @@ class _Step:
         """Move the traffic, watch the deployment under its share of it, then repeat the smoke test."""
         self.judge.begin(shares)
         self.move(shares)
+        self.judge.moved()
         self._watch(shares)
         self.smoke(public)
 
     def _watch(self, shares: Mapping[str, int]) -> None:
         """Look at the deployment's health and at its judge, until the time of a step is over."""
-        ends = time.monotonic() + self.settings.bake
+        ends = time.monotonic() + self.settings.bake + self.judge.delay
         while True:
             health = call(Deployer.health, self.deployer, self.deployment)
             if health.state != "ready":
@@ -252,6 +253,7 @@ def _roll_back(step: _Step, before: Endpoint, error: BaseException) -> BaseExcep
     if isinstance(error, Exception) and not isinstance(error, FtkitError):
         failure = DeployError(f"the rollout failed: {type(error).__name__}: {error}", step.where)
     try:
+        step.judge.broken_off()
         if step.moved:
             step.move(before.traffic)
     except Exception as rollback_error:

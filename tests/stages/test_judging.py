@@ -6,6 +6,7 @@ import http.server
 import json
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -292,3 +293,39 @@ def test_a_wrong_alarm_is_refused(values: dict[str, Any], message: str) -> None:
 def test_wrong_settings_of_a_rollout_are_refused(values: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Rollout(**values)
+
+
+@pytest.mark.parametrize(("bake", "delay"), [(0.3, 0.2), (0.1, 20.0)])
+def test_a_step_waits_for_its_last_requests_and_counts_none_before_it(
+    bundle: Bundle, bake: float, delay: float
+) -> None:
+    """Requests are known late: a step that lasts longer than that waits for them, a shorter one does not."""
+    moved: list[float] = []
+    looks: list[tuple[float, float]] = []
+
+    class Late(Measured):
+        def set_traffic(self, shares: Mapping[str, int]) -> None:
+            super().set_traffic(shares)
+            time.sleep(0.05)
+            moved.append(time.monotonic())
+
+        def measures(self, seconds: float) -> Mapping[str, Measures]:
+            if len(moved) == 1 and seconds < 60:  # a look at the first step, not at what was before the second
+                looks.append((time.monotonic() - seconds, seconds))
+            return super().measures(seconds)
+
+    deployer = Late(traffic={"old": 100}, hashes={"old": "1"}, delay=delay)
+    rolled_out(deployer, bundle, replace(QUICK, bake=bake, canary=(10,), poll=0.01))
+    assert min(begins for begins, _ in looks) >= moved[0] - 0.001
+    waited = max(seconds for _, seconds in looks)
+    assert waited >= 0.5 if delay < bake else waited < delay
+
+
+def test_what_was_measured_until_a_step_broke_off_is_told(bundle: Bundle) -> None:
+    spoil, _ = BAD["errors"]
+    deployer = with_old(lambda name, traffic: spoil(good()) if name == "new" else good())
+    events: list[Event] = []
+    with pytest.raises(UnhealthyError):
+        roll_out(deployer, bundle, "new", QUICK, events.append)
+    (measured,) = [event for event in events if isinstance(event, TrafficMeasured)]
+    assert measured.measures["new"].errors == {"500": 80}

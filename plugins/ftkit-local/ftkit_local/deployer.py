@@ -27,7 +27,7 @@ class LocalDeployer(ServerOptions, EndpointOptions):
 
     name: ClassVar[str] = "local"
     local: ClassVar[bool] = True
-    delay: ClassVar[float] = 1.0
+    delay: ClassVar[float] = 0.0
 
     def __post_init__(self) -> None:
         EndpointOptions.__post_init__(self)
