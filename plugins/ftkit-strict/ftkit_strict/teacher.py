@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import ClassVar
 
 from ftkit.bundle import bundle as bundles
-from ftkit.contracts import CHAMPION, TASKS, Contender, Task, Verdict
+from ftkit.contracts import CHAMPION, TASKS, Contender, PromotionTest, Task, Verdict
 from ftkit.contracts.settings import Metric
 from ftkit.evaluation import option_checks
 from ftkit.evaluation.contenders import align_classes
+from ftkit.plugins.calls import call
 from ftkit_strict.champion import NoWorseThanChampion
 
 
@@ -60,7 +61,7 @@ class NearTeacher:
         # The lower end of a one-sided interval is that of a two-sided one of less confidence.
         two_sided = 2 * self.level - 1
         test = NoWorseThanChampion(metric=self.metric, margin=self.within, level=two_sided, resamples=self.resamples)
-        return replace(test.check(candidate, teacher), test=self.name, figure=None)
+        return replace(call(PromotionTest.check, test, candidate, teacher), test=self.name, figure=None)
 
 
 def _teacher(candidate: Contender) -> Path | None:
