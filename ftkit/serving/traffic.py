@@ -41,7 +41,7 @@ def stay(caller: str, weights: Mapping[str, int]) -> str | None:
         return None
     digest = hashlib.blake2b(caller.encode(), digest_size=8).digest()
     place = int.from_bytes(digest, "big") / 2**64 * total
-    for name, weight in reversed(weights.items()):
+    for name, weight in reversed(list(weights.items())):
         place -= weight
         if place < 0:
             return name

@@ -97,7 +97,11 @@ def test_a_right_value_is_returned_as_it_is(verb: Any, value: Any) -> None:
         (Registry.champion, Version("m", 3), "a Version whose version is an object of int, not str"),  # type: ignore[arg-type]
         (Registry.versions, iter(()), "not Sequence[Version]"),
         (Registry.fetch, "bundle", "an object of str, not Path"),
-        (Deployer.health, Health("fine"), "a Health whose state is an object of str, not 'starting' or 'ready' or 'failed'"),  # type: ignore[arg-type]
+        (
+            Deployer.health,
+            Health("fine"),  # type: ignore[arg-type]
+            "a Health whose state is an object of str, not 'starting' or 'ready' or 'failed'",
+        ),
         (Deployer.logs, b"log", "an object of bytes, not str"),
         (capabilities.Adapting.adapted, "another", "an object of str, not Fake"),
     ],

@@ -152,8 +152,8 @@ class Learner:
                 self._embedding.restore(within("embedding", state))
             return
         with torch.no_grad():
-            for name, value in self._trained():
-                value.copy_(state[f"value.{name}"])
+            for name, parameter in self._trained():
+                parameter.copy_(state[f"value.{name}"])
         moments: dict[int, dict[str, torch.Tensor]] = {}
         for key, value in within("optimizer", state).items():
             index, name = key.split(".")

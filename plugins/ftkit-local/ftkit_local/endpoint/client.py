@@ -76,7 +76,6 @@ def watched(folder: Folder, deployment: str) -> Iterator[None]:
         finally:
             with suppress(DeployError):  # without a front, there is nothing to tell
                 ask(folder, "DELETE", "/rollout")
-            stream.close()
             answer.close()
 
 
