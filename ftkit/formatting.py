@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import PurePath
 from typing import Any
 
+from ftkit import pairs
+
 
 def duration(seconds: float) -> str:
     """A length of time: `0.4 s`, `12 s`, `2 min 05 s`, `1 h 04 min`."""
@@ -138,7 +140,7 @@ def quoted(text: str, width: int = 60) -> str:
 def printable(text: str) -> str:
     """The text on one line, with an escape in place of each character that cannot be printed or encoded."""
     # Callers show the beginning of a text, so that a text of a megabyte need not be processed whole.
-    joined = " ".join(text[:2000].split()).encode("utf-8", "backslashreplace").decode()
+    joined = " ".join(pairs.shown(text[:2000]).split()).encode("utf-8", "backslashreplace").decode()
     return "".join(char if char.isprintable() or char in JOINERS else escaped(char) for char in joined)
 
 

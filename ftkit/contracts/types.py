@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from ftkit import pairs
+
 SPLITS = ("train", "valid", "test")
 
 NATIVE = "native"
@@ -93,6 +95,8 @@ class Data:
     cache: Path | None = None
     """A folder where a backbone may store what it derives from these rows, such as tokens, for other trials."""
     task: Task = "single-label"
+    fields: tuple[str, ...] = pairs.TEXT
+    """The names of the texts of a row: of a pair two, and its texts are made and parted by `ftkit.pairs`."""
 
     def without_test(self) -> Data:
         """The same data with an empty test split, for training."""

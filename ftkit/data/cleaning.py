@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from ftkit import pairs
 from ftkit.contracts import Emit
 from ftkit.contracts.events import Progressed
 from ftkit.data.digests import BYTES, Digests, among, digest_of, groups, sorted_by
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 EMPTY = "empty text"
+ONE_SIDE = "pair with one empty side"
 DUPLICATE = "duplicate"
 CONTRADICTORY = "same text, different labels"
 ALSO_IN = "text is also in {}"
@@ -30,6 +32,8 @@ STEP = 20_000
 
 def folded(text: str) -> str:
     """The form in which texts are compared: Unicode NFC, case folded, every run of white space one space."""
+    if pairs.is_pair(text):
+        return pairs.changed(text, folded)
     if not text.isascii():
         text = unicodedata.normalize("NFC", text)
     return " ".join(text.casefold().split())
@@ -88,26 +92,34 @@ class Cleaned:
 
 
 def clean(
-    rows: Rows, seen: Sequence[tuple[str, np.ndarray]], dropped: Counter[str], emit: Emit | None = None
+    rows: Rows,
+    seen: Sequence[tuple[str, np.ndarray]],
+    dropped: Counter[str],
+    emit: Emit | None = None,
+    *,
+    paired: bool = False,
 ) -> Cleaned:
-    """Keep the first row of every text that is not empty, not in `seen`, and has one class only.
+    """Keep the first row of every text that is not empty, not in `seen`, and has one class only; of pairs those with both sides.
 
     The labels of `rows` are class names, tuples of them, or None for rows that were left out.
     `seen` are splits and the digests of their texts, as numbers; rows left out are added to `dropped`, by reason.
     """
     import numpy as np
 
-    digests, words, empty = Digests(), array("I"), array("q")
+    digests, words, empty, one_side = Digests(), array("I"), array("q"), array("q")
     for index, text in enumerate(rows.texts):
         key = folded(text)
         digests.append(digest_of(key))
         words.append(count_words(key))
-        if not key:
+        if paired and (without := pairs.sides(key).count("")):
+            (one_side if without == 1 else empty).append(index)
+        elif not key:
             empty.append(index)
         if emit is not None and index % STEP == STEP - 1:
             emit(Progressed(f"cleaning {rows.source}", index + 1, len(rows.texts)))
     alive, numbers = _labelled(rows), digests.numbers
     _drop(alive, np.isin(np.arange(len(alive)), empty), EMPTY, dropped)
+    _drop(alive, np.isin(np.arange(len(alive)), one_side), ONE_SIDE, dropped)
     for split, others in seen:
         _drop(alive, among(numbers, others), ALSO_IN.format(split), dropped)
     candidates = np.flatnonzero(alive)

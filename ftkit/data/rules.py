@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from ftkit import pairs
 from ftkit.contracts import SPLITS, TASKS, Task
 
 NearCopies = Literal["together", "ignored"]
@@ -44,6 +45,8 @@ class Rules:
     """What is asked of a text."""
     order: Sequence[str] | str = ()
     """The classes of the task `ordinal`, the lowest first; a text is the name of a column, as in `time`."""
+    fields: Sequence[str] = pairs.TEXT
+    """The names of the texts of a row; where they are two, the texts are pairs of `ftkit.pairs`."""
     separator: str = AUTO
     """What stands between several labels in one text; empty where only lists are several labels."""
     labels: Mapping[str, str] = field(default_factory=dict)

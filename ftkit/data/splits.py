@@ -23,7 +23,7 @@ from ftkit.contracts import SPLITS, Data, DataReport, Emit, Split, Task
 from ftkit.data import grouping, stratification
 from ftkit.data.characters import invisible
 from ftkit.data.class_checks import check_classes, check_sizes
-from ftkit.data.cleaning import CONTRADICTORY, DUPLICATE, EMPTY, Cleaned, clean, folded
+from ftkit.data.cleaning import CONTRADICTORY, DUPLICATE, EMPTY, ONE_SIDE, Cleaned, clean, folded
 from ftkit.data.label_doubts import doubts
 from ftkit.data.labels import NO_LABEL, SEVERAL, UNLISTED, WITHOUT, Named
 from ftkit.data.leaks import look
@@ -44,6 +44,7 @@ __all__ = [
     "EMPTY",
     "NO_DATE",
     "NO_LABEL",
+    "ONE_SIDE",
     "RARE",
     "SAMPLED",
     "SEVERAL",
@@ -134,7 +135,7 @@ def _assemble(
     seen: list[tuple[str, np.ndarray]] = []
     cleaned: dict[str, Cleaned] = {}
     for name in reversed([*into]):
-        cleaned[name] = clean(named.parts[name], seen, dropped, emit)
+        cleaned[name] = clean(named.parts[name], seen, dropped, emit, paired=len(rules.fields) > 1)
         if len(into) > 1:
             seen.append((name, cleaned[name].labelled()))
     groups = {name: cleaned[name].by_class(named.classes) for name in into}
@@ -196,7 +197,7 @@ def _assemble(
     if hidden := invisible(text for part, rows in assigned.values() for text in chosen(part.rows.texts, rows)):
         (leaks.warnings if hidden.many else leaks.notes).append(str(hidden))
     data = _data(parts, assigned, classes, dropped, (*notes, *leaks.notes), [*warnings, *leaks.warnings], rules.task)
-    return replace(data, report=replace(data.report, shared=leaks.shared))
+    return replace(data, fields=tuple(rules.fields), report=replace(data.report, shared=leaks.shared))
 
 
 def _dated(named: Named, rules: Rules, dropped: Counter[str]) -> Named:

@@ -13,6 +13,8 @@ import functools
 import re
 import unicodedata
 
+from ftkit import pairs
+
 UNSPACED = (
     (0x0E00, 0x0FFF),  # Thai, Lao, Tibetan
     (0x1000, 0x109F),  # Myanmar
@@ -40,7 +42,10 @@ def count_words(text: str) -> int:
 
     Where a text has characters of scripts without spaces, punctuation is no word of its own.
     """
-    if text.isascii() or not (unspaced := _unspaced()).search(text):
+    if text.isascii():
+        return len(text.split())
+    text = text.replace(pairs.SEPARATOR, " ")
+    if not (unspaced := _unspaced()).search(text):
         return len(text.split())
     return sum(_LETTER.search(part) is not None for part in unspaced.sub(r" \g<0> ", text).split())
 

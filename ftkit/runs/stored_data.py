@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 
-from ftkit import files
+from ftkit import files, pairs
 from ftkit.contracts import SPLITS, Data, DataReport, Split
 from ftkit.data import stored_rows
 from ftkit.disclosure import without_secrets
@@ -29,6 +29,8 @@ def write(run: Path, data: Data) -> None:
                 stored_rows.write(folder / f"{name}.arrow", getattr(data, name))
             closed_rows.seal(folder)
             report = asdict(without_secrets(data.report)) | {"classes": data.classes, "task": data.task}
+            if data.fields != pairs.TEXT:
+                report["fields"] = data.fields
             # Not sorted: in the order in which it is shown.
             files.write_text(folder / "report.json", json.dumps(report, indent=2) + "\n")
     except OSError as error:
@@ -49,6 +51,7 @@ def read(run: Path, splits: Sequence[str] = SPLITS) -> Data:
     try:
         report = json.loads(path.read_text(encoding="utf-8"))
         classes, task = tuple(report.pop("classes")), report.pop("task", "single-label")
+        names = tuple(report.pop("fields", pairs.TEXT))
         known = {field.name for field in fields(DataReport)}  # a newer ftkit may have written more
         shown = DataReport(**{key: value for key, value in report.items() if key in known})
         if "test" in splits:
@@ -59,7 +62,7 @@ def read(run: Path, splits: Sequence[str] = SPLITS) -> Data:
             filled[name] = _split(path, f"{shown.fingerprint}-{name}") if name in splits else Split((), ())
         path = cache = run / "cache"
         cache.mkdir(exist_ok=True)
-        return Data(classes, **filled, report=shown, cache=cache, task=task)
+        return Data(classes, **filled, report=shown, cache=cache, task=task, fields=names)
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         gone = isinstance(error, FileNotFoundError)
         reason = (error.strerror if isinstance(error, OSError) else "") or f"{type(error).__name__}: {error}"

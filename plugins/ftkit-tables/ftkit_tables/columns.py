@@ -27,6 +27,8 @@ class Wanted:
     """Columns that are only looked at: what is wrong in them damages no row."""
     part: str = ""
     """Which part of the data the file is read for: `train`, `valid` or `test`; empty for all."""
+    pair: bool = False
+    """Whether the two texts stay apart, as the sides of a pair."""
 
     @property
     def names(self) -> tuple[str, ...]:

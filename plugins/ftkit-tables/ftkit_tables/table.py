@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from ftkit import files, options
+from ftkit import files, options, pairs
 from ftkit.contracts import Data, Emit, FileRows, Task
 from ftkit.data import splits
 from ftkit.data.rows import Rows, check_limit, together
@@ -38,7 +38,9 @@ class Table:
     test: Path | tuple[Path, ...] | None = None
     """The file or files of test rows; a text in it is dropped from the training and validation rows."""
     text: str | tuple[str, ...] = "text"
-    """The column with the texts, or a list of columns, joined by line breaks; `body.text` is a field inside a column."""
+    """The column with the texts, or a list of columns, see `join`; `body.text` is a field inside a column."""
+    join: Literal["lines", "pair"] = "lines"
+    """What several columns of `text` are: one text, joined by line breaks; or two texts that are classified together, a pair."""
     task: Task = "single-label"
     """What is asked of a text: one class; with `multi-label` any number of classes, also none; with `ordinal` one class of an order."""
     label: str | tuple[str, ...] = "label"
@@ -106,6 +108,11 @@ class Table:
             raise ValueError(f"skip must be a number of lines, not {self.skip}")
         if not self._texts():
             raise ValueError("text names no column")
+        if self.join == "pair" and len({*self._texts()}) != 2:
+            columns = ", ".join(map(repr, self._texts()))
+            raise ValueError(f'join = "pair" needs two columns, as in text = ["premise", "hypothesis"], not {columns}')
+        if self.join == "pair" and self.format == "fasttext":
+            raise ValueError('join = "pair" needs two columns of texts, and format = "fasttext" has one')
         labels = (self.label,) if isinstance(self.label, str) else self.label
         if self.group and self.group in (*labels, *self._texts()):
             raise ValueError(f"group must be another column than text and label, not {self.group!r}")
@@ -162,6 +169,7 @@ class Table:
             task=self.task,
             order=self.order,
             separator=self.separator,
+            fields=self.fields,
             labels=self.labels,
             unlisted=self.unlisted,
             without=self.without,
@@ -170,6 +178,11 @@ class Table:
     def files(self) -> dict[str, Path]:
         """The files by the option that names them, of a list with their number; a pattern is one of them."""
         return options.local_paths(self)
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The names of the texts of a row: two where they are a pair."""
+        return self._texts() if self.join == "pair" else pairs.TEXT
 
     def _texts(self) -> tuple[str, ...]:
         return (self.text,) if isinstance(self.text, str) else self.text
@@ -185,7 +198,8 @@ class Table:
     def _read_file(self, file: Path, part: str, rules: splits.Rules, emit: Emit) -> Rows:
         form = Options(self.format, self.encoding, self.delimiter, self.quote, self.escape, self.header, self.skip)
         label, indicators = (self.label, ()) if isinstance(self.label, str) else (None, self.label)
-        wanted = Wanted(self._texts(), label, indicators, self.columns, part="" if part == "path" else part)
+        part = "" if part == "path" else part
+        wanted = Wanted(self._texts(), label, indicators, self.columns, part=part, pair=self.join == "pair")
         try:
             return read(
                 file,

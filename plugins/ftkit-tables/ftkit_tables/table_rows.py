@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ftkit import pairs
 from ftkit.contracts import Emit
 from ftkit.data.moments import missing
 from ftkit.data.other_columns import OtherColumns
@@ -148,7 +149,9 @@ def _fill(
             rows.damage(number, values.reason)
             undecodable += values.undecodable
             continue
-        text: str | Damaged | None = values[0] if width == 1 and type(values[0]) is str else joined_text(values[:width])
+        text: str | Damaged | None = (
+            values[0] if width == 1 and type(values[0]) is str else _text(values[:width], wanted)
+        )
         if isinstance(text, Damaged):
             rows.damage(number, text.reason)
             continue
@@ -192,6 +195,16 @@ def _check(rows: Rows, path: Path, form: Form, undecodable: int, limit: float) -
                 f"{path.name}: bytes that are not {encoding} in {count(undecodable, 'row')}, left out "
                 f"({name_lines(rows.damaged, damaged)}). {encodings.cure(path, encoding, lines)}"
             )
+
+
+def _text(values: Sequence[Any], wanted: Wanted) -> str | Damaged | None:
+    """The text of a row: its columns as one, or as the sides of a pair."""
+    if not wanted.pair:
+        return joined_text(values)
+    first, second = (joined_text([value]) for value in values)
+    if isinstance(first, Damaged) or isinstance(second, Damaged):
+        return first if isinstance(first, Damaged) else second
+    return pairs.join(first or "", second or "")
 
 
 def joined_text(values: Sequence[Any]) -> str | Damaged | None:

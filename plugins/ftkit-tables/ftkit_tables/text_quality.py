@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from ftkit import formatting
+from ftkit import formatting, pairs
 from ftkit.data.rows import Rows
 from ftkit.data.texts import Texts
 from ftkit_tables.encodings import reads_as_utf8
@@ -77,7 +77,7 @@ def _repair(rows: Rows, path: Path) -> None:
 
     texts, count = Texts(), 0
     for text in rows.texts:
-        repaired = text if text.isascii() else fix_encoding(text)
+        repaired = text if text.isascii() else pairs.changed(text, fix_encoding)
         texts.append(repaired)
         count += repaired != text
     rows.texts = texts
