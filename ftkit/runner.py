@@ -13,7 +13,7 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from ftkit import options, plugins, report
+from ftkit import options, pairs, plugins, report
 from ftkit.bundle import bundle as bundles
 from ftkit.bundle.bundle import Bundle
 from ftkit.bundle.model_card import card
@@ -177,6 +177,7 @@ def _write_bundle(plan: Plan, ledger: Ledger, data: Data, trials: Sequence[Trial
         model=ledger.trial_folder(best.number) / "model",
         classes=data.classes,
         task=data.task,
+        fields=data.fields,
         backbone=section,
         recipe=ledger.recipe,
         card=card(
@@ -217,5 +218,5 @@ def sample_texts(data: Data, most: int = 3, characters: int = 280) -> list[str]:
     samples: dict[Any, str] = {}
     for text, label in zip(data.valid.texts, data.valid.labels, strict=True):
         if label not in samples and len(samples) < most:
-            samples[label] = " ".join(text[:characters].split()) or text
+            samples[label] = pairs.changed(text, lambda side: " ".join(side[:characters].split()) or side)
     return [samples[label] for label in sorted(samples)]

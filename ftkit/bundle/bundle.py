@@ -22,11 +22,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ftkit import files, options, plugins
+from ftkit import files, options, pairs, plugins
 from ftkit.bundle import answers, contents
+from ftkit.bundle import manifest as manifests
 from ftkit.bundle import promotion_record as records
 from ftkit.bundle.promotion_record import PromotionRecord
-from ftkit.contracts import AUTO, NATIVE, TASKS, Backbone, Classifier, Exporting, Task, capable
+from ftkit.contracts import AUTO, NATIVE, Backbone, Classifier, Exporting, Task, capable
 from ftkit.contracts.tasks import SINGLE_LABEL
 from ftkit.errors import BundleError, DeployError
 from ftkit.evaluation import decisions
@@ -53,6 +54,11 @@ class Bundle:
     def task(self) -> Task:
         """What is asked of a text; bundles of ftkit 0.2.0 and older do not say it, and are `single-label`."""
         return self.manifest.get("task", SINGLE_LABEL)
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The names of the texts of a row: two where the model reads pairs, see `ftkit.pairs`."""
+        return tuple(self.manifest.get("fields", pairs.TEXT))
 
     @cached_property
     def sample_request(self) -> dict[str, Any]:
@@ -141,9 +147,10 @@ class Bundle:
         hint = "Its author can mend `save` and `load`: the tests of ftkit.testing.backbones show where."
         return BundleError(f"{backbone}: {what}", where=str(self.folder), hint=hint)
 
-    def predict(self, texts: str | Sequence[str]) -> list[Any]:
-        """The most probable label name of each text; with the task `multi-label` the list of its labels."""
-        texts = [texts] if isinstance(texts, str) else list(texts)
+    def predict(self, texts: str | Sequence[str] | Sequence[tuple[str, str]]) -> list[Any]:
+        """The most probable label name of each text, or pair of texts; with the task `multi-label` the list of its labels."""
+        given = [texts] if isinstance(texts, str) else texts
+        texts = [each if isinstance(each, str) else pairs.join(*each) for each in given]
         return decisions.labels(self.probabilities(texts), self.classes, self.task) if texts else []
 
 
@@ -158,6 +165,7 @@ def write(
     sample_texts: Sequence[str],
     about: Mapping[str, Any],
     task: Task = SINGLE_LABEL,
+    fields: Sequence[str] = pairs.TEXT,
     export: Callable[[Path], None] | None = None,
     engines: Sequence[str] = (),
 ) -> Bundle:
@@ -176,7 +184,8 @@ def write(
             contents.check(partial, _names(partial), str(backbone["use"]))
             (partial / "recipe.toml").write_text(recipe, encoding="utf-8")
             (partial / "README.md").write_text(card, encoding="utf-8")
-            files.write_json(partial / "sample_request.json", {"data": [{"text": text} for text in sample_texts]})
+            sample = {"data": [pairs.as_row(text, fields) for text in sample_texts]}
+            files.write_json(partial / "sample_request.json", sample)
             files.write_json(
                 partial / MANIFEST,
                 {
@@ -184,6 +193,7 @@ def write(
                     "format": FORMAT,
                     "task": task,
                     "classes": list(classes),
+                    **({"fields": list(fields)} if len(fields) > 1 else {}),
                     "backbone": dict(backbone),
                     **({"engines": list(engines)} if engines else {}),
                     "files": {name: files.sha256(partial / name) for name in _names(partial)},
@@ -211,13 +221,7 @@ def verify(folder: str | Path) -> Bundle:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         format_, listed = manifest["format"], dict(manifest["files"])
         use = manifest["backbone"]["use"]
-        if not all(isinstance(each, str) for each in manifest["classes"]) or not isinstance(manifest["classes"], list):
-            raise TypeError("classes are a list of names")
-        engines = manifest.get("engines", [])
-        if not isinstance(engines, list) or not all(isinstance(each, str) for each in engines):
-            raise TypeError("engines are a list of names")
-        if manifest.get("task", SINGLE_LABEL) not in TASKS:
-            raise TypeError("the task is none that this ftkit knows")
+        manifests.check(manifest)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BundleError("the manifest cannot be read", where=str(path), hint=_AGAIN) from error
     if format_ != FORMAT:

@@ -1,0 +1,26 @@
+"""Holds a bundle's manifest to the types of its entries, before anything relies on them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ftkit.contracts import TASKS
+from ftkit.contracts.tasks import SINGLE_LABEL
+
+
+def check(manifest: Mapping[str, Any]) -> None:
+    """Raises: KeyError, TypeError for an entry that is missing or of another type."""
+    if not _names(manifest["classes"]):
+        raise TypeError("classes are a list of names")
+    if not _names(manifest.get("engines", [])):
+        raise TypeError("engines are a list of names")
+    if manifest.get("task", SINGLE_LABEL) not in TASKS:
+        raise TypeError("the task is none that this ftkit knows")
+    fields = manifest.get("fields", ["text"])
+    if not _names(fields) or not 1 <= len({*fields}) == len(fields) <= 2:
+        raise TypeError("fields are the name of one text, or of two")
+
+
+def _names(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(each, str) for each in value)
