@@ -35,6 +35,7 @@ ADDED: tuple[tuple[str, str, Any], ...] = (
     ("backbone", "unlabelled_text", ["text"]),
     ("dataset", "task", "single-label"),
     ("dataset", "separator", "auto"),
+    ("dataset", "join", "lines"),
     ("dataset", "time", ""),
 )
 """Options that resolved recipes have only since some time, each with the value that means what was done before: runs without them go on."""
