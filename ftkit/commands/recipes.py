@@ -49,7 +49,7 @@ def check(
         results.append({"recipe": str(path), "ok": True, **({"warnings": list(plan.missing)} if plan.missing else {})})
         if not json_:
             terminal.write(
-                f"{path}: no mistakes: {plan.dataset.name}, {plan.backbone.name}, "
+                f"{path}: no mistakes: {plan.dataset.name}, {formatting.listing(each.name for each in plan.every_backbone)}, "
                 + formatting.count(plan.search.trials, "trial")
             )
             for missing in plan.missing:

@@ -14,7 +14,7 @@ from ftkit import options
 from ftkit.contracts.components import Backbone, Component, Dataset, Deployer, PromotionTest, Registry
 from ftkit.contracts.events import Emit
 from ftkit.contracts.settings import Rollout, Search
-from ftkit.contracts.space import to_recipe
+from ftkit.contracts.space import BACKBONE, table
 from ftkit.contracts.types import Outcome
 from ftkit.errors import Problem
 from ftkit.options import Mistake
@@ -28,12 +28,15 @@ class Plan:
     seed: int
     dataset: Dataset
     backbone: Backbone
+    """The backbone that is trained; of several that are searched, the first."""
     search: Search
     promote: tuple[PromotionTest, ...] = ()
     registry: Registry | None = None
     deploy: Deployer | None = None
     rollout: Rollout = field(default_factory=Rollout)
     platform: Platform
+    backbones: tuple[Backbone, ...] = ()
+    """The backbones among which each trial's is drawn; empty where the recipe names one."""
     offline: bool = False
     path: Path | None = field(default=None, compare=False)
     """The recipe's file, if there is one."""
@@ -41,6 +44,23 @@ class Plan:
     """Files and folders that data set, backbone and promotion tests name and that are not on this machine, with their places."""
     fresh: bool = field(default=False, compare=False)
     """Start a new run instead of continuing an interrupted one."""
+
+    @property
+    def every_backbone(self) -> tuple[Backbone, ...]:
+        """All that may be trained: those that are searched, or the one."""
+        return self.backbones or (self.backbone,)
+
+    def drawn(self, values: Mapping[str, Any]) -> tuple[Backbone, dict[str, Any]]:
+        """The backbone of a trial with these values, as the recipe sets it, and the values of its fields."""
+        if not self.backbones:
+            return self.backbone, dict(values)
+        backbone = next(each for each in self.backbones if each.name == values[BACKBONE])
+        return backbone, {name.rpartition(".")[2]: value for name, value in values.items() if name != BACKBONE}
+
+    @property
+    def backbone_section(self) -> dict[str, Any]:
+        """The section of the backbone, or of several, in the resolved recipe."""
+        return {each.name: options.to_table(each) for each in self.backbones} or _section(self.backbone)
 
     @property
     def text(self) -> str:
@@ -110,32 +130,34 @@ _UNLESS_NONE = ("max_minutes", "max_cost", "price_per_trial_hour", "start_from")
 def _table(plan: Plan) -> dict[str, Any]:
     """A plan as the document of a recipe."""
 
-    def section(component: Any) -> dict[str, Any]:
-        return {"use": component.name, **options.to_table(component)}
-
     search = plan.search
-    table: dict[str, Any] = {
+    document: dict[str, Any] = {
         "name": plan.name,
         "seed": plan.seed,
-        "dataset": section(plan.dataset),
-        "backbone": section(plan.backbone),
+        "dataset": _section(plan.dataset),
+        "backbone": plan.backbone_section,
         "search": {
             "metric": search.metric,
             "trials": search.trials,
             "concurrency": search.concurrency,
             "sampler": search.sampler,
-            "policy": section(search.policy),
+            "policy": _section(search.policy),
             **({"checkpoint": search.checkpoint} if search.checkpoint else {}),
             **({"confirm": options.to_table(search.confirm)} if search.confirm else {}),
+            **({"prefer": options.to_table(search.prefer)} if search.prefer else {}),
             **{name: vars(search)[name] for name in _UNLESS_NONE if vars(search)[name] is not None},
-            "space": {name: to_recipe(each) for name, each in search.space.items()},
+            "space": table(search.space),
         },
-        "promote": [section(each) for each in plan.promote],
+        "promote": [_section(each) for each in plan.promote],
     }
     if plan.registry is not None:
-        table["registry"] = section(plan.registry)
+        document["registry"] = _section(plan.registry)
     if plan.deploy is not None:
-        table["deploy"] = section(plan.deploy)
-    table["rollout"] = options.to_table(plan.rollout)
-    table["run"] = {"on": plan.platform.name, "offline": plan.offline, **options.to_table(plan.platform)}
-    return table
+        document["deploy"] = _section(plan.deploy)
+    document["rollout"] = options.to_table(plan.rollout)
+    document["run"] = {"on": plan.platform.name, "offline": plan.offline, **options.to_table(plan.platform)}
+    return document
+
+
+def _section(component: Any) -> dict[str, Any]:
+    return {"use": component.name, **options.to_table(component)}

@@ -52,6 +52,21 @@ class Confirm:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Prefer:
+    """Choose the cheapest model that is not significantly worse than the best one, instead of the best."""
+
+    name: ClassVar[str] = "prefer"
+    cheapest: Literal["latency", "size", "parameters"]
+    """What it costs: the time of an answer on this machine, by the engine that will serve; the bytes of the model; its numbers."""
+    within: float = 0.005
+    """A model that is shown to be worse by more than this on the validation rows, in the metric's own unit, is not chosen."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.within < math.inf:
+            raise ValueError("within must not be negative")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Search:
     """How hyperparameters are searched."""
 
@@ -67,6 +82,8 @@ class Search:
     """When to stop a trial early."""
     confirm: Confirm | None = None
     """Train the best configurations again with other seeds; the best mean wins."""
+    prefer: Prefer | None = None
+    """Choose a cheaper model than the best one where the validation rows do not show that it is worse."""
     evaluation_rows: int | None = None
     """Evaluate trials on a fixed sample of about this many validation rows, each class in proportion; without it on all."""
     checkpoint: str | None = None
@@ -80,7 +97,7 @@ class Search:
     start_from: str | None = None
     """An earlier run, by name or folder, whose trials the sampler takes into account, as far as they lie in this space."""
     space: Mapping[str, Dimension] = field(default_factory=dict)
-    """Fields of the backbone to search, each with its values or range."""
+    """Fields of the backbone to search, each with its values or range; with `backbone`, also which backbone."""
 
     def __post_init__(self) -> None:
         if self.trials < 1:

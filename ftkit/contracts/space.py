@@ -4,6 +4,9 @@ learning_rate = [3e-5, 5e-5]                          Choice
 learning_rate = { low = 1e-5, high = 1e-4, log = true }   LogUniform
 dropout       = { low = 0.0, high = 0.3 }             Uniform
 epochs        = { low = 2, high = 4 }                 Int (both ends whole numbers; `step` optional)
+backbone      = ["linear", "minilm"]                  BackboneChoice, where the names are those of backbones
+
+Of several backbones, each has dimensions of its own. They are named `minilm.learning_rate`, in recipes by a table of the backbone's name.
 """
 
 from __future__ import annotations
@@ -28,6 +31,11 @@ class Choice:
             raise ValueError("a list of values to search must not be empty")
         if len(set(map(repr, self.values))) < len(self.values):
             raise ValueError("a list of values to search has a value twice")
+
+
+@dataclass(frozen=True)
+class BackboneChoice(Choice):
+    """One of several backbones, by name: its values decide which other dimensions a trial has."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +83,9 @@ class Int:
 
 
 Dimension = Choice | Uniform | LogUniform | Int
+
+BACKBONE = "backbone"
+"""The name of the dimension that chooses the backbone, and of the value that says which one a trial has."""
 
 
 def parse(value: Any) -> Dimension:
@@ -148,10 +159,47 @@ def grid(dimension: Dimension) -> tuple[Any, ...]:
     return tuple(min(dimension.high, float(f"{value:.12g}")) for value in steps)
 
 
+def branches(dimensions: Mapping[str, Dimension]) -> dict[str, dict[str, Dimension]]:
+    """The dimensions of each backbone that is searched, by its name; all of them under an empty name where no backbone is searched."""
+    chosen = dimensions.get(BACKBONE)
+    if not isinstance(chosen, BackboneChoice):
+        return {"": dict(dimensions)}
+    return {
+        backbone: {name: each for name, each in dimensions.items() if name.rpartition(".")[0] == backbone}
+        for backbone in chosen.values
+    }
+
+
+def dimensions_of(dimensions: Mapping[str, Dimension], values: Mapping[str, Any]) -> dict[str, Dimension]:
+    """The dimensions of a trial with these values: those of its backbone and the choice of it, where backbones are searched."""
+    every = branches(dimensions)
+    if "" in every:
+        return every[""]
+    return {BACKBONE: dimensions[BACKBONE], **every.get(values.get(BACKBONE, ""), {})}
+
+
+def table(dimensions: Mapping[str, Dimension]) -> dict[str, Any]:
+    """A whole space as `[search] space` has it."""
+    every = branches(dimensions)
+    if "" in every:
+        return {name: to_recipe(each) for name, each in dimensions.items()}
+    own = {
+        backbone: {name.rpartition(".")[2]: to_recipe(each) for name, each in fields.items()}
+        for backbone, fields in every.items()
+        if fields
+    }
+    return {BACKBONE: to_recipe(dimensions[BACKBONE]), **own}
+
+
 def combinations(dimensions: Mapping[str, Dimension]) -> int | None:
     """How many different sets of values these hold, or None when a range is continuous."""
-    sizes = [size(dimension) for dimension in dimensions.values()]
-    return None if None in sizes else math.prod(each for each in sizes if each is not None)
+    total = 0
+    for fields in branches(dimensions).values():
+        sizes = [size(dimension) for dimension in fields.values()]
+        if None in sizes:
+            return None
+        total += math.prod(each for each in sizes if each is not None)
+    return total
 
 
 def holds(dimension: Dimension, value: Any) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from ftkit import options
 from ftkit.contracts import Task, Tasked, TaskKnowing, capable
 from ftkit.contracts.settings import Search
+from ftkit.contracts.space import BACKBONE
 from ftkit.contracts.tasks import METRICS_OF, SINGLE_LABEL
 from ftkit.plugins.calls import call
 
@@ -36,14 +37,16 @@ def known_tasks(component: object) -> tuple[Task, ...]:
     return call(TaskKnowing.tasks, component) if capable(component, TaskKnowing) else (SINGLE_LABEL,)
 
 
-def unsuited(task: Task, backbone: Any, search: Search, tests: Sequence[Any]) -> Iterator[Unsuited]:
+def unsuited(task: Task, backbones: Sequence[Any], search: Search, tests: Sequence[Any]) -> Iterator[Unsuited]:
     """What of a recipe does not suit data of this task; a backbone or test that could not be made is None.
 
     Raises: VerbError.
     """
-    if backbone is not None and task not in (known := known_tasks(backbone)):
-        what = f"the backbone {backbone.name!r} cannot learn {task} data; it knows {' and '.join(known)}"
-        yield Unsuited(None, ("backbone", "use"), what, "Use another backbone; `ftkit plugins` lists them.")
+    for backbone in backbones:
+        if backbone is not None and task not in (known := known_tasks(backbone)):
+            what = f"the backbone {backbone.name!r} cannot learn {task} data; it knows {' and '.join(known)}"
+            key = ("search", "space", BACKBONE) if BACKBONE in search.space else ("backbone", "use")
+            yield Unsuited(None, key, what, "Use another backbone; `ftkit plugins` lists them.")
     if what := _no_metric(task, search.metric):
         yield Unsuited(None, ("search", METRIC), what, _metrics(task))
     for number, test in enumerate(tests):

@@ -95,21 +95,23 @@ class Sections:
                 self.document.moved_from.update({(*key, option): (*key, name, option) for option in table})
                 values.update(table)
             elif name in self.plugins.names(kind):
-                self._check_unused((*key, name), kind, name, values.pop(name))
+                self.check_unused((*key, name), kind, name, values.pop(name))
             elif any(broken.name == name for broken in self.plugins.suspects(kind, name)):
                 del values[name]  # options of a component that was set aside cannot be checked
             elif name in bundled_plugins() and name not in {installed.name for installed in self.plugins.offers}:
                 del values[name]  # options of a plugin that is not installed here cannot be checked
-        if component is None:
-            return None
-        if "offline" in option_names and self.offline:
+        return None if component is None else self.made(key, kind, component, values, (*key, use_key))
+
+    def made(self, key: Key, kind: str, component: type[Any], values: dict[str, Any], named_at: Key) -> Any:
+        """A component that has what every component of its kind has, from its own options."""
+        if "offline" in options.names(component) and self.offline:
             values.setdefault("offline", True)
         made = self.build(key, component, values)
         fields = component_checks.values(KINDS[kind]) if made is not None else ()
-        given = [self.asked((*key, use_key), getattr(KINDS[kind], name), made) for name in fields]
+        given = [self.asked(named_at, getattr(KINDS[kind], name), made) for name in fields]
         return None if None in given else made
 
-    def find(self, key: Key, kind: str, use: Any, use_key: str) -> Any:
+    def find(self, key: Key, kind: str, use: Any, use_key: str | int) -> Any:
         """The installed component class with this name."""
         if not isinstance(use, str):
             what = f"must be the name of a {kind_noun(kind)}, not {use!r}"
@@ -188,7 +190,7 @@ class Sections:
         for mistake in error.mistakes:
             self.report_problem((*key, *mistake.path), mistake.what, mistake.hint)
 
-    def _check_unused(self, key: Key, kind: str, name: str, values: dict[str, Any]) -> None:
+    def check_unused(self, key: Key, kind: str, name: str, values: dict[str, Any]) -> None:
         """Check the options for a component that the recipe does not use at the moment."""
         try:
             options.convert(self.plugins.find(kind, name), values, partial=True)

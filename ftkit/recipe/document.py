@@ -38,12 +38,11 @@ class Document:
     def where(self, key: Key) -> str:
         """FILE:LINE of a key, or of the nearest key above it that has a line, or the override that set it."""
         key = self.written_key(key)
-        for end in range(len(key), -1, -1):
-            if key[:end] in self.overridden:
-                return self.overridden[key[:end]]
-            if end and key[:end] in self.lines:
-                return f"{self.file}:{self.lines[key[:end]]}"
-        return f"{self.file}:1"
+        above = [key[:end] for end in range(len(key), -1, -1)]
+        # An override replaces a value whole: what the file has at and below its key is gone.
+        if override := next((self.overridden[each] for each in above if each in self.overridden), ""):
+            return override
+        return f"{self.file}:{next((self.lines[each] for each in above if each and each in self.lines), 1)}"
 
     def base_folder(self, key: Key) -> Path:
         """The folder where a relative path of this key starts: the recipe's, or for an override the working folder."""

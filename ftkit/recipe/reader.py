@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from ftkit.contracts.settings import Rollout, Search
 from ftkit.contracts.tasks import DEFAULT_METRICS
 from ftkit.errors import Problem, VerbError
 from ftkit.plugins import Plugins, tasks
+from ftkit.recipe.backbone_section import BackboneSection, NamedBackbone
 from ftkit.recipe.components import Sections, dotted
 from ftkit.recipe.document import Document
 from ftkit.recipe.search_section import SearchSection
@@ -54,17 +55,16 @@ class Reader:
         seed = self._seed(values.get("seed", 0))
         platform = self._platform()
         dataset = self.sections.component("dataset", required=True)
-        backbone = self.sections.component("backbone", required=True)
-        search = SearchSection(self.document, self.plugins, self.sections).read(
-            self.sections.class_of("backbone"), backbone, platform
-        )
+        backbones = BackboneSection(self.document, self.plugins, self.sections).read()
+        search = SearchSection(self.document, self.plugins, self.sections).read(backbones, platform)
         promote, sections_of_tests = self._promote()
-        search = self._suited(dataset, backbone, search, promote, sections_of_tests)
+        search = self._suited(dataset, backbones, search, promote, sections_of_tests)
         registry = self.sections.component("registry")
         deploy = self.sections.component("deploy")
-        self._check_engine(backbone, deploy)
-        self._check_processes(backbone, platform)
-        self._check_teacher(backbone, registry)
+        for each in backbones:
+            self._check_engine(each, deploy)
+            self._check_processes(each, platform)
+            self._check_teacher(each, registry)
         rollout = self.sections.settings("rollout", Rollout)
         if self.problems or search is None:
             return None
@@ -72,7 +72,8 @@ class Reader:
             name=name,
             seed=seed,
             dataset=dataset,
-            backbone=backbone,
+            backbone=backbones[0].component,
+            backbones=tuple(each.component for each in backbones if each.searched_as),
             search=search,
             promote=promote,
             registry=registry,
@@ -111,7 +112,12 @@ class Reader:
         return self.sections.make(("run",), "platforms", section, use=section.pop("on", "local"), use_key="on")
 
     def _suited(
-        self, dataset: Any, backbone: Any, search: Search | None, tests: tuple[Any, ...], sections_of_tests: list[Key]
+        self,
+        dataset: Any,
+        backbones: Sequence[NamedBackbone],
+        search: Search | None,
+        tests: tuple[Any, ...],
+        sections_of_tests: list[Key],
     ) -> Search | None:
         """The search with the metric of the task, where the data set says its task; what does not suit it is reported."""
         if search is None or not capable(dataset, Tasked):
@@ -121,7 +127,7 @@ class Reader:
         if "metric" not in (self.sections.table(("search",)) or {}):
             search = replace(search, metric=DEFAULT_METRICS[task])
         try:
-            for each in tasks.unsuited(task, backbone, search, tests):
+            for each in tasks.unsuited(task, [each.component for each in backbones], search, tests):
                 section = () if each.test is None else sections_of_tests[each.test]
                 self.sections.report_problem((*section, *each.key), each.what, each.hint)
         except VerbError as error:
@@ -184,39 +190,40 @@ class Reader:
                 tests.append(self.sections.set_offline((*key, "use"), test))
         return tests
 
-    def _check_engine(self, backbone: Any, deploy: Any) -> None:
+    def _check_engine(self, backbone: NamedBackbone, deploy: Any) -> None:
         """Refuse an engine that will not be exported: otherwise the run would fail only after training and testing."""
         wanted = self.sections.declared(("deploy", "use"), EngineChoosing, EngineChoosing.engine, deploy, NATIVE)
-        exported = self.sections.declared(
-            ("backbone", "use"), Exporting, Exporting.engines, backbone, tuple[str, ...]()
-        )
-        if backbone is None or exported is None or wanted in (None, NATIVE, AUTO, *exported):
+        made = backbone.component
+        exported = self.sections.declared(backbone.named_at, Exporting, Exporting.engines, made, tuple[str, ...]())
+        if made is None or exported is None or wanted in (None, NATIVE, AUTO, *exported):
             return
-        if capable(backbone, Exporting):
-            what = f"the engine {wanted!r} is not in backbone.engines, so the model would not have it"
-            hint = f"Add it to backbone.engines, or give --set deploy.engine={NATIVE}."
+        if capable(made, Exporting):
+            section = dotted(backbone.key)
+            what = f"the engine {wanted!r} is not in {section}.engines, so the model would not have it"
+            hint = f"Add it to {section}.engines, or give --set deploy.engine={NATIVE}."
         else:
-            what = f"the backbone {backbone.name!r} has no engine {wanted!r}"
+            what = f"the backbone {made.name!r} has no engine {wanted!r}"
             hint = f"Give --set deploy.engine={NATIVE}."
         self.sections.report_problem(("deploy", "engine"), what, hint)
 
-    def _check_processes(self, backbone: Any, platform: Any) -> None:
+    def _check_processes(self, backbone: NamedBackbone, platform: Any) -> None:
         """Refuse several processes for a backbone that would train a model in each of them."""
         count = self.sections.declared(("run", "on"), MultiProcess, MultiProcess.processes, platform, 1)
-        can = self.sections.declared(("backbone", "use"), Distributed, Distributed.distributed, backbone, False)
-        if count is not None and count > 1 and backbone is not None and can is False:
-            what = f"the backbone {backbone.name!r} cannot train one model in {count} processes"
+        made = backbone.component
+        can = self.sections.declared(backbone.named_at, Distributed, Distributed.distributed, made, False)
+        if count is not None and count > 1 and made is not None and can is False:
+            what = f"the backbone {made.name!r} cannot train one model in {count} processes"
             self.sections.report_problem(
                 ("run", "processes"), what, "Set it to 1; several trials at a time use several cores too."
             )
 
-    def _check_teacher(self, backbone: Any, registry: Any) -> None:
+    def _check_teacher(self, backbone: NamedBackbone, registry: Any) -> None:
         """Refuse the champion as a teacher where there is no registry that could have one."""
-        teacher = self.sections.declared(("backbone", "use"), Distilling, Distilling.teacher, backbone, None)
+        teacher = self.sections.declared(backbone.named_at, Distilling, Distilling.teacher, backbone.component, None)
         if teacher == CHAMPION and registry is None:
             what = "there is no [registry], and so no champion to learn from"
             self.sections.report_problem(
-                ("backbone", "teacher"), what, "Add a [registry], or set it to the folder of a bundle."
+                (*backbone.key, "teacher"), what, "Add a [registry], or set it to the folder of a bundle."
             )
 
     def _check_keys(self, values: Mapping[str, Any]) -> None:

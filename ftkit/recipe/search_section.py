@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from typing import Any
 
 from ftkit import options
 from ftkit.contracts import Checkpointing, Confirming, Resumable, Searching, SearchSpace, capable
+from ftkit.contracts.backbones import FittedAtOnce
 from ftkit.contracts.policies import POLICIES
-from ftkit.contracts.settings import Confirm, Search
-from ftkit.contracts.space import Choice, Dimension, ends, parse, size
+from ftkit.contracts.settings import Confirm, Prefer, Search
+from ftkit.contracts.space import BACKBONE, BackboneChoice, Choice, Dimension, ends, parse, size
 from ftkit.errors import PluginError
 from ftkit.plugins import Plugins
-from ftkit.recipe.components import Sections
+from ftkit.recipe.backbone_section import LISTED, NamedBackbone
+from ftkit.recipe.components import Sections, dotted
 from ftkit.recipe.document import Document
 from ftkit.recipe.toml_lines import Key
+
+SPACE: Key = ("search", "space")
 
 
 class SearchSection:
@@ -26,8 +31,8 @@ class SearchSection:
         self.plugins = plugins
         self.sections = sections
 
-    def read(self, backbone_class: Any, backbone: Any, platform: Any) -> Search | None:
-        """The search section; `backbone` is None where its options are wrong, `backbone_class` where its name is."""
+    def read(self, backbones: Sequence[NamedBackbone], platform: Any) -> Search | None:
+        """The search section; what it asks of backbones is asked of each."""
         values = self.sections.table(("search",)) if "search" in self.document.values else {}
         if values is None:
             return None
@@ -35,10 +40,13 @@ class SearchSection:
         if policy is not None:
             policy = self._policy(policy)
         confirm = self._confirm(values.pop("confirm", False), platform)
+        prefer = self._prefer(values.pop("prefer")) if "prefer" in values else None
         if "checkpoint" in values:
-            self._check_checkpoint(backbone, platform)
-        self._check_platform(values, platform)
-        dimensions = self._space(space, backbone_class, backbone)
+            self._check_checkpoint(backbones, platform)
+        is_zoo = not backbones or bool(backbones[0].searched_as)
+        asked = [*values, *(["space"] if is_zoo else []), *(["prefer"] if prefer else [])]
+        self._check_platform(asked, platform)
+        dimensions = self._spaces(space, backbones) if is_zoo else self._space(space, backbones[0])
         search = self.sections.build(("search",), Search, values)
         if search is None or dimensions is None:
             return None
@@ -47,11 +55,17 @@ class SearchSection:
                 if size(dimension) is None:
                     hint = 'List its values, give the range a step, or use sampler = "random" or "tpe".'
                     self.sections.report_problem(
-                        ("search", "space", name), "the grid sampler cannot search a continuous range", hint
+                        self._key_of(name), "the grid sampler cannot search a continuous range", hint
                     )
-        return replace(search, space=dimensions, confirm=confirm, **({"policy": policy} if policy is not None else {}))
+        return replace(
+            search,
+            space=dimensions,
+            confirm=confirm,
+            prefer=prefer,
+            **({"policy": policy} if policy is not None else {}),
+        )
 
-    def _check_platform(self, values: dict[str, Any], platform: Any) -> None:
+    def _check_platform(self, asked: Sequence[str], platform: Any) -> None:
         """Refuse what a platform that searches in a way of its own would not obey."""
         if (
             platform is None
@@ -62,21 +76,28 @@ class SearchSection:
             ("max_minutes", "ends no search by a budget"),
             ("max_cost", "ends no search by a budget"),
             ("start_from", "starts no search from an earlier run"),
+            ("prefer", "keeps no other model than the best one to compare it with"),
+            ("space", "searches the fields of one backbone"),
         ):
-            if name in values:
+            if name in asked:
                 what = f"the platform {platform.name!r} {verb}"
-                self.sections.report_problem(("search", name), what, "Remove the line, or run on another platform.")
+                key: Key = LISTED if name == "space" else ("search", name)
+                self.sections.report_problem(key, what, "Remove the line, or run on another platform.")
 
-    def _check_checkpoint(self, backbone: Any, platform: Any) -> None:
+    def _check_checkpoint(self, backbones: Sequence[NamedBackbone], platform: Any) -> None:
         """Refuse checkpoints inside trials where nobody would write them."""
         key: Key = ("search", "checkpoint")
         writes = self.sections.declared(("run", "on"), Checkpointing, Checkpointing.checkpoints, platform, False)
         if platform is not None and writes is False:
             what = f"a trial of the platform {platform.name!r} cannot go on from a checkpoint"
             self.sections.report_problem(key, what, "Remove the line, or run on another platform.")
-        if backbone is not None and not capable(backbone, Resumable):
-            what = f"a training of the backbone {backbone.name!r} cannot go on from a checkpoint"
-            self.sections.report_problem(key, what, "Remove the line.")
+        for each in backbones:
+            at_once = each.searched_as and self.sections.declared(
+                each.named_at, FittedAtOnce, FittedAtOnce.fitted_at_once, each.component, False
+            )
+            if each.component is not None and not at_once and not capable(each.component, Resumable):
+                what = f"a training of the backbone {each.component.name!r} cannot go on from a checkpoint"
+                self.sections.report_problem(key, what, "Remove the line.")
 
     def _confirm(self, value: Any, platform: Any) -> Confirm | None:
         key: Key = ("search", "confirm")
@@ -91,6 +112,14 @@ class SearchSection:
             what = f"the platform {platform.name!r} cannot train trials again with other seeds"
             self.sections.report_problem(key, what, "Give --set search.confirm=false, or run on another platform.")
         return self.sections.build(key, Confirm, {} if value is True else value)
+
+    def _prefer(self, value: Any) -> Prefer | None:
+        key: Key = ("search", "prefer")
+        if not isinstance(value, dict):
+            hint = 'For example { cheapest = "latency", within = 0.005 }.'
+            self.sections.report_problem(key, f"must be a table, not {value!r}", hint)
+            return None
+        return self.sections.build(key, Prefer, value)
 
     def _policy(self, value: Any) -> Any:
         key: Key = ("search", "policy")
@@ -107,9 +136,37 @@ class SearchSection:
             return None
         return self.sections.build(key, by_name[use], values)
 
-    def _space(self, value: Any, backbone_class: Any, backbone: Any) -> dict[str, Dimension] | None:
+    def _spaces(self, value: Any, backbones: Sequence[NamedBackbone]) -> dict[str, Dimension] | None:
+        """The dimensions of a search over several backbones: which one, and the fields of each.
+
+        Fields directly in the space are for every backbone; those in the table of a backbone are for it alone, and replace them.
+        """
+        values = dict(value)  # it has the list of backbones, so it is a table
+        names = tuple(each.searched_as for each in backbones)
+        del values[BACKBONE]
+        installed = self.plugins.names("backbones")
+        own = {name: values.pop(name) for name in [*values] if name in (*names, *installed)}
+        for name, table in own.items():
+            if not isinstance(table, dict):
+                what = f"must be a table of fields of the backbone {name!r} to search, not {table!r}"
+                self.sections.report_problem((*SPACE, name), what, f"For example space.{name}.epochs = [2, 3].")
+        for name, table in own.items():
+            if name not in names and isinstance(table, dict):  # it is checked, and not searched at the moment
+                unused = NamedBackbone((), (), name, self.sections.find((*SPACE, name), "backbones", name, "use"), None)
+                self._space(table, unused, (*SPACE, name))
+        dimensions: dict[str, Dimension] = {}
+        complete = bool(backbones) and all(isinstance(table, dict) for table in own.values())
+        for backbone in backbones:
+            table = own.get(backbone.searched_as, {})
+            key: Key = (*SPACE, backbone.searched_as)
+            self.document.moved_from.update({(*key, name): (*SPACE, name) for name in values if name not in table})
+            fields = self._space({**values, **table}, backbone, key) if isinstance(table, dict) else None
+            complete = complete and fields is not None
+            dimensions.update({f"{backbone.searched_as}.{name}": each for name, each in (fields or {}).items()})
+        return {BACKBONE: BackboneChoice(names), **dimensions} if complete else None
+
+    def _space(self, value: Any, backbone: NamedBackbone, key: Key = SPACE) -> dict[str, Dimension] | None:
         """The dimensions by field: those of the ready-made space in `use`, and those beside it, which replace them."""
-        key: Key = ("search", "space")
         if isinstance(value, str):
             value = {"use": value}
         if not isinstance(value, dict):
@@ -136,21 +193,23 @@ class SearchSection:
             except ValueError as error:
                 self.sections.report_problem((*key, name), str(error))
         for name in dimensions:
-            if ("backbone", name) in self.document.overridden:
+            if self.document.written_key((*backbone.key, name)) in self.document.overridden:
                 what = "the field is searched, so this value would never be used"
-                self.sections.report_problem(("backbone", name), what, f"Use --set search.space.{name}=[…] instead.")
-        if backbone_class is None:
+                self.sections.report_problem(
+                    (*backbone.key, name), what, f"Use --set {dotted((*key, name))}=[…] instead."
+                )
+        if backbone.kind is None:
             return dimensions
-        return {
-            name: self._converted(name, dimension, backbone_class, backbone, use)
-            for name, dimension in dimensions.items()
-        }
+        return {name: self._converted((*key, name), each, backbone, use) for name, each in dimensions.items()}
 
-    def _converted(
-        self, name: str, dimension: Dimension, backbone_class: Any, backbone: Any, use: str | None
-    ) -> Dimension:
+    def _key_of(self, dimension: str) -> Key:
+        """Where a recipe has a dimension, by its name in the space."""
+        backbone, _, field = dimension.rpartition(".")
+        return (*SPACE, backbone, field) if backbone else (*SPACE, field)
+
+    def _converted(self, key: Key, dimension: Dimension, named: NamedBackbone, use: str | None) -> Dimension:
         """The dimension with its values in the type of the backbone's field; values that do not fit are reported."""
-        key: Key = ("search", "space", name)
+        name, backbone_class, backbone = str(key[-1]), named.kind, named.component
         known = [field.name for field in fields(backbone_class) if field.init]
         if name not in known:
             near = difflib.get_close_matches(name, known, 1)

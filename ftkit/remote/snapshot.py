@@ -67,7 +67,7 @@ class Contents:
 def needs(plan: Plan, client_only: Collection[str] = ()) -> requirements.Distributions:
     """The distributions that the steps use, as they are installed here, without those that only a client needs. Raises: PluginError."""
     left_out = step_overrides(plan)
-    components = [plan.dataset, plan.backbone, *plan.promote, plan.platform]
+    components = [plan.dataset, *plan.every_backbone, *plan.promote, plan.platform]
     components += [] if plan.registry is None or "registry.use" in left_out else [plan.registry]
     components += [] if plan.deploy is None or "deploy.use" in left_out else [plan.deploy]
     further = [name for each in components if capable(each, Requiring) for name in call(Requiring.requires, each)]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from ftkit import hardware
@@ -18,8 +20,9 @@ from ftkit.contracts import (
     Trial,
     capable,
 )
+from ftkit.contracts.backbones import FittedAtOnce
 from ftkit.contracts.plan import Plan
-from ftkit.contracts.space import Dimension, combinations, ends
+from ftkit.contracts.space import Dimension, branches, combinations, ends
 from ftkit.errors import LedgerError
 from ftkit.evaluation import selection
 from ftkit.options import toml_value
@@ -43,6 +46,8 @@ def estimate(plan: Plan, data: Data | None, complete: bool) -> tuple[float | Non
         return None, "unknown: the machines that train are elsewhere"
     if data is None:
         return None, "unknown until the data has been read once"
+    if plan.backbones:
+        return _of_several(plan, data, complete)
     if (epochs := evaluations(plan)) is None:
         return None, "unknown until the checkpoint is on this machine: the backbone decides by it how to train"
     if earlier := _earlier(plan, data.report, epochs):
@@ -57,6 +62,24 @@ def estimate(plan: Plan, data: Data | None, complete: bool) -> tuple[float | Non
     operations = 6 * parameters * _tokens(data.report, _max_length(plan)) * _rows(data.report) * epochs
     seconds = operations / _speed() + STARTING * trainings(plan)
     return seconds, "guessed from this machine's matrix speed, as the checkpoint is not here yet; it may be far off"
+
+
+def _of_several(plan: Plan, data: Data, complete: bool) -> tuple[float | None, str]:
+    """The estimate where backbones are searched: as if each had an equal share of the trainings."""
+    total, bases = 0.0, []
+    for backbone, fields in zip(plan.backbones, branches(plan.search.space).values(), strict=True):
+        share = math.ceil(trainings(plan) / len(plan.backbones))
+        if capable(backbone, FittedAtOnce) and call(FittedAtOnce.fitted_at_once, backbone):
+            total += STARTING * share
+            continue
+        space = {name.rpartition(".")[2]: dimension for name, dimension in fields.items()}
+        search = replace(plan.search, space=space, trials=share, sampler="random", confirm=None)
+        seconds, basis = estimate(replace(plan, backbone=backbone, backbones=(), search=search), data, complete)
+        if seconds is None:
+            return None, f"{basis} ({backbone.name})"
+        total += seconds
+        bases.append(f"{backbone.name}: {basis}")
+    return total, "; ".join(bases) or "all are fitted at once"
 
 
 def evaluations(plan: Plan) -> float | None:
@@ -106,6 +129,8 @@ def _earlier(plan: Plan, report: DataReport, epochs: float) -> tuple[float, str]
 def _comparable(plan: Plan, ledger: Ledger) -> bool:
     """Whether a run trained the same model in the same form on the same hardware."""
     backbone, environment = ledger.recipe_values.get("backbone", {}), ledger.fact("environment") or {}
+    if "use" not in backbone:
+        return False
     now = {"use": plan.backbone.name} | {
         name: value for name in backbone if isinstance(value := toml_value(getattr(plan.backbone, name, None)), str)
     }

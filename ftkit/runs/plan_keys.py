@@ -49,9 +49,11 @@ def plan_key(text: str) -> str:
     trained_by = {key: value for key, value in tomllib.loads(text).items() if key not in AFTER_TRAINING}
     for key in WITHOUT_EFFECT:
         trained_by.get("search", {}).pop(key, None)
+    several = trained_by.get("backbone", {}) if "use" not in trained_by.get("backbone", {}) else {}
     for section, key, before in ADDED:
-        if trained_by.get(section, {}).get(key) == before:
-            del trained_by[section][key]
+        for table in (trained_by.get(section, {}), *(several.values() if section == "backbone" else ())):
+            if table.get(key) == before:
+                del table[key]
     for section, component, key, before in ADDED_TO:
         options = trained_by.get(section, {})
         if options.get("use") == component and options.get(key) == before:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ftkit import options
-from ftkit.contracts import Adapting, Data, Dataset, Emit, Foreseeing, Inspecting, capable
+from ftkit.contracts import Adapting, Backbone, Data, Dataset, Emit, Foreseeing, Inspecting, capable, space
 from ftkit.contracts.plan import Plan
 from ftkit.data import evaluation_sample, soundness
 from ftkit.errors import DataError
@@ -25,28 +25,37 @@ def inspected(plan: Plan, data: Data) -> Data:
     """The data that a run stores: its validation rows, and in the report what the backbone will see of the texts and takes from them."""
     data = evaluation_sample.sampled(data, plan.search.evaluation_rows, plan.seed)
     report = data.report
-    if capable(plan.backbone, Inspecting):
-        inspection = call(Inspecting.inspect, plan.backbone, data.without_test())
-        report = replace(report, tokens=inspection.tokens, warnings=(*report.warnings, *inspection.warnings))
-    if sentence := _left_to_the_data(plan, data):
-        report = replace(report, notes=(*report.notes, sentence))
+    for backbone in plan.every_backbone:
+        prefix = f"{backbone.name}: " if plan.backbones else ""
+        if capable(backbone, Inspecting):
+            inspection = call(Inspecting.inspect, backbone, data.without_test())
+            warnings = [f"{prefix}{warning}" for warning in inspection.warnings]
+            tokens = report.tokens or inspection.tokens  # of several backbones, as the first of them reads the texts
+            report = replace(report, tokens=tokens, warnings=(*report.warnings, *warnings))
+        if sentence := _left_to_the_data(plan, backbone, data):
+            report = replace(report, notes=(*report.notes, f"{prefix}{sentence}"))
     return replace(data, report=report)
 
 
 def adapted(plan: Plan, data: Data) -> Plan:
-    """The plan with a backbone that has a value for every option that is left to the data. Raises: FtkitError."""
-    if not capable(plan.backbone, Adapting):
-        return plan
-    return replace(plan, backbone=call(Adapting.adapted, plan.backbone, data.without_test()))
+    """The plan with backbones that have a value for every option that is left to the data. Raises: FtkitError."""
+    backbones = tuple(_adapted(each, data) for each in plan.backbones)
+    return replace(plan, backbone=backbones[0] if backbones else _adapted(plan.backbone, data), backbones=backbones)
 
 
-def _left_to_the_data(plan: Plan, data: Data) -> str:
+def _adapted(backbone: Backbone, data: Data) -> Backbone:
+    return call(Adapting.adapted, backbone, data.without_test()) if capable(backbone, Adapting) else backbone
+
+
+def _left_to_the_data(plan: Plan, backbone: Backbone, data: Data) -> str:
     """The values of the options that are left to the data, but for those that the search sets, in one sentence."""
-    before, after = options.to_table(plan.backbone), options.to_table(adapted(plan, data).backbone)
+    before, after = options.to_table(backbone), options.to_table(_adapted(backbone, data))
+    searched = space.branches(plan.search.space)
+    fields = searched.get(backbone.name, searched.get("", {}))
     values = [
         f"{name} {value}"
         for name, value in after.items()
-        if before.get(name) != value and name not in plan.search.space
+        if before.get(name) != value and name not in fields and f"{backbone.name}.{name}" not in fields
     ]
     return f"The training rows decide what the recipe leaves to them: {', '.join(values)}." if values else ""
 
@@ -56,9 +65,9 @@ def foresee(plan: Plan, data: Data) -> None:
 
     What does not suit the task of the data is refused here, where the data set did not say its task when the recipe was loaded.
     """
-    for each in tasks.unsuited(data.task, plan.backbone, plan.search, plan.promote):
+    for each in tasks.unsuited(data.task, plan.every_backbone, plan.search, plan.promote):
         section = () if each.test is None else ("promote", plan.promote[each.test].name)
         raise DataError(each.what, where=".".join((*section, *each.key)), hint=each.hint)
-    for component in (plan.backbone, plan.deploy, *plan.promote):
+    for component in (*plan.every_backbone, plan.deploy, *plan.promote):
         if capable(component, Foreseeing):
             call(Foreseeing.foresee, component, data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -56,7 +57,7 @@ def preview(plan: Plan) -> Preview:
         plan=plan,
         steps=(
             Step("data", _data_step(plan, report)),
-            *(Step("backbone", f"{plan.backbone.name}: {facts}") for facts in _facts(plan)),
+            *(Step("backbone", f"{name}: {facts}") for name, facts in _facts(plan)),
             Step("search", _search_step(plan, unfinished, complete)),
             Step("test", _test_step(plan)),
             Step("register", f"as {plan.registry.model} in {plan.registry.name}" if plan.registry else "nowhere"),
@@ -79,12 +80,12 @@ def _read(plan: Plan) -> tuple[Plan, Data | None, bool]:
     data = earlier or _loaded(plan)
     if data is None:
         return plan, None, True
-    here = replace(plan, backbone=offline(plan.backbone))
+    here = replace(plan, backbone=offline(plan.backbone), backbones=tuple(map(offline, plan.backbones)))
     try:
         data = data if earlier else inspected(here, data)
         plan = adapted(here, data)
     except CheckpointError:
-        if plan.offline or not options.names_elsewhere(plan.backbone):
+        if plan.offline or not any(map(options.names_elsewhere, plan.every_backbone)):
             raise
         return plan, data, False
     if not capable(plan.platform, Publishing):  # else what the stages need is installed elsewhere
@@ -94,7 +95,7 @@ def _read(plan: Plan) -> tuple[Plan, Data | None, bool]:
 
 def _earlier(plan: Plan) -> Data | None:
     """The rows that an earlier run of this data set and backbone has taken, if its files are still the same."""
-    sections = {"seed": plan.seed, "dataset": _section(plan.dataset), "backbone": _section(plan.backbone)}
+    sections = {"seed": plan.seed, "dataset": _section(plan.dataset), "backbone": plan.backbone_section}
     for ledger in ledgers.runs():
         recipe = ledger.recipe_values
         if any(recipe.get(key) != value for key, value in sections.items()) or not ledger.fact("data"):
@@ -137,16 +138,18 @@ def _data_step(plan: Plan, report: DataReport | None) -> str:
     )
 
 
-def _facts(plan: Plan) -> list[str]:
-    """What the backbone declares of itself, on one line; empty where it declares nothing."""
-    facts = declared(plan.backbone)
-    return [", ".join(f"{name} {value}" for name, value in facts.in_words)] if facts else []
+def _facts(plan: Plan) -> Iterator[tuple[str, str]]:
+    """What each backbone declares of itself, on one line; none for one that declares nothing."""
+    for backbone in plan.every_backbone:
+        if facts := declared(backbone):
+            yield backbone.name, ", ".join(f"{name} {value}" for name, value in facts.in_words)
 
 
 def _search_step(plan: Plan, unfinished: ledgers.Ledger | None, complete: bool) -> str:
     search, earlier = plan.search, _taken(plan, unfinished)
     count = cost.trials(plan, warm_start.combinations(earlier))
-    sentence = f"{count} trial{'s' * (count != 1)} of {plan.backbone.name} on {plan.platform.name}"
+    names = formatting.listing((each.name for each in plan.every_backbone), 10)
+    sentence = f"{count} trial{'s' * (count != 1)} of {names} on {plan.platform.name}"
     if search.space:
         sentence += f", {search.sampler} over {', '.join(search.space)}"
     sentence += f", {search.concurrency} at a time"
@@ -166,6 +169,8 @@ def _search_step(plan: Plan, unfinished: ledgers.Ledger | None, complete: bool) 
         sentence += f" ({again} more), best mean validation {search.metric} wins"
     else:
         sentence += f", best validation {search.metric} wins"
+    if search.prefer:
+        sentence += f", or the cheapest by {search.prefer.cheapest} that is not significantly worse"
     if not complete:
         sentence += "; its checkpoint is not on this machine yet and would be downloaded first"
     if unfinished:

@@ -13,7 +13,6 @@ from ftkit.runs.ledger import Ledger
 
 _MACHINE = {"python": "Python", "processor": "the processor", "bf16_units": "the bf16 units", "gpus": "the GPUs"}
 """What training's rounding depends on, beside the software's versions."""
-_TRAINED_BY = {"dataset": "datasets", "backbone": "backbones"}
 
 
 def changes(ledger: Ledger) -> list[str]:
@@ -64,7 +63,8 @@ def _differences(before: Mapping[str, Any], now: Mapping[str, Any], distribution
 def _distributions(ledger: Ledger) -> set[str]:
     """What a run's results depend on: ftkit, the plugins of its data set and backbone, and the libraries below."""
     recipe = ledger.recipe_values
-    uses = {(kind, recipe.get(section, {}).get("use")) for section, kind in _TRAINED_BY.items()}
+    uses = {("datasets", recipe.get("dataset", {}).get("use"))}
+    uses |= {("backbones", name) for name in status.backbones(ledger)}
     owners = {each.plugin.split(" ")[0] for each in plugins.load().offers if (each.kind, each.name) in uses}
     return {"ftkit", *provenance.MATTER, *owners}
 

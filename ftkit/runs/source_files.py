@@ -27,7 +27,9 @@ def named(plan: Plan) -> dict[str, Path]:
         if capable(plan.dataset, FileReading)
         else options.local_paths(plan.dataset)
     )
-    parts = {"dataset": dataset, "backbone": options.local_paths(plan.backbone)}
+    parts = {"dataset": dataset}
+    for backbone in plan.every_backbone:
+        parts[f"backbone.{backbone.name}" if plan.backbones else "backbone"] = options.local_paths(backbone)
     return {f"{section}.{option}": path for section, files in parts.items() for option, path in files.items()}
 
 

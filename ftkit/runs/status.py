@@ -33,6 +33,12 @@ def metric(ledger: Ledger) -> str:
     return str(search.get("metric", "macro_f1")) if isinstance(search, dict) else "macro_f1"
 
 
+def backbones(ledger: Ledger) -> list[str]:
+    """Names of the backbones that the run's recipe trains: one, or those that it searches."""
+    section = ledger.recipe_values.get("backbone", {})
+    return [str(section["use"])] if "use" in section else list(section)
+
+
 def _alive(ledger: Ledger) -> bool:
     """Whether a process is carrying out the run."""
     import filelock

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 def fetch(plan: Plan, ledger: Ledger, emit: Emit) -> None:
     """Fetch the champion if the backbone learns from it and an interrupted run has not done so. Raises: StageError, LedgerError; FtkitError."""
-    if not capable(plan.backbone, Distilling) or call(Distilling.teacher, plan.backbone) != CHAMPION:
+    if not any(
+        capable(each, Distilling) and call(Distilling.teacher, each) == CHAMPION for each in plan.every_backbone
+    ):
         return
     folder = ledger.folder / TEACHER
     if folder.is_dir():

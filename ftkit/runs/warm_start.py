@@ -76,11 +76,8 @@ def notices(plan: Plan, ledger: Ledger) -> Iterator[tuple[str, bool]]:
     here = (ledger.fact("data") or {}).get("fingerprint", "")
     if fact["fingerprint"] != here:
         yield f"{fact['run']} was trained on other data: what was good there need not be good here.", True
-    if fact["backbone"] != plan.backbone.name:
-        yield (
-            f"{fact['run']} has trained the backbone {fact['backbone']!r}, and this recipe trains {plan.backbone.name!r}.",
-            True,
-        )
+    if fact["backbone"] != (here := ", ".join(each.name for each in plan.every_backbone)):
+        yield f"{fact['run']} has trained the backbone {fact['backbone']!r}, and this recipe trains {here!r}.", True
 
 
 def fitting(plan: Plan) -> Fit:
@@ -97,7 +94,7 @@ def fitting(plan: Plan) -> Fit:
     fit = Fit(
         run=earlier.run,
         fingerprint=str((earlier.fact("data") or {}).get("fingerprint", "")),
-        backbone=str(earlier.recipe_values.get("backbone", {}).get("use", "")),
+        backbone=", ".join(status.backbones(earlier)),
         trials=[trial for trial, reason in zip(trials, reasons, strict=True) if not reason],
         left_out=Counter(reason for reason in reasons if reason),
     )
@@ -120,9 +117,10 @@ def _misfit(search: Search, metric: str, trial: Trial) -> str:
     value = trial.metrics.get(search.metric)
     if value is None or not math.isfinite(value):
         return f"without a value of {metric}"
-    if trial.values.keys() != search.space.keys():
+    dimensions = space.dimensions_of(search.space, trial.values)
+    if trial.values.keys() != dimensions.keys():
         return "of other fields"
-    if not all(space.holds(dimension, trial.values[name]) for name, dimension in search.space.items()):
+    if not all(space.holds(dimension, trial.values[name]) for name, dimension in dimensions.items()):
         return "outside this space"
     return ""
 

@@ -5,10 +5,12 @@ Each answer follows from the recipe, from the trials that have ended, and from w
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from ftkit.contracts import EndingEarly, Trial, capable
+from ftkit.contracts.space import BACKBONE
 from ftkit.evaluation import metrics
 from ftkit.plugins.calls import call
 from ftkit.searching import policies
@@ -23,8 +25,13 @@ def goes_on(plan: Plan, trial: RunningTrial, ended: Sequence[Trial], running: It
     if trial.repeats is not None:  # it measures a whole training, so no policy cuts it short
         return True
     metric = plan.search.metric
-    histories = {each.number: each.history for each in ended if each.state != "failed"}
-    histories |= {each.number: each.history for each in running}
+    backbone = trial.values.get(BACKBONE) if plan.backbones else None
+    rivals = [each for each in ended if each.state != "failed"], running
+    histories = {
+        each.number: each.history
+        for each in itertools.chain(*rivals)
+        if not plan.backbones or each.values[BACKBONE] == backbone  # an epoch of another model is another piece of work
+    }
     del histories[trial.number]
     others = {number: [entry[metric] for entry in history] for number, history in sorted(histories.items())}
     values = [entry[metric] for entry in trial.history]
@@ -40,7 +47,8 @@ def past_budget(
     """
     if trial.repeats is not None:
         return False, False
-    if capable(plan.backbone, EndingEarly) and call(EndingEarly.ends_early, plan.backbone):
+    backbone, _ = plan.drawn(trial.values)
+    if capable(backbone, EndingEarly) and call(EndingEarly.ends_early, backbone):
         return False, True
     metric = plan.search.metric
     rivals = [each for each in running if each is not trial and each.repeats is None and each.history]

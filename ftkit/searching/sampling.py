@@ -8,21 +8,24 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import json
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ftkit import options
 from ftkit.contracts import Trial, space
 from ftkit.contracts.settings import Search
-from ftkit.contracts.space import Choice, Dimension, Int, LogUniform, Uniform
+from ftkit.contracts.space import BACKBONE, BackboneChoice, Choice, Dimension, Int, LogUniform, Uniform
 from ftkit.evaluation.metrics import GREATER_IS_BETTER
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.samplers import BaseSampler
     from optuna.study import Study
+    from optuna.trial import Trial as OptunaTrial
 
 _DRAWS = 1000
 """Random draws before the next combination that is due is taken in order."""
@@ -72,6 +75,8 @@ def propose(
         values = _random(search, _derived(seed, number), Counter(earlier))
     else:
         values = _tpe(search, _derived(seed, number), [*before, *sorted(ended, key=lambda each: each.number)], begun)
+        if space.key(values) in earlier and len(branches := space.branches(search.space)) > 1:
+            values = _of_open_branch(search, branches, values, earlier, _derived(seed, number))
     return values, seed + earlier.count(space.key(values))
 
 
@@ -84,11 +89,12 @@ def _random(search: Search, seed: int, tried: Counter[str]) -> dict[str, Any]:
     trial = study.ask()
     frozen = study.trials[trial.number]
     least = min(tried.values(), default=0) if len(tried) == space.combinations(search.space) else 0
+
+    def draw(name: str, dimension: Dimension) -> Any:
+        return _decoded(dimension, sampler.sample_independent(study, frozen, name, _distribution(dimension)))
+
     for _ in range(_DRAWS):
-        drawn = {
-            name: _decoded(dimension, sampler.sample_independent(study, frozen, name, _distribution(dimension)))
-            for name, dimension in search.space.items()
-        }
+        drawn = _values(search.space, draw)
         if tried[space.key(drawn)] <= least:
             return drawn
     return next(values for values in _grid(search.space) if tried[space.key(values)] <= least)
@@ -104,7 +110,11 @@ def _tpe(search: Search, seed: int, ended: Sequence[Trial], begun: Sequence[Mapp
 
     # Trials under way count as bad ones, so that trials which run at the same time have different values.
     study = _study(search, TPESampler(seed=seed, constant_liar=search.concurrency > 1))
-    distributions = {name: _distribution(dimension) for name, dimension in search.space.items()}
+
+    def distributions(values: Mapping[str, Any]) -> dict[str, BaseDistribution]:
+        dimensions = space.dimensions_of(search.space, values)
+        return {name: _distribution(dimension) for name, dimension in dimensions.items()}
+
     states = {"finished": TrialState.COMPLETE, "stopped": TrialState.PRUNED, "failed": TrialState.FAIL}
     for trial in ended:
         value = trial.metrics.get(search.metric, math.nan)
@@ -115,15 +125,62 @@ def _tpe(search: Search, seed: int, ended: Sequence[Trial], begun: Sequence[Mapp
                 state=state,
                 value=None if state is TrialState.FAIL else value,
                 params=_encoded(search.space, trial.values),
-                distributions=distributions,
+                distributions=distributions(trial.values),
                 intermediate_values=dict(enumerate(curve, 1)),
             )
         )
     for values in begun:
         params = _encoded(search.space, values)
-        study.add_trial(create_trial(state=TrialState.RUNNING, params=params, distributions=distributions))
-    params = study.ask(distributions).params
-    return {name: _decoded(dimension, params[name]) for name, dimension in search.space.items()}
+        study.add_trial(create_trial(state=TrialState.RUNNING, params=params, distributions=distributions(values)))
+    if "" in space.branches(search.space):
+        params = study.ask(distributions({})).params
+        return {name: _decoded(dimension, params[name]) for name, dimension in search.space.items()}
+    asked = study.ask()
+    return _values(search.space, lambda name, dimension: _decoded(dimension, _suggested(asked, name, dimension)))
+
+
+def _suggested(trial: OptunaTrial, name: str, dimension: Dimension) -> Any:
+    """What Optuna suggests for a dimension that not every trial has."""
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    match distribution := _distribution(dimension):
+        case CategoricalDistribution():
+            return trial.suggest_categorical(name, distribution.choices)
+        case FloatDistribution():
+            return trial.suggest_float(name, distribution.low, distribution.high, log=distribution.log)
+        case IntDistribution():
+            return trial.suggest_int(name, distribution.low, distribution.high, log=distribution.log)
+        case _:
+            raise AssertionError(f"no dimension has the distribution {distribution}")
+
+
+def _of_open_branch(
+    search: Search,
+    branches: Mapping[str, Mapping[str, Dimension]],
+    values: dict[str, Any],
+    earlier: Sequence[str],
+    seed: int,
+) -> dict[str, Any]:
+    """Values at random of a backbone that has untried ones, in place of values that were tried; those again where none has.
+
+    The estimator would else train the best backbone again and again when it has tried all that its few values allow.
+    """
+    tried = Counter(json.loads(each)[BACKBONE] for each in set(earlier))
+    counts = {name: space.combinations(fields) for name, fields in branches.items()}
+    untried = tuple(name for name, count in counts.items() if count is None or tried[name] < count)
+    if not untried:
+        return values
+    own = Counter(each for each in earlier if json.loads(each)[BACKBONE] in untried)
+    return _random(replace(search, space={**search.space, BACKBONE: BackboneChoice(untried)}), seed, own)
+
+
+def _values(dimensions: Mapping[str, Dimension], draw: Callable[[str, Dimension], Any]) -> dict[str, Any]:
+    """Values drawn one after another: where backbones are searched, first the backbone, then its fields."""
+    values: dict[str, Any] = {}
+    if "" not in space.branches(dimensions):
+        values[BACKBONE] = draw(BACKBONE, dimensions[BACKBONE])
+    fields = space.dimensions_of(dimensions, values)
+    return values | {name: draw(name, dimension) for name, dimension in fields.items() if name not in values}
 
 
 def _study(search: Search, sampler: BaseSampler) -> Study:
@@ -166,14 +223,22 @@ def _encoded(dimensions: Mapping[str, Dimension], values: Mapping[str, Any]) -> 
         name: [space.key(options.toml_value(each)) for each in space.grid(dimension)].index(space.key(values[name]))
         if _by_index(dimension)
         else values[name]
-        for name, dimension in dimensions.items()
+        for name, dimension in space.dimensions_of(dimensions, values).items()
     }
 
 
 def _grid(dimensions: Mapping[str, Dimension]) -> Iterator[dict[str, Any]]:
-    """Every combination, the last dimension fastest."""
-    for values in itertools.product(*map(space.grid, dimensions.values())):
-        yield dict(zip(dimensions, map(options.toml_value, values), strict=True))
+    """Every combination, the last dimension fastest; where backbones are searched, one of each in turn."""
+    grids = [_grid_of(backbone, fields) for backbone, fields in space.branches(dimensions).items()]
+    for values in itertools.chain.from_iterable(itertools.zip_longest(*grids)):
+        if values is not None:
+            yield values
+
+
+def _grid_of(backbone: str, fields: Mapping[str, Dimension]) -> Iterator[dict[str, Any]]:
+    for values in itertools.product(*map(space.grid, fields.values())):
+        own = dict(zip(fields, map(options.toml_value, values), strict=True))
+        yield {BACKBONE: backbone, **own} if backbone else own
 
 
 def _derived(seed: int, number: int) -> int:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, get_args
 
-from ftkit.contracts import Outcome, Trial, TrialState
+from ftkit.contracts import Outcome, Trial, TrialState, space
 from ftkit.contracts.plan import Plan
 from ftkit.errors import FtkitError, SearchError, in_one_line
 from ftkit.evaluation.selection import best_trial, planned_repeats
@@ -74,8 +74,9 @@ def _mistakes_of_trial(plan: Plan, trial: Trial) -> Iterator[tuple[str, str]]:
     elif not _is_number(trial.metrics[metric]):
         hint = "If the trial diverged it has failed; if the metric is not defined on these rows, set search.metric to another."
         yield f"{name} as finished with {metric} = {trial.metrics[metric]!r}", hint
-    if set(trial.values) != set(plan.search.space):
-        yield f"{name} with values of {_listed(trial.values)}, and the recipe searches {_listed(plan.search.space)}", ""
+    searched = space.dimensions_of(plan.search.space, trial.values)
+    if set(trial.values) != set(searched):
+        yield f"{name} with values of {_listed(trial.values)}, and the recipe searches {_listed(searched)}", ""
 
 
 def _mistakes_of_outcome(plan: Plan, outcome: Any) -> Iterator[tuple[str, str]]:

@@ -195,7 +195,7 @@ def follow(
 
     def report(epoch: int, probabilities: np.ndarray, **numbers: float) -> bool:
         raise HopelessError(
-            f"{title('backbones', plan.backbone)} reported an evaluation in a process that is not the first"
+            f"{title('backbones', plan.drawn(values)[0])} reported an evaluation in a process that is not the first"
         )
 
     with contextlib.suppress(StopTrial):
@@ -204,8 +204,9 @@ def follow(
 
 def _backbone(plan: Plan, data: Data, values: Mapping[str, Any]) -> Any:
     """The backbone with the trial's values, and with none left to the data."""
+    drawn, fields = plan.drawn(values)
     try:
-        backbone = options.changed(plan.backbone, values)
+        backbone = options.changed(drawn, fields)
     except options.Mistakes as error:
         raise HopelessError(f"the values do not fit the backbone: {error}") from error
     return call(Adapting.adapted, backbone, data) if capable(backbone, Adapting) else backbone

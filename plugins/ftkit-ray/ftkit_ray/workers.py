@@ -29,7 +29,14 @@ class RayWorkers:
         """Make sure that every node has what the plan needs, and can get its data. Raises: StageError."""
         self.node_retries = platform.node_retries
         self._platform, self._cluster, self._emit = platform, cluster, emit
-        components = [plan.dataset, plan.backbone, *plan.promote, plan.registry, plan.deploy, plan.platform]
+        components = [
+            plan.dataset,
+            *plan.every_backbone,
+            *plan.promote,
+            plan.registry,
+            plan.deploy,
+            plan.platform,
+        ]
         plugins = requirements.owners(component for component in components if component is not None)
         self._keepers = Keepers(ledger.folder, plugins, platform, cluster)
         for warning in self._keepers.prepare():
