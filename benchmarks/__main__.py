@@ -16,6 +16,7 @@ NAMES = {
     "data": "seconds and memory between a table on the disk and a trial's tokens",
     "overhead": "commands, and a run with a trivial model",
     "gate": "how often promotion tests err, on simulated models",
+    "abstain": "how often a promised risk of the answers is exceeded, on simulated models",
     "canary": "how often a rollout errs about live traffic, on simulated deployments",
     "checkpoint": "what a checkpoint inside a trial costs",
     "telemetry": "what telemetry costs a request",
