@@ -45,7 +45,7 @@ def plugins(json_: bool) -> None:
 def options(name: str, json_: bool) -> None:
     """Show all options of the component NAME: type, default, and what each is for.
 
-    NAME may also be a setting of the recipe that no plugin offers: search, rollout, confirm, or a search policy.
+    NAME may also be a setting of the recipe that no plugin offers: search, decision, rollout, confirm, or a search policy.
     """
     from ftkit import plugins as installed
     from ftkit.options import summary
@@ -79,6 +79,7 @@ def options(name: str, json_: bool) -> None:
 
 def core_settings() -> list[Offer]:
     """The settings of a recipe that no plugin offers: sections without a `use`, search policies, and the repeats."""
+    from ftkit.contracts.deciding import Abstain, Decision
     from ftkit.contracts.policies import POLICIES
     from ftkit.contracts.settings import Confirm, Rollout, Search
     from ftkit.plugins import Offer
@@ -87,6 +88,8 @@ def core_settings() -> list[Offer]:
         Offer("section", "search", Search, "ftkit"),
         *(Offer("search policy", policy.name, policy, "ftkit") for policy in POLICIES),
         Offer("option of the search", Confirm.name, Confirm, "ftkit"),
+        Offer("section", "decision", Decision, "ftkit"),
+        Offer("option of the decision", Abstain.name, Abstain, "ftkit"),
         Offer("section", "rollout", Rollout, "ftkit"),
     ]
 

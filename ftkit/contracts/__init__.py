@@ -8,6 +8,7 @@ capabilities   what a component or a classifier may do beyond its protocol; `cap
 backbones      what a backbone declares of itself
 checkpoints    a training that goes on where it was interrupted
 processes      a trial of several processes
+deciding       `[decision]`, and the rule of a bundle that is made of it
 file_rows      a file read row by row with all its columns
 distilling     a model that learns from another one
 events         what happens in a run
@@ -61,6 +62,7 @@ from ftkit.contracts.components import (
     StopTrial,
 )
 from ftkit.contracts.copies import Comparing, Comparison
+from ftkit.contracts.deciding import AnswerRule
 from ftkit.contracts.distilling import CHAMPION, Distilling
 from ftkit.contracts.events import Emit
 from ftkit.contracts.file_rows import FileRows, RowReading, RowsPart
@@ -100,6 +102,7 @@ __all__ = [
     "SPLITS",
     "TASKS",
     "Adapting",
+    "AnswerRule",
     "Backbone",
     "Checkpointing",
     "Checkpoints",

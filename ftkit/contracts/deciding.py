@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 
 @dataclass(frozen=True, kw_only=True)
 class Abstain:
     """When a model gives no answer, because it is unsure: give `risk` or `below`."""
 
+    name: ClassVar[str] = "abstain"
     risk: float | None = None
     """The share of wrong answers that is promised not to be exceeded, such as 0.05; texts are left unanswered as far as that needs."""
     confidence: float = 0.9

@@ -12,6 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from ftkit import options
 from ftkit.contracts.components import Backbone, Component, Dataset, Deployer, PromotionTest, Registry
+from ftkit.contracts.deciding import Decision
 from ftkit.contracts.events import Emit
 from ftkit.contracts.settings import Rollout, Search
 from ftkit.contracts.space import BACKBONE, table
@@ -30,6 +31,7 @@ class Plan:
     backbone: Backbone
     """The backbone that is trained; of several that are searched, the first."""
     search: Search
+    decision: Decision = field(default_factory=Decision)
     promote: tuple[PromotionTest, ...] = ()
     registry: Registry | None = None
     deploy: Deployer | None = None
@@ -150,6 +152,8 @@ def _table(plan: Plan) -> dict[str, Any]:
         },
         "promote": [_section(each) for each in plan.promote],
     }
+    if plan.decision != Decision():  # as in resolved recipes from before there was such a section
+        document["decision"] = options.to_table(plan.decision)
     if plan.registry is not None:
         document["registry"] = _section(plan.registry)
     if plan.deploy is not None:

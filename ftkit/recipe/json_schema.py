@@ -6,6 +6,7 @@ from typing import Any
 
 from ftkit import options
 from ftkit import plugins as installed
+from ftkit.contracts.deciding import Abstain, Decision
 from ftkit.contracts.policies import POLICIES
 from ftkit.contracts.settings import Confirm, Rollout, Search
 from ftkit.plugins import NAMED_ALIKE, SECTIONS, Plugins
@@ -54,6 +55,7 @@ def schema(plugins: Plugins | None = None) -> dict[str, Any]:
             "dataset": sections["dataset"],
             "backbone": sections["backbone"],
             "search": _search(plugins),
+            "decision": _decision(),
             "promote": {
                 "type": "array",
                 "items": sections["promote"],
@@ -135,6 +137,16 @@ def _search(plugins: Plugins) -> dict[str, Any]:
         "type": "object",
         "properties": {"use": {"enum": plugins.names("search_spaces")}},
         "additionalProperties": {"oneOf": [_CHOICES, _RANGE]},
+    }
+    return _closed(body)
+
+
+def _decision() -> dict[str, Any]:
+    body = options.json_schema(Decision)
+    body.pop("$defs", None)
+    body["properties"]["abstain"] = {
+        "description": options.field_docs(Decision)["abstain"],
+        **_closed(options.json_schema(Abstain)),
     }
     return _closed(body)
 

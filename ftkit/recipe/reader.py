@@ -23,6 +23,7 @@ from ftkit.contracts import (
     Tasked,
     capable,
 )
+from ftkit.contracts.deciding import Decision
 from ftkit.contracts.plan import Plan
 from ftkit.contracts.settings import Rollout, Search
 from ftkit.contracts.tasks import DEFAULT_METRICS
@@ -34,7 +35,7 @@ from ftkit.recipe.document import Document
 from ftkit.recipe.search_section import SearchSection
 from ftkit.recipe.toml_lines import Key
 
-KEYS = ("name", "seed", "dataset", "backbone", "search", "promote", "registry", "deploy", "rollout", "run")
+KEYS = ("name", "seed", "dataset", "backbone", "search", "decision", "promote", "registry", "deploy", "rollout", "run")
 """The sections and keys at the top of a recipe."""
 
 
@@ -65,6 +66,7 @@ class Reader:
             self._check_engine(each, deploy)
             self._check_processes(each, platform)
             self._check_teacher(each, registry)
+        decision = self.sections.settings("decision", Decision)
         rollout = self.sections.settings("rollout", Rollout)
         if self.problems or search is None:
             return None
@@ -75,6 +77,7 @@ class Reader:
             backbone=backbones[0].component,
             backbones=tuple(each.component for each in backbones if each.searched_as),
             search=search,
+            decision=decision,
             promote=promote,
             registry=registry,
             deploy=deploy,

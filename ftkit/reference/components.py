@@ -27,7 +27,12 @@ USES = {
 _INTRODUCTION = """A recipe is one TOML file: `use = "name"` plus that component's options, section by section. Every value
 can be overridden with `--set KEY=VALUE`. `ftkit schema` prints a JSON Schema for editors."""
 
-_HEADINGS = {"section": "## [{}]", "search policy": "### policy: {}", "option of the search": "### {}"}
+_HEADINGS = {
+    "section": "## [{}]",
+    "search policy": "### policy: {}",
+    "option of the search": "### {}",
+    "option of the decision": "### {}",
+}
 """Headings of the settings that the core itself has, by kind."""
 
 
@@ -50,6 +55,7 @@ def recipe() -> str:
             for name, kind in SECTIONS.items()
         ),
         ("`[search]`", "[How hyperparameters are searched](#search)."),
+        ("`[decision]`", "[How probabilities become answers](#decision)."),
         ("`[rollout]`", "[How a new deployment takes over](#rollout)."),
     ]
     parts = []

@@ -50,6 +50,9 @@ def plan_key(text: str) -> str:
     for key in WITHOUT_EFFECT:
         trained_by.get("search", {}).pop(key, None)
     several = trained_by.get("backbone", {}) if "use" not in trained_by.get("backbone", {}) else {}
+    if decision := trained_by.pop("decision", None):
+        # Of it, a training depends only on whether validation rows are kept back.
+        trained_by |= {"decision": "promised"} if "risk" in decision.get("abstain", {}) else {}
     for section, key, before in ADDED:
         for table in (trained_by.get(section, {}), *(several.values() if section == "backbone" else ())):
             if table.get(key) == before:
