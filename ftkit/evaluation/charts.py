@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 INK = "#0a0b0c"
 """Stands for the colour of the surrounding text; the SVG has `currentColor` in its place."""
@@ -37,6 +38,22 @@ _STYLE: dict[str, Any] = {
 
 def svg(title: str, draw: Callable[[Axes], None], size: tuple[float, float] = (6.0, 3.2)) -> str:
     """A chart of one pair of axes that `draw` fills; `title` is its text for screen readers."""
+    return _drawn(title, size, lambda figure: draw(figure.subplots()))
+
+
+def stacked(title: str, draws: Sequence[Callable[[Axes], None]], size: tuple[float, float] = (6.0, 6.0)) -> str:
+    """A chart of several pairs of axes below each other, over one horizontal axis."""
+
+    def draw(figure: Figure) -> None:
+        every = figure.subplots(len(draws), sharex=True, squeeze=False)[:, 0]
+        for each, axes in zip(draws, every, strict=True):
+            each(axes)
+        figure.align_ylabels()
+
+    return _drawn(title, size, draw)
+
+
+def _drawn(title: str, size: tuple[float, float], draw: Callable[[Figure], None]) -> str:
     import matplotlib as mpl
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
@@ -48,7 +65,7 @@ def svg(title: str, draw: Callable[[Axes], None], size: tuple[float, float] = (6
         warnings.filterwarnings("ignore", message="Glyph")
         figure = Figure(figsize=size, layout="constrained")
         FigureCanvasSVG(figure)
-        draw(figure.subplots())
+        draw(figure)
         figure.savefig(output, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     text = output.getvalue()
     text = text[text.index("<svg") :].replace(INK, "currentColor")

@@ -19,6 +19,8 @@ from ftkit.disclosure import without_secrets
 from ftkit.errors import FtkitError
 from ftkit.evaluation import decisions
 from ftkit.redaction import redacted
+from ftkit.report import rollout_history
+from ftkit.report.rollout_history import Rollout
 from ftkit.runs import decision, status
 from ftkit.runs.ledger import Ledger
 
@@ -91,6 +93,8 @@ class Facts:
     version: str = ""
     endpoint: str = ""
     deployment: str = ""
+    rollouts: Sequence[Rollout] = ()
+    """Every attempt to put the model live, the oldest first."""
 
     @property
     def champion(self) -> str:
@@ -165,6 +169,7 @@ def read(ledger: Ledger, state: str | None = None) -> Facts:
         version=str((ledger.fact("registered") or {}).get("version") or ""),
         endpoint=str(deployed.get("endpoint") or ""),
         deployment=str(deployed.get("deployment") or ""),
+        rollouts=_rollouts(ledger),
     )
 
 
@@ -174,6 +179,14 @@ def _decision(ledger: Ledger) -> records.PromotionRecord | None:
         return decision.read(ledger)
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def _rollouts(ledger: Ledger) -> list[Rollout]:
+    """The rollouts, or none where a line of the journal about them is damaged."""
+    try:
+        return rollout_history.read(ledger)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return []
 
 
 def _budget(ledger: Ledger) -> str:

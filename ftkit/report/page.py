@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ftkit import formatting
 from ftkit.formatting import capital, percent, printable, signed
-from ftkit.report import answers, origin, rows, trials, verdict
+from ftkit.report import answers, origin, rollout, rows, trials, verdict
 from ftkit.report.facts import Facts
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def _sections(facts: Facts) -> dict[str, Any]:
         "glance": verdict.glance(facts, scored),
         "tests": tests,
         "tally": verdict.tally(facts.verdicts),
+        "rollout": rollout.section(facts.rollouts),
         "scores": rows.scores(facts, scored),
         "errors": rows.errors(facts, answered) if answered is not None else None,
         "flips": rows.changed(facts, answered, flips) if answered is not None and flips is not None else None,
@@ -67,6 +68,7 @@ def _contents(shown: Mapping[str, Any]) -> list[dict[str, str]]:
     """The sections that the page has, in their order."""
     sections = [
         ("tests", "Promotion tests", shown["tests"]),
+        ("rollout", "Rollout", shown["rollout"]),
         ("metrics", "Test metrics", shown["scores"]),
         ("mistakes", "Mistakes", shown["errors"]),
         ("flips", "Flipped rows", shown["flips"]),

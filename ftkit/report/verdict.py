@@ -64,6 +64,8 @@ def decision(facts: Facts, verdicts: Sequence[Mapping[str, Any]]) -> dict[str, A
         title, sentences = "Not promoted", [capital(printable(facts.failure.removeprefix("Not promoted: ")))]
     if facts.override:
         title, mark, tone = "Promoted by override", "!", "warn"
+    if facts.state == "failed" and facts.rollouts and facts.rollouts[-1].rolled_back is not None:
+        title, mark, tone = "Rolled back", "✗", "bad"
     return {
         "title": title,
         "mark": mark,

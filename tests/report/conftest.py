@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,10 +15,12 @@ import pytest
 
 from ftkit.bundle import bundle
 from ftkit.bundle.promotion_record import PromotionRecord
-from ftkit.contracts import Data, Split, Trial, Verdict
+from ftkit.contracts import Data, Measures, Split, Trial, Verdict, events
+from ftkit.contracts.measures import Window
 from ftkit.evaluation import metrics
 from ftkit.runs import decision, ledger
 from ftkit.runs.ledger import Ledger
+from ftkit.stages import rollout_facts
 from ftkit.testing.toys import ToyReviews, ToyWords
 
 RECIPE = """\
@@ -118,6 +121,42 @@ def maker(folder: Path) -> Make:
         return book
 
     return make_run
+
+
+def rolled_out(
+    book: Ledger, shares: Sequence[int], *, good: bool = True, name: str = "v4", begins: float | None = None
+) -> None:
+    """Write down a rollout that went through these shares, as a run does; a bad one is rolled back in the last."""
+    tell = rollout_facts.written_down(book, lambda _: None)
+    begins = time.time() - 60 if begins is None else begins
+
+    def measured(share: int, failed: int) -> Measures:
+        windows = [Window(begins + at, share, share * 0.004, failed) for at in range(20)]
+        return Measures(
+            20 * (share + failed), {"500": 20 * failed} if failed else {}, {"mean": 0.004, "p95": 0.012}, windows
+        )
+
+    tell(events.DeploymentChanged("live", name, "created"))
+    tell(events.DeploymentChanged("live", name, "became ready", "after 1.0 s"))
+    for share in shares:
+        if share:
+            tell(events.TrafficMoved("live", {"v3": 100 - share, name: share} if share < 100 else {name: 100}))
+        else:
+            tell(events.DeploymentChanged("live", name, "gets copies", "of 20 % of the traffic"))
+        bad = not good and share == shares[-1]
+        state: Any = "unhealthy" if bad else "healthy"
+        tell(
+            events.DeploymentJudged("live", name, state, "it fails 50.0 % of its requests" if bad else "no more errors")
+        )
+        both = {"v3": measured(100 - share, 0), name: measured(max(share, 1), share if bad else 0)}
+        tell(events.TrafficMeasured("live", both))
+    if good:
+        book.append("deployed", endpoint="live", deployment=name)
+        tell(events.DeploymentChanged("live", "v3", "retired"))
+    else:
+        tell(events.TrafficMoved("live", {"v3": 100}))
+        tell(events.DeploymentChanged("live", name, "removed", "the rollout did not succeed"))
+        book.append("failed", error="the new deployment is not healthy: it fails 50.0 % of its requests")
 
 
 def fitted(data: Data, learning_rate: float) -> Any:

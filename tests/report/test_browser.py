@@ -11,10 +11,11 @@ import pytest
 from ftkit import report
 from ftkit.testing.toys import ToyReviews
 
-from .conftest import make_trials, maker, with_texts
+from .conftest import make_trials, maker, rolled_out, with_texts
 
 SECTIONS = (
     "tests",
+    "rollout",
     "metrics",
     "mistakes",
     "flips",
@@ -52,6 +53,7 @@ def page_of(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 "torch 2.1, now 2.2",
             ],
         )
+        rolled_out(book, (0, 5, 50), good=False, name=HOSTILE[1])
         return report.write(book)
 
 
