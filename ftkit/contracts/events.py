@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from ftkit.contracts.copies import Comparison
 from ftkit.contracts.measures import Measures
+from ftkit.contracts.preference import Preference
 from ftkit.contracts.types import DataReport, Spread, Task, Trial, Verdict, Version
 from ftkit.errors import FtkitError
 
@@ -173,6 +174,8 @@ class BestSelected(Event):
     metric: str
     spreads: Sequence[Spread] = ()
     """Results of each repeated configuration, the winner first; empty if none was repeated."""
+    preference: Preference | None = None
+    """Why it is this one, where the recipe prefers cheap models; it need not be the best."""
 
 
 @dataclass(frozen=True)

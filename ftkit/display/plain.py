@@ -9,6 +9,7 @@ from typing import IO, TypeVar
 
 from ftkit import formatting
 from ftkit.contracts import SPLITS, DataReport, Spread, Task, Trial, events
+from ftkit.contracts.preference import COSTS, Alternative
 from ftkit.contracts.tasks import SINGLE_LABEL
 from ftkit.data import description
 from ftkit.display import terminal
@@ -120,6 +121,10 @@ def sentences(event: events.Event, board: Board) -> Iterator[str]:
 def decisions(event: events.Event) -> Iterator[str]:
     """The events of the stages after the search, in words."""
     match event:
+        case events.BestSelected(_, metric, spreads, preference) if preference:
+            yield from (f"select: {spread(each, metric)}" for each in spreads)
+            yield from (f"select: {cost(each, metric)}" for each in preference.alternatives)
+            yield f"select: {preference.sentence}"
         case events.BestSelected(trial, metric, spreads):
             yield from (f"select: {spread(each, metric)}" for each in spreads)
             rank = "the best" if not spreads else f"the best of the models with the values of trial {spreads[0].number}"
@@ -200,6 +205,13 @@ def spread(one: Spread, metric: str) -> str:
     if one.deviation is not None:
         text += f" (standard deviation {formatting.score(one.deviation)}, {formatting.score(one.low)} to {formatting.score(one.high)})"
     return f"{text}; {one.failed} failed" if one.failed else text
+
+
+def cost(one: Alternative, metric: str) -> str:
+    """What a finished model costs, and whether it is shown to be worse than the best one."""
+    costs = [one.cost_in_words(each) for each in COSTS if one.cost(each) is not None]
+    text = f"{one.title}: {metric} {formatting.score(one.value)}, {', '.join(costs)}"
+    return f"{text}; shown to be worse" if one.worse else text
 
 
 def trial(one: Trial, metric: str) -> str:

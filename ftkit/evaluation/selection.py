@@ -116,9 +116,16 @@ def best_trial(trials: Sequence[Trial], metric: str) -> Trial:
 
 def trials_to_keep(search: Search, trials: Sequence[Trial]) -> set[int]:
     """Numbers of the finished trials whose models may still become the bundle; other models may be deleted."""
-    count = search.confirm.top if search.confirm else 1
+    count = search.confirm.top if search.confirm else len(trials) if search.prefer else 1
     leaders = leading_trials(trials, search.metric, count)
     return {_same_values(leader.number, trials, search.metric)[0].number for leader in leaders}
+
+
+def candidates(search: Search, trials: Sequence[Trial]) -> list[Trial]:
+    """The finished trials whose models are there to be selected, the best of them by `best_trial` first. Raises: SearchError."""
+    best, kept = best_trial(trials, search.metric), trials_to_keep(search, trials)
+    others = [trial for trial in _ranked(trials, search.metric) if trial.number in kept and trial.number != best.number]
+    return [best, *others]
 
 
 def _same_values(number: int, trials: Sequence[Trial], metric: str) -> list[Trial]:

@@ -92,9 +92,10 @@ class SearchSection:
             what = f"a trial of the platform {platform.name!r} cannot go on from a checkpoint"
             self.sections.report_problem(key, what, "Remove the line, or run on another platform.")
         for each in backbones:
-            at_once = each.searched_as and self.sections.declared(
-                each.named_at, FittedAtOnce, FittedAtOnce.fitted_at_once, each.component, False
+            at_once = self.sections.declared(
+                each.named_at, FittedAtOnce, lambda one: bool(one.fitted_at_once), each.component, False
             )
+            at_once = at_once and bool(each.searched_as)
             if each.component is not None and not at_once and not capable(each.component, Resumable):
                 what = f"a training of the backbone {each.component.name!r} cannot go on from a checkpoint"
                 self.sections.report_problem(key, what, "Remove the line.")

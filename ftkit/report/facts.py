@@ -14,6 +14,7 @@ from ftkit.bundle import bundle as bundles
 from ftkit.bundle import promotion_record as records
 from ftkit.contracts import Data, DataReport, Task, Trial, Verdict
 from ftkit.contracts.events import BudgetSpent
+from ftkit.contracts.preference import Preference
 from ftkit.contracts.tasks import SINGLE_LABEL
 from ftkit.disclosure import without_secrets
 from ftkit.errors import FtkitError
@@ -21,7 +22,7 @@ from ftkit.evaluation import decisions
 from ftkit.redaction import redacted
 from ftkit.report import rollout_history
 from ftkit.report.rollout_history import Rollout
-from ftkit.runs import decision, status
+from ftkit.runs import decision, preferred, status
 from ftkit.runs.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -90,6 +91,8 @@ class Facts:
     """What is wrong with the promotion record."""
     override: Mapping[str, str] = field(default_factory=dict)
     """Why, by whom and when the model was promoted against its tests."""
+    preference: Preference | None = None
+    """Why this trial was selected, where the recipe prefers cheap models."""
     version: str = ""
     endpoint: str = ""
     deployment: str = ""
@@ -166,6 +169,7 @@ def read(ledger: Ledger, state: str | None = None) -> Facts:
         record=record,
         record_problem=problem,
         override={key: redacted(str(override[key])) for key in ("reason", "by", "at") if key in override},
+        preference=_preference(ledger),
         version=str((ledger.fact("registered") or {}).get("version") or ""),
         endpoint=str(deployed.get("endpoint") or ""),
         deployment=str(deployed.get("deployment") or ""),
@@ -178,6 +182,14 @@ def _decision(ledger: Ledger) -> records.PromotionRecord | None:
     try:
         return decision.read(ledger)
     except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _preference(ledger: Ledger) -> Preference | None:
+    """The selection among cheap models, or None where its line of the journal is damaged."""
+    try:
+        return preferred.read(ledger)
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
 

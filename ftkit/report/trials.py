@@ -11,7 +11,7 @@ from ftkit.contracts import Trial
 from ftkit.evaluation import metrics
 from ftkit.evaluation.selection import spreads
 from ftkit.formatting import count, printable
-from ftkit.report import trial_charts
+from ftkit.report import cost_charts, trial_charts
 from ftkit.report.facts import Facts
 from ftkit.report.svg import inline
 
@@ -39,7 +39,7 @@ def search(facts: Facts) -> dict[str, Any]:
             f" Trial {winner.number} was selected: {title} {formatting.score(winner.metrics[facts.metric])} on the "
             f"validation rows, in epoch {winner.epoch}."
         )
-        if len(trials) > 1:
+        if len(trials) > 1 and facts.preference is None:
             text += " The best of several trials looks better than it is: the test rows decide."
     names = list(dict.fromkeys(name for each in trials for name in each.values))
     ranked = sorted(trials, key=lambda each: _rank(each, facts.metric))
@@ -51,6 +51,7 @@ def search(facts: Facts) -> dict[str, Any]:
         "hidden": len(ranked) - len(shown),
         "table": [_trial(each, names, facts) for each in shown],
         "repeats": _repeats(trials, facts),
+        "preference": cost_charts.preference(facts.preference),
         "parallel": inline(trial_charts.parallel(trials, facts.metric, facts.best), "parallel"),
         "curves": inline(trial_charts.curves(trials, facts.metric, facts.best), "curves"),
     }

@@ -5,8 +5,7 @@ Each answer follows from the recipe, from the trials that have ended, and from w
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ftkit.contracts import EndingEarly, Trial, capable
@@ -25,13 +24,14 @@ def goes_on(plan: Plan, trial: RunningTrial, ended: Sequence[Trial], running: It
     if trial.repeats is not None:  # it measures a whole training, so no policy cuts it short
         return True
     metric = plan.search.metric
-    backbone = trial.values.get(BACKBONE) if plan.backbones else None
-    rivals = [each for each in ended if each.state != "failed"], running
-    histories = {
-        each.number: each.history
-        for each in itertools.chain(*rivals)
-        if not plan.backbones or each.values[BACKBONE] == backbone  # an epoch of another model is another piece of work
-    }
+
+    def compares(other: Trial | RunningTrial) -> bool:
+        """An epoch of another backbone is another piece of work, so that its curve says nothing here."""
+        return not plan.backbones or other.values[BACKBONE] == trial.values[BACKBONE]
+
+    histories: dict[int, Sequence[Mapping[str, float]]]
+    histories = {each.number: each.history for each in ended if each.state != "failed" and compares(each)}
+    histories |= {each.number: each.history for each in running if compares(each)}
     del histories[trial.number]
     others = {number: [entry[metric] for entry in history] for number, history in sorted(histories.items())}
     values = [entry[metric] for entry in trial.history]
