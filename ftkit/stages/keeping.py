@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from ftkit import formatting
+from ftkit import formatting, report
 from ftkit.contracts import Deployer, Emit, Endpoint, Local, Registry, capable
 from ftkit.contracts.events import DeploymentChanged, Noticed, TrafficMoved
 from ftkit.contracts.plan import Plan
@@ -103,6 +103,10 @@ def watch(deployer: Deployer, emit: Emit) -> bool:
         if current is None or current.ledger.run != kept.ledger.run:  # put back by hand, or a later rollout
             return True
         try:
+            described = call(Deployer.describe, deployer)
+            if described is None or not any(each.name == kept.deployment for each in described.deployments):
+                kept.ledger.append(CLOSED, how="the endpoint is gone")
+                return True
             health = call(Deployer.health, deployer, kept.deployment)
             if health.state == "failed":
                 raise UnhealthyError(f"the deployment did not stay healthy: {health.reason}", deployer.endpoint)
@@ -115,6 +119,7 @@ def watch(deployer: Deployer, emit: Emit) -> bool:
         time.sleep(min(_pause(settings), kept.seconds))
     _retire(deployer, kept, emit)
     kept.ledger.append(CLOSED, how="retired")
+    report.announce(kept.ledger, emit)
     return True
 
 
@@ -142,6 +147,7 @@ def put_back(deployer: Deployer, emit: Emit, reason: str) -> None:
         emit(Noticed(f"Version {version.version} of {version.model} is the champion again."))
     kept.ledger.append(CLOSED, how="put back", reason=reason)
     emit(DeploymentChanged(deployer.endpoint, kept.deployment, "gave its traffic back", reason))
+    report.announce(kept.ledger, emit)
 
 
 def _kept(deployer: Deployer) -> Kept:

@@ -81,6 +81,8 @@ def test_an_old_deployment_is_put_back_by_hand_with_its_version_as_the_champion(
     closed = keeping.ledgers.find(second.run).fact(keeping.CLOSED)
     assert closed is not None
     assert (closed["how"], closed["reason"]) == ("put back", "orders fell")
+    report = keeping.ledgers.find(second.run).folder / "report.html"
+    assert "got the traffic back: orders fell" in report.read_text(encoding="utf-8")
 
     again = command("endpoint", "rollback", "kept")
     assert again.returncode == 2
@@ -119,3 +121,13 @@ def test_a_later_rollout_takes_over_what_was_kept(deploy: Callable[..., Outcome]
     kept = keeping.latest("kept")
     assert kept is not None
     assert (kept.deployment, dict(kept.before)) == (third.deployment, {second.deployment: 100})
+
+
+def test_nobody_looks_after_an_endpoint_that_was_stopped(deploy: Callable[..., Outcome]) -> None:
+    deploy(1)
+    second = deploy(2, "1h")
+    known_endpoints.find("kept").stop()
+    wait(lambda: keeping.latest("kept") is None)
+    closed = keeping.ledgers.find(second.run).fact(keeping.CLOSED)
+    assert closed is not None
+    assert closed["how"] == "the endpoint is gone"
