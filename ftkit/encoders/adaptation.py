@@ -115,7 +115,7 @@ def max_length(lengths: Sequence[int] | np.ndarray, limit: int) -> int:
 
 def auto_length(tokenizer: Tokenizer, tokens: np.ndarray) -> int:
     """`max_length` for texts of so many tokens, special ones not counted."""
-    return max_length(tokens + tokenizer.special.count, tokenizer.limit)
+    return max_length(tokens + tokenizer.added, tokenizer.limit)
 
 
 def texts_read(encoder: EncoderConfig, data: Data) -> tuple[Tokenizer, np.ndarray]:
@@ -123,9 +123,8 @@ def texts_read(encoder: EncoderConfig, data: Data) -> tuple[Tokenizer, np.ndarra
     import numpy as np
 
     from ftkit.encoders.checkpoint import open_checkpoint
-    from ftkit.encoders.tokenization import Tokenizer
+    from ftkit.encoders.paired_rows import tokenizer_of
 
-    checkpoint = open_checkpoint(encoder)
-    tokenizer = Tokenizer(checkpoint.tokenizer, checkpoint.limit)
+    tokenizer = tokenizer_of(open_checkpoint(encoder), paired=len(data.fields) > 1)
     texts = data.train.texts[:: -(-len(data.train) // MOST_TEXTS) or 1]
     return tokenizer, np.array([*map(len, tokenizer.needed(texts, long_texts.of(encoder)))], dtype=np.int64)

@@ -180,7 +180,7 @@ def _end_rows(tokenizer: Any) -> None:
     if tokenizer("")["input_ids"] or not tokenizer.is_fast:
         return
     number = tokenizer.convert_tokens_to_ids(end)
-    ending = TemplateProcessing(single=f"$A {end}", pair=f"$A $B {end}", special_tokens=[(end, number)])
+    ending = TemplateProcessing(single=f"$A {end}", pair=f"$A {end} $B {end}", special_tokens=[(end, number)])
     fast = tokenizer.backend_tokenizer
     fast.post_processor = Sequence([fast.post_processor, ending]) if fast.post_processor is not None else ending
 

@@ -11,10 +11,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
+from ftkit import pairs
 from ftkit.contracts import Inspection
 from ftkit.data.on_disk import joined
 from ftkit.encoders import long_texts as ways
 from ftkit.encoders.long_texts import HEAD_ONLY, LongTexts
+from ftkit.encoders.paired_rows import SECOND, PairTokenizer, tokenizer_of
 from ftkit.encoders.tokenization import Tokenizer, clean
 from ftkit.formatting import count, listing
 
@@ -54,7 +56,7 @@ def inspect(encoder: EncoderConfig, data: Data) -> Inspection:
     from ftkit.encoders.checkpoint import open_checkpoint
 
     checkpoint = open_checkpoint(encoder)
-    tokenizer = Tokenizer(checkpoint.tokenizer, checkpoint.limit)
+    tokenizer = tokenizer_of(checkpoint, paired=len(data.fields) > 1)
     unknown = checkpoint.tokenizer.unk_token_id
     length = encoder.max_length
     if length == "auto":
@@ -119,13 +121,15 @@ def _read(
             reading.tokens.append(len(ids))
             read_tokens = int(long_texts.read(np.array(len(ids)), capacity))
             reading.lost.append((len(ids) - read_tokens) / max(len(ids), 1))
-            reading.unknown.append(ids.count(unknown) if unknown is not None else 0)
-            parts = long_texts.parts(len(ids), capacity)
-            key = np.asarray(
-                [each for part in parts for place in part for each in ids[place]], dtype=np.int32
-            ).tobytes()
+            reading.unknown.append(sum(each % SECOND == unknown for each in ids) if unknown is not None else 0)
+            if isinstance(tokenizer, PairTokenizer):
+                key = tokenizer.row(ids, max_length).tobytes()
+            else:
+                parts = long_texts.parts(len(ids), capacity)
+                read_ids = [each for part in parts for place in part for each in ids[place]]
+                key = np.asarray(read_ids, dtype=np.int32).tobytes()
             reading.row.append(row_numbers.setdefault(key, len(row_numbers)))
-            read = "".join(clean(text, tokenizer.limit).split())
+            read = "".join(clean(text.replace(pairs.SEPARATOR, " "), tokenizer.limit).split())
             reading.characters.append(len(read))
             reading.letters.update(read)
     return reading
@@ -139,6 +143,7 @@ def _numbers(
 
     tokens, lost = np.array(reading.tokens), np.array(reading.lost)
     same, other_label = _same(reading, labels)
+    paired = isinstance(tokenizer, PairTokenizer)  # which are read in one way only
     return {
         "texts": len(tokens),
         "median_tokens": float(np.median(tokens)),
@@ -150,7 +155,7 @@ def _numbers(
         "tokens_per_character": float(tokens.sum() / max(sum(reading.characters), 1)),
         "same": len(same) / len(tokens),
         "same_other_label": len(other_label) / len(tokens),
-        **_by_way(tokens, tokenizer.capacity(max_length), long_texts),
+        **({} if paired else _by_way(tokens, tokenizer.capacity(max_length), long_texts)),
     }
 
 
@@ -197,10 +202,11 @@ def _warnings(
         yield f"{text}; {len(other_label):,} share it with texts of other labels." if other_label else f"{text}."
     if numbers["cut"] >= CUT and numbers["lost"] >= LOST and not {"windows", "tail"} & {*numbers}:
         length, limit = int(numbers["max_length"]), tokenizer.limit
+        windows = "" if isinstance(tokenizer, PairTokenizer) else 'set long_texts = "windows", or '
         more = (
-            f'raise max_length, up to {limit:,}, or set long_texts = "windows", unless the beginnings suffice'
+            f"{windows}raise max_length, up to {limit:,}, unless the beginnings suffice"
             if length < limit
-            else f'set long_texts = "windows", or take a checkpoint that reads more: {LONG}'
+            else f"{windows}take a checkpoint that reads more: {LONG}"
         )
         yield (
             f"{name} reads the first {length:,} tokens: {_percent(numbers['cut'])} of the texts are longer, and half of "

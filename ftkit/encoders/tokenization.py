@@ -54,6 +54,9 @@ class Tokenizer:
     tokens.
     """
 
+    typed = False
+    """Whether its rows have token types, see `ftkit.encoders.paired_rows`."""
+
     def __init__(self, wrapped: Any, limit: int, special: SpecialTokens | None = None) -> None:
         self.wrapped = wrapped
         self.limit = limit
@@ -62,12 +65,12 @@ class Tokenizer:
             self._fast = wrapped
         else:
             self._fast = getattr(wrapped, "backend_tokenizer", None) if wrapped.is_fast else None
-        if (
-            self._fast is not None
-        ):  # set once, here: setting them in every call would make the tokenizer unsafe in threads
+        if self._fast is not None:  # set once, here: in every call it would make the tokenizer unsafe in threads
             self._fast.no_truncation()
             self._fast.no_padding()
         self.special = special or _special_tokens(wrapped)
+        self.added = self.special.count
+        """How many tokens of each row are special."""
         self.padding, self.side = self.special.padding, self.special.side
         self._before, self._after = list(self.special.before), list(self.special.after)
 
@@ -101,7 +104,7 @@ class Tokenizer:
 
     def capacity(self, length: int) -> int:
         """How many tokens of a row of `length` can be those of its text."""
-        return max(min(length, self.limit) - self.special.count, 0)
+        return max(min(length, self.limit) - self.added, 0)
 
     def row(self, ids: Sequence[int] | np.ndarray, length: int) -> np.ndarray:
         """The row of an encoded text: at most `length` tokens, special ones included."""
@@ -137,7 +140,7 @@ class Tokenizer:
         """Tokens in the rows of texts with so many tokens, special ones included."""
         import numpy as np
 
-        capacity, special = self.capacity(length), self.special.count
+        capacity, special = self.capacity(length), self.added
         windows = long_texts.windows(tokens, capacity)  # of several, all are full
         return np.where(windows > 1, windows * (capacity + special), np.minimum(tokens, capacity) + special)
 

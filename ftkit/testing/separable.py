@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 import pytest
 
+from ftkit import pairs
 from ftkit.contracts import Data, DataReport, Split, Task
 
 CLASSES = ("at sea", "Küche", "music & sound")
@@ -22,6 +23,9 @@ WORDS = (
 
 COMMON = ("the", "a", "and", "with", "was", "very", "old", "new", "it", "they", "all", "one")
 """Words that texts of every class hold."""
+
+PAIR = ("premise", "hypothesis")
+"""The names of the texts of the pairs."""
 
 ODD_TEXTS = (
     "", " ", "\n\t", "\ud83d", "half \udc00 a pair", "\x00\x01\x02", "🎸🎹", "ø" * 50, "word " * 3000, "x" * 20_000,
@@ -62,3 +66,23 @@ def separable_data(rows: int = 96, cache: Path | None = None, task: Task = "sing
     report = DataReport("made up", rows, {}, {}, {}, "separable")
     train, valid = separable(rows, 1, task), separable(24, 2, task)
     return Data(CLASSES, train, valid, Split(ClosedSplit(), ClosedSplit()), report, cache, task)
+
+
+def paired(rows: int, seed: int) -> Split:
+    """Pairs of two classes in which the same words stand, and only which side they stand on decides."""
+    generator = random.Random(seed)
+
+    def side(group: int) -> str:
+        words = [*generator.choices(COMMON, k=generator.randint(1, 6)), generator.choice(WORDS[group])]
+        generator.shuffle(words)
+        return " ".join(words)
+
+    labels = tuple(index % 2 for index in range(rows))
+    return Split(tuple(pairs.join(side(label), side(1 - label)) for label in labels), labels)
+
+
+def paired_data(rows: int = 200, cache: Path | None = None) -> Data:
+    """The same for pairs; what does not know which side a word stands on learns nothing."""
+    report = DataReport("made up", rows, {}, {}, {}, "paired")
+    closed = Split(ClosedSplit(), ClosedSplit())
+    return Data(CLASSES[:2], paired(rows, 1), paired(64, 2), closed, report, cache, fields=PAIR)

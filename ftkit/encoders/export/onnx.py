@@ -14,7 +14,7 @@ from ftkit.encoders.checkpoint import first_line
 from ftkit.encoders.inference import engines as formats
 from ftkit.encoders.inference import fast_tokenizer, runtimes
 from ftkit.encoders.inference.engines import FORMATS, NEW_BUNDLE
-from ftkit.encoders.inference.runtimes import INPUTS
+from ftkit.encoders.paired_rows import SECOND, inputs
 from ftkit.encoders.task import task_of
 from ftkit.errors import BundleError, CheckpointError, StageError
 
@@ -42,7 +42,8 @@ def export(folder: Path, engines: Sequence[str]) -> None:
     from ftkit.encoders.export.quantise import quantise
 
     model = _model(folder)
-    network = _onnx(model)
+    typed = fast_tokenizer.read_with_transformers(folder).tokenizer.typed
+    network = _onnx(model, typed)
     for file in dict.fromkeys(FORMATS[engine].file for engine in engines):
         exported = network
         if file == FORMATS["onnx-int8"].file:
@@ -57,7 +58,7 @@ def export(folder: Path, engines: Sequence[str]) -> None:
             raise _failed(error) from error
     fast_tokenizer.write(folder)
     if (folder / FORMATS["onnx"].file).exists():
-        _compare(model, folder / FORMATS["onnx"].file)
+        _compare(model, folder / FORMATS["onnx"].file, typed)
 
 
 def _model(folder: Path) -> Any:
@@ -75,7 +76,7 @@ def _model(folder: Path) -> Any:
     return model.eval().requires_grad_(False)
 
 
-def _onnx(model: Any) -> Any:
+def _onnx(model: Any, typed: bool) -> Any:
     """The model as an ONNX network that takes any number of rows of any length. Raises: StageError."""
     import torch
 
@@ -87,15 +88,22 @@ def _onnx(model: Any) -> Any:
         def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
             return self.model(input_ids=input_ids, attention_mask=attention_mask).logits
 
+    class TypedLogits(Logits):
+        def forward(
+            self, input_ids: torch.Tensor, attention_mask: torch.Tensor, token_type_ids: torch.Tensor
+        ) -> torch.Tensor:
+            return self.model(input_ids=input_ids, attention_mask=attention_mask, token_type_ids=token_type_ids).logits
+
     dynamic = {0: "rows", 1: "length"}
+    example = inputs(*_example(model, 2, 16, typed))
     try:
         with _quiet(), torch.inference_mode():
             program = torch.onnx.export(
-                Logits().eval(),
-                _example(model, 2, 16),
-                input_names=INPUTS,
+                (TypedLogits if typed else Logits)().eval(),
+                tuple(example.values()),
+                input_names=tuple(example),
                 output_names=("logits",),
-                dynamic_shapes=dict.fromkeys(INPUTS, dynamic),
+                dynamic_shapes=dict.fromkeys(example, dynamic),
                 dynamo=True,  # the older exporter bakes the example's length into the masks of some architectures
                 verbose=False,
             )
@@ -107,28 +115,30 @@ def _onnx(model: Any) -> Any:
     return network
 
 
-def _example(model: Any, rows: int, length: int) -> tuple[Any, Any]:
-    """Token ids and an attention mask, (rows, length), the last row half padding."""
+def _example(model: Any, rows: int, length: int, typed: bool) -> tuple[Any, Any]:
+    """Token ids and an attention mask, (rows, length), the last row half padding; where they are `typed`, of two types."""
     import torch
 
     generator = torch.Generator().manual_seed(length)
     ids = torch.randint(0, model.config.vocab_size, (rows, length), generator=generator)
     mask = torch.ones_like(ids)
+    if typed:
+        ids[:, length // 3 :] += SECOND
     if rows > 1:
         mask[-1, length // 2 :] = 0
         ids[-1, length // 2 :] = model.config.pad_token_id or 0
     return ids, mask
 
 
-def _compare(model: Any, path: Path) -> None:
+def _compare(model: Any, path: Path, typed: bool = False) -> None:
     """Raises: StageError when an export's logits differ from the model's, in shapes that the exporter has not seen."""
     import torch
 
     network = runtimes.onnx_runtime(path)
     for rows, length in ((1, 5), (3, 41)):
-        ids, mask = _example(model, rows, length)
+        ids, mask = _example(model, rows, length, typed)
         with torch.inference_mode():
-            expected = model(input_ids=ids, attention_mask=mask).logits
+            expected = model(**inputs(ids, mask)).logits
         logits = torch.from_numpy(network.run(ids.numpy(), mask.numpy()))
         difference = float((logits - expected).abs().max())
         if not difference <= TOLERANCE:

@@ -12,7 +12,8 @@ from ftkit.encoders import temperature as temperatures
 from ftkit.encoders.batches import pad
 from ftkit.encoders.inference import token_budget
 from ftkit.encoders.long_texts import HEAD_ONLY, LongTexts, Pooling, Windows, flattened, pooled
-from ftkit.encoders.task import task_of
+from ftkit.encoders.paired_rows import inputs, tokenizer_of
+from ftkit.encoders.task import reads_pairs, task_of
 from ftkit.encoders.tokenization import Tokenizer
 from ftkit.errors import BundleError, CheckpointError
 
@@ -121,8 +122,9 @@ def compute_logits(
     with torch.inference_mode():
         for batch in token_budget.batches(list(map(len, rows)), budget, max_rows):
             ids, mask = pad([rows[index] for index in batch], tokenizer.padding, limit, tokenizer.side)
-            needed_mask = None if bool(mask.all()) else mask.to(device)  # a mask of ones costs work without effect
-            batch_logits = model(input_ids=ids.to(device), attention_mask=needed_mask).logits  # (batch, classes)
+            named = inputs(ids, None if bool(mask.all()) else mask)  # a mask of ones costs work without effect
+            on_device = {name: each if each is None else each.to(device) for name, each in named.items()}
+            batch_logits = model(**on_device).logits  # (batch, classes)
             logits[batch] = batch_logits.cpu().double().numpy()
     return pooled(logits, counts, pooling)
 
@@ -155,6 +157,7 @@ def load(folder: Path) -> EncoderClassifier:
             raise CheckpointError("there is no such folder", where=str(folder))
         saved = checkpoint.read(folder)
         model = saved.model(saved.classes, task=task_of(saved.config), complete=True)
+        tokenizer = tokenizer_of(saved, paired=reads_pairs(saved.config))
         temperature, long_texts = temperatures.load(folder), ways.load(folder)
     except CheckpointError as error:
         raise BundleError(
@@ -165,5 +168,4 @@ def load(folder: Path) -> EncoderClassifier:
     if torch.cuda.is_available():
         model = model.to("cuda")
     logging.getLogger(__name__).debug("loaded %s on %s", folder, model.device)
-    tokenizer = Tokenizer(saved.tokenizer, saved.limit)
     return EncoderClassifier(model, tokenizer, saved.limit, temperature=temperature, long_texts=long_texts)

@@ -20,6 +20,7 @@ from ftkit.encoders.checkpoint import first_line
 from ftkit.encoders.inference import fast_tokenizer, runtimes
 from ftkit.encoders.inference.exported_classifier import ExportedClassifier
 from ftkit.encoders.inference.runtimes import INPUTS, Network
+from ftkit.encoders.paired_rows import TYPES
 from ftkit.errors import BundleError, CheckpointError, PluginError
 
 NEW_BUNDLE = "Fetch the bundle again from the registry, or run the recipe again."
@@ -83,7 +84,7 @@ def load(folder: Path, engine: str) -> ExportedClassifier:
         raise BundleError(
             f"the engine cannot be loaded: {first_line(error)}", where=str(path), hint=NEW_BUNDLE
         ) from error
-    if multi_threaded.inputs != set(INPUTS) or multi_threaded.classes != len(classes):
+    if multi_threaded.inputs != {*INPUTS, *[TYPES] * tokenizer.typed} or multi_threaded.classes != len(classes):
         inputs = ", ".join(sorted(multi_threaded.inputs))
         raise BundleError(
             f"the engine is not of this model: it takes {inputs} and returns {multi_threaded.classes} logits",

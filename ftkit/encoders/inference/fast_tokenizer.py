@@ -10,6 +10,7 @@ tokenizer.
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 from collections.abc import Iterator
@@ -17,10 +18,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ftkit import files
+from ftkit import files, pairs
 from ftkit.contracts import Task
 from ftkit.encoders import checkpoint
-from ftkit.encoders.task import task_of
+from ftkit.encoders.paired_rows import PairForm, PairTokenizer, inputs, tokenizer_of
+from ftkit.encoders.task import reads_pairs, task_of
 from ftkit.encoders.tokenization import CHARACTERS, SpecialTokens, Tokenizer, clean
 
 FILE = "engines/words.json"
@@ -55,7 +57,10 @@ def read(folder: Path) -> SavedTokenizer | None:
             return None
         frame = note["frame"]
         special = SpecialTokens(tuple(frame["before"]), tuple(frame["after"]), frame["padding"], frame["side"])
-        tokenizer = Tokenizer(_fast_tokenizer(folder, note["exact"]), note["limit"], special)
+        fast, limit = _fast_tokenizer(folder, note["exact"]), note["limit"]
+        pair = note.get("pair")
+        form = PairForm(**{name: tuple(numbers) for name, numbers in pair.items()}) if pair else None  # type: ignore[arg-type]  # a field each
+        tokenizer = PairTokenizer(fast, limit, form, special) if form else Tokenizer(fast, limit, special)
         return SavedTokenizer(tokenizer, tuple(note["classes"]), note.get("task", "single-label"))
     except FileNotFoundError:
         return None
@@ -67,7 +72,7 @@ def read(folder: Path) -> SavedTokenizer | None:
 def read_with_transformers(folder: Path) -> SavedTokenizer:
     """The tokenizer as transformers reads it. Raises: CheckpointError."""
     saved = checkpoint.read(folder)
-    return SavedTokenizer(Tokenizer(saved.tokenizer, saved.limit), saved.classes, task_of(saved.config))
+    return SavedTokenizer(tokenizer_of(saved, paired=reads_pairs(saved.config)), saved.classes, task_of(saved.config))
 
 
 def write(folder: Path) -> None:
@@ -85,6 +90,8 @@ def write(folder: Path) -> None:
         "classes": saved.classes,
         "task": saved.task,
     }
+    if isinstance(saved.tokenizer, PairTokenizer):
+        note["pair"] = asdict(saved.tokenizer.form)
     files.write_json(folder / FILE, note)
 
 
@@ -92,7 +99,7 @@ def _exact_scores_needed(folder: Path, reference: Tokenizer) -> bool | None:
     """Whether the ids of the reference need the exact scores of tokenizer.json; None where they differ either way."""
     for exact in (False, True):
         try:
-            if _equivalent(Tokenizer(_fast_tokenizer(folder, exact), reference.limit, reference.special), reference):
+            if _equivalent(_like(reference, _fast_tokenizer(folder, exact)), reference):
                 return exact
         except Exception:  # the file's content decides its type
             log.debug("%s cannot be read without transformers", folder / TOKENIZER_FILE, exc_info=True)
@@ -120,6 +127,13 @@ def _fast_tokenizer(folder: Path, exact: bool) -> Any:
     return tokenizer
 
 
+def _like(reference: Tokenizer, fast: Any) -> Tokenizer:
+    """The tokenizer that reads as another one does, made of that of the tokenizers library."""
+    if isinstance(reference, PairTokenizer):
+        return PairTokenizer(fast, reference.limit, reference.form, reference.special)
+    return Tokenizer(fast, reference.limit, reference.special)
+
+
 def _equivalent(fast: Tokenizer, reference: Tokenizer) -> bool:
     """Whether both give any text the same ids, and transformers the same row for a text that is not cut."""
     if fast.fingerprint != reference.fingerprint:
@@ -135,7 +149,16 @@ def _equivalent(fast: Tokenizer, reference: Tokenizer) -> bool:
         if len(ids) < reference.capacity(reference.limit)
     ]
     special = reference.special
+    if isinstance(reference, PairTokenizer):
+        return all(_same_pair(reference, one[0], other[0]) for one, other in itertools.pairwise(uncut))
     return all(reference.wrapped(text)["input_ids"] == [*special.before, *ids, *special.after] for text, ids in uncut)
+
+
+def _same_pair(reference: PairTokenizer, first: str, second: str) -> bool:
+    """Whether transformers gives two texts the row of their pair, unless that is cut."""
+    row = reference.rows([pairs.join(first, second)], reference.limit)[0]
+    ids = [*inputs(row, None)["input_ids"]]
+    return len(row) == reference.limit or reference.wrapped([first], [second])["input_ids"][0] == ids
 
 
 def _probes(tokenizer: Tokenizer) -> Iterator[str]:

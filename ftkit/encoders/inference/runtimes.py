@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftkit import hardware
+from ftkit.encoders import paired_rows
 from ftkit.errors import PluginError
 
 if TYPE_CHECKING:
@@ -29,10 +30,18 @@ class Network:
     """An open network. Threads may share it."""
 
     run: Callable[[np.ndarray, np.ndarray], np.ndarray]
-    """Logits, (rows, classes), of token ids and attention mask, (rows, length)."""
+    """Logits, (rows, classes), of token ids, with their types if rows have them, and attention mask, (rows, length)."""
     inputs: frozenset[str]
     classes: int
     """The last dimension of its logits, 0 where it has no logits."""
+
+
+def _named(inputs: frozenset[str], ids: np.ndarray, mask: np.ndarray) -> dict[str, np.ndarray]:
+    """What a network is given: token types as well where it takes them, zeros for rows that have none."""
+    named = paired_rows.inputs(ids, mask)
+    if paired_rows.TYPES in inputs:
+        named.setdefault(paired_rows.TYPES, ids * 0)
+    return named
 
 
 def threads() -> int:
@@ -74,7 +83,7 @@ def onnx_runtime(path: Path, all_threads: bool = True) -> Network:
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
     def run(ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        return session.run([OUTPUT], dict(zip(INPUTS, (ids, mask), strict=True)))[0]
+        return session.run([OUTPUT], _named(inputs, ids, mask))[0]
 
     shapes = {output.name: output.shape for output in session.get_outputs()}
     inputs = frozenset(node.name for node in session.get_inputs())
@@ -105,7 +114,7 @@ def openvino(path: Path, all_threads: bool = True) -> Network:
         except queue.Empty:
             request = compiled.create_infer_request()
         try:
-            return request.infer(dict(zip(INPUTS, (ids, mask), strict=True)))[OUTPUT].copy()
+            return request.infer(_named(inputs, ids, mask))[OUTPUT].copy()
         finally:
             idle.put(request)
 

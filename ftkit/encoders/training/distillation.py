@@ -6,11 +6,12 @@ Source: Hinton, Vinyals and Dean 2015, "Distilling the Knowledge in a Neural Net
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ftkit import plugins
+from ftkit import pairs, plugins
 from ftkit.bundle import bundle as bundles
 from ftkit.contracts import CHAMPION, TextReading
 from ftkit.errors import DataError, LedgerError
@@ -115,7 +116,7 @@ def taught(
     import numpy as np
     import torch
 
-    further = unlabelled_texts(encoder)
+    further = unlabelled_texts(encoder, data.fields)
     answers = teacher_answers(encoder, data, further)
     rows = JoinedRows([read(data.train.texts), *([read(further)] if further else [])])
     probabilities = torch.as_tensor(np.array(answers), device=device)
@@ -132,7 +133,7 @@ def check(encoder: EncoderConfig, data: Data) -> None:
     folder = teacher_folder(encoder, data)
     if folder is not None:
         _verified(folder, data)
-    if encoder.unlabelled is not None and not unlabelled_texts(encoder):
+    if encoder.unlabelled is not None and not unlabelled_texts(encoder, data.fields):
         raise DataError("the file has no text", where=str(encoder.unlabelled), hint="Name another, or leave it out.")
 
 
@@ -183,17 +184,28 @@ def teacher_answers(encoder: EncoderConfig, data: Data, further: Sequence[str]) 
     return answers_on_disk
 
 
-def unlabelled_texts(encoder: EncoderConfig) -> list[str]:
+def unlabelled_texts(encoder: EncoderConfig, fields: Sequence[str] = pairs.TEXT) -> list[str]:
     """The texts of the file without labels: rows of a table, or lines; none where no file is named. Raises: DataError; PluginError."""
-    path = encoder.unlabelled
+    path, paired = encoder.unlabelled, len(fields) > 1
     if path is None:
         return []
+    if paired and len(encoder.unlabelled_text) != 2:
+        raise DataError(
+            f"the rows are pairs, {' and '.join(fields)}, and unlabelled_text names {len(encoder.unlabelled_text)} of two columns",
+            where="backbone.unlabelled_text",
+            hint=f"Name both columns of the table, as in unlabelled_text = {json.dumps([*fields])}.",
+        )
     installed = plugins.load()
     for name in installed.names("datasets"):
         reader: Any = installed.find("datasets", name)
         if issubclass(reader, TextReading) and call(TextReading.reads, reader, path):  # type: ignore[call-arg]  # a class method
-            rows = call(TextReading.texts, reader, path, encoder.unlabelled_text)  # type: ignore[call-arg, arg-type]  # a class method
-            return [text for _, text in rows if text and text.strip()]
+            columns = [(name,) for name in encoder.unlabelled_text] if paired else [encoder.unlabelled_text]
+            sides = [call(TextReading.texts, reader, path, each) for each in columns]  # type: ignore[call-arg, arg-type]  # a class method
+            rows = ([text for _, text in row] for row in zip(*sides, strict=True))
+            whole = [texts for texts in rows if all(text and text.strip() for text in texts)]
+            return [pairs.join(*map(str, texts)) if paired else str(texts[0]) for texts in whole]
+    if paired:
+        raise DataError("pairs without labels are the rows of a table, and this is none", where=str(path))
     try:
         with path.open(encoding="utf-8", errors="replace") as file:
             return [line.strip() for line in file if line.strip()]
@@ -213,6 +225,13 @@ def _verified(folder: Path, data: Data) -> Bundle:
             f"the teacher is a {bundle.task} model of the classes {names[0]}; the data are {data.task} with {names[1]}",
             where="backbone.teacher",
             hint="Name a bundle that was trained on the same classes.",
+        )
+    if bundle.fields != data.fields:
+        read, have = (" and ".join(names) for names in (bundle.fields, data.fields))
+        raise DataError(
+            f"the teacher reads {read}; the rows have {have}",
+            where="backbone.teacher",
+            hint="Name a bundle that was trained on rows of the same form.",
         )
     return bundle
 

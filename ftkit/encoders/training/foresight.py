@@ -26,6 +26,12 @@ def check(encoder: EncoderConfig, data: Data) -> None:
         distillation.check(encoder, data)
     if encoder.tuning == "lora":
         tuning.require_package()
+    if encoder.long_texts != "head" and len(data.fields) > 1:
+        raise DataError(
+            f'long_texts = "{encoder.long_texts}" is for single texts, and these rows are pairs: {" and ".join(data.fields)}',
+            where="backbone.long_texts",
+            hint="Leave long_texts out: of a pair that is too long, the longer side is cut.",
+        )
     if encoder.long_texts == "windows":
         _check_windows(encoder, data)
     if (

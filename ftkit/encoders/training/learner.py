@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ftkit.encoders import layers
+from ftkit.encoders.paired_rows import inputs
 from ftkit.encoders.training import precision, tuning
 from ftkit.encoders.training.cpu import embedding_adamw
 from ftkit.encoders.training.cpu.adamw import CpuAdamW
@@ -82,10 +83,11 @@ class Learner:
         self._model, self._optimizer = accelerator.prepare(model, optimizer)
 
     def logits(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Logits, (rows, classes), fp32, of token ids and attention mask, (rows, length)."""
+        """Logits, (rows, classes), fp32, of token ids, with their types if rows have them, and attention mask, (rows, length)."""
+        named = inputs(ids, mask)
         if self._embedding:
-            self._embedding.apply_deferred(ids)
-        return self._model(input_ids=ids.to(self.device), attention_mask=mask.to(self.device)).logits.float()
+            self._embedding.apply_deferred(named["input_ids"])
+        return self._model(**{name: each.to(self.device) for name, each in named.items()}).logits.float()
 
     def synchronise_if(self, last: bool) -> Any:
         """The context of a micro-batch: processes exchange gradients in the last one of a batch only."""

@@ -15,7 +15,9 @@ from ftkit.encoders.batches import pad, training_batches
 from ftkit.encoders.checkpoint import open_checkpoint
 from ftkit.encoders.inference.classifier import EncoderClassifier, compute_logits, probabilities_of
 from ftkit.encoders.long_texts import flattened, pooled_tensor
-from ftkit.encoders.tokenization import Tokenizer, tokenize
+from ftkit.encoders.paired_rows import tokenizer_of
+from ftkit.encoders.task import set_pairs
+from ftkit.encoders.tokenization import tokenize
 from ftkit.encoders.training import ordinal_head, tuning
 from ftkit.encoders.training.distillation import taught
 from ftkit.encoders.training.distributed import broadcast_evaluation, gather_rows
@@ -76,7 +78,8 @@ def train(
     hardware, number_format = find_hardware(encoder.precision)
     ranks, rank, device = hardware.num_processes, hardware.process_index, hardware.device
     checkpoint = open_checkpoint(encoder)
-    tokenizer = Tokenizer(checkpoint.tokenizer, checkpoint.limit)
+    paired = len(data.fields) > 1
+    tokenizer = tokenizer_of(checkpoint, paired=paired)
     length = min(chosen.max_length, tokenizer.limit)
 
     way = long_texts.of(encoder)
@@ -197,7 +200,10 @@ def train(
         best_model = tuning.finished(new_model(), encoder, progress.best or learner.weights())
         best_model = ordinal_head.as_linear(best_model) if ordered else best_model
         temperature = progress.best_temperature if progress.best else temperature
-    reads_as_loaded = Tokenizer(checkpoint.tokenizer, length)  # how much of a long text is looked at follows its limit
+    set_pairs(best_model.config, paired)
+    reads_as_loaded = tokenizer_of(
+        checkpoint, paired=paired, limit=length
+    )  # how much of a long text is looked at follows its limit
     return EncoderClassifier(best_model.to(device), reads_as_loaded, length, temperature=temperature, long_texts=way)
 
 

@@ -10,7 +10,7 @@ from ftkit.encoders import adaptation, long_texts
 from ftkit.encoders.batches import ROUND, training_batches
 from ftkit.encoders.checkpoint import open_checkpoint
 from ftkit.encoders.long_texts import flattened
-from ftkit.encoders.tokenization import Tokenizer
+from ftkit.encoders.paired_rows import tokenizer_of
 from ftkit.encoders.training import tuning
 from ftkit.encoders.training.learner import Learner, find_hardware
 from ftkit.encoders.training.loop import fastest_attention, seeded
@@ -43,7 +43,7 @@ def epoch_seconds(encoder: EncoderConfig, data: Data) -> float | None:
         return None
     chosen = adaptation.numbers(encoder, data)
     checkpoint = open_checkpoint(encoder)
-    tokenizer = Tokenizer(checkpoint.tokenizer, checkpoint.limit)
+    tokenizer = tokenizer_of(checkpoint, paired=len(data.fields) > 1)
     texts = data.train.texts[:: -(-len(data.train) // TEXTS) or 1]
     length = min(chosen.max_length, tokenizer.limit)
     lengths = np.array([len(row) for row in flattened(tokenizer.rows(texts, length, long_texts.of(encoder)))[0]])

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
 import numpy as np
 import pytest
 
-from ftkit import options, plugins
+from ftkit import options, pairs, plugins
 from ftkit.bundle import bundle as bundles
+from ftkit.encoders import checkpoint
+from ftkit.encoders.paired_rows import inputs, tokenizer_of
 from ftkit.serving.handler import respond
 from ftkit.serving.model_host import ModelHost
 from ftkit.testing.separable import CLASSES, ODD_TEXTS, separable_data
@@ -57,6 +60,22 @@ def test_an_architecture_trains_is_exported_and_served(name, tiny, tmp_path):
         assert reply.status == 200, reply.body
         scores = np.array([[row["scores"][each] for each in CLASSES] for row in json.loads(reply.body)])
         np.testing.assert_allclose(scores, expected, atol=tolerance, err_msg=engine)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_an_architecture_reads_a_pair_in_its_own_form(name, tiny):
+    tokenizer = tokenizer_of(checkpoint.read(tiny(name)), paired=True)
+    own = checkpoint.read(tiny(name)).tokenizer  # another one: truncation is switched on in the object itself
+    sides = ["the ship", "a piano and a drum " * 3, "", "bread, bread", "ship " * 200, "oven " * 90]
+    for first, second in itertools.product(sides, sides):
+        for length in (12, 13, tokenizer.limit):
+            (row,) = tokenizer.rows([pairs.join(first, second)], length)
+            expected = own([first], [second], truncation="longest_first", max_length=length)
+            named = inputs(row, None)
+            assert named["input_ids"].tolist() == expected["input_ids"][0], (first, second, length)
+            if tokenizer.typed:
+                assert named["token_type_ids"].tolist() == expected["token_type_ids"][0]
+    assert tokenizer.typed == (name == "electra-small")
 
 
 def test_every_backbone_of_the_zoo_is_described_and_of_a_tested_architecture():

@@ -173,5 +173,5 @@ def test_the_note_has_the_keys_that_earlier_versions_read(tmp_path: Path) -> Non
     folder = bert(tmp_path)
     fast_tokenizer.write(folder)
     note = json.loads((folder / fast_tokenizer.FILE).read_text())
-    assert note.keys() == {"files", "exact", "frame", "limit", "classes"}
+    assert note.keys() >= {"files", "exact", "frame", "limit", "classes"}
     assert note["frame"].keys() == {"before", "after", "padding", "side"}
