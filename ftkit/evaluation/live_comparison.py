@@ -97,7 +97,8 @@ def judged(new: Measures, old: Measures, limits: Limits, level: float) -> Judgem
         return Judgement(
             "inconclusive", f"no worse so far, and the time was too short to judge latency ({counts})", numbers
         )
-    return Judgement("healthy", f"no more errors, not slower, and the same kind of answers ({counts})", numbers)
+    answers = ", and the same kind of answers" if new.classes or new.confidence else "; its answers are not known"
+    return Judgement("healthy", f"no more errors, not slower{answers} ({counts})", numbers)
 
 
 def together(several: Iterable[Measures]) -> Measures:

@@ -14,6 +14,7 @@ from tests.azure.v2.deployments import Deployments
 from tests.azure.v2.endpoints import KEY, Endpoints
 from tests.azure.v2.history import RunHistory, Tracking
 from tests.azure.v2.jobs import Jobs
+from tests.azure.v2.monitor import Monitor
 from tests.azure.v2.operations import Operations
 from tests.azure.v2.schemas import Schemas
 from tests.azure.v2.scoring import Scoring
@@ -37,6 +38,7 @@ class Azure(Cloud):
         self.endpoints = self.add(Endpoints(self.operations))
         self.scoring = self.add(Scoring(folder, self.endpoints, scoring_python))
         self.deployments = self.add(Deployments(self.operations, self.assets, self.endpoints, self.scoring))
+        self.monitor = self.add(Monitor(self.scoring))
         self.subscriptions = self.add(Subscriptions())
         self.clouds = self.add(Clouds())
         self.v1 = V1(self, self.storage, self.workspace)

@@ -15,9 +15,9 @@ from ftkit_azure.sign_in import signed_in
 
 from ftkit.bundle import bundle as bundles
 from ftkit.bundle.bundle import cleared
-from ftkit.contracts import NATIVE, Data, Deployment, Endpoint, Health
+from ftkit.contracts import NATIVE, Data, Deployment, Endpoint, Health, Measures
 from ftkit.errors import DeployError
-from ftkit_azureml import assets, blueprint, client, operations
+from ftkit_azureml import assets, blueprint, client, measuring, operations
 from ftkit_azureml.assets import BUNDLE
 from ftkit_azureml.online import GOING, STARTING, Online, state_of
 from ftkit_azureml.options import EndpointOptions, check_name
@@ -36,6 +36,7 @@ class ManagedEndpoint(EndpointOptions):
     """A new environment takes a quarter of an hour to build, a machine some minutes to start."""
     poll: ClassVar[float] = 10.0
     """Azure throttles clients that ask too often."""
+    delay: ClassVar[float] = measuring.DELAY
 
     # ------------------------------------------------------------------------------------ the six verbs
 
@@ -190,6 +191,12 @@ class ManagedEndpoint(EndpointOptions):
             if endpoint is None:
                 raise online.missing()
             online.route(endpoint.traffic or {}, {deployment: self.mirror} if deployment else {})
+
+    def measures(self, seconds: float) -> Mapping[str, Measures]:
+        """What each deployment did over the last seconds, by the metrics of Azure Monitor: whole minutes, none of the last three."""
+        with client.translated(DeployError, self.endpoint):
+            place = f"{self.place.id}/onlineEndpoints/{self.endpoint}"
+            return measuring.measured(signed_in(self.credential), place, seconds, self.delay)
 
     @classmethod
     def package(cls, bundle: Path, folder: Path, engine: str = NATIVE) -> None:

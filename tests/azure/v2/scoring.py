@@ -49,6 +49,18 @@ class Server:
     """How many of them are not answered yet."""
 
 
+@dataclass(frozen=True)
+class Answered:
+    """What became of a caller's request."""
+
+    at: float
+    endpoint: str
+    deployment: str
+    status: int
+    model_status: str
+    seconds: float
+
+
 class Scoring:
     """The servers of all deployments, and the endpoints' front that distributes requests."""
 
@@ -63,6 +75,8 @@ class Scoring:
         endpoints.on_removal = self.stop
         self.mirrored: list[str] = []
         """The deployments that received copies of requests, one entry for each copy."""
+        self.answered: list[Answered] = []
+        """Every request that callers sent, for `Monitor`."""
 
     def server(self, endpoint: str, deployment: str) -> Server:
         """The server of a deployment."""
@@ -146,7 +160,13 @@ class Scoring:
         for copy in servers:
             if copy:
                 threading.Thread(target=self._ask, args=(copy, "", request), daemon=True).start()
-        return self._ask(server, chosen, request)
+        begun = time.monotonic()
+        answered = self._ask(server, chosen, request)
+        seconds, of_model = time.monotonic() - begun, answered.headers.get("ms-azureml-model-error-statuscode")
+        self.answered.append(
+            Answered(time.time(), endpoint["name"], chosen, answered.status, of_model or str(answered.status), seconds)
+        )
+        return answered
 
     def _chosen(self, endpoint: str, deployment: str, request: Request) -> Server | None:
         """A deployment's server, with this request counted as in flight; to be called under the lock."""
