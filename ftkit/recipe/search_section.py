@@ -93,7 +93,7 @@ class SearchSection:
             self.sections.report_problem(key, what, "Remove the line, or run on another platform.")
         for each in backbones:
             at_once = self.sections.declared(
-                each.named_at, FittedAtOnce, lambda one: bool(one.fitted_at_once), each.component, False
+                each.named_at, FittedAtOnce, FittedAtOnce.fitted_at_once, each.component, False
             )
             at_once = at_once and bool(each.searched_as)
             if each.component is not None and not at_once and not capable(each.component, Resumable):

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ftkit import files
 from ftkit.contracts import AUTO, NATIVE, Backbone, Classifier, EngineChoosing, Exporting, capable
 from ftkit.plugins.calls import call
 
@@ -55,7 +54,8 @@ def parameters(folder: Path) -> int | None:
 def sample(texts: Sequence[str]) -> list[str]:
     """Texts of the lengths that there are."""
     ordered = sorted(texts, key=lambda text: (len(text), text))
-    return [ordered[(2 * index + 1) * len(ordered) // (2 * TEXTS)] for index in range(min(TEXTS, len(ordered)))]
+    count = min(TEXTS, len(ordered))
+    return [ordered[(2 * index + 1) * len(ordered) // (2 * count)] for index in range(count)]
 
 
 def latencies(models: Mapping[int, Sequence[Load]], texts: Sequence[str]) -> dict[int, float]:
@@ -85,13 +85,13 @@ def _turn(classifier: Classifier, texts: Sequence[str]) -> float:
 
 
 @contextmanager
-def servable(deploy: Any, models: Mapping[int, tuple[Backbone, Path]]) -> Iterator[dict[int, list[Load]]]:
+def servable(deploy: Any, models: Mapping[int, tuple[Backbone, Path]], work: Path) -> Iterator[dict[int, list[Load]]]:
     """What loads each model as it will be served: by the engine that the recipe deploys, for `auto` by every engine it exports.
 
-    Engines are exported into copies, which are removed at the end. Raises: FtkitError.
+    Engines are exported into copies in a folder of `work`, which is removed at the end. Raises: FtkitError.
     """
     wanted = call(EngineChoosing.engine, deploy) if capable(deploy, EngineChoosing) else NATIVE
-    with tempfile.TemporaryDirectory(prefix="ftkit-", dir=files.home()) as work:
+    with tempfile.TemporaryDirectory(prefix=".engines-", dir=work) as copies:
         loads: dict[int, list[Load]] = {}
         for number, (backbone, folder) in models.items():
             loads[number] = []
@@ -102,7 +102,7 @@ def servable(deploy: Any, models: Mapping[int, tuple[Backbone, Path]]) -> Iterat
             engines = call(Exporting.engines, backbone)
             if not engines:
                 continue
-            copy = Path(work) / str(number)
+            copy = Path(copies) / str(number)
             shutil.copytree(folder, copy)
             call(Exporting.export, backbone, copy)
             for engine in engines if wanted == AUTO else (wanted,):

@@ -65,7 +65,7 @@ def _latencies(
             backbone, fields = plan.drawn(trials[each.number].values)
             changed: Any = options.changed(backbone, options.convert(type(backbone), fields, partial=True))
             measured[each.number] = adapted_backbone(changed, data), ledger.trial_folder(each.number) / "model"
-    with model_costs.servable(plan.deploy, measured) as loads:
+    with model_costs.servable(plan.deploy, measured, ledger.folder) as loads:
         return model_costs.latencies(loads, model_costs.sample(data.valid.texts))
 
 
