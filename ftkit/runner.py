@@ -27,8 +27,8 @@ from ftkit.recipe.loader import Plan
 from ftkit.runs import ledger as ledgers
 from ftkit.runs import provenance, resuming, source_files, teacher, warm_start
 from ftkit.runs.ledger import Ledger, staged
-from ftkit.runs.preparation import adapted, foresee, inspected, loaded
-from ftkit.stages import release, search_results
+from ftkit.runs.preparation import adapted, foresee, inspected, loaded, parted
+from ftkit.stages import deciding, release, search_results
 
 Search = Callable[[Plan, Ledger, Emit], Sequence[Trial]]
 """Runs the trials of a plan and writes each into the ledger: the part of a run that a platform provides."""
@@ -124,7 +124,8 @@ def load_data(plan: Plan, ledger: Ledger, emit: Emit) -> Data:
         if not stored:
             with source_files.recorded(plan, ledger, emit):
                 data = loaded(plan.dataset, plan.seed, emit)
-            ledger.store_data(inspected(plan, data))
+            data, kept_back = parted(plan, data)
+            ledger.store_data(inspected(plan, data), kept_back if plan.decision.promises else None)
         data = ledger.data(("train", "valid"))
         emit(events.DataLoaded(data.report, data.task))
         teacher.fetch(plan, ledger, emit)
@@ -149,6 +150,7 @@ def select(plan: Plan, ledger: Ledger, emit: Emit, data: Data, trials: Sequence[
     repeats = spreads(trials, plan.search.metric)
     with staged(ledger, "select", emit, reused=selected is not None):
         if selected:
+            deciding.check_unchanged(plan, ledger)
             best = release.selected(ledger, trials)
             bundle = bundles.verify(ledger.folder / "bundle")
         else:
@@ -171,13 +173,16 @@ def _write_bundle(plan: Plan, ledger: Ledger, data: Data, trials: Sequence[Trial
     plan = adapted(replace(plan, backbone=replace(plan.backbone, **values)), data)  # type: ignore[type-var]
     winner = plan.backbone
     section = {"use": winner.name, **options.to_table(winner)}
+    model = ledger.trial_folder(best.number) / "model"
+    rule = deciding.rule(plan, ledger, data, winner, model)
     exporting = winner if capable(winner, Exporting) and call(Exporting.engines, winner) else None
     return bundles.write(
         ledger.folder / "bundle",
-        model=ledger.trial_folder(best.number) / "model",
+        model=model,
         classes=data.classes,
         task=data.task,
         fields=data.fields,
+        rule=rule,
         backbone=section,
         recipe=ledger.recipe,
         card=card(
@@ -190,6 +195,7 @@ def _write_bundle(plan: Plan, ledger: Ledger, data: Data, trials: Sequence[Trial
             trials=trials,
             best=best,
             description=declared(winner),
+            rule=rule,
         ),
         sample_texts=sample_texts(data),
         export=(lambda folder: call(Exporting.export, exporting, folder)) if exporting else None,

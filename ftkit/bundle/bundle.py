@@ -8,8 +8,7 @@
       README.md             the model card
       promotion.json        the promotion record, once the bundle was tested
 
-The hash of `manifest.json` identifies the bundle. It covers every file but the promotion record, which contains this hash and
-has a digest of its own.
+The hash of `manifest.json` identifies the bundle; it covers every file but the promotion record, which has a digest of its own.
 """
 
 from __future__ import annotations
@@ -27,10 +26,11 @@ from ftkit.bundle import answers, contents
 from ftkit.bundle import manifest as manifests
 from ftkit.bundle import promotion_record as records
 from ftkit.bundle.promotion_record import PromotionRecord
-from ftkit.contracts import AUTO, NATIVE, Backbone, Classifier, Exporting, Task, capable
+from ftkit.contracts import AUTO, NATIVE, AnswerRule, Backbone, Classifier, Exporting, Probabilities, Task, capable
+from ftkit.contracts.deciding import answer_rule
 from ftkit.contracts.tasks import SINGLE_LABEL
 from ftkit.errors import BundleError, DeployError
-from ftkit.evaluation import decisions
+from ftkit.evaluation.answer_rules import Decided, decide
 from ftkit.plugins.calls import call
 
 FORMAT = 1
@@ -59,6 +59,11 @@ class Bundle:
     def fields(self) -> tuple[str, ...]:
         """The names of the texts of a row: two where the model reads pairs, see `ftkit.pairs`."""
         return tuple(self.manifest.get("fields", pairs.TEXT))
+
+    @cached_property
+    def rule(self) -> AnswerRule | None:
+        """How probabilities become answers, of a bundle that does not answer as every model does."""
+        return answer_rule(self.manifest["decision"]) if "decision" in self.manifest else None
 
     @cached_property
     def sample_request(self) -> dict[str, Any]:
@@ -148,10 +153,14 @@ class Bundle:
         return BundleError(f"{backbone}: {what}", where=str(self.folder), hint=hint)
 
     def predict(self, texts: str | Sequence[str] | Sequence[tuple[str, str]]) -> list[Any]:
-        """The most probable label name of each text, or pair of texts; with the task `multi-label` the list of its labels."""
-        given = [texts] if isinstance(texts, str) else texts
-        texts = [each if isinstance(each, str) else pairs.join(*each) for each in given]
-        return decisions.labels(self.probabilities(texts), self.classes, self.task) if texts else []
+        """The label name of each text, or pair of texts, with the task `multi-label` a list; None where the model is unsure."""
+        rows = [texts] if isinstance(texts, str) else texts
+        texts = [row if isinstance(row, str) else pairs.join(*row) for row in rows]
+        return self.decided(self.probabilities(texts)).labels if texts else []
+
+    def decided(self, probabilities: Probabilities) -> Decided:  # (texts, classes)
+        """The answers to texts with these probabilities."""
+        return decide(probabilities, self.classes, self.task, self.rule)
 
 
 def write(
@@ -166,13 +175,14 @@ def write(
     about: Mapping[str, Any],
     task: Task = SINGLE_LABEL,
     fields: Sequence[str] = pairs.TEXT,
+    rule: AnswerRule | None = None,
     export: Callable[[Path], None] | None = None,
     engines: Sequence[str] = (),
 ) -> Bundle:
     """Make a bundle from a folder that `Classifier.save` wrote; it is written whole, or not at all.
 
-    `backbone` is its recipe section with the winning values; `about` holds further entries of the manifest; `export` adds these
-    engines to the copy of the model.
+    `backbone` is its recipe section with the winning values, `rule` how it answers if not as every model does; `about` holds
+    further entries of the manifest; `export` adds these engines to the copy of the model.
     Raises: BundleError, also for a full disk; nothing is left behind.
     """
     try:
@@ -194,6 +204,7 @@ def write(
                     "task": task,
                     "classes": list(classes),
                     **({"fields": list(fields)} if len(fields) > 1 else {}),
+                    **({"decision": rule.table()} if rule is not None else {}),
                     "backbone": dict(backbone),
                     **({"engines": list(engines)} if engines else {}),
                     "files": {name: files.sha256(partial / name) for name in _names(partial)},
@@ -222,7 +233,7 @@ def verify(folder: str | Path) -> Bundle:
         format_, listed = manifest["format"], dict(manifest["files"])
         use = manifest["backbone"]["use"]
         manifests.check(manifest)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise BundleError("the manifest cannot be read", where=str(path), hint=_AGAIN) from error
     if format_ != FORMAT:
         raise BundleError(
@@ -231,10 +242,9 @@ def verify(folder: str | Path) -> Bundle:
             hint="Use the ftkit version that made it: the manifest names it.",
         )
     present = set(_names(folder))
-    missing = sorted(set(listed) - present)
-    unlisted = sorted(present - set(listed))
+    missing, unlisted = set(listed) - present, present - set(listed)
     try:
-        changed = sorted(name for name in present & set(listed) if files.sha256(folder / name) != listed[name])
+        changed = [name for name in present & set(listed) if files.sha256(folder / name) != listed[name]]
         digest = files.sha256(path)
         if not (missing or unlisted or changed):
             contents.check(folder, sorted(present), str(use))
@@ -244,14 +254,8 @@ def verify(folder: str | Path) -> Bundle:
             where=str(error.filename or folder),
             hint="Fix the permissions or the disk, or fetch the bundle again from the registry.",
         ) from error
-    for damage, names in (
-        ("missing", missing),
-        ("changed since it was written", changed),
-        ("not in the manifest", unlisted),
-    ):
-        if names:
-            shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-            raise BundleError(f"the bundle is damaged: {damage}: {shown}", where=str(folder), hint=_AGAIN)
+    if damage := manifests.damage(missing, changed, unlisted):
+        raise BundleError(f"the bundle is damaged: {damage}", where=str(folder), hint=_AGAIN)
     bundle = Bundle(folder, manifest, digest)
     bundle.record  # noqa: B018  raises for a record that was changed
     return bundle

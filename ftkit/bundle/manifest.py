@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ftkit.contracts import TASKS
+from ftkit.contracts.deciding import answer_rule
 from ftkit.contracts.tasks import SINGLE_LABEL
 
 
 def check(manifest: Mapping[str, Any]) -> None:
-    """Raises: KeyError, TypeError for an entry that is missing or of another type."""
+    """Raises: KeyError, TypeError, ValueError for an entry that is missing or of another type."""
     if not _names(manifest["classes"]):
         raise TypeError("classes are a list of names")
     if not _names(manifest.get("engines", [])):
@@ -20,6 +21,19 @@ def check(manifest: Mapping[str, Any]) -> None:
     fields = manifest.get("fields", ["text"])
     if not _names(fields) or not 1 <= len({*fields}) == len(fields) <= 2:
         raise TypeError("fields are the name of one text, or of two")
+    answer_rule(manifest.get("decision", {}))
+
+
+def damage(missing: Iterable[str], changed: Iterable[str], unlisted: Iterable[str]) -> str:
+    """What is wrong with the files of a bundle, with the first of them; empty if nothing is."""
+    for what, paths in (
+        ("missing", missing),
+        ("changed since it was written", changed),
+        ("not in the manifest", unlisted),
+    ):
+        if names := sorted(paths):
+            return f"{what}: {', '.join(names[:3])}" + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    return ""
 
 
 def _names(value: Any) -> bool:

@@ -14,11 +14,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from ftkit.contracts import DataReport, Description, Task, Trial
+from ftkit.contracts import AnswerRule, DataReport, Description, Task, Trial
 from ftkit.contracts.tasks import SINGLE_LABEL
 from ftkit.data import description
 from ftkit.evaluation import selection
 from ftkit.evaluation.metrics import GREATER_IS_BETTER
+from ftkit.formatting import count
 from ftkit.redaction import redacted
 
 _ANSWER: Mapping[Task, str] = {
@@ -40,11 +41,12 @@ def card(
     best: Trial,
     task: Task = SINGLE_LABEL,
     description: Description | None = None,
+    rule: AnswerRule | None = None,
 ) -> str:
     """The card as Markdown; the same facts give the same card on one installation.
 
-    `backbone` is its recipe section with the winning values, `description` what it declares of its pretrained weights. Test metrics are not here: a bundle is written before the
-    test split is opened.
+    `backbone` is its recipe section with the winning values, `description` what it declares of its pretrained weights. Test metrics are
+    not here: a bundle is written before the test split is opened.
     """
     sections = [
         _head(name, backbone, data, best),
@@ -55,6 +57,7 @@ def card(
         ),
         "## How to use it",
         _use(task),
+        _one_line(rule.sentence) if rule else "",
         _made_from(description),
         "## How it was trained",
         (
@@ -136,10 +139,10 @@ def _search(metric: str, trials: Sequence[Trial], best: Trial) -> str:
     states = f"{counts['finished']} finished, {counts['stopped']} stopped early, {counts['failed']} failed"
     best_value = f"{_number(best.metrics.get(metric, math.nan))}, reached in epoch {best.epoch}"
     if len(searched) < len(trials):
-        text = f"The search ran {_count(len(searched), 'trial')}: {states}. Its best were then trained again with other seeds."
+        text = f"The search ran {count(len(searched), 'trial')}: {states}. Its best were then trained again with other seeds."
     else:
         text = (
-            f"Trial {best.number} (seed {best.seed}) won {_count(len(searched), 'trial')}: {states}. "
+            f"Trial {best.number} (seed {best.seed}) won {count(len(searched), 'trial')}: {states}. "
             f"The best {metric} on the validation split decided: {best_value}."
         )
     ranked = [trial for trial in searched if math.isfinite(trial.metrics.get(metric, math.nan))]
@@ -285,10 +288,6 @@ def _recipe_value(value: Any) -> str:
 
 def _number(value: float) -> str:
     return f"{value:.4f}" if math.isfinite(value) else "not defined"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def _code(text: str) -> str:

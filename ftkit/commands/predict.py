@@ -12,6 +12,7 @@ import click
 
 from ftkit import formatting
 from ftkit.commands import as_json, completer, run_names
+from ftkit.contracts.deciding import UNSURE
 from ftkit.display import terminal
 from ftkit.errors import UsageError
 from ftkit.scoring.columns import joined
@@ -110,7 +111,8 @@ def predict(
         predictions.check(out, path)
     model = bundle(source)
     given = texts_to_classify.given(texts, path, tuple(columns), model)
-    answers = _answers(model, given, scores or json_ or out is not None)
+    unsure = model.rule is not None and model.rule.abstains  # its answers tell a text without a label from no text
+    answers = _answers(model, given, scores or json_ or unsure or out is not None)
     if out is not None:
         answers = predictions.written(out, answers, model.classes)
     missing: list[int] = []
@@ -128,16 +130,26 @@ def predict(
 
 def _line(text: Text, answer: Any, scores: bool) -> str:
     """An answer in one line, whatever its label holds; that of a table begins with the row's number."""
-    label = "" if answer is None else one_line(joined(answer["label"] if scores else answer))
-    parts = [str(text.row)] * (text.row is not None) + [label]
+    parts = [str(text.row)] * (text.row is not None) + [one_line(_label(answer))]
     if scores and answer is not None:
         parts.append("  ".join(f"{one_line(name)} {value:.4f}" for name, value in answer["scores"].items()))
     return "\t".join(parts)
 
 
+def _label(answer: Any) -> str:
+    """The label of an answer, with scores or without, as one word; empty for a row without a text."""
+    if answer is None:
+        return ""
+    if isinstance(answer, dict):
+        return UNSURE if answer.get("abstained") else str(joined(answer["label"]))
+    return str(joined(answer))
+
+
 def _json(text: Text, answer: Any, scores: bool) -> str:
     place = {} if text.row is None else {"row": text.row}
-    values = {"label": None} if answer is None else answer if scores else {"label": answer["label"]}
+    shown = ("label", "abstained")
+    values = answer or {"label": None}
+    values = values if scores else {name: values[name] for name in shown if name in values}
     return terminal.json_line({**place, "text": text.text, **values})
 
 
@@ -158,7 +170,9 @@ def _answers(model: Bundle, texts: Iterator[Text], scores: bool) -> Iterator[tup
         while batch := [Text(whole_text(each.text), each.row) for each in itertools.islice(texts, AT_ONCE)]:
             present = [each.text for each in batch if each.text is not None]
             result = batcher.submit(present).result() if present else None
-            answers = iter(answer(result.probabilities, model.classes, scores, model.task) if result else ())
+            answers: Iterator[Any] = iter(())
+            if result:
+                answers = iter(answer(result.probabilities, model.classes, scores, model.task, model.rule))
             yield from ((each, None if each.text is None else next(answers)) for each in batch)
     finally:
         batcher.close()

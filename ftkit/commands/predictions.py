@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ftkit.commands.texts_to_classify import Text
+from ftkit.contracts.deciding import UNSURE
 from ftkit.errors import UsageError
 from ftkit.scoring.columns import joined
 
@@ -46,7 +47,8 @@ def written(out: Path, answers: Iterator[tuple[Text, Any]], classes: Sequence[st
                 values = answer or {"label": None, "score": None, "scores": {}}
                 if delimiter:
                     scores = [values["scores"].get(name) for name in classes]
-                    writer.writerow([row, text.text, joined(values["label"]), values["score"], *scores])
+                    label = UNSURE if values.get("abstained") else joined(values["label"])
+                    writer.writerow([row, text.text, label, values["score"], *scores])
                 else:
                     file.write(json.dumps({"row": row, "text": text.text, **values}, ensure_ascii=False) + "\n")
                 yield text, answer

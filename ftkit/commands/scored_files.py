@@ -81,7 +81,7 @@ def _check(request: Request) -> None:
 
 def _scored(bundle: Bundle, request: Request, emit: Emit) -> Tally:
     rows, columns = _rows(bundle, request, emit)
-    answer_columns = AnswerColumns(bundle.classes, request.scores, request.prefix, bundle.task)
+    answer_columns = AnswerColumns(bundle.classes, request.scores, request.prefix, bundle.task, bundle.rule)
     answer_columns.check(rows.names, str(request.source))
     facts = {
         "other rows": files.sha256(request.source),

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from ftkit.contracts.classifier import Classifier, Probabilities
+from ftkit.contracts.deciding import AnswerRule
 from ftkit.contracts.events import Emit
 from ftkit.contracts.space import Dimension
 from ftkit.contracts.types import Data, Endpoint, Health, Lineage, Verdict, Version
@@ -85,6 +86,8 @@ class Contender:
     metric: str
     """The recipe's metric: tests use it unless an option of theirs names another."""
     seed: int
+    rule: AnswerRule | None = None
+    """How its bundle decides on answers, with the classes of the data, if not as every model does."""
     serving: ModelServer | None = None
     """The server that all tests of a gate share; `ftkit.serving.server_process.shared_server` returns it, or starts one if it is None."""
 

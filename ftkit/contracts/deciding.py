@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Literal
 
+UNSURE = "unsure"
+"""What stands for the answer of a text that gets none where people read it, as in a terminal: no class may be called so."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Abstain:
@@ -95,7 +98,9 @@ class AnswerRule:
             more = len(self.thresholds) - len(shown)
             parts.append(f"Thresholds: {', '.join(shown)}{f' and {more} more' if more else ''}.")
         if self.abstains:
-            sentence = f"A text whose answer has a probability below {self.below:.4g} is left unanswered"
+            sentence = (
+                f"A text whose answer has a probability below {self.below:.4g} is left unanswered (null, or unsure)"
+            )
             if self.risk is not None and self.confidence is not None:
                 sentence += (
                     f", so that at most {100 * self.risk:g} % of the answers are wrong, with a confidence of "

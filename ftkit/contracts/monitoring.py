@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from ftkit.contracts.deciding import AnswerRule
 from ftkit.contracts.types import Task
 
 ENDPOINT = "FTKIT_ENDPOINT"
@@ -58,6 +59,8 @@ class Served:
     profile: Profile | None
     """The profile of the predictions on the test split; None if the promotion record has none."""
     task: Task = "single-label"
+    rule: AnswerRule | None = None
+    """How the model decides on answers, if not as every model does."""
 
     @property
     def version(self) -> str:
@@ -77,7 +80,12 @@ class ServedRequest:
     status: int
     """The HTTP status of the answer; 499 if the caller disconnected before."""
     labels: Sequence[str | tuple[str, ...]] = ()
-    """The predicted label of each row, with the task `multi-label` the tuple of its labels; empty if the request was refused."""
+    """The predicted label of each row, with the task `multi-label` the tuple of its labels; empty if the request was refused.
+
+    A row that was not answered, because the model was unsure, has the label that it would have got.
+    """
+    unsure: int = 0
+    """How many rows were not answered."""
     confidences: Sequence[float] = ()
     """The confidence of each row, as in `Profile`."""
     tokens: int | None = None

@@ -21,9 +21,14 @@ def sampled(data: Data, rows: int | None, seed: int) -> Data:
 
     A hash of the text and the seed decides which rows. The fingerprint stays that of all rows.
     """
+    return parted(data, rows, seed)[0]
+
+
+def parted(data: Data, rows: int | None, seed: int, why: str = "by evaluation_rows") -> tuple[Data, Split]:
+    """The data with a sample of the validation rows, as `sampled`, and the validation rows that are not in it."""
     valid = data.valid
     if rows is None or rows >= len(valid):
-        return data
+        return data, Split((), ())
     salt = f"evaluation {seed} ".encode()
     digests = (
         hashlib.blake2b(salt + text.encode("utf-8", "surrogatepass"), digest_size=BYTES).digest()
@@ -31,11 +36,7 @@ def sampled(data: Data, rows: int | None, seed: int) -> Data:
     )
     order = sorted_by(digests)
     kept = sorted(_of_several(valid, order, rows) if data.task == "multi-label" else _of_one(valid, order, rows))
-    sample = Split(
-        chosen(valid.texts, kept),
-        tuple(valid.labels[row] for row in kept),
-        {name: tuple(values[row] for row in kept) for name, values in valid.columns.items()},
-    )
+    sample, rest = _part(valid, kept), _part(valid, sorted({*range(len(valid))} - {*kept}))
     counted = Counter(sample.each_label())
     report = replace(
         data.report,
@@ -44,10 +45,18 @@ def sampled(data: Data, rows: int | None, seed: int) -> Data:
         counts={**data.report.counts, "valid": {name: counted[label] for label, name in enumerate(data.classes)}},
         notes=(
             *data.report.notes,
-            f"Trials are evaluated on {len(kept):,} of {len(valid):,} validation rows, by evaluation_rows.",
+            f"Trials are evaluated on {len(kept):,} of {len(valid):,} validation rows, {why}.",
         ),
     )
-    return replace(data, valid=sample, report=report)
+    return replace(data, valid=sample, report=report), rest
+
+
+def _part(split: Split, rows: Sequence[int]) -> Split:
+    return Split(
+        chosen(split.texts, rows),
+        tuple(split.labels[row] for row in rows),
+        {name: tuple(values[row] for row in rows) for name, values in split.columns.items()},
+    )
 
 
 def _of_one(valid: Split, order: Sequence[int], rows: int) -> list[int]:

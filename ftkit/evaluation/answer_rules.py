@@ -16,7 +16,6 @@ from ftkit.evaluation import decisions
 if TYPE_CHECKING:
     import numpy as np
 
-NO_RULE = AnswerRule()
 OF_PROBABILITIES = ("log_loss", "roc_auc", "map")
 """Metrics of the probabilities themselves, which no threshold changes."""
 APART = 1e-9
@@ -32,10 +31,26 @@ class Decided(NamedTuple):
     """The probability of the answer, or of its least sure decision on a label, (rows,)."""
     unsure: np.ndarray
     """Whether the row gets no answer, (rows,)."""
+    classes: Sequence[str]
+    task: Task
 
-    def counts(self) -> np.ndarray:
-        """How many rows get each class, (classes,), without those that are not answered."""
-        return self.answers[~self.unsure].sum(axis=0)
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many rows get each class that any gets; those without an answer get none."""
+        given = self.answers[~self.unsure].sum(axis=0)
+        return {self.classes[index]: int(given[index]) for index in given.nonzero()[0]}
+
+    @property
+    def best(self) -> list[Any]:
+        """The answer to each row, also where the model is unsure of it: a name, with the task `multi-label` a list of names."""
+        if self.task == "multi-label":
+            return [[self.classes[index] for index in row.nonzero()[0]] for row in self.answers]
+        return [self.classes[index] for index in self.answers.argmax(axis=1)]
+
+    @property
+    def labels(self) -> list[Any]:
+        """The answer to each row as callers get it: as `best`, and None where the model is unsure."""
+        return [None if unsure else name for name, unsure in zip(self.best, self.unsure, strict=True)]
 
 
 def decide(probabilities: np.ndarray, classes: Sequence[str], task: Task, rule: AnswerRule | None = None) -> Decided:
@@ -49,7 +64,7 @@ def decide(probabilities: np.ndarray, classes: Sequence[str], task: Task, rule: 
     else:
         certainty = (probabilities * answers).sum(axis=1)
     unsure = certainty < rule.below if rule is not None and rule.abstains else np.zeros(len(answers), dtype=bool)
-    return Decided(answers, certainty, unsure)
+    return Decided(answers, certainty, unsure, classes, task)
 
 
 def moved(probabilities: np.ndarray, classes: Sequence[str], task: Task, rule: AnswerRule | None = None) -> np.ndarray:
@@ -81,17 +96,3 @@ def for_metric(
 ) -> np.ndarray:
     """The probabilities by which a metric measures the rule's answers: of the probabilities themselves the model's own."""
     return probabilities if metric in OF_PROBABILITIES else moved(probabilities, classes, task, rule)
-
-
-def labels(decided: Decided, classes: Sequence[str], task: Task, *, all_rows: bool = False) -> list[Any]:
-    """The answer to each row as callers get it: a name, with the task `multi-label` a list of names, None for an unsure row.
-
-    With `all_rows`, an unsure row has the answer that it would have got.
-    """
-    if task == "multi-label":
-        names: list[Any] = [[classes[index] for index in row.nonzero()[0]] for row in decided.answers]
-    else:
-        names = [classes[index] for index in decided.answers.argmax(axis=1)]
-    if all_rows:
-        return names
-    return [None if unsure else name for name, unsure in zip(names, decided.unsure, strict=True)]

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from ftkit.contracts import Contender, Data, Task
 from ftkit.data.class_names import NotOneLabel, class_name, same_class, shown_name
-from ftkit.evaluation import decisions
+from ftkit.evaluation import answer_rules, decisions
+from ftkit.evaluation.answer_rules import Decided
 from ftkit.formatting import count, listing
 from ftkit.plugins.tasks import task_of
 
@@ -20,6 +21,18 @@ def labels_of(contender: Contender) -> np.ndarray:
     """Class indices of the test rows, (rows,); of multi-label rows 0 and 1, (rows, classes)."""
     data = contender.data
     return decisions.targets(data.test.labels, len(data.classes), data.task)
+
+
+def decided(contender: Contender) -> Decided:
+    """Its answers to the test rows, by the rule of its bundle."""
+    data = contender.data
+    return answer_rules.decide(contender.probabilities, data.classes, data.task, contender.rule)
+
+
+def metric_probabilities(metric: str, contender: Contender) -> np.ndarray:
+    """The probabilities, (rows, classes), by which a metric measures its answers: see `answer_rules.for_metric`."""
+    data = contender.data
+    return answer_rules.for_metric(metric, contender.probabilities, data.classes, data.task, contender.rule)
 
 
 def defect(contender: Contender) -> str:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ftkit.contracts import Probabilities, Task
+from ftkit.contracts import AnswerRule, Probabilities, Task
 from ftkit.contracts.monitoring import Profile
 from ftkit.evaluation import decisions
+from ftkit.evaluation.answer_rules import decide
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,11 +22,14 @@ BINS = 10
 """Bins of the confidence: deciles, as is usual for scorecards. Source: Siddiqi, Credit Risk Scorecards, 2006, chapter 10."""
 
 
-def profile(probabilities: Probabilities, classes: Sequence[str], task: Task = "single-label") -> Profile:
-    """The profile of at least one answer; bins that ties would leave empty are joined with their neighbours."""
+def profile(
+    probabilities: Probabilities, classes: Sequence[str], task: Task = "single-label", rule: AnswerRule | None = None
+) -> Profile:
+    """The profile of at least one answer, also of those that are not given because the model is unsure; bins that ties would leave empty are joined with their neighbours."""
     import numpy as np
 
-    predicted, confidence = predictions(probabilities, task)
+    decided = decide(probabilities, classes, task, rule)
+    predicted, confidence = decided.answers, decided.certainty
     edges = np.unique(np.quantile(confidence, np.arange(1, BINS) / BINS))
     counts = predicted.sum(axis=0)
     return Profile(

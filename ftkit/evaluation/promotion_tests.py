@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, ClassVar
 from ftkit.contracts import TASKS, Contender, Data, Task, Verdict
 from ftkit.contracts.settings import Metric
 from ftkit.evaluation import decisions, metrics, paired_comparison
-from ftkit.evaluation.contenders import Matched, defect, labels_of
+from ftkit.evaluation.contenders import Matched, defect, labels_of, metric_probabilities
 from ftkit.evaluation.option_checks import in_range
+from ftkit.evaluation.selective_test import SelectiveRisk
 from ftkit.evaluation.verdicts import (
     ROUNDING,
     comparable,
@@ -160,21 +161,21 @@ class BeatsChampion:
 @hookimpl
 def promotion_tests() -> list[type]:
     """Promotion tests of the core, offered as any plugin offers its own."""
-    return [MetricFloor, BeatsMajority, BeatsChampion]
+    return [MetricFloor, BeatsMajority, BeatsChampion, SelectiveRisk]
 
 
 def _value(metric: str, contender: Contender, classes: Sequence[int] | None = None) -> float:
     if defect(contender):
         return math.nan
-    return metrics.score(metric, contender.probabilities, labels_of(contender), classes)
+    return metrics.score(metric, metric_probabilities(metric, contender), labels_of(contender), classes)
 
 
 def _difference(metric: str, both: Matched) -> tuple[float, float]:
     """The interval of 95 % around the difference."""
     pair = paired_comparison.compare(
         metric,
-        both.candidate.probabilities,
-        both.champion.probabilities,
+        metric_probabilities(metric, both.candidate),
+        metric_probabilities(metric, both.champion),
         labels_of(both.candidate),
         seed=both.candidate.seed,
         resamples=1000,
@@ -184,7 +185,7 @@ def _difference(metric: str, both: Matched) -> tuple[float, float]:
 
 
 def _interval(metric: str, contender: Contender) -> tuple[float, float]:
-    return metrics.interval(metric, contender.probabilities, labels_of(contender), seed=contender.seed)
+    return metrics.interval(metric, metric_probabilities(metric, contender), labels_of(contender), seed=contender.seed)
 
 
 def _with_interval(metric: str, value: float, low: float, high: float) -> str:

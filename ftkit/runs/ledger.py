@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftkit import files
-from ftkit.contracts import SPLITS, Data, Emit, Trial
+from ftkit.contracts import SPLITS, Data, Emit, Split, Trial
 from ftkit.contracts.events import Stage, stage
 from ftkit.errors import LedgerError, UsageError
 from ftkit.runs import closed_rows, stored_data
@@ -158,8 +158,8 @@ class Ledger:
             Trial(**{key: latest[number][key] for key in known & latest[number].keys()}) for number in sorted(latest)
         ]
 
-    def store_data(self, data: Data) -> None:
-        """Write the splits and the report, whole or not at all, and then the fact `data`.
+    def store_data(self, data: Data, kept_back: Split | None = None) -> None:
+        """Write the splits, rows that are kept back from them, and the report, whole or not at all, and then the fact `data`.
 
         Raises: LedgerError, also for other rows than the run has begun with.
         """
@@ -170,7 +170,7 @@ class Ledger:
                 where=data.report.source,
                 hint="Bring them back, or begin a new run: give the command with --fresh.",
             )
-        stored_data.write(self.folder, data)
+        stored_data.write(self.folder, data, kept_back)
         self.append("data", fingerprint=data.report.fingerprint)
 
     @property
@@ -181,6 +181,10 @@ class Ledger:
     def data(self, splits: Sequence[str] = SPLITS) -> Data:
         """The run's data with only these splits filled; reading test opens its seal for good. Raises: LedgerError."""
         return stored_data.read(self.folder, splits)
+
+    def kept_back(self) -> Split:
+        """The validation rows that no training saw, for a promise about the answers. Raises: LedgerError."""
+        return stored_data.kept_back(self.folder)
 
     @contextmanager
     def held(self) -> Iterator[None]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ftkit import options
-from ftkit.contracts import Adapting, Backbone, Data, Dataset, Emit, Foreseeing, Inspecting, capable, space
+from ftkit.contracts import Adapting, Backbone, Data, Dataset, Emit, Foreseeing, Inspecting, Split, capable, space
 from ftkit.contracts.plan import Plan
 from ftkit.data import evaluation_sample, soundness
 from ftkit.errors import DataError
+from ftkit.evaluation import decision_checks
 from ftkit.plugins import tasks
 from ftkit.plugins.calls import call
 from ftkit.plugins.titles import title
@@ -19,6 +20,18 @@ def loaded(dataset: Dataset, seed: int, emit: Emit) -> Data:
     data = call(Dataset.load, dataset, seed, emit)
     soundness.check(data, title("datasets", dataset))
     return data
+
+
+def parted(plan: Plan, data: Data) -> tuple[Data, Split]:
+    """The data without the validation rows that are kept back for a promise about the answers, and these rows: half of them.
+
+    The rows that chose a model flatter it, so that no promise can be tested on them.
+    """
+    if not plan.decision.promises:
+        return data, Split((), ())
+    half = -(-len(data.valid) // 2)
+    rows = min(half, plan.search.evaluation_rows or half)
+    return evaluation_sample.parted(data, rows, plan.seed, "and the others test what decision.abstain promises")
 
 
 def inspected(plan: Plan, data: Data) -> Data:
@@ -68,6 +81,7 @@ def foresee(plan: Plan, data: Data) -> None:
     for each in tasks.unsuited(data.task, plan.every_backbone, plan.search, plan.promote):
         section = () if each.test is None else ("promote", plan.promote[each.test].name)
         raise DataError(each.what, where=".".join((*section, *each.key)), hint=each.hint)
+    decision_checks.check(plan.decision, data, plan.search.metric)
     for component in (*plan.every_backbone, plan.deploy, *plan.promote):
         if capable(component, Foreseeing):
             call(Foreseeing.foresee, component, data)

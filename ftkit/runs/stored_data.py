@@ -17,16 +17,20 @@ from ftkit.disclosure import without_secrets
 from ftkit.errors import LedgerError
 from ftkit.runs import closed_rows
 
+KEPT_BACK = "kept_back.arrow"
+"""The file of the validation rows that no training and no choice of a model sees: a promise about its answers is tested on them."""
 TEACHER = "cache/teacher"
 """The folder in a run's own that has the bundle of the champion, where the backbone learns from it."""
 
 
-def write(run: Path, data: Data) -> None:
-    """Write the splits and the report into a run's folder, whole or not at all. Raises: LedgerError."""
+def write(run: Path, data: Data, kept_back: Split | None = None) -> None:
+    """Write the splits, rows that are kept back, and the report into a run's folder, whole or not at all. Raises: LedgerError."""
     try:
         with files.atomic_folder(run / "data") as folder:
             for name in SPLITS:
                 stored_rows.write(folder / f"{name}.arrow", getattr(data, name))
+            if kept_back is not None:
+                stored_rows.write(folder / KEPT_BACK, kept_back)
             closed_rows.seal(folder)
             report = asdict(without_secrets(data.report)) | {"classes": data.classes, "task": data.task}
             if data.fields != pairs.TEXT:
@@ -68,6 +72,19 @@ def read(run: Path, splits: Sequence[str] = SPLITS) -> Data:
         reason = (error.strerror if isinstance(error, OSError) else "") or f"{type(error).__name__}: {error}"
         raise LedgerError(
             "the rows of the run are gone" if gone else f"the rows of the run cannot be read: {reason}",
+            where=str(path),
+            hint="Restore the file, or begin a new run: give its `ftkit run` command with --fresh.",
+        ) from error
+
+
+def kept_back(run: Path) -> Split:
+    """The validation rows that were kept back; none where the recipe promised nothing. Raises: LedgerError."""
+    path = run / "data" / KEPT_BACK
+    try:
+        return stored_rows.read(path) if path.is_file() else Split((), ())
+    except (OSError, ValueError) as error:
+        raise LedgerError(
+            f"the validation rows that were kept back cannot be read: {error}",
             where=str(path),
             hint="Restore the file, or begin a new run: give its `ftkit run` command with --fresh.",
         ) from error

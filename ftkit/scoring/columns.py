@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ftkit.errors import UsageError
 
 if TYPE_CHECKING:
-    from ftkit.contracts import Probabilities, Task
+    from ftkit.contracts import AnswerRule, Probabilities, Task
 
 BETWEEN = "|"
 """What stands between the labels of a text in a form that has no lists."""
@@ -25,6 +25,8 @@ class AnswerColumns:
     prefix: str = ""
     """What all names of these columns begin with."""
     task: Task = "single-label"
+    rule: AnswerRule | None = None
+    """How the model decides on answers, if not as every model does."""
 
     @property
     def several(self) -> bool:
@@ -41,6 +43,16 @@ class AnswerColumns:
         return f"{self.prefix}score"
 
     @property
+    def abstains(self) -> bool:
+        """Whether a text may stay without a label, because the model is unsure."""
+        return self.rule is not None and self.rule.abstains
+
+    @property
+    def abstained(self) -> str:
+        """The name of the column that says of which texts the model is unsure."""
+        return f"{self.prefix}abstained"
+
+    @property
     def of_classes(self) -> tuple[str, ...]:
         """The names of the columns with a score for each class, in the order of the classes."""
         return safe_names(f"{self.prefix}score_", self.classes) if self.scores else ()
@@ -48,7 +60,7 @@ class AnswerColumns:
     @property
     def names(self) -> tuple[str, ...]:
         """The names of all columns."""
-        return (self.label, self.score, *self.of_classes)
+        return (self.label, self.score, *((self.abstained,) if self.abstains else ()), *self.of_classes)
 
     def check(self, present: Sequence[str], path: str) -> None:
         """Raises: UsageError where the table has a column of such a name, written in any case."""
@@ -67,7 +79,7 @@ class AnswerColumns:
         """
         from ftkit.serving.schema import answer
 
-        remaining = iter(answer(probabilities, self.classes, True, self.task))
+        remaining = iter(answer(probabilities, self.classes, True, self.task, self.rule))
         return [None if text is None else next(remaining) for text in texts]
 
     def values(self, answers: Sequence[Mapping[str, Any] | None]) -> dict[str, list[Any]]:
@@ -76,21 +88,11 @@ class AnswerColumns:
             self.label: [each and each["label"] for each in answers],
             self.score: [each and each["score"] for each in answers],
         }
+        if self.abstains:
+            columns[self.abstained] = [each and each["abstained"] for each in answers]
         for name, column in zip(self.classes, self.of_classes, strict=False):
             columns[column] = [each and each["scores"][name] for each in answers]
         return columns
-
-
-def answers(texts: Sequence[str | None], probabilities: Probabilities, columns: AnswerColumns) -> list[Any]:
-    """The answer to each text as an endpoint gives it with scores, None for a row without a text.
-
-    `probabilities` are (texts that are there, classes).
-    """
-    from ftkit.serving.schema import answer
-
-    task: Task = "multi-label" if columns.several else "single-label"
-    remaining = iter(answer(probabilities, columns.classes, True, task))
-    return [None if text is None else next(remaining) for text in texts]
 
 
 def joined(label: Any) -> Any:

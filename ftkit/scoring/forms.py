@@ -130,6 +130,7 @@ class Parquet:
 
         label = pyarrow.list_(pyarrow.string()) if self.answers.several else pyarrow.string()
         types = {name: pyarrow.float64() for name in self.answers.names} | {self.answers.label: label}
+        types |= {self.answers.abstained: pyarrow.bool_()}
         added = [pyarrow.field(name, types[name]) for name in self.answers.names]
         return pyarrow.schema([*self.rows, *added], metadata=_metadata(self.rows))
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftkit import formatting
+from ftkit.contracts.deciding import UNSURE
 from ftkit.errors import StageError, UsageError
 from ftkit.events import Progressed
 from ftkit.scoring.columns import AnswerColumns
@@ -82,7 +83,9 @@ def _counted(tally: Tally, part: RowsPart, given: Sequence[Any], columns: Answer
     """The tally with the rows of a part."""
     labels = Counter(tally.labels)
     for each in given:
-        if each is not None:
+        if each is not None and each["label"] is None:
+            labels[UNSURE] += 1
+        elif each is not None:
             labels.update(each["label"] if columns.several else [each["label"]])
     damaged = [part.numbers[place] for place in sorted(part.damaged)]
     return replace(

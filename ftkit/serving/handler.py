@@ -17,7 +17,6 @@ from typing import Any
 
 from ftkit.bundle.bundle import Bundle
 from ftkit.contracts import Probabilities
-from ftkit.evaluation import decisions
 from ftkit.serving.batcher import Batcher, Busy, Closed, Result
 from ftkit.serving.limits import Limits
 from ftkit.serving.live_counts import LiveCounts
@@ -55,7 +54,8 @@ class Pending:
         if result is None:
             return json_reply([], headers=headers)
         headers["Server-Timing"] = f"queue;dur={result.waited * 1e3:.1f}, model;dur={result.computed * 1e3:.1f}"
-        labels = answer(result.probabilities, self.bundle.classes, self.request.scores, self.bundle.task)
+        bundle = self.bundle
+        labels = answer(result.probabilities, bundle.classes, self.request.scores, bundle.task, bundle.rule)
         return json_reply(labels, headers=headers)
 
 
@@ -86,10 +86,9 @@ def answering(host: ModelHost, headers: Mapping[str, str]) -> Iterator[Observati
 
 
 def count_answers(counts: LiveCounts, probabilities: Probabilities, bundle: Bundle) -> None:
-    """Count the answers to a request by class."""
-    given = decisions.answers(probabilities, bundle.task).sum(axis=0)
-    classes = {bundle.classes[index]: int(given[index]) for index in given.nonzero()[0]}
-    counts.answers(classes, map(float, decisions.certainty(probabilities, bundle.task)))
+    """Count the answers to a request by class, and the texts that get none."""
+    decided = bundle.decided(probabilities)
+    counts.answers(decided.counts, map(float, decided.certainty), int(decided.unsure.sum()))
 
 
 def submit(ready: tuple[Batcher, Bundle], body: bytes, limits: Limits, observation: Observation) -> Pending:

@@ -22,7 +22,7 @@ from ftkit import plugins
 from ftkit.contracts import Counting, Reading, capable
 from ftkit.contracts.monitoring import DEPLOYMENT, ENDPOINT, TRACE, Served, ServedRequest, Watcher
 from ftkit.errors import in_one_line
-from ftkit.evaluation import decisions
+from ftkit.evaluation.answer_rules import decide
 from ftkit.serving.schema import Refusal
 
 if TYPE_CHECKING:
@@ -145,17 +145,20 @@ class RequestObserver:
         result, texts = ended.observation.result, ended.observation.texts
         labels: list[str | tuple[str, ...]] = []
         confidences: list[float] = []
+        unsure = 0
         if result is not None:
             task = self.served.task
-            answers = decisions.labels(result.probabilities, self.served.classes, task)
-            labels = [tuple(each) if task == "multi-label" else each for each in answers]
-            confidences = [float(each) for each in decisions.certainty(result.probabilities, task)]
+            decided = decide(result.probabilities, self.served.classes, task, self.served.rule)
+            labels = [tuple(each) if task == "multi-label" else each for each in decided.best]
+            confidences = [float(each) for each in decided.certainty]
+            unsure = int(decided.unsure.sum())
         return ServedRequest(
             served=self.served,
             began=ended.began,
             seconds=ended.seconds,
             status=ended.status,
             labels=labels,
+            unsure=unsure,
             confidences=confidences,
             tokens=self._tokens(texts, result),
             waited=result.waited if result else 0.0,
@@ -220,6 +223,7 @@ def deployment_observer(bundle: Bundle, engine: str, model: Model) -> RequestObs
         classes=bundle.classes,
         profile=record.profile if record else None,
         task=bundle.task,
+        rule=bundle.rule,
     )
     watchers = plugins.load().watchers(served)
     return RequestObserver(served, watchers, model) if watchers else None

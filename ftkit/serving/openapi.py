@@ -30,12 +30,12 @@ def document(title: str, refusals: Mapping[int, str], *, guarded: bool, root: st
         "post_score_score_post",
         "model",
         "Classify texts",
-        'One label name per text, or a list of them from a multi-label model; with `"scores": true`, the score of every class.',
+        'One label name per text, or a list of them from a multi-label model, null where it is unsure; with `"scores": true`, the score of every class.',
         {
             "anyOf": [
-                {"items": {"type": "string"}, "type": "array"},
+                {"items": {"type": ["string", "null"]}, "type": "array"},
                 {"items": {"$ref": _REFERENCE.format(model="Scored")}, "type": "array"},
-                {"items": {"items": {"type": "string"}, "type": "array"}, "type": "array"},
+                {"items": {"items": {"type": "string"}, "type": ["array", "null"]}, "type": "array"},
             ]
         },
     )

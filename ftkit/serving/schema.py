@@ -3,6 +3,7 @@
 request   {"data": [{"text": "…"}, …], "scores": true}
 answer    ["positive", …], or with scores [{"label": "positive", "score": 0.9, "scores": {"positive": 0.9, …}}, …]
           a label of a multi-label model is a list: [["late", "rude"], [], …]; its score is that of its least sure decision
+          a model that abstains answers null where it is unsure, and scored rows have `abstained` and `best` besides
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from ftkit.evaluation import decisions
+from ftkit.evaluation.answer_rules import decide
 
 if TYPE_CHECKING:
-    from ftkit.contracts import Probabilities, Task
+    from ftkit.contracts import AnswerRule, Probabilities, Task
     from ftkit.serving.limits import Limits
 
 
@@ -77,9 +78,15 @@ class ScoreRequest(Message):
 class Scored(Message):
     """The answer to one text when scores were asked for."""
 
-    label: str | list[str] = Field(description="A label name; from a multi-label model the list of its labels.")
-    score: float
+    label: str | list[str] | None = Field(
+        description="A label name; from a multi-label model the list of its labels; null where the model is unsure."
+    )
+    score: float = Field(
+        description="The probability of the label, or of its least sure one; of an unsure text, of `best`."
+    )
     scores: dict[str, float]
+    abstained: bool = Field(default=False, description="Whether the model is unsure; only of models that can be.")
+    best: str | list[str] = Field(default="", description="The label, or what it would be; only with `abstained`.")
 
 
 class Failure(Message):
@@ -124,19 +131,29 @@ def too_large(limits: Limits) -> Refusal:
 
 
 def answer(
-    probabilities: Probabilities, classes: Sequence[str], scores: bool = False, task: Task = "single-label"
+    probabilities: Probabilities,
+    classes: Sequence[str],
+    scores: bool = False,
+    task: Task = "single-label",
+    rule: AnswerRule | None = None,
 ) -> list[Any]:
-    """The body of an answer: one label name per row, or a list of them; with `scores` the scores of all classes too."""
+    """The body of an answer: one label name per row, or a list of them, or None for a text of which the model is unsure.
+
+    With `scores` the scores of all classes too, and of a model that can be unsure, whether it is and what it would have answered.
+    """
     if not len(probabilities):
         return []
-    labels = decisions.labels(probabilities, classes, task)
+    decided = decide(probabilities, classes, task, rule)
     if not scores:
-        return labels
+        return decided.labels
     rows = [dict(zip(classes, map(float, row), strict=True)) for row in probabilities]
-    sure = map(float, decisions.certainty(probabilities, task))
-    return [
-        {"label": label, "score": score, "scores": row} for label, score, row in zip(labels, sure, rows, strict=True)
-    ]
+    sure = map(float, decided.certainty)
+    scored = zip(decided.labels, sure, rows, strict=True)
+    answers: list[dict[str, Any]] = [{"label": label, "score": score, "scores": row} for label, score, row in scored]
+    if rule is not None and rule.abstains:
+        for each, unsure, best in zip(answers, decided.unsure, decided.best, strict=True):
+            each |= {"abstained": bool(unsure), "best": best}
+    return answers
 
 
 _KINDS = ((bool, "a boolean"), ((int, float), "a number"), (str, "a string"), (list, "a list"), (dict, "an object"))

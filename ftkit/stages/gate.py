@@ -15,14 +15,22 @@ from ftkit.bundle import bundle as bundles
 from ftkit.bundle import promotion_record as records
 from ftkit.bundle.bundle import Bundle
 from ftkit.bundle.promotion_record import PromotionRecord
-from ftkit.contracts import Contender, Data, Emit, PromotionTest, Registry, Status, Verdict, Version
+from ftkit.contracts import AnswerRule, Contender, Data, Emit, PromotionTest, Registry, Status, Verdict, Version
 from ftkit.contracts.events import Noticed, VerdictReached
+from ftkit.contracts.tasks import METRICS_OF
 from ftkit.data.class_names import shown_name
 from ftkit.disclosure import without_secrets
 from ftkit.errors import FtkitError, VerbError, in_one_line
 from ftkit.evaluation import decisions, metrics
-from ftkit.evaluation.contenders import align_classes, class_sources, classes_without_rows, task_mismatch
+from ftkit.evaluation.contenders import (
+    align_classes,
+    class_sources,
+    classes_without_rows,
+    metric_probabilities,
+    task_mismatch,
+)
 from ftkit.evaluation.prediction_profile import profile
+from ftkit.evaluation.selective_test import SelectiveRisk
 from ftkit.formatting import capital, listing
 from ftkit.plugins.calls import call, traceback_of
 from ftkit.plugins.titles import title
@@ -62,7 +70,7 @@ def judge(plan: Plan, ledger: Ledger, bundle: Bundle, emit: Emit) -> PromotionRe
         {"candidate": candidate.probabilities, **({"champion": shown.probabilities} if shown else {})}
     )
     with SharedServer(bundle.folder) as shared:
-        verdicts = _verdicts(plan.promote, replace(candidate, serving=shared), live, ledger, emit)
+        verdicts = _verdicts(_tests(plan, bundle), replace(candidate, serving=shared), live, ledger, emit)
     labels = decisions.targets(data.test.labels, len(data.classes), data.task)
     record = PromotionRecord(
         bundle=bundle.hash,
@@ -73,17 +81,26 @@ def judge(plan: Plan, ledger: Ledger, bundle: Bundle, emit: Emit) -> PromotionRe
         data=data.report.fingerprint,
         rows=len(labels),
         verdicts=without_secrets(verdicts),
-        metrics=metrics.scores(candidate.probabilities, labels, data.task),
+        metrics={
+            name: metrics.score(name, metric_probabilities(name, candidate), labels) for name in METRICS_OF[data.task]
+        },
         champion=_as_recorded(champion),
         promoted=all(verdict.status in ("passed", "not applicable") for verdict in verdicts),
         sentence=_sentence(verdicts),
         by=records.whoever(),
         at=datetime.now(UTC).isoformat(timespec="milliseconds"),
         ftkit=__version__,
-        profile=profile(candidate.probabilities, data.classes, data.task) if len(labels) else None,
+        profile=profile(candidate.probabilities, data.classes, data.task, bundle.rule) if len(labels) else None,
     )
     decision.write(ledger, record)
     return decision.read(ledger) or record
+
+
+def _tests(plan: Plan, bundle: Bundle) -> Sequence[PromotionTest]:
+    """The recipe's tests; a model that leaves texts unanswered is always tested for what it promises."""
+    asked = any(each.name == SelectiveRisk.name for each in plan.promote)
+    abstains = bundle.rule is not None and bundle.rule.abstains
+    return (*plan.promote, SelectiveRisk()) if abstains and not asked else plan.promote
 
 
 def _verdicts(
@@ -210,7 +227,17 @@ def _contender(title: str, bundle: Bundle, data: Data, plan: Plan) -> Contender:
         data=data,
         metric=plan.search.metric,
         seed=plan.seed,
+        rule=_rule(bundle, data),
     )
+
+
+def _rule(bundle: Bundle, data: Data) -> AnswerRule | None:
+    """The rule of a bundle with the names that the data has for its classes."""
+    rule = bundle.rule
+    if rule is None or bundle.classes == data.classes:
+        return rule
+    names = {old: new for new, old in class_sources(bundle.classes, data.classes).items()}
+    return replace(rule, thresholds={names.get(name, name): value for name, value in rule.thresholds.items()})
 
 
 def _earlier_decision(

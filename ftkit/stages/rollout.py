@@ -137,9 +137,8 @@ class _Step:
 
     def smoke(self, public: bool = False) -> None:
         """Send the sample request to the deployment itself, or, if `public`, to the endpoint as callers do."""
-        request = self.bundle.sample_request
-        answer = call(Deployer.invoke, self.deployer, request, None if public else self.deployment)
-        if problem := rollout_checks.wrong_answer(answer, request, self.bundle.classes, self.bundle.task):
+        answer = call(Deployer.invoke, self.deployer, self.bundle.sample_request, None if public else self.deployment)
+        if problem := rollout_checks.wrong_answer_of(self.bundle, answer):
             raise DeployError(
                 f"the smoke test failed: {problem}{_tail(call(Deployer.logs, self.deployer, self.deployment, LOG_LINES))}",
                 self.where,

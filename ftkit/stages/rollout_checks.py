@@ -10,7 +10,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ftkit.contracts import Deployer, Endpoint, Task
+from ftkit.bundle.bundle import Bundle
+from ftkit.contracts import AnswerRule, Deployer, Endpoint, Task
 from ftkit.errors import DeployError
 from ftkit.plugins.calls import call
 from ftkit.plugins.offers import class_title
@@ -55,13 +56,26 @@ def remaining(deployer: Deployer, names: Iterable[str], poll: float) -> list[str
     return [each.name for each in endpoint.deployments if each.name in gone]
 
 
-def wrong_answer(answer: Any, request: Mapping[str, Any], classes: tuple[str, ...], task: Task = "single-label") -> str:
+def wrong_answer_of(bundle: Bundle, answer: Any) -> str:
+    """What is wrong with a deployment's answer to the sample request of its bundle; empty if nothing is."""
+    return wrong_answer(answer, bundle.sample_request, bundle.classes, bundle.task, bundle.rule)
+
+
+def wrong_answer(
+    answer: Any,
+    request: Mapping[str, Any],
+    classes: tuple[str, ...],
+    task: Task = "single-label",
+    rule: AnswerRule | None = None,
+) -> str:
     """What is wrong with an answer to the sample request; empty if nothing is."""
     shown = _as_json(answer)
     if not isinstance(answer, list):
         return f"the answer is no list: {shown}"
     if len(answer) != len(request["data"]):
         return f"{len(request['data'])} texts were sent, {len(answer)} answers came: {shown}"
+    if rule is not None and rule.abstains:
+        answer = [row for row in answer if row is not None]
     labels = answer
     if task == "multi-label":
         if wrong := [row for row in answer if not isinstance(row, list)]:

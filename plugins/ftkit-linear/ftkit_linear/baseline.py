@@ -10,7 +10,7 @@ from ftkit import formatting
 from ftkit.contracts import Contender, Task, Verdict
 from ftkit.contracts.settings import Metric
 from ftkit.evaluation import charts, metrics, option_checks, paired_comparison, verdicts
-from ftkit.evaluation.contenders import defect, labels_of
+from ftkit.evaluation.contenders import defect, labels_of, metric_probabilities
 from ftkit.evaluation.paired_comparison import PairedComparison
 from ftkit.formatting import rounded
 from ftkit_linear.backbone import Linear
@@ -69,23 +69,22 @@ class BeatsBaseline:
             return verdicts.metric_undefined(self.name, metric, candidate)
         model = Linear(max_rows=self.max_rows).fit(data, candidate.seed, lambda *_, **__: True)
         baseline = replace(
-            candidate, title=BASELINE, classifier=model, probabilities=model.probabilities(data.test.texts)
+            candidate, title=BASELINE, classifier=model, probabilities=model.probabilities(data.test.texts), rule=None
         )
         both = verdicts.comparable(self.name, candidate, baseline)
         if isinstance(both, Verdict):
             return both
+        own, fitted = (metric_probabilities(metric, each) for each in (candidate, baseline))
         pair = paired_comparison.compare(
             metric,
-            candidate.probabilities,
-            baseline.probabilities,
+            own,
+            fitted,
             labels,
             seed=candidate.seed,
             resamples=self.resamples,
             classes=both.classes,
         )
-        value, other = (
-            metrics.score(metric, each.probabilities, labels, both.classes) for each in (candidate, baseline)
-        )
+        value, other = (metrics.score(metric, each, labels, both.classes) for each in (own, fitted))
         low, high = pair.interval(self.level)
         met = low > self.margin + verdicts.ROUNDING if self.margin >= 0 else low >= self.margin - verdicts.ROUNDING
         numbers = {"value": value, "baseline": other, "difference": pair.difference, "low": low, "high": high}

@@ -16,7 +16,7 @@ from ftkit_mlflow import texts
 
 
 class Labels:
-    """A bundle in MLflow's python_function flavour: takes texts in any form that MLflow has, returns label names."""
+    """A bundle in MLflow's python_function flavour: takes texts in any form that MLflow has, returns label names, None where it is unsure."""
 
     def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
@@ -30,7 +30,7 @@ class Labels:
         if not given:
             return []
         bundle, scores = self._bundle, bool((params or {}).get("scores"))
-        return answer(bundle.probabilities(given), bundle.classes, scores, bundle.task)
+        return answer(bundle.probabilities(given), bundle.classes, scores, bundle.task, bundle.rule)
 
 
 def _load_pyfunc(path: str) -> Labels:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from ftkit import formatting
 from ftkit.contracts import TASKS, Contender, Status, Task, Verdict
 from ftkit.evaluation import charts, decisions, option_checks, verdicts
-from ftkit.evaluation.contenders import class_mismatch, defect, labels_of, matched
+from ftkit.evaluation.contenders import class_mismatch, decided, defect, labels_of, matched
 from ftkit.formatting import percent
 
 if TYPE_CHECKING:
@@ -58,9 +58,8 @@ class Agreement:
             truth, classes = labels[:, columns], tuple(classes[index] for index in columns)
         else:
             columns, truth = list(range(len(classes))), np.eye(len(classes), dtype=np.int64)[labels]
-        answers, champion_answers = (
-            decisions.answers(each.probabilities, task)[:, columns] for each in (candidate, champion)
-        )
+        own, other = decided(candidate), decided(champion)
+        answers, champion_answers = (each.answers[:, columns] for each in (own, other))
         right, champion_right = ((each == truth).all(axis=1) for each in (answers, champion_answers))
         differ = np.flatnonzero((answers != champion_answers).any(axis=1))
         share = 1 - len(differ) / len(labels)
@@ -74,7 +73,7 @@ class Agreement:
         if len(differ):
             sentence += f"; of {len(differ):,} that differ, the candidate alone is right on {gained}, the champion alone on {lost}"
             sentence += f", neither on {neither}"
-            surest = np.minimum(*(decisions.certainty(each.probabilities, task) for each in (candidate, champion)))
+            surest = np.minimum(own.certainty, other.certainty)
             order = differ[np.argsort(-surest[differ], kind="stable")][: self.show]
             texts = candidate.data.test.texts
             examples = [

@@ -10,7 +10,7 @@ from ftkit import formatting
 from ftkit.contracts import TASKS, Contender, Task, Verdict
 from ftkit.contracts.settings import Metric
 from ftkit.evaluation import charts, metrics, option_checks, paired_comparison, verdicts
-from ftkit.evaluation.contenders import defect, labels_of
+from ftkit.evaluation.contenders import defect, labels_of, metric_probabilities
 from ftkit.evaluation.paired_comparison import PairedComparison
 from ftkit.formatting import percent, rounded
 
@@ -68,16 +68,17 @@ class NoWorseThanChampion:
         metric = self.metric or candidate.metric
         title = metrics.TITLES[metric]
         labels = labels_of(candidate)
-        value = math.nan if defect(candidate) else metrics.score(metric, candidate.probabilities, labels, both.classes)
+        own, other = (metric_probabilities(metric, each) for each in (candidate, champion))
+        value = math.nan if defect(candidate) else metrics.score(metric, own, labels, both.classes)
         if math.isnan(value):
             return verdicts.metric_undefined(self.name, metric, candidate)
         if reason := defect(champion):
             return Verdict(self.name, "passed", f"{title} {rounded(value)}; {reason}{both.note}", {"value": value})
-        champion_value = metrics.score(metric, champion.probabilities, labels, both.classes)
+        champion_value = metrics.score(metric, other, labels, both.classes)
         pair = paired_comparison.compare(
             metric,
-            candidate.probabilities,
-            champion.probabilities,
+            own,
+            other,
             labels,
             seed=candidate.seed,
             resamples=self.resamples,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from ftkit import formatting
 from ftkit.contracts import TASKS, Contender, Task, Verdict
-from ftkit.evaluation import decisions, option_checks, verdicts
+from ftkit.evaluation import answer_rules, decisions, option_checks, verdicts
 from ftkit.evaluation.contenders import labels_of
 from ftkit.formatting import percent
 
@@ -52,7 +52,7 @@ class NotDegenerate:
             valid &= abs(known.sum(axis=1) - 1) <= self.tolerance
         uneven = finite & ~valid
         demand = "are from 0 to 1" if several_labels else "add up to one"
-        answered = decisions.answers(probabilities[finite], task)  # (rows, classes)
+        answered = answer_rules.decide(probabilities[finite], classes, task, candidate.rule).answers  # (rows, classes)
         answers = answered.sum(axis=0)
         support = labels.sum(axis=0) if several_labels else np.bincount(labels, minlength=len(classes))
         faults = []

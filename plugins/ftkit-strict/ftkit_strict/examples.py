@@ -14,7 +14,7 @@ from typing import ClassVar
 from ftkit import formatting
 from ftkit.contracts import TASKS, Contender, Data, Task, Verdict
 from ftkit.errors import DataError
-from ftkit.evaluation import decisions, option_checks, verdicts
+from ftkit.evaluation import answer_rules, decisions, option_checks, verdicts
 from ftkit.evaluation.contenders import probabilities_of
 from ftkit.formatting import percent
 
@@ -92,7 +92,8 @@ class Examples:
             "multi-label",
         )
         finite = np.isfinite(probabilities).all(axis=1)
-        answers = decisions.answers(np.where(finite[:, None], probabilities, 0), task)
+        known = np.where(finite[:, None], probabilities, 0)
+        answers = answer_rules.decide(known, classes, task, candidate.rule).answers
         right = finite & (answers == wanted).all(axis=1)
         share = float(right.mean())
         met = share >= self.min_share - verdicts.ROUNDING

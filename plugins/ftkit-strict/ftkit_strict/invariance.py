@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from ftkit.contracts import TASKS, Contender, Task, Verdict
-from ftkit.evaluation import charts, decisions, option_checks, verdicts
-from ftkit.evaluation.contenders import defect, probabilities_of, sample_rows
+from ftkit.evaluation import charts, option_checks, verdicts
+from ftkit.evaluation.contenders import decided, defect, probabilities_of, sample_rows
 from ftkit.formatting import count, percent, quoted
 from ftkit_strict.perturbations import KINDS, SENTENCES, Kind, perturb
 
@@ -89,10 +89,9 @@ class Invariance:
         if not changes:
             return Verdict(self.name, "not applicable", "no change applies to any row")
         probabilities = probabilities_of(candidate, [changed for _, _, changed in changes])
-        task = candidate.data.task
-        before = decisions.answers(candidate.probabilities, task)[[row for _, row, _ in changes]]
+        before = decided(candidate).answers[[row for _, row, _ in changes]]
         broken = ~np.isfinite(probabilities).all(axis=1)
-        after = decisions.answers(np.where(broken[:, None], 0, probabilities), task)
+        after = decided(replace(candidate, probabilities=np.where(broken[:, None], 0, probabilities))).answers
         flipped = broken | (after != before).any(axis=1)
         kinds = np.array([kind for kind, _, _ in changes])
         results = [self._flips(kind, flipped[kinds == kind]) for kind in self.kinds if (kinds == kind).any()]

@@ -61,7 +61,7 @@ class OddInput:
         from ftkit.serving.server_process import shared_server
 
         with shared_server(candidate, self.engine) as servers:
-            session = _Session(servers, candidate.data.classes, candidate.data.task)
+            session = _Session(servers, candidate)
             try:
                 limits = servers.get().limits
                 sample = sample_texts(candidate.bundle)
@@ -116,9 +116,9 @@ class OddInput:
 class _Session:
     """Requests to one server, which is started again when it crashes, and the faults of its answers."""
 
-    def __init__(self, servers: ModelServer, classes: Sequence[str], task: Task) -> None:
+    def __init__(self, servers: ModelServer, candidate: Contender) -> None:
         self.servers = servers
-        self.classes, self.task = classes, task
+        self.classes, self.task, self.rule = candidate.data.classes, candidate.data.task, candidate.rule
         self.faults: list[str] = []
         self.crashes = 0
 
@@ -135,7 +135,7 @@ class _Session:
     def probabilities(self, title: str, texts: Sequence[str]) -> np.ndarray | None:
         """As `ask` returns them. Raises: DeployError when the server crashes."""
         try:
-            return request_scores(self.servers.get(), texts, self.classes, self.task)[1]
+            return request_scores(self.servers.get(), texts, self.classes, self.task, self.rule)[1]
         except InvalidAnswer as fault:
             self.faults.append(f"{title}: {fault}")
             return None

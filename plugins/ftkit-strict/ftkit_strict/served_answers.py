@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ftkit.contracts import Task
+from ftkit.contracts import AnswerRule, Task
 from ftkit.errors import BundleError
-from ftkit.evaluation import decisions
+from ftkit.evaluation import answer_rules
 from ftkit.formatting import count, printable, rounded
 from ftkit.serving.limits import Limits
 
@@ -28,17 +28,23 @@ class InvalidAnswer(Exception):
 
 
 def request_scores(
-    server: ServerProcess, texts: Sequence[str], classes: Sequence[str], task: Task = "single-label"
+    server: ServerProcess,
+    texts: Sequence[str],
+    classes: Sequence[str],
+    task: Task = "single-label",
+    rule: AnswerRule | None = None,
 ) -> tuple[Answer, np.ndarray]:
     """The server's answer and its probabilities of the texts, (texts, classes), columns in the order of `classes`.
 
     Raises: InvalidAnswer; DeployError when the server died or hangs.
     """
     answer = server.invoke({"data": [{"text": text} for text in texts], "scores": True})
-    return answer, read_scores(answer, len(texts), classes, task)
+    return answer, read_scores(answer, len(texts), classes, task, rule)
 
 
-def read_scores(answer: Answer, rows: int, classes: Sequence[str], task: Task = "single-label") -> np.ndarray:
+def read_scores(
+    answer: Answer, rows: int, classes: Sequence[str], task: Task = "single-label", rule: AnswerRule | None = None
+) -> np.ndarray:
     """Probabilities from an answer with scores, (rows, classes). Raises: InvalidAnswer."""
     import numpy as np
 
@@ -49,7 +55,7 @@ def read_scores(answer: Answer, rows: int, classes: Sequence[str], task: Task = 
         raise InvalidAnswer(f"{answers} to {count(rows, 'text')}")
     probabilities = np.empty((rows, len(classes)))
     for index, row in enumerate(answer.value):
-        probabilities[index] = _row(row, classes, task)
+        probabilities[index] = _row(row, classes, task, rule)
     return probabilities
 
 
@@ -77,7 +83,7 @@ def sample_texts(bundle: Path) -> list[str]:
         raise BundleError("the sample request cannot be read", str(path)) from error
 
 
-def _row(answer: Any, classes: Sequence[str], task: Task) -> list[float]:
+def _row(answer: Any, classes: Sequence[str], task: Task, rule: AnswerRule | None) -> list[float]:
     """The probabilities of one row, in the order of the classes. Raises: InvalidAnswer."""
     if not isinstance(answer, Mapping) or not isinstance(answer.get("scores"), Mapping):
         raise InvalidAnswer("an answer without scores")
@@ -90,11 +96,16 @@ def _row(answer: Any, classes: Sequence[str], task: Task) -> list[float]:
     if not all(isinstance(value, int | float) and math.isfinite(value) for value in values):
         raise InvalidAnswer("probabilities that are not finite numbers")
     if task == "multi-label":
-        _check_labels(answer.get("label"), scores, classes)
+        if min(values) < 0 or max(values) > 1:
+            raise InvalidAnswer("a probability that is not from 0 to 1")
+        _check_label(answer.get("label"), values, classes, task, rule)
         return values
     if min(values) < -SUM_TOLERANCE or abs(sum(values) - 1) > SUM_TOLERANCE:
         raise InvalidAnswer(f"probabilities that do not add up to one, but to {sum(values):.4g}")
     label = answer.get("label")
+    if rule is not None:
+        _check_label(label, values, classes, task, rule)
+        return values
     if not isinstance(label, str) or label not in scores:
         raise InvalidAnswer(f"the label {printable(str(label))!r}, which is no class")
     if scores[label] < max(values) - 1e-9:
@@ -102,13 +113,13 @@ def _row(answer: Any, classes: Sequence[str], task: Task) -> list[float]:
     return values
 
 
-def _check_labels(labels: Any, scores: Mapping[str, float], classes: Sequence[str]) -> None:
-    """Raises: InvalidAnswer unless these are the labels that the scores give."""
+def _check_label(
+    label: Any, values: Sequence[float], classes: Sequence[str], task: Task, rule: AnswerRule | None
+) -> None:
+    """Raises: InvalidAnswer unless this is the answer that the scores give, a label or a list of them."""
     import numpy as np
 
-    values = np.array([[scores[name] for name in classes]])
-    if values.min() < 0 or values.max() > 1:
-        raise InvalidAnswer("a probability that is not from 0 to 1")
-    given = decisions.labels(values, classes, "multi-label")[0]
-    if labels != given:
-        raise InvalidAnswer(f"the labels {printable(str(labels))!r}, where the scores give {printable(str(given))!r}")
+    given = answer_rules.decide(np.array([values]), classes, task, rule).labels[0]
+    if label != given:
+        noun = "labels" if task == "multi-label" else "label"
+        raise InvalidAnswer(f"the {noun} {printable(str(label))!r}, where the scores give {printable(str(given))!r}")

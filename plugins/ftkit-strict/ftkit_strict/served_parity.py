@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, ClassVar
 from ftkit.bundle import bundle as bundles
 from ftkit.bundle.bundle import Bundle
 from ftkit.bundle.promotion_record import judged
-from ftkit.contracts import NATIVE, TASKS, Contender, Data, Task, Verdict
+from ftkit.contracts import NATIVE, TASKS, Contender, Task, Verdict
 from ftkit.errors import BundleError, DeployError
-from ftkit.evaluation import charts, decisions, option_checks, verdicts
+from ftkit.evaluation import answer_rules, charts, decisions, option_checks, verdicts
 from ftkit.evaluation.contenders import defect, sample_rows
 from ftkit.formatting import count, percent, printable, quoted, rounded
 from ftkit_strict.served_answers import InvalidAnswer, distance_from_gate, request_scores, texts_that_fit
@@ -134,22 +134,26 @@ class ServedParity:
         texts = [candidate.data.test.texts[row] for row in rows]
         try:
             with shared_server(candidate, engine) as servers:
-                online = self._served(servers.get(), engine, opened, texts, candidate.data)
+                online = self._served(servers.get(), engine, opened, texts, candidate)
         except DeployError as error:
             return Parity(engine, tolerance, agreement, f"the server cannot be compared: {error.what}")
         except InvalidAnswer as error:
             return Parity(engine, tolerance, agreement, f"the server gives an invalid answer: {error}")
         apart = abs(online - offline).max(axis=1)
-        answers, expected = (decisions.answers(each, candidate.data.task) for each in (online, offline))
+        data, rule = candidate.data, candidate.rule
+        answers, expected = (
+            answer_rules.decide(each, data.classes, data.task, rule).answers for each in (online, offline)
+        )
         same = float((answers == expected).all(axis=1).mean())
         return Parity(engine, tolerance, agreement, "", online, apart, same)
 
     def _served(
-        self, server: ServerProcess, engine: str, opened: Bundle, texts: Sequence[str], data: Data
+        self, server: ServerProcess, engine: str, opened: Bundle, texts: Sequence[str], candidate: Contender
     ) -> np.ndarray:
         """The server's probabilities, (texts, classes). Raises: InvalidAnswer; DeployError."""
         import numpy as np
 
+        data, rule = candidate.data, candidate.rule
         if (other := server.describe().get("engine", NATIVE)) != engine:
             raise InvalidAnswer(f"it uses the engine {printable(str(other))!r} instead of {engine!r}")
         parts: list[np.ndarray] = []
@@ -157,14 +161,14 @@ class ServedParity:
         while sent < len(texts):
             size = min(self.sizes[number % len(self.sizes)], texts_that_fit(texts[sent:], server.limits))
             part = texts[sent : sent + max(1, size)]
-            answer, probabilities = request_scores(server, part, data.classes, data.task)
+            answer, probabilities = request_scores(server, part, data.classes, data.task, rule)
             if answer.bundle != opened.hash:
                 other = f"bundle {answer.bundle[:12]}" if answer.bundle else "a bundle that it does not name"
                 raise InvalidAnswer(f"it comes from {printable(other)}, the gate judged {opened.hash[:12]}")
             parts.append(probabilities)
             sent, number = sent + len(part), number + 1
         unscored = server.invoke({"data": [{"text": text} for text in texts[: len(parts[0])]]})
-        labels = decisions.labels(parts[0], data.classes, data.task)
+        labels = answer_rules.decide(parts[0], data.classes, data.task, rule).labels
         if unscored.value != labels:
             raise InvalidAnswer(
                 f"without scores it is {quoted(str(unscored.value))}, with scores {quoted(str(labels))}"

@@ -12,7 +12,7 @@ from ftkit.contracts import TASKS, Contender, Data, Task, Verdict
 from ftkit.contracts.settings import Metric
 from ftkit.data.class_names import shown_name
 from ftkit.evaluation import charts, metrics, option_checks, paired_comparison, verdicts
-from ftkit.evaluation.contenders import Matched, classes_without_rows, defect, labels_of
+from ftkit.evaluation.contenders import Matched, classes_without_rows, defect, labels_of, metric_probabilities
 from ftkit.evaluation.slices import Group, check_columns, groups, measured_by, metric_inputs
 from ftkit.formatting import listing, rounded
 
@@ -159,7 +159,8 @@ class Slices:
         return f"; no test row of {listing(map(shown_name, names), 10)}" if names else ""
 
     def _measure(self, metric: str, group: Group, candidate: Contender, live: Matched | None, resamples: int) -> Slice:
-        probabilities, labels, used = metric_inputs(metric, group, candidate.probabilities, labels_of(candidate))
+        given = metric_probabilities(metric, candidate)
+        probabilities, labels, used = metric_inputs(metric, group, given, labels_of(candidate))
         rows = len(group.rows)
         value = metrics.score(used, probabilities, labels)
         if math.isnan(value):
@@ -178,8 +179,8 @@ class Slices:
         if not len(group.rows):
             return part
         all_labels = labels_of(live.candidate)
-        own, labels, used = metric_inputs(metric, group, live.candidate.probabilities, all_labels)
-        other, _, _ = metric_inputs(metric, group, live.champion.probabilities, all_labels)
+        own, labels, used = metric_inputs(metric, group, metric_probabilities(metric, live.candidate), all_labels)
+        other, _, _ = metric_inputs(metric, group, metric_probabilities(metric, live.champion), all_labels)
         classes: Sequence[int] | None = live.classes
         if labels.ndim == 2 and group.label is not None:
             if group.label not in live.classes:

@@ -56,6 +56,7 @@ class NearTeacher:
             bundle=folder,
             classifier=bundle.classifier,
             probabilities=answers,
+            rule=bundle.rule,
             serving=None,
         )
         # The lower end of a one-sided interval is that of a two-sided one of less confidence.
