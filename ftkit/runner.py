@@ -25,10 +25,10 @@ from ftkit.evaluation.selection import best_trial, spreads
 from ftkit.plugins.calls import call
 from ftkit.recipe.loader import Plan
 from ftkit.runs import ledger as ledgers
-from ftkit.runs import provenance, resuming, source_files, teacher, warm_start
+from ftkit.runs import preferred, provenance, resuming, source_files, teacher, warm_start
 from ftkit.runs.ledger import Ledger, staged
-from ftkit.runs.preparation import adapted, foresee, inspected, loaded, parted
-from ftkit.stages import deciding, release, search_results
+from ftkit.runs.preparation import adapted_backbone, foresee, inspected, loaded, parted
+from ftkit.stages import deciding, preference, release, search_results
 
 Search = Callable[[Plan, Ledger, Emit], Sequence[Trial]]
 """Runs the trials of a plan and writes each into the ledger: the part of a run that a platform provides."""
@@ -155,6 +155,9 @@ def select(plan: Plan, ledger: Ledger, emit: Emit, data: Data, trials: Sequence[
             bundle = bundles.verify(ledger.folder / "bundle")
         else:
             best = best_trial(trials, plan.search.metric)
+            if plan.search.prefer:
+                chosen = preference.choose(plan, plan.search.prefer, ledger, data, trials).chosen
+                best = next(trial for trial in trials if trial.number == chosen)
             bundle = _write_bundle(plan, ledger, data, trials, best)
             bundle.probabilities([*sample_texts(data), ""])  # raises unless it is the model that was trained
             ledger.append(
@@ -162,16 +165,18 @@ def select(plan: Plan, ledger: Ledger, emit: Emit, data: Data, trials: Sequence[
             )
             for trial in trials:
                 shutil.rmtree(ledger.trial_folder(trial.number) / "model", ignore_errors=True)
-        emit(events.BestSelected(best, plan.search.metric, repeats))
+        emit(events.BestSelected(best, plan.search.metric, repeats, preferred.read(ledger)))
     return best, bundle
 
 
 def _write_bundle(plan: Plan, ledger: Ledger, data: Data, trials: Sequence[Trial], best: Trial) -> Bundle:
     from ftkit._version import __version__
 
-    values = options.convert(type(plan.backbone), best.values, partial=True)  # they come from the journal as JSON
-    plan = adapted(replace(plan, backbone=replace(plan.backbone, **values)), data)  # type: ignore[type-var]
-    winner = plan.backbone
+    winner: Any
+    winner, fields = plan.drawn(best.values)
+    values = options.convert(type(winner), fields, partial=True)  # they come from the journal as JSON
+    winner = adapted_backbone(replace(winner, **values), data)
+    reason = selection.sentence if (selection := preferred.read(ledger)) else ""
     section = {"use": winner.name, **options.to_table(winner)}
     model = ledger.trial_folder(best.number) / "model"
     rule = deciding.rule(plan, ledger, data, winner, model)
@@ -195,6 +200,7 @@ def _write_bundle(plan: Plan, ledger: Ledger, data: Data, trials: Sequence[Trial
             trials=trials,
             best=best,
             description=declared(winner),
+            preferred=reason,
             rule=rule,
         ),
         sample_texts=sample_texts(data),
@@ -213,6 +219,7 @@ def _write_bundle(plan: Plan, ledger: Ledger, data: Data, trials: Sequence[Trial
             },
             "metric": plan.search.metric,
             "validation": dict(best.metrics),
+            **({"preferred": reason} if reason else {}),
             **({"confirmed": asdict(repeats[0])} if (repeats := spreads(trials, plan.search.metric)) else {}),
             "data": data.report.fingerprint,
         },

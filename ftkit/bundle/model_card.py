@@ -19,7 +19,7 @@ from ftkit.contracts.tasks import SINGLE_LABEL
 from ftkit.data import description
 from ftkit.evaluation import selection
 from ftkit.evaluation.metrics import GREATER_IS_BETTER
-from ftkit.formatting import count
+from ftkit.formatting import capital, count
 from ftkit.redaction import redacted
 
 _ANSWER: Mapping[Task, str] = {
@@ -41,6 +41,7 @@ def card(
     best: Trial,
     task: Task = SINGLE_LABEL,
     description: Description | None = None,
+    preferred: str = "",
     rule: AnswerRule | None = None,
 ) -> str:
     """The card as Markdown; the same facts give the same card on one installation.
@@ -65,7 +66,7 @@ def card(
             f"{', '.join(_code(key) for key in best.values) or 'none'}):"
         ),
         _table(("option", "value"), ((key, _recipe_value(value)) for key, value in backbone.items() if key != "use")),
-        _search(metric, trials, best),
+        _search(metric, trials, best, preferred),
         _repeats(metric, trials, best),
         "`recipe.toml` beside this card is the whole recipe; `ftkit run recipe.toml` carries it out again.",
         "## The data",
@@ -133,17 +134,17 @@ def _use(task: Task) -> str:
     )
 
 
-def _search(metric: str, trials: Sequence[Trial], best: Trial) -> str:
+def _search(metric: str, trials: Sequence[Trial], best: Trial, preferred: str) -> str:
     searched = selection.searched_trials(trials)
     counts = {state: sum(trial.state == state for trial in searched) for state in ("finished", "stopped", "failed")}
     states = f"{counts['finished']} finished, {counts['stopped']} stopped early, {counts['failed']} failed"
-    best_value = f"{_number(best.metrics.get(metric, math.nan))}, reached in epoch {best.epoch}"
-    if len(searched) < len(trials):
-        text = f"The search ran {count(len(searched), 'trial')}: {states}. Its best were then trained again with other seeds."
+    if preferred or len(searched) < len(trials):
+        then = capital(preferred or "its best were then trained again with other seeds.")
+        text = f"The search ran {count(len(searched), 'trial')}: {states}. {then}"
     else:
         text = (
-            f"Trial {best.number} (seed {best.seed}) won {count(len(searched), 'trial')}: {states}. "
-            f"The best {metric} on the validation split decided: {best_value}."
+            f"Trial {best.number} (seed {best.seed}) won {count(len(searched), 'trial')}: {states}. The best {metric} on the "
+            f"validation split decided: {_number(best.metrics.get(metric, math.nan))}, reached in epoch {best.epoch}."
         )
     ranked = [trial for trial in searched if math.isfinite(trial.metrics.get(metric, math.nan))]
     if len(ranked) < 2:

@@ -8,7 +8,7 @@ from ftkit import options
 from ftkit import plugins as installed
 from ftkit.contracts.deciding import Abstain, Decision
 from ftkit.contracts.policies import POLICIES
-from ftkit.contracts.settings import Confirm, Rollout, Search
+from ftkit.contracts.settings import Confirm, Prefer, Rollout, Search
 from ftkit.plugins import NAMED_ALIKE, SECTIONS, Plugins
 
 _NUMBER = {"type": "number"}
@@ -20,6 +20,10 @@ _RANGE = {
     "additionalProperties": False,
 }
 _CHOICES = {"type": "array", "minItems": 1, "uniqueItems": True, "description": "The values to choose from."}
+_SEARCHES_BACKBONES = {
+    "properties": {"search": {"properties": {"space": {"required": ["backbone"]}}, "required": ["space"]}},
+    "required": ["search"],
+}
 
 _DESCRIPTIONS = {
     "dataset": "Where the labelled texts come from.",
@@ -53,7 +57,7 @@ def schema(plugins: Plugins | None = None) -> dict[str, Any]:
                 "description": "Determines the splits, the proposals of the search, and the training.",
             },
             "dataset": sections["dataset"],
-            "backbone": sections["backbone"],
+            "backbone": {"description": _DESCRIPTIONS["backbone"]},
             "search": _search(plugins),
             "decision": _decision(),
             "promote": {
@@ -66,8 +70,11 @@ def schema(plugins: Plugins | None = None) -> dict[str, Any]:
             "rollout": _closed(options.json_schema(Rollout)),
             "run": sections["run"],
         },
-        "required": ["dataset", "backbone"],
+        "required": ["dataset"],
         "additionalProperties": False,
+        "if": _SEARCHES_BACKBONES,
+        "then": {"properties": {"backbone": _several_backbones(plugins)}},
+        "else": {"properties": {"backbone": sections["backbone"]}, "required": ["backbone"]},
         "$defs": definitions,
     }
 
@@ -114,6 +121,13 @@ def _section(name: str, kind: str, plugins: Plugins, definitions: dict[str, Any]
     return section
 
 
+def _several_backbones(plugins: Plugins) -> dict[str, Any]:
+    """The section of the backbone where the search chooses among several: their tables, and options for all of them."""
+    names = plugins.names("backbones")
+    tables = {name: {"type": "object", "description": f"Options for {name} only."} for name in names}
+    return {"type": "object", "properties": {"use": {"enum": names}, **tables}}
+
+
 def _search(plugins: Plugins) -> dict[str, Any]:
     body = options.json_schema(Search)
     body.pop("$defs", None)
@@ -132,11 +146,21 @@ def _search(plugins: Plugins) -> dict[str, Any]:
         "default": False,
         "oneOf": [{"type": "boolean"}, _closed(options.json_schema(Confirm))],
     }
+    body["properties"]["prefer"] = {
+        **_closed(options.json_schema(Prefer)),
+        "description": options.field_docs(Search)["prefer"],
+    }
+    fields = {
+        "type": "object",
+        "description": "The fields of one backbone to search.",
+        "properties": {"use": {"enum": plugins.names("search_spaces")}},
+        "additionalProperties": {"oneOf": [_CHOICES, _RANGE]},
+    }
     body["properties"]["space"] = {
         "description": options.field_docs(Search)["space"],
         "type": "object",
         "properties": {"use": {"enum": plugins.names("search_spaces")}},
-        "additionalProperties": {"oneOf": [_CHOICES, _RANGE]},
+        "additionalProperties": {"oneOf": [_CHOICES, _RANGE, fields]},
     }
     return _closed(body)
 

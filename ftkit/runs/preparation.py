@@ -52,17 +52,20 @@ def inspected(plan: Plan, data: Data) -> Data:
 
 def adapted(plan: Plan, data: Data) -> Plan:
     """The plan with backbones that have a value for every option that is left to the data. Raises: FtkitError."""
-    backbones = tuple(_adapted(each, data) for each in plan.backbones)
-    return replace(plan, backbone=backbones[0] if backbones else _adapted(plan.backbone, data), backbones=backbones)
+    backbones = tuple(adapted_backbone(each, data) for each in plan.backbones)
+    return replace(
+        plan, backbone=backbones[0] if backbones else adapted_backbone(plan.backbone, data), backbones=backbones
+    )
 
 
-def _adapted(backbone: Backbone, data: Data) -> Backbone:
+def adapted_backbone(backbone: Backbone, data: Data) -> Backbone:
+    """A backbone with a value for every option that is left to the data. Raises: FtkitError."""
     return call(Adapting.adapted, backbone, data.without_test()) if capable(backbone, Adapting) else backbone
 
 
 def _left_to_the_data(plan: Plan, backbone: Backbone, data: Data) -> str:
     """The values of the options that are left to the data, but for those that the search sets, in one sentence."""
-    before, after = options.to_table(backbone), options.to_table(_adapted(backbone, data))
+    before, after = options.to_table(backbone), options.to_table(adapted_backbone(backbone, data))
     searched = space.branches(plan.search.space)
     fields = searched.get(backbone.name, searched.get("", {}))
     values = [

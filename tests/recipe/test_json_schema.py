@@ -19,7 +19,7 @@ def validator() -> jsonschema.Draft202012Validator:
     return jsonschema.Draft202012Validator(body)
 
 
-@pytest.mark.parametrize("name", ["quickstart", "bert_automotive", "deberta_automotive"])
+@pytest.mark.parametrize("name", ["quickstart", "bert_automotive", "deberta_automotive", "zoo"])
 def test_the_recipes_that_come_with_ftkit_fit_the_schema(name: str, validator: Any) -> None:
     validator.validate(tomllib.loads(loader.bundled()[name].read_text()))
 
@@ -27,6 +27,7 @@ def test_the_recipes_that_come_with_ftkit_fit_the_schema(name: str, validator: A
 def test_a_resolved_plan_fits_the_schema(validator: Any) -> None:
     validator.validate(tomllib.loads(loader.load("quickstart").text))
     validator.validate(tomllib.loads(loader.load("quickstart", ["search.confirm=true"]).text))
+    validator.validate(tomllib.loads(loader.load("zoo").text))
 
 
 @pytest.mark.parametrize("confirm", [False, True, {}, {"top": 2}, {"top": 2, "seeds": 5}])
@@ -46,6 +47,9 @@ def test_every_form_of_confirm_fits_the_schema(confirm: Any, validator: Any) -> 
         {"search": {"metric": "auc"}},
         {"search": {"policy": {"use": "bandit", "slack": 0.1}}},
         {"search": {"space": {"epochs": []}}},
+        {"search": {"space": {"epochs": {"learning_rate": 3}}}},
+        {"search": {"prefer": {"cheapest": "price"}}},
+        {"search": {"space": {"backbone": ["minilm"]}}, "backbone": {"use": "minilm", "minilm": 3}},
         {"search": {"confirm": "yes"}},
         {"search": {"confirm": {"tops": 3}}},
         {"search": {"confirm": {"seeds": "3"}}},

@@ -354,7 +354,7 @@ def test_a_missing_recipe_is_an_error_with_the_recipes_of_its_folder(write: Any,
         loader.load(tmp_path / "nope.toml")
 
 
-@pytest.mark.parametrize("name", ["quickstart", "bert_automotive", "deberta_automotive"])
+@pytest.mark.parametrize("name", ["quickstart", "bert_automotive", "deberta_automotive", "zoo"])
 def test_the_recipes_that_come_with_ftkit_pass_the_check(name: str) -> None:
     path = loader.bundled()[name]
     plan = loader.load(name)
