@@ -100,14 +100,16 @@ def logs(name: str | None, all_: bool, deployment: str | None, lines: int) -> No
             terminal.write(call(Deployer.logs, deployer, each, lines).rstrip("\n"))
 
 
-@endpoint.command(short_help="Remove a deployment without traffic.")
+@endpoint.command(short_help="Remove a deployment.")
 @name_argument
 @click.option("--deployment", metavar="DEPLOYMENT", required=True, help="The deployment to remove.")
 def delete(name: str | None, deployment: str) -> None:
-    """Remove a deployment that gets no traffic, such as one that a failed rollout has left behind."""
+    """Remove a deployment, such as one that a failed rollout has left behind. What traffic it has goes to the others."""
     from ftkit.contracts import Deployer
     from ftkit.errors import UsageError
+    from ftkit.formatting import traffic
     from ftkit.plugins.calls import call
+    from ftkit.stages.shares import scaled
 
     (deployer,) = _chosen(name, all_=False)
     described = call(Deployer.describe, deployer)
@@ -118,11 +120,15 @@ def delete(name: str | None, deployment: str) -> None:
             hint=f"It has {', '.join(shares) or 'none'}.",
         )
     if shares[deployment]:
-        raise UsageError(
-            f"{deployment} gets {shares[deployment]} % of the traffic",
-            where=deployer.endpoint,
-            hint="Deploy another model in its place, or take the whole endpoint down: `ftkit endpoint stop`.",
-        )
+        others = scaled({name: share for name, share in shares.items() if name != deployment}, 100)
+        if not others:
+            raise UsageError(
+                f"{deployment} gets {shares[deployment]} % of the traffic",
+                where=deployer.endpoint,
+                hint="Deploy another model in its place, or take the whole endpoint down: `ftkit endpoint stop`.",
+            )
+        call(Deployer.set_traffic, deployer, others)  # as after a rollout that was held where it was
+        terminal.write(f"traffic of {deployer.endpoint}: {traffic(others)}")
     call(Deployer.delete, deployer, deployment)
     terminal.write(f"{deployer.endpoint}/{deployment} is removed")
 

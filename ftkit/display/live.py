@@ -23,6 +23,7 @@ from ftkit.display.board import Board, Row, Work
 
 STATES = {"running": "cyan", "retrying": "yellow", "finished": "green", "stopped": "yellow", "failed": "red"}
 MARKS = {"passed": ("✓", "green"), "failed": ("✗", "red"), "not applicable": ("–", "dim"), "error": ("!", "bold red")}
+JUDGED = {"healthy": ("✓", "green"), "unhealthy": ("✗", "red"), "inconclusive": ("?", "yellow")}
 WHOLE_TABLE = 40
 """With up to this many trials, a finished search is shown in full."""
 
@@ -135,6 +136,9 @@ def lasting(event: events.Event, board: Board) -> Iterator[RenderableType]:
             yield _indented(f"{verdict.test}: {verdict.sentence}", "", f"{mark} ", style)
         case events.PromotionDecided(promoted, sentence):
             yield _indented(sentence, "bold green" if promoted else "bold red")
+        case events.DeploymentJudged(_, deployment, state, sentence):
+            mark, style = JUDGED[state]
+            yield _indented(f"{deployment} is {state}: {sentence}", "", f"{mark} ", style)
         case events.ReportWritten(path):
             yield _line(("\nreport", "bold cyan"))
             yield _indented(path)

@@ -25,6 +25,7 @@ from ftkit.contracts.settings import Rollout
 from ftkit.errors import DeployError
 from ftkit.events import CopiesCompared, DeploymentJudged, Event, TrafficMoved
 from ftkit.serving.traffic import stay
+from ftkit.stages import known_endpoints
 from ftkit.stages.rollout import roll_out
 from ftkit.testing.bundles import BAD, GOOD, toy_bundle
 
@@ -239,6 +240,7 @@ import sys, time
 from pathlib import Path
 from ftkit.bundle import bundle
 from ftkit.contracts.settings import Rollout
+from ftkit.stages import known_endpoints
 from ftkit.stages.rollout import roll_out
 from ftkit_local.deployer import LocalDeployer
 
@@ -315,3 +317,16 @@ def test_copies_are_compared_before_a_deployment_gets_traffic_and_no_caller_noti
     assert {(flip.text, flip.old, flip.new) for flip in compared.flips} == {(GOOD, "good", "bad")}
     moved = [each for each in emitted if isinstance(each, TrafficMoved)]
     assert emitted.index(event) < emitted.index(moved[0])
+
+
+def test_a_rollout_that_was_held_is_ended_by_removing_its_deployment(endpoint_named: Make, bundle: Bundle) -> None:
+    deployer = endpoint_named()
+    roll_out(deployer, bundle, "old", QUICK, quiet)
+    known_endpoints.remember(deployer)
+    held = Rollout(bake=0.0, poll=0.05, canary=(10,), doubt="hold")
+    with pytest.raises(DeployError, match="`ftkit endpoint delete kit --deployment new` ends it"):
+        roll_out(deployer, bundle, "new", held, quiet)
+    assert deployer.prepare().traffic == {"old": 90, "new": 10}
+    command = [sys.executable, "-m", "ftkit", "endpoint", "delete", "kit", "--deployment", "new"]
+    assert subprocess.run(command, capture_output=True, timeout=120, check=True).returncode == 0
+    assert [(each.name, each.traffic) for each in deployer.prepare().deployments] == [("old", 100)]
