@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -64,9 +64,9 @@ def _names(verdicts: Sequence[Verdict]) -> str:
     return "; ".join(parts)
 
 
-def curl(endpoint: Endpoint, text: str) -> str:
-    """A shell command that calls the endpoint, its key included."""
-    body = json.dumps({"data": [{"text": text}]})
+def curl(endpoint: Endpoint, row: str | Mapping[str, str]) -> str:
+    """A shell command that calls the endpoint with a text, or with the texts of a pair by their names; its key is included."""
+    body = json.dumps({"data": [{"text": row} if isinstance(row, str) else dict(row)]})
     command = shlex.join(["curl", "-sS", "-X", "POST", endpoint.url])
     if endpoint.key:
         command += " " + shlex.join(["-H", f"Authorization: Bearer {endpoint.key}"])
@@ -75,15 +75,16 @@ def curl(endpoint: Endpoint, text: str) -> str:
     return f"{command} {shlex.join(['-H', 'Content-Type: application/json', '-d', body])}"
 
 
-def sample(bundle: Path) -> str:
-    """A short text of the kind the model was trained for."""
+def sample(bundle: Path) -> str | dict[str, str]:
+    """A short text of the kind the model was trained for; for a model of pairs two, by their names."""
     try:
         request = json.loads((bundle / "sample_request.json").read_text(encoding="utf-8"))
-        texts = [row["text"] for row in request["data"]]
-    except (OSError, ValueError, LookupError, TypeError):
+        row = min(request["data"], key=lambda each: sum(map(len, each.values())), default={"text": SAMPLE})
+        # The ellipsis of a cut text would be classified as part of it.
+        short = {name: formatting.beginning(text, 80).removesuffix("…").rstrip() for name, text in row.items()}
+        return short["text"] if len(short) == 1 else short
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return SAMPLE
-    # The ellipsis of a cut text would be classified as part of it.
-    return formatting.beginning(min(texts, key=len), 80).removesuffix("…").rstrip() if texts else SAMPLE
 
 
 def as_json(outcome: Outcome, endpoint: Endpoint | None) -> dict[str, Any]:

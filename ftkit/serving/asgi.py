@@ -10,6 +10,7 @@ from typing import Any
 
 from starlette.requests import Request
 
+from ftkit import pairs
 from ftkit.serving import live_counts
 from ftkit.serving.handler import Reply, answering, json_reply, model_reply, refusing, submit
 from ftkit.serving.http_api import COUNTS, PROBE, ScoringApplication, http_api, read_body
@@ -53,7 +54,8 @@ def application(host: ModelHost) -> ScoringApplication:
 
     async def probe(_: Request) -> Reply:
         batcher, bundle = host.ready()
-        texts = [row.text for row in parse(json.dumps(bundle.sample_request).encode(), host.limits).data[:1]]
+        sample = json.dumps(bundle.sample_request).encode()
+        texts = [row.text for row in parse(sample, host.limits, bundle.fields).data[:1]]
         with refusing(host.limits):
             await asyncio.wrap_future(batcher.submit(texts or [""]))
         return json_reply({"status": "answers"})
@@ -66,4 +68,5 @@ def application(host: ModelHost) -> ScoringApplication:
         ready=ready,
         lifespan=lifespan,
         further={COUNTS: counts, PROBE: probe},
+        fields=lambda: host.bundle.fields if host.bundle else pairs.TEXT,
     )

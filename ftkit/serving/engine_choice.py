@@ -180,7 +180,7 @@ def time_classifier(classifier: Classifier, words: Sequence[str]) -> Timing:
 
 def _sample_words(bundle: Bundle) -> list[str]:
     """The words of the bundle's sample request: they are of its language."""
-    return " ".join(str(row["text"]) for row in bundle.sample_request["data"]).split() or ["a"]
+    return " ".join(text for row in bundle.sample_request["data"] for text in row.values()).split() or ["a"]
 
 
 def _cache_path(bundle: Bundle) -> Path:

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from ftkit import pairs
 from ftkit.bundle.bundle import Bundle
 from ftkit.contracts import Probabilities
 from ftkit.serving.batcher import Batcher, Busy, Closed, Result
@@ -94,11 +95,12 @@ def count_answers(counts: LiveCounts, probabilities: Probabilities, bundle: Bund
 def submit(ready: tuple[Batcher, Bundle], body: bytes, limits: Limits, observation: Observation) -> Pending:
     """Read a request and give its texts to the model; returns at once. Raises: Refusal; Busy; Closed."""
     batcher, bundle = ready
-    request = parse(body, limits)
+    request = parse(body, limits, bundle.fields)
     if not request.data:
         return Pending(request, bundle, None)
-    observation.texts = [row.text for row in request.data]
-    return Pending(request, bundle, batcher.submit(observation.texts))
+    texts = [row.text for row in request.data]
+    observation.texts = [*map(pairs.shown, texts)] if len(bundle.fields) > 1 else texts
+    return Pending(request, bundle, batcher.submit(texts))
 
 
 def respond(host: ModelHost, body: bytes, headers: Mapping[str, str]) -> Reply:
@@ -122,7 +124,16 @@ def model_reply(host: ModelHost) -> Reply:
     manifest = {key: value for key, value in bundle.manifest.items() if key != "files"}
     timings = {engine: asdict(timing) for engine, timing in host.timings.items()}
     measured = {"engines_measured_ms": timings} if timings else {}
-    return json_reply({"task": bundle.task, **manifest, "hash": bundle.hash, "engine": host.engine, **measured})
+    return json_reply(
+        {
+            "task": bundle.task,
+            "fields": bundle.fields,
+            **manifest,
+            "hash": bundle.hash,
+            "engine": host.engine,
+            **measured,
+        }
+    )
 
 
 def error_reply(error: Exception, method: str, path: str) -> Reply:

@@ -21,6 +21,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from ftkit import pairs
 from ftkit.serving.handler import Reply, error_reply, json_reply
 from ftkit.serving.limits import Limits
 from ftkit.serving.openapi import document
@@ -66,18 +67,21 @@ def http_api(
     lifespan: Callable[[Starlette], AbstractAsyncContextManager[None]] | None = None,
     refusals: Mapping[int, str] | None = None,
     further: Mapping[str, Handler] | None = None,
+    fields: Callable[[], tuple[str, ...]] = lambda: pairs.TEXT,
 ) -> ScoringApplication:
     """The ASGI application that answers with these handlers.
 
     `guard` raises Refusal for a request without the key; it is called before `score` and `model`. `refusals` describes
     the statuses of `score` that only this application has. `further` has handlers of GET by path, behind the same guard.
+    `fields` names the texts of a row, as the page shows it.
     """
 
     async def health(_: Request) -> Reply:
         return json_reply({"status": "alive"})
 
     async def openapi(request: Request) -> Response:
-        return JSONResponse(document(title, refusals or {}, guarded=bool(guard), root=_root(request)))
+        root = _root(request)
+        return JSONResponse(document(title, refusals or {}, guarded=bool(guard), root=root, fields=fields()))
 
     async def docs(request: Request) -> Response:
         return _docs_page(title, _root(request))

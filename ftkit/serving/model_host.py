@@ -103,7 +103,7 @@ class ModelHost:
     def _warm_up(self, batcher: Batcher, bundle: Bundle) -> None:
         """Compute the sample request alone and in full batches, so that no caller pays for the first call."""
         sample = json.dumps(bundle.sample_request).encode()
-        texts = [row.text for row in parse(sample, self.limits).data] or [""]
+        texts = [row.text for row in parse(sample, self.limits, bundle.fields).data] or [""]
         for count in sorted({1, min(8, self.limits.batch), self.limits.batch}):
             batcher.submit(list(itertools.islice(itertools.cycle(texts), count))).result()
 

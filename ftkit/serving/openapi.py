@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ftkit import pairs
 from ftkit._version import __version__
-from ftkit.serving.schema import Failure, Row, Scored, ScoreRequest
+from ftkit.serving.schema import Failure, Scored, ScoreRequest, request_type
 
 REFUSALS = {
     400: "The body is not JSON.",
@@ -19,8 +20,14 @@ REFUSALS = {
 _REFERENCE = "#/components/schemas/{model}"
 
 
-def document(title: str, refusals: Mapping[int, str], *, guarded: bool, root: str = "") -> dict[str, Any]:
-    """The document of an interface below the path `root`; `refusals` are statuses of /score beyond `REFUSALS`."""
+def document(
+    title: str, refusals: Mapping[int, str], *, guarded: bool, root: str = "", fields: tuple[str, ...] = pairs.TEXT
+) -> dict[str, Any]:
+    """The document of an interface below the path `root`; `refusals` are statuses of /score beyond `REFUSALS`.
+
+    `fields` are the names of the texts of a row.
+    """
+    request = request_type(fields)
     unauthorised = {401: "The key is missing or wrong."} if guarded else {}
     refused = {
         str(status): _answer(sentence, {"$ref": _REFERENCE.format(model="Failure")})
@@ -40,7 +47,7 @@ def document(title: str, refusals: Mapping[int, str], *, guarded: bool, root: st
         },
     )
     score["responses"] |= refused
-    score["requestBody"] = {"content": {"application/json": {"schema": _schema(ScoreRequest)}}, "required": True}
+    score["requestBody"] = {"content": {"application/json": {"schema": _schema(request)}}, "required": True}
     model = _operation(
         "get_model_model_get",
         "model",
@@ -64,7 +71,8 @@ def document(title: str, refusals: Mapping[int, str], *, guarded: bool, root: st
         texts_by_name,
     )
     ready["responses"]["503"] = {"description": "Not ready, and why."}
-    components: dict[str, Any] = {"schemas": {each.__name__: _schema(each) for each in (Failure, Scored, Row)}}
+    schemas = {each.__name__: _schema(each) for each in (Failure, Scored)}
+    components: dict[str, Any] = {"schemas": schemas | {"Row": request.model_json_schema()["$defs"]["Row"]}}
     if guarded:
         score["security"] = model["security"] = [{"HTTPBearer": []}]
         key = {"type": "http", "description": "The endpoint's key.", "scheme": "bearer"}
@@ -97,7 +105,7 @@ def _answer(description: str, schema: dict[str, Any]) -> dict[str, Any]:
     return {"description": description, "content": {"application/json": {"schema": schema}}}
 
 
-def _schema(model: type[ScoreRequest | Row | Scored | Failure]) -> dict[str, Any]:
+def _schema(model: type[ScoreRequest | Scored | Failure]) -> dict[str, Any]:
     """A model's JSON Schema; the models that it refers to are among the document's components."""
     schema = model.model_json_schema(ref_template=_REFERENCE)
     schema.pop("$defs", None)

@@ -1,6 +1,7 @@
 """The format of requests and answers: read with every mistake named, written with label names.
 
 request   {"data": [{"text": "…"}, …], "scores": true}
+          a model of pairs has the names of its two texts in place of "text": see `request_type`
 answer    ["positive", …], or with scores [{"label": "positive", "score": 0.9, "scores": {"positive": 0.9, …}}, …]
           a label of a multi-label model is a list: [["late", "rude"], [], …]; its score is that of its least sure decision
           a model that abstains answers null where it is unsure, and scored rows have `abstained` and `best` besides
@@ -9,12 +10,14 @@ answer    ["positive", …], or with scores [{"label": "positive", "score": 0.9,
 from __future__ import annotations
 
 import difflib
+import functools
 import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
 
+from ftkit import pairs
 from ftkit.evaluation.answer_rules import decide
 
 if TYPE_CHECKING:
@@ -97,32 +100,61 @@ class Failure(Message):
     hint: str
 
 
-EXAMPLE = 'Send {"data": [{"text": "…"}]}.'
+class PairRow(Message):
+    """Two texts to classify together; each has its own name."""
+
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+    @property
+    def text(self) -> str:
+        """The pair as one text."""
+        return pairs.join(*(getattr(self, name) for name in type(self).model_fields))
 
 
-def parse(body: bytes, limits: Limits) -> ScoreRequest:
-    """Read a request's body. Raises: Refusal, naming the first mistake and its place."""
+@functools.cache
+def request_type(fields: tuple[str, ...]) -> type[ScoreRequest]:
+    """The request to a model whose rows have these texts."""
+    if len(fields) == 1:
+        return ScoreRequest
+    side = Annotated[str, BeforeValidator(whole_text)]
+    names = ("first", "second")  # what a column is called need not be a name in Python
+    sides: Any = {name: (side, Field(alias=field)) for name, field in zip(names, fields, strict=True)}
+    row = create_model("Row", __base__=PairRow, __doc__=PairRow.__doc__, **sides)
+    examples = {"examples": [{"data": [dict.fromkeys(fields, "It broke after a week.")]}]}
+    kind = type("ScoreRequest", (ScoreRequest,), {"__module__": __name__, "__doc__": ScoreRequest.__doc__})
+    kind.model_config = ConfigDict(**{**ScoreRequest.model_config, "json_schema_extra": examples})
+    return create_model("ScoreRequest", __base__=kind, data=(list[row], ...))  # type: ignore[valid-type]  # made here
+
+
+def example(fields: Sequence[str]) -> str:
+    """What to send, for the hint of a refusal."""
+    row = ", ".join(f'{json.dumps(name, ensure_ascii=False)}: "…"' for name in fields)
+    return f'Send {{"data": [{{{row}}}]}}.'
+
+
+def parse(body: bytes, limits: Limits, fields: tuple[str, ...] = pairs.TEXT) -> ScoreRequest:
+    """Read the body of a request to a model whose rows have these texts. Raises: Refusal, naming the first mistake and its place."""
     if len(body) > limits.size:
         raise too_large(limits)
     try:
         value = json.loads(body)
     except (ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise Refusal(400, f"the body is not JSON: {reason}", "body", EXAMPLE) from error
+        raise Refusal(400, f"the body is not JSON: {reason}", "body", example(fields)) from error
     data = value.get("data") if isinstance(value, dict) else None
     if isinstance(data, list) and len(data) > limits.rows:
         raise Refusal(
             413, f"{len(data)} rows in one request; this server takes {limits.rows}", "data", "Send several requests."
         )
-    return checked(value)
+    return checked(value, fields)
 
 
-def checked(value: Any) -> ScoreRequest:
+def checked(value: Any, fields: tuple[str, ...] = pairs.TEXT) -> ScoreRequest:
     """A request from its decoded body. Raises: Refusal, naming the first mistake and its place."""
     try:
-        return ScoreRequest.model_validate(value)
+        return request_type(fields).model_validate(value)
     except ValidationError as error:
-        raise _refusal(error) from error
+        raise _refusal(error, fields) from error
 
 
 def too_large(limits: Limits) -> Refusal:
@@ -166,13 +198,13 @@ _WANTED = {
 }
 
 
-def _refusal(error: ValidationError) -> Refusal:
+def _refusal(error: ValidationError, fields: Sequence[str]) -> Refusal:
     """The first mistake that pydantic names, in this module's words."""
     mistakes = error.errors(include_url=False)
     first = mistakes[0]
     place = _place(first["loc"])
     kind = first["type"]
-    hint = EXAMPLE
+    hint = example(fields)
     if kind == "missing":
         what = f"{place} is missing"
     elif kind == "extra_forbidden":

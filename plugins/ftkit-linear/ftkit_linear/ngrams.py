@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
+from ftkit import pairs
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -91,25 +93,36 @@ def _counts(rows: Iterable[np.ndarray], columns: int) -> Any:
 
 
 def _numbered(kind: Kind, longest: int, number: Callable[[str], int | None]) -> Callable[[str], np.ndarray]:
-    """What gives the numbers of the n-grams of a text, each as often as it stands there; n-grams without a number are left out."""
+    """What gives the numbers of the n-grams of a text, each as often as it stands there; n-grams without a number are left out.
+
+    Those of the second side of a pair are others than those of the first: they begin with the mark of that side.
+    """
     import numpy as np
 
     def numbers_of(terms: Iterable[str]) -> np.ndarray:
         known = [found for term in terms if (found := number(term)) is not None]
         return np.array(known, dtype=np.int32)
 
-    if kind == "words":
-        return lambda text: numbers_of(_word_ngrams(text, longest))
+    def of_words(text: str, mark: str) -> np.ndarray:
+        return numbers_of(mark + term for term in _word_ngrams(text, longest))
 
     @lru_cache(REMEMBERED)
-    def numbers_of_chunk(chunk: str) -> np.ndarray:
-        return numbers_of(_character_ngrams(chunk, longest))
+    def of_chunk(chunk: str, mark: str) -> np.ndarray:
+        return numbers_of(mark + term for term in _character_ngrams(chunk, longest))
 
-    def numbers_of_text(text: str) -> np.ndarray:
-        chunks = [numbers_of_chunk(chunk) for chunk in _CHUNKS.findall(_normal(text))]
+    def of_characters(text: str, mark: str) -> np.ndarray:
+        chunks = [of_chunk(chunk, mark) for chunk in _CHUNKS.findall(_normal(text))]
         return np.concatenate(chunks) if chunks else np.zeros(0, dtype=np.int32)
 
-    return numbers_of_text
+    of_side = of_words if kind == "words" else of_characters
+
+    def of_text(text: str) -> np.ndarray:
+        if not pairs.is_pair(text):
+            return of_side(text, "")
+        first, second = pairs.sides(text)
+        return np.concatenate([of_side(first, ""), of_side(second, pairs.SEPARATOR)])
+
+    return of_text
 
 
 def _word_ngrams(text: str, longest: int) -> Iterator[str]:

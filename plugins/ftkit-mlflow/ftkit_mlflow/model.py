@@ -26,7 +26,7 @@ class Labels:
 
         Raises: MlflowException for a missing text and for input without texts.
         """
-        given = texts.read(model_input)
+        given = texts.read(model_input, self._bundle.fields)
         if not given:
             return []
         bundle, scores = self._bundle, bool((params or {}).get("scores"))

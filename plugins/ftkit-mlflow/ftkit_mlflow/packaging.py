@@ -28,7 +28,8 @@ def model_files(bundle: Bundle, run: str, place: str, lineage: Mapping[str, Any]
     from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
     from mlflow.types.schema import Array
 
-    example = {"columns": ["text"], "data": [[row["text"]] for row in bundle.sample_request["data"]]}
+    columns = list(bundle.fields)
+    example = {"columns": columns, "data": [[row[name] for name in columns] for row in bundle.sample_request["data"]]}
     several = bundle.task == "multi-label"
     output = ColSpec(Array(DataType.string), "labels") if several else ColSpec("string", "label")
     model = Model(
@@ -46,7 +47,7 @@ def model_files(bundle: Bundle, run: str, place: str, lineage: Mapping[str, Any]
             "type": "dataframe",
             "pandas_orient": "split",
         },
-        metadata={"bundle": bundle.hash, "task": bundle.task, "classes": list(bundle.classes)},
+        metadata={"bundle": bundle.hash, "task": bundle.task, "fields": columns, "classes": list(bundle.classes)},
     )
     pyfunc.add_to_model(
         model,

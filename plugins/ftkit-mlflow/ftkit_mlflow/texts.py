@@ -10,19 +10,59 @@ from typing import Any
 
 from mlflow.exceptions import MlflowException
 
+from ftkit import pairs
 from ftkit.serving.schema import Refusal, checked
 
 COLUMN = "text"
 
 
-def read(model_input: Any) -> list[str]:
-    """One text for each row, in order. Raises: MlflowException naming the first row without one, or what was sent instead."""
+def read(model_input: Any, fields: tuple[str, ...] = pairs.TEXT) -> list[str]:
+    """One text for each row, in order; where `fields` are two, rows are pairs with these names.
+
+    Raises: MlflowException naming the first row without one, or what was sent instead.
+    """
+    if len(fields) > 1:
+        return _pairs(model_input, fields)
     values = [_missing_as_none(each) for each in _values(model_input)]
     rows = [value if isinstance(value, Mapping) else {COLUMN: value} for value in values]
     try:
         return [row.text for row in checked({"data": rows}).data]
     except Refusal as refusal:
         raise MlflowException.invalid_parameter_value(f"{refusal.what}. {EXAMPLES}") from refusal
+
+
+def _pairs(model_input: Any, fields: tuple[str, ...]) -> list[str]:
+    """The pairs of a table, of a dict of lists, or of a list of dicts. Raises: MlflowException."""
+    import pandas as pd
+
+    match model_input:
+        case pd.DataFrame():
+            rows = model_input.to_dict("records")
+        case Mapping():
+            rows = pd.DataFrame(_lists(model_input)).to_dict("records")
+        case list() | tuple():
+            rows = list(model_input)
+        case _:
+            rows = [model_input]
+    if len(rows) == 1 and isinstance(rows[0], Mapping) and all(isinstance(rows[0].get(name), list) for name in fields):
+        return _pairs(dict(rows[0]), fields)  # what MLflow makes of a dict of lists
+    whole = [
+        {name: _missing_as_none(each) for name, each in row.items()} if isinstance(row, Mapping) else row
+        for row in rows
+    ]
+    try:
+        return [row.text for row in checked({"data": whole}, fields).data]
+    except Refusal as refusal:
+        hint = f"Send pairs: a table with the columns {' and '.join(fields)}, or a list of objects with these keys."
+        raise MlflowException.invalid_parameter_value(f"{refusal.what}. {hint}") from refusal
+
+
+def _lists(columns: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Columns as lists. Raises: MlflowException unless they have one length."""
+    lists = {name: [each] if isinstance(each, str) else list(each or ()) for name, each in columns.items()}
+    if len({*map(len, lists.values())}) > 1:
+        raise MlflowException.invalid_parameter_value("the columns have different lengths")
+    return lists
 
 
 EXAMPLES = 'Send texts: ["…"], {"text": ["…"]}, or a table with a column text.'
