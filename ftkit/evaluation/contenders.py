@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ftkit.contracts import Contender, Data, Task
+from ftkit.contracts import AnswerRule, Contender, Data, Task
+from ftkit.contracts.deciding import answer_rule
 from ftkit.data.class_names import NotOneLabel, class_name, same_class, shown_name
 from ftkit.evaluation import answer_rules, decisions
 from ftkit.evaluation.answer_rules import Decided
@@ -21,6 +22,15 @@ def labels_of(contender: Contender) -> np.ndarray:
     """Class indices of the test rows, (rows,); of multi-label rows 0 and 1, (rows, classes)."""
     data = contender.data
     return decisions.targets(data.test.labels, len(data.classes), data.task)
+
+
+def rule_for(manifest: Mapping[str, Any], data: Data) -> AnswerRule | None:
+    """The rule of a bundle with this manifest, by the names that the data has for its classes; None where it has none."""
+    if "decision" not in manifest:
+        return None
+    rule, classes = answer_rule(manifest["decision"]), manifest["classes"]
+    names = {old: new for new, old in class_sources(classes, data.classes).items()}
+    return replace(rule, thresholds={names.get(name, name): value for name, value in rule.thresholds.items()})
 
 
 def decided(contender: Contender) -> Decided:

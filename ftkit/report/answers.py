@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ftkit.contracts import Task
+from ftkit.contracts import AnswerRule, Task
+from ftkit.contracts.deciding import UNSURE
 from ftkit.contracts.tasks import METRICS_OF
 from ftkit.evaluation import calibration, decisions, metrics, paired_comparison, slices
+from ftkit.evaluation.answer_rules import decide
 from ftkit.report.facts import Answers
 
 if TYPE_CHECKING:
@@ -99,8 +101,7 @@ def scored(answers: Answers) -> list[Row]:
         _compared(
             metrics.TITLES[metric],
             metric,
-            answers.candidate,
-            answers.champion,
+            *answers.measured(metric),
             answers.labels,
             answers.seed,
         )
@@ -112,11 +113,12 @@ def sliced(answers: Answers, metric: str) -> list[Row]:
     """The metric on each part of the test rows: by class, by text length, by columns with few values."""
     groups = slices.groups(answers.data, classes=True, lengths=4, columns=None, max_values=12)[:PARTS]
     rows = []
+    own, other = answers.measured(metric)
     for group in groups:
-        candidate, labels, used = slices.metric_inputs(metric, group, answers.candidate, answers.labels)
+        candidate, labels, used = slices.metric_inputs(metric, group, own, answers.labels)
         champion = None
-        if answers.champion is not None:
-            champion, _, _ = slices.metric_inputs(metric, group, answers.champion, answers.labels)
+        if other is not None:
+            champion, _, _ = slices.metric_inputs(metric, group, other, answers.labels)
         rows.append(_compared(group.title, used, candidate, champion, labels, answers.seed, len(group.rows)))
     return rows
 
@@ -180,13 +182,14 @@ def label_metrics(answers: Answers) -> list[OwnMetrics]:
     """Each label of multi-label rows on its own."""
     import numpy as np
 
-    labels, given = answers.labels, decisions.answers(answers.candidate, "multi-label")
+    labels, (probabilities, _) = answers.labels, answers.given
+    given = decisions.answers(probabilities, "multi-label")
     table = []
     for index, name in enumerate(answers.data.classes):
         rows, answered = int(labels[:, index].sum()), int(given[:, index].sum())
         hits = int((labels[:, index] * given[:, index]).sum())
         own = np.s_[:, [index]]
-        f1, precision = (metrics.score(metric, answers.candidate[own], labels[own]) for metric in ("macro_f1", "map"))
+        f1, precision = (metrics.score(metric, probabilities[own], labels[own]) for metric in ("macro_f1", "map"))
         table.append(
             OwnMetrics(
                 name,
@@ -237,10 +240,11 @@ def agreement(one: np.ndarray, other: np.ndarray, task: Task) -> int:
 
 def flipped(answers: Answers, most: int = 20) -> Flips | None:
     """The rows on which the answers of candidate and champion differ; None without a champion."""
-    if answers.champion is None:
+    own, other = answers.given
+    if other is None:
         return None
-    fixed, broken = changed(answers.champion, answers.candidate, answers.labels)
-    agree = agreement(answers.champion, answers.candidate, answers.data.task)
+    fixed, broken = changed(other, own, answers.labels)
+    agree = agreement(other, own, answers.data.task)
     return Flips(
         _most_certain(answers, fixed, most),
         _most_certain(answers, broken, most),
@@ -254,14 +258,15 @@ def worst(answers: Answers, most: int = 20) -> First:
     """The mistakes the candidate was most certain of."""
     import numpy as np
 
-    return _most_certain(answers, np.flatnonzero(~decisions.right_rows(answers.candidate, answers.labels)), most)
+    return _most_certain(answers, np.flatnonzero(~decisions.right_rows(answers.given[0], answers.labels)), most)
 
 
 def _most_certain(answers: Answers, rows: np.ndarray, most: int) -> First:
     """The answers to these rows, those the candidate was most certain of first."""
     import numpy as np
 
-    certainty = decisions.certainty(answers.candidate, answers.data.task)
+    data = answers.data
+    certainty = decide(answers.candidate, data.classes, data.task, answers.rule).certainty
     order = rows[np.argsort(-certainty[rows], kind="stable")]
     return First([_answer(answers, int(row)) for row in order[:most]], len(rows))
 
@@ -269,11 +274,12 @@ def _most_certain(answers: Answers, rows: np.ndarray, most: int) -> First:
 def _answer(answers: Answers, row: int) -> Answer:
     classes, task, label = answers.data.classes, answers.data.task, answers.labels[row]
 
-    def named(probabilities: np.ndarray) -> tuple[str, float]:
-        answer = decisions.answers(probabilities[None], task)[0]
-        return decisions.named(answer, classes), float(decisions.certainty(probabilities[None], task)[0])
+    def named(probabilities: np.ndarray, rule: AnswerRule | None) -> tuple[str, float]:
+        decided = decide(probabilities[None], classes, task, rule)
+        name = decisions.named(decided.answers[0], classes)
+        return f"{UNSURE}, else {name}" if decided.unsure[0] else name, float(decided.certainty[0])
 
     truth = decisions.named(label, classes) if task == "multi-label" else classes[label]
     text = answers.data.test.texts[row]
-    champion = named(answers.champion[row]) if answers.champion is not None else ()
-    return Answer(row + 1, text, truth, *named(answers.candidate[row]), *champion)
+    champion = named(answers.champion[row], answers.champion_rule) if answers.champion is not None else ()
+    return Answer(row + 1, text, truth, *named(answers.candidate[row], answers.rule), *champion)

@@ -134,12 +134,13 @@ def _paired(one: Answers | None, other: Answers | None) -> list[Scored]:
     assert one is not None and other is not None
     scored = []
     for metric in METRICS_OF[one.data.task]:
-        first, second = (metrics.score(metric, each.candidate, one.labels) for each in (one, other))
+        own, others = (each.measured(metric)[0] for each in (one, other))
+        first, second = (metrics.score(metric, each, one.labels) for each in (own, others))
         if math.isnan(first) or math.isnan(second):
             scored.append(Scored(metric, _value(first), _value(second), None))
             continue
         pair = paired_comparison.compare(
-            metric, other.candidate, one.candidate, one.labels, seed=one.seed, resamples=resamples(len(one.labels))
+            metric, others, own, one.labels, seed=one.seed, resamples=resamples(len(one.labels))
         )
         sign = 1 if metrics.GREATER_IS_BETTER[metric] else -1
         low, high = sorted(sign * each for each in pair.interval(0.95))
@@ -149,8 +150,9 @@ def _paired(one: Answers | None, other: Answers | None) -> list[Scored]:
 
 def _flipped(one: Answers | None, other: Answers | None) -> Flipped:
     assert one is not None and other is not None
-    fixed, broken = map(len, changed(one.candidate, other.candidate, one.labels))
-    agree = agreement(one.candidate, other.candidate, one.data.task)
+    own, others = one.given[0], other.given[0]
+    fixed, broken = map(len, changed(own, others, one.labels))
+    agree = agreement(own, others, one.data.task)
     return Flipped(len(one.labels), agree, fixed, broken, paired_comparison.mcnemar(fixed, broken))
 
 

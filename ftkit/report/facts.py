@@ -5,20 +5,24 @@ No plugin of the run is needed, no model is loaded, and the test split stays clo
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftkit.bundle import bundle as bundles
 from ftkit.bundle import promotion_record as records
-from ftkit.contracts import Data, DataReport, Task, Trial, Verdict
+from ftkit.contracts import AnswerRule, Data, DataReport, Task, Trial, Verdict
 from ftkit.contracts.events import BudgetSpent
 from ftkit.contracts.preference import Preference
 from ftkit.contracts.tasks import SINGLE_LABEL
 from ftkit.disclosure import without_secrets
 from ftkit.errors import FtkitError
 from ftkit.evaluation import decisions
+from ftkit.evaluation.answer_rules import OF_PROBABILITIES, moved
+from ftkit.evaluation.contenders import rule_for
 from ftkit.redaction import redacted
 from ftkit.report import rollout_history
 from ftkit.report.rollout_history import Rollout
@@ -39,6 +43,21 @@ class Answers:
     """Probabilities, (rows, classes)."""
     champion: np.ndarray | None
     seed: int
+    rule: AnswerRule | None = None
+    """How the candidate's bundle decides on answers, if not as every model does."""
+    champion_rule: AnswerRule | None = None
+
+    def measured(self, metric: str) -> tuple[np.ndarray, np.ndarray | None]:
+        """The probabilities by which a metric measures the answers of candidate and champion."""
+        own, other = self.given
+        return (self.candidate, self.champion) if metric in OF_PROBABILITIES else (own, other)
+
+    @cached_property
+    def given(self) -> tuple[np.ndarray, np.ndarray | None]:
+        """Probabilities of candidate and champion whose greatest, or which from 0.5 on, are their answers."""
+        classes, task = self.data.classes, self.data.task
+        own = moved(self.candidate, classes, task, self.rule)
+        return own, None if self.champion is None else moved(self.champion, classes, task, self.champion_rule)
 
     @cached_property
     def labels(self) -> np.ndarray:
@@ -267,4 +286,13 @@ def _answers(ledger: Ledger, is_tested: bool, seed: int) -> tuple[Answers | None
     champion = stored.get("champion")
     if champion is not None and not np.isfinite(champion).all():
         champion = None
-    return Answers(data, stored["candidate"], champion, seed), ""
+    rules = (_rule(ledger.folder / name, data) for name in ("bundle", "champion"))
+    return Answers(data, stored["candidate"], champion, seed, *rules), ""
+
+
+def _rule(bundle: Path, data: Data) -> AnswerRule | None:
+    """How a bundle decides on answers, with the classes of the data; None where it is not here any more."""
+    try:
+        return rule_for(json.loads((bundle / bundles.MANIFEST).read_text(encoding="utf-8")), data)
+    except (OSError, ValueError, LookupError, TypeError):
+        return None

@@ -18,6 +18,7 @@ from ftkit.report.svg import inline
 if TYPE_CHECKING:
     import numpy as np
 
+UNSURE_ROWS = " Such a row counts here, and in all metrics, by the answer that it would have got."
 CLASSES = 20
 """The most classes for which a confusion matrix is shown."""
 
@@ -52,8 +53,11 @@ def errors(facts: Facts, answers: Answers) -> dict[str, Any]:
     worst = results.worst(answers)
     rows = len(answers.labels)
     text = f"The candidate is wrong on {worst.total:,} of {count(rows, 'test row')}, {percent(worst.total / rows)}."
-    if answers.champion is not None:
-        wrong = int((~decisions.right_rows(answers.champion, answers.labels)).sum())
+    if answers.rule is not None and answers.rule.sentence:
+        text += f" {answers.rule.sentence}" + UNSURE_ROWS * answers.rule.abstains
+    own, other = answers.given
+    if other is not None:
+        wrong = int((~decisions.right_rows(other, answers.labels)).sum())
         text += f" {capital(facts.champion)} is wrong on {wrong:,}, {percent(wrong / rows)}."
     if answers.data.task == "multi-label":
         return {
@@ -65,9 +69,9 @@ def errors(facts: Facts, answers: Answers) -> dict[str, Any]:
             "worst": worst,
             "paired": answers.champion is not None,
         }
-    table = results.confusion(answers.candidate, answers.labels)
+    table = results.confusion(own, answers.labels)
     few = len(answers.data.classes) <= CLASSES
-    champion = results.confusion(answers.champion, answers.labels) if few and answers.champion is not None else None
+    champion = results.confusion(other, answers.labels) if few and other is not None else None
     return {
         "text": text,
         "labels": [],

@@ -15,7 +15,7 @@ from ftkit.bundle import bundle as bundles
 from ftkit.bundle import promotion_record as records
 from ftkit.bundle.bundle import Bundle
 from ftkit.bundle.promotion_record import PromotionRecord
-from ftkit.contracts import AnswerRule, Contender, Data, Emit, PromotionTest, Registry, Status, Verdict, Version
+from ftkit.contracts import Contender, Data, Emit, PromotionTest, Registry, Status, Verdict, Version
 from ftkit.contracts.events import Noticed, VerdictReached
 from ftkit.contracts.tasks import METRICS_OF
 from ftkit.data.class_names import shown_name
@@ -27,6 +27,7 @@ from ftkit.evaluation.contenders import (
     class_sources,
     classes_without_rows,
     metric_probabilities,
+    rule_for,
     task_mismatch,
 )
 from ftkit.evaluation.prediction_profile import profile
@@ -227,17 +228,8 @@ def _contender(title: str, bundle: Bundle, data: Data, plan: Plan) -> Contender:
         data=data,
         metric=plan.search.metric,
         seed=plan.seed,
-        rule=_rule(bundle, data),
+        rule=rule_for(bundle.manifest, data),
     )
-
-
-def _rule(bundle: Bundle, data: Data) -> AnswerRule | None:
-    """The rule of a bundle with the names that the data has for its classes."""
-    rule = bundle.rule
-    if rule is None or bundle.classes == data.classes:
-        return rule
-    names = {old: new for new, old in class_sources(bundle.classes, data.classes).items()}
-    return replace(rule, thresholds={names.get(name, name): value for name, value in rule.thresholds.items()})
 
 
 def _earlier_decision(
