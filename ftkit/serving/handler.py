@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -89,7 +90,8 @@ def answering(host: ModelHost, headers: Mapping[str, str]) -> Iterator[Observati
 def count_answers(counts: LiveCounts, probabilities: Probabilities, bundle: Bundle) -> None:
     """Count the answers to a request by class, and the texts that get none."""
     decided = bundle.decided(probabilities)
-    counts.answers(decided.counts, map(float, decided.certainty), int(decided.unsure.sum()))
+    known = filter(math.isfinite, map(float, decided.certainty))
+    counts.answers(decided.counts, known, int(decided.unsure.sum()))
 
 
 def submit(ready: tuple[Batcher, Bundle], body: bytes, limits: Limits, observation: Observation) -> Pending:
