@@ -5,12 +5,14 @@ import os
 import socket
 import threading
 import time
+from collections import Counter
 
 import httpx2
 import pytest
 from ftkit_ray.serve.cluster import OwnCluster, leave
 from ftkit_ray.serve.deployer import RayServeDeployer
 
+from ftkit.contracts import Measures, Measuring, capable
 from ftkit.errors import DeployError
 from ftkit.testing import toys
 from ftkit.testing.bundles import GOOD, toy_bundle
@@ -80,6 +82,15 @@ def test_no_request_is_lost_while_one_model_takes_over_from_another(deployer, tm
             caller.join()
     assert {status for status, _ in answers} == {200}
     assert {name for _, name in answers} == {"blue", "green"}
+    assert capable(deployer, Measuring)
+    wanted, ends = Counter(name for _, name in answers), time.monotonic() + 30
+    while any(deployer.measures(600).get(name, Measures()).requests < count for name, count in wanted.items()):
+        assert time.monotonic() < ends, "every request is counted by its deployment"
+        time.sleep(0.2)
+    green = deployer.measures(600)["green"]
+    assert green.errors == {}
+    assert 0 < green.latency["mean"] < 30
+    assert sum(each.requests for each in green.windows) == green.requests
 
 
 @pytest.mark.parametrize(

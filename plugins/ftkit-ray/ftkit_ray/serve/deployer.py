@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ftkit.contracts import Deployment, Endpoint, Health
+from ftkit.contracts import Deployment, Endpoint, Health, Measures
 from ftkit.errors import DeployError
-from ftkit.serving import endpoint_files, http_client
+from ftkit.serving import endpoint_files, http_client, live_counts
 from ftkit_ray.serve.options import ServeOptions
 
 LOG_LINES = 30
@@ -20,6 +20,8 @@ class RayServeDeployer(ServeOptions):
     """An HTTP endpoint on Ray Serve: one application for each deployment, and a router before them."""
 
     name: ClassVar[str] = "ray-serve"
+    delay: ClassVar[float] = 2.0
+    """Routers report every second."""
 
     def prepare(self) -> Endpoint:
         """Make sure that Serve, the shares and the router run."""
@@ -102,6 +104,19 @@ class RayServeDeployer(ServeOptions):
         if shares and (sum(shares.values()) != 100 or any(not 0 <= share <= 100 for share in shares.values())):
             raise DeployError(f"shares must be from 0 to 100 and sum to 100, not {dict(shares)}", self.endpoint)
         ray.get(shares_of(self.endpoint, self.files).change.remote(dict(shares)))
+
+    def measures(self, seconds: float) -> Mapping[str, Measures]:
+        """What each deployment did over the last seconds, as the routers saw it; they know nothing of answers."""
+        import ray
+
+        from ftkit_ray.serve.shares import shares_of
+
+        self._serve()
+        try:
+            measured = ray.get(shares_of(self.endpoint, self.files).measures.remote(seconds), timeout=30)
+        except Exception as error:  # whatever Ray makes of an actor that is beginning again
+            raise DeployError(f"the requests are not counted now: {type(error).__name__}", self.endpoint) from error
+        return {name: live_counts.from_json(table) for name, table in measured.items()}
 
     def delete(self, deployment: str) -> None:
         """Remove a deployment once its requests in flight are answered; one that is gone already is fine."""

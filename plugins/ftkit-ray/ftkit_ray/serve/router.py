@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 import uuid
 from collections.abc import Iterable
 from typing import Any
@@ -17,6 +18,9 @@ from ftkit_ray.serve.files import EndpointFiles
 from ftkit_ray.serve.shares import shares_of
 
 log = logging.getLogger("ftkit.ray")
+
+TOLD_EVERY = 1.0
+"""Seconds between two reports on the requests that were passed on."""
 
 
 def application(endpoint: str, deployment: str = "") -> str:
@@ -39,6 +43,9 @@ class Router:
         self._handles: dict[str, Any] = {}
         self._follow: asyncio.Task[None] | None = None
         self._following = asyncio.Event()
+        self._counted: list[tuple[str, float, str]] = []
+        """Deployment, seconds and error of the requests since the last report."""
+        self._telling: asyncio.Task[None] | None = None
         key = files.key()
         self._app = http_api(
             endpoint,
@@ -53,6 +60,8 @@ class Router:
         """Serve calls this from its first moment on: it begins to follow the shares."""
         if self._follow is None or self._follow.done():
             self._follow = asyncio.get_running_loop().create_task(self._follow_shares())
+        if self._telling is None or self._telling.done():
+            self._telling = asyncio.get_running_loop().create_task(self._tell_counts())
 
     async def __call__(self, request: Any) -> Any:
         """Answer one request as the ASGI application does, below the route of the endpoint."""
@@ -95,6 +104,15 @@ class Router:
                 self._shares = dict(shares)
                 self._turns.reset()
 
+    async def _tell_counts(self) -> None:
+        """Report the requests that were passed on, for as long as this router lives."""
+        while True:
+            await asyncio.sleep(TOLD_EVERY)
+            told, self._counted = self._counted, []
+            if told:
+                with contextlib.suppress(Exception):  # without the actor they are not counted; requests go on
+                    await shares_of(self._endpoint, self._files).count.remote(told)
+
     async def _score(self, request: Any) -> Any:
         from ftkit.serving.http_api import read_body
         from ftkit.serving.limits import Limits
@@ -120,17 +138,22 @@ class Router:
         pinned, tried = request.headers.get(PIN), set[str]()
         while True:
             name = self._pinned(pinned, tried) if pinned is not None else self._next(tried)
+            sent_at = time.monotonic()
             try:
                 asked = getattr(self._handle(name), verb).remote(body, passed)
                 status, content, headers = await asyncio.wait_for(asked, self._timeout)
             except TimeoutError as error:
+                self._counted.append((name, 0.0, "timeout"))
                 hint = "Send fewer texts at a time."
                 raise Refusal(504, f"no answer within {self._timeout:g} s", name, hint) from error
             except Exception as error:  # its replica died in the middle, or it is gone
                 log.warning("%s: %s: %s", name, type(error).__name__, error)
+                self._counted.append((name, 0.0, "disconnected"))
                 self._handles.pop(name, None)
                 tried.add(name)
                 continue
+            if verb == "score" and (status < 400 or status >= 429):  # the rest are mistakes of the caller
+                self._counted.append((name, time.monotonic() - sent_at, str(status) if status >= 429 else ""))
             return Reply(status, content, {**headers, PIN: name})
 
     def _next(self, tried: Iterable[str]) -> str:

@@ -2,15 +2,19 @@
 
 The shares are in the endpoint's files as well, so that the actor knows them when its node was lost and it begins again. They are not
 Serve's own configuration of the router: with a new one, Serve starts new replicas, and requests wait for seconds.
+
+The actor also counts what the routers say of the requests that they have passed on; these counts are gone when it begins again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ftkit.serving import live_counts
+from ftkit.serving.live_counts import LiveCounts
 from ftkit_ray.serve.files import EndpointFiles
 
 NAMESPACE = "ftkit"
@@ -21,7 +25,7 @@ WAIT = 30.0
 
 
 class Shares:
-    """The percent of each deployment of one endpoint, and which routers know it."""
+    """The percent of each deployment of one endpoint, which routers know it, and what each deployment did lately."""
 
     def __init__(self, files: EndpointFiles) -> None:
         self._files = files
@@ -30,6 +34,16 @@ class Shares:
         self._known: dict[str, int] = {}
         """The version that each router has."""
         self._changed = asyncio.Condition()
+        self._counts: dict[str, LiveCounts] = {}
+
+    async def count(self, requests: Sequence[tuple[str, float, str]]) -> None:
+        """Count requests that a router has passed on: the deployment, the seconds, and the kind of error, if any."""
+        for deployment, seconds, error in requests:
+            self._counts.setdefault(deployment, LiveCounts()).request(seconds, error)
+
+    async def measures(self, seconds: float) -> dict[str, dict[str, Any]]:
+        """What each deployment did over the last seconds, as JSON objects."""
+        return {name: live_counts.to_json(counts.measures(seconds)) for name, counts in self._counts.items()}
 
     async def change(self, shares: Mapping[str, int]) -> None:
         """New shares; returns when every router goes by them. Raises: OSError when they cannot be written: then nothing changes."""
