@@ -176,6 +176,8 @@ def _write_bundle(plan: Plan, ledger: Ledger, data: Data, trials: Sequence[Trial
     winner, fields = plan.drawn(best.values)
     values = options.convert(type(winner), fields, partial=True)  # they come from the journal as JSON
     winner = adapted_backbone(replace(winner, **values), data)
+    configuration = best.number if best.repeats is None else best.repeats
+    confirmed = next((each for each in spreads(trials, plan.search.metric) if each.number == configuration), None)
     reason = selection.sentence if (selection := preferred.read(ledger)) else ""
     section = {"use": winner.name, **options.to_table(winner)}
     model = ledger.trial_folder(best.number) / "model"
@@ -220,7 +222,7 @@ def _write_bundle(plan: Plan, ledger: Ledger, data: Data, trials: Sequence[Trial
             "metric": plan.search.metric,
             "validation": dict(best.metrics),
             **({"preferred": reason} if reason else {}),
-            **({"confirmed": asdict(repeats[0])} if (repeats := spreads(trials, plan.search.metric)) else {}),
+            **({"confirmed": asdict(confirmed)} if confirmed else {}),
             "data": data.report.fingerprint,
         },
     )

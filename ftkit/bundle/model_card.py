@@ -165,8 +165,7 @@ def _search(metric: str, trials: Sequence[Trial], best: Trial, preferred: str) -
 
 def _repeats(metric: str, trials: Sequence[Trial], best: Trial) -> str:
     """The best configurations over other seeds; empty where none was repeated."""
-    if not (repeated := selection.spreads(trials, metric)):
-        return ""
+    repeated = selection.spreads(trials, metric)
     rows = (
         (
             str(each.number),
@@ -178,9 +177,10 @@ def _repeats(metric: str, trials: Sequence[Trial], best: Trial) -> str:
         for each in repeated
     )
     table = _table(("trial", "in the search", "mean", "standard deviation", "range", "other seeds"), list(rows))
-    model = f"trial {best.number} (seed {best.seed}"
-    model += f", a repeat of trial {best.repeats})" if best.repeats is not None else ")"
-    model += f", {metric} {_number(best.metrics.get(metric, math.nan))} in epoch {best.epoch}"
+    if not repeated or repeated[0].number not in (best.number, best.repeats):
+        return table if repeated else ""
+    repeat = f", a repeat of trial {best.repeats}" if best.repeats is not None else ""
+    model = f"trial {best.number} (seed {best.seed}{repeat}), {metric} {_number(best.metrics[metric])} in epoch {best.epoch}"
     if repeated[0].mean is None:
         return f"No repeat came to a value, so the search alone decided: {model}.\n\n{table}"
     return (

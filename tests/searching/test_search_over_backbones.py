@@ -11,20 +11,20 @@ import pytest
 
 from ftkit.contracts import Trial
 from ftkit.contracts.settings import Search
-from ftkit.contracts.space import BackboneChoice, Choice, Int, LogUniform, combinations, dimensions_of, table
+from ftkit.contracts.space import BackboneChoice, Choice, Dimension, Int, LogUniform, combinations, dimensions_of, table
 from ftkit.recipe import loader
 from ftkit.runs import preview
 from ftkit.searching import decisions, sampling
 from ftkit.searching.running import RunningTrial
 from ftkit.testing import toys
 
-FINITE = {
+FINITE: dict[str, Dimension] = {
     "backbone": BackboneChoice(("linear", "qwen3-0.6b", "minilm")),
     "qwen3-0.6b.epochs": Int(1, 2),
     "minilm.epochs": Int(1, 2),
     "minilm.learning_rate": Choice((1e-4, 2e-4)),
 }
-ENDLESS = {**FINITE, "minilm.learning_rate": LogUniform(1e-5, 1e-3)}
+ENDLESS: dict[str, Dimension] = {**FINITE, "minilm.learning_rate": LogUniform(1e-5, 1e-3)}
 RECIPE = toys.RECIPE.replace('[backbone]\nuse = "toy-words"\n', "").replace(
     "trials = 2", 'trials = 2\npolicy = { use = "median", delay = 1 }\nspace.backbone = ["linear", "toy-words"]'
 )
@@ -81,7 +81,11 @@ def test_a_backbone_without_fields_is_tried_once_while_others_have_untried_value
 
 
 def test_the_estimator_prefers_the_better_backbone() -> None:
-    space = {**ENDLESS, "linear.C": LogUniform(0.1, 10.0), "qwen3-0.6b.warmup": LogUniform(0.01, 0.2)}
+    space: dict[str, Dimension] = {
+        **ENDLESS,
+        "linear.C": LogUniform(0.1, 10.0),
+        "qwen3-0.6b.warmup": LogUniform(0.01, 0.2),
+    }
     trials = carry_out(Search(metric="roc_auc", trials=40, sampler="tpe", space=space))
     assert Counter(trial.values["backbone"] for trial in trials[15:])["minilm"] > 15
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -60,7 +61,8 @@ def test_a_model_is_measured_as_the_recipe_serves_it(tmp_path: Path, deployed: s
     np.save(model / "weights.npy", np.full((256, 2), 1 / 3), allow_pickle=False)
     (model / "classes.json").write_text('["a", "b"]')
     deploy = LocalDeployer(endpoint="toys", engine=deployed) if deployed else None
-    with model_costs.servable(deploy, {0: (ToyWords(engines=("half",)), model)}, tmp_path) as servable:
+    backbone: Any = ToyWords(engines=("half",))
+    with model_costs.servable(deploy, {0: (backbone, model)}, tmp_path) as servable:
         classifiers = [load() for load in servable[0]]
         assert len(classifiers) == loads
         dtypes = {vars(each)["weights"].dtype.name for each in classifiers}
