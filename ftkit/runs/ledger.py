@@ -3,7 +3,7 @@
 HOME/runs/NAME-DATE-TIME/
   recipe.toml      the resolved recipe
   journal.jsonl    one fact a line: started, environment, sources, data, trial-started, trial-reported
-                   (where checkpoints are written), trial, selected, tested,
+                   (where checkpoints are written), trial, preferred where the recipe prefers cheap models, selected, tested,
                    overridden, registered, deployed, failed, finished, stage with its seconds; when the run continued,
                    adopted if the sections after training were changed, and changed if files or software were; earlier-trial
                    and started-from if the search started from another run; search-time and budget-spent if it has a budget
