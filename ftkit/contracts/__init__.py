@@ -70,7 +70,7 @@ from ftkit.contracts.guarding import Guarding
 from ftkit.contracts.measures import Measures, Measuring
 from ftkit.contracts.plan import Platform, Publishing, Refusing, Searching
 from ftkit.contracts.processes import Distributed, MultiProcess
-from ftkit.contracts.tasks import Tasked, TaskKnowing
+from ftkit.contracts.tasks import Paired, PairReading, Tasked, TaskKnowing
 from ftkit.contracts.types import (
     AUTO,
     NATIVE,
@@ -150,6 +150,8 @@ __all__ = [
     "Outcome",
     "Paced",
     "Packaging",
+    "PairReading",
+    "Paired",
     "Platform",
     "Probabilities",
     "PromotionPreset",

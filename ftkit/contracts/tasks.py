@@ -47,3 +47,26 @@ class TaskKnowing(Protocol):
     def tasks(self) -> tuple[Task, ...]:
         """These tasks: an attribute of the class. A recipe with any other task is refused."""
         ...
+
+
+@runtime_checkable
+class Paired(Protocol):
+    """A data set that says which texts a row has; the rows of one that does not have one text.
+
+    What cannot read two is refused when the recipe is loaded, else as soon as the data are there.
+    """
+
+    @property
+    def text_fields(self) -> tuple[str, ...]:
+        """The names of the texts: `("text",)`, or two where rows are pairs of `ftkit.pairs`."""
+        ...
+
+
+@runtime_checkable
+class PairReading(Protocol):
+    """A backbone that declares whether it reads pairs of texts; one that does not reads single texts alone."""
+
+    @property
+    def reads_pairs(self) -> bool:
+        """Whether it does: an attribute of the class. Else a recipe with pairs is refused."""
+        ...

@@ -23,7 +23,7 @@ class Encoder(EncoderConfig):
     """
 
     tasks: ClassVar[tuple[Task, ...]] = TASKS
-    pairs: ClassVar[bool] = True
+    reads_pairs: ClassVar[bool] = True
 
     def fit(self, data: Data, seed: int, report: Report) -> Classifier:
         """Fine-tune on `data.train`, evaluate on `data.valid` after every epoch, and return the best weights.

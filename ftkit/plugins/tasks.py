@@ -1,12 +1,12 @@
-"""Which task components have and know, and what of a recipe does not suit a task."""
+"""Which task components have and know, which read pairs, and what of a recipe does not suit the data."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from ftkit import options
-from ftkit.contracts import Task, Tasked, TaskKnowing, capable
+from ftkit import options, pairs
+from ftkit.contracts import Paired, PairReading, Task, Tasked, TaskKnowing, capable
 from ftkit.contracts.settings import Search
 from ftkit.contracts.space import BACKBONE
 from ftkit.contracts.tasks import METRICS_OF, SINGLE_LABEL
@@ -37,12 +37,32 @@ def known_tasks(component: object) -> tuple[Task, ...]:
     return call(TaskKnowing.tasks, component) if capable(component, TaskKnowing) else (SINGLE_LABEL,)
 
 
-def unsuited(task: Task, backbones: Sequence[Any], search: Search, tests: Sequence[Any]) -> Iterator[Unsuited]:
-    """What of a recipe does not suit data of this task; a backbone or test that could not be made is None.
+def text_fields(dataset: object) -> tuple[str, ...]:
+    """The names of the texts of a data set's rows. Raises: VerbError."""
+    return tuple(call(Paired.text_fields, dataset)) if capable(dataset, Paired) else pairs.TEXT
+
+
+def reads_pairs(backbone: object) -> bool:
+    """Whether a backbone reads pairs of texts. Raises: VerbError."""
+    return bool(call(PairReading.reads_pairs, backbone)) if capable(backbone, PairReading) else False
+
+
+def unsuited(
+    task: Task,
+    backbones: Sequence[Any],
+    search: Search,
+    tests: Sequence[Any],
+    fields: Sequence[str] = pairs.TEXT,
+) -> Iterator[Unsuited]:
+    """What of a recipe does not suit data of this task, or with these texts in a row; what could not be made is None.
 
     Raises: VerbError.
     """
     for backbone in backbones:
+        if backbone is not None and len(fields) > 1 and not reads_pairs(backbone):
+            what = f"the backbone {backbone.name!r} reads one text, and the rows are pairs of {' and '.join(fields)}"
+            key = ("search", "space", BACKBONE) if BACKBONE in search.space else ("backbone", "use")
+            yield Unsuited(None, key, what, 'Use another backbone, or make them one text: join = "lines".')
         if backbone is not None and task not in (known := known_tasks(backbone)):
             what = f"the backbone {backbone.name!r} cannot learn {task} data; it knows {' and '.join(known)}"
             key = ("search", "space", BACKBONE) if BACKBONE in search.space else ("backbone", "use")

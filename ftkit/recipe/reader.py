@@ -130,7 +130,8 @@ class Reader:
         if "metric" not in (self.sections.table(("search",)) or {}):
             search = replace(search, metric=DEFAULT_METRICS[task])
         try:
-            for each in tasks.unsuited(task, [each.component for each in backbones], search, tests):
+            fields, made = tasks.text_fields(dataset), [each.component for each in backbones]
+            for each in tasks.unsuited(task, made, search, tests, fields):
                 section = () if each.test is None else sections_of_tests[each.test]
                 self.sections.report_problem((*section, *each.key), each.what, each.hint)
         except VerbError as error:

@@ -81,7 +81,7 @@ def foresee(plan: Plan, data: Data) -> None:
 
     What does not suit the task of the data is refused here, where the data set did not say its task when the recipe was loaded.
     """
-    for each in tasks.unsuited(data.task, plan.every_backbone, plan.search, plan.promote):
+    for each in tasks.unsuited(data.task, plan.every_backbone, plan.search, plan.promote, data.fields):
         section = () if each.test is None else ("promote", plan.promote[each.test].name)
         raise DataError(each.what, where=".".join((*section, *each.key)), hint=each.hint)
     decision_checks.check(plan.decision, data, plan.search.metric)

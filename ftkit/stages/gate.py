@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from numbers import Real
 from typing import TYPE_CHECKING, Any, get_args
 
-from ftkit import options
+from ftkit import options, pairs
 from ftkit._version import __version__
 from ftkit.bundle import bundle as bundles
 from ftkit.bundle import promotion_record as records
@@ -63,6 +63,10 @@ def judge(plan: Plan, ledger: Ledger, bundle: Bundle, emit: Emit) -> PromotionRe
             call(Registry.fetch, plan.registry, champion.version, ledger.folder / "champion")
         )
         live = _contender(f"champion version {champion.version}", champion_bundle, data, plan)
+        if len(champion_bundle.fields) != len(data.fields):
+            reads, rows = (" and ".join(names) for names in (champion_bundle.fields, data.fields))
+            notice = f"{capital(live.title)} reads {reads}, and the rows have {rows}: callers must send other requests."
+            emit(Noticed(notice, warning=True))
     for notice in _class_notices(data, live):
         emit(Noticed(notice, warning=True))
     # The report compares all rows, and those of a class that the champion does not know would count against it.
@@ -219,7 +223,10 @@ def _sentence(verdicts: Sequence[Verdict]) -> str:
 
 
 def _contender(title: str, bundle: Bundle, data: Data, plan: Plan) -> Contender:
-    probabilities = align_classes(bundle.probabilities(data.test.texts), bundle.classes, data.classes, data.task)
+    texts = data.test.texts
+    if len(data.fields) > 1 and len(bundle.fields) == 1:  # an earlier model read both as one, joined by lines
+        texts = ["\n".join(pairs.sides(text)) for text in texts]
+    probabilities = align_classes(bundle.probabilities(texts), bundle.classes, data.classes, data.task)
     return Contender(
         title=title,
         bundle=bundle.folder,

@@ -199,7 +199,8 @@ def unlabelled_texts(encoder: EncoderConfig, fields: Sequence[str] = pairs.TEXT)
     for name in installed.names("datasets"):
         reader: Any = installed.find("datasets", name)
         if issubclass(reader, TextReading) and call(TextReading.reads, reader, path):  # type: ignore[call-arg]  # a class method
-            columns = [(name,) for name in encoder.unlabelled_text] if paired else [encoder.unlabelled_text]
+            names = encoder.unlabelled_text
+            columns: list[tuple[str, ...]] = [(name,) for name in names] if paired else [names]
             sides = [call(TextReading.texts, reader, path, each) for each in columns]  # type: ignore[call-arg, arg-type]  # a class method
             rows = ([text for _, text in row] for row in zip(*sides, strict=True))
             whole = [texts for texts in rows if all(text and text.strip() for text in texts)]

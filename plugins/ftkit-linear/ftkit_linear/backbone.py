@@ -28,7 +28,7 @@ class Linear(LinearConfig):
 
     name: ClassVar[str] = "linear"
     tasks: ClassVar[tuple[Task, ...]] = ("single-label", "multi-label", "ordinal")
-    pairs: ClassVar[bool] = True
+    reads_pairs: ClassVar[bool] = True
     fitted_at_once: ClassVar[bool] = True
     description: ClassVar[Description] = Description("linear", None, (ANY_LANGUAGE,), "", None)
 

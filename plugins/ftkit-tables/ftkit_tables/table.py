@@ -169,7 +169,7 @@ class Table:
             task=self.task,
             order=self.order,
             separator=self.separator,
-            fields=self.fields,
+            fields=self.text_fields,
             labels=self.labels,
             unlisted=self.unlisted,
             without=self.without,
@@ -180,7 +180,7 @@ class Table:
         return options.local_paths(self)
 
     @property
-    def fields(self) -> tuple[str, ...]:
+    def text_fields(self) -> tuple[str, ...]:
         """The names of the texts of a row: two where they are a pair."""
         return self._texts() if self.join == "pair" else pairs.TEXT
 
