@@ -12,7 +12,7 @@ from ftkit.errors import DeployError
 from ftkit.evaluation import charts, option_checks, verdicts
 from ftkit.evaluation.contenders import sample_rows
 from ftkit.formatting import count
-from ftkit_strict.served_answers import texts_that_fit
+from ftkit_strict.served_answers import rows_of, texts_that_fit
 
 if TYPE_CHECKING:
     import numpy as np
@@ -73,14 +73,15 @@ class Budget:
             return Verdict(self.name, "failed", "there are no requests to send: the test split has no rows")
         size = _size(candidate.bundle) / MEGABYTE
         texts = [candidate.data.test.texts[row] for row in sample_rows(candidate, self.requests)]
+        fields = candidate.data.fields
         rounds: list[np.ndarray] = []  # milliseconds
         try:
             with shared_server(candidate, self.engine) as servers:
                 server = servers.get()
                 while len(rounds) < self.attempts and (not rounds or self._slow(rounds)):
-                    rounds.append(np.array(self._round(server, texts)) * 1e3)
+                    rounds.append(np.array(self._round(server, rows_of(texts, fields))) * 1e3)
                 longest = sorted(candidate.data.test.texts, key=len, reverse=True)[: server.limits.batch]
-                _seconds(server, longest[: max(1, texts_that_fit(longest, server.limits))])
+                _seconds(server, rows_of(longest[: max(1, texts_that_fit(longest, server.limits, fields))], fields))
                 if (peak := server.memory) is None:
                     raise DeployError("the server process has ended", str(server.folder))
         except DeployError as error:
@@ -109,13 +110,13 @@ class Budget:
     def _slow(self, rounds: Sequence[np.ndarray]) -> bool:
         return self.p95_ms is not None and min(map(_p95, rounds)) > self.p95_ms
 
-    def _round(self, server: ServerProcess, texts: Sequence[str]) -> list[float]:
-        """Seconds of each request. Raises: DeployError."""
+    def _round(self, server: ServerProcess, rows: Sequence[dict[str, str]]) -> list[float]:
+        """Seconds of each request with one row. Raises: DeployError."""
         for number in range(WARM_UP):
-            _seconds(server, [texts[number % len(texts)]])
+            _seconds(server, [rows[number % len(rows)]])
         times: list[float] = []
         while len(times) < self.requests and (sum(times) < self.seconds or len(times) < MIN_REQUESTS):
-            times.append(_seconds(server, [texts[len(times) % len(texts)]]))
+            times.append(_seconds(server, [rows[len(times) % len(rows)]]))
         return times
 
     def _chart(self, milliseconds: np.ndarray, p50: float, p95: float, p99: float) -> str:
@@ -150,9 +151,9 @@ class Budget:
         return charts.svg("Requests answered within a time", draw)
 
 
-def _seconds(server: ServerProcess, texts: Sequence[str]) -> float:
-    """The seconds that a request with these texts takes. Raises: DeployError when it is not answered."""
-    answer = server.invoke({"data": [{"text": text} for text in texts]})
+def _seconds(server: ServerProcess, rows: Sequence[dict[str, str]]) -> float:
+    """The seconds that a request with these rows takes. Raises: DeployError when it is not answered."""
+    answer = server.invoke({"data": list(rows)})
     if answer.refusal:
         raise DeployError(f"the server refused a test row with {answer.refusal}", str(server.folder))
     return answer.seconds

@@ -67,6 +67,8 @@ class Direction:
 
     def check(self, candidate: Contender, champion: Contender | None) -> Verdict:
         """Compare probabilities with and without a phrase. Raises: DataError as `foresee` does."""
+        if len(candidate.data.fields) > 1:
+            return Verdict(self.name, "not applicable", "praise and blame say nothing about a pair of texts")
         sides = [
             ("praise", self.praise, self._class(candidate.data.classes, "positive", self.positive, POSITIVE)),
             ("blame", self.blame, self._class(candidate.data.classes, "negative", self.negative, NEGATIVE)),

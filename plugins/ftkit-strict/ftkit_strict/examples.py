@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from ftkit import formatting
+from ftkit import formatting, pairs
 from ftkit.contracts import TASKS, Contender, Data, Task, Verdict
 from ftkit.errors import DataError
 from ftkit.evaluation import answer_rules, decisions, option_checks, verdicts
@@ -39,8 +39,8 @@ class Examples:
     tasks: ClassVar[tuple[Task, ...]] = TASKS
     path: Path
     """A csv file with a header, or a jsonl file, in UTF-8; a relative path is taken from the recipe's folder."""
-    text: str = "text"
-    """The column with the texts."""
+    text: str | tuple[str, ...] = "text"
+    """The column with the texts; for pairs both columns, by default those of the data set."""
     label: str = "label"
     """The column with the class names; several labels of a text are separated by `|`, or a list in jsonl."""
     min_share: float = 1.0
@@ -51,8 +51,10 @@ class Examples:
     def __post_init__(self) -> None:
         if self.path.suffix.lower() not in (".csv", ".jsonl"):
             raise ValueError(f"path must name a .csv or .jsonl file, not {self.path.name}")
-        if self.text == self.label:
+        if self.label in ((self.text,) if isinstance(self.text, str) else self.text):
             raise ValueError(f"label must be another column than text, not {self.label!r}")
+        if not isinstance(self.text, str) and len({*self.text}) != 2:
+            raise ValueError("text must be one column, or the two of a pair")
         option_checks.in_range("min_share", self.min_share, 0, 1)
         option_checks.at_least("show", self.show, 0)
 
@@ -61,7 +63,7 @@ class Examples:
         self._rows(data)
 
     def _rows(self, data: Data) -> list[Example]:
-        rows, classes = read(self.path, self.text, self.label), data.classes
+        rows, classes = read(self.path, self._texts(data), self.label), data.classes
         unknown: dict[str, int] = {}
         for row in rows:
             for label in _labels(row, data):
@@ -78,6 +80,19 @@ class Examples:
                 + f"The classes are {formatting.listing(classes, 20)}.",
             )
         return rows
+
+    def _texts(self, data: Data) -> tuple[str, ...]:
+        """The columns with the texts. Raises: DataError where they are not as many as those of a row."""
+        if self.text == "text":
+            return data.fields
+        named = (self.text,) if isinstance(self.text, str) else self.text
+        if len(named) != len(data.fields):
+            raise DataError(
+                f"a row of the data has {formatting.count(len(data.fields), 'text')}, {' and '.join(data.fields)}; text names {len(named)}",
+                where=f"{self.name}.text",
+                hint="Name a column for each of them.",
+            )
+        return named
 
     def check(self, candidate: Contender, champion: Contender | None) -> Verdict:
         """Compare the candidate's answers with the table. Raises: DataError as `foresee` does."""
@@ -121,7 +136,7 @@ def _labels(row: Example, data: Data) -> list[str]:
     return [name for each in row.label.split(BETWEEN) if (name := each.strip())]
 
 
-def read(path: Path, text: str, label: str) -> list[Example]:
+def read(path: Path, texts: tuple[str, ...], label: str) -> list[Example]:
     """The examples of a csv or jsonl file. Raises: DataError."""
     try:
         content = path.read_bytes().decode("utf-8-sig")
@@ -133,20 +148,19 @@ def read(path: Path, text: str, label: str) -> list[Example]:
         raise DataError(
             f"byte {error.start:,} is not UTF-8", where=str(path), hint="Save the file in UTF-8."
         ) from error
-    rows = (_csv if path.suffix.lower() == ".csv" else _jsonl)(path, content, text, label)
+    rows = (_csv if path.suffix.lower() == ".csv" else _jsonl)(path, content, texts, label)
     if not rows:
         raise DataError("there are no examples", where=str(path), hint="Give at least one row.")
     return rows
 
 
-def _csv(path: Path, content: str, text: str, label: str) -> list[Example]:
+def _csv(path: Path, content: str, texts: tuple[str, ...], label: str) -> list[Example]:
     reader = csv.reader(io.StringIO(content, newline=""), strict=True)
     rows: list[Example] = []
     begins = 1
     try:
         names = [name.strip() for name in next(reader, [])]
-        _check_columns(f"{path}:1", (text, label), names)
-        places = names.index(text), names.index(label)
+        _check_columns(f"{path}:1", (*texts, label), names)
         begins = reader.line_num + 1
         for values in reader:
             if values and len(values) != len(names):
@@ -156,7 +170,8 @@ def _csv(path: Path, content: str, text: str, label: str) -> list[Example]:
                     hint="Put texts with commas in double quotes.",
                 )
             if values:
-                rows.append(Example(values[places[0]], values[places[1]], begins))
+                row = {name: values[names.index(name)] for name in (*texts, label)}
+                rows.append(Example(pairs.of_row(row, texts), row[label], begins))
             begins = reader.line_num + 1
     except csv.Error as error:
         raise DataError(
@@ -165,7 +180,7 @@ def _csv(path: Path, content: str, text: str, label: str) -> list[Example]:
     return rows
 
 
-def _jsonl(path: Path, content: str, text: str, label: str) -> list[Example]:
+def _jsonl(path: Path, content: str, texts: tuple[str, ...], label: str) -> list[Example]:
     rows = []
     for line, written in enumerate(content.split("\n"), 1):
         if not written.strip():
@@ -180,14 +195,14 @@ def _jsonl(path: Path, content: str, text: str, label: str) -> list[Example]:
             raise DataError(
                 "this line is no JSON object", where=f"{path}:{line}", hint='Write {"text": "…", "label": "…"}.'
             )
-        _check_columns(f"{path}:{line}", (text, label), list(row))
+        _check_columns(f"{path}:{line}", (*texts, label), list(row))
         if isinstance(row[label], list) and all(isinstance(each, str) for each in row[label]):
             row[label] = BETWEEN.join(row[label])
-        if not isinstance(row[text], str) or isinstance(row[label], list | dict | float | None):
+        if not all(isinstance(row[name], str) for name in texts) or isinstance(row[label], list | dict | float | None):
             raise DataError(
                 "text and label must be strings", where=f"{path}:{line}", hint='Write {"text": "…", "label": "…"}.'
             )
-        rows.append(Example(row[text], str(row[label]), line))
+        rows.append(Example(pairs.of_row(row, texts), str(row[label]), line))
     return rows
 
 

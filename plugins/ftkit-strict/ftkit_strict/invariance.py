@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
+NOT_IN_PAIRS: tuple[Kind, ...] = ("numbers", "added sentence")
+"""Changes of one text that can change what two texts say of each other: they are not tried on pairs."""
+
+
 @dataclass(frozen=True)
 class Flips:
     """What one kind of change does to the answers."""
@@ -41,7 +45,8 @@ class Invariance:
     """Passes when typos, case, punctuation and the like flip hardly any answers.
 
     Every kind of change is tried on a sample of the test rows that it applies to; the run's seed draws it. Where rows have several
-    labels, an answer flips with any of them.
+    labels, an answer flips with any of them. Pairs of texts are changed as one text; other numbers and added sentences are not
+    tried on them, since these can change what two texts say of each other.
 
     Source: Ribeiro et al. 2020, "Beyond Accuracy: Behavioral Testing of NLP Models with CheckList", invariance tests.
     """
@@ -133,6 +138,8 @@ class Invariance:
         """Rows and their changed texts, up to `rows` of them."""
         texts = candidate.data.test.texts
         changes: list[tuple[int, str]] = []
+        if len(candidate.data.fields) > 1 and kind in NOT_IN_PAIRS:
+            return changes
         for row in sample_rows(candidate, len(texts)):
             changed = perturb(kind, texts[row], f"{candidate.seed} {row}", self.place, self.sentences)
             if changed is not None:

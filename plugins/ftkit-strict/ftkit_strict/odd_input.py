@@ -11,7 +11,7 @@ from ftkit.errors import BundleError, DeployError
 from ftkit.evaluation import option_checks, verdicts
 from ftkit.formatting import count, listing, quoted, rounded
 from ftkit.serving.limits import Limits
-from ftkit_strict.odd_input_cases import broken_requests, odd_texts
+from ftkit_strict.odd_input_cases import broken_pairs, broken_requests, odd_pairs, odd_texts
 from ftkit_strict.served_answers import InvalidAnswer, request_scores, sample_texts, texts_that_fit
 
 if TYPE_CHECKING:
@@ -58,20 +58,23 @@ class OddInput:
     def check(self, candidate: Contender, champion: Contender | None) -> Verdict:
         """Send the texts and requests to the candidate's server."""
         texts = {**odd_texts(self.long), **{f"the text {quoted(text)}": text for text in self.texts}}
+        fields = candidate.data.fields
+        if len(fields) > 1:
+            texts = odd_pairs(texts, fields, MAX_CHARACTERS // 2)
         from ftkit.serving.server_process import shared_server
 
         with shared_server(candidate, self.engine) as servers:
             session = _Session(servers, candidate)
             try:
                 limits = servers.get().limits
-                sample = sample_texts(candidate.bundle)
+                sample = sample_texts(candidate.bundle, fields)
                 before = session.probabilities("the sample request", sample)
             except (DeployError, BundleError) as error:
                 return Verdict(self.name, "failed", f"odd texts cannot be sent: {error.what}")
             answers = {title: session.ask(title, [text]) for title, text in texts.items()}
             alone = {title: answer[0] for title, answer in answers.items() if answer is not None}
             difference = self._send_together(session, {title: texts[title] for title in alone}, alone, limits)
-            broken = broken_requests(limits)
+            broken = {**broken_requests(limits), **broken_pairs(fields)}
             for title, body in broken.items():
                 session.send_broken(title, body)
             after = session.ask("the sample request, sent again", sample)
@@ -97,7 +100,7 @@ class OddInput:
         differences: dict[str, float] = {}
         remaining = list(texts)
         while remaining:
-            fit = max(1, texts_that_fit([texts[title] for title in remaining], limits))
+            fit = max(1, texts_that_fit([texts[title] for title in remaining], limits, session.fields))
             titles, remaining = remaining[:fit], remaining[fit:]
             rows = session.ask(f"{len(titles)} texts in one request", [texts[title] for title in titles])
             if rows is not None:
@@ -119,6 +122,7 @@ class _Session:
     def __init__(self, servers: ModelServer, candidate: Contender) -> None:
         self.servers = servers
         self.classes, self.task, self.rule = candidate.data.classes, candidate.data.task, candidate.rule
+        self.fields = candidate.data.fields
         self.faults: list[str] = []
         self.crashes = 0
 
@@ -135,7 +139,7 @@ class _Session:
     def probabilities(self, title: str, texts: Sequence[str]) -> np.ndarray | None:
         """As `ask` returns them. Raises: DeployError when the server crashes."""
         try:
-            return request_scores(self.servers.get(), texts, self.classes, self.task, self.rule)[1]
+            return request_scores(self.servers.get(), texts, self.classes, self.task, self.rule, self.fields)[1]
         except InvalidAnswer as fault:
             self.faults.append(f"{title}: {fault}")
             return None

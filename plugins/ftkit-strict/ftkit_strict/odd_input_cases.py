@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 
+from ftkit import pairs
 from ftkit.serving.limits import Limits
 
 
@@ -76,3 +78,18 @@ def broken_requests(limits: Limits) -> dict[str, bytes]:
         **{title: json.dumps(value).encode() for title, value in values.items()},
         "too large": b'{"data": [{"text": "' + b"x" * limits.size + b'"}]}',
     }
+
+
+def odd_pairs(texts: Mapping[str, str], fields: Sequence[str], longest: int) -> dict[str, str]:
+    """Pairs of which both sides are an odd text, at most so many characters of it, or one side is empty."""
+    both = {f"{title}, as both sides": pairs.join(text[:longest], text[:longest]) for title, text in texts.items()}
+    empty = {f"an empty {name}": pairs.of_row({**dict.fromkeys(fields, "a text"), name: ""}, fields) for name in fields}
+    return {**both, **empty}
+
+
+def broken_pairs(fields: Sequence[str]) -> dict[str, bytes]:
+    """Requests without one of the texts of a row, which the server must refuse as well; none where a row has one text."""
+    if len(fields) == 1:
+        return {}
+    rows = {name: {each: "a text" for each in fields if each != name} for name in fields}
+    return {f"a row without {name}": json.dumps({"data": [row]}).encode() for name, row in rows.items()}

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ftkit import pairs
 from ftkit.contracts import AnswerRule, Task
 from ftkit.errors import BundleError
 from ftkit.evaluation import answer_rules
@@ -33,12 +34,15 @@ def request_scores(
     classes: Sequence[str],
     task: Task = "single-label",
     rule: AnswerRule | None = None,
+    fields: Sequence[str] = pairs.TEXT,
 ) -> tuple[Answer, np.ndarray]:
     """The server's answer and its probabilities of the texts, (texts, classes), columns in the order of `classes`.
 
+    `fields` are the names of the texts of a row.
+
     Raises: InvalidAnswer; DeployError when the server died or hangs.
     """
-    answer = server.invoke({"data": [{"text": text} for text in texts], "scores": True})
+    answer = server.invoke({"data": rows_of(texts, fields), "scores": True})
     return answer, read_scores(answer, len(texts), classes, task, rule)
 
 
@@ -59,11 +63,16 @@ def read_scores(
     return probabilities
 
 
-def texts_that_fit(texts: Sequence[str], limits: Limits) -> int:
+def rows_of(texts: Sequence[str], fields: Sequence[str]) -> list[dict[str, str]]:
+    """The rows of a request with these texts."""
+    return [pairs.as_row(text, fields) for text in texts]
+
+
+def texts_that_fit(texts: Sequence[str], limits: Limits, fields: Sequence[str] = pairs.TEXT) -> int:
     """How many of the texts, from the first on, one request may hold."""
     size = 100  # the JSON around the texts
     for number, text in enumerate(texts):
-        size += len(json.dumps({"text": text})) + 2
+        size += len(json.dumps(pairs.as_row(text, fields))) + 2
         if size > limits.size or number == limits.rows:
             return number
     return len(texts)
@@ -74,11 +83,11 @@ def distance_from_gate(largest: float) -> str:
     return f"at most {rounded(largest)} from the gate's" if largest else "equal to the gate's"
 
 
-def sample_texts(bundle: Path) -> list[str]:
+def sample_texts(bundle: Path, fields: Sequence[str] = pairs.TEXT) -> list[str]:
     """The texts of the bundle's sample request. Raises: BundleError."""
     path = bundle / "sample_request.json"
     try:
-        return [str(row["text"]) for row in json.loads(path.read_text(encoding="utf-8"))["data"]]
+        return [str(pairs.of_row(row, fields)) for row in json.loads(path.read_text(encoding="utf-8"))["data"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BundleError("the sample request cannot be read", str(path)) from error
 

@@ -14,7 +14,7 @@ from ftkit.errors import BundleError, DeployError
 from ftkit.evaluation import answer_rules, charts, decisions, option_checks, verdicts
 from ftkit.evaluation.contenders import defect, sample_rows
 from ftkit.formatting import count, percent, printable, quoted, rounded
-from ftkit_strict.served_answers import InvalidAnswer, distance_from_gate, request_scores, texts_that_fit
+from ftkit_strict.served_answers import InvalidAnswer, distance_from_gate, request_scores, rows_of, texts_that_fit
 
 if TYPE_CHECKING:
     import numpy as np
@@ -159,15 +159,15 @@ class ServedParity:
         parts: list[np.ndarray] = []
         sent = number = 0
         while sent < len(texts):
-            size = min(self.sizes[number % len(self.sizes)], texts_that_fit(texts[sent:], server.limits))
+            size = min(self.sizes[number % len(self.sizes)], texts_that_fit(texts[sent:], server.limits, data.fields))
             part = texts[sent : sent + max(1, size)]
-            answer, probabilities = request_scores(server, part, data.classes, data.task, rule)
+            answer, probabilities = request_scores(server, part, data.classes, data.task, rule, data.fields)
             if answer.bundle != opened.hash:
                 other = f"bundle {answer.bundle[:12]}" if answer.bundle else "a bundle that it does not name"
                 raise InvalidAnswer(f"it comes from {printable(other)}, the gate judged {opened.hash[:12]}")
             parts.append(probabilities)
             sent, number = sent + len(part), number + 1
-        unscored = server.invoke({"data": [{"text": text} for text in texts[: len(parts[0])]]})
+        unscored = server.invoke({"data": rows_of(texts[: len(parts[0])], data.fields)})
         labels = answer_rules.decide(parts[0], data.classes, data.task, rule).labels
         if unscored.value != labels:
             raise InvalidAnswer(
