@@ -48,7 +48,7 @@ AT_ONCE = 256
     "columns",
     metavar="COLUMN",
     multiple=True,
-    help="The column of a table with the texts; by default that of the recipe. Given several times, the columns are joined.",
+    help="The column of a table with the texts; by default that of the recipe. Given several times, the columns are joined, or are the sides of a pair.",
 )
 @click.option(
     "--out",
@@ -84,7 +84,7 @@ def predict(
 ) -> None:
     """Classify texts with MODEL: a bundle's folder, a run, or a registered model (NAME for its champion, NAME:VERSION).
 
-    Texts are arguments, the rows of a table, the lines of a file, or the lines of standard input (with - or without any
+    Texts are arguments, for a model of pairs two after another, the rows of a table, the lines of a file, or the lines of standard input (with - or without any
     text). Prints one label on each line, or with --json one answer as an endpoint gives it. The rows of a table are answered
     in their order, with their numbers; a row without a text gets no label, and is named.
 
@@ -114,14 +114,14 @@ def predict(
     unsure = model.rule is not None and model.rule.abstains  # its answers tell a text without a label from no text
     answers = _answers(model, given, scores or json_ or unsure or out is not None)
     if out is not None:
-        answers = predictions.written(out, answers, model.classes)
+        answers = predictions.written(out, answers, model.classes, model.fields)
     missing: list[int] = []
     for text, answer in answers:
         if answer is None and text.row is not None:
             missing.append(text.row)
             terminal.write(f"row {text.row:,}: there is no text to classify", sys.stderr)
         if out is None:
-            terminal.write(_json(text, answer, scores) if json_ else _line(text, answer, scores))
+            terminal.write(_json(text, answer, scores, model.fields) if json_ else _line(text, answer, scores))
     if missing:
         terminal.write(f"{formatting.count(len(missing), 'row')} without a text got no label.", sys.stderr)
     if out is not None:
@@ -145,12 +145,12 @@ def _label(answer: Any) -> str:
     return str(joined(answer))
 
 
-def _json(text: Text, answer: Any, scores: bool) -> str:
+def _json(text: Text, answer: Any, scores: bool, fields: Sequence[str]) -> str:
     place = {} if text.row is None else {"row": text.row}
     shown = ("label", "abstained")
     values = answer or {"label": None}
     values = values if scores else {name: values[name] for name in shown if name in values}
-    return terminal.json_line({**place, "text": text.text, **values})
+    return terminal.json_line({**place, **text.row_of(fields), **values})
 
 
 def one_line(label: str) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from ftkit import pairs
 from ftkit.commands.texts_to_classify import Text
 from ftkit.contracts.deciding import UNSURE
 from ftkit.errors import UsageError
@@ -34,23 +35,25 @@ def check(out: Path, source: Path | None) -> None:
         raise UsageError("the answers would replace the texts", where=str(out), hint="Name another file.")
 
 
-def written(out: Path, answers: Iterator[tuple[Text, Any]], classes: Sequence[str]) -> Iterator[tuple[Text, Any]]:
+def written(
+    out: Path, answers: Iterator[tuple[Text, Any]], classes: Sequence[str], fields: Sequence[str] = pairs.TEXT
+) -> Iterator[tuple[Text, Any]]:
     """The same answers, each written when it passes; the file gets its name after the last one. Raises: UsageError."""
     partial = out.with_name(f".{out.name}.{uuid.uuid4().hex[:8]}.partial")
     try:
         with partial.open("w", encoding="utf-8", newline="") as file:
             if delimiter := DELIMITERS.get(out.suffix.lower()):
                 writer = csv.writer(file, delimiter=delimiter)
-                writer.writerow(["row", "text", "label", "score", *(f"score {name}" for name in classes)])
+                writer.writerow(["row", *fields, "label", "score", *(f"score {name}" for name in classes)])
             for number, (text, answer) in enumerate(answers, 1):
                 row = number if text.row is None else text.row
                 values = answer or {"label": None, "score": None, "scores": {}}
                 if delimiter:
                     scores = [values["scores"].get(name) for name in classes]
                     label = UNSURE if values.get("abstained") else joined(values["label"])
-                    writer.writerow([row, text.text, label, values["score"], *scores])
+                    writer.writerow([row, *text.row_of(fields).values(), label, values["score"], *scores])
                 else:
-                    file.write(json.dumps({"row": row, "text": text.text, **values}, ensure_ascii=False) + "\n")
+                    file.write(json.dumps({"row": row, **text.row_of(fields), **values}, ensure_ascii=False) + "\n")
                 yield text, answer
         os.replace(partial, out)
     except OSError as error:

@@ -12,7 +12,7 @@ from ftkit import files, formatting
 from ftkit._version import __version__
 from ftkit.bundle import answers
 from ftkit.bundle.bundle import Bundle
-from ftkit.commands.texts_to_classify import readers, recipe_columns, recipe_dataset
+from ftkit.commands.texts_to_classify import check_sides, readers, recipe_columns, recipe_dataset
 from ftkit.contracts import AUTO, Classifier, RowReading
 from ftkit.data.rows import name_lines
 from ftkit.display import terminal, work_printer
@@ -20,6 +20,7 @@ from ftkit.errors import BundleError, DataError, PluginError, UsageError
 from ftkit.plugins.calls import call
 from ftkit.scoring.columns import AnswerColumns
 from ftkit.scoring.forms import FORMS
+from ftkit.scoring.paired_rows import PairedRows
 from ftkit.scoring.score import Job, Model, cannot_write, score
 from ftkit.scoring.unfinished import Tally, Unfinished, folder_of
 
@@ -117,6 +118,10 @@ def _rows(bundle: Bundle, request: Request, emit: Emit) -> tuple[FileRows, tuple
         )
     columns = request.columns or recipe_columns(reader, dataset)
     try:
+        if len(bundle.fields) > 1:
+            check_sides(columns, bundle)
+            sides = [call(RowReading.whole_rows, reader, request.source, (name,), emit) for name in columns]  # type: ignore[misc]
+            return PairedRows(*sides), columns
         return call(RowReading.whole_rows, reader, request.source, columns, emit), columns  # type: ignore[misc]
     except DataError as error:
         hint = f"{error.hint} Here the text column is set by --text COLUMN; it is {', '.join(map(repr, columns))} now."

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
-from ftkit import plugins
+from ftkit import pairs, plugins
 from ftkit.bundle.bundle import Bundle
 from ftkit.contracts import TextReading
 from ftkit.errors import DataError, PluginError, UsageError, VerbError
@@ -31,12 +31,20 @@ class Text:
     row: int | None = None
     """Where it stands in a table: its line, or its number in a file without lines; None for other texts."""
 
+    def row_of(self, fields: Sequence[str]) -> dict[str, str | None]:
+        """The text, or both texts of a pair, by their names."""
+        return dict.fromkeys(fields) if self.text is None else {**pairs.as_row(self.text, fields)}
+
 
 def given(texts: Sequence[str], path: Path | None, columns: tuple[str, ...], model: Bundle) -> Iterator[Text]:
     """The texts in order. Raises: UsageError when there are none or a file cannot be read; DataError; PluginError."""
     parts: list[Iterable[Text]] = []
+    if len(model.fields) > 1:
+        check_sides(columns, model)
     if path is not None:
         parts.append(_file(path, columns, model))
+    elif len(model.fields) > 1:
+        return _pairs(texts, model)
     elif columns:
         raise UsageError("--text names a column, and there is no table", hint="Name the table: --file FILE.")
     elif not texts and sys.stdin.isatty():
@@ -48,6 +56,28 @@ def given(texts: Sequence[str], path: Path | None, columns: tuple[str, ...], mod
     return itertools.chain.from_iterable(parts)
 
 
+def check_sides(columns: Sequence[str], model: Bundle) -> None:
+    """Raises: UsageError unless the columns are those of both sides of the pairs that a model reads, or none."""
+    if columns and len(columns) != 2:
+        raise UsageError(
+            f"the model reads pairs, {' and '.join(model.fields)}, and --text names {len(columns)} of two columns",
+            hint="Give --text twice, in this order.",
+        )
+
+
+def _pairs(texts: Sequence[str], model: Bundle) -> Iterator[Text]:
+    """Two arguments after another are a pair. Raises: UsageError."""
+    fields = " and ".join(model.fields)
+    if not texts or len(texts) % 2 or "-" in texts:
+        raise UsageError(
+            f"the model reads pairs, {fields}, and {len(texts)} texts are no pairs"
+            if texts and "-" not in texts
+            else f"the model reads pairs, {fields}, and lines have one text",
+            hint=f"Give {fields} as two arguments, or a table: --file FILE.",
+        )
+    return (Text(pairs.join(*sides)) for sides in zip(texts[::2], texts[1::2], strict=True))
+
+
 def _file(path: Path, columns: tuple[str, ...], model: Bundle) -> Iterator[Text]:
     dataset = recipe_dataset(model)
     if not path.is_file():
@@ -56,13 +86,16 @@ def _file(path: Path, columns: tuple[str, ...], model: Bundle) -> Iterator[Text]
     use = dataset.get("use")
     reader = next(readers(TextReading, use, path), None)  # type: ignore[type-abstract]  # asked of classes
     if reader is not None:
-        return _rows(reader, path, columns or recipe_columns(reader, dataset))
+        return _rows(reader, path, columns or recipe_columns(reader, dataset), paired=len(model.fields) > 1)
     if any(suffix.lower() in TABLES for suffix in path.suffixes):
         raise PluginError(
             f"no installed data set reads {''.join(path.suffixes)} files",
             where=str(path),
             hint=plugins.load().advice("datasets", "table"),
         )
+    if len(model.fields) > 1:
+        hint = "Name a table, with the suffix of its format, such as .csv."
+        raise UsageError("the model reads pairs, and this file is no table by its name", where=str(path), hint=hint)
     if columns:
         hint = "Give it the suffix of its format, such as .csv, or leave --text out: each line is a text then."
         raise UsageError("--text names a column, and this file is no table by its name", where=str(path), hint=hint)
@@ -72,8 +105,13 @@ def _file(path: Path, columns: tuple[str, ...], model: Bundle) -> Iterator[Text]
         raise UsageError(f"the texts cannot be read: {error.strerror}", where=str(path)) from error
 
 
-def _rows(reader: type[TextReading], path: Path, columns: tuple[str, ...]) -> Iterator[Text]:
+def _rows(reader: type[TextReading], path: Path, columns: tuple[str, ...], *, paired: bool) -> Iterator[Text]:
     try:
+        if paired:
+            first, second = (call(TextReading.texts, reader, path, (name,)) for name in columns)  # type: ignore[misc]  # a class method
+            for (number, one), (_, other) in zip(first, second, strict=True):
+                yield Text(pairs.join(one, other) if one and other else None, number)
+            return
         rows = call(TextReading.texts, reader, path, columns)  # type: ignore[misc]  # a class method
         yield from (Text(text, number) for number, text in rows)
     except DataError as error:
