@@ -11,8 +11,10 @@ import pytest
 
 import ftkit
 from ftkit.bundle import bundle as bundles
-from ftkit.errors import DataError
+from ftkit.errors import DataError, LedgerError
+from ftkit.recipe import loader
 from ftkit.runs import ledger as ledgers
+from ftkit.runs.plan_keys import plan_key
 from ftkit.testing import toys
 
 RECIPE = (
@@ -104,3 +106,32 @@ def test_thresholds_that_are_tuned_are_better_on_the_validation_rows(recipe: Pat
     assert bundle.rule is not None
     assert bundle.rule.thresholds
     assert all(isinstance(each, list) for each in bundle.predict(["sturdy bright lamp", "it"]))
+
+
+def test_a_bundle_that_was_made_is_not_used_for_another_decision(recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("ftkit.stages.release.decide", _interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            run(recipe, **{"decision.abstain": {"below": 0.6}})
+    with pytest.raises(LedgerError, match="another"):
+        run(recipe, **{"decision.abstain": {"below": 0.7}})
+    assert run(recipe, **{"decision.abstain": {"below": 0.6}}).promoted
+
+
+def _interrupted(*_: Any) -> Any:
+    raise KeyboardInterrupt
+
+
+def test_a_recipe_without_a_decision_is_as_ever(recipe: Path) -> None:
+    plan = loader.load(recipe)
+    assert "decision" not in plan.text
+    given = loader.load(recipe, {"decision.thresholds": {"good": 0.8}, "decision.abstain": {"below": 0.7}})
+    assert loader.loads(given.text) == given
+    assert plan_key(given.text) == plan_key(plan.text)
+    promised = loader.load(recipe, {"decision.abstain": {"risk": 0.1}})
+    assert plan_key(promised.text) != plan_key(plan.text)
+    less = loader.load(recipe, {"decision.abstain": {"risk": 0.2, "confidence": 0.8}})
+    assert plan_key(less.text) == plan_key(promised.text)
+    outcome = run(recipe)
+    assert "decision" not in json.loads((outcome.bundle / "manifest.json").read_text(encoding="utf-8"))
+    assert "selective-risk" not in {each.test for each in outcome.verdicts}

@@ -15,7 +15,7 @@ from ftkit.errors import CheckpointError, FtkitError, LedgerError, VerbError
 from ftkit.plugins.calls import call
 from ftkit.runs import cost, plan_keys, source_files, warm_start
 from ftkit.runs import ledger as ledgers
-from ftkit.runs.preparation import adapted, foresee, inspected, loaded
+from ftkit.runs.preparation import adapted, foresee, inspected, loaded, parted
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def _read(plan: Plan) -> tuple[Plan, Data | None, bool]:
         return plan, None, True
     here = replace(plan, backbone=offline(plan.backbone), backbones=tuple(map(offline, plan.backbones)))
     try:
-        data = data if earlier else inspected(here, data)
+        data = data if earlier else inspected(here, parted(here, data)[0])
         plan = adapted(here, data)
     except CheckpointError:
         if plan.offline or not any(map(options.names_elsewhere, plan.every_backbone)):
@@ -99,6 +99,8 @@ def _earlier(plan: Plan) -> Data | None:
     for ledger in ledgers.runs():
         recipe = ledger.recipe_values
         if any(recipe.get(key) != value for key, value in sections.items()) or not ledger.fact("data"):
+            continue
+        if ("risk" in recipe.get("decision", {}).get("abstain", {})) != plan.decision.promises:
             continue
         try:
             return ledger.data(("train", "valid")) if source_files.unchanged(ledger, plan) else None
