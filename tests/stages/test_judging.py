@@ -329,3 +329,17 @@ def test_what_was_measured_until_a_step_broke_off_is_told(bundle: Bundle) -> Non
         roll_out(deployer, bundle, "new", QUICK, events.append)
     (measured,) = [event for event in events if isinstance(event, TrafficMeasured)]
     assert measured.measures["new"].errors == {"500": 80}
+
+
+def test_copies_that_a_target_does_not_count_are_no_reason_for_doubt(bundle: Bundle) -> None:
+    class Copying(Measured):
+        mirror = 20
+
+        def mirror_to(self, deployment: str | None) -> None:
+            self.calls.append(f"copies to {deployment}")
+
+    deployer = Copying(traffic={"old": 100}, hashes={"old": "1"}, does=only_with_traffic)
+    events = rolled_out(deployer, bundle, replace(QUICK, doubt="back"))
+    assert "copies to new" in deployer.calls
+    assert deployer.traffic == {"new": 100}
+    assert [each.state for each in events if isinstance(each, DeploymentJudged)] == ["healthy"] * 3
