@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
+from ftkit import pairs
 from ftkit.contracts import TASKS
 from ftkit.contracts.deciding import answer_rule
 from ftkit.contracts.tasks import SINGLE_LABEL
@@ -34,6 +37,15 @@ def damage(missing: Iterable[str], changed: Iterable[str], unlisted: Iterable[st
         if names := sorted(paths):
             return f"{what}: {', '.join(names[:3])}" + (f" and {len(names) - 3} more" if len(names) > 3 else "")
     return ""
+
+
+def fields_of(bundle: Path) -> tuple[str, ...]:
+    """The names of the texts of a row, by a bundle that was verified before; of one that cannot be read the usual one."""
+    try:
+        manifest = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))
+        return tuple(manifest.get("fields", pairs.TEXT))
+    except (OSError, ValueError):
+        return pairs.TEXT
 
 
 def _names(value: Any) -> bool:

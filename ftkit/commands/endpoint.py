@@ -51,22 +51,33 @@ def status(name: str | None, all_: bool, json_: bool) -> None:
 @click.option("--all", "all_", is_flag=True, help="Send to every endpoint.")
 @click.option("--deployment", metavar="DEPLOYMENT", help="Send to this deployment, whatever its share of the traffic.")
 @click.option("--scores", is_flag=True, help="Include the scores of all classes.")
-def invoke(words: Sequence[str], all_: bool, deployment: str | None, scores: bool) -> None:
+@click.option(
+    "--text", "fields", metavar="NAME", multiple=True, help="The name of a text in a row; twice for a model of pairs."
+)
+def invoke(words: Sequence[str], all_: bool, deployment: str | None, scores: bool, fields: tuple[str, ...]) -> None:
     """Send each TEXT to an endpoint and print its answer as JSON.
 
     NAME is only needed when there are several endpoints. Without TEXT a sample is sent; the TEXT - stands for the lines
-    of standard input.
+    of standard input. For a model of pairs, --text names both texts, and two TEXTs after another are a pair.
     """
+    from ftkit import pairs
     from ftkit.contracts import Deployer
     from ftkit.display.summary import SAMPLE
+    from ftkit.errors import UsageError
     from ftkit.plugins.calls import call
     from ftkit.stages import known_endpoints
 
     name = words[0] if words and words[0] in known_endpoints.known() else None
     texts: list[str] = []
-    for text in words[name is not None :] or (SAMPLE,):
+    fields = fields or pairs.TEXT
+    for text in words[name is not None :] or (SAMPLE,) * len(fields):
         texts += [line.rstrip("\r\n") for line in sys.stdin] if text == "-" else [text]
-    request: dict[str, Any] = {"data": [{"text": text} for text in texts]}
+    if len(texts) % len(fields):
+        raise UsageError(
+            f"{len(texts)} texts are no rows of {' and '.join(fields)}", hint="Give all texts of each row."
+        )
+    rows = [texts[start : start + len(fields)] for start in range(0, len(texts), len(fields))]
+    request: dict[str, Any] = {"data": [dict(zip(fields, row, strict=True)) for row in rows]}
     if scores:
         request["scores"] = True
     chosen = _chosen(name, all_)

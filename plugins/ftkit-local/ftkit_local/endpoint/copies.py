@@ -12,6 +12,7 @@ from collections import deque
 from dataclasses import asdict
 from typing import Any
 
+from ftkit import pairs
 from ftkit.contracts.copies import Comparison, Flip
 from ftkit_local.endpoint.child import Child
 
@@ -101,7 +102,14 @@ class Copies:
         self._largest = max(self._largest, shift)
         if old["label"] != new["label"]:
             self._flipped += 1
-            self._flips.append(Flip(str(row.get("text", "")), old["label"], new["label"]))
+            self._flips.append(Flip(_shown(row), old["label"], new["label"]))
+
+
+def _shown(row: dict[str, Any]) -> str:
+    """The text of a row for a reader; of one of pairs all that are texts."""
+    return (
+        str(row["text"]) if "text" in row else pairs.SHOWN.join(each for each in row.values() if isinstance(each, str))
+    )
 
 
 def to_json(copies: Copies | None) -> dict[str, Any] | None:

@@ -10,6 +10,8 @@ import time
 
 from starlette.requests import Request
 
+from ftkit import pairs
+from ftkit.bundle.manifest import fields_of
 from ftkit.contracts.monitoring import TRACE
 from ftkit.redaction import redacted
 from ftkit.serving.access import key_guard
@@ -58,6 +60,11 @@ class Proxy:
             return json_reply({"status": "ready", "reason": ""})
         reasons = "; ".join(f"{each.entry.name}: {each.reason}" for each in live)
         return json_reply({"status": "starting", "reason": reasons or "no deployment has traffic"}, 503)
+
+    def fields(self) -> tuple[str, ...]:
+        """The names of the texts of a row, of a deployment that has traffic."""
+        live = (each for each in self._supervisor.servers.values() if each.entry.traffic)
+        return next((fields_of(each.folder.bundle(each.entry.name)) for each in live), pairs.TEXT)
 
     async def metrics(self, _: Request) -> Reply:
         """All deployments in the form of Prometheus."""
@@ -133,5 +140,6 @@ def public(proxy: Proxy, title: str, *, key: str) -> ScoringApplication:
         ready=proxy.ready,
         guard=key_guard(key) if key else None,
         further={METRICS: proxy.metrics},
+        fields=proxy.fields,
         refusals={404: "There is no deployment of the name sent.", 504: "The model did not answer in time."},
     )
