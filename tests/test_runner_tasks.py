@@ -11,7 +11,7 @@ import pytest
 
 import ftkit
 from ftkit.bundle import bundle as bundles
-from ftkit.contracts import Task
+from ftkit.contracts import AnswerRule, Task
 from ftkit.contracts.tasks import METRICS_OF
 from ftkit.errors import DataError, RecipeError
 from ftkit.plugins.tasks import task_of
@@ -119,3 +119,8 @@ def test_a_rollout_takes_lists_of_labels_from_a_model_of_several_and_from_no_oth
     assert "no list of labels" in wrong_answer(["late", []], request, classes, "multi-label")
     assert '"kind" is no class' in wrong_answer([["late"], ["kind"]], request, classes, "multi-label")
     assert "is no class" in wrong_answer([["late"], "rude"], request, classes, "ordinal")
+    unsure = AnswerRule(below=0.6, abstains=True)
+    cases: tuple[tuple[Task, Any], ...] = (("single-label", "late"), ("multi-label", ["late"]))
+    for task, label in cases:
+        assert wrong_answer([label, None], request, classes, task)
+        assert not wrong_answer([label, None], request, classes, task, unsure)

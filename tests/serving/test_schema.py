@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ftkit.contracts import AnswerRule, Task
 from ftkit.serving.limits import Limits, ServerOptions
-from ftkit.serving.schema import Refusal, ScoreRequest, answer, parse
+from ftkit.serving.schema import Refusal, Scored, ScoreRequest, answer, parse
 
 LIMITS = Limits(rows=5, size=2000)
 
@@ -112,3 +113,22 @@ def test_a_multi_label_model_answers_a_list_of_labels_a_text() -> None:
     assert [each["score"] for each in scored] == pytest.approx([0.5, 0.7])
     assert scored[0]["scores"] == {"late": 0.9, "rude": 0.2, "broken": 0.5}
     assert answer(probabilities[:0], classes, True, "multi-label") == []
+
+
+@pytest.mark.parametrize(
+    ("task", "plain", "best"),
+    [("single-label", ["good", None], ["good", "bad"]), ("multi-label", [["good"], None], [["good"], ["bad"]])],
+)  # fmt: skip
+def test_an_answer_says_where_the_model_is_unsure_and_what_it_would_have_said(
+    task: Task, plain: list[Any], best: list[Any]
+) -> None:
+    rule = AnswerRule(thresholds={"good": 0.5}, below=0.7, abstains=True)
+    probabilities = np.array([[0.1, 0.9], [0.6, 0.4]])
+    assert answer(probabilities, ("bad", "good"), task=task, rule=rule) == plain
+    scored = answer(probabilities, ("bad", "good"), True, task, rule)
+    assert [each["label"] for each in scored] == plain
+    assert [each["abstained"] for each in scored] == [False, True]
+    assert [each["best"] for each in scored] == best
+    assert [each["score"] for each in scored] == pytest.approx([0.9, 0.6])
+    assert [Scored.model_validate(each).best for each in scored] == best
+    assert json.loads(json.dumps(scored)) == scored
