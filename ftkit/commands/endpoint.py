@@ -169,7 +169,7 @@ def flips(name: str | None, json_: bool) -> None:
         return
     terminal.write(f"{compared.flipped:,} of {compared.texts:,} copied texts are answered otherwise")
     if compared.flips:
-        rows = [(beginning(each.text, 80), str(each.old), str(each.new)) for each in compared.flips]
+        rows = [(beginning(each.text, 80), _label(each.old), _label(each.new)) for each in compared.flips]
         terminal.table(("text", "old", "new"), rows)
 
 
@@ -220,6 +220,13 @@ def stop(name: str | None, all_: bool) -> None:
         known_endpoints.forget(deployer.endpoint)
         terminal.write(f"{deployer.endpoint} is stopped")
     _raise(errors)
+
+
+def _label(answer: object) -> str:
+    """An answer in a table."""
+    from ftkit.contracts.deciding import UNSURE
+
+    return UNSURE if answer is None else str(answer)
 
 
 def _chosen(name: str | None, all_: bool) -> list[Deployer]:

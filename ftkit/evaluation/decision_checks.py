@@ -51,7 +51,7 @@ def _mistakes(decision: Decision, data: Data, metric: str) -> Iterator[tuple[str
         yield (
             "abstain",
             f"a class is called {shown_name(taken[0])}, as a text without an answer is",
-            "Give the class another name in the data, such as with `rename` of the data set.",
+            "Give it another name: `labels` of most data sets does that.",
         )
     if abstain.risk is not None:
         needed = least_rows(abstain.risk, abstain.confidence)

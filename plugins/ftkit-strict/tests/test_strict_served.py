@@ -16,7 +16,7 @@ from ftkit_strict.odd_input_cases import broken_requests, odd_texts
 from ftkit_strict.served_answers import InvalidAnswer, read_scores, texts_that_fit
 from ftkit_strict.served_parity import ServedParity
 
-from ftkit.contracts import Contender, Split, Verdict
+from ftkit.contracts import AnswerRule, Contender, Split, Verdict
 from ftkit.errors import PluginError
 from ftkit.serving import server
 from ftkit.serving.limits import Limits
@@ -317,6 +317,19 @@ def test_a_missing_package_of_the_server_is_named(workshop: Make, monkeypatch: p
 def test_an_invalid_answer_is_named(value: Any, fault: str) -> None:
     with pytest.raises(InvalidAnswer, match=fault):
         read_scores(Answer(200, value, "", 0.1), 1, ("a", "b"))
+
+
+@pytest.mark.parametrize(("below", "right", "wrong"), [(0.1, "b", ("a", None)), (0.5, None, ("a", "b"))])
+def test_a_label_is_the_one_that_the_rule_gives(below: float, right: str | None, wrong: tuple[str | None, ...]) -> None:
+    rule = AnswerRule(thresholds={"b": 0.2}, below=below, abstains=True)
+
+    def answer(label: str | None) -> Answer:
+        return Answer(200, [{"label": label, "scores": {"a": 0.7, "b": 0.3}}], "", 0.1)
+
+    assert read_scores(answer(right), 1, ("a", "b"), "single-label", rule).tolist() == [[0.7, 0.3]]
+    for label in wrong:
+        with pytest.raises(InvalidAnswer, match=f"where the scores give '{right}'"):
+            read_scores(answer(label), 1, ("a", "b"), "single-label", rule)
 
 
 def test_scores_are_read_by_class_name() -> None:
