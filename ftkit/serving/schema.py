@@ -120,10 +120,14 @@ def request_type(fields: tuple[str, ...]) -> type[ScoreRequest]:
     names = ("first", "second")  # what a column is called need not be a name in Python
     sides: Any = {name: (side, Field(alias=field)) for name, field in zip(names, fields, strict=True)}
     row = create_model("Row", __base__=PairRow, __doc__=PairRow.__doc__, **sides)
-    examples = {"examples": [{"data": [dict.fromkeys(fields, "It broke after a week.")]}]}
-    kind = type("ScoreRequest", (ScoreRequest,), {"__module__": __name__, "__doc__": ScoreRequest.__doc__})
-    kind.model_config = ConfigDict(**{**ScoreRequest.model_config, "json_schema_extra": examples})
-    return create_model("ScoreRequest", __base__=kind, data=(list[row], ...))  # type: ignore[valid-type]  # made here
+    examples: Any = {"examples": [{"data": [dict.fromkeys(fields, "It broke after a week.")]}]}
+
+    class PairRequest(ScoreRequest):
+        """Pairs of texts to classify."""
+
+        model_config = ConfigDict(json_schema_extra=examples)
+
+    return create_model("ScoreRequest", __base__=PairRequest, data=(list[row], ...))  # type: ignore[valid-type]  # made here
 
 
 def example(fields: Sequence[str]) -> str:

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from ftkit import options
+from ftkit import options, pairs
 from ftkit.contracts import SPLITS, Data, Dataset, OfflineCapable
 from ftkit.contracts.events import Event
 from ftkit.data import splits
@@ -76,6 +76,10 @@ class DatasetSuite:
             rows = getattr(data, name)
             assert len(rows.texts) == len(rows.labels)
             assert all(isinstance(text, str) and text.strip() for text in rows.texts), f"{name} has empty texts"
+            sides = [pairs.sides(text) for text in rows.texts] if len(data.fields) > 1 else []
+            assert all(first.strip() and second.strip() for first, second in sides), (
+                f"{name} has pairs with an empty side"
+            )
             if data.task == "multi-label":
                 assert all(isinstance(label, tuple) and [*label] == sorted({*label}) for label in rows.labels), "rising"
             else:

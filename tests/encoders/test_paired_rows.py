@@ -15,10 +15,11 @@ from ftkit.contracts import Classifier, Data, Inspection
 from ftkit.encoders import Encoder, checkpoint
 from ftkit.encoders.inference import engines, fast_tokenizer
 from ftkit.encoders.inference.classifier import load
-from ftkit.encoders.paired_rows import BITS, PairTokenizer, inputs, shares, tokenizer_of
+from ftkit.encoders.paired_rows import SECOND, PairTokenizer, inputs, shares, tokenizer_of
 from ftkit.encoders.tokenization import tokenize
+from ftkit.encoders.training import distillation
 from ftkit.errors import DataError
-from ftkit.testing.separable import paired_data, separable_data
+from ftkit.testing.separable import PAIR, paired_data, separable_data
 
 ENGINES = ("onnx", "onnx-int8", "openvino")
 ODD = ("", "no pair", pairs.join("", ""), pairs.join("", "ship"), pairs.join("song " * 300, "\ud83d"))
@@ -108,7 +109,7 @@ def test_lengths_are_those_of_the_rows_and_tokens_are_cached_by_the_form(
     assert max(map(len, rows)) == 12
     np.testing.assert_equal(rows, tokenizer.rows(texts, 12))
     single = tokenize(texts, tokenizer_of(saved, paired=False), 12, tmp_path)
-    assert len([*tmp_path.glob("tokens-*")]) == 2 and not any((row >> BITS).any() for row in single.rows(range(9)))
+    assert len([*tmp_path.glob("tokens-*")]) == 2 and max(np.max(row) for row in single.rows(range(9))) < SECOND
 
 
 def test_a_model_learns_which_side_a_word_stands_on(trained: tuple[Classifier, list[float]]) -> None:
@@ -175,5 +176,17 @@ def test_the_inspection_reads_pairs(tiny: Path, data: Data) -> None:
     assert whole.tokens["unknown"] == 0 and not {"windows", "read_windows"} & {*cut.tokens}
     assert "raise max_length" in cut.warnings[-1] and "windows" not in "".join(cut.warnings)
     swapped = tuple(pairs.join(*reversed(pairs.sides(text))) for text in data.train.texts)
-    other = replace(data, train=replace(data.train, texts=(*data.train.texts, *swapped), labels=data.train.labels * 2))
+    other = replace(
+        data, train=replace(data.train, texts=(*data.train.texts, *swapped), labels=[*data.train.labels] * 2)
+    )
     assert inspected(tiny, other, 24).tokens["same"] < 0.2, "a pair and its reverse are not the same"
+
+
+def test_pairs_without_labels_are_the_rows_of_two_columns(tmp_path: Path) -> None:
+    pytest.importorskip("ftkit_tables")
+    (tmp_path / "more.csv").write_text("premise,hypothesis\na ship,a wave\n,alone\nan oven,bread\n", encoding="utf-8")
+    encoder = Tiny(teacher="champion", unlabelled=tmp_path / "more.csv", unlabelled_text=PAIR)
+    texts = distillation.unlabelled_texts(encoder, PAIR)
+    assert [*map(pairs.sides, texts)] == [("a ship", "a wave"), ("an oven", "bread")]
+    with pytest.raises(DataError, match="the rows are pairs, premise and hypothesis, and unlabelled_text names 1"):
+        distillation.unlabelled_texts(replace(encoder, unlabelled_text=("premise",)), PAIR)

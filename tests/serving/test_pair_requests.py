@@ -50,7 +50,7 @@ def host(bundle: Bundle) -> Any:
 def test_a_bundle_of_pairs_names_their_texts(bundle: Bundle, data: Data) -> None:
     assert bundles.verify(bundle.folder).fields == PAIR
     assert bundle.sample_request["data"][0] == pairs.as_row(data.valid.texts[0], PAIR)
-    labels = bundle.predict([pairs.sides(text) for text in data.valid.texts])  # type: ignore[misc]  # pairs
+    labels = bundle.predict([pairs.sides(text) for text in data.valid.texts])
     assert np.mean([bundle.classes.index(label) for label in labels] == np.array(data.valid.labels)) > 0.9
 
 

@@ -59,7 +59,7 @@ def read(folder: Path) -> SavedTokenizer | None:
         special = SpecialTokens(tuple(frame["before"]), tuple(frame["after"]), frame["padding"], frame["side"])
         fast, limit = _fast_tokenizer(folder, note["exact"]), note["limit"]
         pair = note.get("pair")
-        form = PairForm(**{name: tuple(numbers) for name, numbers in pair.items()}) if pair else None  # type: ignore[arg-type]  # a field each
+        form = PairForm(**{name: tuple(numbers) for name, numbers in pair.items()}) if pair else None
         tokenizer = PairTokenizer(fast, limit, form, special) if form else Tokenizer(fast, limit, special)
         return SavedTokenizer(tokenizer, tuple(note["classes"]), note.get("task", "single-label"))
     except FileNotFoundError:
