@@ -8,7 +8,7 @@ from typing import Any
 
 from ftkit import formatting
 from ftkit.contracts.measures import Measures
-from ftkit.formatting import capital, count, percent, printable
+from ftkit.formatting import count, percent, printable
 from ftkit.report import rollout_charts
 from ftkit.report.rollout_history import Happening, Rollout, Step
 from ftkit.report.svg import inline, max_width
@@ -188,7 +188,7 @@ def _event(rollout: Rollout, each: Happening) -> dict[str, str]:
             what = f"measured: {formatting.listing([_did(*item) for item in values['measures'].items()]) or 'nothing'}"
         case _:
             what = each.event
-    return {"when": f"+{formatting.duration(each.at - rollout.began)}", "what": capital(what)}
+    return {"when": f"+{formatting.duration(each.at - rollout.began)}", "what": what}
 
 
 def _did(name: str, measures: Mapping[str, Any]) -> str:
