@@ -130,6 +130,8 @@ def _assemble(
 ) -> Data:
     """Name the classes of all parts, clean each, and divide its rows among the splits that `into` names for it."""
     several = rules.task == "multi-label"
+    if len(rules.fields) > 1:
+        notes = (f"Each row is a pair of texts: {' and '.join(rules.fields)}.", *notes)
     dropped: Counter[str] = sum((rows.dropped for rows in parts.values()), Counter())
     named = _dated(named_for(parts, classes, rules, dropped), rules, dropped)
     seen: list[tuple[str, np.ndarray]] = []

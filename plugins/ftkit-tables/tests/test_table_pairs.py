@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -108,28 +108,14 @@ def test_a_pair_has_two_columns(options: dict[str, object], what: str) -> None:
         Table(path=Path("rows.csv"), **{"text": COLUMNS, "join": "pair", **options})  # type: ignore[arg-type]  # any options
 
 
-FORMATS: dict[str, Callable[[Path], None]] = {
-    "csv": lambda path: (
-        path.write_text(
-            "\n".join(["premise,hypothesis,label", *(",".join(map(str, row)) for row in rows())]), encoding="utf-8"
-        )
-        and None
-    ),
-    "tsv": lambda path: (
-        path.write_text(
-            "\n".join(["premise\thypothesis\tlabel", *("\t".join(map(str, row)) for row in rows())]), encoding="utf-8"
-        )
-        and None
-    ),
-}
-
-
-@pytest.mark.parametrize("form", FORMATS)
-def test_every_form_of_table_has_pairs(tmp_path: Path, form: str) -> None:
+@pytest.mark.parametrize(("form", "delimiter"), [("csv", ","), ("tsv", "\t")])
+def test_every_form_of_table_has_pairs(tmp_path: Path, form: str, delimiter: str) -> None:
     path = tmp_path / f"rows.{form}"
-    FORMATS[form](path)
+    lines = [delimiter.join(map(str, row)) for row in [(*COLUMNS, "label"), *rows()]]
+    path.write_text("\n".join(lines), encoding="utf-8")
     data = Table(path=path, text=COLUMNS, join="pair").load(0, lambda event: None)
     assert {*map(pairs.is_pair, data.train.texts)} == {True}
+    assert "Each row is a pair of texts: premise and hypothesis." in data.report.notes
 
 
 def test_the_encoding_of_each_side_is_repaired(tmp_path: Path) -> None:
