@@ -158,8 +158,8 @@ class Bundle:
         texts = [row if isinstance(row, str) else pairs.join(*row) for row in rows]
         return self.decided(self.probabilities(texts)).labels if texts else []
 
-    def decided(self, probabilities: Probabilities) -> Decided:  # (texts, classes)
-        """The answers to texts with these probabilities."""
+    def decided(self, probabilities: Probabilities) -> Decided:
+        """The answers to texts with these probabilities, (texts, classes)."""
         return decide(probabilities, self.classes, self.task, self.rule)
 
 
