@@ -20,6 +20,7 @@ from ftkit.evaluation import metrics
 from ftkit.remote.kept_checkpoints import kept
 from ftkit.runs import ledger as ledgers
 from ftkit.stages import trial as trials
+from ftkit.stages.checkpoints import TrialCheckpoints, key_of
 
 TRIAL = "trial.json"
 
@@ -61,13 +62,16 @@ def trial(
     log: LogMetrics,
     emit: Emit,
     checkpoints: Path | None = None,
+    lost: Callable[[], str] = lambda: "",
 ) -> Trial:
     """Train one trial and write what `decide` needs into `folder`: trial.json, model/ and valid.npy.
 
     trial.json is written after every evaluation, so that it holds the curve of a trial which the service stops early. An error that
     comes from these values and this seed makes a failed trial; an error that every trial would meet is raised.
     `checkpoints` is a folder of this trial alone that the same trial finds again when the service starts it anew; with
-    `[search] checkpoint` it goes on from there. Raises: FtkitError; TrialInterrupted after SIGTERM, when a checkpoint is written.
+    `[search] checkpoint` it goes on from there. Where the service starts several processes that train together, the first calls this
+    and the others call `follow`; `lost` then says which of the others is gone, if one is.
+    Raises: FtkitError; TrialInterrupted after SIGTERM, when a checkpoint is written.
     """
     ledger = ledgers.at(work / "run", plan.name, plan.text)
     data = runner.load_data(plan, ledger, emit)
@@ -86,7 +90,24 @@ def trial(
         emit=emit,
         keep=write,
         checkpoints=checkpoints,
+        lost=lost,
     )
+
+
+def follow(
+    plan: Plan, work: Path, *, number: int, values: Mapping[str, Any], seed: int, checkpoints: Path | None = None
+) -> None:
+    """Train with the first process of a trial of several: from its own copy of the data, and from the checkpoint that the first reads.
+
+    Nothing is reported, logged or saved. The arguments are those of `trial`. Raises: FtkitError; what the backbone raises.
+    """
+    data = runner.load_data(plan, ledgers.at(work / "run", plan.name, plan.text), lambda event: None)
+    seconds = plan.search.checkpoint_seconds
+    own = None
+    if checkpoints is not None and seconds:
+        key = key_of(checkpoints.name, number, values, seed)
+        own = TrialCheckpoints(checkpoints, key, seconds, notice=lambda text: None, resumed=lambda history: None)
+    trials.follow(plan, data, values, seed, own)
 
 
 def train(
@@ -103,10 +124,11 @@ def train(
     repeats: int | None = None,
     place: str = "",
     checkpoints: Path | None = None,
+    lost: Callable[[], str] = lambda: "",
 ) -> Trial:
     """Train in this process and return the trial; `keep` is called with its present state after every evaluation, and at its end.
 
-    `checkpoints` is as in `trial`.
+    `checkpoints` and `lost` are as in `trial`.
     """
     import os
 
@@ -167,7 +189,7 @@ def train(
             trained = ended("failed", " ".join(message.split()))
         except VerbError as error:  # an error of the backbone ends this trial only
             traceback.print_exc()
-            trained = ended("failed", trials.line(error))
+            trained = ended("failed", lost() or trials.line(error))
         except FtkitError:
             raise
         except Exception as error:
