@@ -12,6 +12,7 @@ A module imports only from modules above it in this list; none imports an SDK of
     clusters    the clusters of a workspace: found, or created
     sampling    `[search]` of a recipe in the words of the service
     runs        runs of the service as trials
+    companions  the processes that train one trial together
     step        what runs inside the steps of a pipeline
     snapshot    the folder of files that the steps run with
     pipeline    what a pipeline is called, and what the client says about it

@@ -40,6 +40,8 @@ class PipelineOptions(InWorkspace):
     time: with `[search] checkpoint` a trial goes on from its latest checkpoint then. A CPU cluster is always dedicated."""
     max_nodes: int = 4
     """Most machines of a cluster that is created; it shrinks to none when idle."""
+    processes: int = 1
+    """Processes that train the model of each trial together, on one machine: each has a GPU of its own, or they share its cores."""
     experiment: str = ""
     """Experiment in which the pipeline runs; named as the recipe when left out."""
     image: str = IMAGE
@@ -76,7 +78,7 @@ class PipelineOptions(InWorkspace):
             raise ValueError(
                 "experiment must be letters, digits, dashes and underscores, and begin with a letter or digit"
             )
-        for option in ("max_nodes", "search_minutes", "trial_minutes", "step_minutes"):
+        for option in ("max_nodes", "processes", "search_minutes", "trial_minutes", "step_minutes"):
             if getattr(self, option) < 1:
                 raise ValueError(f"{option} must be at least 1")
         for option in ("snapshot_mb", "poll", "patience_minutes"):

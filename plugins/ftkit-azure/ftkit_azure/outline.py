@@ -17,7 +17,7 @@ def outline(
     """Titles and sentences; `search` describes the search in the words of the SDK."""
     return [
         ("workspace", options.place_shown),
-        (names.search, f"on {options.gpu_cluster}: {search}"),
+        (names.search, f"on {options.gpu_cluster}: {search}{_processes(options)}"),
         (names.decide, f"on {decision_cluster(options, plan)}: {parts.decision(plan)}"),
         (names.deploy, f"on {options.cpu_cluster}: {parts.rollout(plan)}"),
         ("here", parts.here(plan)),
@@ -26,6 +26,10 @@ def outline(
         *((f"data {key}", f"the {options.data_noun} {named}") for key, named in sorted(options.data.items())),
         ("environment", parts.environment(plan, options.image, client_only)),
     ]
+
+
+def _processes(options: PipelineOptions) -> str:
+    return f", each in {options.processes} processes" if options.processes > 1 else ""
 
 
 def _clusters(options: PipelineOptions) -> list[tuple[str, str]]:

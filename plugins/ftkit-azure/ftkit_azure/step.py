@@ -18,12 +18,14 @@ from ftkit.contracts import Emit, Trial, TrialInterrupted
 from ftkit.contracts.events import Event
 from ftkit.contracts.plan import Plan
 from ftkit.disclosure import redact_output
-from ftkit.errors import ExitCode, FtkitError
+from ftkit.errors import ExitCode, FtkitError, StageError
 from ftkit.remote import snapshot, transfer
 from ftkit.remote.collection import collected
 from ftkit.remote.decision import decide, deploy
 from ftkit.remote.event_log import writer
-from ftkit.remote.trial_step import trial
+from ftkit.remote.trial_step import follow, trial
+from ftkit.stages.trial import first_process
+from ftkit_azure import companions
 from ftkit_azure.runs import OUTPUTS, Run, as_trial, proposed_values, trial_number
 
 EVENTS = "logs/events.jsonl"
@@ -80,6 +82,8 @@ class Task:
     """Further arguments: the values that the service proposed."""
     checkpoints: Path | None
     """The mounted folder of all checkpoints, where the recipe asks for them."""
+    lost: Callable[[], str]
+    """Says which process of several is gone, if one is."""
 
     def own_checkpoints(self, run: str) -> Path | None:
         """The folder of a run's checkpoints: a job that is started again keeps its run, and finds them."""
@@ -94,11 +98,23 @@ def scripts(module: str) -> dict[str, str]:
 def run_step(verb: str, folder: Path, connect: Callable[[], Job]) -> int:
     """Carry out a step, leaving its events among its run's files, and why it failed if it did; returns the exit code.
 
-    `verb` is trial, decide or deploy; `folder` is that of the script.
+    `verb` is trial, decide or deploy; `folder` is that of the script. Where the service starts it several times for one trial, all
+    train together, the first does everything else, and this process ends here.
     """
+    redact_output()
+    if companions.count() == 1:
+        return _carry_out(verb, folder, connect)
+    companions.share_machine()
+    if first_process():
+        first = companions.First(lambda reason: _write_failure(StageError(reason)))
+        return first.end(lambda: _carry_out(verb, folder, connect, first.lost))
+    follower = companions.Follower()
+    return follower.end(lambda: _follow(folder, connect, follower))
+
+
+def _carry_out(verb: str, folder: Path, connect: Callable[[], Job], lost: Callable[[], str] = lambda: "") -> int:
     from ftkit.display import printer
 
-    redact_output()
     write, show = writer(Path(EVENTS)), printer(True)
 
     def emit(event: Event) -> None:
@@ -107,21 +123,41 @@ def run_step(verb: str, folder: Path, connect: Callable[[], Job]) -> int:
 
     try:
         job = connect()
-        task = _task(folder, sys.argv[1:], job)
+        task = _task(folder, sys.argv[1:], job, lost)
         with tempfile.TemporaryDirectory(prefix="ftkit-") as work:
             _VERBS[verb](task, job, emit, Path(work))
     except TrialInterrupted:
         print("Terminated. The checkpoint is written: started again, the job goes on from there.", file=sys.stderr)  # noqa: T201
         return int(ExitCode.TERMINATED)
     except FtkitError as error:
-        print(error, file=sys.stderr)  # noqa: T201  # the log of the step, which nobody else writes
-        failure = {"what": error.what, "where": error.where, "hint": error.hint, "kind": type(error).__name__}
-        files.write_json(Path(FAILURE), failure)
+        _write_failure(error)
         return int(ExitCode.STAGE)
     return int(ExitCode.OK)
 
 
+def _write_failure(error: FtkitError) -> None:
+    print(error, file=sys.stderr)  # noqa: T201  # the log of the step, which nobody else writes
+    failure = {"what": error.what, "where": error.where, "hint": error.hint, "kind": type(error).__name__}
+    files.write_json(Path(FAILURE), failure)
+
+
+def _follow(folder: Path, connect: Callable[[], Job], follower: companions.Follower) -> int:
+    """Train with the first process of a trial; returns the exit code where that process gives none."""
+    job = connect()
+    task = _task(folder, sys.argv[1:], job)
+    if task.plan.search.checkpoint:
+        follower.leave_signals_to_the_first()
+    companions.check_gpus()
+    number = trial_number(job.run)
+    values, seed = proposed_values(task.plan, task.values, number)
+    checkpoints = task.own_checkpoints(job.run)
+    with tempfile.TemporaryDirectory(prefix="ftkit-") as work:
+        follow(task.plan, Path(work), number=number, values=values, seed=seed, checkpoints=checkpoints)
+    return int(ExitCode.OK)
+
+
 def _trial(task: Task, job: Job, emit: Emit, work: Path) -> None:
+    companions.check_gpus()
     number = trial_number(job.run)
     values, seed = proposed_values(task.plan, task.values, number)
     metric = task.plan.search.metric
@@ -143,6 +179,7 @@ def _trial(task: Task, job: Job, emit: Emit, work: Path) -> None:
         log=log,
         emit=emit,
         checkpoints=checkpoints,
+        lost=task.lost,
     )
 
 
@@ -182,7 +219,7 @@ _VERBS: Mapping[str, Callable[[Task, Job, Emit, Path], None]] = {
 }
 
 
-def _task(folder: Path, arguments: Sequence[str], job: Job) -> Task:
+def _task(folder: Path, arguments: Sequence[str], job: Job, lost: Callable[[], str] = lambda: "") -> Task:
     parser = argparse.ArgumentParser(allow_abbrev=False)
     parser.add_argument("--run", default="")
     parser.add_argument("--checkpoints", type=Path)
@@ -192,7 +229,7 @@ def _task(folder: Path, arguments: Sequence[str], job: Job) -> Task:
     mounted = {key: str(Path(parent, file)) for key, file, parent in known.data}
     plan = transfer.plan(contents.recipe, {**contents.overrides, **mounted})
     run = known.run or f"{plan.name}-{re.sub(r'[^A-Za-z0-9]', '', job.pipeline)[:12]}"
-    return Task(plan, contents, run, _options(rest), known.checkpoints)
+    return Task(plan, contents, run, _options(rest), known.checkpoints, lost)
 
 
 def _options(arguments: Sequence[str]) -> dict[str, str]:

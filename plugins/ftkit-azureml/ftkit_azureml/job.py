@@ -32,7 +32,7 @@ ENVIRONMENT = "ftkit-pipeline"
 
 def nodes(azure: Any, plan: Plan, options: SweepOptions, snapshot: Snapshot) -> dict[str, Any]:
     """The steps by name, in their order; the environment is created. Raises: StageError."""
-    from azure.ai.ml import Input, Output
+    from azure.ai.ml import Input, Output, PyTorchDistribution
     from azure.ai.ml.entities import CommandComponent
 
     environment = assets.environment(azure, environment_of(snapshot, options), ENVIRONMENT)
@@ -58,6 +58,8 @@ def nodes(azure: Any, plan: Plan, options: SweepOptions, snapshot: Snapshot) -> 
     searched = {name: Input(type=kind) for name, kind in sweep.inputs(plan).items()}
     values = " ".join(f"--{name} '${{{{inputs.{name}}}}}'" for name in searched)
     trial = component("trial", STEPS.search, values, searched, kept, options.reuse and not plan.fresh)
+    if options.processes > 1:
+        trial.distribution = PyTorchDistribution(process_count_per_instance=options.processes)
     steps = {STEPS.search: _search(plan, options, trial, mounted, kept)}
     before = STEPS.search
     for verb, name, cluster in (

@@ -28,7 +28,7 @@ from ftkit.runs import ledger
 from ftkit.stages.rollout import roll_out
 from ftkit.testing import toys
 from ftkit.testing.backbones import tiny_bert
-from tests.azure import preemption
+from tests.azure import preemption, together
 from tests.azure.faults import server_error, too_many_requests
 
 if TYPE_CHECKING:
@@ -258,6 +258,18 @@ def test_a_trial_whose_machine_is_taken_away_goes_on_from_its_checkpoint(azureml
     assert search["outputs"]["checkpoints"] == mounted
     assert decide["outputs"]["checkpoints"] == mounted, "what a trial has left that was ended early is removed there"
     assert "checkpoints" not in (deploy.get("outputs") or {})
+
+
+def test_a_trial_of_two_processes_whose_machine_is_taken_away_ends_as_one_process_does(
+    azureml: Azure, toy: Path
+) -> None:
+    outcome, events = together.run(azureml, toy.parent, "azureml")
+    together.check(azureml, outcome, events, toy.parent)
+    (submitted,) = azureml.jobs.submitted.values()
+    component = azureml.assets.find(submitted["jobs"][STEPS.search]["trial"]["componentId"])
+    assert component is not None
+    distribution = component["properties"]["componentSpec"]["distribution"]
+    assert distribution == {"type": "pytorch", "process_count_per_instance": 2}
 
 
 def test_the_pipeline_is_published_as_a_component(

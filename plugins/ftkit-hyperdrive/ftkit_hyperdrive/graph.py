@@ -29,19 +29,21 @@ RUN = "run"
 def build(workspace: Workspace, plan: Plan, options: HyperDriveOptions, snapshot: Snapshot) -> Pipeline:
     """The pipeline, with its code uploaded. Raises: StageError."""
     from azureml.core import ScriptRunConfig
-    from azureml.core.runconfig import DockerConfiguration, RunConfiguration
+    from azureml.core.runconfig import DockerConfiguration, PyTorchConfiguration, RunConfiguration
     from azureml.pipeline.core import Pipeline, PipelineParameter
     from azureml.pipeline.steps import HyperDriveStep, PythonScriptStep
 
     environment = _environment(options, snapshot)
     inputs, arguments = _data(workspace, options)
     mounted, place = _checkpoints(workspace, plan)
+    together = PyTorchConfiguration(process_count=options.processes, node_count=1) if options.processes > 1 else None
     script = ScriptRunConfig(
         str(snapshot.folder),
         script="trial.py",
         compute_target=options.gpu_cluster,
         environment=environment,
         max_run_duration_seconds=60 * options.trial_minutes,
+        distributed_job_config=together,
         docker_runtime_config=DockerConfiguration(use_docker=True),
     )
     trials = HyperDriveStep(

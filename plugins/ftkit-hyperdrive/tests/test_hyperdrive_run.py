@@ -35,7 +35,7 @@ from ftkit.runs import ledger
 from ftkit.stages import known_endpoints
 from ftkit.testing import toys
 from tests import recipes
-from tests.azure import preemption
+from tests.azure import preemption, together
 from tests.azure.azure import Azure
 from tests.azure.faults import server_error, too_many_requests
 
@@ -272,6 +272,14 @@ def test_a_trial_whose_machine_is_taken_away_goes_on_from_its_checkpoint(azure: 
     assert decide.inputs == search.inputs, "what a trial has left that was ended early is removed there"
 
 
+def test_a_trial_of_two_processes_whose_machine_is_taken_away_ends_as_one_process_does(azure: Azure, toy: Path) -> None:
+    outcome, events = together.run(azure, toy.parent, "hyperdrive")
+    together.check(azure, outcome, events, toy.parent)
+    definition = json.loads(parameters(azure, STEPS.search)["HyperDriveRunConfig"])["platform_config"]["Definition"]
+    sent = definition["Overrides"]
+    assert (sent["framework"], sent["nodeCount"], sent["pytorch"]["processCount"]) == ("PyTorch", 1, 2)
+
+
 def test_the_pipeline_is_published(azure: Azure, toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = ("search.sampler=grid", "search.checkpoint=10m", "run.tier=low-priority")
     assert cli.main(["publish", str(toy), *(f"--set={each}" for each in options), "--json"]) == 0
@@ -368,6 +376,7 @@ bake = 0.0
 
 [run.hyperdrive]
 poll = 0.3
+processes = 2
 """
 
 

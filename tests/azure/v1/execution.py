@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -30,6 +31,8 @@ from tests.azure.v1.snapshots import Snapshots
 from tests.azure.workspace import API, GROUP, SUBSCRIPTION, WORKSPACE, WORKSPACE_ID, now
 
 LOG = "user_logs/std_log.txt"
+RANK_LOG = "user_logs/std_log_process_{RANK}.txt"
+"""The log of each process, where a run has several."""
 STREAMED = ("logs", "user_logs")
 """Folders whose files can be read while the run is running."""
 
@@ -55,12 +58,13 @@ class Execution:
         self.taken_away: dict[int, list[tuple[int, signal.Signals]]] = {}
         """When machines of trials are taken away, by the trial's number: after so many evaluations, by this signal."""
         self.exit_codes: dict[str, list[int]] = {}
-        """How each process of a run ended."""
+        """How each process of a run ended, those of one start by their ranks."""
         self.command_lines: dict[str, list[str]] = {}
         """Script and arguments by run."""
         self.variables: dict[str, str] = {}
         """Environment variables of every process, as an image would set them."""
-        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._processes: dict[str, list[subprocess.Popen[bytes]]] = {}
+        """What runs of each run, by rank."""
         self._cancelled: set[str] = set()
         self._requeued: set[str] = set()
         self._pipelines = pipelines
@@ -173,7 +177,9 @@ class Execution:
         definition = self.searches[search]["platform_config"]["Definition"]
         trial_arguments = [part for name, value in values.items() for part in (name, str(value))]
         arguments = [*self._arguments(node), *trial_arguments]
-        self._process(run, pipeline.experiment, definition["SnapshotId"], definition["Overrides"]["script"], arguments)
+        overrides = definition["Overrides"]
+        together = overrides["pytorch"]["processCount"] if overrides["framework"] == "PyTorch" else 1
+        self._process(run, pipeline.experiment, definition["SnapshotId"], overrides["script"], arguments, together)
 
     def _apply_policy(self, run: str) -> None:
         """Cancel a trial that has logged a metric, if the policy says so."""
@@ -197,7 +203,7 @@ class Execution:
         if len(self.runs.metrics[run].get(self.searches[search]["primary_metric_config"]["name"], [])) >= evaluations:
             del self.taken_away[int(number)][0]
             self._requeued.add(run)
-            os.killpg(self._processes[run].pid, by)
+            self._signal(run, by)
 
     # -------------------------------------------------------------------------------------- a process
 
@@ -206,49 +212,60 @@ class Execution:
         mounts = {f"<Input {name}>": str(self.datastore / folder) for name, folder in node.inputs.items()}
         return self.datasets.mounted([mounts.get(each, each) for each in node.arguments], self.cloud.folder)
 
-    def _process(self, run: str, experiment: str, snapshot: str, script: str, arguments: Sequence[str]) -> None:
+    def _process(
+        self, run: str, experiment: str, snapshot: str, script: str, arguments: Sequence[str], processes: int = 1
+    ) -> None:
         """Run a script in its unpacked snapshot and store the files that it writes."""
         folder = self.cloud.folder / "nodes" / run
         self.snapshots.unpack(snapshot, folder)
         self.command_lines[run] = [script, *arguments]
-        self.carry_out(run, experiment, folder, [sys.executable, script, *arguments])
+        self.carry_out(run, experiment, folder, [sys.executable, script, *arguments], processes)
 
-    def carry_out(self, run: str, experiment: str, folder: Path, command: Sequence[str]) -> None:
-        """Run a command in a folder, wait for its end and store the files that it writes; on a new machine once more if requeued."""
+    def carry_out(self, run: str, experiment: str, folder: Path, command: Sequence[str], processes: int = 1) -> None:
+        """Run a command in a folder, wait for its end and store the files that it writes; on a new machine once more if requeued.
+
+        `processes` are so many of the same command, as torch's own launcher would start them on one machine.
+        """
         self.runs.runs[run]["status"] = "Running"
-        code = self._wait(run, experiment, folder, command)
+        code = self._wait(run, experiment, folder, command, processes)
         while run in self._requeued:
             self._requeued.discard(run)
             for name in ("outputs", *STREAMED):
                 shutil.rmtree(folder / name, ignore_errors=True)
-            code = self._wait(run, experiment, folder, command)
+            code = self._wait(run, experiment, folder, command, processes)
         cut_short = self.runs.runs[run]["status"] == "Canceled"
         self._keep(run, folder, STREAMED if cut_short else (*STREAMED, "outputs"))
         message = f"Process exited with code {code}." if code else ""
         self.runs.end(run, "Failed" if code else "Completed", message)
 
-    def _wait(self, run: str, experiment: str, folder: Path, command: Sequence[str]) -> int:
-        """Run a command until it ends, and store what can be read while it runs; returns its exit code."""
+    def _wait(self, run: str, experiment: str, folder: Path, command: Sequence[str], count: int) -> int:
+        """Run a command until all its processes have ended, and store what can be read meanwhile; returns the exit code."""
         (folder / "user_logs").mkdir()
-        with (folder / LOG).open("wb") as log:
-            process = subprocess.Popen(
-                command,
-                cwd=folder,
-                env=self._environment(run, experiment, folder),
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,
-            )
-            self._processes[run] = process
-            while process.poll() is None:
-                self._keep(run, folder, STREAMED)
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(0.2)
+        environment = self._environment(run, experiment, folder)
+        ranks = _ranks(count) if count > 1 else [{}]
+        with contextlib.ExitStack() as logs:
+            processes = self._processes[run] = [
+                subprocess.Popen(
+                    command,
+                    cwd=folder,
+                    env={**environment, **rank},
+                    stdout=logs.enter_context((folder / (RANK_LOG.format(**rank) if rank else LOG)).open("wb")),
+                    stderr=subprocess.STDOUT,
+                    stdin=subprocess.DEVNULL,
+                    start_new_session=True,
+                )
+                for rank in ranks
+            ]
+            for process in processes:
+                while process.poll() is None:
+                    self._keep(run, folder, STREAMED)
+                    with contextlib.suppress(subprocess.TimeoutExpired):
+                        process.wait(0.2)
         self._kill(run)
         del self._processes[run]
-        self.exit_codes.setdefault(run, []).append(process.returncode)
-        return process.returncode
+        codes = [process.returncode for process in processes]
+        self.exit_codes.setdefault(run, []).extend(codes)
+        return next((code for code in codes if code), 0)
 
     def _keep(self, run: str, folder: Path, names: Sequence[str]) -> None:
         for name in names:
@@ -257,8 +274,13 @@ class Execution:
                     self.runs.keep(run, path.relative_to(folder).as_posix(), path.read_bytes())
 
     def _kill(self, run: str) -> None:
-        with contextlib.suppress(ProcessLookupError, KeyError):
-            os.killpg(self._processes[run].pid, signal.SIGKILL)
+        self._signal(run, signal.SIGKILL)
+
+    def _signal(self, run: str, by: signal.Signals) -> None:
+        """Send a signal to all processes of a run, to the first one first."""
+        for process in self._processes.get(run, ()):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, by)
 
     def _environment(self, run: str, experiment: str, folder: Path) -> dict[str, str]:
         """The environment variables of a run on a cluster, without the client's credentials."""
@@ -288,3 +310,12 @@ class Execution:
             "AZUREML_CURRENT_CLOUD": "AzureCloud",
             "AZUREML_RUN_CREATED": now(),
         }
+
+
+def _ranks(count: int) -> list[dict[str, str]]:
+    """The environment variables of the processes of one machine that train together."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+    shared = {"WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "NODE_RANK": "0"}
+    return [{**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(count)]

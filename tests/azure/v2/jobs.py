@@ -130,6 +130,7 @@ class Jobs(Managed):
         fingerprint = json.dumps(
             [
                 component["command"],
+                component.get("distribution"),
                 self._code(component),
                 node.get("search_space"),
                 node.get("limits"),
@@ -228,8 +229,13 @@ class Jobs(Managed):
         )
         self.commands[run] = command
         path = f"PATH={Path(sys.executable).parent}{os.pathsep}$PATH"
+        distribution = component.get("distribution") or {}
         self.execution.carry_out(
-            run, self.submitted[job]["experimentName"], folder, ["bash", "-c", f"{path}; {command}"]
+            run,
+            self.submitted[job]["experimentName"],
+            folder,
+            ["bash", "-c", f"{path}; {command}"],
+            distribution["process_count_per_instance"] if distribution.get("type") == "pytorch" else 1,
         )
         for output in component["outputs"]:
             below = folder / "named" / output
