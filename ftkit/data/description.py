@@ -11,6 +11,7 @@ from ftkit.formatting import listing, percent
 _SHARES = {
     "cut": "of the texts are cut",
     "unknown": "of the tokens are unknown",
+    "spelt": "of the texts are read letter by letter",
     "same": "of the texts have the tokens of another text",
 }
 _KNOWN = {

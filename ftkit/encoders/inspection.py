@@ -34,6 +34,10 @@ UNKNOWN = 0.05
 """Share of unknown tokens, or of texts that are hardly read, from which there is a warning: English has below 1 %."""
 MANY_TOKENS = 1.2
 """Tokens a character from which a text is read as bytes: a vocabulary that has the script needs at most one."""
+SPELT = 0.75
+"""Tokens a character from which a text of words is read letter by letter: English has 0.27, German 0.43, by vocabularies of their own."""
+WORDS = 5_000
+"""Entries of a vocabulary that holds words; a smaller one is meant to read letters."""
 SAME = 0.05
 """Share of texts with the tokens of another text from which there is a warning: such texts cannot be told apart."""
 SAME_OTHER_LABEL = 0.01
@@ -95,6 +99,8 @@ class _Reading:
     """Unknown tokens."""
     characters: list[int] = field(default_factory=list)
     """Characters that are no white space."""
+    words: list[int] = field(default_factory=list)
+    """Parts between white space; none where the vocabulary is meant to read letters."""
     row: list[int] = field(default_factory=list)
     """A number that is the same for texts with the same tokens, as far as they are read."""
     letters: Counter[str] = field(default_factory=Counter)
@@ -108,6 +114,14 @@ class _Reading:
             for unknown, tokens, characters in zip(self.unknown, self.tokens, self.characters, strict=True)
         )
 
+    @property
+    def spelt(self) -> int:
+        """Texts of some words, in a script that puts spaces between them, that are read letter by letter."""
+        return sum(
+            tokens >= SPELT * characters and words >= 4 and 3 * words <= characters <= 12 * words
+            for tokens, characters, words in zip(self.tokens, self.characters, self.words, strict=True)
+        )
+
 
 def _read(
     tokenizer: Tokenizer, texts: Sequence[str], max_length: int, unknown: int | None, long_texts: LongTexts
@@ -115,6 +129,7 @@ def _read(
     import numpy as np
 
     reading, capacity = _Reading(), tokenizer.capacity(max_length)
+    holds_words = len(tokenizer.wrapped) >= WORDS
     row_numbers: dict[bytes, int] = {}
     for batch in _batches(texts):
         for text, ids in zip(batch, tokenizer.needed(batch, _ALL), strict=True):
@@ -129,7 +144,9 @@ def _read(
                 read_ids = [each for part in parts for place in part for each in ids[place]]
                 key = np.asarray(read_ids, dtype=np.int32).tobytes()
             reading.row.append(row_numbers.setdefault(key, len(row_numbers)))
-            read = "".join(clean(text.replace(pairs.SEPARATOR, " "), tokenizer.limit).split())
+            words = clean(text.replace(pairs.SEPARATOR, " "), tokenizer.limit).split()
+            read = "".join(words)
+            reading.words.append(len(words) if holds_words else 0)
             reading.characters.append(len(read))
             reading.letters.update(read)
     return reading
@@ -152,6 +169,7 @@ def _numbers(
         "lost": float(np.median(lost[lost > 0])) if lost.any() else 0.0,
         "unknown": sum(reading.unknown) / max(int(tokens.sum()), 1),
         "hardly_read": reading.hardly / len(tokens),
+        "spelt": reading.spelt / len(tokens),
         "tokens_per_character": float(tokens.sum() / max(sum(reading.characters), 1)),
         "same": len(same) / len(tokens),
         "same_other_label": len(other_label) / len(tokens),
@@ -195,6 +213,11 @@ def _warnings(
 ) -> Iterator[str]:
     if numbers["unknown"] >= UNKNOWN or numbers["hardly_read"] >= UNKNOWN:
         yield _hardly_read(reading, numbers, name, tokenizer, unknown)
+    elif numbers["spelt"] >= UNKNOWN:
+        yield (
+            f"{name} reads {_percent(numbers['spelt'])} of the texts letter by letter: its vocabulary has the letters, and "
+            f"not the words. Take a checkpoint of the texts' language, or a multilingual one: {MULTILINGUAL}."
+        )
     same, other_label = _same(reading, labels)
     if numbers["same"] >= SAME or numbers["same_other_label"] >= SAME_OTHER_LABEL:
         sequences = count(len({reading.row[text] for text in same}), "token sequence")

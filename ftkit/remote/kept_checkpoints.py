@@ -14,6 +14,23 @@ from ftkit.searching.worker import end_by_signal
 from ftkit.stages.checkpoints import Resumed, TrialCheckpoints, key_of
 
 
+def of_trial(
+    plan: Plan,
+    folder: Path | None,
+    *,
+    number: int,
+    values: Mapping[str, Any],
+    seed: int,
+    notice: Callable[[str], None] = lambda text: None,
+    resumed: Resumed = lambda history: None,
+) -> TrialCheckpoints | None:
+    """The checkpoints in a trial's folder, where the recipe asks for them; without a folder there are none."""
+    seconds = plan.search.checkpoint_seconds
+    if folder is None or not seconds:
+        return None
+    return TrialCheckpoints(folder, key_of(folder.name, number, values, seed), seconds, notice, resumed)
+
+
 @contextmanager
 def kept(
     plan: Plan,
@@ -30,11 +47,10 @@ def kept(
     At SIGTERM the training writes one at its next step and ends with TrialInterrupted; before its first step the process ends at once.
     When the training has ended in any other way, the folder is removed.
     """
-    seconds = plan.search.checkpoint_seconds
-    if folder is None or not seconds:
+    checkpoints = of_trial(plan, folder, number=number, values=values, seed=seed, notice=notice, resumed=resumed)
+    if folder is None or checkpoints is None:
         yield None
         return
-    checkpoints = TrialCheckpoints(folder, key_of(folder.name, number, values, seed), seconds, notice, resumed)
 
     def interrupted(*_: object) -> None:
         if not checkpoints.begun:

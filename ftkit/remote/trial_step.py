@@ -17,10 +17,9 @@ from ftkit.contracts.plan import Plan
 from ftkit.contracts.space import Choice, Dimension, Int, Uniform
 from ftkit.errors import FtkitError, HopelessError, StageError, UsageError, VerbError
 from ftkit.evaluation import metrics
-from ftkit.remote.kept_checkpoints import kept
+from ftkit.remote.kept_checkpoints import kept, of_trial
 from ftkit.runs import ledger as ledgers
 from ftkit.stages import trial as trials
-from ftkit.stages.checkpoints import TrialCheckpoints, key_of
 
 TRIAL = "trial.json"
 
@@ -102,11 +101,7 @@ def follow(
     Nothing is reported, logged or saved. The arguments are those of `trial`. Raises: FtkitError; what the backbone raises.
     """
     data = runner.load_data(plan, ledgers.at(work / "run", plan.name, plan.text), lambda event: None)
-    seconds = plan.search.checkpoint_seconds
-    own = None
-    if checkpoints is not None and seconds:
-        key = key_of(checkpoints.name, number, values, seed)
-        own = TrialCheckpoints(checkpoints, key, seconds, notice=lambda text: None, resumed=lambda history: None)
+    own = of_trial(plan, checkpoints, number=number, values=values, seed=seed)
     trials.follow(plan, data, values, seed, own)
 
 

@@ -117,6 +117,27 @@ def test_texts_read_as_bytes_are_seen(bytewise: Tokenizer, words: Sequence[str],
         assert "hardly reads 100 % of the texts" in seen.warnings[0]
 
 
+ARABIC_SENTENCE = "المصباح انكسر بعد اسبوع واحد والبائع لم يرد على رسائلي"
+GERMAN_SENTENCE = "Die Lampe zerbrach nach einer Woche und der Verkäufer antwortete nie auf meine Briefe darüber"
+
+
+@pytest.mark.parametrize(
+    ("texts", "warns"),
+    [
+        (texts_of(ARABIC_SENTENCE.split()), True),
+        (texts_of(ARABIC_SENTENCE.split(), rows=4) + texts_of(ENGLISH, rows=36), True),
+        (texts_of(GERMAN_SENTENCE.split()), False),
+        (["ok !", "so so", "+ + + +", "1 2 3 4 5", "12:30 - 14:00 (20 %)", *texts_of(ENGLISH)], False),
+    ],
+)
+def test_texts_read_letter_by_letter_are_seen_though_no_token_is_unknown(
+    minilm: Any, texts: list[str], warns: bool
+) -> None:
+    seen = minilm.inspect(data_of(texts))
+    assert seen.tokens["unknown"] == 0
+    assert ["letter by letter" in warning for warning in seen.warnings] == [True] * warns
+
+
 @pytest.mark.parametrize(("words", "lost", "warns"), [(29, 0.0, False), (40, 0.25, False), (120, 0.75, True)])
 def test_the_share_of_texts_that_are_cut_and_what_they_lose(minilm: Any, words: int, lost: float, warns: bool) -> None:
     texts = [f"number {row} " + "lamp " * (words - 2) for row in range(40)]

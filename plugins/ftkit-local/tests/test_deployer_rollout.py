@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -93,13 +95,30 @@ def test_a_model_that_dies_while_it_bakes_is_rolled_back(
     assert_as_before(deployer)
 
 
-def test_an_interrupt_at_the_keyboard_puts_everything_back(deployer: LocalDeployer, tmp_path: Path) -> None:
-    def interrupt(event: Event) -> None:
-        if isinstance(event, TrafficMoved) and event.shares.get("new") == 100:
-            signal.raise_signal(signal.SIGINT)
+CLIENT = """
+import sys
+from pathlib import Path
+from ftkit.bundle import bundle
+from ftkit.contracts.settings import Rollout
+from ftkit.stages.rollout import roll_out
+from ftkit_local.deployer import LocalDeployer
 
-    with pytest.raises(KeyboardInterrupt):
-        roll_out(deployer, toy_bundle(tmp_path / "new"), "new", QUICK, interrupt)
+def tell(event):
+    print(getattr(event, "shares", ""), flush=True)
+
+roll_out(LocalDeployer(endpoint="kit", threads=1), bundle.verify(Path(sys.argv[1])), "new", Rollout(bake=60, poll=0.05), tell)
+"""
+
+
+def test_an_interrupt_at_the_keyboard_puts_everything_back(deployer: LocalDeployer, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", CLIENT, str(toy_bundle(tmp_path / "new").folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as client:
+        assert client.stdout is not None
+        assert any(line == "{'new': 100}\n" for line in client.stdout)
+        client.send_signal(signal.SIGINT)
+        _, errors = client.communicate(timeout=120)
+    assert client.returncode == -signal.SIGINT
+    assert errors.endswith("KeyboardInterrupt\n")
     assert_as_before(deployer)
 
 

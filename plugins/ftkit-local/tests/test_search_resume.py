@@ -107,10 +107,16 @@ def book_of(folder):
 def await_end_of(pids):
     """Wait until no such process is left, zombies aside."""
     deadline = time.monotonic() + 15
-    while any(psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE for pid in pids):
+    while any(map(alive, pids)):
         assert time.monotonic() < deadline, f"of {pids} some outlived their parent"
-        with contextlib.suppress(psutil.Error):
-            time.sleep(0.05)
+        time.sleep(0.05)
+
+
+def alive(pid):
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def essence(trials):

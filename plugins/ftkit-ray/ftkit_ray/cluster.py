@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-import signal
 import sys
 import tempfile
 import time
@@ -86,12 +85,9 @@ def joined(platform: RayOptions, at_a_time: int) -> Iterator[Cluster]:
     """The cluster for as long as a search lasts, for so many trials at a time. Raises: StageError."""
     names = ("RAY_USAGE_STATS_ENABLED", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN")
     before = {name: os.environ.get(name) for name in names}
-    terminate = signal.getsignal(signal.SIGTERM)
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     try:
         with _started(platform, at_a_time) if not platform.address else _attached(platform):
-            if terminate is not None:
-                signal.signal(signal.SIGTERM, terminate)  # Ray has put its own in the place of ftkit's
             yield _fit(platform, alive(), at_a_time)
     finally:
         for name, value in before.items():
@@ -141,12 +137,10 @@ def _connected(where: str, settings: Mapping[str, Any]) -> Iterator[None]:
     """Ray's client. Raises: StageError."""
     import ray
 
-    # What a search before this one, in the same process, has made Ray remember of the environment.
-    environment.read_again()
     ray._private.worker._worker_logs_enabled = False  # else Ray prints onto the display that an actor of ours has ended
     try:
         try:
-            ray.init(**settings, log_to_driver=False, configure_logging=False)
+            environment.join(**settings)
         except (ConnectionError, RuntimeError, ValueError, OSError, ray.exceptions.RayError) as error:
             raise _refused(where, error) from error
         yield

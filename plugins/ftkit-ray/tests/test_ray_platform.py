@@ -73,7 +73,10 @@ def of(kind, emitted):
 
 
 def alive(pid):
-    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def environment_of(pid):
@@ -131,7 +134,7 @@ def test_a_node_that_dies_costs_its_trials_unsaved_work_alone(on_ray, on_local, 
     def tell(event):
         emitted.append(event)
         if isinstance(event, events.TrialReported) and not killed:
-            killed.extend(started.number for started in of(events.TrialStarted, emitted) if started.node == "second")
+            killed.extend(started for started in of(events.TrialStarted, emitted) if started.node == "second")
             if killed:
                 ray_cluster.order("kill second")
 
@@ -142,9 +145,8 @@ def test_a_node_that_dies_costs_its_trials_unsaved_work_alone(on_ray, on_local, 
     # What a trial waits in each epoch is no part of its weights.
     assert ending(outcome) == on_local
     retried = of(events.TrialRetried, emitted)
-    # On a slow machine, one more trial may be sent to the node before Ray misses it.
-    assert killed[-1] in {event.number for event in retried}
-    assert retried[0].reason == "the node second was lost"
+    # A trial may be sent to the node before Ray misses it: that one got no place there.
+    assert {event.reason for event in retried if "got no place" not in event.reason} == {"the node second was lost"}
     facts = ledger.Ledger(outcome.bundle.parent).facts("trial-retried")
     assert all(fact["lost"] for fact in facts), "no `retries` are spent on it"
     assert all(trial.state == "finished" for trial in outcome.trials)

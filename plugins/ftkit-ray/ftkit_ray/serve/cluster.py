@@ -32,9 +32,8 @@ def joined(address: str | None, begin: bool = True) -> bool:
     Without an address, it is the cluster of this machine: started where there is none, unless `begin` is false.
     Raises: DeployError when it cannot be reached.
     """
-    os.environ.setdefault(
-        "RAY_ENABLE_AUTO_CONNECT", "0"
-    )  # else a thread of Serve's that is left begins a Ray of its own
+    # Else a thread of Serve's that is left begins a Ray of its own.
+    os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")
     import ray
 
     with _lock:
@@ -61,12 +60,10 @@ def _connect(target: str, own: bool) -> None:
     except StageError as error:
         raise DeployError(error.what, error.where, error.hint.replace("run.address", "deploy.address")) from error
     os.environ |= {"RAY_AUTH_MODE": mode, "RAY_USAGE_STATS_ENABLED": "0"}
-    environment.read_again()
     host = address.rpartition(":")[0]
     node: dict[str, Any] = {"_node_ip_address": host} if host.startswith("127.") else {}
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        ray.init(address=address, log_to_driver=False, configure_logging=False, **node)
+        environment.join(address=address, **node)
     except (ConnectionError, RuntimeError, ValueError, OSError, ray.exceptions.RayError) as error:
         raise DeployError(
             f"the Ray cluster cannot be joined: {' '.join(str(error).split())[:300]}",
@@ -74,10 +71,6 @@ def _connect(target: str, own: bool) -> None:
             "This machine must be a node of the cluster, with the same Ray and Python: "
             "`ray start --address=HOST:PORT --num-cpus=0` makes it one.",
         ) from error
-    finally:
-        if threading.current_thread() is threading.main_thread():
-            for number, handler in handlers.items():  # Ray has put its own in the place of ftkit's
-                signal.signal(number, handler)
 
 
 def leave() -> None:
