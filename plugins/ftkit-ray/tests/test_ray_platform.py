@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -80,8 +81,12 @@ def alive(pid):
 
 
 def environment_of(pid):
-    entries = Path(f"/proc/{pid}/environ").read_text().split("\0")
-    return dict(entry.split("=", 1) for entry in entries if entry)
+    """Linux shows an empty environment for a moment after a process was started: its start is told before it has got far."""
+    deadline = time.monotonic() + 60
+    while not (text := Path(f"/proc/{pid}/environ").read_text()):
+        assert time.monotonic() < deadline, f"process {pid} has no environment"
+        time.sleep(0.01)
+    return dict(entry.split("=", 1) for entry in text.split("\0") if entry)
 
 
 class TestRayPlatform(PlatformSuite):
@@ -312,6 +317,7 @@ def test_a_driver_that_is_killed_leaves_nothing_behind_and_goes_on(ray_cluster, 
 
 COMMAND = """
 import sys
+import time
 from pathlib import Path
 from ftkit.cli import main
 from ftkit.testing import toys
