@@ -77,7 +77,9 @@ class RunTelemetry:
                 self._finish(failed=True)  # a stage that fails is the run's end
             case events.DataLoaded(report):
                 dropped = sum(report.dropped.values())
-                self._event("data", _named({"rows": report.sizes, "dropped": dropped, "fingerprint": report.fingerprint}))
+                self._event(
+                    "data", _named({"rows": report.sizes, "dropped": dropped, "fingerprint": report.fingerprint})
+                )
             case events.TrialFinished(trial):
                 self._span_ended(
                     f"trial {trial.number}", trial.seconds, self._trial(trial), failed=trial.state == "failed"
