@@ -10,11 +10,13 @@ import json
 import time
 from collections import deque
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ftkit import pairs
 from ftkit.contracts.copies import Comparison, Flip
-from ftkit_local.endpoint.child import Child
+
+if TYPE_CHECKING:
+    from ftkit_local.endpoint.child import Child
 
 AT_A_TIME = 8
 """Copies under way; while there are so many, no further ones are made."""
