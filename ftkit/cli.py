@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import importlib
 import os
 import sys
 from collections.abc import Sequence
@@ -12,20 +13,6 @@ import click
 
 from ftkit._version import __version__
 from ftkit.commands import Ending
-from ftkit.commands.compare import compare
-from ftkit.commands.completion import completion
-from ftkit.commands.endpoint import endpoint
-from ftkit.commands.export import export
-from ftkit.commands.installed import options, plugins
-from ftkit.commands.models import models
-from ftkit.commands.predict import predict
-from ftkit.commands.promote import promote
-from ftkit.commands.publish import publish
-from ftkit.commands.recipes import check, plan, schema
-from ftkit.commands.report import report
-from ftkit.commands.run import run
-from ftkit.commands.runs import runs
-from ftkit.commands.zoo import zoo
 from ftkit.disclosure import RedactedStream
 from ftkit.display import failures, terminal
 from ftkit.errors import ExitCode, FtkitError, Terminated, VerbError, in_one_line
@@ -35,16 +22,55 @@ EPILOG = (
     "or broken; 4 a stage failed; 5 the run ended but its model was not promoted; 130 interrupted, 143 by SIGTERM."
 )
 
+COMMANDS = {
+    "run": ("run", "Run a recipe."),
+    "check": ("recipes", "Find every mistake in a recipe."),
+    "plan": ("recipes", "Show what a run would do and how long it would take."),
+    "publish": ("publish", "Publish a recipe's pipeline."),
+    "schema": ("recipes", "Print the JSON Schema of recipes."),
+    "plugins": ("installed", "List installed components."),
+    "options": ("installed", "Show all options of a component."),
+    "zoo": ("zoo", "List the backbones that fit a need."),
+    "runs": ("runs", "List runs, or show one."),
+    "report": ("report", "Write a run's report as an HTML page."),
+    "compare": ("compare", "Show two runs side by side."),
+    "promote": ("promote", "Release a run's model by hand."),
+    "export": ("export", "Write a run's model as a folder for a deployment by hand."),
+    "models": ("models", "List registered models."),
+    "predict": ("predict", "Classify texts with a model."),
+    "endpoint": ("endpoint", "Show, call and stop endpoints."),
+    "completion": ("completion", "Print the completion script for a shell."),
+}
+"""Of every command its module in `ftkit.commands`, loaded when it is needed, and its line in the help."""
+
 
 class Commands(click.Group):
     """The group of all commands; for a misspelt command it suggests the nearest one."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of the commands, in the order of the help."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of a name, None if there is no such command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, line = COMMANDS[cmd_name]
+        command: click.Command = vars(importlib.import_module(f"ftkit.commands.{module}"))[cmd_name]
+        command.short_help = line
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands into the help, without loading them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """The command that the arguments name. Raises: click.UsageError."""
-        near = difflib.get_close_matches(args[0], self.commands, 1)
-        if near and args[0] not in self.commands:
+        near = difflib.get_close_matches(args[0], COMMANDS, 1)
+        if near and args[0] not in COMMANDS:
             ctx.fail(f"No such command {args[0]!r}. Did you mean {near[0]!r}?")
         return super().resolve_command(ctx, args)
 
@@ -55,28 +81,6 @@ class Commands(click.Group):
 @click.version_option(__version__, prog_name="ftkit")
 def commands() -> None:
     """Take a text classifier from raw data to live traffic with one recipe."""
-
-
-for command in (
-    run,
-    check,
-    plan,
-    publish,
-    schema,
-    plugins,
-    options,
-    zoo,
-    runs,
-    report,
-    compare,
-    promote,
-    export,
-    models,
-    predict,
-    endpoint,
-    completion,
-):
-    commands.add_command(command)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

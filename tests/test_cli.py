@@ -126,7 +126,7 @@ def test_help_and_check_load_no_framework_and_no_sdk(workplace, arguments):
 def test_help_loads_neither_rich_nor_numpy(workplace):
     code = "import sys; from ftkit.cli import main; main(['--help']); print(*sys.modules, file=sys.stderr)"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
-    assert not {"rich", "numpy", "pydantic", "sklearn"} & set(result.stderr.split())
+    assert not {"rich", "numpy", "pydantic", "sklearn", "ftkit.contracts", "ftkit.plugins"} & set(result.stderr.split())
 
 
 # ---------------------------------------------------------------------------------------------- usage

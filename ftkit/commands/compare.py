@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ftkit.report.comparison import Change, Comparison, Scored
 
 
-@click.command(short_help="Show two runs side by side.")
+@click.command()
 @click.argument("one", metavar="RUN", shell_complete=completer(run_names))
 @click.argument("other", metavar="RUN", shell_complete=completer(run_names))
 @as_json

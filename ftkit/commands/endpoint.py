@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 name_argument = click.argument("name", metavar="[NAME]", required=False, shell_complete=completer(endpoint_names))
 
 
-@click.group(short_help="Show, call and stop endpoints.")
+@click.group()
 def endpoint() -> None:
     """Show, call and stop the endpoints that were rolled out from this machine."""
 

@@ -10,7 +10,7 @@ from ftkit.commands import as_json, completer, component_names, print_json, run_
 from ftkit.display import terminal
 
 
-@click.command(short_help="Write a run's model as a folder for a deployment by hand.")
+@click.command()
 @click.argument("name", metavar="RUN", shell_complete=completer(run_names))
 @click.option(
     "--out", metavar="DIR", type=click.Path(path_type=Path), help="Where to write it: a folder that is new or empty."

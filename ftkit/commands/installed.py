@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ftkit.plugins import Offer, Plugins
 
 
-@click.command(short_help="List installed components.")
+@click.command()
 @as_json
 def plugins(json_: bool) -> None:
     """List the installed components by kind, the plugin that offers each, and what was set aside because it does not work."""
@@ -39,7 +39,7 @@ def plugins(json_: bool) -> None:
             terminal.write(f"  hint: {broken.hint}")
 
 
-@click.command(short_help="Show all options of a component.")
+@click.command()
 @click.argument("name", shell_complete=completer(component_names()))
 @as_json
 def options(name: str, json_: bool) -> None:

@@ -20,7 +20,7 @@ AT_ONCE = 256
 """Texts that are read before they are classified, so that a stream gets its answers while it is read."""
 
 
-@click.command(short_help="List registered models.")
+@click.command()
 @click.argument("recipes", metavar="[RECIPE...]", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--registry", "name", metavar="NAME", help="Only registries of this kind, such as mlflow.")
 @as_json

@@ -25,7 +25,7 @@ AT_ONCE = 256
 """Texts that are read before they are classified, so that a stream gets its answers while it is read."""
 
 
-@click.command(short_help="Classify texts with a model.")
+@click.command()
 @click.argument("source", metavar="MODEL", shell_complete=completer(run_names))
 @click.argument("texts", metavar="[TEXT...]", nargs=-1)
 @click.option(

@@ -8,7 +8,7 @@ from ftkit.commands import Ending, completer, run_names
 from ftkit.commands.run import remembering, show, terminable
 
 
-@click.command(short_help="Release a run's model by hand.")
+@click.command()
 @click.argument("name", metavar="RUN", shell_complete=completer(run_names))
 @click.option(
     "--override",

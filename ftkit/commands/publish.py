@@ -13,7 +13,7 @@ from ftkit.commands.run import recipe_options, terminable
 from ftkit.display import terminal
 
 
-@click.command(short_help="Publish a recipe's pipeline.")
+@click.command()
 @click.argument("path", metavar="RECIPE", type=click.Path(path_type=Path))
 @recipe_options
 @as_json

@@ -14,7 +14,7 @@ from ftkit.commands.run import recipe_options
 from ftkit.display import terminal
 
 
-@click.command(short_help="Find every mistake in a recipe.")
+@click.command()
 @click.argument("paths", metavar="RECIPE...", type=click.Path(path_type=Path), nargs=-1, required=True)
 @recipe_options
 @as_json
@@ -59,7 +59,7 @@ def check(
     return int(code)
 
 
-@click.command(short_help="Show what a run would do and how long it would take.")
+@click.command()
 @click.argument("path", metavar="RECIPE", type=click.Path(path_type=Path))
 @recipe_options
 @as_json
@@ -84,7 +84,7 @@ def plan(path: Path, overrides: Sequence[str], on: str | None, deploy: str | Non
     terminal.labelled(without_secrets([*rows, ("cost", f"{cost}{preview.basis}")]))
 
 
-@click.command(short_help="Print the JSON Schema of recipes.")
+@click.command()
 def schema() -> None:
     """Print the JSON Schema of recipes for the installed plugins, for editors that complete TOML."""
     from ftkit.recipe import json_schema as schemas

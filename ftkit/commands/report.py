@@ -10,7 +10,7 @@ from ftkit.commands import as_json, completer, print_json, run_names
 from ftkit.display import terminal
 
 
-@click.command(short_help="Write a run's report as an HTML page.")
+@click.command()
 @click.argument("name", metavar="[RUN]", required=False, shell_complete=completer(run_names))
 @click.option("--out", metavar="PATH", type=click.Path(path_type=Path), help="Write to this file, or into this folder.")
 @click.option("--open", "open_", is_flag=True, help="Also open it in the browser.")

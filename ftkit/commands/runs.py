@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ftkit.runs.ledger import Ledger
 
 
-@click.command(short_help="List runs, or show one.")
+@click.command()
 @click.argument("name", metavar="[RUN]", required=False, shell_complete=completer(run_names))
 @as_json
 def runs(name: str | None, json_: bool) -> None:

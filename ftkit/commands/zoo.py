@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _COLUMNS = ("parameters", "languages", "licence", "tokens", "family")
 
 
-@click.command(short_help="List the backbones that fit a need.")
+@click.command()
 @click.option("--language", metavar="CODE", help="Only backbones that know this language, such as de (ISO 639-1).")
 @click.option(
     "--max-parameters", metavar="NUMBER", type=float, help="Only backbones of at most this size, such as 150e6."

@@ -39,9 +39,10 @@ def _command(command: click.Command, context: click.Context) -> Iterator[str]:
     if records:
         yield table(("option", "what it does"), [(f"`{names}`", help_text) for names, help_text in records])
     if isinstance(command, click.Group):
-        for name in sorted(command.commands):
-            subcontext = click.Context(command.commands[name], context, info_name=name, terminal_width=100)
-            yield from _command(command.commands[name], subcontext)
+        for name in sorted(command.list_commands(context)):
+            if subcommand := command.get_command(context, name):
+                subcontext = click.Context(subcommand, context, info_name=name, terminal_width=100)
+                yield from _command(subcommand, subcontext)
 
 
 def _paragraph(text: str) -> str:
