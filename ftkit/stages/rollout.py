@@ -250,7 +250,9 @@ def _clear_leftover(step: _Step, before: Endpoint) -> Endpoint:
 def _roll_back(step: _Step, before: Endpoint, error: BaseException) -> BaseException:
     """Put traffic back, remove the deployment, and return the error to raise; it says what could not be undone."""
     failure = error
-    if isinstance(error, Exception) and not isinstance(error, FtkitError):
+    if isinstance(error, Exception) and (changed := rollout_checks.changed(step.bundle)):
+        failure = changed  # whatever came of it
+    elif isinstance(error, Exception) and not isinstance(error, FtkitError):
         failure = DeployError(f"the rollout failed: {type(error).__name__}: {error}", step.where)
     try:
         step.judge.broken_off()

@@ -10,9 +10,10 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ftkit.bundle.bundle import Bundle
+from ftkit import files
+from ftkit.bundle.bundle import Bundle, verify
 from ftkit.contracts import AnswerRule, Deployer, Endpoint, Task
-from ftkit.errors import DeployError
+from ftkit.errors import BundleError, DeployError
 from ftkit.plugins.calls import call
 from ftkit.plugins.offers import class_title
 from ftkit.plugins.titles import title
@@ -20,6 +21,19 @@ from ftkit.redaction import redacted
 
 _TIMES = 5
 """How often the endpoint is asked again before it is believed."""
+
+
+def changed(bundle: Bundle) -> BundleError | None:
+    """What of a bundle is no longer as it was when its deployment began; None if nothing is."""
+    manifest = bundle.folder / "manifest.json"
+    try:
+        if manifest.is_file() and files.sha256(manifest) != bundle.hash:
+            raise BundleError("manifest.json is not as it was", str(bundle.folder), "Run the recipe again.")
+        verify(bundle.folder)
+    except BundleError as error:
+        what = f"the bundle was changed after its deployment had begun: {error.what}"
+        return BundleError(what, error.where, error.hint)
+    return None
 
 
 def check_created(deployer: Deployer, deployment: str, bundle_hash: str, poll: float) -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 
-from ftkit.bundle.bundle import Bundle
+from ftkit.bundle.bundle import Bundle, verify
 from ftkit.contracts import Health
 from ftkit.contracts.settings import Rollout
-from ftkit.errors import DeployError, VerbError
+from ftkit.errors import BundleError, DeployError, VerbError
 from ftkit.events import DeploymentChanged, Event, Noticed, TrafficMoved
 from ftkit.stages.rollout import roll_out
 from ftkit.testing.bundles import toy_bundle
@@ -360,3 +362,46 @@ def test_a_deployment_that_is_still_there_after_its_deletion_is_named_with_the_c
     deployer.answer = lambda request: ["no class"]
     with pytest.raises(DeployError, match="delete memory --deployment newer"):
         roll_out(deployer, bundle, "newer", QUICK, events.append)
+
+
+def _flip(path: Path) -> None:
+    """Change one byte in the middle of a file."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+CHANGES: dict[str, tuple[Callable[[Path], None], str]] = {
+    "weights": (
+        lambda folder: _flip(folder / "model" / "weights.npy"),
+        "changed since it was written: model/weights.npy",
+    ),
+    "recipe": (lambda folder: _flip(folder / "recipe.toml"), "changed since it was written: recipe.toml"),
+    "sample": (lambda folder: _flip(folder / "sample_request.json"), "sample_request.json"),
+    "record": (lambda folder: _flip(folder / "promotion.json"), "promotion"),
+    "manifest": (lambda folder: _flip(folder / "manifest.json"), "manifest"),
+    "removed": (lambda folder: (folder / "README.md").unlink(), "missing: README.md"),
+    "added": (
+        lambda folder: (folder / "model" / "more.txt").write_text("more") and None,
+        "not in the manifest: model/more.txt",
+    ),
+}
+"""Changes of a bundle by the file that they touch, and what must be said of each."""
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("healthy", [0, 1], ids=["at the start", "under traffic"])
+def test_a_bundle_that_is_changed_after_its_deployment_has_begun_is_told_by_what_was_changed(
+    bundle: Bundle, tmp_path: Path, change: str, healthy: int
+) -> None:
+    changed = verify(shutil.copytree(bundle.folder, tmp_path / "bundle"))
+    spoil, words = CHANGES[change]
+    deployer = with_old()
+    deployer.healths = [Health("ready")] * healthy + [Health("failed", "the container has ended")]
+    deployer.after = lambda _, verb: spoil(changed.folder) if verb == "create" else None
+    with pytest.raises(BundleError) as caught:
+        roll_out(deployer, changed, "new", QUICK, lambda _: None)
+    assert "was changed after its deployment had begun" in caught.value.what
+    assert words in str(caught.value)
+    assert deployer.traffic == {"old": 70, "older": 30}
+    assert "new" not in deployer.hashes
