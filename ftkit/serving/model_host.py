@@ -15,7 +15,7 @@ from typing import Literal
 from ftkit.bundle import bundle as bundles
 from ftkit.bundle.bundle import Bundle
 from ftkit.contracts import AUTO, NATIVE
-from ftkit.errors import FtkitError
+from ftkit.errors import BundleError, FtkitError
 from ftkit.redaction import redacted
 from ftkit.serving.batcher import Batcher
 from ftkit.serving.engine_choice import Choice, Timing, choose
@@ -25,6 +25,9 @@ from ftkit.serving.monitoring import RequestObserver, deployment_observer
 from ftkit.serving.schema import Refusal, parse
 
 log = logging.getLogger("ftkit.serving")
+
+REFUSED = "the bundle cannot be served"
+"""What the log says of a bundle that is damaged or whose model does not load; the reason follows."""
 
 
 @dataclass(frozen=True)
@@ -95,8 +98,11 @@ class ModelHost:
             self.status = Status("ready")
             seconds = time.monotonic() - begun
             log.info("ready after %.1f s: bundle %s, engine %s", seconds, bundle.hash[:12], self.engine)
+        except BundleError as error:  # what is wrong with which file: where that was noticed helps nobody
+            log.error("%s: %s", REFUSED, error)
+            self.status = Status("failed", str(error))
         except BaseException as error:  # the process that waits for this server must learn any reason
-            log.exception("the bundle cannot be served")
+            log.exception(REFUSED)
             reason = str(error) if isinstance(error, FtkitError) else redacted(f"{type(error).__name__}: {error}")
             self.status = Status("failed", reason)
 
