@@ -7,7 +7,9 @@ from typing import Any, TypeVar
 
 from ftkit_azure import refusals
 
+from ftkit.bundle import bundle as bundles
 from ftkit.bundle.bundle import Bundle
+from ftkit.errors import BundleError
 from ftkit_azureml.scoring import Environment
 
 ENVIRONMENT = "ftkit-serving"
@@ -40,7 +42,10 @@ def record_digest(bundle: Bundle) -> str:
 
 
 def model(azure: Any, bundle: Bundle) -> str:
-    """The bundle as a model of the workspace, uploaded unless it exists: its id."""
+    """The bundle as a model of the workspace, uploaded unless it exists: its id.
+
+    Raises: BundleError when it was changed while it was uploaded; that model is not used again.
+    """
     from azure.ai.ml.entities import Model
 
     name, digest = f"ftkit-{bundle.hash[:16]}", record_digest(bundle)
@@ -53,9 +58,13 @@ def model(azure: Any, bundle: Bundle) -> str:
             path=str(bundle.folder),
             type="custom_model",
             description="A bundle of ftkit, as it was deployed.",
-            tags={BUNDLE: bundle.hash, RECORD: digest},
+            tags={BUNDLE: bundle.hash},
         )
     )
+    if bundles.verify(bundle.folder).hash != bundle.hash:
+        raise BundleError("the bundle was changed while it was uploaded: manifest.json", str(bundle.folder))
+    uploaded.tags = {**(uploaded.tags or {}), RECORD: digest}  # only now is it found again
+    azure.models.create_or_update(uploaded)
     return str(uploaded.id)
 
 

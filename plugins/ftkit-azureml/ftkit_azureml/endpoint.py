@@ -104,7 +104,7 @@ class ManagedEndpoint(EndpointOptions):
                 # The operation ends, with the reason, a moment after the state has changed.
                 return Health("starting", f"its state is {state}, and Azure has not said why yet")
             log = online.log(deployment, 100) if current is not None else ""
-            return Health("failed", reason or f"its state is {state}", log)
+            return Health("failed", _refused(log) or reason or f"its state is {state}", log)
 
     def invoke(self, request: Mapping[str, Any], deployment: str | None = None) -> Any:
         """Send one request as any caller would, over HTTPS."""
@@ -255,6 +255,13 @@ class ManagedEndpoint(EndpointOptions):
         status = answer.headers.get("ms-azureml-model-error-statuscode", answer.status_code)
         place = where or (f"{self.endpoint}/{deployment}" if deployment else self.endpoint)
         return DeployError(f"the endpoint answered {status}: {what}", place, hint)
+
+
+def _refused(log: str) -> str:
+    """Why the scoring script did not serve its bundle, by the container's log: Azure knows only that the container ended."""
+    from ftkit.serving.model_host import REFUSED
+
+    return next((after.strip() for line in log.splitlines() if (after := line.partition(f"{REFUSED}: ")[2])), "")
 
 
 def _state(state: str) -> str:
