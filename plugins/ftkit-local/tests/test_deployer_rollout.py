@@ -17,7 +17,7 @@ from ftkit.bundle import promotion_record as records
 from ftkit.bundle.bundle import Bundle
 from ftkit.contracts import Endpoint
 from ftkit.contracts.settings import Rollout
-from ftkit.errors import DeployError
+from ftkit.errors import BundleError, DeployError
 from ftkit.events import DeploymentChanged, Event, TrafficMoved
 from ftkit.stages.rollout import roll_out
 from ftkit.testing.bundles import GOOD, toy_bundle, toy_record
@@ -63,6 +63,30 @@ def test_a_bundle_that_cannot_be_served_changes_nothing_and_the_error_holds_its_
         assert "about to be killed" in str(caught.value)
     assert_as_before(deployer)
     assert deployer.logs("new"), "the log is kept"
+
+
+@pytest.mark.parametrize("shared", [True, False], ids=["both copies", "the endpoint's copy"])
+def test_a_byte_that_changes_in_a_bundle_after_its_deployment_has_begun_is_told_as_that(
+    deployer: LocalDeployer, tmp_path: Path, shared: bool
+) -> None:
+    bundle = toy_bundle(tmp_path / "new")
+
+    def change(event: Event) -> None:
+        if getattr(event, "step", "") == "created":
+            weights = deployer.folder.bundle("new") / "model" / "weights.npy"
+            content = bytearray(weights.read_bytes())
+            content[200] ^= 1
+            if not shared:
+                weights.unlink()  # it is the bundle's own file under another name
+            weights.write_bytes(content)
+
+    with pytest.raises(BundleError if shared else DeployError) as caught:
+        roll_out(deployer, bundle, "new", QUICK, change)
+    first = caught.value.what.splitlines()[0]
+    assert "changed since it was written: model/weights.npy" in first
+    assert ("was changed after its deployment had begun" in first) is shared
+    assert "Traceback" not in caught.value.what
+    assert_as_before(deployer)
 
 
 def test_the_error_names_a_backbone_that_is_not_installed(deployer: LocalDeployer, tmp_path: Path) -> None:
