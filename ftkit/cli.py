@@ -39,6 +39,7 @@ COMMANDS = {
     "models": ("models", "List registered models."),
     "predict": ("predict", "Classify texts with a model."),
     "endpoint": ("endpoint", "Show, call and stop endpoints."),
+    "new": ("new", "Write a plugin or a recipe to begin with."),
     "completion": ("completion", "Print the completion script for a shell."),
 }
 """Of every command its module in `ftkit.commands`, loaded when it is needed, and its line in the help."""
