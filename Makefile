@@ -3,6 +3,7 @@
 # make quick   the core's tests without encoders and servers, for people who work on ftkit
 # make install make test without the tests: for people who work on ftkit
 # make lint    ruff and mypy
+# make dist    source distributions and wheels of ftkit and all plugins, in dist/: see docs/releasing.md
 
 PYTHON ?= python3
 VENV   := .venv
@@ -18,9 +19,9 @@ EVERYTHING := --editable '.[encoders,lora,engines,serving,testing,development]' 
 
 # Rooms and whole runs that train encoders, start servers or processes, or speak to the loopback Azure: `make test` has them.
 SLOW       := encoders serving remote azure report/test_browser.py test_runner.py test_runner_repeats.py test_cli.py \
-              test_benchmarks.py test_secrets_everywhere.py stages/test_release.py runs/test_preview.py bundle/test_requirements.py
+              test_benchmarks.py test_secrets_everywhere.py test_wheels.py stages/test_release.py runs/test_preview.py bundle/test_requirements.py
 
-.PHONY: run install quick test lint docs constraints clean
+.PHONY: run install quick test lint docs dist constraints clean
 
 run: $(VENV)/.quickstart
 	@$(BIN)/ftkit run recipes/quickstart.toml || [ $$? -eq 5 ]
@@ -40,6 +41,10 @@ lint: $(VENV)/.everything
 
 docs: $(VENV)/.everything
 	$(BIN)/python -m ftkit.reference docs/reference
+	$(BIN)/python -m ftkit.reference.directory docs/directory.md
+
+dist: $(VENV)/.everything
+	$(BIN)/python make_dist.py dist
 
 # The newest versions that work together, written down: only after a clean `make install` and green tests.
 constraints: $(VENV)/.everything

@@ -16,11 +16,11 @@ class ListOfPlugins(BuildHookInterface[Any]):
     """Reads the plugins beside the package, as a checkout does when it runs."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Put the list into the wheel; an editable install reads the checkout itself."""
+        """Put the list into the wheel; an editable install reads the checkout itself, and a source distribution has the list."""
         self._folder = tempfile.mkdtemp(prefix="ftkit-build-")
-        if version == "editable":
-            return
         module = runpy.run_path(str(Path(self.root) / "ftkit" / "bundled_plugins.py"))
+        if version == "editable" or (Path(self.root) / "ftkit" / module["LIST"]).is_file():
+            return
         path = Path(self._folder) / module["LIST"]
         path.write_text(json.dumps(module["offered"](Path(self.root) / "plugins"), indent=1) + "\n", encoding="utf-8")
         build_data["force_include"][str(path)] = f"ftkit/{path.name}"
