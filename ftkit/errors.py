@@ -153,6 +153,10 @@ class DeployError(StageError):
     """A deployment did not become healthy, or an endpoint cannot be reached."""
 
 
+class FtkitDeprecation(DeprecationWarning):
+    """The warning for what a later ftkit will no longer have: it says since when, until when, and what to write instead."""
+
+
 class Terminated(KeyboardInterrupt):
     """SIGTERM: what was begun is undone or kept as at Ctrl-C, and the exit code is 143."""
 
