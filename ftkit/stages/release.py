@@ -26,7 +26,6 @@ from ftkit.runs import ledger as ledgers
 from ftkit.runs.ledger import Ledger, staged
 from ftkit.stages import gate, keeping, known_endpoints, rollout_facts
 from ftkit.stages.rollout import roll_out
-from ftkit.stages.shares import without
 
 
 def decide(
@@ -155,9 +154,9 @@ def deploy(
         began = datetime.fromisoformat(ledger.facts("started")[0]["at"])
         deployment = deployment_name(version.version if version else None, began)
         known_endpoints.remember(plan.deploy)
-        described = call(Deployer.describe, plan.deploy)
-        before = without(described, deployment).traffic if described else {}
-        endpoint = roll_out(plan.deploy, bundle, deployment, plan.rollout, rollout_facts.written_down(ledger, emit))
+        before = keeping.replaced(ledger, plan.deploy, deployment)
+        tell = rollout_facts.written_down(ledger, emit)
+        endpoint = roll_out(plan.deploy, bundle, deployment, plan.rollout, tell, replaced=before)
         ledger.append("deployed", endpoint=endpoint.name, deployment=deployment)
         keeping.begin(plan, ledger, emit, before, deployment)
     return endpoint, deployment

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from ftkit import formatting
@@ -31,7 +31,9 @@ POLL = 0.2
 _MORE_TIME = "Longer `bake` or `patience`, or fewer `least_requests`, give the rollout more to judge by."
 
 
-def roll_out(deployer: Deployer, bundle: Bundle, deployment: str, settings: Rollout, emit: Emit) -> Endpoint:
+def roll_out(
+    deployer: Deployer, bundle: Bundle, deployment: str, settings: Rollout, emit: Emit, replaced: Collection[str] = ()
+) -> Endpoint:
     """Put a bundle live as `deployment` and remove the deployments that were there before.
 
     Called again after an interruption, it continues: a deployment of this name that has all the traffic and is healthy is kept; any
@@ -45,7 +47,7 @@ def roll_out(deployer: Deployer, bundle: Bundle, deployment: str, settings: Roll
     guard = call(Guarding.guarded, deployer, deployment) if capable(deployer, Guarding) else contextlib.nullcontext()
     with guard:
         before = _go_live(step, call(Deployer.prepare, deployer) if capable(deployer, Guarding) else before)
-    _retire(step, before)
+    _retire(step, before, replaced)
     return call(Deployer.describe, deployer) or call(Deployer.prepare, deployer)
 
 
@@ -265,29 +267,24 @@ def _roll_back(step: _Step, before: Endpoint, error: BaseException) -> BaseExcep
             step.delete("the rollout did not succeed")
     except Exception as rollback_error:
         sentence = f"The deployment {step.deployment} could not be removed: {_what(rollback_error)}."
-        step.regret(failure, f"{sentence} {_costs(step, step.deployment)}")
+        step.regret(failure, f"{sentence} {rollout_checks.costs(step.deployer.endpoint, step.deployment)}")
     return failure
 
 
-def _retire(step: _Step, before: Endpoint) -> None:
+def _retire(step: _Step, before: Endpoint, replaced: Collection[str]) -> None:
     """Remove the deployments from before the rollout; a failure is only a warning, since the new deployment is live.
 
-    With `keep`, those that had traffic stay: `ftkit.stages.keeping` looks after them.
+    With `keep`, those that had traffic, now or before an earlier call, stay: `ftkit.stages.keeping` looks after them.
     """
+    kept = {*before.traffic, *replaced} if duration(step.settings.keep) else ()
     for old in before.deployments:
-        if old.name == step.deployment or (old.traffic and duration(step.settings.keep)):
+        if old.name == step.deployment or old.name in kept:
             continue
         try:
             step.delete("", old.name)
         except Exception as error:
-            sentence = f"The old deployment {old.name} could not be removed: {_what(error)}. {_costs(step, old.name)}"
+            sentence = f"The old deployment {old.name} could not be removed: {_what(error)}. {rollout_checks.costs(step.deployer.endpoint, old.name)}"
             step.emit(Noticed(sentence, warning=True))
-
-
-def _costs(step: _Step, deployment: str) -> str:
-    """What to do about a deployment that was left behind."""
-    command = f"ftkit endpoint delete {step.deployer.endpoint} --deployment {deployment}"
-    return f"It may go on to cost money; this removes it: {command}"
 
 
 def _what(error: Exception) -> str:

@@ -70,6 +70,11 @@ def remaining(deployer: Deployer, names: Iterable[str], poll: float) -> list[str
     return [each.name for each in endpoint.deployments if each.name in gone]
 
 
+def costs(endpoint: str, deployment: str) -> str:
+    """What to do about a deployment that was left behind."""
+    return f"It may go on to cost money; this removes it: ftkit endpoint delete {endpoint} --deployment {deployment}"
+
+
 def wrong_answer_of(bundle: Bundle, answer: Any) -> str:
     """What is wrong with a deployment's answer to the sample request of its bundle; empty if nothing is."""
     return wrong_answer(answer, bundle.sample_request, bundle.classes, bundle.task, bundle.rule)
