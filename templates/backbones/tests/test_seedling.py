@@ -8,7 +8,7 @@ from ftkit_seedling import Seedling
 
 
 class TestSeedling(BackboneSuite):
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def component(self) -> Seedling:
         return Seedling(smoothing=0.5)
 

@@ -9,10 +9,11 @@ from typing import ClassVar, Literal
 
 from ftkit import hookimpl
 from ftkit.contracts import Data, Emit
-from ftkit.contracts.events import Progressed
 from ftkit.data.rows import Rows
-from ftkit.data.splits import Rules, split
+from ftkit.data.rules import Rules
+from ftkit.data.splits import split
 from ftkit.errors import DataError
+from ftkit.events import Progressed
 
 
 @dataclass(frozen=True, kw_only=True)

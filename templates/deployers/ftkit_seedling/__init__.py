@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import secrets
 import shutil
 import subprocess
 import sys
@@ -15,10 +18,15 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from ftkit import files, hookimpl
+from ftkit.bundle.bundle import cleared
 from ftkit.contracts import Deployment, Endpoint, Health
 from ftkit.errors import DeployError
-from ftkit.serving import http_client
-from ftkit.serving.endpoint_files import check_name, make_key, read_key, store_bundle
+
+DEPLOYMENT = "X-Deployment"
+"""The header of a request to one deployment, and of an answer with the deployment that gave it."""
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+"""What endpoints and deployments may be called: they name folders."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +55,8 @@ class Seedling:
     """Where it keeps bundles and logs; by default in FTKIT_HOME."""
 
     def __post_init__(self) -> None:
-        check_name(self.endpoint, "endpoint")
+        if not NAME.fullmatch(self.endpoint):
+            raise ValueError("endpoint must be letters, digits, dots, dashes and underscores: it names a folder")
         if not 0 <= self.port <= 65535:
             raise ValueError("port must be from 0 to 65535")
         if self.timeout <= 0:
@@ -67,11 +76,14 @@ class Seedling:
 
     def create(self, deployment: str, bundle: Path) -> None:
         """Copy the bundle and start its server. Only bundles that a promotion record lets through are copied."""
-        check_name(deployment, "deployment")
-        if deployment in self._status():
-            raise DeployError(f"there is a deployment {deployment!r} already", self.endpoint, "Choose another name.")
-        digest = store_bundle(bundle, self._bundle(deployment), self.engine)
-        self._ask("PUT", f"/deployments/{deployment}", {"bundle_hash": digest, "engine": self.engine})
+        cleared_bundle = cleared(bundle, self.engine)
+        if deployment in self._status() or not NAME.fullmatch(deployment):
+            what = f"there is a deployment {deployment!r} already, or it is no name"
+            raise DeployError(what, self.endpoint, "Choose another name.")
+        with files.atomic_folder(self._bundle(deployment)) as copy:
+            shutil.copytree(bundle, copy, dirs_exist_ok=True)
+        options = {"bundle_hash": cleared_bundle.hash, "engine": self.engine}
+        self._ask("PUT", f"/deployments/{deployment}", options)
 
     def health(self, deployment: str) -> Health:
         """What the deployment's server says of itself."""
@@ -83,8 +95,7 @@ class Seedling:
 
     def invoke(self, request: Mapping[str, Any], deployment: str | None = None) -> Any:
         """Send a request as any caller would."""
-        key, url = read_key(self._folder / "key"), f"{self._address()}/score"
-        return http_client.invoke(url, key, request, deployment, self.endpoint, self.timeout)
+        return self._ask("POST", "/score", dict(request), {DEPLOYMENT: deployment} if deployment else {})
 
     def set_traffic(self, shares: Mapping[str, int]) -> None:
         """Change all shares at once."""
@@ -105,7 +116,7 @@ class Seedling:
             Deployment(name, each["traffic"], each["state"], each["bundle_hash"], each["engine"])
             for name, each in status.items()
         )
-        return Endpoint(self.endpoint, f"{self._address()}/score", read_key(self._folder / "key"), tuple(deployments))
+        return Endpoint(self.endpoint, f"{self._address()}/score", self._key(), tuple(deployments))
 
     def logs(self, deployment: str, lines: int = 100) -> str:
         """The end of the log of the deployment's server."""
@@ -129,7 +140,7 @@ class Seedling:
     def _start(self) -> None:
         """Start the endpoint's process, which outlives this one."""
         (self._folder / "address").unlink(missing_ok=True)
-        make_key(self._folder / "key")
+        self._make_key()
         options = {name: vars(self)[name] for name in ("endpoint", "port", "access_log", "level", "timeout")}
         options |= {"hosts": self.hosts, "headers": dict(self.headers)}
         program = [sys.executable, "-P", "-m", "ftkit_seedling.server"]
@@ -152,6 +163,16 @@ class Seedling:
                 raise DeployError(what, self.endpoint, files.tail(self._folder / "log", 5))
             time.sleep(0.02)
 
+    def _key(self) -> str:
+        """What callers send; only the user can read its file."""
+        return (self._folder / "key").read_text(encoding="ascii")
+
+    def _make_key(self) -> None:
+        path = self._folder / "key"
+        if not path.exists():
+            with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii") as file:
+                file.write(secrets.token_urlsafe(32))
+
     def _address(self) -> str:
         """The endpoint's address. Raises: DeployError."""
         try:
@@ -164,10 +185,11 @@ class Seedling:
         status: dict[str, Any] = self._ask("GET", "/deployments")
         return status
 
-    def _ask(self, method: str, path: str, value: Any = None) -> Any:
-        """The endpoint's answer to a request of ours. Raises: DeployError."""
-        headers = {"Authorization": f"Bearer {read_key(self._folder / 'key')}", "Content-Type": "application/json"}
-        request = Request(self._address() + path, json.dumps(value).encode(), headers, method=method)
+    def _ask(self, method: str, path: str, value: Any = None, further: Mapping[str, str] | None = None) -> Any:
+        """The endpoint's answer to a request. Raises: DeployError."""
+        url = self._address() + path
+        headers = {"Authorization": f"Bearer {self._key()}", "Content-Type": "application/json", **(further or {})}
+        request = Request(url, json.dumps(value).encode(), headers, method=method)
         try:
             with urlopen(request, timeout=self.timeout + 10) as answer:
                 return json.loads(answer.read())

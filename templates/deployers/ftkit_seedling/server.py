@@ -19,9 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
+from ftkit import files
 from ftkit.serving import server as model_server
-from ftkit.serving.endpoint_files import read_key
-from ftkit.serving.http_client import PIN
 from ftkit.serving.limits import Limits
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -30,6 +29,11 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+
+from ftkit_seedling import DEPLOYMENT
+
+GRACE = 10.0
+"""Seconds that a deployment's server has to end by itself."""
 
 POLL = 0.02
 """Seconds between two looks at the requests in flight of a deployment that is to end."""
@@ -97,7 +101,7 @@ class Deployment:
         """End the process."""
         self._process.terminate()
         try:
-            self._process.wait(model_server.GRACE)
+            self._process.wait(GRACE)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
@@ -111,7 +115,7 @@ class Front:
         self.folder, self.options = folder, options
         self.deployments: dict[str, Deployment] = {}
         self.server: uvicorn.Server | None = None
-        self._key = read_key(folder / "key")
+        self._key = (folder / "key").read_text(encoding="ascii")
 
     def application(self) -> Starlette:
         """Its routes; without the key, none of them answers."""
@@ -146,7 +150,7 @@ class Front:
     async def score(self, request: Request) -> Response:
         """Send a request on to the deployment that it names, or to one by the shares of the traffic."""
         body = await request.body()
-        name = request.headers.get(PIN) or self._drawn()
+        name = request.headers.get(DEPLOYMENT) or self._drawn()
         if name not in self.deployments:
             raise RefusedError(404, f"there is no deployment {name!r}")
         deployment = self.deployments[name]
@@ -158,7 +162,7 @@ class Front:
             raise RefusedError(503, f"the deployment {name!r} does not answer: {error}", "See its log.") from error
         finally:
             deployment.in_flight -= 1
-        return Response(answer, status, {PIN: name}, "application/json")
+        return Response(answer, status, {DEPLOYMENT: name}, "application/json")
 
     async def status(self, request: Request) -> Response:
         """Every deployment, by its name."""
@@ -223,7 +227,7 @@ def main(folder: Path, options: Mapping[str, Any]) -> None:
     config = uvicorn.Config(front.application(), log_level=options["level"], access_log=options["access_log"])
     front.server = uvicorn.Server(config)
     address = folder / "address"
-    address.write_text(f"http://127.0.0.1:{listening.getsockname()[1]}", encoding="ascii")
+    files.write_text(address, f"http://127.0.0.1:{listening.getsockname()[1]}")  # whole, for those who wait for it
     try:
         front.server.run(sockets=[listening])
     finally:

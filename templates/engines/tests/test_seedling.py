@@ -11,7 +11,7 @@ from ftkit_seedling import Seedling
 
 
 class TestSeedling(BackboneSuite):
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def component(self) -> Seedling:
         return Seedling(epochs=3)
 
@@ -19,7 +19,7 @@ class TestSeedling(BackboneSuite):
 class TestSeedlingEngines(EngineSuite):
     tolerances: ClassVar[Mapping[str, float]] = {"half": 0.01}
 
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def component(self) -> Seedling:
         return Seedling(epochs=3, engines=("half",))
 

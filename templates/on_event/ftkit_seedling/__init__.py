@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ftkit import hookimpl
-from ftkit.contracts.events import Event, TrialSampled
+from ftkit.events import Event, TrialSampled
 
 FILE = "FTKIT_SEEDLING"
 """The environment variable that names the file; without it, nothing is written."""

@@ -56,6 +56,8 @@ class Seedling:
     """Names of tests to leave out."""
 
     def __post_init__(self) -> None:
+        if not 0 <= self.percent <= 100:
+            raise ValueError("percent must be from 0 to 100")
         if not self.tests():  # the tests check their own options
             raise ValueError("without leaves no test")
 

@@ -34,5 +34,5 @@ def test_a_wrong_example_fails() -> None:
     "option", [{"percent": 200}, {"margin": -1.0}, {"stage": "draft", "without": ["metric-floor"]}]
 )
 def test_values_that_do_not_fit_are_refused(option: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match=r"floor|margin|without"):
+    with pytest.raises(ValueError, match=r"percent|margin|without"):
         Seedling(majority=option.get("stage") != "draft", **option)  # type: ignore[arg-type]

@@ -144,9 +144,14 @@ class Seedling:
         files.write_json(folder / "aliases.json", others | {alias: version})
 
     def _copy(self, bundle: Path, target: Path) -> None:
-        link = Path.hardlink_to
-        copy = shutil.copy2 if self.copies == "whole" else lambda source, new: link(Path(new), source)
-        shutil.copytree(bundle, target, copy_function=copy)
+        if self.copies == "whole":
+            shutil.copytree(bundle, target)
+        else:
+            shutil.copytree(bundle, target, copy_function=_linked)
+
+
+def _linked(source: str, target: str) -> None:
+    Path(target).hardlink_to(source)
 
 
 @hookimpl

@@ -38,13 +38,14 @@ class Seedling:
 
     def dimensions(self) -> Mapping[str, Dimension]:
         """The fields to search."""
-        kind = LogUniform if self.log else Uniform
-        rates = {self.rate: kind(self.usual / 4, self.usual * 4)}
-        further = {name: Choice(values) for name, values in self.further.items()}
-        if self.effort == "quick":
-            return rates | further
-        thorough = {"epochs": Int(self.epochs // 2, self.epochs), "dropout": Choice(self.dropout)}
-        return rates | thorough | further
+        low, high = self.usual / 4, self.usual * 4
+        dimensions: dict[str, Dimension] = {self.rate: LogUniform(low, high) if self.log else Uniform(low, high)}
+        if self.effort == "thorough":
+            dimensions["epochs"] = Int(self.epochs // 2, self.epochs)
+            dimensions["dropout"] = Choice(self.dropout)
+        for name, values in self.further.items():
+            dimensions[name] = Choice(values)
+        return dimensions
 
 
 @hookimpl
