@@ -89,7 +89,7 @@ def _training(proposal: Proposal) -> Iterator[str]:
 
 def _release(proposal: Proposal) -> Iterator[str]:
     installed = plugins.load()
-    registry = "mlflow" in installed.names("registries")
+    registry = "mlflow" in installed.names("registries") and proposal.deploy != "none"
     yield "[[promote]]"
     yield _line("use", "metric-floor")
     baseline = f"half of the way from always answering {_short(next(iter(proposal.labels.counts)))!r}"
