@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ftkit._version import __version__
+from ftkit._version import API, __version__
 
 if TYPE_CHECKING:
     from ftkit.bundle.bundle import Bundle
     from ftkit.contracts import Emit, Outcome
     from ftkit.hookspecs import hookimpl
 
-__all__ = ["__version__", "hookimpl", "load", "run"]
+__all__ = ["API", "__version__", "hookimpl", "load", "run"]
 
 
 def run(

@@ -13,6 +13,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+PUBLISHED = False
+"""Whether an index has ftkit and its plugins: set it on the day of the first release, and every message names the index."""
+
+CORE = "ftkit"
+
 LIST = "bundled_plugins.json"
 """The list's file in the package of a wheel."""
 
@@ -59,13 +64,28 @@ def offered(folder: Path) -> dict[str, dict[str, Any]]:
     return offers
 
 
-def how_to_install(distribution: str) -> str:
-    """How to install one of ftkit's own plugins: from the checkout that this is, or else from an index."""
-    plugins = Path(__file__).parent.parent / "plugins"
-    try:
-        text = (plugins / distribution / "pyproject.toml").read_text(encoding="utf-8")
-    except OSError:
-        return f"pip install {distribution}"
-    required = (re.split(r"[^\w-]", requirement)[0] for requirement in tomllib.loads(text)["project"]["dependencies"])
-    own = [name for name in required if (plugins / name).is_dir()]
-    return f"pip install {' '.join(f'-e plugins/{name}' for name in [*own, distribution])}"
+def how_to_install(requirement: str) -> str:
+    """The command that installs a requirement, such as `ftkit-bert` or `ftkit[engines]`.
+
+    ftkit's own distributions come from the checkout that this is, or else as they are published today.
+    """
+    root = Path(__file__).parent.parent
+    name, extras = re.match(r"([\w.-]*)(\[[\w,. -]*\])?", requirement).groups("")  # type: ignore[union-attr]  # it matches any text
+    if (root / "plugins" / name / "pyproject.toml").is_file():
+        folders = [f"plugins/{each}" for each in (*_own_requirements(root, name), name)]
+    elif name == CORE and (root / "plugins").is_dir():
+        folders = ["."]
+    else:
+        quoted = requirement if requirement == name else f"'{requirement}'"
+        if PUBLISHED or name not in {CORE, *bundled_plugins().values()}:
+            return f"pip install {quoted}"
+        return f"pip install --find-links DIST {quoted}, where DIST is the folder with the wheels of ftkit"
+    folders[-1] = f"'{folders[-1]}{extras}'" if extras else folders[-1]
+    return f"pip install {' '.join(f'-e {folder}' for folder in folders)}"
+
+
+def _own_requirements(root: Path, distribution: str) -> list[str]:
+    """The plugins of a checkout that another one of it requires."""
+    table = tomllib.loads((root / "plugins" / distribution / "pyproject.toml").read_text(encoding="utf-8"))
+    required = (re.split(r"[^\w-]", requirement)[0] for requirement in table["project"]["dependencies"])
+    return [name for name in required if (root / "plugins" / name).is_dir()]

@@ -79,6 +79,8 @@ class PromotionRecord:
     """The recipe's name."""
     profile: Profile | None = field(default=None, kw_only=True)
     """The distribution of the candidate's answers to the test split: live answers are compared with it. Older records have none."""
+    plugins: Mapping[str, Mapping[str, str]] | None = field(default=None, kw_only=True)
+    """Every plugin that could take part in the gate: its version, and SHA-256 of its files. Older records have none."""
 
     @property
     def passing(self) -> bool:
@@ -138,8 +140,9 @@ class PromotionRecord:
     def table(self) -> dict[str, Any]:
         """Every value of the record, charts included, as a journal keeps it; `from_table` reads it."""
         table = asdict(self)
-        if self.profile is None:
-            del table["profile"]  # so that an older record is written with the same bytes as before
+        for later in ("profile", "plugins"):
+            if table[later] is None:
+                del table[later]  # so that an older record is written with the same bytes as before
         return table
 
     def _table(self) -> dict[str, Any]:

@@ -23,7 +23,7 @@ def interrupted(recipe: Path | None, overrides: Sequence[str], *, fresh: bool, *
 
     if fresh:
         raise UsageError("--resume goes on with a run, --fresh starts a new one", hint="Give one of them.")
-    if recipe is not None and (recipe.exists() or str(recipe) in recipes.bundled()):
+    if recipe is not None and recipes.located(recipe).is_file():
         plan = recipes.load(recipe, overrides, **further)
         if _going_on(plan_keys.plan_key(plan.text)) is None:
             raise UsageError(

@@ -47,7 +47,7 @@ def recipe_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-@click.command(short_help="Run a recipe.")
+@click.command()
 @click.argument("recipe", type=click.Path(path_type=Path), required=False)
 @recipe_options
 @click.option("--fresh", is_flag=True, help="Start a new run instead of going on with an interrupted one.")
@@ -73,7 +73,8 @@ def run(
 ) -> int:
     """Run RECIPE: load the data, search, test, register and deploy.
 
-    RECIPE is a TOML file, or the name of a recipe that comes with ftkit; by default it is the quickstart.
+    RECIPE is a TOML file. A name alone, such as quickstart, is NAME.toml in the current folder, or else the recipe of that
+    name that comes with ftkit. By default it is the quickstart.
 
     After an interruption the same command goes on where the run was. A pipeline on a platform elsewhere goes on by itself:
     the same command, or --resume, follows it again. The last line of the output is a curl command that calls the endpoint.

@@ -40,6 +40,8 @@ class Plan:
     backbones: tuple[Backbone, ...] = ()
     """The backbones among which each trial's is drawn; empty where the recipe names one."""
     offline: bool = False
+    plugins: tuple[str, ...] | None = None
+    """The distributions whose plugins the run uses, besides ftkit itself; None for all that are installed."""
     path: Path | None = field(default=None, compare=False)
     """The recipe's file, if there is one."""
     missing: tuple[Problem, ...] = field(default=(), compare=False)
@@ -159,7 +161,13 @@ def _table(plan: Plan) -> dict[str, Any]:
     if plan.deploy is not None:
         document["deploy"] = _section(plan.deploy)
     document["rollout"] = options.to_table(plan.rollout)
-    document["run"] = {"on": plan.platform.name, "offline": plan.offline, **options.to_table(plan.platform)}
+    chosen = {} if plan.plugins is None else {"plugins": list(plan.plugins)}
+    document["run"] = {
+        "on": plan.platform.name,
+        "offline": plan.offline,
+        **chosen,
+        **options.to_table(plan.platform),
+    }
     return document
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from ftkit import contracts
 from ftkit.disclosure import without_secrets
 from ftkit.errors import PluginError, in_one_line
-from ftkit.plugins import component_checks
+from ftkit.plugins import api, component_checks
 from ftkit.plugins.hooks import HookManager, is_interruption
 
 KINDS: dict[str, type] = {
@@ -73,11 +73,14 @@ def kind_noun(kind: str) -> str:
     return {"registries": "registry"}.get(kind, kind.removesuffix("s").replace("_", " "))
 
 
-def imported(entries: Iterable[EntryPoint], broken: list[Broken]) -> Iterator[tuple[str, object]]:
-    """The plugin of each entry point with its owner; what cannot be imported is added to `broken`."""
+def imported(entries: Iterable[EntryPoint], broken: list[Broken]) -> Iterator[tuple[str, object, EntryPoint]]:
+    """The plugin of each entry point with its owner; what does not fit this ftkit or cannot be imported is added to `broken`."""
     owners: set[str] = set()
     for entry in sorted(entries, key=lambda each: each.name):
         owner = _owner(entry)
+        if misfit := api.misfit(entry):
+            broken.append(Broken(owner, misfit.reason, misfit.hint))
+            continue
         try:
             plugin = entry.load()
         except BaseException as error:
@@ -86,7 +89,7 @@ def imported(entries: Iterable[EntryPoint], broken: list[Broken]) -> Iterator[tu
             hint = f"It is the entry point {entry.name} = {without_secrets(entry.value)}: see whether Python can import it."
             broken.append(Broken(owner, f"it cannot be imported: {in_one_line(error)}", hint))
             continue
-        yield (owner if owner not in owners else f"{owner} ({entry.value})"), plugin
+        yield (owner if owner not in owners else f"{owner} ({entry.value})"), plugin, entry
         owners.add(owner)
 
 

@@ -97,6 +97,11 @@ def _section(name: str, kind: str, plugins: Plugins, definitions: dict[str, Any]
                 "default": False,
                 "description": "Make no connection: data and weights must be on this machine.",
             }
+            properties["plugins"] = {
+                "type": "array",
+                "items": {"type": "string"},
+                "description": "The distributions whose plugins take part; without it all that are installed.",
+            }
         for other in names:
             if other not in properties:
                 properties[other] = {

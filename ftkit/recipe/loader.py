@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,10 @@ from typing import Any
 from ftkit import plugins
 from ftkit.contracts.plan import Plan
 from ftkit.errors import Problem, RecipeError, UsageError
+from ftkit.plugins import Plugins
 from ftkit.recipe.components import dotted
 from ftkit.recipe.document import TOO_DEEP, Document, too_deep, too_long
+from ftkit.recipe.plugin_choice import absent_plugins, chosen_plugins
 from ftkit.recipe.reader import Reader
 from ftkit.recipe.toml_lines import line_numbers
 
@@ -34,21 +36,28 @@ def load(
 ) -> Plan:
     """Read a recipe file, apply overrides, and check all of it.
 
-    `path` may be the name of a recipe that comes with ftkit, such as `quickstart`.
+    `path` may be the name of a recipe that comes with ftkit, such as `quickstart`: see `located`.
     Raises: UsageError when the file cannot be read; RecipeError with every mistake; PluginError.
     """
-    path = Path(path)
-    if not path.exists():
-        path = bundled().get(str(path), path)
+    path = located(path)
     shorthands = [f"run.on={on}"] * (on is not None) + [f"deploy.use={deploy}"] * (deploy is not None)
     shorthands += ["run.offline=true"] * offline
-    plan = _read(_text(path), str(path), path.absolute().parent, overrides or (), shorthands)
+    plan = _read(_text(path), str(path), path.absolute().parent, overrides or (), shorthands, absent_plugins)
     return replace(plan, path=path.absolute(), fresh=fresh)
 
 
 def loads(text: str, overrides: Mapping[str, Any] | Sequence[str] | None = None) -> Plan:
-    """Make a plan from a recipe's text, such as `Plan.text`. Raises: RecipeError; PluginError."""
+    """Make a plan from a recipe's text, such as `Plan.text`; not all plugins that it names need be here. Raises: RecipeError; PluginError."""
     return _read(text, "recipe", Path.cwd(), overrides or (), ())
+
+
+def located(recipe: str | Path) -> Path:
+    """The file of a recipe: a name alone is NAME.toml in the current folder, or else the recipe of that name that comes with ftkit."""
+    path, name = Path(recipe), str(recipe)
+    if path.is_file() or path.name != name or path.suffix == ".toml":
+        return path
+    here = Path(f"{name}.toml")
+    return here if here.is_file() else bundled().get(name, path)
 
 
 def bundled() -> dict[str, Path]:
@@ -73,7 +82,12 @@ def _text(path: Path) -> str:
 
 
 def _read(
-    text: str, file: str, base: Path, overrides: Mapping[str, Any] | Sequence[str], shorthands: Sequence[str]
+    text: str,
+    file: str,
+    base: Path,
+    overrides: Mapping[str, Any] | Sequence[str],
+    shorthands: Sequence[str],
+    check: Callable[[Document, Plugins], Iterable[Problem]] | None = None,
 ) -> Plan:
     try:
         values = tomllib.loads(text)
@@ -98,7 +112,9 @@ def _read(
     problems: list[Problem] = []
     document.override(overrides, problems)
     document.override(shorthands, problems)
-    reader = Reader(document, plugins.load(), problems)
+    installed = plugins.choose(chosen_plugins(document))
+    problems += check(document, installed) if check else ()
+    reader = Reader(document, installed, problems)
     plan = reader.plan()
     if reader.problems or plan is None:
         raise RecipeError(sorted(reader.problems, key=_in_file_order))

@@ -32,6 +32,7 @@ from ftkit.plugins import Plugins, tasks
 from ftkit.recipe.backbone_section import BackboneSection, NamedBackbone
 from ftkit.recipe.components import Sections, dotted
 from ftkit.recipe.document import Document
+from ftkit.recipe.plugin_choice import chosen_plugins
 from ftkit.recipe.search_section import SearchSection
 from ftkit.recipe.toml_lines import Key
 
@@ -84,6 +85,7 @@ class Reader:
             rollout=rollout,
             platform=platform,
             offline=self.sections.offline,
+            plugins=chosen_plugins(self.document),
             missing=tuple(self.sections.missing),
         )
         if capable(platform, Refusing):
@@ -112,6 +114,7 @@ class Reader:
         if not isinstance(is_offline, bool):
             self.sections.report_problem(("run", "offline"), f"must be true or false, not {is_offline!r}")
         self.sections.offline = is_offline is True
+        section.pop("plugins", None)  # it was read before any plugin was imported
         return self.sections.make(("run",), "platforms", section, use=section.pop("on", "local"), use_key="on")
 
     def _suited(

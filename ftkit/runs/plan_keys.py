@@ -10,8 +10,8 @@ from typing import Any
 AFTER_TRAINING = ("promote", "registry", "deploy", "rollout")
 """Sections of a recipe that no trained model depends on: they can be changed without training again."""
 
-WITHOUT_EFFECT = ("checkpoint",)
-"""Keys of `[search]` that no trained model depends on."""
+WITHOUT_EFFECT = (("search", "checkpoint"), ("run", "plugins"))
+"""Keys that no trained model depends on, each with its section."""
 
 ADDED: tuple[tuple[str, str, Any], ...] = (
     ("run", "processes", 1),
@@ -47,8 +47,8 @@ ADDED_TO: tuple[tuple[str, str, str, Any], ...] = (("dataset", "amazon-ucsd", "g
 def plan_key(text: str) -> str:
     """A digest of everything in the resolved recipe that training depends on: plans with equal keys can continue the same run."""
     trained_by = {key: value for key, value in tomllib.loads(text).items() if key not in AFTER_TRAINING}
-    for key in WITHOUT_EFFECT:
-        trained_by.get("search", {}).pop(key, None)
+    for section, key in WITHOUT_EFFECT:
+        trained_by.get(section, {}).pop(key, None)
     several = trained_by.get("backbone", {}) if "use" not in trained_by.get("backbone", {}) else {}
     if decision := trained_by.pop("decision", None):
         # Of it, a training depends only on whether validation rows are kept back.

@@ -7,11 +7,13 @@ import json
 import logging
 import threading
 import time
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from ftkit import plugins
 from ftkit.bundle import bundle as bundles
 from ftkit.bundle.bundle import Bundle
 from ftkit.contracts import AUTO, NATIVE
@@ -86,6 +88,8 @@ class ModelHost:
         try:
             begun = time.monotonic()
             bundle = bundles.verify(self.folder)
+            if (names := tomllib.loads(bundle.recipe).get("run", {}).get("plugins")) is not None:
+                plugins.choose(names)  # as in the run: no other plugin watches requests
             self._progress("the model is being loaded")
             choice = choose(bundle) if self.engine == AUTO else None
             choice = choice or Choice(self.engine, bundle.classifier_of(self.engine), {})

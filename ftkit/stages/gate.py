@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from numbers import Real
 from typing import TYPE_CHECKING, Any, get_args
 
-from ftkit import options, pairs
+from ftkit import options, pairs, plugins
 from ftkit._version import __version__
 from ftkit.bundle import bundle as bundles
 from ftkit.bundle import promotion_record as records
@@ -33,6 +33,7 @@ from ftkit.evaluation.contenders import (
 from ftkit.evaluation.prediction_profile import profile
 from ftkit.evaluation.selective_test import SelectiveRisk
 from ftkit.formatting import capital, listing
+from ftkit.plugins import origins
 from ftkit.plugins.calls import call, traceback_of
 from ftkit.plugins.titles import title
 from ftkit.redaction import redacted
@@ -96,6 +97,7 @@ def judge(plan: Plan, ledger: Ledger, bundle: Bundle, emit: Emit) -> PromotionRe
         at=datetime.now(UTC).isoformat(timespec="milliseconds"),
         ftkit=__version__,
         profile=profile(candidate.probabilities, data.classes, data.task, bundle.rule) if len(labels) else None,
+        plugins=origins.hashes(plugins.load()),
     )
     decision.write(ledger, record)
     return decision.read(ledger) or record

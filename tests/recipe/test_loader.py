@@ -362,6 +362,20 @@ def test_the_recipes_that_come_with_ftkit_pass_the_check(name: str) -> None:
     assert path.read_text().startswith(f"# ftkit run recipes/{name}.toml\n"), "the first line is the command"
 
 
+def test_a_name_alone_is_a_file_of_that_name_here_or_else_a_recipe_that_comes_with_ftkit(
+    write: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "quickstart").mkdir()  # a folder is no recipe
+    assert loader.load("quickstart").path == loader.bundled()["quickstart"].absolute()
+    write(GOOD).rename(tmp_path / "quickstart.toml")
+    assert loader.load("quickstart").path == tmp_path / "quickstart.toml"
+    (tmp_path / "plain").write_text(GOOD)
+    assert loader.load("plain").path == tmp_path / "plain"
+    with pytest.raises(UsageError, match="there is no such recipe"):
+        loader.load("elsewhere/quickstart")
+
+
 def test_the_recipe_of_the_original_has_its_settings() -> None:
     plan = loader.load("bert_automotive")
     assert plan.dataset.category == "Automotive"
