@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 import make_dist
-from ftkit._version import __version__
+from ftkit import plugins
+from ftkit._version import API, __version__
+from ftkit.plugins import origins
 from tests.wheels import Installed
 
 SMALL = {
@@ -89,6 +91,23 @@ def test_nothing_of_the_checkout_is_in_the_environment_with_the_wheels(elsewhere
     assert [each for each in paths if Path(each, "make_dist.py").exists() or Path(each, "ftkit_bert").is_dir()] == [
         str(Path(bert).parent.parent)
     ]
+
+
+def test_a_plugin_is_described_from_its_wheel_with_the_hash_that_its_files_have_here(
+    elsewhere: Installed, wheels: Path, tmp_path: Path
+) -> None:
+    ran = elsewhere.run("-m", "ftkit", "plugins", "--json", at=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    shown = json.loads(ran.stdout)
+    assert shown["set_aside"] == []
+    described = {each["name"]: each for each in shown["plugins"]}
+    assert {each["api"] for name, each in described.items() if name in make_dist.folders()} == {str(API)}
+    bert = described["ftkit-bert"]
+    assert bert["origin"] == str(next(wheels.glob("ftkit_bert-*.whl")))
+    assert bert["sha256"] == origins.hashes(plugins.load())["ftkit-bert"]["sha256"]
+    listed = json.loads(elsewhere.run("-m", "ftkit", "plugins", "--available", "--json", at=tmp_path).stdout)
+    assert {each["name"] for each in listed if not each["installed"]} == set()
+    assert listed[0]["install"].startswith("pip install --find-links DIST ftkit-")
 
 
 def test_the_quickstart_runs_by_its_name_from_wheels_alone(elsewhere: Installed, tmp_path: Path) -> None:

@@ -8,35 +8,86 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ftkit import formatting
 from ftkit.commands import as_json, completer, component_names, print_json
 from ftkit.display import terminal
 
 if TYPE_CHECKING:
     from ftkit.options import Option
     from ftkit.plugins import Offer, Plugins
+    from ftkit.plugins.origins import Installed
 
 
 @click.command()
+@click.option("--available", is_flag=True, help="List the plugins that ftkit knows of, installed or not.")
 @as_json
-def plugins(json_: bool) -> None:
-    """List the installed components by kind, the plugin that offers each, and what was set aside because it does not work."""
+def plugins(available: bool, json_: bool) -> None:
+    """List the installed plugins, the components of each by kind, and what was set aside because it does not work.
+
+    Of a plugin, API is the number of the plugin API that it requires, and origin how it was installed.
+    """
     from ftkit import plugins as installed
     from ftkit.options import summary
+    from ftkit.plugins import origins
 
+    if available:
+        _list_available(json_)
+        return
     loaded = installed.load().examined()
+    described = origins.installed(loaded)
     if json_:
         components = [
             {"kind": each.kind, "name": each.name, "plugin": each.plugin, "summary": summary(each.component)}
             for each in loaded.offers
         ]
-        print_json({"components": components, "set_aside": loaded.broken})
+        print_json({"plugins": described, "components": components, "set_aside": loaded.broken})
         return
+    terminal.table(
+        ("plugin", "version", "API", "brings", "origin"),
+        [(each.name, each.version, each.api, _brings(each), each.origin) for each in described],
+    )
+    terminal.write("")
     rows = [(installed.kind_noun(each.kind), each.name, each.plugin, summary(each.component)) for each in loaded.offers]
     terminal.table(("kind", "name", "plugin", "what it is for"), rows)
     for broken in loaded.broken:
         terminal.write(f"\nset aside: {broken.plugin}: {broken.reason}")
         if broken.hint:
             terminal.write(f"  hint: {broken.hint}")
+
+
+def _brings(plugin: Installed) -> str:
+    """How much a plugin brings of each kind."""
+    from ftkit.plugins import KINDS, kind_noun
+
+    others = {"on_event": "an observer of runs", "watchers": "watchers of requests"}
+    return ", ".join(
+        formatting.count(len(names), kind_noun(kind)) if kind in KINDS else others[kind]
+        for kind, names in plugin.brings.items()
+        if names or kind not in KINDS
+    )
+
+
+def _list_available(json_: bool) -> None:
+    """The plugins of the list that comes with ftkit, and which of them are installed."""
+    from ftkit import plugins as installed
+    from ftkit.bundled_plugins import how_to_install
+    from ftkit.plugins.directory import NOT_ENDORSED, listed
+
+    present = installed.load().distributions()
+    if json_:
+        print_json(
+            [
+                {**dataclasses.asdict(each), "installed": each.name in present, "install": how_to_install(each.name)}
+                for each in listed()
+            ]
+        )
+        return
+    rows = [
+        (each.name, "installed" if each.name in present else "", str(each.api), each.about, each.link)
+        for each in listed()
+    ]
+    terminal.table(("plugin", "", "API", "what it is for", "where it is"), rows)
+    terminal.write(f"\n{NOT_ENDORSED}")
 
 
 @click.command()

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ftkit.bundled_plugins import how_to_install
 from ftkit.encoders import long_texts as ways
 from ftkit.encoders import temperature as temperatures
 from ftkit.encoders.checkpoint import first_line
@@ -50,7 +51,7 @@ def require_packages(packages: Iterable[str]) -> None:
         raise PluginError(
             f"engines need packages that are not installed: {', '.join(missing)}",
             where="backbone.engines",
-            hint="Install them: pip install 'ftkit[engines]'; or leave engines out.",
+            hint=f"Install them: {how_to_install('ftkit[engines]')}; or leave engines out.",
         )
 
 
