@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import zipfile
@@ -34,7 +35,36 @@ def test_a_folder_without_plugins_gives_an_empty_list(tmp_path: Path) -> None:
 def test_a_checkout_installs_a_plugin_with_those_of_its_own_that_it_needs() -> None:
     assert how_to_install("ftkit-bert") == "pip install -e plugins/ftkit-bert"
     assert how_to_install("ftkit-azureml") == "pip install -e plugins/ftkit-azure -e plugins/ftkit-azureml"
+    assert how_to_install("ftkit-appinsights[otlp]") == "pip install -e 'plugins/ftkit-appinsights[otlp]'"
+    assert how_to_install("ftkit[engines]") == "pip install -e '.[engines]'"
     assert how_to_install("ftkit-elsewhere") == "pip install ftkit-elsewhere"
+    assert how_to_install("elsewhere>=2") == "pip install 'elsewhere>=2'"
+
+
+@pytest.mark.parametrize(
+    ("published", "command"),
+    [
+        (True, "pip install 'ftkit[engines]'"),
+        (False, "pip install --find-links DIST 'ftkit[engines]', where DIST is the folder with the wheels of ftkit"),
+    ],
+)
+def test_a_wheel_installs_by_name_from_the_day_of_the_release_on(
+    published: bool, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "ftkit"
+    package.mkdir()
+    (package / LIST).write_text("{}", encoding="utf-8")
+    monkeypatch.setattr("ftkit.bundled_plugins.__file__", str(package / "bundled_plugins.py"))
+    monkeypatch.setattr("ftkit.bundled_plugins.PUBLISHED", published)
+    assert how_to_install("ftkit[engines]") == command
+
+
+def test_no_message_advises_to_install_one_of_ftkits_distributions_by_itself() -> None:
+    """`how_to_install` is the one place that knows what is published."""
+    pattern = re.compile(r"pip install[^`\n]*ftkit")
+    sources = [*(ROOT / "ftkit").rglob("*.py"), *ROOT.glob("plugins/*/ftkit_*/**/*.py")]
+    advising = [path for path in sources if pattern.search(path.read_text(encoding="utf-8"))]
+    assert advising == [ROOT / "ftkit" / "bundled_plugins.py"]
 
 
 def test_the_wheel_carries_the_same_list(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from ftkit.bundled_plugins import how_to_install
 from ftkit.disclosure import without_secrets
 from ftkit.errors import PluginError
 
@@ -115,7 +116,7 @@ def needed(roots: Iterable[str], provided: Collection[str] = ()) -> Distribution
         except metadata.PackageNotFoundError:
             raise PluginError(
                 f"{requirement.name} is not installed" + (f", and {required_by} needs it" if required_by else ""),
-                hint=f"pip install '{requirement}'",
+                hint=how_to_install(str(requirement)),
             ) from None
         extras = seen.setdefault(name, set()) | requirement.extras
         seen[name] = extras

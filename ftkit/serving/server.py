@@ -22,6 +22,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ftkit import scratch
+from ftkit.bundled_plugins import how_to_install
 from ftkit.contracts import NATIVE
 from ftkit.contracts.monitoring import DEPLOYMENT, ENDPOINT
 from ftkit.disclosure import redact_output
@@ -51,7 +53,7 @@ def command(folder: str | Path, socket: str | Path, limits: Limits, engine: str 
         raise PluginError(
             f"a model cannot be served: {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed",
             where="ftkit.serving",
-            hint="Install what serving needs: pip install 'ftkit[serving]'",
+            hint=f"Install what serving needs: {how_to_install('ftkit[serving]')}",
         )
     # -P: what lies in the working directory must not shadow an installed module.
     program = [sys.executable, "-P", "-m", "ftkit.serving.server"]
@@ -82,8 +84,8 @@ def short_folder() -> Iterator[Path]:
     """A temporary folder whose path is short enough for a socket in it."""
     too_long = len(os.fsencode(tempfile.gettempdir())) > LONGEST_SOCKET // 2
     short = "/tmp" if too_long else None  # noqa: S108  the folder in it is private
-    with tempfile.TemporaryDirectory(prefix="ftkit-", dir=short, ignore_cleanup_errors=True) as folder:
-        yield Path(folder)
+    with scratch.folder(parent=short) as folder:
+        yield folder
 
 
 def death(code: int) -> str:

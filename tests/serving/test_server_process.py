@@ -251,7 +251,7 @@ def test_a_missing_package_that_serving_needs_is_named(monkeypatch: pytest.Monke
     monkeypatch.setattr(server, "NEEDED", ("json", "no_such_server"))
     with pytest.raises(PluginError, match="no_such_server is not installed") as error:
         server_process.ServerProcess(bundle.folder)
-    assert "pip install 'ftkit[serving]'" in error.value.hint
+    assert "pip install -e '.[serving]'" in error.value.hint
 
 
 def test_the_command_carries_the_limits_and_the_environment_the_threads() -> None:

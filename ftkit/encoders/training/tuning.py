@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ftkit.bundled_plugins import how_to_install
 from ftkit.encoders import layers
 from ftkit.errors import CheckpointError, PluginError
 
@@ -109,7 +110,7 @@ def adapted_modules(model: Any, encoder: EncoderConfig) -> list[str]:
 def require_package() -> None:
     """Raises: PluginError where PEFT is missing."""
     if importlib.util.find_spec("peft") is None:
-        raise PluginError('tuning = "lora" needs the package peft', hint='pip install "ftkit[lora]"')
+        raise PluginError('tuning = "lora" needs the package peft', hint=how_to_install("ftkit[lora]"))
 
 
 def _adapters(model: Any, encoder: EncoderConfig) -> None:

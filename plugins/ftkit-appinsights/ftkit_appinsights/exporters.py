@@ -12,6 +12,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
+from ftkit.bundled_plugins import how_to_install
 from ftkit.errors import PluginError
 from ftkit_appinsights.settings import AZURE, DEFAULTS, Settings
 
@@ -149,7 +150,7 @@ def _otlp(module: str, kind: str, signal: str) -> Any:
     try:
         exporter = importlib.import_module(f"opentelemetry.exporter.otlp.proto.http.{module}")
     except ImportError as error:
-        raise _missing(error, "'ftkit-appinsights[otlp]'") from error
+        raise _missing(error, "ftkit-appinsights[otlp]") from error
     return getattr(exporter, kind)()
 
 
@@ -157,5 +158,5 @@ def _missing(error: ImportError, package: str) -> PluginError:
     return PluginError(
         f"telemetry needs a package that cannot be imported: {error}",
         where="ftkit-appinsights",
-        hint=f"pip install {package}",
+        hint=how_to_install(package),
     )

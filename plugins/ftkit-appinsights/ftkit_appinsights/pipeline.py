@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ftkit import __version__
+from ftkit.bundled_plugins import how_to_install
 from ftkit.errors import PluginError
 from ftkit.redaction import redacted
 from ftkit_appinsights import exporters
@@ -44,7 +45,7 @@ class Pipeline:
             raise PluginError(
                 f"telemetry needs a package that cannot be imported: {error}",
                 where="ftkit-appinsights",
-                hint="pip install ftkit-appinsights",
+                hint=how_to_install("ftkit-appinsights"),
             ) from error
         # The user's OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES take precedence.
         attributes = Resource.create({**resource, **OTELResourceDetector().detect().attributes})

@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from ftkit_azure import refusals
 
+from ftkit.bundled_plugins import how_to_install
 from ftkit.errors import FtkitError, PluginError, StageError
 
 T = TypeVar("T")
@@ -43,7 +44,7 @@ def require() -> None:
     if sys.version_info >= (3, 12):
         raise PluginError(
             f"Azure ML SDK v1 runs on Python 3.10 and 3.11; this is {sys.version_info.major}.{sys.version_info.minor}",
-            hint="Use SDK v2, which does: --on azureml (pip install ftkit-azureml). Or make an environment with Python 3.11.",
+            hint=f"Use SDK v2, which does: --on azureml ({how_to_install('ftkit-azureml')}). Or make an environment with Python 3.11.",
         )
     missing = [package for module, package in PACKAGES.items() if not _is_installed(module)]
     if missing:
