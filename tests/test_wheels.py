@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import tarfile
 import tomllib
 import zipfile
@@ -62,6 +64,15 @@ def test_a_source_distribution_holds_what_it_is_built_from_and_no_tests(wheels: 
         "ftkit/bundled_plugins.json",
     } <= names
     assert {each.partition("/")[0] for each in names} & {"tests", "plugins", "benchmarks", "docs"} == set()
+
+
+def test_an_index_would_show_every_file_as_it_is(wheels: Path) -> None:
+    pytest.importorskip("twine")
+    files = [*wheels.glob("*.whl"), *wheels.glob("*.tar.gz")]
+    assert len(files) == 2 * len(make_dist.folders())
+    command = [sys.executable, "-m", "twine", "check", "--strict", *map(str, files)]
+    checked = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert checked.returncode == 0, checked.stdout
 
 
 def test_the_extra_all_names_every_plugin() -> None:
