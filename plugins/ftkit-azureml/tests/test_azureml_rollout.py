@@ -150,7 +150,7 @@ def test_the_environment_pins_what_the_bundle_needs_and_wheels_travel_with_the_c
     assert {"numpy", "ftkit-toys"} <= names
     assert not names & {"torch", "azure-ai-ml", "mlflow", "fastapi", "ftkit", "pydantic"}
     server = azureml.scoring.server(deployer.endpoint, "blue")
-    assert [path.name for path in (server.folder / "code" / "wheels").iterdir()] == ["ftkit-0.1.0-py3-none-any.whl"]
+    assert [path.name for path in (server.folder / "code" / "wheels").iterdir()] == [f"ftkit-{__version__}-py3-none-any.whl"]
     assert "from /" in (log := server.log.read_text()) and "ftkit-wheels-" in log, "ftkit comes from its wheel"
     deployer.create("again", blue.folder)
     azureml.operations.wait()
