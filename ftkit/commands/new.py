@@ -86,6 +86,8 @@ def recipe(data: Path | None, texts: Sequence[str], label: str | None, target: s
     check_file(out)  # before anybody answers questions
     dataset, table = columns.look(data)
     texts = texts or (_asked("Column with the texts", table.likely_text(), asking),)
+    for name in texts:
+        table.column(name, "the texts")
     if label is None:
         label = _asked("Column with the labels", _likely_label(table, texts, asking), asking)
     target = target or _asked("Where to deploy the model (or none)", proposal.targets()[0], asking)

@@ -146,7 +146,7 @@ def look(path: Path) -> tuple[str, Table]:
         for row in part.columns if rows.schema is None else part.columns.to_pylist():
             for name, column in values.items():
                 column.append(row.get(name))
-        looked_at += len(part.numbers)
+            looked_at += 1
         if looked_at >= LOOKED_AT:
             break
     if not looked_at:

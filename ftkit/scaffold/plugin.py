@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ftkit._version import __version__
+from ftkit._version import API, __version__
 from ftkit.errors import UsageError
 from ftkit.scaffold.kinds import templates, templates_of
 from ftkit.scaffold.names import Names, checked
@@ -55,6 +55,7 @@ def _words(names: Names, source: Path, code: str) -> dict[str, str]:
         "SEEDLING_DESCRIPTION": (ast.get_docstring(ast.parse(code)) or "").partition("\n")[0],
         "SEEDLING_REQUIREMENT": f"ftkit{EXTRAS.get(source.name, '')}>={__version__}",
         "SEEDLING_OLDEST": __version__,
+        "SEEDLING_API": str(API),
         "SEEDLING_YEAR": str(datetime.now(UTC).year),
         "SEEDLING_USE": _filled((source / USE).read_text(encoding="utf-8").strip(), words),
         **words,

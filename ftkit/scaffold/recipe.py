@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ftkit import formatting, plugins
+from ftkit import files, formatting, plugins
 from ftkit.errors import UsageError
 from ftkit.recipe import loader
 from ftkit.scaffold.proposal import SPACES, Proposal
@@ -19,17 +18,17 @@ COLUMN = 36
 
 
 def write(proposal: Proposal, out: Path) -> None:
-    """Write the recipe, after reading it as a run would. Raises: UsageError for a place where it cannot be; RecipeError."""
+    """Write the recipe, after reading it as a run would.
+
+    Raises: UsageError for a place where it cannot be; RecipeError, such as for a target that needs options which nobody can guess.
+    """
     check_file(out)
-    partial = out.with_name(f".{out.name}.{uuid.uuid4().hex[:8]}.partial")
+    recipe = text(proposal, out)
+    loader.loads(recipe)
     try:
-        partial.write_text(text(proposal, out), encoding="utf-8")
-        loader.load(partial)
-        partial.rename(out)
+        files.write_text(out, recipe)
     except OSError as error:
         raise UsageError(f"the recipe cannot be written: {error.strerror or error}", where=str(out)) from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def text(proposal: Proposal, out: Path) -> str:
