@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from ftkit import runner
+from ftkit import runner, scratch
 from ftkit.bundle import bundle as bundles
 from ftkit.contracts import Deployer, Emit, Endpoint, Outcome, Registry, Version
 from ftkit.contracts.events import Event, Noticed, TrialFinished
@@ -59,8 +58,8 @@ def attend(plan: Plan, emit: Emit, pipeline: Pipeline) -> Outcome:
         if ledger.fact("selected") is None:
             submitted = _submitted(ledger, emit, pipeline)
             _follow(ledger, emit, pipeline, submitted)
-            with tempfile.TemporaryDirectory(prefix="ftkit-") as folder:
-                take_over(ledger, pipeline.fetch(submitted, Path(folder)))
+            with scratch.folder() as folder:
+                take_over(ledger, pipeline.fetch(submitted, folder))
         outcome = _finish(plan, ledger, emit)
         runner.finish(ledger, emit, outcome, begun)
         return outcome

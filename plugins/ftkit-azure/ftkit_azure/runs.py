@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Protocol
 
-from ftkit import options
+from ftkit import options, scratch
 from ftkit.contracts import Trial
 from ftkit.contracts.plan import Plan
 from ftkit.contracts.tasks import METRICS_OF, SINGLE_LABEL
@@ -149,8 +147,8 @@ def read_text(run: Run, name: str) -> str:
     """A text file that a run has uploaded so far; empty while there is none."""
     if name not in run.get_file_names():
         return ""
-    with tempfile.TemporaryDirectory(prefix="ftkit-") as folder:
-        path = Path(folder) / "file"
+    with scratch.folder() as folder:
+        path = folder / "file"
         run.download_file(name, str(path))
         return path.read_text(encoding="utf-8")
 
@@ -171,6 +169,6 @@ def failure_reason(run: Run) -> str:
 def _written_down(run: Run) -> tuple[Trial, str] | None:
     if LEFT not in run.get_file_names():
         return None
-    with tempfile.TemporaryDirectory(prefix="ftkit-") as folder:
-        run.download_file(LEFT, str(Path(folder) / TRIAL))
-        return read_trial(Path(folder))
+    with scratch.folder() as folder:
+        run.download_file(LEFT, str(folder / TRIAL))
+        return read_trial(folder)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any, ClassVar
 from ftkit_azure.images import IMAGE
 from ftkit_azure.sign_in import signed_in
 
+from ftkit import scratch
 from ftkit.bundle import bundle as bundles
 from ftkit.bundle.bundle import cleared
 from ftkit.contracts import NATIVE, Data, Deployment, Endpoint, Health, Measures
@@ -75,8 +75,8 @@ class ManagedEndpoint(EndpointOptions):
                 )
             model = assets.model(online.azure, opened)
             environment = assets.environment(online.azure, needed.environment)
-            with tempfile.TemporaryDirectory(prefix="ftkit-azureml-") as folder:
-                code = Path(folder) / "code"
+            with scratch.folder() as folder:
+                code = folder / "code"
                 needed.write_code(code)
                 description = blueprint.deployment(self, deployment, opened, model, environment, code)
                 operations.forget(self._key(deployment))

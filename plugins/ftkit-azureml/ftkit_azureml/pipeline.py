@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ from ftkit_azure.pipeline import description, experiment, incomplete_notice, sub
 from ftkit_azure.sign_in import signed_in
 from ftkit_azure.step import RUN
 
+from ftkit import scratch
 from ftkit.contracts import Emit
 from ftkit.contracts.plan import Plan
 from ftkit.errors import StageError
@@ -55,8 +55,8 @@ class SweepPipeline:
         """Upload and submit the pipeline. Raises: FtkitError."""
         from azure.ai.ml.entities import PipelineJob, PipelineJobSettings
 
-        with tempfile.TemporaryDirectory(prefix="ftkit-azureml-") as folder, self._translated("the pipeline"):
-            nodes = self._nodes(Path(folder) / "steps")
+        with scratch.folder() as folder, self._translated("the pipeline"):
+            nodes = self._nodes(folder / "steps")
             submitted = self.azure.jobs.create_or_update(
                 PipelineJob(
                     name=self._name(run, self._attempts(run) + 1),
@@ -103,8 +103,8 @@ class SweepPipeline:
         if notice := incomplete_notice(self.plan):
             self.emit(notice)
         name = f"ftkit_{re.sub(r'[^A-Za-z0-9_]', '_', self.plan.name)}"
-        with tempfile.TemporaryDirectory(prefix="ftkit-azureml-") as folder, self._translated("the component"):
-            nodes = self._nodes(Path(folder) / "steps")
+        with scratch.folder() as folder, self._translated("the component"):
+            nodes = self._nodes(folder / "steps")
             versions = assets.existing(lambda: list(self.azure.components.list(name))) or []
             component = self.azure.components.create_or_update(
                 PipelineComponent(

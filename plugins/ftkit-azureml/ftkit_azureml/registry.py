@@ -10,7 +10,6 @@ import json
 import math
 import re
 import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
@@ -19,7 +18,7 @@ from typing import Any, ClassVar
 
 from ftkit_azure.workspace import InWorkspace
 
-from ftkit import files
+from ftkit import files, scratch
 from ftkit.bundle import bundle as bundles
 from ftkit.bundle.bundle import Bundle
 from ftkit.contracts import Lineage, Version
@@ -113,9 +112,9 @@ class AzureModels(InWorkspace):
                 )
             if _is_bundle(folder, tags):
                 return folder
-            with tempfile.TemporaryDirectory(prefix="ftkit-azureml-") as temporary:
-                azure.models.download(self.model, version, temporary)
-                manifests = list(Path(temporary).rglob(bundles.MANIFEST))
+            with scratch.folder() as temporary:
+                azure.models.download(self.model, version, str(temporary))
+                manifests = list(temporary.rglob(bundles.MANIFEST))
                 if len(manifests) != 1:
                     raise RegistryError("its files are not there", where=place, hint=_RESTORE)
                 _verified(manifests[0].parent, tags, place)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from ftkit_azure.monitor import PipelineMonitor
 from ftkit_azure.pipeline import description, experiment, incomplete_notice, submitted_notice, tags
 from ftkit_azure.step import RUN
 
+from ftkit import scratch
 from ftkit.contracts import Emit
 from ftkit.contracts.plan import Plan
 from ftkit.events import Noticed
@@ -45,8 +45,8 @@ class HyperDrivePipeline:
 
     def submit(self, run: str) -> Mapping[str, str]:
         """Upload and submit the pipeline. Raises: FtkitError."""
-        with tempfile.TemporaryDirectory(prefix="ftkit-hyperdrive-") as folder:
-            pipeline = self._built(Path(folder) / "steps")
+        with scratch.folder() as folder:
+            pipeline = self._built(folder / "steps")
 
             def submit() -> Mapping[str, str]:
                 with sdk.calling("the pipeline cannot be submitted", self.azure.name):
@@ -99,8 +99,8 @@ class HyperDrivePipeline:
         """Publish the pipeline; returns its name, identifier and address. Raises: FtkitError."""
         if notice := incomplete_notice(self.plan):
             self.emit(notice)
-        with tempfile.TemporaryDirectory(prefix="ftkit-hyperdrive-") as folder:
-            pipeline = self._built(Path(folder) / "steps")
+        with scratch.folder() as folder:
+            pipeline = self._built(folder / "steps")
             with sdk.calling("the pipeline cannot be published", self.azure.name):
                 published = pipeline.publish(
                     name=self.plan.name,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import platform
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from ftkit import scratch
 from ftkit.bundle.bundle import Bundle
 
 _RUNTIME = ("mlflow", "numpy", "torch", "transformers", "tokenizers", "safetensors")
@@ -64,8 +64,7 @@ def model_files(bundle: Bundle, run: str, place: str, lineage: Mapping[str, Any]
         "channels": ["conda-forge"],
         "dependencies": [f"python={platform.python_version()}", "pip", {"pip": requirements}],
     }
-    with tempfile.TemporaryDirectory(prefix="ftkit-mlflow-") as temporary:
-        folder = Path(temporary)
+    with scratch.folder() as folder:
         model.save(str(folder / "MLmodel"))
         (folder / "requirements.txt").write_text("\n".join([*requirements, ""]), encoding="utf-8")
         (folder / "python_env.yaml").write_text(yaml.safe_dump(python), encoding="utf-8")

@@ -9,13 +9,12 @@ import shutil
 import site
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ftkit import files
+from ftkit import files, scratch
 from ftkit.bundle import bundle as bundles
 from ftkit.contracts import TASKS, Contender, Task, Verdict
 from ftkit.errors import BundleError
@@ -112,8 +111,8 @@ class Reload:
 
     def _load_copy(self, opened: bundles.Bundle, texts: Sequence[str]) -> Mapping[str, Any]:
         """What a fresh process computes for these texts from a copy of the bundle, or its error."""
-        with tempfile.TemporaryDirectory(prefix="ftkit-reload-", ignore_cleanup_errors=True) as name:
-            folder = Path(name).resolve()
+        with scratch.folder() as name:
+            folder = name.resolve()
             home, copy = folder / "home", folder / "moved" / "bundle"
             (home / "tmp").mkdir(parents=True)
             shutil.copytree(opened.folder, copy)
