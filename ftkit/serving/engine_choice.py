@@ -14,7 +14,6 @@ import logging
 import os
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -24,7 +23,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ftkit import files, hardware
+from ftkit import files, hardware, scratch
 from ftkit.contracts import NATIVE
 from ftkit.errors import PluginError, VerbError
 
@@ -115,8 +114,8 @@ def measure_apart(bundle: Bundle) -> dict[str, Timing]:
     program = [sys.executable or "", "-P", "-m", "ftkit.serving.engine_choice"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     try:
-        with tempfile.TemporaryDirectory(prefix="ftkit-") as folder:
-            output = Path(folder) / "timings.json"
+        with scratch.folder() as folder:
+            output = folder / "timings.json"
             command = [*program, str(bundle.folder), bundle.hash, str(output)]
             # Its standard input is closed when this process ends, however it ends.
             with subprocess.Popen(command, stdin=subprocess.PIPE, env=environment) as process:
