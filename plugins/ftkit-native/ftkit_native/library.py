@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import os
 import platform
 from collections.abc import Callable, Mapping
 from ctypes import POINTER, c_char_p, c_float, c_int, c_int32, c_uint64, c_void_p
@@ -44,6 +45,10 @@ _FUNCTIONS: Mapping[str, tuple[Any, list[Any]]] = {
 }
 
 
+PATH = "FTKIT_NATIVE_LIBRARY"
+"""The environment variable that names another library: for tests."""
+
+
 class Unavailable(RuntimeError):
     """The library cannot be used here; the message says why."""
 
@@ -55,14 +60,14 @@ class Refused(ValueError):
 @functools.cache
 def library() -> Mapping[str, Callable[..., Any]]:
     """The functions of the library, by their names without `ftkit_native_`. Raises: Unavailable."""
-    paths = sorted(Path(__file__).parent.glob("_library*.so"))
-    if not paths:
+    path = Path(os.environ.get(PATH) or Path(__file__).with_name("_library.so"))
+    if not path.is_file():
         system = f"{platform.system()} on {platform.machine()}"
         raise Unavailable(
             f"ftkit-native was installed without its library ({system}): it exists for Linux on x86-64, and sources need a C++ compiler"
         )
     try:
-        loaded = ctypes.CDLL(str(paths[0]))
+        loaded = ctypes.CDLL(str(path))
         functions = {name: loaded[f"ftkit_native_{name}"] for name in _FUNCTIONS}
     except (OSError, AttributeError) as error:
         raise Unavailable(f"the library of ftkit-native cannot be loaded: {error}") from error

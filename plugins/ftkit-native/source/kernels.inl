@@ -86,6 +86,7 @@ template <class Done>
 void products(const Model &model, const Linear &weight, Temporary &own, int rows, int from, int to, Done done) {
     alignas(64) float tile[ROWS_AT_ONCE * PANEL];
     int groups = (rows + ROWS_AT_ONCE - 1) / ROWS_AT_ONCE, width = weight.inputs;
+    begin_panels();
     for (int panel = from; panel < to; panel++)
         for (int group = 0; group < groups; group++) { // of nearly equal size
             int begin = rows * group / groups, count = rows * (group + 1) / groups - begin;
@@ -101,6 +102,7 @@ void products(const Model &model, const Linear &weight, Temporary &own, int rows
             }
             done(begin, count, panel * PANEL, tile);
         }
+    finish_panels();
 }
 
 // Add a product and its bias to rows of floats.

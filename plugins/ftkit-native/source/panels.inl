@@ -9,6 +9,8 @@ const Tile TILES[GROUP][4] = {OF_ROWS(1), OF_ROWS(2), OF_ROWS(3), OF_ROWS(4), OF
 
 #ifndef MATRIX_UNITS
 enum { ROWS_AT_ONCE = GROUP };
+inline void begin_panels() {}
+inline void finish_panels() {}
 typedef void (*ByteTile)(const uint8_t *, long, const int8_t *, int, const float *, const float *, const int32_t *, float *);
 const ByteTile BYTE_TILES[GROUP] = {tile_int8<1>, tile_int8<2>, tile_int8<3>, tile_int8<4>, tile_int8<5>, tile_int8<6>};
 
