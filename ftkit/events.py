@@ -30,8 +30,8 @@ from ftkit.contracts.events import (
     TrialSampled,
     TrialStarted,
     VerdictReached,
-    stage,
 )
+from ftkit.contracts.staging import stage
 
 __all__ = [
     "BestSelected",

@@ -65,7 +65,7 @@ def registries() -> Sequence[type[contracts.Registry]]:  # type: ignore[empty-bo
 
 @hookspec
 def on_event(event: Event) -> None:
-    """Something happened in a run. An error of an observer is logged and never stops the run."""
+    """Something happened in a run. An error of an observer is logged and never stops the run; what it returns is ignored."""
 
 
 @hookspec

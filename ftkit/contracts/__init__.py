@@ -1,6 +1,7 @@
 """What plugins import from ftkit: the values that pass between the stages of a run, and the protocols of components.
 
-types          the values that flow: data, trials, verdicts, versions, endpoints
+types          the values that flow: data, trials, verdicts, what a run ends with
+released       what registries and deployers say of a promoted model: versions, deployments, endpoints
 classifier     a trained model: texts in, class probabilities out
 components     one Protocol per hook point, except that of platforms
 plan           a recipe as values, and the platform that carries it out
@@ -11,7 +12,9 @@ processes      a trial of several processes
 deciding       `[decision]`, and the rule of a bundle that is made of it
 file_rows      a file read row by row with all its columns
 distilling     a model that learns from another one
-events         what happens in a run
+events         what happens in a run, with `search_events`, `rollout_events` and, as a block of code, `staging`
+measures       what deployments did, by which a rollout judges; `copies` and `guarding` go with it
+preference     why a cheaper model was selected than the best
 policies       when the search stops a trial early
 settings       `[search]` and `[rollout]`
 tasks          who has a task, who knows which, and the metrics of each

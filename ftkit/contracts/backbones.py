@@ -62,7 +62,7 @@ class FittedAtOnce(Protocol):
 
     @property
     def fitted_at_once(self) -> bool:
-        """Whether `fit` reports one evaluation only and its seed changes nothing: an attribute of the class."""
+        """Whether `fit` reports one evaluation only: an attribute of the class."""
         ...
 
 

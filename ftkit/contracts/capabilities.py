@@ -57,8 +57,8 @@ class Exporting(Protocol):
     """A backbone whose models can be exported to other forms, called engines, that answer faster. Nothing requires it.
 
     Engines are stored in the folder that `Classifier.save` wrote, so that the bundle's hash covers them; the manifest names them. An
-    engine gives nearly the same probabilities as the model, whichever texts are in the same request; the promotion gate judges whether
-    they are near enough.
+    engine gives nearly the same probabilities as the model: the kit allows a difference of 0.1, or what a test says. The same text gets
+    the same answer within 0.0001 whichever texts are in the request. The promotion gate judges whether an engine is near enough.
     """
 
     @property
@@ -74,7 +74,11 @@ class Exporting(Protocol):
         ...
 
     def load_engine(self, folder: Path, engine: str) -> Classifier:
-        """Load an engine that `export` wrote, without loading the model it was made from. Raises: BundleError, PluginError."""
+        """Load an engine that `export` wrote, without loading the model it was made from.
+
+        Its `save` writes the whole saved model with this engine, so that `load` and `load_engine` read it again.
+        Raises: BundleError, also for an engine that is not there; PluginError for what is not installed.
+        """
         ...
 
 

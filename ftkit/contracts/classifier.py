@@ -19,6 +19,7 @@ class Classifier(Protocol):
     """A trained model: texts in, class probabilities out. It says its task as `ftkit.contracts.Tasked` does, unless that is `single-label`."""
 
     classes: tuple[str, ...]
+    """Names of the classes, in the order of the probabilities: those of the data it was trained on."""
 
     def probabilities(self, texts: Sequence[str]) -> Probabilities:
         """Class probabilities, (rows, classes), in the order of the texts; works for any text, also an empty one."""

@@ -42,7 +42,7 @@ class Report(Protocol):
         `epoch` is the number of the evaluation: it counts from 1 and rises with every call. A backbone that evaluates more or less
         often than once an epoch reports how many are done as `epochs`. `probabilities` are those of the validation rows in their order; `numbers` are
         further values to be shown as curves (`train_loss`, `learning_rate`).
-        Returns whether this is the best evaluation of the trial so far, by the recipe's metric.
+        Returns whether this is the best evaluation of the trial so far, by the recipe's metric: keep its weights.
         Raises: StopTrial when the search ends this trial; EndTraining, which is one, when its best model so far is wanted.
         """
         ...
@@ -79,13 +79,17 @@ class Contender:
     title: str
     """Its name in a sentence: `the candidate`, `champion version 3`."""
     bundle: Path
+    """The folder of its bundle."""
     classifier: Classifier
+    """The model itself, for further texts."""
     probabilities: Probabilities
     """(test rows, classes), columns in the order of `data.classes`."""
     data: Data
+    """Classes and rows; both contenders are scored on the same."""
     metric: str
     """The recipe's metric: tests use it unless an option of theirs names another."""
     seed: int
+    """What a test draws by, so that it gives the same verdict again."""
     rule: AnswerRule | None = None
     """How its bundle decides on answers, with the classes of the data, if not as every model does."""
     serving: ModelServer | None = None
@@ -99,6 +103,7 @@ class Component(Protocol):
     """Anything a recipe can name: a frozen dataclass whose fields are its options."""
 
     name: ClassVar[str]
+    """What a recipe calls it: an attribute of the class."""
 
 
 @runtime_checkable
@@ -212,7 +217,7 @@ class Deployer(Component, Protocol):
         ...
 
     def health(self, deployment: str) -> Health:
-        """The present state of the deployment; returns without waiting."""
+        """The present state of the deployment; returns without waiting. Raises: DeployError for one that does not exist."""
         ...
 
     def invoke(self, request: Mapping[str, Any], deployment: str | None = None) -> Any:

@@ -12,8 +12,11 @@ class Flip:
     """A text that two deployments answer otherwise. It is content of callers: shown only to whoever asks for it."""
 
     text: str = field(repr=False)
+    """The text that both answered."""
     old: Any
+    """The answer of the old deployment."""
     new: Any
+    """The answer of the new deployment."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,7 @@ class Comparison:
     """The answers of two deployments to the same texts."""
 
     texts: int = 0
+    """Texts that both answered."""
     flipped: int = 0
     """Texts that are answered otherwise."""
     shift: float = 0.0

@@ -46,6 +46,7 @@ class Served:
     """A deployment that answers requests."""
 
     endpoint: str
+    """Name of the endpoint."""
     deployment: str
     """Empty if the endpoint itself refuses requests because no deployment can answer; the rest is empty as well then."""
     bundle: str
@@ -55,10 +56,13 @@ class Served:
     run: str
     """The run that made the model."""
     engine: str
+    """The engine of the bundle that answers."""
     classes: tuple[str, ...]
+    """Names of the classes."""
     profile: Profile | None
     """The profile of the predictions on the test split; None if the promotion record has none."""
     task: Task = "single-label"
+    """What is asked of a text."""
     rule: AnswerRule | None = None
     """How the model decides on answers, if not as every model does."""
 
@@ -73,6 +77,7 @@ class ServedRequest:
     """One request to a deployment and its result."""
 
     served: Served
+    """The deployment that got it."""
     began: int
     """Time of arrival: nanoseconds since 1970, UTC."""
     seconds: float
@@ -104,7 +109,7 @@ class Watcher(Protocol):
     """Observes every request to a deployment, one at a time, on a thread for which no caller waits."""
 
     def tell(self, request: ServedRequest) -> None:
-        """Take a request that was answered or refused. What this raises is logged and affects no request."""
+        """Take a request that was answered or refused. What this raises is logged and affects no request; nothing is returned."""
         ...
 
     def close(self) -> None:

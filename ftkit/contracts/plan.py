@@ -26,20 +26,31 @@ class Plan:
     """A recipe that has been read, checked and completed with defaults: everything a run needs, as values."""
 
     name: str
+    """What its runs are called."""
     seed: int
+    """What splits, proposals and trainings draw by."""
     dataset: Dataset
+    """Where the rows come from."""
     backbone: Backbone
     """The backbone that is trained; of several that are searched, the first."""
     search: Search
+    """How hyperparameters are searched."""
     decision: Decision = field(default_factory=Decision)
+    """How probabilities become answers."""
     promote: tuple[PromotionTest, ...] = ()
+    """The promotion tests, those of presets among them."""
     registry: Registry | None = None
+    """Where a promoted model is registered; None registers none."""
     deploy: Deployer | None = None
+    """Where a promoted model is deployed; None deploys none."""
     rollout: Rollout = field(default_factory=Rollout)
+    """How a new deployment takes over."""
     platform: Platform
+    """Where the run happens."""
     backbones: tuple[Backbone, ...] = ()
     """The backbones among which each trial's is drawn; empty where the recipe names one."""
     offline: bool = False
+    """Whether no connection is to be made."""
     plugins: tuple[str, ...] | None = None
     """The distributions whose plugins the run uses, besides ftkit itself; None for all that are installed."""
     path: Path | None = field(default=None, compare=False)
@@ -85,7 +96,13 @@ class Platform(Component, Protocol):
     """
 
     def run(self, plan: Plan, emit: Emit) -> Outcome:
-        """Carry out the plan: call `ftkit.runner.carry_out` with a search of the platform, or have a service carry it out."""
+        """Carry out the plan: call `ftkit.runner.carry_out` with a search of the platform, or have a service carry it out.
+
+        `carry_out` emits the events of the run. The search owes those of its trials, which `ftkit.searching.run_trials` emits as well:
+        `SearchStarted` once; for each attempt `TrialStarted`, and `TrialRetried` before another; `TrialReported` for each evaluation;
+        `TrialFinished` once for each trial; before the first repeat `ConfirmationStarted`; `BudgetSpent` where a budget ends it.
+        `TrialSampled` may be left out. Ctrl-C may come out of `emit`: end what runs, and let it pass.
+        """
         ...
 
 

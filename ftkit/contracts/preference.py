@@ -20,13 +20,15 @@ class Alternative:
     number: int
     """The trial that has it."""
     backbone: str
+    """Name of its backbone."""
     value: float
     """The metric of the search on the validation rows."""
     difference: float = 0.0
     """To the best model, on the same rows; negative is worse, for every metric."""
     low: float = 0.0
-    """The interval of the difference, of 95 %; so is `high`."""
+    """The lower end of the interval of 95 % of the difference."""
     high: float = 0.0
+    """Its upper end."""
     worse: bool = False
     """Whether it is shown to be worse than the best model by more than the recipe allows."""
     latency_ms: float | None = None
@@ -67,7 +69,9 @@ class Preference:
     cheapest: str
     """Latency, size or parameters."""
     within: float
+    """How much worse than the best model, in the metric, a model may be."""
     metric: str
+    """The metric of the search."""
     rows: int
     """Validation rows."""
     chosen: int

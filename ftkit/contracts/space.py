@@ -25,6 +25,7 @@ class Choice:
     """One of a list of values, all equally likely."""
 
     values: tuple[Any, ...]
+    """These values."""
 
     def __post_init__(self) -> None:
         if not self.values:
@@ -43,8 +44,11 @@ class Uniform:
     """A number between two ends, all equally likely; with `step`, on a grid that begins at `low`."""
 
     low: float
+    """The lower end, included."""
     high: float
+    """The upper end, included."""
     step: float | None = None
+    """Distance between two values; None for any number."""
 
     def __post_init__(self) -> None:
         _ordered(self.low, self.high)
@@ -57,7 +61,9 @@ class LogUniform:
     """A number between two positive ends, uniform in its logarithm, as for learning rates."""
 
     low: float
+    """The lower end, above 0."""
     high: float
+    """The upper end."""
 
     def __post_init__(self) -> None:
         _ordered(self.low, self.high)
@@ -70,9 +76,13 @@ class Int:
     """A whole number from `low` to `high`, both included, in steps; `log` makes small numbers more likely."""
 
     low: int
+    """The lower end, included."""
     high: int
+    """The upper end, included."""
     step: int = 1
+    """Distance between two values."""
     log: bool = False
+    """Whether it is uniform in the logarithm."""
 
     def __post_init__(self) -> None:
         _ordered(self.low, self.high)

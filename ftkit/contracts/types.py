@@ -8,6 +8,30 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from ftkit import pairs
+from ftkit.contracts.released import Deployment, Endpoint, Health, Version
+
+__all__ = [
+    "AUTO",
+    "NATIVE",
+    "SPLITS",
+    "TASKS",
+    "Data",
+    "DataReport",
+    "Deployment",
+    "Endpoint",
+    "Health",
+    "Inspection",
+    "Lineage",
+    "Outcome",
+    "Split",
+    "Spread",
+    "Status",
+    "Task",
+    "Trial",
+    "TrialState",
+    "Verdict",
+    "Version",
+]
 
 SPLITS = ("train", "valid", "test")
 
@@ -28,9 +52,11 @@ class Split:
     """The rows of one split: texts, labels, and any further columns, all of one length."""
 
     texts: Sequence[str]
+    """One text for each row; of a pair both, joined by `ftkit.pairs`."""
     labels: Sequence[Any]
     """A class index for each row; with the task `multi-label` a tuple of them, rising, and empty for a text without a class."""
     columns: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    """Further values for each row, by name: texts, numbers, true, false and None, as JSON holds them."""
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -89,12 +115,17 @@ class Data:
     classes: tuple[str, ...]
     """Names of the classes; with the task `ordinal` in their order, the lowest first."""
     train: Split
+    """The rows that a model learns from."""
     valid: Split
+    """The rows by which the search chooses."""
     test: Split
+    """The rows by which the promotion tests judge; empty while a model is trained."""
     report: DataReport
+    """What was read, dropped and kept."""
     cache: Path | None = None
     """A folder where a backbone may store what it derives from these rows, such as tokens, for other trials."""
     task: Task = "single-label"
+    """What is asked of a text."""
     fields: tuple[str, ...] = pairs.TEXT
     """The names of the texts of a row: of a pair two, and its texts are made and parted by `ftkit.pairs`."""
 
@@ -125,7 +156,9 @@ class Trial:
     values: Mapping[str, Any]
     """The searched fields of the backbone."""
     seed: int
+    """What it was trained with; no two trials with the same values have the same."""
     state: TrialState
+    """`stopped` is one that a policy or a budget ended early: only a finished one can win."""
     history: Sequence[Mapping[str, float]] = ()
     """One mapping per evaluation: `epoch`, every validation metric, and what the backbone added."""
     metrics: Mapping[str, float] = field(default_factory=dict)
@@ -133,7 +166,9 @@ class Trial:
     epoch: int = 0
     """The best evaluation's epoch."""
     seconds: float = 0.0
+    """How long it took, of its last attempt."""
     attempts: int = 1
+    """How often it was started, the last time included."""
     error: str = ""
     """Why it failed, in one line."""
     resources: Mapping[str, float] = field(default_factory=dict)
@@ -151,6 +186,7 @@ class Spread:
     number: int
     """The trial of the search that was repeated."""
     values: Mapping[str, Any]
+    """Its values of the searched fields."""
     searched: float
     """The result of that trial itself; it was chosen for this value, so the mean leaves it out."""
     mean: float | None
@@ -158,7 +194,9 @@ class Spread:
     deviation: float | None
     """Their sample standard deviation (n - 1); None for fewer than two."""
     low: float | None
+    """The least result of a repeat; None if none finished."""
     high: float | None
+    """The greatest result of a repeat; None if none finished."""
     finished: int
     """Repeats that are part of the mean."""
     failed: int = 0
@@ -174,11 +212,15 @@ class Verdict:
     """The result of one promotion test."""
 
     test: str
+    """Name of the test."""
     status: Status
+    """How it ended."""
     sentence: str
+    """The result and its reason in one line, for people."""
     numbers: Mapping[str, float] = field(default_factory=dict)
+    """What it was decided by, such as the value and the limit: finite numbers by name."""
     figure: str | None = None
-    """A chart as SVG, where it shows more than the sentence."""
+    """A chart as SVG, where it shows more than the sentence: `ftkit.evaluation.charts.svg` draws one with matplotlib."""
 
 
 @dataclass(frozen=True)
@@ -186,76 +228,25 @@ class Lineage:
     """Where a model comes from: stored with it in the registry."""
 
     run: str
+    """Identifier of the run."""
     recipe: str
     """The resolved recipe as TOML text."""
     data: DataReport
+    """The report on the rows that it was trained on."""
     metric: str
+    """The metric by which the search chose."""
     trials: Sequence[Trial]
+    """All trials of the run."""
     best: int
     """Number of the winning trial."""
     verdicts: Sequence[Verdict] = ()
+    """Results of the promotion tests; empty before them."""
     metrics: Mapping[str, float] = field(default_factory=dict)
     """Test metrics, measured by the promotion gate; empty before it."""
     bundle_hash: str = ""
+    """SHA-256 of the bundle of the winning trial; empty before there is one."""
     folder: Path | None = None
     """The run's folder on this machine."""
-
-
-@dataclass(frozen=True)
-class Version:
-    """One registered version of a model."""
-
-    model: str
-    version: str
-    aliases: tuple[str, ...] = ()
-    bundle_hash: str = ""
-    run: str = ""
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    created: str = ""
-    """ISO 8601, UTC."""
-
-
-@dataclass(frozen=True)
-class Health:
-    """The state of one deployment."""
-
-    state: Literal["starting", "ready", "failed"]
-    reason: str = ""
-    """Why it is not ready, in a sentence."""
-    log: str = ""
-    """The last lines of the deployment's own log, when it failed."""
-
-
-@dataclass(frozen=True)
-class Deployment:
-    """One version of a model behind an endpoint."""
-
-    name: str
-    traffic: int
-    """Share of the endpoint's requests, in percent."""
-    state: str
-    bundle_hash: str = ""
-    engine: str = ""
-    """The engine that computes its answers, if it is known."""
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """The state of an endpoint: its address, and each deployment's share of the traffic."""
-
-    name: str
-    url: str
-    """Address for POST requests; empty while there is none."""
-    key: str = ""
-    """Sent as `Authorization: Bearer KEY`; empty if the endpoint needs none."""
-    deployments: tuple[Deployment, ...] = ()
-    key_command: str = ""
-    """A shell command that prints the key, if the key itself must not be shown in a terminal."""
-
-    @property
-    def traffic(self) -> dict[str, int]:
-        """Percent by deployment, without those that get none."""
-        return {each.name: each.traffic for each in self.deployments if each.traffic}
 
 
 @dataclass(frozen=True)
@@ -265,17 +256,25 @@ class Outcome:
     run: str
     """The run's identifier."""
     folder: Path
+    """The folder of the run on this machine."""
     promoted: bool
+    """Whether the model was promoted."""
     best: Trial
+    """The trial that won."""
     trials: Sequence[Trial]
+    """All trials, by number."""
     verdicts: Sequence[Verdict]
+    """Results of the promotion tests."""
     metrics: Mapping[str, float]
     """Test metrics of the candidate; empty if the test split was not opened."""
     bundle: Path
+    """The folder of the bundle."""
     version: Version | None = None
+    """The registered version; None if the model was not promoted or there is no registry."""
     champion: Version | None = None
     """The version that the candidate was compared with."""
     endpoint: Endpoint | None = None
+    """The endpoint as the run left it; None if the recipe deploys nothing."""
     deployment: str = ""
     """The deployment that this run created; empty if it created none."""
 

@@ -34,8 +34,11 @@ class Mistake:
     """A value that does not fit its field: the path below the component, what is wrong, and how to fix it."""
 
     path: tuple[str | int, ...]
+    """The keys from the section down to the value."""
     what: str
+    """What is wrong, as an unfinished sentence."""
     hint: str = ""
+    """What to write instead."""
 
 
 class Mistakes(Exception):

@@ -62,22 +62,29 @@ def field_docs(component: type[Any]) -> Mapping[str, str]:
     """The string literal under each field, by field name; inherited fields included."""
     docs: dict[str, str] = {}
     for parent in reversed(component.__mro__[:-1]):
-        if not dataclasses.is_dataclass(parent):
-            continue
-        try:
-            tree = ast.parse(textwrap.dedent(inspect.getsource(parent)))
-        except (OSError, TypeError, SyntaxError):
-            continue  # a class without source: its fields are listed without a description
-        body = tree.body[0].body if tree.body and isinstance(tree.body[0], ast.ClassDef) else []
-        for statement, following in zip(body, body[1:], strict=False):
-            if (
-                isinstance(statement, ast.AnnAssign)
-                and isinstance(statement.target, ast.Name)
-                and isinstance(following, ast.Expr)
-                and isinstance(following.value, ast.Constant)
-                and isinstance(following.value.value, str)
-            ):
-                docs[statement.target.id] = " ".join(following.value.value.split())
+        if dataclasses.is_dataclass(parent):
+            docs.update(own_field_docs(parent))
+    return docs
+
+
+@cached
+def own_field_docs(kind: type[Any]) -> Mapping[str, str]:
+    """The string literal under each field that a class itself declares, by field name; empty for a class without source."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(kind)))
+    except (OSError, TypeError, SyntaxError):
+        return {}  # its fields are listed without a description
+    docs: dict[str, str] = {}
+    body = tree.body[0].body if tree.body and isinstance(tree.body[0], ast.ClassDef) else []
+    for statement, following in zip(body, body[1:], strict=False):
+        if (
+            isinstance(statement, ast.AnnAssign)
+            and isinstance(statement.target, ast.Name)
+            and isinstance(following, ast.Expr)
+            and isinstance(following.value, ast.Constant)
+            and isinstance(following.value.value, str)
+        ):
+            docs[statement.target.id] = " ".join(following.value.value.split())
     return docs
 
 

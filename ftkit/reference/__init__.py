@@ -14,6 +14,7 @@ from ftkit.errors import UsageError
 from ftkit.plugins import KINDS, Plugins
 from ftkit.reference.command_line import command_line
 from ftkit.reference.components import components, recipe
+from ftkit.reference.contracts import contract_page
 from ftkit.reference.hooks import event_page, event_types, hooks
 from ftkit.reference.markdown import page
 
@@ -32,6 +33,7 @@ def pages(plugins: Plugins) -> dict[str, str]:
         )
     texts = {f"{kind}.md": components(kind, plugins) for kind in KINDS}
     texts |= {"recipe.md": recipe(), "hooks.md": hooks(), "events.md": event_page(), "cli.md": command_line()}
+    texts["contracts.md"] = contract_page()
     titles = {name: text.partition("\n# ")[2].partition("\n")[0] for name, text in texts.items()}
     contents = "\n".join(f"- [{titles[name]}]({name})" for name in sorted(texts))
     texts["README.md"] = page("Reference", "Made of the code, and checked against it by the tests.", contents)

@@ -7,8 +7,8 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from ftkit import hookspecs
-from ftkit.contracts import events, monitoring
+from ftkit import hookspecs, options
+from ftkit.contracts import events, monitoring, rollout_events, search_events
 from ftkit.display import event_name
 from ftkit.plugins import KINDS
 from ftkit.reference.markdown import docstring, page
@@ -38,30 +38,41 @@ def hooks() -> str:
 
 
 def event_types() -> list[type[events.Event]]:
-    """Every kind of event, in the order they are defined."""
-    return [
+    """Every kind of event: of the run, of its search, of its rollout."""
+    every = [
         each
         for each in vars(events).values()
         if isinstance(each, type) and issubclass(each, events.Event) and each is not events.Event
     ]
+    modules = [events.__name__, search_events.__name__, rollout_events.__name__]
+    return sorted(every, key=lambda each: modules.index(each.__module__))
 
 
 def event_page() -> str:
     """Every event with its fields: what `on_event` gets and what `ftkit run --json` prints."""
     introduction = (
-        "Observers get these events. `ftkit run --json` prints one a line, with the event's name under `event`."
+        "Observers get these events. `ftkit run --json` prints one a line, with the event's name under `event`. "
+        "What a platform owes is under [hooks](hooks.md#platforms): the events of its search; ftkit emits the others."
     )
     parts: list[str] = []
     for event in event_types():
-        fields = "\n".join(f"- `{field.name}`: `{field.type}`" for field in dataclasses.fields(event))
+        docs = options.field_docs(event)
+        fields = "\n".join(
+            f"- `{field.name}` (`{field.type}`): {docs.get(field.name, '')}" for field in dataclasses.fields(event)
+        )
         parts += filter(None, (f"## {event_name(event)}", docstring(event), fields))
     return page("Events", introduction, *parts)
 
 
 def _methods(protocol: type[Any]) -> str:
-    """The methods of a protocol as a list, each with its signature and docstring."""
-    methods = {name: method for name, method in vars(protocol).items() if callable(method) and not name.startswith("_")}
-    return "\n".join(f"- `{name}{_signature(method)}`: {docstring(method)}" for name, method in methods.items())
+    """The attributes and methods of a protocol as a list, each with its type or signature, and its docstring."""
+    public = {name: each for name, each in vars(protocol).items() if not name.startswith("_")}
+    attributes = {name: each.fget for name, each in public.items() if isinstance(each, property)}
+    lines = [f"- `{name}`: {docstring(getter)}" for name, getter in attributes.items()]
+    methods = {name: method for name, method in public.items() if callable(method)}
+    return "\n".join(
+        [*lines, *(f"- `{name}{_signature(method)}`: {docstring(method)}" for name, method in methods.items())]
+    )
 
 
 def _signature(method: Callable[..., Any]) -> str:

@@ -54,7 +54,7 @@ def _with_integers(event: Event, table: Mapping[str, Any]) -> Event:
 
 @functools.cache
 def _kinds() -> dict[str, type[Event]]:
-    return {each.__name__: each for each in Event.__subclasses__() if each.__module__ == events.__name__}
+    return {name: each for name, each in vars(events).items() if isinstance(each, type) and issubclass(each, Event)}
 
 
 @functools.cache

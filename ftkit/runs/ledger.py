@@ -29,7 +29,8 @@ from typing import TYPE_CHECKING, Any
 
 from ftkit import files
 from ftkit.contracts import SPLITS, Data, Emit, Split, Trial
-from ftkit.contracts.events import Stage, stage
+from ftkit.contracts.events import Stage
+from ftkit.contracts.staging import stage
 from ftkit.errors import LedgerError, UsageError
 from ftkit.runs import closed_rows, stored_data
 from ftkit.runs.journal import Journal
@@ -210,7 +211,7 @@ class Ledger:
 
 @contextmanager
 def staged(ledger: Ledger, name: Stage, emit: Emit, reused: bool = False) -> Iterator[None]:
-    """`events.stage`, which also writes the duration of a finished stage into the journal."""
+    """`ftkit.events.stage`, which also writes the duration of a finished stage into the journal."""
     begun = time.monotonic()
     with stage(name, emit, reused):
         yield

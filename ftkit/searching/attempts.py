@@ -33,9 +33,13 @@ class Sample:
     """What a trial uses at one time; GPU numbers are None where it has no GPU."""
 
     cpu_percent: float
+    """100 is one core."""
     memory_mb: float
+    """Megabytes of its process and those that it started."""
     gpu_percent: float | None = None
+    """Of the GPUs that it was given, in the mean."""
     gpu_memory_mb: float | None = None
+    """Megabytes of GPU memory."""
 
 
 class PlaceLost(Exception):
@@ -91,8 +95,10 @@ class Attempt(Protocol):
 class Workers(Protocol):
     """Where the attempts of a search run."""
 
-    node_retries: int
-    """How often a trial is started again because its place was lost; this is no fault of the trial."""
+    @property
+    def node_retries(self) -> int:
+        """How often a trial is started again because its place was lost; this is no fault of the trial."""
+        ...
 
     def start(self, job: Job, log: Path, slot: int, inbox: Inbox) -> Attempt:
         """Start the worker of a trial's next attempt, its output going to the end of `log`.
