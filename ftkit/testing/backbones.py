@@ -1,25 +1,24 @@
 """What every backbone must do, as tests to inherit: it learns, is repeatable by seed, and is the same after loading.
 
-    class TestModernBert(BackboneSuite):
-        @pytest.fixture(scope="class")
-        def component(self, tmp_path_factory):
-            return ModernBert(checkpoint=str(tiny_bert(tmp_path_factory.mktemp("tiny"))), epochs=4, learning_rate=3e-3)
+    @pytest.fixture(scope="module")
+    def checkpoint(tmp_path_factory):
+        return str(tiny_bert(tmp_path_factory.mktemp("tiny")))
 
-The component should be small, evaluate at least twice unless it is `FittedAtOnce`, and be able to learn three classes that differ in
-their words.
+    class TestModernBert(BackboneSuite):
+        @pytest.fixture
+        def component(self, checkpoint):
+            return ModernBert(checkpoint=checkpoint, epochs=4, learning_rate=3e-3)
+
+The component should be small, and be able to learn three classes that differ in their words. It evaluates at least twice, or declares
+`fitted_at_once: ClassVar[bool] = True`. Tests share what was trained, as long as the component is the same: let its files be those of a
+fixture of the module.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import os
-import pickle
-import subprocess
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -42,123 +41,94 @@ from ftkit.contracts import (
 )
 from ftkit.plugins.tasks import known_tasks, task_of
 from ftkit.testing.checkpoints import InterruptingCheckpoints
-from ftkit.testing.separable import CLASSES, COMMON, ODD_TEXTS, WORDS, separable, separable_data
+from ftkit.testing.components import ComponentSuite, Made
+from ftkit.testing.separable import CLASSES, ODD_TEXTS, separable, separable_data
+from ftkit.testing.tiny_checkpoints import tiny_bert
 
 __all__ = ["CLASSES", "ODD_TEXTS", "BackboneSuite", "separable", "separable_data", "tiny_bert"]
 
 
-def tiny_bert(folder: Path, vocabulary: Sequence[str] | None = None, *, width: int = 32, layers: int = 2) -> Path:
-    """Write a BERT checkpoint with random weights, small enough to train in a second, and return its folder.
+class BackboneSuite(ComponentSuite):
+    """Inherit as a class named `Test…` and override the fixture `component`."""
 
-    `vocabulary` is that of a WordPiece tokenizer; by default it holds the words of the separable texts and single letters.
-    """
-    import torch
-    from transformers import BertConfig, BertModel, BertTokenizer
+    kind: ClassVar[str] = "backbones"
+    tolerance: ClassVar[float] = 0.05
+    """How far rounding may move a probability."""
+    seeded: ClassVar[bool] = True
+    """Whether another seed gives another model, as it must unless the backbone draws nothing; not asked of one that is fitted at once."""
 
-    if vocabulary is None:
-        letters = [chr(code) for code in range(ord("a"), ord("z") + 1)]
-        words = [*COMMON, *(word for group in WORDS for word in group)]
-        special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-        vocabulary = list(dict.fromkeys([*special, *words, *letters, *(f"##{letter}" for letter in letters)]))
-    tokenizer = BertTokenizer(
-        vocab={word: index for index, word in enumerate(vocabulary)}, do_lower_case=False, model_max_length=128
-    )
-    config = BertConfig(
-        vocab_size=len(vocabulary),
-        hidden_size=width,
-        num_hidden_layers=layers,
-        num_attention_heads=4,
-        intermediate_size=2 * width,
-        max_position_embeddings=128,
-        pad_token_id=tokenizer.pad_token_id,
-        initializer_range=0.1,
-    )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        BertModel(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
-
-
-class BackboneSuite:
-    """Inherit it and override the fixture `component`; `tolerance` is how far rounding may move a probability."""
-
-    tolerance = 0.05
-
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def component(self) -> Backbone:
         """The backbone under test, small and quick to train."""
         raise NotImplementedError("override the fixture `component`")
 
     @pytest.fixture(scope="class")
-    def fitted(self, component: Backbone, tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+    @classmethod
+    def trained(cls) -> Made:
+        """What the tests of the class have trained."""
+        return Made()
+
+    @pytest.fixture
+    def fitted(self, component: Backbone, trained: Made, tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
         """A training whose report callback calls the first evaluation the best: reports, classifier, folder, data."""
-        reports: list[tuple[int, np.ndarray, dict[str, float]]] = []
 
-        def report(epoch: int, probabilities: np.ndarray, **numbers: float) -> bool:
-            reports.append((epoch, probabilities, numbers))
-            return len(reports) == 1
+        def fit() -> SimpleNamespace:
+            reports: list[tuple[int, np.ndarray, dict[str, float]]] = []
 
-        cache = tmp_path_factory.mktemp("cache")
-        data = separable_data(cache=cache)
-        classifier = component.fit(data, 3, report)
-        folder = tmp_path_factory.mktemp("model")
-        classifier.save(folder)
-        return SimpleNamespace(reports=reports, classifier=classifier, folder=folder, data=data)
+            def report(epoch: int, probabilities: np.ndarray, **numbers: float) -> bool:
+                reports.append((epoch, probabilities, numbers))
+                return len(reports) == 1
 
-    @pytest.fixture(scope="class")
-    def loaded(self, component: Backbone, fitted: SimpleNamespace) -> Classifier:
-        return type(component)().load(fitted.folder)
+            data = separable_data(cache=tmp_path_factory.mktemp("cache"))
+            classifier = component.fit(data, 3, report)
+            folder = tmp_path_factory.mktemp("model")
+            classifier.save(folder)
+            loaded = type(component)().load(folder)
+            return SimpleNamespace(reports=reports, classifier=classifier, folder=folder, data=data, loaded=loaded)
 
-    def test_the_component_is_a_frozen_value_that_can_be_pickled(self, component: Backbone) -> None:
-        assert isinstance(component, Backbone)
-        assert isinstance(component.name, str)
-        component_class: Any = type(component)
-        assert component_class.__dataclass_params__.frozen
-        assert pickle.loads(pickle.dumps(component)) == component  # noqa: S301  # bytes from this line
+        return trained.of(component, fit)
 
-    def test_importing_it_loads_neither_torch_nor_transformers(self, component: Any) -> None:
-        module = type(component).__module__
-        file = Path(sys.modules[module].__file__ or "")
-        if file.name.startswith("test_"):
-            pytest.skip("it is defined in a test")
-        depth = module.count(".") + (file.name == "__init__.py")
-        path = os.pathsep.join([str(file.parents[depth]), *filter(None, [os.environ.get("PYTHONPATH")])])
-        code = f"import sys, {module}; print([name for name in ('torch', 'transformers') if name in sys.modules])"
-        process = subprocess.run(
-            [sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": path}, stdout=subprocess.PIPE, text=True
-        )
-        assert process.returncode == 0
-        assert process.stdout.strip() == "[]"
-
-    def test_the_component_has_a_docstring(self, component: Any) -> None:
-        assert (type(component).__doc__ or "").strip()
-        assert not (type(component).__doc__ or "").startswith(f"{type(component).__name__}(")
+    @pytest.fixture
+    def loaded(self, fitted: SimpleNamespace) -> Classifier:
+        """The model of that training, loaded from its folder by a component with the default options."""
+        classifier: Classifier = fitted.loaded
+        return classifier
 
     def test_learns_separable_classes(self, fitted: SimpleNamespace) -> None:
+        assert fitted.reports, "`fit` never called `report`: call it after each evaluation of `data.valid`"
         predictions = fitted.reports[-1][1].argmax(axis=1)
-        assert (predictions == np.asarray(fitted.data.valid.labels)).mean() >= 0.9
+        share = (predictions == np.asarray(fitted.data.valid.labels)).mean()
+        assert share >= 0.9, f"it learned {share:.0%} of rows that three words decide: give the component more epochs"
 
     def test_every_evaluation_is_reported_with_probabilities_of_the_validation_rows(
         self, component: Backbone, fitted: SimpleNamespace
     ) -> None:
         epochs = [epoch for epoch, _, _ in fitted.reports]
-        assert epochs[0] == 1
-        assert len(epochs) == 1 if _at_once(component) else len(epochs) >= 2
-        assert epochs == sorted(set(epochs))
-        for _, probabilities, numbers in fitted.reports:
-            assert probabilities.shape == (len(fitted.data.valid), len(CLASSES))
-            assert probabilities.min() >= 0
-            np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
-            assert all(isinstance(number, float) and np.isfinite(number) for number in numbers.values())
+        assert epochs[:1] == [1], f"evaluations are counted from 1, not {epochs[:1]}"
+        if _at_once(component):
+            assert len(epochs) == 1, "it declares `fitted_at_once` and reports more than one evaluation"
+        else:
+            assert len(epochs) >= 2, (
+                "it reports one evaluation: give the component more epochs, or declare `fitted_at_once: ClassVar[bool] = True`"
+            )
+        assert epochs == sorted(set(epochs)), f"the number of the evaluation must rise with every call: {epochs}"
+        for epoch, probabilities, numbers in fitted.reports:
+            wrong = wrong_probabilities(probabilities, len(fitted.data.valid), len(CLASSES))
+            assert not wrong, f"evaluation {epoch} reports {wrong}"
+            np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5, err_msg="rows must sum to 1")
+            for name, number in numbers.items():
+                assert isinstance(number, float), f"{name} is a {type(number).__name__}: report plain floats"
+                assert np.isfinite(number), f"{name} of evaluation {epoch} is {number}"
 
     def test_the_weights_of_the_best_evaluation_are_returned(
         self, component: Backbone, fitted: SimpleNamespace
     ) -> None:
         probabilities = fitted.classifier.probabilities(fitted.data.valid.texts)
         first, last = fitted.reports[0][1], fitted.reports[-1][1]
-        np.testing.assert_allclose(probabilities, first, atol=self.tolerance)
-        assert _at_once(component) or np.abs(probabilities - last).mean() > np.abs(probabilities - first).mean()
+        best = "return the model of the evaluation for which `report` returned True last, here the first"
+        np.testing.assert_allclose(probabilities, first, atol=self.tolerance, err_msg=best)
+        if not _at_once(component):
+            assert np.abs(probabilities - last).mean() > np.abs(probabilities - first).mean(), best
 
     def test_the_same_seed_gives_the_same_files_with_and_without_a_cache(
         self, component: Backbone, fitted: SimpleNamespace, tmp_path: Path
@@ -170,9 +140,11 @@ class BackboneSuite:
             return len(evaluations) == 1
 
         component.fit(separable_data(), 3, report).save(tmp_path)
-        assert _hashes(tmp_path) == _hashes(fitted.folder)
+        assert _hashes(tmp_path) == _hashes(fitted.folder), (
+            "the same rows, options and seed gave other files: draw by the seed alone, and write no time and no path"
+        )
 
-    def test_another_seed_gives_another_model_unless_it_is_fitted_at_once_and_stop_trial_ends_training_at_once(
+    def test_another_seed_gives_another_model_and_stop_trial_ends_training_at_once(
         self, component: Backbone, fitted: SimpleNamespace
     ) -> None:
         evaluations: list[np.ndarray] = []
@@ -183,9 +155,11 @@ class BackboneSuite:
 
         with pytest.raises(StopTrial, match="enough"):
             component.fit(fitted.data, 4, report)
-        assert len(evaluations) == 1
-        same = np.allclose(evaluations[0], fitted.reports[0][1], atol=1e-6)
-        assert same == _at_once(component)
+        assert len(evaluations) == 1, "it went on after `report` raised StopTrial: let it pass"
+        if self.seeded and not _at_once(component):
+            assert not np.allclose(evaluations[0], fitted.reports[0][1], atol=1e-6), (
+                "another seed gave the same model: use the seed, or set `seeded = False` in the test's class if nothing is drawn"
+            )
 
     def test_a_training_that_is_told_to_end_returns_its_best_model_so_far(
         self, component: Backbone, fitted: SimpleNamespace, tmp_path: Path
@@ -200,7 +174,7 @@ class BackboneSuite:
 
         component.fit(fitted.data, 3, report).save(tmp_path)
         assert len(reports) == 1, "it went on after the evaluation at which it was to end"
-        assert _hashes(tmp_path) == _hashes(fitted.folder)
+        assert _hashes(tmp_path) == _hashes(fitted.folder), "it returned another model than that of the best evaluation"
 
     def test_an_interrupted_training_goes_on_to_the_same_files(
         self, component: Backbone, fitted: SimpleNamespace, tmp_path: Path
@@ -220,45 +194,80 @@ class BackboneSuite:
         for _ in range(2):  # in the first epoch, and at the first step after its evaluation
             with pytest.raises(TrialInterrupted):
                 component.resume(fitted.data, 3, report, checkpoints)
-        component.resume(fitted.data, 3, report, checkpoints).save(files_of_model := tmp_path / "model")
-        assert _hashes(files_of_model) == _hashes(fitted.folder)
-        assert len(reports) == len(fitted.reports)
-        for reported, (_, expected, _) in zip(reports, fitted.reports, strict=True):
-            np.testing.assert_array_equal(reported, expected)
+        (tmp_path / "model").mkdir()
+        component.resume(fitted.data, 3, report, checkpoints).save(tmp_path / "model")
+        assert _hashes(tmp_path / "model") == _hashes(fitted.folder), "the checkpoint lacks something that later steps need"
+        assert len(reports) == len(fitted.reports), (
+            "an evaluation before the checkpoint was reported again, or one is missing"
+        )
+        for reported, (epoch, expected, _) in zip(reports, fitted.reports, strict=True):
+            np.testing.assert_array_equal(
+                reported, expected, err_msg=f"evaluation {epoch} differs after the interruption"
+            )
 
     def test_a_loaded_model_gives_the_same_answers(self, fitted: SimpleNamespace, loaded: Classifier) -> None:
         texts = [*fitted.data.valid.texts, *ODD_TEXTS]
         np.testing.assert_allclose(
-            loaded.probabilities(texts), fitted.classifier.probabilities(texts), rtol=1e-5, atol=1e-6
+            loaded.probabilities(texts),
+            fitted.classifier.probabilities(texts),
+            rtol=1e-5,
+            atol=1e-6,
+            err_msg="`save` and `load` must keep all that `probabilities` needs; options may be others when it is loaded",
         )
 
     def test_class_names_are_saved(self, fitted: SimpleNamespace, loaded: Classifier) -> None:
-        assert tuple(fitted.classifier.classes) == CLASSES
-        assert tuple(loaded.classes) == CLASSES
+        assert tuple(fitted.classifier.classes) == CLASSES, (
+            "`classes` of the classifier are those of the data, in their order"
+        )
+        assert tuple(loaded.classes) == CLASSES, "`save` and `load` must keep the names of the classes"
 
     def test_saved_files_cannot_run_code(self, fitted: SimpleNamespace) -> None:
         saved = [path for path in fitted.folder.rglob("*") if path.is_file()]
-        assert any(path.suffix in {".safetensors", ".npz"} for path in saved)
+        assert saved, "`save` wrote nothing"
         for path in saved:
-            assert path.suffix in {".safetensors", ".npz", ".json", ".txt", ".model", ".md"}, path.name
-            assert not pickles.finding(path), path.name
+            finding = pickles.finding(path)
+            assert not finding, f"{path.name}: {finding}; use safetensors, JSON, or numpy without pickles"
 
     def test_every_text_gets_probabilities(self, loaded: Classifier) -> None:
-        probabilities = loaded.probabilities(list(ODD_TEXTS))
-        assert probabilities.shape == (len(ODD_TEXTS), len(CLASSES))
-        assert np.isfinite(probabilities).all()
-        np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+        for text in ODD_TEXTS:
+            wrong = wrong_probabilities(loaded.probabilities([text]), 1, len(CLASSES))
+            assert not wrong, f"the text {text[:30]!r} is answered by {wrong}"
 
     def test_an_empty_request_gets_an_empty_answer(self, loaded: Classifier) -> None:
-        assert loaded.probabilities([]).shape == (0, len(CLASSES))
+        shape = loaded.probabilities([]).shape
+        assert shape == (0, len(CLASSES)), f"no texts are answered by an array of shape {shape}, not (0, classes)"
 
     def test_answers_are_in_the_order_of_the_texts(self, fitted: SimpleNamespace, loaded: Classifier) -> None:
         texts = [*fitted.data.valid.texts, *ODD_TEXTS]
         together = loaded.probabilities(texts)
         backwards = loaded.probabilities(texts[::-1])[::-1]
         alone = np.concatenate([loaded.probabilities([text]) for text in texts])
-        np.testing.assert_allclose(backwards, together, atol=self.tolerance / 10)
-        np.testing.assert_allclose(alone, together, atol=self.tolerance / 10)
+        tolerance = self.tolerance / 10
+        np.testing.assert_allclose(
+            backwards, together, atol=tolerance, err_msg="answers depend on the order of the texts"
+        )
+        np.testing.assert_allclose(alone, together, atol=tolerance, err_msg="an answer depends on the other texts")
+
+    def test_two_classes_are_learned(self, component: Backbone, tmp_path: Path) -> None:
+        data = separable_data(48, classes=2)
+        reports: list[np.ndarray] = []
+
+        def report(epoch: int, probabilities: np.ndarray, **numbers: float) -> bool:
+            reports.append(probabilities)
+            return True
+
+        classifier = component.fit(data, 3, report)
+        wrong = wrong_probabilities(reports[-1], len(data.valid), 2)
+        assert not wrong, f"of two classes it reports {wrong}"
+        classifier.save(tmp_path)
+        loaded = type(component)().load(tmp_path)
+        assert tuple(loaded.classes) == data.classes, "the loaded model has other classes than the two of the data"
+        answers = loaded.probabilities(data.valid.texts)
+        np.testing.assert_allclose(
+            answers, reports[-1], atol=self.tolerance, err_msg="the loaded model answers otherwise"
+        )
+        share = (answers.argmax(axis=1) == np.asarray(data.valid.labels)).mean()
+        assert share >= 0.6, f"it learned {share:.0%} of two classes: are they in the order of the data?"
 
     @pytest.mark.parametrize("task", [each for each in TASKS if each != "single-label"])
     def test_every_task_that_it_knows_is_kept_and_answered(
@@ -270,17 +279,11 @@ class BackboneSuite:
         data = separable_data(24, task=task)
         component.fit(data, 3, lambda *_, **__: True).save(tmp_path)
         loaded = type(component)().load(tmp_path)
-        assert task_of(loaded) == task
-        assert tuple(loaded.classes) == CLASSES
+        assert task_of(loaded) == task, "the loaded model has forgotten its task: `Classifier.task`"
+        assert tuple(loaded.classes) == CLASSES, "the loaded model has other classes"
         texts = [*data.valid.texts, *ODD_TEXTS]
-        assert not wrong_probabilities(loaded.probabilities(texts), len(texts), len(CLASSES), task)
-
-    def test_options_can_be_replaced_and_not_assigned(self, component: Any) -> None:
-        field = next(each for each in dataclasses.fields(component) if isinstance(getattr(component, each.name), int))
-        copy = dataclasses.replace(component, **{field.name: getattr(component, field.name)})
-        assert copy == component
-        with pytest.raises(dataclasses.FrozenInstanceError):
-            setattr(component, field.name, 7)
+        wrong = wrong_probabilities(loaded.probabilities(texts), len(texts), len(CLASSES), task)
+        assert not wrong, f"a model of {task} data answers by {wrong}"
 
 
 def _at_once(component: Backbone) -> bool:

@@ -35,7 +35,9 @@ class InterruptingCheckpoints:
         folder.mkdir(parents=True)
         fill(folder)
         for path in folder.rglob("*"):
-            assert path.suffix in {".safetensors", ".json"}, f"{path.name} in a checkpoint"
+            assert path.suffix in {".safetensors", ".json"}, (
+                f"{path.name}: a checkpoint holds safetensors and JSON alone"
+            )
         raise TrialInterrupted("enough steps")
 
     def discard(self, reason: str) -> None:

@@ -18,12 +18,13 @@ import pytest
 from ftkit import plugins
 from ftkit.contracts import DataReport, Spread, Trial, Verdict, Version, events
 from ftkit.hookspecs import hookimpl
+from ftkit.testing.components import OwnHome
 
 SECONDS = 5.0
 """Limit for all events of a run: the run waits for its observers."""
 
 
-class ObserverSuite:
+class ObserverSuite(OwnHome):
     """Inherit as a class named `Test…` and override the fixture `component`."""
 
     @pytest.fixture
@@ -33,15 +34,16 @@ class ObserverSuite:
 
     def test_it_is_a_plugin_with_the_hook(self, component: Any) -> None:
         loaded = plugins.collect([], {"observer": component})
-        assert not loaded.broken
-        assert callable(component.on_event)
+        assert not loaded.broken, f"ftkit sets it aside: {[(each.reason, each.hint) for each in loaded.broken]}"
+        assert callable(getattr(component, "on_event", None)), "it has no function `on_event` with @hookimpl"
 
     def test_it_accepts_every_event_of_a_run(self, component: Any, caplog: pytest.LogCaptureFixture) -> None:
         loaded = plugins.collect([], {"observer": component})
         with caplog.at_level(logging.ERROR, logger="ftkit"):
             for event in sample_run():
                 loaded.tell(event)
-        assert [record.getMessage() for record in caplog.records if record.name == "ftkit"] == []
+        errors = [record.getMessage() for record in caplog.records if record.name == "ftkit"]
+        assert not errors, f"it raised, which ftkit logs and passes over: {errors}"
 
     def test_it_accepts_a_run_that_fails(self, component: Any) -> None:
         for event in (*sample_run()[:4], events.StageFailed("search", 1.0, "no trial finished")):
@@ -66,7 +68,8 @@ class ObserverSuite:
         begun = time.monotonic()
         for event in sample_run():
             component.on_event(event=event)
-        assert time.monotonic() - begun < SECONDS
+        seconds = time.monotonic() - begun
+        assert seconds < SECONDS, f"it took {seconds:.1f} s for {len(sample_run())} events, in which a run waits"
 
     def test_it_gets_every_event_when_other_observers_raise(
         self, component: Any, monkeypatch: pytest.MonkeyPatch
@@ -94,7 +97,7 @@ class ObserverSuite:
         monkeypatch.setattr(logging.getLogger("ftkit"), "disabled", True)
         for event in sample_run():
             loaded.tell(event)
-        assert counter.seen == sample_run()
+        assert counter.seen == sample_run(), "it did not get every event"
 
 
 def sample_run() -> list[events.Event]:

@@ -15,15 +15,17 @@ import math
 import pickle
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
-from ftkit import files, options
+from ftkit import files
 from ftkit.bundle import bundle as bundles
 from ftkit.bundle.bundle import Bundle
 from ftkit.contracts import DataReport, Lineage, Registry, Trial, Verdict
 from ftkit.errors import BundleError, RegistryError
 from ftkit.testing.bundles import toy_bundle
+from ftkit.testing.components import ComponentSuite
 
 
 def make_lineage(bundle: Bundle, run: str = "words-20260101-000000") -> Lineage:
@@ -67,8 +69,10 @@ def make_lineage(bundle: Bundle, run: str = "words-20260101-000000") -> Lineage:
     )
 
 
-class RegistrySuite:
+class RegistrySuite(ComponentSuite):
     """Inherit as a class named `Test…` and override the fixture `component`."""
+
+    kind: ClassVar[str] = "registries"
 
     @pytest.fixture
     def component(self, tmp_path: Path) -> Registry:
@@ -85,128 +89,133 @@ class RegistrySuite:
         """Another bundle."""
         return toy_bundle(tmp_path / "kit" / "other", classes=("negative", "positive"))
 
-    def test_it_is_a_frozen_dataclass_with_a_name(self, component: Registry) -> None:
-        assert isinstance(component, Registry)
-        assert isinstance(type(component).name, str)
-        assert dataclasses.is_dataclass(component)
-        assert component.__dataclass_params__.frozen
-
-    def test_every_option_is_documented(self, component: Registry) -> None:
-        assert not [each.name for each in options.options(type(component)) if not each.doc]
-
-    def test_it_can_be_rebuilt_from_its_recipe_section(self, component: Registry) -> None:
-        assert options.build(type(component), options.to_table(component)) == component
-
-    def test_it_can_be_sent_to_another_process(self, component: Registry) -> None:
+    def test_a_registry_that_was_used_can_be_sent_to_another_process(self, component: Registry) -> None:
         component.versions()
-        assert pickle.loads(pickle.dumps(component)) == component  # noqa: S301  # our own bytes
+        copy = pickle.loads(pickle.dumps(component))  # noqa: S301  # our own bytes
+        assert copy == component, "keep no connection and no answer in the component"
 
     def test_a_new_model_has_no_version_and_no_champion(self, component: Registry) -> None:
-        assert component.champion() is None
-        assert list(component.versions()) == []
+        assert component.champion() is None, "nothing was promoted"
+        assert list(component.versions()) == [], "nothing was registered; the registry must be empty for each test"
 
     def test_tracking_twice_succeeds_and_registers_nothing(self, component: Registry, bundle: Bundle) -> None:
         lineage = make_lineage(bundle)
         component.track(lineage)
         component.track(lineage)
-        assert list(component.versions()) == []
+        assert list(component.versions()) == [], "tracking stores the trials and registers no version"
 
     def test_a_registered_bundle_is_the_challenger(self, component: Registry, bundle: Bundle) -> None:
         lineage = make_lineage(bundle)
         component.track(lineage)
         before = datetime.now(UTC)
         version = component.register(bundle.folder, lineage)
-        assert version.model == component.model
-        assert version.aliases == ("challenger",)
-        assert version.bundle_hash == bundle.hash
-        assert version.run == lineage.run
-        assert version.metrics == lineage.metrics
-        assert abs(datetime.fromisoformat(version.created) - before) < timedelta(minutes=10)
-        assert list(component.versions()) == [version]
-        assert component.champion() is None
+        assert version.model == component.model, "a version is of the component's model"
+        assert version.aliases == ("challenger",), "a new version is the challenger"
+        assert version.bundle_hash == bundle.hash, "a version has the hash of its bundle"
+        assert version.run == lineage.run, "a version names the run of its lineage"
+        assert version.metrics == lineage.metrics, "a version has the test metrics of its lineage"
+        age = abs(datetime.fromisoformat(version.created) - before)
+        assert age < timedelta(minutes=10), f"created is {version.created}: give the time in UTC, by ISO 8601"
+        assert list(component.versions()) == [version], "`versions` lists what `register` returned"
+        assert component.champion() is None, "registering promotes nothing"
 
     def test_a_bundle_can_be_registered_without_tracking(self, component: Registry, bundle: Bundle) -> None:
-        assert component.register(bundle.folder, make_lineage(bundle)).bundle_hash == bundle.hash
+        version = component.register(bundle.folder, make_lineage(bundle))
+        assert version.bundle_hash == bundle.hash, "a version has the hash of its bundle"
 
     def test_the_same_bundle_of_the_same_run_is_stored_once(self, component: Registry, bundle: Bundle) -> None:
         first = component.register(bundle.folder, make_lineage(bundle))
-        assert component.register(bundle.folder, make_lineage(bundle)) == first
-        assert len(component.versions()) == 1
+        assert component.register(bundle.folder, make_lineage(bundle)) == first, (
+            "a run that goes on registers again: the same bundle of the same run is the same version"
+        )
+        assert len(component.versions()) == 1, "the same bundle of the same run is stored twice"
 
     def test_registering_the_champion_again_leaves_it_the_champion(self, component: Registry, bundle: Bundle) -> None:
         promoted = component.promote(component.register(bundle.folder, make_lineage(bundle)).version)
-        assert component.register(bundle.folder, make_lineage(bundle)) == promoted
+        assert component.register(bundle.folder, make_lineage(bundle)) == promoted, (
+            "registering a version again must leave its aliases as they are"
+        )
 
     def test_the_same_bundle_of_another_run_is_another_version(self, component: Registry, bundle: Bundle) -> None:
         first = component.register(bundle.folder, make_lineage(bundle, "first"))
         second = component.register(bundle.folder, make_lineage(bundle, "second"))
-        assert [each.version for each in component.versions()] == [second.version, first.version]
+        assert [each.version for each in component.versions()] == [second.version, first.version], (
+            "the same bundle of another run is a version of its own, and the newest comes first"
+        )
 
     def test_a_damaged_bundle_is_not_registered(self, component: Registry, bundle: Bundle) -> None:
         (bundle.folder / "recipe.toml").write_text("changed", encoding="utf-8")
         with pytest.raises(BundleError):
             component.register(bundle.folder, make_lineage(bundle))
-        assert list(component.versions()) == []
+        assert list(component.versions()) == [], "a bundle that was refused must leave no version"
 
     def test_a_lineage_of_another_bundle_is_refused(self, component: Registry, bundle: Bundle, other: Bundle) -> None:
         with pytest.raises(RegistryError):
             component.register(bundle.folder, make_lineage(other))
-        assert list(component.versions()) == []
+        assert list(component.versions()) == [], "a bundle that was refused must leave no version"
 
     def test_a_new_champion_takes_only_the_alias_from_its_predecessor(
         self, component: Registry, bundle: Bundle, other: Bundle
     ) -> None:
         first = component.promote(component.register(bundle.folder, make_lineage(bundle, "first")).version)
-        assert first.aliases == ("champion",)
-        assert component.champion() == first
+        assert first.aliases == ("champion",), "a version that is promoted is the challenger no more"
+        assert component.champion() == first, "`champion` returns what was promoted"
         challenger = component.register(other.folder, make_lineage(other, "second"))
-        assert component.champion() == first
+        assert component.champion() == first, "registering must leave the champion"
         second = component.promote(challenger.version)
-        assert second.aliases == ("champion",)
-        assert component.champion() == second
-        assert list(component.versions()) == [second, dataclasses.replace(first, aliases=())]
+        assert second.aliases == ("champion",), "a version that is promoted is the challenger no more"
+        assert component.champion() == second, "`champion` returns what was promoted last"
+        assert list(component.versions()) == [second, dataclasses.replace(first, aliases=())], (
+            "the version before loses the alias and nothing else"
+        )
 
     def test_promoting_twice_changes_nothing(self, component: Registry, bundle: Bundle) -> None:
         version = component.register(bundle.folder, make_lineage(bundle)).version
-        assert component.promote(version) == component.promote(version) == component.champion()
+        assert component.promote(version) == component.promote(version) == component.champion(), (
+            "promoting the champion changes nothing"
+        )
 
     def test_an_older_version_can_be_made_champion_again(
         self, component: Registry, bundle: Bundle, other: Bundle
     ) -> None:
         first = component.promote(component.register(bundle.folder, make_lineage(bundle, "first")).version)
         component.promote(component.register(other.folder, make_lineage(other, "second")).version)
-        assert component.promote(first.version) == first
-        assert component.champion() == first
+        assert component.promote(first.version) == first, "a rollback promotes an older version"
+        assert component.champion() == first, "`champion` returns what was promoted last"
 
     def test_the_fetched_bundle_is_identical(self, component: Registry, bundle: Bundle, tmp_path: Path) -> None:
         version = component.register(bundle.folder, make_lineage(bundle)).version
         folder = component.fetch(version, tmp_path / "new" / "folder")
-        assert folder.is_relative_to(tmp_path / "new" / "folder")
-        assert bundles.verify(folder).hash == bundle.hash
-        assert _contents(folder) == _contents(bundle.folder)
+        assert folder.is_relative_to(tmp_path / "new" / "folder"), (
+            "the bundle must lie in the folder that was asked for"
+        )
+        assert bundles.verify(folder).hash == bundle.hash, "another bundle was fetched"
+        assert _contents(folder) == _contents(bundle.folder), "all files of the bundle must come back, and no other"
 
     def test_the_promotion_record_is_stored_with_the_model(self, component: Registry, tmp_path: Path) -> None:
         bundle = toy_bundle(tmp_path / "kit" / "bundle", record="overridden")
         version = component.register(bundle.folder, make_lineage(bundle)).version
         fetched = bundles.verify(component.fetch(version, tmp_path / "fetched"))
-        assert fetched.record == bundle.record
-        assert fetched.record is not None
-        assert fetched.record.override is not None
+        assert fetched.record is not None, "the promotion record, a file of the bundle's folder, was not stored"
+        assert fetched.record == bundle.record, "the promotion record was changed"
+        assert fetched.record.override is not None, "the record says no more that a person promoted the model"
 
     def test_each_version_has_its_own_bundle(
         self, component: Registry, bundle: Bundle, other: Bundle, tmp_path: Path
     ) -> None:
         first = component.register(bundle.folder, make_lineage(bundle, "first")).version
         second = component.register(other.folder, make_lineage(other, "second")).version
-        assert bundles.verify(component.fetch(second, tmp_path / "fetched")).hash == other.hash
-        assert bundles.verify(component.fetch(first, tmp_path / "fetched")).hash == bundle.hash
+        for version, expected in ((second, other), (first, bundle)):
+            fetched = component.fetch(version, tmp_path / "fetched")
+            assert bundles.verify(fetched).hash == expected.hash, "the bundle of another version was fetched"
 
     def test_a_version_does_not_need_the_folder_it_was_registered_from(
         self, component: Registry, bundle: Bundle, tmp_path: Path
     ) -> None:
         version = component.register(bundle.folder, make_lineage(bundle)).version
         bundle.folder.rename(tmp_path / "moved")
-        assert bundles.verify(component.fetch(version, tmp_path / "fetched")).hash == bundle.hash
+        fetched = component.fetch(version, tmp_path / "fetched")
+        assert bundles.verify(fetched).hash == bundle.hash, "store the files themselves, not where they are"
 
     @pytest.mark.parametrize("version", ["999", "none"])
     def test_a_version_that_does_not_exist_is_an_error_with_a_hint(
@@ -215,12 +224,12 @@ class RegistrySuite:
         component.register(bundle.folder, make_lineage(bundle))
         with pytest.raises(RegistryError) as refused:
             component.fetch(version, tmp_path / "fetched")
-        assert version in str(refused.value)
-        assert refused.value.hint
-        assert not (tmp_path / "fetched").exists()
+        assert version in str(refused.value), "the error must name the version"
+        assert refused.value.hint, "the error must say what to do, such as which versions there are"
+        assert not (tmp_path / "fetched").exists(), "what cannot be fetched must leave no folder"
         with pytest.raises(RegistryError):
             component.promote(version)
-        assert component.champion() is None
+        assert component.champion() is None, "a version that does not exist became the champion"
 
     def test_nothing_is_printed(
         self, component: Registry, bundle: Bundle, tmp_path: Path, capfd: pytest.CaptureFixture[str]
@@ -229,7 +238,7 @@ class RegistrySuite:
         component.track(lineage)
         component.fetch(component.register(bundle.folder, lineage).version, tmp_path / "fetched")
         component.champion()
-        assert capfd.readouterr() == ("", "")
+        assert capfd.readouterr() == ("", ""), "print nothing: raise an error of ftkit.errors, or log"
 
 
 def _contents(folder: Path) -> dict[str, str]:

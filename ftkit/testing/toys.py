@@ -267,7 +267,7 @@ def _features(texts: Sequence[str]) -> np.ndarray:
     counts = np.zeros((len(texts), _BUCKETS))
     for row, text in enumerate(texts):
         for word in text.split():
-            counts[row, zlib.crc32(word.encode()) % _BUCKETS] += 1
+            counts[row, zlib.crc32(word.encode("utf-8", "surrogatepass")) % _BUCKETS] += 1
     return counts
 
 

@@ -16,12 +16,13 @@ import pytest
 
 from ftkit import plugins
 from ftkit.contracts.monitoring import Profile, Served, ServedRequest, Watcher
+from ftkit.testing.components import OwnHome
 
 SECONDS = 5.0
 """Limit for closing a watcher: a server that ends waits no longer."""
 
 
-class WatcherSuite:
+class WatcherSuite(OwnHome):
     """Inherit as a class named `Test…` and override the fixture `component`."""
 
     @pytest.fixture
@@ -38,8 +39,8 @@ class WatcherSuite:
 
     def test_it_is_a_plugin_with_the_hook(self, component: Any) -> None:
         loaded = plugins.collect([], {"watcher": component})
-        assert not loaded.broken
-        assert callable(component.watchers)
+        assert not loaded.broken, f"ftkit sets it aside: {[(each.reason, each.hint) for each in loaded.broken]}"
+        assert callable(getattr(component, "watchers", None)), "it has no function `watchers` with @hookimpl"
 
     def test_it_accepts_every_kind_of_request(self, watchers: list[Watcher]) -> None:
         for each in watchers:
@@ -72,14 +73,15 @@ class WatcherSuite:
             for request in sample_requests():
                 each.tell(request)
             each.close()
-        assert capfd.readouterr().out == ""
+        assert capfd.readouterr().out == "", "print nothing: log, standard output belongs to the server"
 
     def test_closing_it_takes_limited_time(self, watchers: list[Watcher]) -> None:
         begun = time.monotonic()
         for each in watchers:
             each.tell(sample_requests()[0])
             each.close()
-        assert time.monotonic() - begun < SECONDS
+        seconds = time.monotonic() - begun
+        assert seconds < SECONDS, f"closing took {seconds:.1f} s: a server that ends waits no longer than {SECONDS:g}"
 
     def test_it_can_be_closed_without_a_request(self, watchers: list[Watcher]) -> None:
         for each in watchers:

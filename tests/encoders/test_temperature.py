@@ -34,7 +34,7 @@ class Scaled(Encoder):
 
 
 class TestScaled(BackboneSuite):
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def component(self, tiny):
         return Scaled(checkpoint=str(tiny))
 

@@ -39,31 +39,40 @@ def _vocabulary(path: Path) -> list[str]:
     return path.read_text(encoding="utf-8").splitlines()
 
 
+@pytest.fixture(scope="module")
+def bert(tmp_path_factory):
+    return str(tiny_bert(tmp_path_factory.mktemp("bert"), _vocabulary(VOCABULARY), width=32))
+
+
 class TestBertBaseCased(BackboneSuite):
-    @pytest.fixture(scope="class")
-    def component(self, tmp_path_factory):
-        checkpoint = tiny_bert(tmp_path_factory.mktemp("bert"), _vocabulary(VOCABULARY), width=32)
-        return BertBaseCased(checkpoint=str(checkpoint), epochs=5, batch_size=8, learning_rate=5e-3)
+    @pytest.fixture
+    def component(self, bert):
+        return BertBaseCased(checkpoint=bert, epochs=5, batch_size=8, learning_rate=5e-3)
 
     def test_cased_words_stay_cased(self, loaded):
         ship, upper = loaded.tokenizer.encode(["ship Ship"])[0]
         assert loaded.tokenizer.wrapped.convert_ids_to_tokens([ship, upper]) == ["ship", "Ship"]
 
 
-class TestDistilBertBaseCased(BackboneSuite):
-    @pytest.fixture(scope="class")
-    def component(self, tmp_path_factory):
-        from transformers import AutoTokenizer, DistilBertConfig, DistilBertModel
+@pytest.fixture(scope="module")
+def distilbert(tmp_path_factory):
+    from transformers import AutoTokenizer, DistilBertConfig, DistilBertModel
 
-        folder = tmp_path_factory.mktemp("distilbert")
-        tokenizer = AutoTokenizer.from_pretrained(tiny_bert(folder))
-        config = DistilBertConfig(
-            vocab_size=len(tokenizer), dim=32, hidden_dim=64, n_layers=2, n_heads=4, max_position_embeddings=128,
-            initializer_range=0.1,
-        )  # fmt: skip
-        torch.manual_seed(0)
-        DistilBertModel(config).save_pretrained(folder)
-        return DistilBertBaseCased(checkpoint=str(folder), epochs=5, batch_size=8, learning_rate=5e-3)
+    folder = tmp_path_factory.mktemp("distilbert")
+    tokenizer = AutoTokenizer.from_pretrained(tiny_bert(folder))
+    config = DistilBertConfig(
+        vocab_size=len(tokenizer), dim=32, hidden_dim=64, n_layers=2, n_heads=4, max_position_embeddings=128,
+        initializer_range=0.1,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    DistilBertModel(config).save_pretrained(folder)
+    return str(folder)
+
+
+class TestDistilBertBaseCased(BackboneSuite):
+    @pytest.fixture
+    def component(self, distilbert):
+        return DistilBertBaseCased(checkpoint=distilbert, epochs=5, batch_size=8, learning_rate=5e-3)
 
 
 class TestOriginal(SearchSpaceSuite):

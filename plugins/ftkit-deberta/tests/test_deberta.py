@@ -28,27 +28,32 @@ def _one_thread():
     torch.set_num_threads(before)
 
 
-class TestDebertaV3Small(BackboneSuite):
-    @pytest.fixture(scope="class")
-    def component(self, tmp_path_factory):
-        """The files that the hub has for DeBERTa-v3: a SentencePiece model, and no tokenizer.json."""
-        if not PIECES.is_file():
-            path = PIECES.relative_to(SHARED)
-            pytest.skip(f"the real SentencePiece model is missing: set FTKIT_SHARED to the folder that holds {path}")
-        from transformers import DebertaV2Config, DebertaV2Model
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    """The files that the hub has for DeBERTa-v3: a SentencePiece model, and no tokenizer.json."""
+    if not PIECES.is_file():
+        path = PIECES.relative_to(SHARED)
+        pytest.skip(f"the real SentencePiece model is missing: set FTKIT_SHARED to the folder that holds {path}")
+    from transformers import DebertaV2Config, DebertaV2Model
 
-        folder = tmp_path_factory.mktemp("deberta")
-        shutil.copy(PIECES, folder / "spm.model")
-        (folder / "tokenizer_config.json").write_text('{"do_lower_case": false, "vocab_type": "spm"}')
-        config = DebertaV2Config(
-            vocab_size=128_100, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32,
-            relative_attention=True, position_buckets=16, norm_rel_ebd="layer_norm", share_att_key=True,
-            pos_att_type=["p2c", "c2p"], position_biased_input=False, type_vocab_size=0, initializer_range=0.2,
-            max_position_embeddings=128, layer_norm_eps=1e-7, pooler_hidden_size=16, pooler_dropout=0,
-        )  # fmt: skip
-        torch.manual_seed(0)
-        DebertaV2Model(config).save_pretrained(folder)
-        return DebertaV3Small(checkpoint=str(folder), epochs=5, batch_size=8, learning_rate=1e-2)
+    folder = tmp_path_factory.mktemp("deberta")
+    shutil.copy(PIECES, folder / "spm.model")
+    (folder / "tokenizer_config.json").write_text('{"do_lower_case": false, "vocab_type": "spm"}')
+    config = DebertaV2Config(
+        vocab_size=128_100, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32,
+        relative_attention=True, position_buckets=16, norm_rel_ebd="layer_norm", share_att_key=True,
+        pos_att_type=["p2c", "c2p"], position_biased_input=False, type_vocab_size=0, initializer_range=0.2,
+        max_position_embeddings=128, layer_norm_eps=1e-7, pooler_hidden_size=16, pooler_dropout=0,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    DebertaV2Model(config).save_pretrained(folder)
+    return str(folder)
+
+
+class TestDebertaV3Small(BackboneSuite):
+    @pytest.fixture
+    def component(self, checkpoint):
+        return DebertaV3Small(checkpoint=checkpoint, epochs=5, batch_size=8, learning_rate=1e-2)
 
     def test_pieces_are_those_of_the_sentencepiece_model(self, loaded):
         import sentencepiece

@@ -22,7 +22,7 @@ REPORT = DataReport("made up", 0, {}, {}, {}, "ab" * 32)
 
 
 class TestLinear(BackboneSuite):
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def component(self):
         return Linear(C=10.0)
 

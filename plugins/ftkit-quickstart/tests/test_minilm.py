@@ -23,7 +23,7 @@ def _one_thread():
 
 
 class TestMiniLM(BackboneSuite):
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def component(self):
         return MiniLM(epochs=2, batch_size=8, learning_rate=3e-4, max_length=32, offline=True)
 

@@ -38,7 +38,7 @@ class TinyBert(Encoder):
 class TestBertEngines(EngineSuite):
     tolerances: ClassVar = {"onnx": 1e-4}
 
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def component(self, tiny):
         return TinyBert(checkpoint=str(tiny), epochs=5, batch_size=8, learning_rate=3e-3, engines=ALL)
 
