@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -23,6 +22,7 @@ from ftkit.contracts import NATIVE
 from ftkit.errors import DeployError
 from ftkit.serving import server
 from ftkit.serving.limits import Limits
+from ftkit.serving.socket_connection import SocketConnection
 
 if TYPE_CHECKING:
     from ftkit.contracts import Contender, ModelServer
@@ -78,7 +78,7 @@ class ServerProcess:
         self.timeout = timeout
         self.started_in: float
         """Seconds from the start of the process until it was ready."""
-        self._connection: _Connection | None = None
+        self._connection: SocketConnection | None = None
         with ExitStack() as stack:
             home = stack.enter_context(server.short_folder())
             self._log, self._socket = home / "log", home / "socket"
@@ -164,7 +164,7 @@ class ServerProcess:
         begun = time.perf_counter()
         try:
             if self._connection is None:
-                self._connection = _Connection(self._socket, self.timeout)
+                self._connection = SocketConnection(self._socket, self.timeout)
             with suppress(BrokenPipeError, ConnectionResetError):  # a body that is refused need not be read
                 self._connection.request(method, path, body, headers)
             response = self._connection.getresponse()
@@ -208,7 +208,7 @@ class ServerProcess:
             pause = min(pause * 1.3, 0.2)
 
     def _state(self) -> tuple[str, str]:
-        connection = _Connection(self._socket, 5.0)
+        connection = SocketConnection(self._socket, 5.0)
         with suppress(TimeoutError):  # while a model is loaded, the interpreter may be busy for moments
             connection.request("GET", "/readyz")
             status = json.loads(connection.getresponse().read())
@@ -274,19 +274,6 @@ def shared_server(contender: Contender, engine: str = NATIVE) -> Iterator[ModelS
         return
     with SharedServer(contender.bundle, contender.serving.threads if contender.serving else 0, engine) as own:
         yield own
-
-
-class _Connection(http.client.HTTPConnection):
-    """A connection to a socket of this machine that stays open from request to request."""
-
-    def __init__(self, path: Path, timeout: float) -> None:
-        super().__init__("server", timeout=timeout)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self._path))
 
 
 def _line(reason: str) -> str:
