@@ -25,14 +25,15 @@ LOOKED_AT = 20_000
 
 NAMES_OF_LABELS = (
     *("label", "labels", "class", "category", "target", "topic", "sentiment", "intent", "stars", "rating"),
-    *("tags", "tag", "type"),
+    *("tags", "tag", "type", "score", "overall"),
 )
 """What columns with labels are mostly called, the best first."""
 
 SEVERAL = 0.05
 """Share of the rows with more than one label from which on a table is taken to have several."""
 
-MOST_CLASSES = 500
+MANY_CLASSES, MOST_CLASSES = 50, 500
+"""Values of a column that is rather none of labels, and that is none."""
 
 LONGEST_LABEL = 8
 """Words of a label, on average."""
@@ -120,6 +121,7 @@ class Table:
     def likely_label(self, texts: Sequence[str]) -> str:
         """The column that is called as labels are, or else the only one with few values. Raises: UsageError."""
         possible = [each for name, each in self.columns.items() if name not in texts and each.can_be_labels]
+        possible = [each for each in possible if len(each.counts) <= MANY_CLASSES] or possible
         ranks = {name: rank for rank, name in enumerate(NAMES_OF_LABELS)}
         named = sorted((each for each in possible if each.name.lower() in ranks), key=lambda e: ranks[e.name.lower()])
         if named or len(possible) == 1:
@@ -163,5 +165,7 @@ def _reader(path: Path) -> Any:
             continue
         if call(RowReading.reads, component, path):  # type: ignore[call-arg]  # a class method
             return component
-    hint = f"{installed.advice('datasets', 'table')} It reads files whose names end in .csv, .tsv, .jsonl or .parquet."
+    hint = "The name must end in that of a table, such as .csv, .tsv, .jsonl or .parquet."
+    if "table" not in installed.names("datasets"):
+        hint = installed.advice("datasets", "table")
     raise PluginError("no installed data set reads this file", where=str(path), hint=hint)
