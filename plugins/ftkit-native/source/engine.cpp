@@ -208,6 +208,11 @@ struct Scratch {
     uint64_t size;
 };
 
+void free_block(Scratch *scratch) {
+    if (scratch->block) ALLOW(scratch->block, scratch->size);
+    free(scratch->block);
+}
+
 void lay_out(Arena &arena, Call &call, int slots, int longest) {
     const Model &m = *call.model;
     const Shape &s = m.shape;
@@ -397,7 +402,7 @@ EXPORT int ftkit_native_finish(Model *m) {
 
 EXPORT Scratch *ftkit_native_scratch() { return (Scratch *)aligned_zeros(sizeof(Scratch)); }
 EXPORT void ftkit_native_free_scratch(Scratch *scratch) {
-    if (scratch) free(scratch->block);
+    if (scratch) free_block(scratch);
     free(scratch);
 }
 
@@ -432,7 +437,7 @@ EXPORT int ftkit_native_logits(const Model *m, Scratch *scratch, Pool *pool, int
     Arena arena = Arena();
     lay_out(arena, call, slots, longest);
     if (arena.used > scratch->size) {
-        free(scratch->block);
+        free_block(scratch);
         scratch->size = 0;
         scratch->block = (char *)aligned_zeros(arena.used);
         if (!scratch->block) {
@@ -441,6 +446,7 @@ EXPORT int ftkit_native_logits(const Model *m, Scratch *scratch, Pool *pool, int
         }
         scratch->size = arena.used;
     }
+    ALLOW(scratch->block, scratch->size);
     arena.block = scratch->block;
     arena.used = 0;
     lay_out(arena, call, slots, longest);

@@ -233,9 +233,9 @@ inline void attend(const Call &call, Temporary &own, int layer, int text, int fr
                 for (int i = tokens; i < units * UNIT; i++) scores[i] = -1e30f;
                 Vector most = load(scores);
                 for (int i = LANES; i < units * UNIT; i += LANES) most = larger(most, load(scores + i));
-                Vector top = all(-largest(most) * model.scale), total = zero();
+                Vector top = all(largest(most)), total = zero();
                 for (int i = 0; i < units * UNIT; i += LANES) {
-                    Vector share = exponential(fused(load(scores + i), scale, top));
+                    Vector share = exponential(multiply(subtract(load(scores + i), top), scale));
                     total = add(total, share);
                     store_bf16(shares + i, share);
                 }

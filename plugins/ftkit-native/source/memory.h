@@ -13,6 +13,15 @@ inline void *aligned_zeros(uint64_t bytes) {
     return memory;
 }
 
+#ifdef __SANITIZE_ADDRESS__ // what lies between the parts of a block is then no memory of anybody's
+#include <sanitizer/asan_interface.h>
+#define FORBID(from, bytes) __asan_poison_memory_region(from, bytes)
+#define ALLOW(from, bytes) __asan_unpoison_memory_region(from, bytes)
+#else
+#define FORBID(from, bytes) (void)0
+#define ALLOW(from, bytes) (void)0
+#endif
+
 // One block that grows, from which a call takes what it needs.
 struct Arena {
     char *block;
@@ -21,7 +30,10 @@ struct Arena {
     // Count first, with no block, then take the same again from a block of that size.
     template <class T> void take(T *&to, uint64_t count) {
         uint64_t bytes = (count * sizeof(T) + 127) / 64 * 64;
-        if (block) to = (T *)(block + used);
+        if (block) {
+            to = (T *)(block + used);
+            FORBID((char *)to + count * sizeof(T), bytes - count * sizeof(T));
+        }
         used += bytes;
     }
 };
