@@ -127,12 +127,13 @@ def test_modules_that_no_layer_has_are_refused_before_training_with_the_names_of
 
 
 def test_lora_without_its_package_says_how_to_install_it(encoder, monkeypatch):
+    from ftkit.bundled_plugins import how_to_install
     from ftkit.errors import PluginError
 
     monkeypatch.setattr(tuning.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(PluginError, match="peft") as caught:
         replace(encoder, tuning="lora").foresee(separable_data(rows=12))
-    assert "ftkit[lora]" in caught.value.hint
+    assert caught.value.hint == how_to_install("ftkit[lora]")
     assert replace(encoder, tuning="lora").requires == ("ftkit[lora]",)
 
 
