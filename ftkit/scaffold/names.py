@@ -57,7 +57,7 @@ def checked(name: str, hook: str, text: str) -> Names:
         )
     title = names.title
     if keyword.iskeyword(title) or title in vars(builtins) or re.search(rf"\b{title}\b", text):
-        hint = f"Its class would be called {title}, and so is something else in its module. Choose another name."
+        hint = f"Its class would be called {title}, and so is something else in its modules. Choose another name."
         raise UsageError(f"the name {name!r} cannot be used", hint=hint)
     if owner := _owner(names, hook):
         raise UsageError(f"the name {name!r} is taken by {owner}", hint="Choose another name.")

@@ -30,7 +30,7 @@ def write(kind: str, name: str, folder: Path | None = None) -> tuple[Names, Path
     Raises: UsageError; nothing is left behind.
     """
     source = templates_of(kind)
-    code = {path.name: path.read_text(encoding="utf-8") for path in sorted(source.glob("ftkit_seedling/*.py"))}
+    code = {path.name: path.read_text(encoding="utf-8") for path in sorted(source.glob("*/*.py"))}
     names = checked(name, source.name, "\n".join(code.values()))
     words = _words(names, source, code["__init__.py"])
     texts = {}
