@@ -6,7 +6,11 @@ LEVEL · 6 / (π² k²), which adds up to LEVEL over any number of looks, and a 
 as the old one is called unhealthy in at most LEVEL of all rollouts. Source: Lan and DeMets 1983, "Discrete sequential boundaries for clinical
 trials", for spending an error rate over looks; Bonferroni for the sum.
 
-`python -m benchmarks canary` counts false alarms, and requests until a fault is seen, by simulation.
+That nothing was shown of a new deployment's time is no proof where little could have been shown. It is called healthy when it is shown to take
+less than half as long again, at the default `slower`; until then the look is inconclusive. Source: Schuirmann 1987, "A comparison of the two
+one-sided tests procedure and the power approach for assessing the equivalence of average bioavailability".
+
+`python -m benchmarks canary` counts false alarms, requests until a fault is seen, and faults that are called healthy, by simulation.
 """
 
 from __future__ import annotations
@@ -25,8 +29,14 @@ LEVEL = 0.01
 """Share of rollouts of a deployment as good as the old one that are judged unhealthy, at most."""
 GROWTH = 1.5
 """How much the requests must have grown since the last look before there is another."""
+IN_WINDOW = 10
+"""Answered requests of each deployment that a window needs."""
 LEAST_WINDOWS = 8
-"""Windows with requests of both deployments from which latency is judged."""
+"""Such windows from which latency is judged."""
+HALF_AGAIN = 1.2
+"""Times the limit `slower`: what a deployment that is called healthy does not take, 1.5 times as long by default."""
+MISSED = 0.05
+"""Share of rollouts of a deployment that takes so long in which a look calls it healthy, at most."""
 VANISHED = 0.2
 """A class that gets less than this share of the answers that it got is held to have vanished, however rare it was."""
 LEAST_EXPECTED = 5.0
@@ -93,10 +103,11 @@ def judged(new: Measures, old: Measures, limits: Limits, level: float) -> Judgem
     ]
     if complaints:
         return Judgement("unhealthy", "; ".join(complaints) + f" ({counts})", numbers)
-    if "slower" not in numbers:
-        return Judgement(
-            "inconclusive", f"no worse so far, and the time was too short to judge latency ({counts})", numbers
+    if (most := numbers.get("slower at most", math.inf)) >= limits.slower * HALF_AGAIN:
+        time = (
+            f"it may take up to {most:.1f} times as long" if most < 100 else "the time was too short to judge latency"
         )
+        return Judgement("inconclusive", f"no worse so far, and {time} ({counts})", numbers)
     answers = ", and the same kind of answers" if new.classes or new.confidence else "; its answers are not known"
     return Judgement("healthy", f"no more errors, not slower{answers} ({counts})", numbers)
 
@@ -139,6 +150,8 @@ def _errors(new: Measures, old: Measures, level: float, numbers: dict[str, float
 
     numbers |= {"errors": new.failed / new.requests, "errors before": old.failed / old.requests}
     failed = new.failed + old.failed
+    if new.failed * old.requests <= old.failed * new.requests:
+        return ""
     chance = float(hypergeom.sf(new.failed - 1, new.requests + old.requests, failed, new.requests))
     if chance > level:
         return ""
@@ -150,32 +163,48 @@ def _latency(new: Measures, old: Measures, slower: float, level: float, numbers:
     """Student's t on the logarithms of the ratio of mean latencies, window by window.
 
     Windows that follow each other are alike, so they count as n (1 - r) / (1 + r), with r the correlation of neighbours. Source: Zwiers
-    and von Storch 1995, "Taking serial correlation into account in tests of the mean".
+    and von Storch 1995, "Taking serial correlation into account in tests of the mean"; Marriott and Pope 1954, "Bias in the estimation
+    of autocorrelations", for r of few windows.
     """
     import numpy as np
     from scipy.stats import t
 
-    before = {window.begins: window for window in old.windows if window.requests and window.seconds > 0}
-    pairs = [(window, before[window.begins]) for window in new.windows if window.requests and window.begins in before]
-    ratios = np.array(
-        [
-            math.log(one.seconds / one.requests) - math.log(other.seconds / other.requests)
-            for one, other in pairs
-            if one.seconds > 0
-        ]
-    )
+    ratios = np.array(_ratios(new, old))
     if len(ratios) < LEAST_WINDOWS:
         return ""
     mean, deviations = float(ratios.mean()), ratios - ratios.mean()
     numbers["slower"] = math.exp(mean)
     variance = float(deviations @ deviations)
-    alike = max(float(deviations[1:] @ deviations[:-1]) / variance, 0.0) if variance > 0 else 0.0
+    neighbours = float(deviations[1:] @ deviations[:-1]) / variance if variance > 0 else 0.0
+    alike = min(max((neighbours + 1 / len(ratios)) / (1 - 4 / len(ratios)), 0.0), 0.95)
     count = max(len(ratios) * (1 - alike) / (1 + alike), 2.0)
     error = math.sqrt(variance / (len(ratios) - 1) / count)
+    missed = level * 3 * MISSED / LEVEL  # shared by the looks as LEVEL is
+    numbers["slower at most"] = math.exp(min(mean + error * float(t.isf(missed, count - 1)), 100.0))
     excess = mean - math.log(slower)
     if excess <= 0 or (error > 0 and t.sf(excess / error, count - 1) > level):
         return ""
     return f"it takes {numbers['slower']:.2f} times as long as the old one"
+
+
+def _ratios(new: Measures, old: Measures) -> list[float]:
+    """For each window the logarithm of the new deployment's mean time by that of the old one.
+
+    Windows are joined until both have enough requests: of a few the logarithm of the mean is too low.
+    """
+    before = {window.begins: window for window in old.windows}
+    ratios = []
+    joined = [0.0] * 4
+    for window in new.windows:
+        other = before.get(window.begins, Window(window.begins, 0, 0.0))
+        parts = (window.requests, window.seconds, other.requests, other.seconds)
+        requests, seconds, requests_before, seconds_before = joined = [
+            total + part for total, part in zip(joined, parts, strict=True)
+        ]
+        if min(requests, requests_before) >= IN_WINDOW and min(seconds, seconds_before) > 0:
+            ratios.append(math.log(seconds / requests) - math.log(seconds_before / requests_before))
+            joined = [0.0] * 4
+    return ratios
 
 
 def _answers(new: Measures, old: Measures, drift: float, level: float, numbers: dict[str, float]) -> str:
