@@ -80,7 +80,7 @@ def _member(name: str, value: Any) -> str:
         return f"{name}{_signature(value.__func__)} ({type(value).__name__})"
     if inspect.isfunction(value):
         return f"{name}{_signature(value)}"
-    return f"{name} = {_plain(repr(value))}" if isinstance(value, str | int | float | tuple | None) else name
+    return name
 
 
 def _signature(function: Any) -> str:
