@@ -1,6 +1,6 @@
 """Compiles the library into a wheel, or in place for an editable install; where it cannot, the wheel is of Python alone.
 
-`python hatch_build.py` compiles it in place. CXX names another compiler than c++.
+`python hatch_build.py` compiles it in place. CXX names another compiler than gcc.
 """
 
 from __future__ import annotations
@@ -44,32 +44,46 @@ class NotCompiled(Exception):
     """Why there is no library, in a sentence."""
 
 
-def compile_library(to: Path, *, flags: Sequence[str] = (), link: Sequence[str] = ()) -> None:
-    """Compile the library into a file; `flags` are for every file. Raises: NotCompiled."""
-    if sys.platform != "linux" or platform.machine() != "x86_64":
-        raise NotCompiled(f"the library is for Linux on x86-64, and this is {platform.system()} on {platform.machine()}")
-    compiler = shlex.split(os.environ.get("CXX", "")) or [shutil.which("c++") or shutil.which("g++") or "c++"]
+def compile_library(to: Path) -> None:
+    """Compile the library into a file. Raises: NotCompiled."""
     with tempfile.TemporaryDirectory(prefix="ftkit-native-") as folder:
-
-        def compiled(name: str) -> str:
-            output = f"{folder}/{name}.o"
-            _run([*compiler, *FLAGS, *SOURCES[name], *flags, "-c", str(ROOT / "source" / f"{name}.cpp"), "-o", output])
-            return output
-
-        with ThreadPoolExecutor(2) as threads:
-            objects = list(threads.map(compiled, SOURCES))
         new = to.with_suffix(f".{os.getpid()}.new")  # a library that is in use keeps its file
-        _run([*compiler, "-shared", "-nostdlib++" if "clang" in compiler[0] else "-static-libstdc++", *flags, *link, *objects, "-lm", "-o", str(new)])
+        link(objects(Path(folder)), new, "-shared", "-lm")
         new.replace(to)
 
 
-def _run(command: list[str]) -> None:
+def objects(folder: Path, *flags: str) -> list[Path]:
+    """Compile every file into a folder, with these flags beside its own. Raises: NotCompiled."""
+    if sys.platform != "linux" or platform.machine() != "x86_64":
+        raise NotCompiled(f"the library is for Linux on x86-64, and this is {platform.system()} on {platform.machine()}")
+
+    def compiled(name: str) -> Path:
+        output = folder / f"{name}.o"
+        run(*_compiler(), *FLAGS, *SOURCES[name], *flags, "-c", ROOT / "source" / f"{name}.cpp", "-o", output)
+        return output
+
+    with ThreadPoolExecutor(2) as threads:
+        return list(threads.map(compiled, SOURCES))
+
+
+def link(parts: Sequence[Path], to: Path, *flags: str) -> None:
+    """Make a file of what `objects` compiled. Raises: NotCompiled."""
+    run(*_compiler(), *parts, "-o", to, *flags)
+
+
+def run(*command: str | Path) -> None:
+    """Run a compiler. Raises: NotCompiled."""
     try:
         result = subprocess.run(command, capture_output=True, text=True, check=False)
     except OSError as error:
         raise NotCompiled(f"there is no C++ compiler: {error}") from error
     if result.returncode:
         raise NotCompiled(f"the C++ compiler failed:\n{result.stderr[-4000:]}")
+
+
+def _compiler() -> list[str]:
+    """The driver for C: the sources are C++, and use nothing of its library."""
+    return shlex.split(os.environ.get("CXX", "")) or [shutil.which("gcc") or shutil.which("clang") or "cc"]
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ static int numbers_of(const Shape &s, int slot, int *size) {
 
 static void fill(char *data, int count, int size) {
     for (int i = 0; i < count; i++) {
-        float value = (from(0, 2000) - 1000) * 1e-3f;
+        float value = (from(0, 2000) - 1000) * 1e-4f;
         if (size == 4) memcpy(data + 4 * i, &value, 4);
         else if (size == 2) memcpy(data + 2 * i, (char *)&value + 2, 2);
         else data[i] = (char)from(-127, 127);
@@ -112,8 +112,17 @@ static int run(void *pool) {
     EXPECT(!ftkit_native_model((int32_t *)&s, sizeof s / 4, 1e-5f, 0.2f, kernels, &model));
     EXPECT(ftkit_native_finish(model));
     if (from(0, 3) == 0 && put_all(model, s, true)) return 1;
+    uint64_t begun = state;
     if (put_all(model, s, false)) return 1;
     EXPECT(!ftkit_native_finish(model));
+    const char *others = NAMES[from(1, 4)];
+    void *other = 0; // the same model in other kernels
+    if (!*ftkit_native_kernels(others)) others = "";
+    EXPECT(!ftkit_native_model((int32_t *)&s, sizeof s / 4, 1e-5f, 0.2f, others, &other));
+    uint64_t now = state;
+    state = begun;
+    if (put_all(other, s, false)) return 1;
+    state = now;
 
     void *scratch = ftkit_native_scratch();
     for (int call = 0; call < 4; call++) {
@@ -127,6 +136,11 @@ static int run(void *pool) {
         EXPECT(!ftkit_native_logits(model, scratch, pool, from(1, 4), ids, types, starts, texts, rows, logits, numbers));
         bool padded = s.hidden_used < s.hidden; // then what is padded is not zero here, and grows from layer to layer
         for (int i = 0; i < numbers; i++) EXPECT(padded || isfinite(logits[i]));
+        float *again = (float *)malloc(sizeof(float) * numbers + 1), most = 0.1f;
+        EXPECT(!ftkit_native_logits(other, scratch, pool, 2, ids, types, starts, texts, rows, again, numbers));
+        for (int i = 0; i < numbers; i++) most = fmaxf(most, fabsf(logits[i]));
+        for (int i = 0; i < numbers; i++) EXPECT(padded || fabsf(again[i] - logits[i]) < 0.05f * most);
+        free(again);
         for (int i = 0; i < texts; i += 3) {
             int one[2] = {0, starts[i + 1] - starts[i]};
             EXPECT(!ftkit_native_logits(model, scratch, 0, 1, ids + starts[i], types + starts[i], one, 1, one[1], alone, s.classes));
@@ -153,6 +167,7 @@ static int run(void *pool) {
     }
     ftkit_native_free_scratch(scratch);
     ftkit_native_free(model);
+    ftkit_native_free(other);
     return 0;
 }
 
