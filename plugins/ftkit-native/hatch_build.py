@@ -20,12 +20,12 @@ from typing import Any
 ROOT = Path(__file__).parent
 LIBRARY = "ftkit_native/_library.so"
 
-FLAGS = (
-    "-std=c++17 -O3 -fPIC -fvisibility=hidden -fno-exceptions -fno-rtti -fno-threadsafe-statics -fno-math-errno "
-    "-Wall -Wextra -Wno-uninitialized -Wno-maybe-uninitialized"  # GCC warns of its own intrinsics
-).split()
-AVX2 = "-mavx2 -mfma".split()
-AVX512 = [*AVX2, *"-mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni".split()]
+FLAGS = [
+    "-std=c++17", "-O3", "-fPIC", "-fvisibility=hidden", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics", "-fno-math-errno",
+    "-Wall", "-Wextra", "-Wno-uninitialized", "-Wno-maybe-uninitialized",  # GCC warns of its own intrinsics
+]  # fmt: skip
+AVX2 = ["-mavx2", "-mfma"]
+AVX512 = [*AVX2, "-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mavx512vnni"]
 SOURCES = {
     "engine": [],
     "pool": [],
@@ -55,7 +55,9 @@ def compile_library(to: Path) -> None:
 def objects(folder: Path, *flags: str) -> list[Path]:
     """Compile every file into a folder, with these flags beside its own. Raises: NotCompiled."""
     if sys.platform != "linux" or platform.machine() != "x86_64":
-        raise NotCompiled(f"the library is for Linux on x86-64, and this is {platform.system()} on {platform.machine()}")
+        raise NotCompiled(
+            f"the library is for Linux on x86-64, and this is {platform.system()} on {platform.machine()}"
+        )
 
     def compiled(name: str) -> Path:
         output = folder / f"{name}.o"

@@ -89,14 +89,21 @@ _open: weakref.WeakValueDictionary[Sequence[object], Model] = weakref.WeakValueD
 
 def _read(path: Path, wanted: str) -> Model:
     if not kernels(wanted):
-        raise Unavailable(f"this processor does not run the kernels {wanted!r}" if wanted else "this processor lacks AVX2")
+        raise Unavailable(
+            f"this processor does not run the kernels {wanted!r}" if wanted else "this processor lacks AVX2"
+        )
     form, arrays = weights.read(path)
     shape = form.shape()
     handle = ctypes.c_void_p()
     try:
         check(
             library()["model"](
-                (ctypes.c_int32 * len(shape))(*shape), len(shape), form.epsilon, form.scale, wanted.encode(), ctypes.byref(handle)
+                (ctypes.c_int32 * len(shape))(*shape),
+                len(shape),
+                form.epsilon,
+                form.scale,
+                wanted.encode(),
+                ctypes.byref(handle),
             )
         )
     except Refused as error:
@@ -117,7 +124,11 @@ def _integers(values: np.ndarray) -> np.ndarray:
     import numpy as np
 
     values = np.asarray(values)
-    if values.ndim != 1 or values.dtype.kind not in "iu" or (values.size and not 0 <= values.min() <= values.max() < 2**31):
+    if (
+        values.ndim != 1
+        or values.dtype.kind not in "iu"
+        or (values.size and not 0 <= values.min() <= values.max() < 2**31)
+    ):
         raise Refused("tokens, types and places must be whole numbers from 0 to below 2 ** 31, in one dimension")
     return np.ascontiguousarray(values, np.int32)
 

@@ -29,7 +29,9 @@ def vector(values: Any, size: int) -> np.ndarray:
     return padded([] if values is None else values, size)
 
 
-def attention_in(modules: Sequence[Any], heads: int, used: int, head: int, hidden: int) -> tuple[np.ndarray, np.ndarray]:
+def attention_in(
+    modules: Sequence[Any], heads: int, used: int, head: int, hidden: int
+) -> tuple[np.ndarray, np.ndarray]:
     """The weights of queries, keys and values as one, (3 * columns, hidden), and their biases; each head is padded, and all heads together."""
     import numpy as np
 

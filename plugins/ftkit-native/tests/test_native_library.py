@@ -24,7 +24,7 @@ BUILD = runpy.run_path(str(FOLDER / "hatch_build.py"), run_name="hatch_build")
 
 
 @pytest.fixture
-def _with_library():
+def library_here():
     try:
         ftkit_native.require()
     except ftkit_native.Unavailable as reason:
@@ -39,7 +39,7 @@ def written(tmp_path_factory, random_model):
 
 
 @pytest.fixture
-def network(written, _with_library):
+def network(written, library_here):
     return ftkit_native.open_model(written)
 
 
@@ -94,7 +94,7 @@ def _change(path: Path, to: Path, **changes) -> Path:
 
 
 @pytest.mark.parametrize("content", [b"", b"no network", b"\xff" * 4000, None])
-def test_a_damaged_file_is_refused(written, tmp_path, content, _with_library):
+def test_a_damaged_file_is_refused(written, tmp_path, content, library_here):
     path = tmp_path / "it"
     path.write_bytes(written.read_bytes()[:-1000] if content is None else content)
     with pytest.raises(ftkit_native.Damaged, match="no safetensors file"):
@@ -124,12 +124,12 @@ def test_a_damaged_file_is_refused(written, tmp_path, content, _with_library):
         ({"surplus": np.zeros(3, np.int8)}, "unknown weight"),
     ],
 )
-def test_a_file_that_contradicts_itself_is_refused(written, tmp_path, changes, reason, _with_library):
+def test_a_file_that_contradicts_itself_is_refused(written, tmp_path, changes, reason, library_here):
     with pytest.raises(ftkit_native.Damaged, match=reason):
         ftkit_native.open_model(_change(written, tmp_path / "it", **changes))
 
 
-def test_a_file_of_another_format_is_refused(tmp_path, _with_library):
+def test_a_file_of_another_format_is_refused(tmp_path, library_here):
     from safetensors.numpy import save_file
 
     for metadata in ({}, {"format": "ftkit-native 1"}, {"format": "ftkit-native 1", "form": json.dumps([1])}):
@@ -138,7 +138,7 @@ def test_a_file_of_another_format_is_refused(tmp_path, _with_library):
             ftkit_native.open_model(tmp_path / "it")
 
 
-def test_bytes_that_are_changed_at_random_never_crash(written, tmp_path, _with_library):
+def test_bytes_that_are_changed_at_random_never_crash(written, tmp_path, library_here):
     """In a process of its own: a crash would end this one."""
     code = """
 import sys, numpy as np, ftkit_native
@@ -190,7 +190,7 @@ def test_waiting_threads_leave_the_processor_to_others(network):
     assert time.process_time() - begun < 0.1
 
 
-def test_a_forked_process_has_threads_of_its_own(written, _with_library):
+def test_a_forked_process_has_threads_of_its_own(written, library_here):
     code = """
 import os, sys, numpy as np, ftkit_native
 from pathlib import Path
@@ -223,7 +223,7 @@ def test_without_its_library_the_package_says_why(monkeypatch, tmp_path):
         library.library.cache_clear()
 
 
-def test_the_library_needs_an_old_glibc_and_nothing_else(_with_library):
+def test_the_library_needs_an_old_glibc_and_nothing_else(library_here):
     content = (FOLDER / BUILD["LIBRARY"]).read_bytes()
     versions = {tuple(map(int, each.split(b"."))) for each in re.findall(rb"GLIBC_([0-9.]+)", content)}
     assert versions
@@ -238,7 +238,7 @@ def test_a_compiler_that_fails_or_is_not_there_is_named(monkeypatch, tmp_path):
     with pytest.raises(BUILD["NotCompiled"], match=r"no C\+\+ compiler|is for Linux"):
         BUILD["compile_library"](tmp_path / "it.so")
     monkeypatch.setenv("CXX", "false")
-    with pytest.raises(BUILD["NotCompiled"], match="compiler failed|is for Linux"):
+    with pytest.raises(BUILD["NotCompiled"], match=r"compiler failed|is for Linux"):
         BUILD["compile_library"](tmp_path / "it.so")
     assert list(tmp_path.iterdir()) == []
 

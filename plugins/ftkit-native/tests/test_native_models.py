@@ -15,7 +15,7 @@ TOLERANCES = {"bf16": 0.1, "int8": 0.3}
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _with_library():
+def library_here():
     try:
         ftkit_native.require()
     except ftkit_native.Unavailable as reason:
@@ -43,7 +43,10 @@ def packed(rows):
 def test_answers_are_those_of_transformers(model, rows, tmp_path, monkeypatch):
     with torch.inference_mode():
         expected = np.concatenate(
-            [model(torch.from_numpy(row)[None], torch.ones(1, len(row), dtype=torch.long)).logits.numpy() for row in rows]
+            [
+                model(torch.from_numpy(row)[None], torch.ones(1, len(row), dtype=torch.long)).logits.numpy()
+                for row in rows
+            ]
         )
     ids, starts = packed(rows)
     for weights, tolerance in TOLERANCES.items():
@@ -53,7 +56,9 @@ def test_answers_are_those_of_transformers(model, rows, tmp_path, monkeypatch):
             monkeypatch.setenv("FTKIT_NATIVE_KERNELS", kernels)
             network = ftkit_native.open_model(path)
             logits = network.logits(ids, starts)
-            np.testing.assert_allclose(logits, expected, atol=tolerance * expected.std(), err_msg=f"{weights}, {kernels}")
+            np.testing.assert_allclose(
+                logits, expected, atol=tolerance * expected.std(), err_msg=f"{weights}, {kernels}"
+            )
             alone = [network.logits(row, np.array([0, len(row)]), threads=2) for row in rows]
             np.testing.assert_array_equal(np.concatenate(alone), logits, err_msg=f"{weights}, {kernels}")
 
