@@ -94,6 +94,19 @@ def _replace_folder(new: Path, path: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
+def sweep(folder: Path, name: str = "*") -> None:
+    """Remove what processes that were killed have left half written in a folder and below it, of files of this name.
+
+    To be called by whoever alone writes there at this moment.
+    """
+    for pattern in (f".{name}.partial*", f".{name}.old"):
+        for path in sorted(folder.rglob(pattern)):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
+
 def matching(path: Path) -> list[Path]:
     """The file or folder of a path, or the files of a pattern such as `rows-*.csv`, sorted; empty where there is none."""
     if path.exists():

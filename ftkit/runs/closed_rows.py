@@ -39,18 +39,31 @@ def place(data: Path, split: str) -> Path:
 
 def seal(data: Path) -> None:
     """Put a seal in the place of the readable test rows in a folder of data. Raises: OSError."""
+    _forget(data.with_name("data"))  # rows whose place these take
     rows = data / "test.arrow"
     name, secret = secrets.token_hex(8), secrets.token_bytes(32)
     key = files.home() / "keys" / name
     key.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    key.touch(mode=0o600)
-    key.write_bytes(secret)
     with rows.open("rb") as source, _sealed(data).open("wb") as sealed:
         sealed.write(name.encode() + b"\n")
+        sealed.flush()  # before the key is there: `forget` finds it by this name
+        key.touch(mode=0o600)
+        key.write_bytes(secret)
         for number, part in enumerate(iter(lambda: source.read(_PART), b"")):
             packed = zlib.compress(part, 1)
             sealed.write(len(packed).to_bytes(4, "big") + _veiled(packed, secret + number.to_bytes(4, "big")))
     rows.unlink()
+
+
+def forget(run: Path) -> None:
+    """Remove the keys of rows that a process which was killed has not finished writing into a run's folder."""
+    for unfinished in run.glob(".*.partial"):
+        _forget(unfinished)
+
+
+def _forget(data: Path) -> None:
+    if (sealed := _sealed(data)).is_file():
+        _key(sealed).unlink(missing_ok=True)
 
 
 def can_open(data: Path) -> bool:
@@ -71,6 +84,10 @@ def open_seal(data: Path) -> None:
             hint="Train on data.train and evaluate on data.valid: only the promotion tests see the test rows.",
         )
     key = _key(sealed)
+    if place(data, "test").is_file():  # killed after they were written, which is done whole or not at all
+        key.unlink(missing_ok=True)
+        sealed.unlink()
+        return
     if not key.is_file():
         raise LedgerError(
             "the test rows cannot be opened: the key of their seal is not on this machine",
@@ -84,8 +101,8 @@ def open_seal(data: Path) -> None:
             files.write_text(data / "test.jsonl", zlib.decompress(packed).decode("utf-8"))
         else:
             files.write_parts(data / "test.arrow", _opened(source, key.read_bytes()))
+    key.unlink()  # first: the seal alone says which key is its own
     sealed.unlink()
-    key.unlink()
 
 
 @contextmanager

@@ -204,6 +204,8 @@ class Ledger:
             ) from None
         try:
             (self.folder / ".pid").write_text(str(os.getpid()))
+            closed_rows.forget(self.folder)
+            files.sweep(self.folder)
             yield
         finally:
             lock.release()

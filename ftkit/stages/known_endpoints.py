@@ -68,6 +68,8 @@ def _change(endpoint: str, section: dict[str, Any] | None) -> None:
 
     files.home().mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(_path().with_suffix(".lock")):
+        for unfinished in files.home().glob(f".{_path().name}.*.partial"):
+            unfinished.unlink(missing_ok=True)
         sections = _read()
         if section is None:
             sections.pop(endpoint, None)

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Literal
 
+from ftkit import files
 from ftkit.errors import DeployError
 from ftkit.files import tail
 from ftkit_local.endpoint.client import NotRunning, ask
@@ -61,6 +62,7 @@ def settled(folder: Folder) -> bool:
 
 def start(folder: Folder, host: str, port: int, auth: Literal["key", "none"]) -> None:
     """Bring the endpoint up with all its deployments; to be called while `locked`. Raises: DeployError."""
+    files.sweep(folder.root)
     state = folder.read() or State(host, 0, auth)
     listening = _listen(host, port or state.port, fallback=not port and not state.deployments)
     with listening:
