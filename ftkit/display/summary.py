@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from ftkit import formatting, report
+from ftkit import formatting, report, strict_json
 from ftkit.contracts import Endpoint, Outcome, Trial, Verdict
 from ftkit.display import plain, terminal
 from ftkit.display.plain import metrics_of
@@ -78,7 +78,7 @@ def curl(endpoint: Endpoint, row: str | Mapping[str, str]) -> str:
 def sample(bundle: Path) -> str | dict[str, str]:
     """A short text of the kind the model was trained for; for a model of pairs two, by their names."""
     try:
-        request = json.loads((bundle / "sample_request.json").read_text(encoding="utf-8"))
+        request = strict_json.read_object(bundle / "sample_request.json")
         row = min(request["data"], key=lambda each: sum(map(len, each.values())), default={"text": SAMPLE})
         # The ellipsis of a cut text would be classified as part of it.
         short = {name: formatting.beginning(text, 80).removesuffix("…").rstrip() for name, text in row.items()}

@@ -5,13 +5,12 @@ The way is stored beside the model, so that training, evaluation, engines and se
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
-from ftkit import files
+from ftkit import files, strict_json
 from ftkit.errors import BundleError
 
 if TYPE_CHECKING:
@@ -145,8 +144,7 @@ def load(folder: Path) -> LongTexts:
     """The way of a saved model; the beginning if it says nothing. Raises: BundleError."""
     path = folder / FILE
     try:
-        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return LongTexts(**values)
+        return LongTexts(**strict_json.read_object(path))
     except FileNotFoundError:
         return HEAD_ONLY
     except (OSError, ValueError, TypeError) as error:

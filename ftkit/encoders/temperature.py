@@ -5,12 +5,11 @@ Source: Guo et al. 2017, "On Calibration of Modern Neural Networks", section 4.2
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ftkit import files
+from ftkit import files, strict_json
 from ftkit.errors import BundleError
 
 if TYPE_CHECKING:
@@ -66,7 +65,7 @@ def load(folder: Path) -> float:
     """The temperature of a saved model, 1.0 if it has none. Raises: BundleError unless it is finite and above 0."""
     path = folder / FILE
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))["temperature"]
+        value = strict_json.read_object(path)["temperature"]
         if isinstance(value, bool) or not isinstance(value, int | float) or not (0 < value < math.inf):
             raise ValueError(f"{value!r} is no finite number above 0")
         return float(value)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ftkit import strict_json
 from ftkit.contracts import Emit, events
 from ftkit.contracts.events import Event
 from ftkit.disclosure import without_secrets
@@ -30,7 +30,7 @@ def parse(line: str) -> Event | None:
     from pydantic import ValidationError
 
     try:
-        table = json.loads(line)
+        table = strict_json.parse_object(line)
         kind = table.pop("event")
         return _with_integers(_adapter(kind).validate_python(table), table) if kind in _kinds() else None
     except (ValueError, KeyError, AttributeError, TypeError, ValidationError):

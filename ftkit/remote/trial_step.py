@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ftkit import files, options, runner
+from ftkit import files, options, runner, strict_json
 from ftkit.contracts import Data, Emit, StopTrial, Trial, TrialInterrupted, events, space
 from ftkit.contracts.plan import Plan
 from ftkit.contracts.space import Choice, Dimension, Int, Uniform
@@ -200,7 +200,7 @@ def train(
 def read_trial(folder: Path) -> tuple[Trial, str] | None:
     """The trial of a folder and the fingerprint of its data, or None if the folder has no readable trial.json."""
     try:
-        table = json.loads((folder / TRIAL).read_text(encoding="utf-8"))
+        table = strict_json.read_object(folder / TRIAL)
         return Trial(**table["trial"]), str(table["data"])
     except (OSError, ValueError, TypeError, KeyError):
         return None

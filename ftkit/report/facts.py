@@ -5,13 +5,13 @@ No plugin of the run is needed, no model is loaded, and the test split stays clo
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ftkit import strict_json
 from ftkit.bundle import bundle as bundles
 from ftkit.bundle import promotion_record as records
 from ftkit.contracts import AnswerRule, Data, DataReport, Task, Trial, Verdict
@@ -293,6 +293,6 @@ def _answers(ledger: Ledger, is_tested: bool, seed: int) -> tuple[Answers | None
 def _rule(bundle: Path, data: Data) -> AnswerRule | None:
     """How a bundle decides on answers, with the classes of the data; None where it is not here any more."""
     try:
-        return rule_for(json.loads((bundle / bundles.MANIFEST).read_text(encoding="utf-8")), data)
+        return rule_for(strict_json.read_object(bundle / bundles.MANIFEST), data)
     except (OSError, ValueError, LookupError, TypeError):
         return None

@@ -7,8 +7,8 @@
 
 from __future__ import annotations
 
-import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,10 +18,11 @@ from typing import Any
 
 import filelock
 
-from ftkit import files, formatting
+from ftkit import files, formatting, strict_json
 from ftkit.errors import UsageError
 from ftkit.scoring.forms import Block, Form
 
+_PART = re.compile("[0-9]{12}")
 LINES = 5
 """Rows that cannot be read whose places are kept."""
 
@@ -96,9 +97,11 @@ class Unfinished:
 
     def _read(self, anew: bool) -> None:
         try:
-            about = json.loads((self.folder / "about.json").read_text(encoding="utf-8"))
+            about = strict_json.read_object(self.folder / "about.json")
             facts, parts, tally = about["facts"], list(about["parts"]), Tally(**about["tally"])
             engine = str(about["engine"])
+            if any(not _PART.fullmatch(part) for part in parts) or type(tally.rows) is not int:
+                raise ValueError("the notes are damaged")
             for part in parts:
                 (self.folder / part).stat()
         except (OSError, ValueError, KeyError, TypeError):

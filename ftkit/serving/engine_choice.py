@@ -23,7 +23,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ftkit import files, hardware, scratch
+from ftkit import files, hardware, scratch, strict_json
 from ftkit.contracts import NATIVE
 from ftkit.errors import PluginError, VerbError
 
@@ -196,7 +196,7 @@ def _cache_path(bundle: Bundle) -> Path:
 def _cached(path: Path, engines: Sequence[str]) -> tuple[str, dict[str, Timing]] | None:
     """The engine that was fastest before, with the timings, if the bundle still has it."""
     try:
-        table = json.loads(path.read_text(encoding="utf-8"))
+        table = strict_json.read_object(path)
         timings = _from_table(table["timings"])
         return (table["engine"], timings) if table["engine"] in engines else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

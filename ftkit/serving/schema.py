@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
 
-from ftkit import pairs
+from ftkit import pairs, strict_json
 from ftkit.evaluation.answer_rules import decide
+from ftkit.formatting import beginning
 
 if TYPE_CHECKING:
     from ftkit.contracts import AnswerRule, Probabilities, Task
@@ -141,10 +142,9 @@ def parse(body: bytes, limits: Limits, fields: tuple[str, ...] = pairs.TEXT) -> 
     if len(body) > limits.size:
         raise too_large(limits)
     try:
-        value = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise Refusal(400, f"the body is not JSON: {reason}", "body", example(fields)) from error
+        value = strict_json.parse(body)
+    except ValueError as error:
+        raise Refusal(400, f"the body is not JSON: {error}", "body", example(fields)) from error
     data = value.get("data") if isinstance(value, dict) else None
     if isinstance(data, list) and len(data) > limits.rows:
         raise Refusal(
@@ -229,4 +229,4 @@ def _place(location: Sequence[int | str]) -> str:
     place = ""
     for part in location:
         place += f"[{part}]" if isinstance(part, int) else f".{part}" if place else part
-    return place or "the body"
+    return beginning(place, 200) or "the body"

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import difflib
-import json
 from pathlib import Path
 from typing import Any
 
-from ftkit import files, options, plugins
+from ftkit import files, options, plugins, strict_json
 from ftkit.contracts import Deployer
 from ftkit.errors import PluginError, UsageError
 
@@ -58,7 +57,7 @@ def _path() -> Path:
 
 def _read() -> dict[str, dict[str, Any]]:
     try:
-        return json.loads(_path().read_text(encoding="utf-8"))
+        sections = strict_json.read_object(_path())
     except (FileNotFoundError, ValueError):
         return {}
 

@@ -51,6 +51,9 @@ def test_no_rows_are_a_request() -> None:
         (b'{"data": [{"text": 1}, {}, {}]}', 422, "data[0].text", "is a number; it must be a string (2 more like it)"),
         (b'{"data": [], "scores": 1}', 422, "scores", "scores is a number; it must be true or false"),
         (b'{"data": [], "score": true}', 422, "score", "score is not a key of a request"),
+        (b'{"data": [], "data": [{"text": "a"}]}', 400, "body", "the key 'data' is there twice"),
+        (b'{"data": [{"text": "a", "text": "b"}]}', 400, "body", "the key 'text' is there twice"),
+        (b'{"data": [], "' + b"x" * 1900 + b'": 1}', 422, "x" * 199 + "…", "is not a key of a request"),
     ],
 )
 def test_a_mistake_is_named_with_its_place(body: bytes, status: int, where: str, message: str) -> None:

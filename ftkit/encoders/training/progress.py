@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ftkit import strict_json
 from ftkit.encoders.training.distributed import broadcast, broadcast_decision, gather
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ class Keeper:
         folder = broadcast(checkpoints.latest, self._ranks, self._rank)
         if folder is None:
             return beginning
-        plain = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        plain = strict_json.read_object(folder / FILE)
         if plain.pop("kind") != self._kind:
             if self._rank == 0:
                 checkpoints.discard(f"it is of a training on other hardware or with other processes, not {self._kind}")

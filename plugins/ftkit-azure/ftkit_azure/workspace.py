@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from ftkit import strict_json
 from ftkit.errors import UsageError
 from ftkit_azure.sign_in import Credential
 
@@ -104,9 +104,9 @@ def job_workspace() -> Workspace:
 
 def _read(path: Path) -> Workspace:
     try:
-        table = json.loads(path.read_text(encoding="utf-8-sig"))
+        table = strict_json.parse_object(path.read_text(encoding="utf-8-sig"))
         values = [table.get(key) for key in _KEYS]
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError) as error:
         raise UsageError("the workspace's config.json cannot be read", where=str(path), hint=_HINT) from error
     if missing := [key for key, value in zip(_KEYS, values, strict=True) if not value or not isinstance(value, str)]:
         raise UsageError(f"config.json does not say {', '.join(missing)}", where=str(path), hint=_HINT)

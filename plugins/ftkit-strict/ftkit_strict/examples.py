@@ -5,13 +5,12 @@ from __future__ import annotations
 import csv
 import difflib
 import io
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from ftkit import formatting, pairs
+from ftkit import formatting, pairs, strict_json
 from ftkit.contracts import TASKS, Contender, Data, Task, Verdict
 from ftkit.errors import DataError
 from ftkit.evaluation import answer_rules, decisions, option_checks, verdicts
@@ -186,8 +185,8 @@ def _jsonl(path: Path, content: str, texts: tuple[str, ...], label: str) -> list
         if not written.strip():
             continue
         try:
-            row = json.loads(written)
-        except (ValueError, RecursionError) as error:
+            row = strict_json.parse(written)
+        except ValueError as error:
             raise DataError(
                 f"this line is no JSON: {error}", where=f"{path}:{line}", hint="Write one JSON object per line."
             ) from error

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ftkit import pairs
+from ftkit import pairs, strict_json
 from ftkit.contracts import AnswerRule, Task
 from ftkit.errors import BundleError
 from ftkit.evaluation import answer_rules
@@ -87,7 +87,7 @@ def sample_texts(bundle: Path, fields: Sequence[str] = pairs.TEXT) -> list[str]:
     """The texts of the bundle's sample request. Raises: BundleError."""
     path = bundle / "sample_request.json"
     try:
-        return [str(pairs.of_row(row, fields)) for row in json.loads(path.read_text(encoding="utf-8"))["data"]]
+        return [str(pairs.of_row(row, fields)) for row in strict_json.read_object(path)["data"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BundleError("the sample request cannot be read", str(path)) from error
 
