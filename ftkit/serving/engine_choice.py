@@ -208,7 +208,10 @@ def _to_table(timings: Mapping[str, Timing]) -> dict[str, dict[str, float]]:
 
 
 def _from_table(table: Mapping[str, Mapping[str, float]]) -> dict[str, Timing]:
-    return {str(engine): Timing(**timing) for engine, timing in table.items()}
+    return {
+        str(engine): Timing(**{name: float(milliseconds) for name, milliseconds in timing.items()})
+        for engine, timing in table.items()
+    }
 
 
 def main(folder: str, hash_: str, output: str) -> None:
