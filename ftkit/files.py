@@ -33,6 +33,30 @@ def cache() -> Path:
     return Path(platformdirs.user_cache_dir("ftkit", appauthor=False))
 
 
+def expanded(path: str | Path) -> Path:
+    """A path with the home of the user it begins with, as `~` and `~name`; as it is where there is no such user."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
+
+
+def exists(path: Path) -> bool:
+    """Whether there is a file or folder; also for a path that no file can have, such as one whose name is too long."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
+def no_path(path: str | Path) -> str:
+    """Why no file can have this path, as a part of a sentence; empty if one can."""
+    if "\0" in str(path):
+        return "it has the character NUL"
+    longest = max((len(os.fsencode(part)) for part in Path(path).parts), default=0)
+    return f"a name in it has {longest:,} bytes, and a file's name has at most 255" if longest > 255 else ""
+
+
 def write_text(path: Path, text: str, staging: Path | None = None) -> None:
     """Write a file in one step: readers see the old content or the new, never a part. Raises: OSError.
 
@@ -109,7 +133,7 @@ def sweep(folder: Path, name: str = "*") -> None:
 
 def matching(path: Path) -> list[Path]:
     """The file or folder of a path, or the files of a pattern such as `rows-*.csv`, sorted; empty where there is none."""
-    if path.exists():
+    if exists(path):
         return [path]
     if not is_pattern(path):
         return []
@@ -118,7 +142,7 @@ def matching(path: Path) -> list[Path]:
 
 def is_pattern(path: Path) -> bool:
     """Whether a path stands for several files: it has `*`, `?` or `[`, and no file has it as its name."""
-    return glob.has_magic(str(path)) and not path.exists()
+    return glob.has_magic(str(path)) and not exists(path)
 
 
 def sha256(path: Path) -> str:

@@ -116,3 +116,17 @@ def test_sha256_is_that_of_the_content(tmp_path):
     assert files.sha256(tmp_path / "a") == hashlib.sha256(b"content" * 100_000).hexdigest()
     with pytest.raises(FileNotFoundError):
         files.sha256(tmp_path / "b")
+
+
+@pytest.mark.parametrize("path", ["a" * 300, "a/" + "ü" * 200 + "/b", "a\0b", "x" * 5000])
+def test_a_path_that_no_file_can_have_is_no_file(path):
+    assert files.no_path(path)
+    assert not files.exists(Path(path))
+    assert files.matching(Path(path)) == []
+
+
+def test_a_home_that_there_is_not_is_left_as_it_is(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert files.expanded("~/rows.csv") == tmp_path / "rows.csv"
+    assert files.expanded("~nobody-of-this-name/rows.csv") == Path("~nobody-of-this-name/rows.csv")
+    assert files.no_path("~/rows.csv") == ""

@@ -13,7 +13,6 @@ The hash of `manifest.json` identifies the bundle; it covers every file but the 
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ftkit import files, options, pairs, plugins
+from ftkit import files, options, pairs, plugins, strict_json
 from ftkit.bundle import answers, contents
 from ftkit.bundle import manifest as manifests
 from ftkit.bundle import promotion_record as records
@@ -68,7 +67,7 @@ class Bundle:
     @cached_property
     def sample_request(self) -> dict[str, Any]:
         """A request in the endpoint's format that a healthy deployment answers."""
-        return json.loads((self.folder / "sample_request.json").read_text(encoding="utf-8"))
+        return strict_json.read_object(self.folder / "sample_request.json")
 
     @cached_property
     def recipe(self) -> str:
@@ -196,20 +195,18 @@ def write(
             (partial / "README.md").write_text(card, encoding="utf-8")
             sample = {"data": [pairs.as_row(text, fields) for text in sample_texts]}
             files.write_json(partial / "sample_request.json", sample)
-            files.write_json(
-                partial / MANIFEST,
-                {
-                    **about,
-                    "format": FORMAT,
-                    "task": task,
-                    "classes": list(classes),
-                    **({"fields": list(fields)} if len(fields) > 1 else {}),
-                    **({"decision": rule.table()} if rule is not None else {}),
-                    "backbone": dict(backbone),
-                    **({"engines": list(engines)} if engines else {}),
-                    "files": {name: files.sha256(partial / name) for name in _names(partial)},
-                },
-            )
+            manifest = {
+                **about,
+                "format": FORMAT,
+                "task": task,
+                "classes": list(classes),
+                **({"fields": list(fields)} if len(fields) > 1 else {}),
+                **({"decision": rule.table()} if rule is not None else {}),
+                "backbone": dict(backbone),
+                **({"engines": list(engines)} if engines else {}),
+                "files": {name: files.sha256(partial / name) for name in _names(partial)},
+            }
+            files.write_json(partial / MANIFEST, manifests.sealed(manifest))
     except OSError as error:
         raise contents.unwritable(folder, error) from error
     return verify(folder)
@@ -220,21 +217,22 @@ def verify(folder: str | Path) -> Bundle:
 
     Raises: BundleError naming the first files that are missing, changed or not listed.
     """
-    folder = Path(folder).expanduser().absolute()
+    folder = files.expanded(folder).absolute()
     path = folder / MANIFEST
-    if not path.is_file():
+    if not (files.exists(path) and path.is_file()):
         raise BundleError(
             "not a bundle: it has no manifest.json",
             where=str(folder),
             hint="`ftkit runs` and `ftkit models` show where bundles are.",
         )
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        manifest = strict_json.read_object(path)
         format_, listed = manifest["format"], dict(manifest["files"])
         use = manifest["backbone"]["use"]
         manifests.check(manifest)
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise BundleError("the manifest cannot be read", where=str(path), hint=_AGAIN) from error
+        what = "the manifest cannot be read, or was changed since it was written"
+        raise BundleError(what, where=str(path), hint=_AGAIN) from error
     if format_ != FORMAT:
         raise BundleError(
             f"the bundle has format {format_}, this ftkit reads format {FORMAT}",

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ftkit import pairs
+from ftkit import pairs, strict_json
 from ftkit.contracts import TASKS
 from ftkit.contracts.deciding import answer_rule
 from ftkit.contracts.tasks import SINGLE_LABEL
 
 
+def sealed(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """A manifest with a digest of all its other entries, by which a change is noticed."""
+    return {**manifest, _DIGEST: _digest(manifest)}
+
+
 def check(manifest: Mapping[str, Any]) -> None:
-    """Raises: KeyError, TypeError, ValueError for an entry that is missing or of another type."""
+    """Raises: KeyError, TypeError, ValueError for an entry that is missing, changed or of another type.
+
+    Manifests of ftkit 0.2.0 and older have no digest.
+    """
+    if manifest.get(_DIGEST, digest := _digest(manifest)) != digest:
+        raise ValueError("an entry was changed")
+    if not isinstance(manifest["backbone"]["use"], str):
+        raise TypeError("the backbone has no name")
     if not _names(manifest["classes"]):
         raise TypeError("classes are a list of names")
     if not _names(manifest.get("engines", [])):
@@ -42,10 +55,20 @@ def damage(missing: Iterable[str], changed: Iterable[str], unlisted: Iterable[st
 def fields_of(bundle: Path) -> tuple[str, ...]:
     """The names of the texts of a row, by a bundle that was verified before; of one that cannot be read the usual one."""
     try:
-        manifest = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))
-        return tuple(manifest.get("fields", pairs.TEXT))
+        if not (bundle / "manifest.json").is_file():
+            return pairs.TEXT
+        fields = strict_json.read_object(bundle / "manifest.json").get("fields", list(pairs.TEXT))
+        return tuple(fields) if _names(fields) else pairs.TEXT
     except (OSError, ValueError):
         return pairs.TEXT
+
+
+_DIGEST = "digest"
+
+
+def _digest(manifest: Mapping[str, Any]) -> str:
+    entries = {name: value for name, value in manifest.items() if name != _DIGEST}
+    return hashlib.sha256(json.dumps(entries, sort_keys=True).encode()).hexdigest()
 
 
 def _names(value: Any) -> bool:

@@ -123,7 +123,7 @@ def respond(host: ModelHost, body: bytes, headers: Mapping[str, str]) -> Reply:
 def model_reply(host: ModelHost) -> Reply:
     """The answer to a request to /model: what is served. Raises: Refusal while no model is ready."""
     bundle = host.ready()[1]
-    manifest = {key: value for key, value in bundle.manifest.items() if key != "files"}
+    manifest = {key: value for key, value in bundle.manifest.items() if key not in ("files", "digest")}
     timings = {engine: asdict(timing) for engine, timing in host.timings.items()}
     measured = {"engines_measured_ms": timings} if timings else {}
     return json_reply(

@@ -17,6 +17,7 @@ import pytest
 import ftkit
 from ftkit import files, plugins
 from ftkit.bundle import bundle
+from ftkit.bundle import manifest as manifests
 from ftkit.bundle.bundle import Bundle
 from ftkit.errors import BundleError, PluginError
 from ftkit.testing import toys
@@ -100,7 +101,7 @@ def _manifest(**changes: Any) -> Callable[[Path], None]:
     def change(folder: Path) -> None:
         manifest = json.loads((folder / "manifest.json").read_text())
         manifest.update(changes)
-        (folder / "manifest.json").write_text(json.dumps(manifest))
+        (folder / "manifest.json").write_text(json.dumps(manifests.sealed(manifest)))
 
     return change
 
@@ -136,6 +137,31 @@ def test_damage_of_any_kind_is_found_and_named(toy, damage, reason):
     assert reason in refused.value.what
     assert str(toy.folder) in refused.value.where
     assert refused.value.hint
+
+
+def test_a_changed_byte_of_the_manifest_is_noticed_without_a_record(tmp_path):
+    """With one, the record is about another bundle."""
+    toy = toy_bundle(tmp_path / "bundle", record="none")
+    path = toy.folder / "manifest.json"
+    sound = path.read_bytes()
+    for place in range(len(sound)):
+        for byte in (sound[place] ^ 1, sound[place] ^ 4):
+            path.write_bytes(sound[:place] + bytes([byte]) + sound[place + 1 :])
+            try:
+                opened = bundle.verify(toy.folder)
+            except BundleError:
+                continue
+            # What is left is white space, and the name of the digest, which is an entry that nobody knows then.
+            known = {name: value for name, value in opened.manifest.items() if name in toy.manifest}
+            assert known == {name: toy.manifest[name] for name in known}
+            assert toy.manifest.keys() - known.keys() <= {"digest"}
+
+
+def test_a_manifest_of_an_older_ftkit_has_no_digest(toy):
+    (toy.folder / "promotion.json").unlink()
+    manifest = {name: value for name, value in toy.manifest.items() if name != "digest"}
+    (toy.folder / "manifest.json").write_text(json.dumps(manifest))
+    assert bundle.verify(toy.folder).manifest == manifest
 
 
 def test_many_damaged_files_are_counted(toy):

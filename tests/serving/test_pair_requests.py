@@ -105,7 +105,7 @@ def test_a_manifest_with_other_fields_is_refused(bundle: Bundle, tmp_path: Path,
     from ftkit.bundle import manifest
 
     with pytest.raises(TypeError, match="fields are the name of one text, or of two"):
-        manifest.check({**bundle.manifest, "fields": fields})
+        manifest.check(manifest.sealed({**bundle.manifest, "fields": fields}))
 
 
 def test_an_endpoint_knows_the_texts_of_a_deployed_bundle(bundle: Bundle, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from ftkit.bundle import bundle as bundles
+from ftkit.bundle import manifest as manifests
 from ftkit.bundle.bundle import Bundle
 from ftkit.contracts import Contender, Data, DataReport, Split
 from ftkit.evaluation.contenders import align_classes
@@ -104,7 +105,7 @@ class Workshop:
         written = toy_bundle(self.folder / name / "bundle", use="unruly-strict", beside=beside, record="none")
         if engines := behaviour.get("engines"):
             manifest = {**written.manifest, "engines": list(engines)}  # type: ignore[call-overload]
-            (written.folder / bundles.MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
+            (written.folder / bundles.MANIFEST).write_text(json.dumps(manifests.sealed(manifest)), encoding="utf-8")
         return bundles.verify(written.folder)
 
     def contender(self, name: str, **behaviour: object) -> Contender:
