@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ftkit import files
+from ftkit import files, strict_json
 from ftkit.contracts.monitoring import Profile
 from ftkit.contracts.types import AUTO, NATIVE, Verdict
 from ftkit.errors import BundleError
@@ -151,14 +151,31 @@ class PromotionRecord:
 
 
 def from_table(table: Mapping[str, Any]) -> PromotionRecord:
-    """The record that such a table holds. Raises: KeyError, TypeError, ValueError."""
+    """The record that such a table holds. Raises: KeyError, TypeError, ValueError, AttributeError."""
     override, profile = table["override"], table.get("profile")
     values = {
         "verdicts": tuple(Verdict(**verdict) for verdict in table["verdicts"]),
         "override": Override(**override) if override else None,
         "profile": profiles.read(profile) if profile else None,
     }
-    return PromotionRecord(**{**table, **values})
+    record = PromotionRecord(**{**table, **values})
+    _check_types(record)
+    return record
+
+
+def _check_types(record: PromotionRecord) -> None:
+    """Raises: TypeError, AttributeError for a value of another type: what reads a record relies on them."""
+    texts = [record.bundle, record.run, record.recipe, record.data, record.sentence, record.by, record.at, record.ftkit]
+    texts += [record.name, *(text for each in record.verdicts for text in (each.test, each.status, each.sentence))]
+    texts += [*vars(record.override).values()] if record.override else []
+    texts += [text for pair in (record.champion or {}).items() for text in pair]
+    numbers = [*record.metrics.values(), *(number for each in record.verdicts for number in each.numbers.values())]
+    if not all(isinstance(each, str) for each in texts) or not isinstance(record.promoted, bool):
+        raise TypeError("a value of the record is of another type")
+    if not all(each is None or isinstance(each, int | float) for each in (record.rows, *numbers)):
+        raise TypeError("a number of the record is none")
+    if not all(isinstance(each, Mapping) for each in record.tests):
+        raise TypeError("the tests of the record are no tables")
 
 
 def write(folder: Path, record: PromotionRecord) -> None:
@@ -191,7 +208,7 @@ def read(folder: Path, bundle: str) -> PromotionRecord | None:
             hint="Fix the permissions or the disk, or fetch the bundle again from the registry.",
         ) from error
     try:
-        table = json.loads(content)
+        table = strict_json.parse_object(content)
         signature, digest, format_ = table.pop("signature", None), table.pop("digest"), table.pop("format")
         if format_ != FORMAT:
             raise BundleError(

@@ -105,3 +105,29 @@ def test_the_record_does_not_change_the_bundles_hash(tmp_path: Path) -> None:
     (bundle.folder / records.NAME).write_text("{}")
     with pytest.raises(BundleError, match="record was changed"):
         bundles.verify(bundle.folder)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"bundle": {"a": 1}},
+        {"sentence": 3},
+        {"promoted": "yes"},
+        {"rows": "many"},
+        {"metrics": {"accuracy": "good"}},
+        {"metrics": [1]},
+        {"tests": ["floor"]},
+        {"champion": ["1"]},
+        {"verdicts": [{"test": "a", "status": "passed", "sentence": "b", "numbers": {"value": []}}]},
+        {"verdicts": [{"test": 1, "status": "passed", "sentence": "b"}]},
+        {"override": {"reason": 1, "by": "a", "at": "b"}},
+        {"name": None},
+    ],
+)
+def test_values_of_other_types_are_refused_even_with_a_digest_that_fits(tmp_path: Path, change: dict[str, Any]) -> None:
+    table = json.loads(toy_record("ab" * 32).text) | change
+    del table["digest"]
+    table["digest"] = records.sha256(json.dumps(table, indent=2, sort_keys=True) + "\n")
+    (tmp_path / records.NAME).write_text(json.dumps(table, indent=2, sort_keys=True) + "\n")
+    with pytest.raises(BundleError, match="was changed"):
+        records.read(tmp_path, "ab" * 32)
