@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ftkit import files
+from ftkit import files, strict_json
 from ftkit._version import __version__
 from ftkit.contracts.checkpoints import TrialInterrupted
 from ftkit.errors import in_one_line
@@ -147,18 +147,19 @@ class TrialCheckpoints:
             from safetensors.numpy import save_file
 
             save_file({"probabilities": best}, folder / "valid.safetensors")
-        manifest = {
+        manifest: dict[str, Any] = {
             "trial": self._key,
             "ftkit": __version__,
             "evaluations": self.evaluations.history,
             "files": _digests(folder),
         }
+        manifest["digest"] = _digest(manifest)
         (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
 
     def _restore(self, folder: Path) -> None:
         from safetensors.numpy import load_file
 
-        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        manifest = strict_json.read_object(folder / "manifest.json")
         best = folder / "valid.safetensors"
         probabilities = load_file(best)["probabilities"] if best.is_file() else None
         self._go_on_after(manifest["evaluations"], probabilities)
@@ -182,11 +183,13 @@ def remove(folder: Path) -> None:
 def _problem(folder: Path, key: str) -> str:
     """Why a checkpoint cannot be used; empty if it can."""
     try:
-        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        manifest = strict_json.read_object(folder / "manifest.json")
         if manifest["trial"] != key:
             return "it is of a trial with other values"
         if manifest["ftkit"] != __version__:
             return f"it was written by ftkit {manifest['ftkit']}, this is {__version__}"
+        if manifest.pop("digest") != _digest(manifest):
+            return "its manifest is damaged"
         present = _digests(folder)
         del present["manifest.json"]
         if present != manifest["files"]:
@@ -194,6 +197,10 @@ def _problem(folder: Path, key: str) -> str:
     except (OSError, ValueError, KeyError, TypeError) as error:
         return f"its manifest cannot be read ({in_one_line(error, 80)})"
     return ""
+
+
+def _digest(manifest: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
 
 
 def _digests(folder: Path) -> dict[str, str]:

@@ -90,7 +90,10 @@ def test_one_that_is_damaged_is_set_aside_and_the_one_before_it_is_used(trial: T
     [
         ({"ftkit": "0.0.1"}, "it was written by ftkit 0.0.1, this is"),
         ({"trial": "another"}, "it is of a trial with other values"),
-        ({"files": None}, "its files are damaged"),
+        ({"files": None}, "its manifest is damaged"),
+        ({"evaluations": [{"epoch": 1, "accuracy": 0.9}]}, "its manifest is damaged"),
+        ({"digest": "0" * 64}, "its manifest is damaged"),
+        ({"ftkit": [[[]]]}, "it was written by ftkit [[[]]], this is"),
         (None, "its manifest cannot be read"),
     ],
 )
