@@ -9,6 +9,7 @@ from typing import Any
 
 from ftkit.bundle import promotion_record as records
 from ftkit.bundle.promotion_record import Override, PromotionRecord
+from ftkit.errors import LedgerError
 from ftkit.evaluation.prediction_profile import profile
 from ftkit.runs.ledger import Ledger
 
@@ -27,13 +28,23 @@ def write_override(ledger: Ledger, bundle: str, reason: str) -> None:
 
 
 def read(ledger: Ledger) -> PromotionRecord | None:
-    """The latest decision of the gate, with a person's override if there is one; None before it has decided."""
+    """The latest decision of the gate, with a person's override if there is one; None before it has decided.
+
+    Raises: LedgerError where it cannot be read.
+    """
     fact = ledger.fact("tested")
     if fact is None:
         return None
     values = {key: value for key, value in fact.items() if key != "fact"}
-    table = values if "data" in values else _completed(ledger, values)
-    record = records.from_table({**table, "override": None})
+    try:
+        table = values if "data" in values else _completed(ledger, values)
+        record = records.from_table({**table, "override": None})
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise LedgerError(
+            "the decision in the journal cannot be read",
+            where=str(ledger.folder / "journal.jsonl"),
+            hint="Restore the journal from a copy, or begin a new run: give its `ftkit run` command with --fresh.",
+        ) from error
     override = ledger.fact("overridden")
     if override is None or override["bundle"] != record.bundle or record.promoted:
         return record

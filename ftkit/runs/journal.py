@@ -1,13 +1,20 @@
-"""The journal of a run: an append-only file with one fact per line; a fact is on disk before `append` returns."""
+"""The journal of a run: an append-only file with one fact per line; a fact is on disk before `append` returns.
+
+A line ends with the checksum of what stands before it, `"sum"`, so that a changed byte is noticed. Journals of ftkit 0.2.0 and older
+have none: their lines are read as they are, and once a line has a checksum, each one after it needs its own.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ftkit import strict_json
 from ftkit.disclosure import without_secrets
 from ftkit.errors import LedgerError
 
@@ -37,7 +44,7 @@ class Journal:
         Raises: LedgerError when they cannot be written.
         """
         shown = [entry for entry in map(_without_secrets, entries) if entry not in self._entries]
-        text = "".join(json.dumps(entry) + "\n" for entry in shown)
+        text = "".join(map(line, shown))
         try:
             with self.path.open("ab") as file:
                 torn = file.tell() and not _ends_with_newline(self.path)  # after a kill in the middle of writing
@@ -50,13 +57,23 @@ class Journal:
                 where=str(self.path),
                 hint="Make room or fix the permissions, then give the same command: what is in the journal is kept.",
             ) from error
-        self._entries += map(json.loads, text.splitlines())  # as read from the file later: lists for tuples
+        self._entries += (
+            json.loads(json.dumps(entry)) for entry in shown
+        )  # as read from the file later: lists for tuples
 
     def facts(self, kind: str) -> list[dict[str, Any]]:
         """Every fact of one kind, oldest first."""
         return [entry for entry in self._entries if entry["fact"] == kind]
 
 
+def line(entry: Mapping[str, Any]) -> str:
+    """A fact as it stands in the file."""
+    text = json.dumps({key: value for key, value in entry.items() if key != _SUM})
+    return f'{text[:-1]}, "{_SUM}": "{_checksum(text[:-1])}"}}\n'
+
+
+_SUM = "sum"
+_SUMMED = re.compile(rb'(?P<content>\{.*), "sum": "(?P<sum>[0-9a-f]{16})"\}')
 _COMPUTED = ("values", "pipeline")
 """Keys whose values a resumed run computes with, or finds its pipeline by: they are not redacted."""
 
@@ -93,12 +110,25 @@ def _lines(path: Path) -> Iterator[Any]:
         raise LedgerError(
             f"the journal cannot be read: {error.strerror}", where=str(path), hint="Fix the permissions of the file."
         ) from error
-    for line in lines:
-        if line.strip():
-            try:
-                yield json.loads(line)
-            except ValueError:
+    summed = False
+    for each in lines:
+        if not each.strip():
+            continue
+        parts = _SUMMED.fullmatch(each)
+        summed = summed or parts is not None
+        try:
+            if parts is None:
+                yield None if summed else strict_json.parse(each)
+            elif _checksum(parts["content"].decode("ascii")) == parts["sum"].decode():
+                yield strict_json.parse(parts["content"] + b"}")
+            else:
                 yield None
+        except ValueError:
+            yield None
+
+
+def _checksum(content: str) -> str:
+    return hashlib.blake2b(content.encode(), digest_size=8).hexdigest()
 
 
 def _is_fact(entry: Any) -> bool:

@@ -32,7 +32,7 @@ from ftkit.contracts import SPLITS, Data, Emit, Split, Trial
 from ftkit.contracts.events import Stage
 from ftkit.contracts.staging import stage
 from ftkit.errors import LedgerError, UsageError
-from ftkit.runs import closed_rows, stored_data
+from ftkit.runs import closed_rows, stored_data, written_files
 from ftkit.runs.journal import Journal
 from ftkit.runs.plan_keys import plan_key
 
@@ -133,6 +133,7 @@ class Ledger:
             with files.atomic_folder(self.folder / "tested") as folder:
                 for name, probabilities in predictions.items():
                     np.save(folder / f"{name}.npy", np.asarray(probabilities, dtype=np.float64), allow_pickle=False)
+                written_files.seal(folder)
         except OSError as error:
             raise LedgerError(
                 f"the probabilities of the test rows cannot be stored: {error.strerror}",
@@ -148,6 +149,8 @@ class Ledger:
         return {path.stem: np.load(path, allow_pickle=False) for path in paths}
 
     def record_trial(self, trial: Trial) -> None:
+        for path in paths:
+            written_files.check(path)
         """Write a trial that has ended into the journal."""
         self.append("trial", trial=asdict(trial))
 

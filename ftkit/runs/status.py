@@ -47,7 +47,7 @@ def _alive(ledger: Ledger) -> bool:
         os.kill(int((ledger.folder / ".pid").read_text()), 0)
     except PermissionError:
         return True
-    except (OSError, ValueError):
+    except (OSError, ValueError, OverflowError):
         return False
     # A process of this number exists, but may be another program by now. Only then is the lock tried: otherwise this
     # could collide with a run that is just beginning.

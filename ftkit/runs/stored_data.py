@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 
-from ftkit import files, pairs
+from ftkit import files, pairs, strict_json
 from ftkit.contracts import SPLITS, Data, DataReport, Split
 from ftkit.data import stored_rows
 from ftkit.disclosure import without_secrets
 from ftkit.errors import LedgerError
-from ftkit.runs import closed_rows
+from ftkit.runs import closed_rows, written_files
 
 KEPT_BACK = "kept_back.arrow"
 """The file of the validation rows that no training and no choice of a model sees: a promise about its answers is tested on them."""
@@ -31,12 +31,13 @@ def write(run: Path, data: Data, kept_back: Split | None = None) -> None:
                 stored_rows.write(folder / f"{name}.arrow", getattr(data, name))
             if kept_back is not None:
                 stored_rows.write(folder / KEPT_BACK, kept_back)
-            closed_rows.seal(folder)
             report = asdict(without_secrets(data.report)) | {"classes": data.classes, "task": data.task}
             if data.fields != pairs.TEXT:
                 report["fields"] = data.fields
             # Not sorted: in the order in which it is shown.
             files.write_text(folder / "report.json", json.dumps(report, indent=2) + "\n")
+            written_files.seal(folder)
+            closed_rows.seal(folder)
     except OSError as error:
         raise LedgerError(
             f"the data of the run cannot be stored: {error.strerror or error}",
@@ -53,7 +54,8 @@ def read(run: Path, splits: Sequence[str] = SPLITS) -> Data:
     """
     path = run / "data" / "report.json"
     try:
-        report = json.loads(path.read_text(encoding="utf-8"))
+        written_files.check(path)
+        report = strict_json.read_object(path)
         classes, task = tuple(report.pop("classes")), report.pop("task", "single-label")
         names = tuple(report.pop("fields", pairs.TEXT))
         known = {field.name for field in fields(DataReport)}  # a newer ftkit may have written more
@@ -81,7 +83,10 @@ def kept_back(run: Path) -> Split:
     """The validation rows that were kept back; none where the recipe promised nothing. Raises: LedgerError."""
     path = run / "data" / KEPT_BACK
     try:
-        return stored_rows.read(path) if path.is_file() else Split((), ())
+        if not path.is_file():
+            return Split((), ())
+        written_files.check(path)
+        return stored_rows.read(path)
     except (OSError, ValueError) as error:
         raise LedgerError(
             f"the validation rows that were kept back cannot be read: {error}",
@@ -101,9 +106,10 @@ def training_files(run: Path) -> list[Path]:
 
 
 def _split(path: Path, key: str) -> Split:
+    written_files.check(path)
     if path.suffix == ".arrow":
         return stored_rows.read(path, key)
     with path.open(encoding="utf-8") as file:
-        rows = [json.loads(line) for line in file]
+        rows = [strict_json.parse(line) for line in file]
     columns = {key: tuple(row["columns"][key] for row in rows) for key in (rows[0]["columns"] if rows else ())}
     return Split(tuple(row["text"] for row in rows), tuple(row["label"] for row in rows), columns)

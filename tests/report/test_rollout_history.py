@@ -9,6 +9,7 @@ import pytest
 from ftkit import report
 from ftkit.contracts import Comparison, events
 from ftkit.report import facts, rollout, rollout_charts, rollout_history
+from ftkit.runs import journal
 from ftkit.runs.ledger import Ledger
 from ftkit.stages import keeping, rollout_facts
 
@@ -103,5 +104,6 @@ def test_a_damaged_line_about_a_rollout_costs_its_section_at_most(make: Make, sp
     for line in lines:
         if line["fact"] == "rollout" and set(spoil) <= set(line):
             line.update(spoil)
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    path.write_text("".join(map(journal.line, lines)))
+    assert Ledger(book.folder).unreadable == 0
     assert "Origin" in page(Ledger(book.folder))

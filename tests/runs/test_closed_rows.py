@@ -91,6 +91,7 @@ def test_a_damaged_seal_is_explained(run: Ledger) -> None:
 def test_the_seal_of_an_older_run_is_opened(run: Ledger) -> None:
     data = run.folder / "data"
     (data / "test.arrow.sealed").unlink()
+    (data / "digests.json").unlink()
     rows = "".join(
         json.dumps({"text": text, "label": label, "columns": {}}) + "\n"
         for text, label in zip(DATA.test.texts, DATA.test.labels, strict=True)

@@ -211,3 +211,47 @@ def test_every_line_of_the_journal_is_json_with_a_time(run_ledger):
     run_ledger.append("selected", number=1)
     for line in (run_ledger.folder / "journal.jsonl").read_text().splitlines():
         assert {"fact", "at"} <= set(json.loads(line))
+
+
+def test_a_changed_byte_of_the_journal_is_noticed(run_ledger):
+    """Each fact is as it was written, or it is no fact: the name of its checksum alone may be another one."""
+    run_ledger.record_trial(TRIAL)
+    path = run_ledger.folder / "journal.jsonl"
+    sound, entries = path.read_bytes(), run_ledger.entries
+    for place in range(len(sound)):
+        for byte in (sound[place] ^ 1, sound[place] ^ 2, 0):
+            path.write_bytes(sound[:place] + bytes([byte]) + sound[place + 1 :])
+            damaged = Ledger(run_ledger.folder)
+            assert all(entry in entries for entry in damaged.entries)
+            assert len(damaged.entries) < len(entries) or damaged.entries == entries
+            assert damaged.unreadable or damaged.entries == entries
+
+
+def test_lines_without_a_checksum_are_those_of_an_older_ftkit_alone(run_ledger):
+    path = run_ledger.folder / "journal.jsonl"
+    old = json.dumps({"fact": "selected", "number": 4}) + "\n"
+    summed = path.read_text()
+    path.write_text(old + summed)
+    assert Ledger(run_ledger.folder).fact("selected")["number"] == 4
+    path.write_text(summed + old)
+    assert Ledger(run_ledger.folder).fact("selected") is None
+    assert Ledger(run_ledger.folder).unreadable == 1
+
+
+@pytest.mark.parametrize("name", ["report.json", "train.arrow", "valid.arrow", "test.arrow.sealed", "digests.json"])
+def test_a_changed_byte_of_the_rows_is_noticed(run_ledger, name):
+    run_ledger.store_data(DATA)
+    path = run_ledger.folder / "data" / name
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(LedgerError, match="cannot be read"):
+        Ledger(run_ledger.folder).data()
+
+
+def test_changed_predictions_are_noticed(run_ledger):
+    run_ledger.store_predictions({"candidate": np.full((2, 2), 0.5)})
+    assert list(run_ledger.predictions()) == ["candidate"]
+    np.save(run_ledger.folder / "tested" / "candidate.npy", np.full((2, 2), 0.25))
+    with pytest.raises(ValueError, match="was changed since it was written"):
+        run_ledger.predictions()
