@@ -39,15 +39,15 @@ def bundle(source: str) -> Bundle:
 
     Raises: UsageError when there is none of these; BundleError; RegistryError.
     """
-    folder = Path(source).expanduser()
-    if (folder / MANIFEST).is_file():
+    folder = files.expanded(source)
+    if files.exists(folder / MANIFEST):
         return verify(folder)
     for run in (files.home() / "runs" / source, folder):
-        if (run / "journal.jsonl").is_file():
+        if files.exists(run / "journal.jsonl"):
             if not (run / "bundle").is_dir():
                 raise BundleError(**status.no_model(ledger.Ledger(run)))
             return verify(run / "bundle")
-    if folder.is_dir() and len(folder.parts) > 1:
+    if files.exists(folder) and folder.is_dir() and len(folder.parts) > 1:
         return verify(folder)  # meant as a path: the error says what is wrong with it
     return _registered(source)
 

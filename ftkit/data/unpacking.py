@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from ftkit import files
 from ftkit.errors import DataError
 
 GZIP_ERRORS = (EOFError, zlib.error, gzip.BadGzipFile)
@@ -73,6 +74,10 @@ def open_data(path: Path) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
     """
     packed = ""
     try:
+        if files.exists(path) and not (path.is_file() or path.is_dir()):
+            raise DataError(
+                "this is no file, but a device or a pipe", where=str(path), hint="Write the rows to a file first."
+            )
         with path.open("rb") as raw, ExitStack() as stack:
             packed = package(raw.peek(8))
             content = stack.enter_context(_unpacked(path, raw, packed)) if packed else raw

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ftkit import files
 from ftkit.encoders import first_position
 from ftkit.encoders.hub import download, first_line
 from ftkit.encoders.task import set_task
@@ -187,8 +188,8 @@ def _end_rows(tokenizer: Any) -> None:
 
 def _local(source: str | Path) -> Path | None:
     """The local folder that a source names, None for a hub id. Raises: CheckpointError for a path that is no folder."""
-    folder = Path(source).expanduser()
-    if folder.is_dir():
+    folder = files.expanded(source)
+    if files.exists(folder) and folder.is_dir():
         return folder.absolute()
     if isinstance(source, Path) or not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", source) or source.startswith("."):
         raise CheckpointError(

@@ -10,6 +10,7 @@ from dataclasses import MISSING, dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
+from ftkit import files
 from ftkit.errors import FtkitError, PluginError, in_one_line, message_of
 from ftkit.options.description import (
     cached,
@@ -103,7 +104,15 @@ def convert(component: type[Any], values: Mapping[str, Any], *, partial: bool = 
         raise PluginError(
             f"{title(component)} cannot take its options: {in_one_line(error)}", hint=_OWN_CHECK
         ) from error
-    return {name: getattr(model, name) for name in model.model_fields_set}
+    converted = {name: getattr(model, name) for name in model.model_fields_set}
+    if mistakes := [
+        Mistake((name,), f"this is no path: {reason}")
+        for name, value in converted.items()
+        for path in (value if isinstance(value, tuple | list) else [value])
+        if isinstance(path, Path) and (reason := files.no_path(path))
+    ]:
+        raise Mistakes(mistakes)
+    return converted
 
 
 def resolve_paths(component: type[Any], name: str, value: Any, base: Path) -> Any:
@@ -197,10 +206,11 @@ def _model(component: type[Any], partial: bool) -> Any:
 
 def _resolved(value: Any, annotation: Any, base: Path) -> Any:
     if isinstance(value, str) and _contains(annotation, Path):
-        return str((base / Path(value).expanduser()).absolute())
+        return str((base / files.expanded(value)).absolute())
     if isinstance(value, str) and value and _contains(annotation, FolderOrId):
-        folder = base / Path(value).expanduser()
-        return str(folder.absolute()) if value.startswith((".", "~", "/")) or folder.is_dir() else value
+        folder = base / files.expanded(value)
+        is_folder = files.exists(folder) and folder.is_dir()
+        return str(folder.absolute()) if value.startswith((".", "~", "/")) or is_folder else value
     if isinstance(value, list):
         return [_resolved(item, annotation, base) for item in value]
     if isinstance(value, Mapping):

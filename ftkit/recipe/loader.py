@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ftkit import plugins
+from ftkit import files, plugins
 from ftkit.contracts.plan import Plan
 from ftkit.errors import Problem, RecipeError, UsageError
 from ftkit.plugins import Plugins
@@ -21,6 +21,8 @@ from ftkit.recipe.toml_lines import line_numbers
 
 __all__ = ["Plan", "load", "loads"]
 
+_LONGEST = 2**20
+"""Characters that a recipe may have."""
 _TOO_LONG = "a whole number has at most 64 bits"
 _FLAT = "A recipe needs a few levels only: see docs/recipes.md."
 
@@ -54,10 +56,10 @@ def loads(text: str, overrides: Mapping[str, Any] | Sequence[str] | None = None)
 def located(recipe: str | Path) -> Path:
     """The file of a recipe: a name alone is NAME.toml in the current folder, or else the recipe of that name that comes with ftkit."""
     path, name = Path(recipe), str(recipe)
-    if path.is_file() or path.name != name or path.suffix == ".toml":
+    if (files.exists(path) and path.is_file()) or path.name != name or path.suffix == ".toml":
         return path
     here = Path(f"{name}.toml")
-    return here if here.is_file() else bundled().get(name, path)
+    return here if files.exists(here) else bundled().get(name, path)
 
 
 def bundled() -> dict[str, Path]:
@@ -71,7 +73,8 @@ def bundled() -> dict[str, Path]:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8") as file:  # a device may have no end
+            text = file.read(_LONGEST + 1)
     except FileNotFoundError:
         names = sorted(file.name for file in path.parent.glob("*.toml")) if path.parent.is_dir() else []
         hint = f"The folder has {', '.join(names)}." if names else "Give the path of a TOML file."
@@ -79,6 +82,9 @@ def _text(path: Path) -> str:
         raise UsageError("there is no such recipe", where=str(path), hint=hint) from None
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"the recipe cannot be read: {error}", where=str(path)) from error
+    if len(text) > _LONGEST:
+        raise UsageError(f"this is no recipe: it has more than {_LONGEST:,} characters", where=str(path))
+    return text
 
 
 def _read(

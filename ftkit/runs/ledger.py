@@ -260,7 +260,7 @@ def runs() -> list[Ledger]:
 def find(run: str) -> Ledger:
     """One run by its identifier, or by a folder's path. Raises: UsageError naming the latest."""
     for folder in (files.home() / "runs" / run, Path(run)):
-        if (folder / "journal.jsonl").is_file():
+        if files.exists(folder / "journal.jsonl"):
             return Ledger(folder.absolute())
     latest = [ledger.run for ledger in runs()[:3]]
     raise UsageError(
