@@ -46,9 +46,9 @@ class FtkitError(Exception):
     def __init__(self, what: str, where: str = "", hint: str = "") -> None:
         from ftkit.redaction import redacted  # here, so that commands without an error do not pay for it
 
-        self.what = redacted(what)
+        self.what = shortened(redacted(what))
         self.where = redacted(where)
-        self.hint = redacted(hint)
+        self.hint = shortened(redacted(hint))
         super().__init__(self.what, self.where, self.hint)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -62,6 +62,14 @@ class FtkitError(Exception):
 
 
 _ENDLESS = re.compile(r"(\S{100})\S{200,}")
+_LONGEST = 4000
+"""Characters of a part of an error: what somebody wrote may be a text of any length, in messages too."""
+
+
+def shortened(text: str) -> str:
+    """A part of an error without words of hundreds of characters, and cut where it is endless."""
+    text = _ENDLESS.sub(r"\1…", text)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
 @dataclass(frozen=True)
@@ -76,8 +84,8 @@ class Problem:
     """Whether the recipe is right, but a plugin that it needs does not work."""
 
     def __post_init__(self) -> None:
-        for name in ("key", "what"):  # what somebody wrote may be a word of thousands of characters
-            object.__setattr__(self, name, _ENDLESS.sub(r"\1…", getattr(self, name)))
+        for name in ("key", "what", "hint"):
+            object.__setattr__(self, name, shortened(getattr(self, name)))
 
     def __str__(self) -> str:
         advice = f"\n  {self.hint}" if self.hint else ""

@@ -102,3 +102,10 @@ def test_any_exception_has_a_line(error: Any, line: str) -> None:
 def test_a_huge_message_is_cut() -> None:
     assert len(in_one_line(ValueError("x" * 10**7))) < 330
     assert message_of(Shy()) == "Shy"
+
+
+@pytest.mark.parametrize("text", ["x" * 70_000, "the label " + "y" * 1000 + " is odd", "many words " * 5000])
+def test_an_error_quotes_no_endless_text(text: str) -> None:
+    for error in (FtkitError(text, "where", text), RecipeError([Problem("a:1", text, text, text)])):
+        assert len(str(error)) < 15_000
+        assert not re.search(r"\S{300}", str(error))
