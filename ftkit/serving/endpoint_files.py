@@ -40,11 +40,18 @@ def make_key(path: Path) -> str:
 
 
 def read_key(path: Path) -> str:
-    """The key in this file; empty when none was made."""
+    """The key in this file; empty when none was made. Raises: DeployError for a file that holds no key."""
     try:
-        return path.read_text(encoding="ascii").strip()
+        key = path.read_bytes().strip()
     except FileNotFoundError:
         return ""
+    if not re.fullmatch(rb"[!-~]*", key):
+        raise DeployError(
+            "the endpoint's key cannot be read: it has characters that no header can hold",
+            where=str(path),
+            hint="Remove the file and run the recipe again: a new key is made, which callers then need.",
+        )
+    return key.decode("ascii")
 
 
 def store_bundle(bundle: Path, target: Path, engine: str = NATIVE) -> str:

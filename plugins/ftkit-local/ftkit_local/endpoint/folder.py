@@ -12,7 +12,6 @@ FTKIT_HOME/endpoints/NAME/          mode 0700
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Mapping
@@ -20,7 +19,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from ftkit import files
+from ftkit import files, strict_json
 from ftkit.contracts import NATIVE
 from ftkit.errors import DeployError
 from ftkit.serving import endpoint_files
@@ -139,10 +138,12 @@ class Folder:
     def read(self) -> State | None:
         """The endpoint as it is meant to be, or None when there is none. Raises: DeployError."""
         try:
-            value = json.loads(self.state.read_text(encoding="utf-8"))
+            value = strict_json.read_object(self.state)
             if value.pop("format") != FORMAT:
                 raise ValueError("another version of ftkit has written it")
-            return State(**{**value, "deployments": tuple(map(Entry.from_json, value["deployments"]))})
+            state = State(**{**value, "deployments": tuple(map(Entry.from_json, value["deployments"]))})
+            _check(state)
+            return state
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -175,6 +176,19 @@ class Folder:
         for old in logs[LOGS_KEPT:]:
             if not (self.deployments / old.stem).exists():
                 old.unlink(missing_ok=True)
+
+
+def _check(state: State) -> None:
+    """Raises: TypeError, ValueError for a value that no endpoint has: names are folders, and numbers are relied on."""
+    texts, numbers = [state.host, state.sticky], [state.port, state.probe_timeout]
+    for each in state.deployments:
+        endpoint_files.check_name(each.name, "deployment")
+        texts += [each.bundle_hash, each.engine]
+        numbers += [each.traffic, each.threads, each.request_timeout, *vars(each.limits).values()]
+    if not all(isinstance(each, str) for each in texts) or state.auth not in ("key", "none"):
+        raise ValueError("a value is no text")
+    if not all(type(each) in (int, float) and each >= 0 for each in numbers) or state.port not in range(2**16):
+        raise ValueError("a value is no number")
 
 
 def endpoints() -> Path:

@@ -106,7 +106,8 @@ def stop(folder: Folder) -> None:
     for number in (None, signal.SIGTERM, signal.SIGKILL):
         if number is not None:
             with suppress(FileNotFoundError, ValueError, ProcessLookupError):
-                os.kill(int(folder.pid.read_text(encoding="ascii")), number)
+                if 1 < (pid := int(folder.pid.read_text(encoding="ascii"))) < 2**31:  # others stand for many processes
+                    os.kill(pid, number)
         try:
             _wait(lambda: not is_running(folder), 30 if number is None else 10)
             return
