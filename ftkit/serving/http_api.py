@@ -125,7 +125,7 @@ def _endpoint(handler: Handler, guard: Guard | None = None) -> Endpoint:
                 guard(request)
             reply = await handler(request)
         except Exception as error:
-            reply = error_reply(error, request.method, request.url.path)
+            reply = error_reply(error, request.method, request.scope["path"])
         return _response(reply)
 
     return endpoint
@@ -134,10 +134,10 @@ def _endpoint(handler: Handler, guard: Guard | None = None) -> Endpoint:
 async def _no_such_route(request: Request, error: Exception) -> Response:
     """The answer to a path or method that there is not."""
     assert isinstance(error, HTTPException)
-    where = f"{request.method} {request.url.path}"
+    where = f"{request.method} {request.scope['path']}"
     hint = f"Classify with POST {_root(request)}{SCORE}; GET /docs shows everything."
     refusal = Refusal(error.status_code, error.detail, where, hint, error.headers)
-    return _response(error_reply(refusal, request.method, request.url.path))
+    return _response(error_reply(refusal, request.method, request.scope["path"]))
 
 
 def _response(reply: Reply) -> Response:
