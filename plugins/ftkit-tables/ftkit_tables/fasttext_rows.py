@@ -25,7 +25,7 @@ class FastText:
         self._path, self._encoding, self._wanted = path, encoding, wanted
         self._line = _LINE if any(PREFIX in line for line in head) else _PLAIN_LINE
         names = (wanted.texts[0], *([] if wanted.label is None else [wanted.label]))
-        if more := (*wanted.texts[1:], *wanted.indicators, *wanted.columns):
+        if more := (*wanted.texts[1:], *wanted.indicators, *wanted.columns, *wanted.others):
             name = more[0]
             raise missing_column(
                 path, name, names, "A file in the form of fastText has a label and one text in each line."

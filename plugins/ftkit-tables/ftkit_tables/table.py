@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from ftkit.data import splits
 from ftkit.data.rows import Rows, check_limit, together
 from ftkit.errors import DataError
 from ftkit_tables.columns import Wanted
+from ftkit_tables.encodings import MARKING
 from ftkit_tables.form import Options
 from ftkit_tables.indicators import offered
 from ftkit_tables.reading import suffix_format
@@ -235,7 +237,9 @@ def _matching(paths: Sequence[Path]) -> list[Path]:
 def _check_characters(encoding: str, characters: Mapping[str, str]) -> None:
     """Check the options of text files. Raises: ValueError."""
     try:
-        "".encode("utf-8" if encoding == "auto" else encoding)
+        name = "utf-8" if encoding == "auto" else encoding
+        "".encode(name)
+        codecs.getincrementaldecoder(name)(MARKING).decode(b"")  # those of names in the internet read no damaged text
     except (LookupError, UnicodeError):
         raise ValueError(f"encoding {encoding!r} is unknown; examples are utf-8, latin-1, cp1252, utf-16") from None
     set_ones = {name: value for name, value in characters.items() if value not in ("auto", "")}

@@ -165,3 +165,11 @@ def test_names_of_columns_are_matched_as_those_of_texts_are(tmp_path: Path) -> N
     data = loaded(path=path, group="customer_id")
     train, _, test = map(set, by_split(data, records(), "customer_id"))
     assert not train & test
+
+
+@pytest.mark.parametrize("option", ["group", "time"])
+def test_a_form_without_other_columns_has_none_to_split_by(tmp_path: Path, option: str) -> None:
+    path = tmp_path / "rows.txt"
+    path.write_text("".join(f"__label__{('bad', 'good')[row % 2]} a text of row {row}\n" for row in range(40)))
+    with pytest.raises(DataError, match="'customer_id'"):
+        Table(path=path, **{option: "customer_id"}).load(7, lambda event: None)

@@ -140,6 +140,25 @@ def test_bytes_that_are_no_text_are_damage(kind: Any, tmp_path: Path) -> None:
     assert data.report.damaged_lines == (8,)
 
 
+@pytest.mark.parametrize("compression", ["uncompressed", "lz4"])
+@pytest.mark.parametrize("offset", [2**31 - 1, -5, 2**20])
+def test_an_arrow_file_whose_texts_lie_elsewhere_is_refused(tmp_path: Path, offset: int, compression: str) -> None:
+    """Arrow has no checksums: whoever follows such an offset reads memory that is not the file's."""
+    texts = pyarrow.array([f"text {n}" for n in range(30)])
+    offsets = bytearray(texts.buffers()[1])
+    offsets[40:44] = offset.to_bytes(4, "little", signed=True)
+    damaged = pyarrow.Array.from_buffers(
+        pyarrow.string(), 30, [None, pyarrow.py_buffer(bytes(offsets)), texts.buffers()[2]]
+    )
+    path = tmp_path / "rows.arrow"
+    schema = pyarrow.schema([("text", pyarrow.string()), ("label", pyarrow.string())])
+    options = pyarrow.ipc.IpcWriteOptions(compression=None if compression == "uncompressed" else compression)
+    with pyarrow.OSFile(str(path), "wb") as file, pyarrow.ipc.new_file(file, schema, options=options) as writer:
+        writer.write_batch(pyarrow.record_batch([damaged, pyarrow.array(["a", "b"] * 15)], schema=schema))
+    with pytest.raises(DataError, match="damaged"):
+        load(path)
+
+
 def hugging_face(path: Path, labels: Sequence[Any], feature: Any) -> Path:
     """A parquet file as Hugging Face datasets write it, with the names of classes beside the numbers."""
     table = pyarrow.table({"text": [f"text {n}" for n in range(len(labels))], "label": labels})
