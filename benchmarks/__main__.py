@@ -22,6 +22,7 @@ NAMES = {
     "telemetry": "what telemetry costs a request",
 }
 
+    "fuzz": "damaged input for all that ftkit reads from a disk or a network",
 
 def main() -> None:
     """Run the measurement that the command line names."""

@@ -33,7 +33,7 @@ def benchmark(*arguments: str) -> str:
 def test_the_help_of_every_benchmark_lists_its_options(name: str) -> None:
     help_text = benchmark(name, "--help")
     assert f"python -m benchmarks {name}" in help_text
-    if name not in ("abstain", "canary", "gate", "telemetry"):
+    if name not in ("abstain", "canary", "faults", "fuzz", "gate", "rollout", "telemetry"):
         source = "--folder" if name == "datasets" else "--data"
         options = (source, "--json") if name == "quality" else (source, "--rows", "--json")
         assert all(option in help_text for option in options)
