@@ -97,7 +97,8 @@ def _class(kind: type[Any]) -> str:
         parts.append("\n".join(f"- `{each}{shown}`: {text}" for each, shown, text in listed))
     call = vars(kind).get("__call__")
     if getattr(kind, "_is_protocol", False) and inspect.isfunction(call):
-        parts.append(f"- `({str(inspect.signature(call)).removeprefix('(self, ')}`: {docstring(call)}".replace("'", ""))
+        signature = str(inspect.signature(call)).removeprefix("(self, ").replace("'", "")
+        parts.append(f"- `({signature}`: {docstring(call)}")
     return "\n\n".join(parts)
 
 

@@ -114,11 +114,12 @@ class PlatformSuite(ComponentSuite, WithToys):
         assert [event.resumed for event in events if isinstance(event, RunStarted)] == [True], "it began a new run"
         assert outcome.run == runs[0], "the same command must go on with the run that was interrupted"
         assert [trial.number for trial in outcome.trials] == [0, 1], "the interruption lost a trial or added one"
-        again = outcome.trials[trained[0].number]
-        assert (again.state, again.seconds) == ("finished", trained[0].seconds), (
-            "a trial that had ended was trained again"
+        assert [trial.state for trial in outcome.trials] == ["finished", "finished"], (
+            "a trial failed after the interruption"
         )
         if capable(component, Searching) and component.searches:
+            again = outcome.trials[trained[0].number]
+            assert again.seconds == trained[0].seconds, "a trial that had ended was trained again"
             done = [event.done for event in events if isinstance(event, SearchStarted)]
             assert done == [1], "SearchStarted must say how many trials ended before the interruption"
 
