@@ -15,9 +15,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-ftkit_native = pytest.importorskip("ftkit_native")
+pytest.importorskip("ftkit_native")
 
-from ftkit_native import library, weights  # noqa: E402  # it may be missing
+import ftkit_native
+from ftkit_native import library, weights
 
 FOLDER = Path(__file__).parent.parent
 BUILD = runpy.run_path(str(FOLDER / "hatch_build.py"), run_name="hatch_build")

@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-ftkit_native = pytest.importorskip("ftkit_native")
-torch = pytest.importorskip("torch")
+pytest.importorskip("ftkit_native")
+pytest.importorskip("torch")
 pytest.importorskip("transformers")
+
+import ftkit_native
+import torch
 
 LENGTHS = (1, 2, 3, 16, 17, 64, 97, 200, 511, 512)
 TOLERANCES = {"bf16": 0.1, "int8": 0.3}
