@@ -80,6 +80,9 @@ def propose(dataset: str, table: Table, texts: Sequence[str], label: str, target
     if len(labels.counts) < 2:
         what = f"the column {label!r} has {'only one label' if labels.counts else 'no labels'}"
         raise UsageError(what, where=str(table.path), hint="Name a column with two values or more: --label COLUMN.")
+    if len(labels.counts) > len(labels.labels) / 2:
+        what = f"most rows have a label of their own in the column {label!r}: {len(labels.counts):,} labels"
+        raise UsageError(what, where=str(table.path), hint="Labels are few values, each in many rows: --label COLUMN.")
     task = labels.task
     backbone, because = _backbone(columns, labels)
     baseline = _baseline(labels)

@@ -182,6 +182,7 @@ def test_a_terminal_is_asked_what_no_option_says(tmp_path: Path, monkeypatch: py
         (["rows.csv", "--label", "verdicts"], "no column 'verdicts'"),
         (["rows.csv", "--text", "verdict", "--label", "verdict"], "both text and label"),
         (["rows.csv", "--label", "same"], "only one label"),
+        (["rows.csv", "--label", "id"], "a label of their own"),
         (["rows.csv"], "several columns may be the labels"),
         (["rows.csv", "--label", "verdict", "--target", "moon"], "no deployment target 'moon'"),
         (["rows.csv", "--label", "verdict", "--out", "no/such/rows.toml"], "no such folder"),
