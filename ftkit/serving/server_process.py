@@ -6,14 +6,15 @@ with ServerProcess(folder) as server:
 
 from __future__ import annotations
 
+import functools
 import http.client
 import json
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,34 +23,13 @@ from ftkit.contracts import NATIVE
 from ftkit.errors import DeployError
 from ftkit.serving import server
 from ftkit.serving.limits import Limits
-from ftkit.serving.socket_connection import SocketConnection
+from ftkit.serving.socket_connection import Answer, SocketConnection
 
 if TYPE_CHECKING:
     from ftkit.contracts import Contender, ModelServer
 
 END = 5.0
 """Seconds a server has to end by itself."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A server's answer to one request."""
-
-    status: int
-    value: Any
-    """The decoded body."""
-    bundle: str
-    """The hash of the bundle that computed it; empty where none did."""
-    seconds: float
-    """From sending the request to having read the answer."""
-
-    @property
-    def refusal(self) -> str:
-        """Status and reason of a request that was refused or failed; empty when it was answered."""
-        if self.status == 200:
-            return ""
-        reason = self.value.get("error") if isinstance(self.value, dict) else None
-        return f"{self.status}: {reason or http.client.responses.get(self.status, 'no reason given')}"
 
 
 class ServerProcess:
@@ -79,24 +59,36 @@ class ServerProcess:
         self.started_in: float
         """Seconds from the start of the process until it was ready."""
         self._connection: SocketConnection | None = None
+        self._given_up = False
+        """This process has ended it."""
         with ExitStack() as stack:
-            home = stack.enter_context(server.short_folder())
-            self._log, self._socket = home / "log", home / "socket"
-            begun = time.monotonic()
-            with self._log.open("wb") as output:
-                self._process = subprocess.Popen(
-                    server.command(folder.absolute(), self._socket, self.limits, engine),
-                    stdin=subprocess.PIPE,
-                    stdout=output,
-                    stderr=output,
-                    cwd=home,
-                    env=server.environment(threads),
-                    start_new_session=True,  # Ctrl-C reaches this process alone, which then ends the server
-                )
+            self._home = stack.enter_context(server.short_folder())
+            self._log, self._socket = self._home / "log", self._home / "socket"
+            self._begin = functools.partial(self._started, engine, threads, patience)
+            self._begin()
             stack.callback(self._end)
-            self._wait(begun + patience)
-            self.started_in = time.monotonic() - begun
+            self._again_if_killed(self._until_ready)
             self._stack = stack.pop_all()
+
+    def _started(self, engine: str, threads: int, patience: float) -> None:
+        self._socket.unlink(missing_ok=True)
+        with self._log.open("ab") as output:
+            self._process = subprocess.Popen(
+                server.command(self.folder.absolute(), self._socket, self.limits, engine),
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=output,
+                cwd=self._home,
+                env=server.environment(threads),
+                start_new_session=True,  # Ctrl-C reaches this process alone, which then ends the server
+            )
+        self._begun, self._deadline = time.monotonic(), time.monotonic() + patience
+
+    def _until_ready(self) -> None:
+        if self._killed:
+            self._begin()
+        self._wait(self._deadline)
+        self.started_in = time.monotonic() - self._begun
 
     def __enter__(self) -> ServerProcess:
         return self
@@ -140,11 +132,11 @@ class ServerProcess:
     def invoke(self, request: bytes | Mapping[str, Any]) -> Answer:
         """Send one request to /score: bytes as they are, any other value as JSON.
 
+        A process that was killed is started and asked once more: where the request is the reason, it is killed again.
         Raises: DeployError when the process died or did not answer in time; then the process is ended.
         """
-        return self._ask(
-            "POST", "/score", request if isinstance(request, bytes) else json.dumps(dict(request)).encode()
-        )
+        body = request if isinstance(request, bytes) else json.dumps(dict(request)).encode()
+        return self._ask("POST", "/score", body)
 
     def describe(self) -> Mapping[str, Any]:
         """What the server answers about its model. Raises: DeployError."""
@@ -158,6 +150,28 @@ class ServerProcess:
         self._stack.close()
 
     def _ask(self, method: str, path: str, body: bytes | None = None) -> Answer:
+        def ask() -> Answer:
+            if self._killed:
+                self._until_ready()
+            return self._send(method, path, body)
+
+        return self._again_if_killed(ask)  # type: ignore[no-any-return]  # what `ask` returns
+
+    def _again_if_killed(self, work: Callable[[], Any]) -> Any:
+        """What this gives, or gives at the second attempt where something has killed the process in the first."""
+        try:
+            return work()
+        except DeployError:
+            if not self._killed:
+                raise
+            return work()
+
+    @property
+    def _killed(self) -> bool:
+        """Whether something else than this process, and no fault of its own, has ended it: perhaps nothing that it was asked."""
+        return not self._given_up and self._process.poll() in (-signal.SIGKILL, -signal.SIGTERM)
+
+    def _send(self, method: str, path: str, body: bytes | None) -> Answer:
         if not self.alive:
             raise self._dead()
         headers = {"Content-Type": "application/json"} if body is not None else {}
@@ -169,6 +183,10 @@ class ServerProcess:
                 self._connection.request(method, path, body, headers)
             response = self._connection.getresponse()
             content = response.read()
+            if response.status == 503:  # it is about to end
+                with suppress(subprocess.TimeoutExpired):
+                    self._process.wait(END)
+                    raise ConnectionResetError("it was ended")
             if response.status != 200:  # a server that failed, or did not read all of a request, closes the connection
                 self._connection.close()
                 self._connection = None
@@ -223,6 +241,7 @@ class ServerProcess:
         return DeployError(what, str(self.folder), f"The server's log ends:\n{lines}" if lines else "")
 
     def _end(self, patience: float = END) -> None:
+        self._given_up = True
         if self._connection is not None:
             self._connection.close()
             self._connection = None

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -258,3 +259,38 @@ def test_the_command_carries_the_limits_and_the_environment_the_threads() -> Non
     assert Limits(**json.loads(server.command("bundle", "socket", Limits(rows=5))[-1])) == Limits(rows=5)
     assert server.environment(3)["OMP_NUM_THREADS"] == "3"
     assert server.environment()["OMP_NUM_THREADS"] == str(os.cpu_count())
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_server_that_something_else_kills_is_started_again_for_the_next_request(
+    bundle: Bundle, number: signal.Signals
+) -> None:
+    with ServerProcess(bundle.folder, threads=1) as own:
+        first = own.pid
+        os.kill(first, number)
+        while own.alive:
+            time.sleep(0.01)
+        assert own.invoke({"data": [{"text": GOOD}]}).value == ["good"]
+        assert own.pid != first
+        assert gone(first)
+        again = own.pid
+    assert gone(again)
+
+
+def test_a_server_that_is_killed_while_it_starts_is_started_again(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[int] = []
+    real = subprocess.Popen
+
+    def popen(*arguments: Any, **options: Any) -> Any:
+        process = real(*arguments, **options)
+        started.append(process.pid)
+        if len(started) == 1:
+            process.kill()
+        return process
+
+    monkeypatch.setattr("ftkit.serving.server_process.subprocess.Popen", popen)
+    with ServerProcess(bundle.folder, threads=1) as own:
+        assert own.invoke({"data": [{"text": GOOD}]}).value == ["good"]
+        assert started == [started[0], own.pid]

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import shutil
+import signal
 import site
 import subprocess
 import sys
@@ -126,20 +127,25 @@ class Reload:
             (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
             log, result = folder / "log", folder / "result.json"
             program = [sys.executable, "-P", "-m", "ftkit_strict.reload_process", str(folder / "job.json"), str(result)]
-            with log.open("wb") as output:
-                try:
-                    ended = subprocess.run(
-                        program,
-                        stdin=subprocess.DEVNULL,
-                        stdout=output,
-                        stderr=output,
-                        cwd=home,
-                        env=_environment(home),
-                        timeout=self.seconds,
-                        check=False,
-                    )
-                except subprocess.TimeoutExpired:
-                    return {"error": f"it did not answer within {self.seconds:g} s"}
+            for _ in range(
+                2
+            ):  # one that something else has killed is run again; where the bundle is the reason, it is killed again
+                with log.open("wb") as output:
+                    try:
+                        ended = subprocess.run(
+                            program,
+                            stdin=subprocess.DEVNULL,
+                            stdout=output,
+                            stderr=output,
+                            cwd=home,
+                            env=_environment(home),
+                            timeout=self.seconds,
+                            check=False,
+                        )
+                    except subprocess.TimeoutExpired:
+                        return {"error": f"it did not answer within {self.seconds:g} s"}
+                if ended.returncode not in (-signal.SIGKILL, -signal.SIGTERM):
+                    break
             if not result.is_file():
                 last = files.tail(log, 1)
                 return {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -121,6 +122,21 @@ def test_a_process_that_dies_fails_with_the_signal(workshop: Make) -> None:
     verdict = Reload().check(contender, None)
     assert verdict.status == "failed"
     assert "killed by SIGKILL" in verdict.sentence
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_process_that_something_else_kills_is_run_again(
+    workshop: Make, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    real, runs = subprocess.run, []
+
+    def run(*arguments: Any, **options: Any) -> Any:
+        runs.append(arguments)
+        return subprocess.CompletedProcess(arguments, -number) if len(runs) == 1 else real(*arguments, **options)
+
+    monkeypatch.setattr("ftkit_strict.reload.subprocess.run", run)
+    assert Reload().check(workshop.contender("whole"), None).status == "passed"
+    assert len(runs) == 2
 
 
 def test_a_process_that_takes_too_long_fails(workshop: Make) -> None:
