@@ -12,16 +12,19 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
 from ftkit_azure.images import IMAGE
-from ftkit_azureml import ManagedEndpoint
+from ftkit_azureml import ManagedEndpoint, assets
 from ftkit_azureml.scoring import needs
 
+from ftkit import __version__
+from ftkit.bundle import bundle as bundles
 from ftkit.bundle.bundle import Bundle
 from ftkit.contracts.settings import Rollout
-from ftkit.errors import DeployError, PluginError
+from ftkit.errors import BundleError, DeployError, PluginError
 from ftkit.events import DeploymentChanged, Event
 from ftkit.stages.rollout import roll_out
 from ftkit.testing.bundles import BAD, GOOD, toy_bundle
@@ -150,7 +153,9 @@ def test_the_environment_pins_what_the_bundle_needs_and_wheels_travel_with_the_c
     assert {"numpy", "ftkit-toys"} <= names
     assert not names & {"torch", "azure-ai-ml", "mlflow", "fastapi", "ftkit", "pydantic"}
     server = azureml.scoring.server(deployer.endpoint, "blue")
-    assert [path.name for path in (server.folder / "code" / "wheels").iterdir()] == [f"ftkit-{__version__}-py3-none-any.whl"]
+    assert [path.name for path in (server.folder / "code" / "wheels").iterdir()] == [
+        f"ftkit-{__version__}-py3-none-any.whl"
+    ]
     assert "from /" in (log := server.log.read_text()) and "ftkit-wheels-" in log, "ftkit comes from its wheel"
     deployer.create("again", blue.folder)
     azureml.operations.wait()
@@ -407,6 +412,34 @@ def carried_out(
     process.stdin.flush()
     running.append(int(process.stdout.readline()))
     return int(process.stdout.readline())
+
+
+# ------------------------------------------------------------------------------------- changed bundles
+
+
+@pytest.mark.parametrize("lasting", [True, False], ids=["seen after the upload", "seen by the container"])
+def test_a_byte_that_changes_while_a_bundle_is_uploaded_is_told_and_that_model_is_not_used_again(
+    endpoints: Make, green: Bundle, azureml: Azure, monkeypatch: pytest.MonkeyPatch, lasting: bool
+) -> None:
+    weights, upload = green.folder / "model" / "weights.npy", assets.model
+    whole = weights.read_bytes()
+
+    def spoilt(azure: object, bundle: Bundle) -> str:
+        weights.write_bytes(whole[:200] + bytes([whole[200] ^ 1]) + whole[201:])
+        return upload(azure, bundle)
+
+    def verify(folder: Path) -> Bundle:
+        if not lasting:
+            weights.write_bytes(whole)  # it was read wrongly once, for the upload
+        return bundles.verify(folder)
+
+    monkeypatch.setattr("ftkit_azureml.assets.model", spoilt)
+    monkeypatch.setattr("ftkit_azureml.assets.bundles", SimpleNamespace(verify=verify))
+    with pytest.raises(BundleError if lasting else DeployError) as caught:
+        roll_out(endpoints(), green, "green", QUICK, lambda _: None)
+    assert "changed since it was written: model/weights.npy" in caught.value.what.splitlines()[0]
+    models = [asset for (kind, *_), asset in azureml.assets.versions.items() if kind == "models"]
+    assert [("ftkit.record" in asset["properties"]["tags"]) for asset in models] == [not lasting]
 
 
 # -------------------------------------------------------------------------------------------- secrets
