@@ -30,7 +30,8 @@ class Model:
         self._handle = handle
         self._scratches: queue.LifoQueue[ctypes.c_void_p] = queue.LifoQueue()
         """Memory of calls that are over, each for one call at a time."""
-        self._free = weakref.finalize(self, _free, handle, self._scratches)
+        # Not at the end of the process: a thread that is still computing then would lose its memory.
+        weakref.finalize(self, _free, handle, self._scratches).atexit = False
 
     def logits(
         self, ids: np.ndarray, starts: np.ndarray, types: np.ndarray | None = None, *, threads: int = 1
