@@ -10,6 +10,7 @@ import json
 import re
 import tomllib
 from collections.abc import Mapping
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -77,11 +78,18 @@ def how_to_install(requirement: str) -> str:
         folders = ["."]
     else:
         quoted = requirement if requirement == name else f"'{requirement}'"
-        if PUBLISHED or name not in {CORE, *bundled_plugins().values()}:
-            return f"pip install {quoted}"
-        return f"pip install --find-links DIST {quoted}, where DIST is the folder with the wheels of ftkit"
+        if unpublished(name):
+            return f"pip install --find-links DIST {quoted}, where DIST is the folder with the wheels of ftkit"
+        return f"pip install {quoted}"
     folders[-1] = f"'{folders[-1]}{extras}'" if extras else folders[-1]
     return f"pip install {' '.join(f'-e {folder}' for folder in folders)}"
+
+
+def unpublished(distribution: str) -> bool:
+    """Whether a distribution is one of ftkit's own, and so on no index today: what an index has under its name is somebody else's."""
+    extras = metadata.requires(CORE) or ()  # the extra `all` names every plugin
+    own = {CORE, *(re.split(r"[^\w-]", each)[0] for each in extras if each.startswith(f"{CORE}-"))}
+    return not PUBLISHED and distribution in own
 
 
 def _own_requirements(root: Path, distribution: str) -> list[str]:

@@ -56,7 +56,10 @@ def test_a_wheel_installs_by_name_from_the_day_of_the_release_on(
     (package / LIST).write_text("{}", encoding="utf-8")
     monkeypatch.setattr("ftkit.bundled_plugins.__file__", str(package / "bundled_plugins.py"))
     monkeypatch.setattr("ftkit.bundled_plugins.PUBLISHED", published)
+    monkeypatch.setattr("ftkit.bundled_plugins.metadata.requires", lambda _: ['ftkit-appinsights==1; extra == "all"'])
     assert how_to_install("ftkit[engines]") == command
+    assert how_to_install("ftkit-appinsights").startswith("pip install --find-links") is not published
+    assert how_to_install("ftkit-elsewhere") == "pip install ftkit-elsewhere"
 
 
 def test_no_message_advises_to_install_one_of_ftkits_distributions_by_itself() -> None:

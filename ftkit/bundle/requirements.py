@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from ftkit.bundled_plugins import how_to_install
+from ftkit.bundled_plugins import how_to_install, unpublished
 from ftkit.disclosure import without_secrets
 from ftkit.errors import PluginError
 
@@ -143,6 +143,11 @@ def _pin_or_source(name: str, distribution: metadata.Distribution) -> str | Sour
     from urllib.request import url2pathname
 
     origin = json.loads(distribution.read_text("direct_url.json") or "{}")
+    if not origin and unpublished(name):
+        raise PluginError(
+            f"{name} was installed by its name, and no index has it yet: another machine could not install it",
+            hint=f"Install its wheel by path, which is then sent along: pip install DIST/{name.replace('-', '_')}-{distribution.version}-*.whl",
+        )
     if not origin:
         # A local label such as +cpu names no release that every index has.
         return f"{name}=={distribution.version.partition('+')[0]}"

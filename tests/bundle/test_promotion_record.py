@@ -35,6 +35,18 @@ def test_a_record_is_read_back_as_it_was_written(folder: Path) -> None:
     assert (record.promoted, record.passing) == (False, True)
 
 
+def test_a_record_names_its_plugins_and_an_older_one_has_the_bytes_of_before(tmp_path: Path) -> None:
+    older = toy_record(DIGEST)
+    assert '"plugins"' not in older.text and '"profile"' not in older.text
+    plugins = {"ftkit-bert": {"version": "1.2", "sha256": "ab" * 32}}
+    records.write(tmp_path, replace(older, plugins=plugins))
+    record = records.read(tmp_path, DIGEST)
+    assert record is not None and record.plugins == plugins
+    (tmp_path / records.NAME).write_text((tmp_path / records.NAME).read_text().replace('"1.2"', '"1.3"'))
+    with pytest.raises(BundleError, match="changed since it was written"):
+        records.read(tmp_path, DIGEST)
+
+
 def test_a_bundle_without_a_record_has_none(tmp_path: Path) -> None:
     assert records.read(tmp_path, DIGEST) is None
 

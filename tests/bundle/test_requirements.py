@@ -65,6 +65,21 @@ def test_a_distribution_that_is_not_installed_is_an_error_with_the_command_to_in
     assert missing.value.hint == "pip install 'no-such-distribution>=2'"
 
 
+def test_what_no_index_has_is_not_pinned_to_what_an_index_has_under_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = tmp_path / "ftkit_bert-0.9.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: ftkit-bert\nVersion: 0.9\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr("ftkit.bundled_plugins.metadata.requires", lambda _: ['ftkit-bert==0.9; extra == "all"'])
+    with pytest.raises(PluginError, match="ftkit-bert was installed by its name, and no index has it yet") as refused:
+        needed(["ftkit-bert"])
+    assert refused.value.hint.endswith("pip install DIST/ftkit_bert-0.9-*.whl")
+    monkeypatch.setattr("ftkit.bundled_plugins.PUBLISHED", True)
+    assert needed(["ftkit-bert"]).pins == ("ftkit-bert==0.9",)
+
+
 def test_a_component_without_an_installed_distribution_is_an_error() -> None:
     assert owners([MetricFloor]) == ["ftkit"]
     with pytest.raises(PluginError, match="toy-words"):
