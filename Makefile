@@ -19,7 +19,8 @@ EVERYTHING := --editable '.[encoders,lora,engines,serving,testing,development]' 
 
 # Rooms and whole runs that train encoders, start servers or processes, or speak to the loopback Azure: `make test` has them.
 SLOW       := encoders serving remote azure report/test_browser.py test_runner.py test_runner_repeats.py test_cli.py \
-              test_benchmarks.py test_secrets_everywhere.py test_wheels.py stages/test_release.py runs/test_preview.py bundle/test_requirements.py
+              test_benchmarks.py test_secrets_everywhere.py test_wheels.py scaffold/test_new_plugin.py scaffold/test_plugin_tutorial.py \
+              stages/test_release.py runs/test_preview.py bundle/test_requirements.py
 
 .PHONY: run install quick test lint docs dist constraints clean
 
