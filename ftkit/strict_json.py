@@ -16,7 +16,7 @@ DEEPEST = 64
 def parse(text: str | bytes) -> Any:
     """The value of a text. Raises: ValueError, also where an object has a key twice, or lists lie in each other too deeply."""
     try:
-        value = json.loads(text, object_pairs_hook=_once)
+        value = json.loads(text, object_pairs_hook=once)
     except RecursionError as error:
         raise ValueError(_TOO_DEEP) from error
     if too_deep(value, DEEPEST):
@@ -52,7 +52,8 @@ def too_deep(value: Any, deepest: int) -> bool:
 _TOO_DEEP = f"lists and objects are nested too deeply, more than {DEEPEST} times"
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object of these pairs, for a decoder of Python's `json`. Raises: ValueError for a key that is there twice."""
     table = dict(pairs)
     if len(table) < len(pairs):
         keys = [key for key, _ in pairs]

@@ -45,7 +45,7 @@ class Delimited:
         self._labels = {label for label, number in labels.items() if number > 1 and label.strip()}
         """Labels seen so far: a line inside a quoted text that ends a row with one of them is a row."""
         self._literal: list[int] = []
-        self._literals = self._headers = 0
+        self._literals = self._headers = self._backslashes = 0
         ours = matched(wanted.names, dialect.names)
         self.form = Form(
             {
@@ -83,6 +83,11 @@ class Delimited:
                 f"{self._path.name}: quotes out of place in {count(self._literals, 'row')} were read as ordinary characters "
                 f'({name_lines(self._literal, self._literals)}). If quotes mean nothing in this file, set quote = "".'
             )
+        if self._backslashes:
+            self.form.notes.append(
+                f"{self._path.name}: a backslash stands before a quote in {count(self._backslashes, 'row')}, and was read as an "
+                'ordinary character. If it marks the quote, set escape = "\\\\".'
+            )
         if self._headers:
             self.form.notes.append(
                 f"{self._path.name}: the header line occurs {count(self._headers, 'time')} more, and was left out there."
@@ -91,6 +96,7 @@ class Delimited:
     def _rows(self, lines: Iterator[str]) -> Iterator[Record]:
         dialect, label, labels, width = self._dialect, self._label, self._labels, len(self._dialect.names)
         header, marks, number = [*dialect.header], Marks.count, dialect.skip
+        escaped = "" if dialect.escape or not dialect.quote else f"\\{dialect.quote}"
         for _ in range(dialect.skip):
             next(lines, "")
         again: list[str] = []  # lines that are read again, the next one last
@@ -135,6 +141,8 @@ class Delimited:
                         Damaged(f"it has bytes that are not {self.form.stated['encoding']}", undecodable=True),
                     )
                 else:
+                    if escaped and any(escaped in value for value in values[: self._wanted.essential]):
+                        self._backslashes += 1
                     yield number + 1, values
             number += len(taken)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ftkit import strict_json
 from ftkit.contracts import Emit
 from ftkit.data.rows import MAX_LINE_BYTES
 from ftkit.errors import DataError
@@ -22,6 +23,8 @@ PARTS = {"train": ("train", "training"), "valid": ("valid", "validation", "val",
 _ABSENT = object()
 _DECODE = json.JSONDecoder(strict=False)
 """Control characters inside texts are accepted."""
+_DECODE_ONCE = json.JSONDecoder(strict=False, object_pairs_hook=strict_json.once)
+"""The same for keys that are there once: of two, nobody knows which one is meant."""
 
 
 def json_kind(lines: Sequence[str], *, whole: bool) -> str:
@@ -97,6 +100,7 @@ class JsonFile:
 
     def _lines(self, text: Any) -> Iterator[tuple[int, Any]]:
         number, marks = 0, Marks.count
+        quoted = [json.dumps(path[0]) for path in self._paths]
         while line := text.readline(MAX_LINE_BYTES):
             number += 1
             if line.isspace():
@@ -105,7 +109,8 @@ class JsonFile:
                 yield number, Damaged(f"it has bytes that are not {self.form.stated['encoding']}", undecodable=True)
                 continue
             try:
-                yield number, _DECODE.decode(line)
+                twice = any(line.count(name) > 1 for name in quoted)  # seldom: mostly the word is in the text
+                yield number, (_DECODE_ONCE if twice else _DECODE).decode(line)
             except (ValueError, RecursionError) as error:
                 yield number, Damaged(f"not valid JSON: {error}")
 
@@ -184,7 +189,7 @@ def _document(path: Path, encoding: str, wanted: Wanted) -> Sequence[Any]:
         if place == len(text):
             break
         try:
-            value, place = _DECODE.raw_decode(text, place)
+            value, place = _DECODE_ONCE.raw_decode(text, place)
         except (ValueError, RecursionError) as error:
             where = getattr(error, "pos", 0)
             raise DataError(

@@ -243,3 +243,25 @@ def test_a_damaged_table_is_refused_or_accounted_for(seed: int, tmp_path: Path) 
     )
     if not sample.edits:
         assert kept == truth
+
+
+@pytest.mark.parametrize("second", ['"text": "another"', '"label": "bad"', '"te\\u0078t": "another", "text": "x"'])
+def test_a_row_that_has_a_key_twice_is_damaged(tmp_path: Path, second: str) -> None:
+    lines = [f'{{"text": "a text {row}", "label": "{("good", "bad")[row % 2]}"}}' for row in range(200)]
+    lines[7] = f'{{"text": "a text", "label": "good", {second}}}'
+    (tmp_path / "rows.jsonl").write_text("\n".join(lines))
+    report = Table(path=tmp_path / "rows.jsonl").load(7, lambda event: None).report
+    assert report.dropped == {DAMAGED: 1}
+    assert list(report.damaged_lines) == [8]
+    (tmp_path / "rows.json").write_text(f"[{','.join(lines)}]")
+    with pytest.raises(DataError, match="is there twice"):
+        Table(path=tmp_path / "rows.json").load(7, lambda event: None)
+
+
+def test_a_text_with_the_name_of_its_column_in_it_is_no_key_twice(tmp_path: Path) -> None:
+    lines = [
+        json.dumps({"text": f'the "text" and "label" {row}', "label": ("good", "bad")[row % 2]}) for row in range(60)
+    ]
+    lines += [f'{{"text": "in {{\\"text\\": {row}}}", "label": "good", "more": {{"text": 1}}}}' for row in range(60)]
+    (tmp_path / "rows.jsonl").write_text("\n".join(lines))
+    assert not Table(path=tmp_path / "rows.jsonl").load(7, lambda event: None).report.dropped

@@ -133,3 +133,17 @@ def test_a_row_that_a_quote_breaks_is_damaged_and_costs_no_other(tmp_path: Path)
     data = load(path)
     assert kept(data) == {row for row in ROWS if row[0] != "text number 7"}
     assert data.report.damaged_lines == (9,)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_backslashes_before_quotes_that_break_no_row_are_said(encoding: str, tmp_path: Path) -> None:
+    """As Python's `csv.writer(doublequote=False, escapechar="\\\\")` writes them: with no quotes around the text."""
+    rows = [(f'he said "{text}" twice' if index % 30 == 0 else text, label) for index, (text, label) in enumerate(ROWS)]
+    buffer = io.StringIO(newline="")
+    csv.writer(buffer, doublequote=False, escapechar="\\").writerows([("text", "label"), *rows])
+    path = tmp_path / "rows.csv"
+    path.write_text(buffer.getvalue(), encoding, newline="")
+    assert "a backslash stands before a quote in 10 rows" in " ".join(load(path).report.notes)
+    read = load(path, escape="\\")
+    assert kept(read) == {*rows}
+    assert "backslash" not in " ".join(read.report.notes)

@@ -372,7 +372,6 @@ FILE = Path("rows.csv")
         ({"path": FILE, "delimiter": ";;"}, "delimiter must be one character"),
         ({"path": FILE, "delimiter": '"', "quote": '"'}, "delimiter and quote must differ"),
         ({"path": FILE, "escape": "/", "quote": "/"}, "quote and escape must differ"),
-        ({"path": FILE, "encoding": "base64"}, "encoding 'base64' is unknown"),
         ({"path": FILE, "skip": -1}, "skip must be a number of lines"),
         ({"path": FILE, "text": ()}, "text names no column"),
         ({"path": FILE, "text": "label"}, "label must be another column"),
