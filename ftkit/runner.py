@@ -102,6 +102,8 @@ def finish(ledger: Ledger, emit: Emit, outcome: Outcome, begun: float) -> None:
     """Write the report and emit the end of the run; `begun` is the time of its begin by the monotonic clock."""
     report.announce(ledger, emit)
     emit(events.RunFinished(ledger.run, outcome.promoted, outcome.exit_code, time.monotonic() - begun))
+    if ledger.finished:
+        ledger.append("closed")
 
 
 @contextmanager

@@ -33,12 +33,12 @@ def interrupted(recipe: Path | None, overrides: Sequence[str], *, fresh: bool, *
             )
         return plan
     if recipe is None:
-        run = next((each for each in ledgers.runs() if not each.finished), None)
+        run = next((each for each in ledgers.runs() if not each.closed), None)
         if run is None:
             raise UsageError("no run was interrupted", hint="`ftkit run RECIPE` starts a run.")
     else:
         run = ledgers.find(str(recipe))
-        if run.finished:
+        if run.closed:
             raise UsageError(
                 f"the run {run.run} has ended", where=str(run.folder), hint="`ftkit run RECIPE` starts another."
             )
@@ -65,4 +65,4 @@ def _going_on(key: str) -> Ledger | None:
     from ftkit.runs import ledger as ledgers
 
     run = next((each for each in ledgers.runs() if (each.fact("started") or {}).get("key") == key), None)
-    return None if run is None or run.finished else run
+    return None if run is None or run.closed else run

@@ -4,7 +4,7 @@ HOME/runs/NAME-DATE-TIME/
   recipe.toml      the resolved recipe
   journal.jsonl    one fact a line: started, environment, sources, data, trial-started, trial-reported
                    (where checkpoints are written), trial, preferred where the recipe prefers cheap models, selected, tested,
-                   overridden, registered, deployed, failed, finished, stage with its seconds; when the run continued,
+                   overridden, registered, replaced, deployed, failed, finished, closed, stage with its seconds; when the run continued,
                    adopted if the sections after training were changed, and changed if files or software were; earlier-trial
                    and started-from if the search started from another run; search-time and budget-spent if it has a budget
   data/            the three splits as Arrow files, test sealed until it is tested, and the data report
@@ -86,6 +86,12 @@ class Ledger:
         return self.fact("finished") is not None
 
     @property
+    def closed(self) -> bool:
+        """Whether the run is finished and nothing is left to do, such as its report; an earlier ftkit did not write that down."""
+        closes = (self.fact("started") or {}).get("closes", False)
+        return self.finished and (not closes or self.fact("closed") is not None)
+
+    @property
     def recipe(self) -> str:
         """The run's resolved recipe, as TOML text. Raises: LedgerError when it cannot be read."""
         path = self.folder / "recipe.toml"
@@ -142,15 +148,18 @@ class Ledger:
             ) from error
 
     def predictions(self) -> dict[str, np.ndarray]:
-        """The contenders' probabilities of the test rows, by `candidate` and `champion`; empty before the tests."""
+        """The contenders' probabilities of the test rows, by `candidate` and `champion`; empty before the tests.
+
+        Raises: OSError; ValueError where they were changed.
+        """
         import numpy as np
 
         paths = sorted((self.folder / "tested").glob("*.npy"))
+        for path in paths:
+            written_files.check(path)
         return {path.stem: np.load(path, allow_pickle=False) for path in paths}
 
     def record_trial(self, trial: Trial) -> None:
-        for path in paths:
-            written_files.check(path)
         """Write a trial that has ended into the journal."""
         self.append("trial", trial=asdict(trial))
 
@@ -235,7 +244,7 @@ def begin(name: str, recipe: str, *, fresh: bool = False) -> tuple[Ledger, bool]
         for ledger in runs():
             started = ledger.fact("started")
             if started and started["key"] == key:
-                if not ledger.finished:
+                if not ledger.closed:
                     return ledger, True
                 break
     return at(_new_folder(files.home() / "runs", name), name, recipe), False
@@ -246,7 +255,7 @@ def at(folder: Path, name: str, recipe: str) -> Ledger:
     ledger = Ledger(folder)
     if ledger.fact("started") is None:
         files.write_text(folder / "recipe.toml", recipe)
-        ledger.append("started", key=plan_key(recipe), name=name)
+        ledger.append("started", key=plan_key(recipe), name=name, closes=True)
     return ledger
 
 

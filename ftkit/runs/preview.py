@@ -126,7 +126,7 @@ def _unfinished(plan: Plan) -> ledgers.Ledger | None:
     key = plan_keys.plan_key(plan.text)
     for ledger in ledgers.runs():
         if (ledger.fact("started") or {}).get("key") == key:
-            return None if ledger.finished or plan.fresh else ledger
+            return None if ledger.closed or plan.fresh else ledger
     return None
 
 

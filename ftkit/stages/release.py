@@ -215,6 +215,7 @@ def promote(run: str, emit: Emit, override: str | None = None) -> Outcome:
         result = go_live(plan, ledger, emit, bundle, record)
         report.announce(ledger, emit)
         emit(events.RunFinished(ledger.run, True, result.exit_code, time.monotonic() - begun))
+        ledger.append("closed")
         return result
 
 
