@@ -86,7 +86,10 @@ def _file(path: Path, columns: tuple[str, ...], model: Bundle) -> Iterator[Text]
     use = dataset.get("use")
     reader = next(readers(TextReading, use, path), None)  # type: ignore[type-abstract]  # asked of classes
     if reader is not None:
-        return _rows(reader, path, columns or recipe_columns(reader, dataset), paired=len(model.fields) > 1)
+        columns = columns or recipe_columns(reader, dataset)
+        if len(model.fields) > 1:
+            check_sides(columns, model)
+        return _rows(reader, path, columns, paired=len(model.fields) > 1)
     if any(suffix.lower() in TABLES for suffix in path.suffixes):
         raise PluginError(
             f"no installed data set reads {''.join(path.suffixes)} files",

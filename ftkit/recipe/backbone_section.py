@@ -55,7 +55,7 @@ class BackboneSection:
         if values is None or not kinds:
             return []
         use = values.pop("use", None)
-        if use is not None and use not in kinds:
+        if use is not None and not (isinstance(use, str) and use in kinds):
             what = f"{use!r} is not among the backbones of search.space.backbone"
             hint = "Add it there, or remove `use`: the options directly in [backbone] are then for every backbone."
             self.sections.report_problem(("backbone", "use"), what, hint)

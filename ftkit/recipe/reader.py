@@ -159,7 +159,7 @@ class Reader:
             if values is None:
                 continue
             use = values.pop("use", None)
-            if use in self.plugins.names("promotion_presets"):
+            if isinstance(use, str) and use in self.plugins.names("promotion_presets"):
                 preset = self.sections.make(key, "promotion_presets", values, use=use)
                 promotion_tests += self._tests_of_preset(key, preset, owners) if preset is not None else ()
             else:

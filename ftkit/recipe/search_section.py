@@ -131,7 +131,7 @@ class SearchSection:
             return None
         values = dict(values)
         use = values.pop("use", None)
-        if use not in by_name:
+        if not isinstance(use, str) or use not in by_name:
             what = f"no policy is named {use!r}" if use is not None else "`use` is missing"
             self.sections.report_problem((*key, "use"), what, f"The policies are {', '.join(by_name)}.")
             return None

@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 from ftkit import cli
+from ftkit.bundle.bundle import Bundle
+from ftkit.commands import texts_to_classify
 from ftkit.commands.predict import one_line
+from ftkit.errors import UsageError
 from ftkit.testing import toys
 from ftkit.testing.bundles import BAD, GOOD, toy_bundle
 
@@ -159,3 +162,11 @@ def test_what_cannot_be_read_or_written_is_said(
 )
 def test_an_answer_is_one_line_whatever_the_label_holds(label: str, line: str) -> None:
     assert one_line(label) == line
+
+
+def test_a_table_of_pairs_needs_two_columns(tmp_path: Path) -> None:
+    """Also where nobody names them: the recipe of the model may be of another data set."""
+    (tmp_path / "rows.csv").write_text("text\na\n")
+    model = Bundle(tmp_path, {"classes": ["a", "b"], "fields": ["premise", "hypothesis"]}, "")
+    with pytest.raises(UsageError, match="names 1 of two columns"):
+        list(texts_to_classify.given((), tmp_path / "rows.csv", (), model))

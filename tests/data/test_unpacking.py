@@ -117,3 +117,9 @@ def test_a_zip_file_that_needs_a_password_is_named(tmp_path: Path) -> None:
     (tmp_path / "rows.zip").write_bytes(content)
     with pytest.raises(DataError, match="it needs a password"):
         list(lines(tmp_path / "rows.zip", silent))
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="needs a device without an end")
+def test_a_device_is_no_file_of_rows() -> None:
+    with pytest.raises(DataError, match="this is no file, but a device or a pipe"):
+        list(lines(Path("/dev/zero"), silent))

@@ -175,6 +175,21 @@ canary = [50, 5]
         ),
         ("[search]\nspace.epochs = []\n", "reviews.toml:2: search.space.epochs: a list of values"),
         ("[search]\nspace.epochs = [1, 1]\n", "has a value twice"),
+        ("[search]\npolicy = { use = [1] }\n", "reviews.toml:2: search.policy.use: no policy is named [1]"),
+        ("[[promote]]\nuse = [1]\n", "reviews.toml:2: promote.0.use: must be the name of a promotion test, not [1]"),
+        ("[dataset]\nuse = { a = 1 }\n", "dataset.use: must be the name of a dataset, not {'a': 1}"),
+        (
+            '[backbone]\nuse = [1]\n[search]\nspace.backbone = ["minilm"]\n',
+            "backbone.use: [1] is not among the backbones of search.space.backbone",
+        ),
+        (
+            '[dataset]\nuse = "table"\npath = "a\\u0000b"\n',
+            "reviews.toml:3: dataset.path: this is no path: it has the character NUL",
+        ),
+        (
+            f'[dataset]\nuse = "table"\ntrain = ["a.csv", "{"b" * 300}"]\ntest = "c.csv"\n',
+            "dataset.train: this is no path: a name in it has 300 bytes, and a file's name has at most 255",
+        ),
         (f"seed = {'9' * 5000}\n", "reviews.toml:1: : a number has thousands of digits"),
         (f"seed = 0x{'f' * 6000}\n", "reviews.toml:1: seed: a whole number has at most 64 bits"),
         (f"[search]\ntrials = {10**30}\n", "reviews.toml:2: search.trials: a whole number has at most 64 bits"),
@@ -385,3 +400,10 @@ def test_the_recipe_of_the_original_has_its_settings() -> None:
         single = space.Choice((getattr(plan.backbone, name),))
         assert dimension == plan.search.space.get(name, single), name
     assert plan.registry.model == "sentiment_classifier"
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="needs a device without an end")
+def test_a_device_without_an_end_and_a_path_that_no_file_can_have_are_no_recipes() -> None:
+    for path, what in (("/dev/zero", "this is no recipe"), ("x" * 5000, "cannot be read|no such recipe")):
+        with pytest.raises(UsageError, match=what):
+            loader.load(path)
