@@ -245,6 +245,8 @@ def _lost(written: Mapping[str, Any], resolved: Mapping[str, Any], key: str = ""
         place = f"{key}.{name}".lstrip(".")
         if name == "promote":
             continue  # a preset becomes its tests
+        if name not in resolved and value == {}:
+            continue
         if name not in resolved:
             yield f"{place} = {value!r} is gone"
         elif isinstance(value, Mapping) and isinstance(resolved[name], Mapping):

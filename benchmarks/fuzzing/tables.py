@@ -66,15 +66,6 @@ class Row:
     label: Any
 
 
-@dataclass(frozen=True)
-class Sample:
-    """A file's name and content; `exact` where every text must be read as it was written."""
-
-    name: str
-    content: bytes
-    exact: bool
-
-
 class Cases:
     """Tables of a few rows, made anew for each case."""
 
@@ -87,8 +78,7 @@ class Cases:
     def case(self, random: Random) -> Case:
         """A table with odd texts, or with damages, or both."""
         rows = _rows(random)
-        name, content = random.choice(FORMS)(random, rows)
-        exact, package = True, ""
+        name, content, exact = random.choice(FORMS)(random, rows)
         if random.random() < 0.5:
             content, exact = damaged(random, content), False
         if random.random() < 0.3:
@@ -170,7 +160,7 @@ def _rows(random: Random) -> list[Row]:
     return rows
 
 
-def _delimited(random: Random, rows: Sequence[Row]) -> tuple[str, bytes]:
+def _delimited(random: Random, rows: Sequence[Row]) -> tuple[str, bytes, bool]:
     delimiter = random.choice(",,,;\t|")
     form: dict[str, Any] = {"delimiter": delimiter, "lineterminator": random.choice(("\n", "\r\n"))}
     form |= random.choice(({}, {"quoting": csv.QUOTE_ALL}, {"doublequote": False, "escapechar": "\\"}))
@@ -182,34 +172,36 @@ def _delimited(random: Random, rows: Sequence[Row]) -> tuple[str, bytes]:
     for row in rows:
         writer.writerow([values[name](row) if name in values else getattr(row, name) for name in columns])
     encoding = random.choice(("utf-8",) * 6 + ("utf-8-sig", "utf-16", "utf-16-le", "utf-32"))
-    return f"rows.{'tsv' if delimiter == chr(9) else 'csv'}", buffer.getvalue().encode(encoding)
+    return f"rows.{'tsv' if delimiter == chr(9) else 'csv'}", buffer.getvalue().encode(encoding), True
 
 
-def _json_lines(random: Random, rows: Sequence[Row]) -> tuple[str, bytes]:
+def _json_lines(random: Random, rows: Sequence[Row]) -> tuple[str, bytes, bool]:
     escaped = random.random() < 0.5
-    lines = []
+    lines, exact = [], True
     for row in rows:
         record: Any = {"text": row.text, "label": row.label}
-        if random.random() < 0.03:
+        if random.random() < 0.01:
+            exact = False
             lines.append(written(another_value(random, record)).decode("utf-8", "replace"))
         else:
             lines.append(json.dumps(record, ensure_ascii=escaped))
-    return f"rows.{random.choice(('jsonl', 'json', 'txt'))}", "\n".join(lines).encode("utf-8", "replace")
+    return f"rows.{random.choice(('jsonl', 'json', 'txt'))}", "\n".join(lines).encode("utf-8", "replace"), exact
 
 
-def _document(random: Random, rows: Sequence[Row]) -> tuple[str, bytes]:
+def _document(random: Random, rows: Sequence[Row]) -> tuple[str, bytes, bool]:
     records: Any = [{"text": row.text, "label": row.label} for row in rows]
-    match random.randrange(4):
+    form = random.randrange(4)
+    match form:
         case 0:
             records = {"data": records}
         case 1:
             records = {"text": [row.text for row in rows], "label": [row.label for row in rows]}
         case 2:
             records = another_value(random, records)
-    return "rows.json", written(records, random.choice((None, 2)))
+    return "rows.json", written(records, random.choice((None, 2))), form != 2
 
 
-def _parquet(random: Random, rows: Sequence[Row]) -> tuple[str, bytes]:
+def _parquet(random: Random, rows: Sequence[Row]) -> tuple[str, bytes, bool]:
     import pyarrow
     import pyarrow.feather
     import pyarrow.parquet
@@ -221,17 +213,17 @@ def _parquet(random: Random, rows: Sequence[Row]) -> tuple[str, bytes]:
         table = table.set_column(1, "label", table.column("label").dictionary_encode())
     if random.random() < 0.3:
         pyarrow.feather.write_feather(table, buffer, compression=random.choice(("zstd", "lz4", "uncompressed")))
-        return "rows.arrow", buffer.getvalue()
+        return "rows.arrow", buffer.getvalue(), True
     pyarrow.parquet.write_table(table, buffer, write_page_checksum=random.random() < 0.7)
-    return "rows.parquet", buffer.getvalue()
+    return "rows.parquet", buffer.getvalue(), True
 
 
-def _fasttext(random: Random, rows: Sequence[Row]) -> tuple[str, bytes]:
+def _fasttext(random: Random, rows: Sequence[Row]) -> tuple[str, bytes, bool]:
     lines = (f"__label__{row.label} {' '.join(row.text.split())}" for row in rows)
-    return "rows.txt", "\n".join(lines).encode("utf-8", "replace")
+    return "rows.txt", "\n".join(lines).encode("utf-8", "replace"), True
 
 
-FORMS: Sequence[Callable[[Random, Sequence[Row]], tuple[str, bytes]]] = (
+FORMS: Sequence[Callable[[Random, Sequence[Row]], tuple[str, bytes, bool]]] = (
     _delimited,
     _delimited,
     _delimited,

@@ -85,19 +85,19 @@ def _without_secrets(entry: Mapping[str, Any]) -> dict[str, Any]:
     return shown
 
 
-_HOLDS: dict[str, tuple[str, ...]] = {
-    "started": ("at", "key"),
-    "sources": ("files",),
-    "changed": ("sentences",),
-    "trial-started": ("number", "values", "seed"),
-    "trial": ("trial",),
-    "selected": ("number",),
-    "registered": ("version",),
-    "overridden": ("bundle", "reason", "by", "at"),
-    "failed": ("error",),
+_HOLDS: dict[str, dict[str, type]] = {
+    "started": {"at": str, "key": str},
+    "sources": {"files": dict},
+    "changed": {"sentences": list},
+    "trial-started": {"number": int, "values": dict, "seed": int},
+    "trial": {"trial": dict},
+    "selected": {"number": int},
+    "registered": {"version": object},
+    "overridden": {"bundle": str, "reason": str, "by": str, "at": str},
+    "failed": {"error": str},
 }
-"""What a fact of each kind holds: without it, the line is damaged."""
-_TRIAL = ("number", "values", "seed", "state")
+"""What a fact of each kind holds: without it, or with another type, the line is damaged."""
+_TRIAL: dict[str, type] = {"number": int, "values": dict, "seed": int, "state": str}
 
 
 def _lines(path: Path) -> Iterator[Any]:
@@ -118,7 +118,8 @@ def _lines(path: Path) -> Iterator[Any]:
         summed = summed or parts is not None
         try:
             if parts is None:
-                yield None if summed else strict_json.parse(each)
+                value = None if summed else strict_json.parse(each)
+                yield None if isinstance(value, dict) and _SUM in value else value  # with a checksum, in another form
             elif _checksum(parts["content"].decode("ascii")) == parts["sum"].decode():
                 yield strict_json.parse(parts["content"] + b"}")
             else:
@@ -134,10 +135,11 @@ def _checksum(content: str) -> str:
 def _is_fact(entry: Any) -> bool:
     if not isinstance(entry, dict) or not isinstance(entry.get("fact"), str):
         return False
-    if any(key not in entry for key in _HOLDS.get(entry["fact"], ())):
-        return False
-    trial = entry.get("trial") if entry["fact"] == "trial" else dict.fromkeys(_TRIAL)
-    return isinstance(trial, dict) and all(key in trial for key in _TRIAL)
+    return _has(entry, _HOLDS.get(entry["fact"], {})) and (entry["fact"] != "trial" or _has(entry["trial"], _TRIAL))
+
+
+def _has(table: Mapping[str, Any], wanted: Mapping[str, type]) -> bool:
+    return all(key in table and isinstance(table[key], kind) for key, kind in wanted.items())
 
 
 def _ends_with_newline(path: Path) -> bool:
