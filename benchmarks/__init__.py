@@ -11,6 +11,7 @@ serve.py      requests: latency, throughput, cold start      servers.py    the s
 search.py     the bandit policy: what it saves, and whether the same trial wins
 data.py       tables: seconds and memory of reading, cleaning, splitting, storing and tokenising
 overhead.py   commands, and a run with a trivial model: what remains is ftkit's own cost
+faults.py     kills of whole runs: fault_scenes.py, fault_moments.py, fault_clients.py, fault_facts.py
 gate.py       how often promotion tests err
 telemetry.py  what telemetry costs a request
 

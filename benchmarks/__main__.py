@@ -19,10 +19,11 @@ NAMES = {
     "abstain": "how often a promised risk of the answers is exceeded, on simulated models",
     "canary": "how often a rollout errs about live traffic, on simulated deployments",
     "checkpoint": "what a checkpoint inside a trial costs",
+    "faults": "kills at random moments of whole runs",
     "telemetry": "what telemetry costs a request",
+    "fuzz": "damaged input for all that ftkit reads from a disk or a network",
 }
 
-    "fuzz": "damaged input for all that ftkit reads from a disk or a network",
 
 def main() -> None:
     """Run the measurement that the command line names."""
