@@ -74,8 +74,12 @@ class Looks:
     taken: int = 0
     _next: float = 0.0
 
+    def begin_step(self) -> None:
+        """Requests are counted from here on; the looks of earlier steps stay taken."""
+        self._next = 0.0
+
     def due(self, new: Measures) -> bool:
-        """Whether enough has come since the last look."""
+        """Whether enough has come since the last look of this step."""
         return new.requests >= max(self._next, self.limits.requests)
 
     def judge(self, new: Measures, old: Iterable[Measures]) -> Judgement:

@@ -95,6 +95,7 @@ class Judge:
             others = [each for name, each in measured.items() if name != self._deployment]
             earlier = together(others) if others else None
         self._period, self._untold = _Period(time.monotonic(), old, earlier), True
+        self._looks.begin_step()
 
     def moved(self) -> None:
         """The traffic of the step has been moved: its requests are those from now on."""

@@ -87,6 +87,15 @@ def test_looks_share_one_error_rate_and_wait_for_more_requests(monkeypatch: pyte
     assert sum(levels) < live_comparison.LEVEL
 
 
+def test_a_step_is_looked_at_from_its_first_requests_on_whatever_the_one_before_had() -> None:
+    looks = Looks()
+    looks.judge(deployment(2000), [OLD])
+    assert not looks.due(deployment(200))
+    looks.begin_step()
+    assert looks.due(deployment(200))
+    assert looks.taken == 1, "the error rate is shared by the looks of all steps"
+
+
 def test_windows_that_follow_each_other_are_no_evidence_of_their_own() -> None:
     """One slow half of the time must not look like many slow windows."""
     slow = [replace(window, seconds=window.seconds * (1.9 if window.begins >= 10 else 1.0)) for window in OLD.windows]
