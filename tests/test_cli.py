@@ -573,3 +573,16 @@ def test_a_command_in_another_thread_works_without_signals(finished, capsys):
     thread.start()
     thread.join(30)
     assert codes == [0]
+
+
+@pytest.mark.parametrize("path", ["a" * 300, "ü" * 150, "folder/" + "b" * 256])
+@pytest.mark.parametrize(
+    "command", ["check", "plan", "run", "report {} --out", "predict m --file", "predict m --in", "export r --out", "new recipe"]
+)
+def test_a_path_that_no_file_can_have_is_a_mistake_of_the_command(
+    capsys: pytest.CaptureFixture[str], command: str, path: str
+) -> None:
+    assert cli.main([*command.format("toy").split(), path]) == 2
+    error = capsys.readouterr().err
+    assert "this is no path" in error or "no such" in error.lower()
+    assert "unexpected" not in error

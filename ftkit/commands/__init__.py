@@ -4,13 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
 
-from ftkit import formatting
+from ftkit import files, formatting
 from ftkit.display import terminal
+
+
+class _PathType(click.Path):
+    """A path on the command line that a file can have."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path. Raises: click.BadParameter."""
+        if reason := files.no_path(value):
+            self.fail(f"this is no path: {reason}", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+PATH = _PathType(path_type=Path)
 
 Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 

@@ -6,15 +6,13 @@ from pathlib import Path
 
 import click
 
-from ftkit.commands import as_json, completer, component_names, print_json, run_names
+from ftkit.commands import PATH, as_json, completer, component_names, print_json, run_names
 from ftkit.display import terminal
 
 
 @click.command()
 @click.argument("name", metavar="RUN", shell_complete=completer(run_names))
-@click.option(
-    "--out", metavar="DIR", type=click.Path(path_type=Path), help="Where to write it: a folder that is new or empty."
-)
+@click.option("--out", metavar="DIR", type=PATH, help="Where to write it: a folder that is new or empty.")
 @click.option(
     "--for",
     "target",

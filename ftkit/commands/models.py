@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ftkit import formatting
-from ftkit.commands import as_json, print_json
+from ftkit.commands import PATH, as_json, print_json
 from ftkit.display import terminal
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ AT_ONCE = 256
 
 
 @click.command()
-@click.argument("recipes", metavar="[RECIPE...]", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("recipes", metavar="[RECIPE...]", nargs=-1, type=PATH)
 @click.option("--registry", "name", metavar="NAME", help="Only registries of this kind, such as mlflow.")
 @as_json
 def models(recipes: Sequence[Path], name: str | None, json_: bool) -> None:

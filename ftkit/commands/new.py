@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ftkit.commands import completer, component_names
+from ftkit.commands import PATH, completer, component_names
 from ftkit.display import terminal
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def new() -> None:
 @click.option(
     "--out",
     metavar="DIR",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Where to write it: a folder that is new or empty; by default ftkit-NAME.",
 )
 def plugin(kind: str, name: str, out: Path | None) -> None:
@@ -54,7 +54,7 @@ def plugin(kind: str, name: str, out: Path | None) -> None:
 
 
 @new.command("recipe", short_help="Write a recipe for a file of texts and labels.")
-@click.argument("data", required=False, type=click.Path(path_type=Path))
+@click.argument("data", required=False, type=PATH)
 @click.option("--text", "texts", metavar="COLUMN", multiple=True, help="The column with the texts; several are joined.")
 @click.option("--label", metavar="COLUMN", help="The column with the labels.")
 @click.option(
@@ -63,9 +63,7 @@ def plugin(kind: str, name: str, out: Path | None) -> None:
     shell_complete=completer(component_names("deployers")),
     help="Where to deploy the model; none for nowhere.",
 )
-@click.option(
-    "--out", metavar="FILE", type=click.Path(path_type=Path), help="The recipe; by default the name of DATA, as .toml."
-)
+@click.option("--out", metavar="FILE", type=PATH, help="The recipe; by default the name of DATA, as .toml.")
 def recipe(data: Path | None, texts: Sequence[str], label: str | None, target: str | None, out: Path | None) -> None:
     """Look at DATA, a table such as a csv file, and write a commented recipe for it.
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ftkit import formatting
-from ftkit.commands import as_json, completer, run_names
+from ftkit.commands import PATH, as_json, completer, run_names
 from ftkit.contracts.deciding import UNSURE
 from ftkit.display import terminal
 from ftkit.errors import UsageError
@@ -33,14 +33,14 @@ AT_ONCE = 256
     "-f",
     "path",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Read texts from a table (csv, tsv, jsonl, parquet and others, by its suffix), or one on each line.",
 )
 @click.option(
     "--in",
     "table",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Score a table (csv, tsv, jsonl, parquet, packed or not): --out gets its rows with all their columns and the answers.",
 )
 @click.option(
@@ -53,7 +53,7 @@ AT_ONCE = 256
 @click.option(
     "--out",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Write the answers to this .csv, .tsv or .jsonl file, with --in also .parquet.",
 )
 @click.option("--scores", is_flag=True, help="Also give the score of every class, in a file a column for each.")

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import click
 
-from ftkit.commands import as_json, print_json
+from ftkit.commands import PATH, as_json, print_json
 from ftkit.commands.run import recipe_options, terminable
 from ftkit.display import terminal
 
 
 @click.command()
-@click.argument("path", metavar="RECIPE", type=click.Path(path_type=Path))
+@click.argument("path", metavar="RECIPE", type=PATH)
 @recipe_options
 @as_json
 def publish(

@@ -9,13 +9,13 @@ from pathlib import Path
 import click
 
 from ftkit import formatting
-from ftkit.commands import as_json, print_json
+from ftkit.commands import PATH, as_json, print_json
 from ftkit.commands.run import recipe_options
 from ftkit.display import terminal
 
 
 @click.command()
-@click.argument("paths", metavar="RECIPE...", type=click.Path(path_type=Path), nargs=-1, required=True)
+@click.argument("paths", metavar="RECIPE...", type=PATH, nargs=-1, required=True)
 @recipe_options
 @as_json
 def check(
@@ -60,7 +60,7 @@ def check(
 
 
 @click.command()
-@click.argument("path", metavar="RECIPE", type=click.Path(path_type=Path))
+@click.argument("path", metavar="RECIPE", type=PATH)
 @recipe_options
 @as_json
 def plan(path: Path, overrides: Sequence[str], on: str | None, deploy: str | None, offline: bool, json_: bool) -> None:

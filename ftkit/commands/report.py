@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from ftkit.commands import as_json, completer, print_json, run_names
+from ftkit.commands import PATH, as_json, completer, print_json, run_names
 from ftkit.display import terminal
 
 
 @click.command()
 @click.argument("name", metavar="[RUN]", required=False, shell_complete=completer(run_names))
-@click.option("--out", metavar="PATH", type=click.Path(path_type=Path), help="Write to this file, or into this folder.")
+@click.option("--out", metavar="PATH", type=PATH, help="Write to this file, or into this folder.")
 @click.option("--open", "open_", is_flag=True, help="Also open it in the browser.")
 @as_json
 def report(name: str | None, out: Path | None, open_: bool, json_: bool) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from ftkit.commands import Ending, completer, component_names
+from ftkit.commands import PATH, Ending, completer, component_names
 from ftkit.errors import Terminated
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def recipe_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @click.command()
-@click.argument("recipe", type=click.Path(path_type=Path), required=False)
+@click.argument("recipe", type=PATH, required=False)
 @recipe_options
 @click.option("--fresh", is_flag=True, help="Start a new run instead of going on with an interrupted one.")
 @click.option(
