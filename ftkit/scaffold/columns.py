@@ -141,7 +141,7 @@ def look(path: Path) -> tuple[str, Table]:
             f"the data cannot be read: {what}", where=str(path), hint="Name a table with texts and labels."
         )
     reader = _reader(path)
-    rows = call(RowReading.whole_rows, reader, path, (), lambda event: None)  # type: ignore[misc]  # a class method
+    rows = call(RowReading.whole_rows, reader, path, (), lambda event: None)  # type: ignore[call-arg, arg-type]  # a class method
     values: dict[str, list[Any]] = {name: [] for name in rows.names}
     looked_at = 0
     for part in rows.parts(1000):
