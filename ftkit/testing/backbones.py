@@ -196,7 +196,9 @@ class BackboneSuite(ComponentSuite):
                 component.resume(fitted.data, 3, report, checkpoints)
         (tmp_path / "model").mkdir()
         component.resume(fitted.data, 3, report, checkpoints).save(tmp_path / "model")
-        assert _hashes(tmp_path / "model") == _hashes(fitted.folder), "the checkpoint lacks something that later steps need"
+        assert _hashes(tmp_path / "model") == _hashes(fitted.folder), (
+            "the checkpoint lacks something that later steps need"
+        )
         assert len(reports) == len(fitted.reports), (
             "an evaluation before the checkpoint was reported again, or one is missing"
         )
@@ -249,7 +251,7 @@ class BackboneSuite(ComponentSuite):
         np.testing.assert_allclose(alone, together, atol=tolerance, err_msg="an answer depends on the other texts")
 
     def test_two_classes_are_learned(self, component: Backbone, tmp_path: Path) -> None:
-        data = separable_data(48, classes=2)
+        data = separable_data(classes=2)
         reports: list[np.ndarray] = []
 
         def report(epoch: int, probabilities: np.ndarray, **numbers: float) -> bool:
