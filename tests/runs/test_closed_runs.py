@@ -13,7 +13,7 @@ from ftkit.runs import ledger as ledgers
 from ftkit.testing import toys
 
 
-class Killed(BaseException):
+class Killed(KeyboardInterrupt):
     """The process ends here."""
 
 
