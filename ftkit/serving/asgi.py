@@ -56,7 +56,7 @@ def application(host: ModelHost) -> ScoringApplication:
         batcher, bundle = host.ready()
         sample = json.dumps(bundle.sample_request).encode()
         texts = [row.text for row in parse(sample, host.limits, bundle.fields).data[:1]]
-        with refusing(host.limits):
+        with refusing():
             await asyncio.wrap_future(batcher.submit(texts or [""]))
         return json_reply({"status": "answers"})
 

@@ -61,12 +61,13 @@ class Batcher:
     def __init__(self, model: Model, limits: Limits | None = None) -> None:
         self._model: Reading = model if capable(model, Reading) else OneStep(model)
         limits = limits or Limits()
-        self._queue = RequestQueue(limits.batch, limits.waiting)
+        at_a_time = max(call(Reading.calls, self._model), 1)
+        self._queue = RequestQueue(limits.batch, limits.waiting, limits.seconds, at_a_time)
         self.calls = 0
         """Calls of the model so far."""
         self.rows = 0
         """Texts in these calls."""
-        tasks = [self._read_texts, *[self._compute_batches] * max(call(Reading.calls, self._model), 1)]
+        tasks = [self._read_texts, *[self._compute_batches] * at_a_time]
         self._threads = [threading.Thread(target=task, name="ftkit-batcher", daemon=True) for task in tasks]
         for thread in self._threads:
             thread.start()

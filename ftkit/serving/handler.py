@@ -62,13 +62,12 @@ class Pending:
 
 
 @contextmanager
-def refusing(limits: Limits) -> Iterator[None]:
+def refusing() -> Iterator[None]:
     """What the batcher refuses is raised as Refusal."""
     try:
         yield
     except Busy as error:
-        waiting = f"{limits.waiting} texts wait for the model already"
-        raise Refusal(429, waiting, hint="Come back after Retry-After seconds.", headers=_LATER) from error
+        raise Refusal(429, str(error), hint="Come back after Retry-After seconds.", headers=_LATER) from error
     except Closed as error:
         hint = "Send the request again."
         raise Refusal(503, "the server is shutting down", hint=hint, headers=_LATER) from error
@@ -81,7 +80,7 @@ def answering(host: ModelHost, headers: Mapping[str, str]) -> Iterator[Observati
     `headers` are looked up by lower-case names.
     """
     with observed(host.observer, headers) as observation:
-        with refusing(host.limits):
+        with refusing():
             yield observation
         if observation.result is not None and host.bundle is not None:
             count_answers(host.counts, observation.result.probabilities, host.bundle)

@@ -23,9 +23,11 @@ class Limits:
     """Texts of one call of the model."""
     waiting: int = 2048
     """Texts that may wait for the model; a request beyond that is refused with status 429."""
+    seconds: float = 30.0
+    """Seconds that those which wait may need, at the model's speed of late; a request beyond that is refused as well."""
 
     def __post_init__(self) -> None:
-        _check(vars(self))
+        _check({name: value for name, value in vars(self).items() if name != "seconds"})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -87,8 +87,10 @@ Batch = list[tuple[QueuedRequest, int]]
 class RequestQueue:
     """Requests that wait, for any number of threads that add and take them."""
 
-    def __init__(self, batch: int, waiting: int) -> None:
-        self._batch, self._limit = batch, waiting
+    def __init__(self, batch: int, waiting: int, seconds: float, calls: int) -> None:
+        self._batch, self._limit, self._seconds, self._calls = batch, waiting, seconds, calls
+        self._lately: deque[float] = deque([0.0], maxlen=8)
+        """Seconds that the latest calls of the model have needed for a text; the least counts, as some are slow by accident."""
         self._unread: deque[QueuedRequest] = deque()
         self._computable: deque[QueuedRequest] = deque()
         """Those with rows that wait for the model."""
@@ -110,8 +112,9 @@ class RequestQueue:
         with self._lock:
             if self._closed:
                 raise Closed
-            if self._waiting and self._waiting + len(texts) > self._limit:
-                raise Busy
+            too_many = self._waiting + len(texts) > self._limit
+            if self._waiting and (too_many or self._waiting * min(self._lately) > self._seconds):
+                raise Busy(f"{self._waiting:,} texts wait for the model already")
             request.counted = len(texts)
             self._waiting += len(texts)
             self._unread.append(request)
@@ -178,6 +181,7 @@ class RequestQueue:
     def finish(self, batch: Batch, probabilities: Probabilities, seconds: float) -> None:
         """Store the answers to a batch, computed in so many seconds, and end the requests that are complete."""
         with self._lock:  # parts of a request may end at the same time
+            self._lately.append(seconds / len(batch) / self._calls)
             for request in {id(request): request for request, _ in batch}.values():
                 request.computed += seconds
             rows = zip(batch, probabilities, strict=True)

@@ -12,6 +12,7 @@ import pytest
 
 from ftkit.serving.batcher import Batcher, Busy, Closed
 from ftkit.serving.limits import Limits
+from ftkit.serving.request_queue import RequestQueue
 
 
 class Model:
@@ -106,6 +107,28 @@ def test_the_queue_is_bounded_but_an_empty_one_takes_any_request(batcher: Batche
     waiting.result(10)
     model.go.release(9)
     assert len(rows(batcher.submit(["1"] * 20).result(10))) == 20
+
+
+def test_texts_for_which_the_model_needs_too_long_are_refused() -> None:
+    queue = RequestQueue(batch=4, waiting=1000, seconds=10.0, calls=1)
+
+    def compute(seconds: float) -> None:
+        request = queue.add(["a"])
+        queue.take_unread()
+        queue.add_rows(request, ["a"])
+        queue.finish(queue.take_batch(lambda lengths: range(len(lengths))), np.ones((1, 1)), seconds)
+        assert request.future.done()
+
+    for _ in range(8):
+        compute(2.0)
+    queue.add(["a"] * 6)  # 12 s
+    with pytest.raises(Busy, match="6 texts wait"):
+        queue.add(["b"])
+    queue = RequestQueue(batch=4, waiting=1000, seconds=10.0, calls=1)
+    for seconds in (*[50.0] * 8, 0.1, *[50.0] * 5):  # slow by accident
+        compute(seconds)
+    queue.add(["a"] * 6)
+    queue.add(["b"])
 
 
 def test_a_cancelled_request_is_not_computed_and_frees_its_place(batcher: Batcher, model: Model) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -68,7 +68,7 @@ class LocalDeployer(ServerOptions, EndpointOptions):
                 threads=self.threads,
                 request_timeout=self.request_timeout,
                 engine=self.engine,
-                limits=self.limits,
+                limits=replace(self.limits, seconds=self.request_timeout / 2),
             )
             ask(self.folder, "POST", "/deployments", asdict(entry))
 
