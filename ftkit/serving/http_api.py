@@ -15,7 +15,7 @@ from contextlib import AbstractAsyncContextManager
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
@@ -101,18 +101,22 @@ def http_api(
     return ScoringApplication(app, scored)
 
 
-async def read_body(request: Request, limits: Limits) -> bytes:
-    """The whole body, within the limit. Raises: Refusal."""
+async def read_body(request: Request, limits: Limits, take: Callable[[int], None] = lambda _: None) -> bytes:
+    """The whole body, within the limit. `take` is called with the size of each part, and may refuse it. Raises: Refusal."""
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > limits.size:
         raise too_large(limits)
     parts: list[bytes] = []
     size = 0
-    async for part in request.stream():
-        size += len(part)
-        if size > limits.size:
-            raise too_large(limits)
-        parts.append(part)
+    try:
+        async for part in request.stream():
+            size += len(part)
+            if size > limits.size:
+                raise too_large(limits)
+            take(len(part))
+            parts.append(part)
+    except ClientDisconnect as error:
+        raise Refusal(408, "the request broke off before its end", "body") from error
     return b"".join(parts)
 
 

@@ -26,6 +26,7 @@ from ftkit.disclosure import redact_output
 from ftkit.serving.monitoring import front_observer
 from ftkit_local.endpoint.admin import admin
 from ftkit_local.endpoint.folder import Folder
+from ftkit_local.endpoint.intake import BoundedHttp, most_connections
 from ftkit_local.endpoint.proxy import Proxy, public
 from ftkit_local.endpoint.supervisor import Supervisor
 
@@ -79,8 +80,9 @@ async def serve(folder: Folder, listening: socket.socket, private: socket.socket
     if state.auth == "key" and not key:
         raise SystemExit("the endpoint's key is missing")
     proxy = Proxy(supervisor, folder.root.name)
+    BoundedHttp.limit = most_connections()
     listeners = {
-        Listener(_config(public(proxy, folder.root.name, key=key), grace=10)): listening,
+        Listener(_config(public(proxy, folder.root.name, key=key), grace=10, http=BoundedHttp)): listening,
         Listener(_config(admin(supervisor, stopped.set), grace=1)): private,
     }
     supervisor.start()
@@ -108,9 +110,10 @@ async def _observe(proxy: Proxy, endpoint: str) -> None:
         log.exception("requests that no deployment answers are not passed to watchers")
 
 
-def _config(app: Any, grace: int) -> uvicorn.Config:
+def _config(app: Any, grace: int, http: Any = "auto") -> uvicorn.Config:
     return uvicorn.Config(
         app,
+        http=http,
         log_config=None,
         access_log=False,
         server_header=False,

@@ -23,6 +23,7 @@ from ftkit.serving.monitoring import RequestObserver, observed
 from ftkit.serving.schema import Refusal
 from ftkit_local.endpoint import metrics
 from ftkit_local.endpoint.child import Child
+from ftkit_local.endpoint.intake import Room
 from ftkit_local.endpoint.supervisor import Supervisor
 
 log = logging.getLogger("ftkit.front")
@@ -40,13 +41,14 @@ class Proxy:
     def __init__(self, supervisor: Supervisor, endpoint: str) -> None:
         self._supervisor = supervisor
         self._endpoint = endpoint
+        self._room = Room()
         self.observer: RequestObserver | None = None
         """Passes requests that no deployment answers to watchers; the deployments' servers pass on the others."""
 
     async def score(self, request: Request) -> Reply:
         """Texts in, labels out, by the deployment whose turn it is."""
-        with observed(self.observer, request.headers, refusals_only=True):
-            body = await read_body(request, Limits())
+        with observed(self.observer, request.headers, refusals_only=True), self._room.request() as take:
+            body = await read_body(request, Limits(), take)
             return await self._forward(request, "POST", "/score", body)
 
     async def model(self, request: Request) -> Reply:
