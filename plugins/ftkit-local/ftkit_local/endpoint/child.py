@@ -18,6 +18,8 @@ from ftkit.serving.live_counts import LiveCounts
 from ftkit_local.endpoint.folder import Entry, Folder, begin_log
 from ftkit_local.endpoint.wire import Wire
 
+BUSY = "429"
+"""The kind of those that were refused since too many waited, which a rollout counts as failed, and which is no error of a server."""
 END = 5.0
 """Seconds a server has to end by itself."""
 
@@ -73,7 +75,7 @@ class Child:
             "reason": self.reason,
             "restarts": self.restarts,
             "requests": self.counts.totals.requests,
-            "errors": self.counts.totals.errors.total(),
+            "errors": sum(count for kind, count in self.counts.totals.errors.items() if kind != BUSY),
             "in_flight": self.in_flight,
             "pid": self.process.pid if self.process and self.process.returncode is None else None,
         }

@@ -45,20 +45,21 @@ class Supervisor:
     def choose(self, tried: set[str], caller: str = "") -> Child | None:
         """The deployment whose turn it is, or that this caller stays with, among those that were not tried for this request.
 
-        One that hangs has no turn while another can answer: one with a share of the traffic, or else one that has had a share before.
+        One that hangs or is being restarted has no turn while another can answer: one with a share of the traffic, or else one that has had
+        a share before.
         """
         untried = {name: server for name, server in self.servers.items() if name not in tried}
         able = {name: server.entry.traffic for name, server in untried.items() if server.state == "ready"}
         if not any(able.values()):
-            able = {name: int(untried[name].served) for name in able if self._hangs}
+            able = {name: int(untried[name].served) for name in able if self._has_traffic}
         if not any(able.values()):
             able = {name: server.entry.traffic for name, server in untried.items() if server.state == "hanging"}
         name = stay(caller, able) if caller else self._traffic.pick(able)
         return self.servers[name] if name else None
 
     @property
-    def _hangs(self) -> bool:
-        return any(server.state == "hanging" and server.entry.traffic for server in self.servers.values())
+    def _has_traffic(self) -> bool:
+        return any(server.entry.traffic for server in self.servers.values())
 
     def mirror_to(self, name: str | None, percent: int) -> None:
         """Begin to send copies of the traffic to a deployment, or end it. Raises: DeployError."""
