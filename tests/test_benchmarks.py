@@ -51,6 +51,24 @@ def test_overhead_writes_one_object_for_each_contender_with_machine_and_versions
     assert measured["machine"]["cores"] and measured["versions"]["ftkit"]
 
 
+def test_no_request_is_lost_or_answered_wrongly_while_versions_replace_each_other(tmp_path: Path) -> None:
+    small = ("--rate=10", "--bake=0.5", "--train-rows=300", "--seed=3", f"--json={tmp_path / 'results.json'}")
+    benchmark("rollout", "--swaps=1", "--failing=1", "--faults", "killed while it bakes", *small)
+    measured = json.loads((tmp_path / "results.json").read_text())
+    assert measured["all"]["requests"] > 20
+    assert measured["swaps"]["as_meant"] == measured["killed while it bakes"]["as_meant"] == 1
+    assert all(bar["met"] for bar in measured["bars"]), measured["notes"]
+
+
+def test_overload_is_refused_and_clients_that_misbehave_harm_nobody(tmp_path: Path) -> None:
+    kinds = ("a head without an end", "100 MB in chunks", "10,000 texts", "broken UTF-8", "deep JSON")
+    small = ("--seconds=2", "--train-rows=300", f"--json={tmp_path / 'results.json'}")
+    benchmark("rollout", "--overload", *small, "--kinds", *kinds)
+    measured = json.loads((tmp_path / "results.json").read_text())
+    assert measured["beyond capacity"]["429"] + measured["beyond capacity"]["answered"] > 0
+    assert all(bar["met"] for bar in measured["bars"]), measured["bars"]
+
+
 def test_every_stage_of_large_data_has_seconds_and_memory(tmp_path: Path) -> None:
     benchmark("data", "--rows=400", "--without", "tokens", f"--json={tmp_path / 'results.json'}")
     measured = json.loads((tmp_path / "results.json").read_text())
