@@ -18,6 +18,7 @@ NAMES = {
     "gate": "how often promotion tests err, on simulated models",
     "abstain": "how often a promised risk of the answers is exceeded, on simulated models",
     "canary": "how often a rollout errs about live traffic, on simulated deployments",
+    "rollout": "requests lost, late or answered wrongly while versions replace each other, and under overload",
     "checkpoint": "what a checkpoint inside a trial costs",
     "faults": "kills at random moments of whole runs",
     "telemetry": "what telemetry costs a request",
