@@ -82,8 +82,9 @@ def main(arguments: Sequence[str]) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that nothing is left of what it has started
     report = results.Results("faults", command.settings(options))
     begun, cases = time.monotonic(), []
+    ends = begun
     for scene, kills in zip(options.scene, _shared(options.kills, options.scene), strict=True):
-        ends = begun + options.seconds * (options.scene.index(scene) + 1) / len(options.scene)
+        ends += options.seconds * kills / max(options.kills, 1)
         cases += played(SCENES[scene], options.seed, kills, ends, options.case)
     for kind in sorted({kill.kind for case in cases for kill in case.kills}):
         report.contenders[kind] = _counted(cases, kind)
