@@ -13,7 +13,7 @@ from ftkit.contracts.backbones import UNKNOWN, declared
 
 Auto = Literal["auto"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
-EngineName = Literal["onnx", "onnx-int8", "openvino"]
+EngineName = Literal["onnx", "onnx-int8", "openvino", "packed-bf16", "packed-int8"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +121,8 @@ class EncoderConfig:
     precision: Precision = "auto"
     """Number format of training's matrix products; `auto` is bf16 where the processor has units for it, else fp32."""
     engines: tuple[EngineName, ...] = ()
-    """Engines to add to the bundle beside torch: ONNX Runtime in single precision or with 8-bit integers, OpenVINO."""
+    """Engines to add to the bundle beside torch: ONNX Runtime in single precision or with 8-bit integers, OpenVINO, ftkit-native
+    with weights in bf16 or in 8-bit integers."""
 
     def __post_init__(self) -> None:
         for field in ("epochs", "batch_size", "accumulation", "evaluation_batch_size", "lora_rank", "lora_alpha"):

@@ -81,8 +81,13 @@ class Encoder(EncoderConfig):
 
     @property
     def requires(self) -> tuple[str, ...]:
-        """The extras whose packages train this way, export these engines and compute with them."""
-        return ("ftkit[engines]",) * bool(self.engines) + ("ftkit[lora]",) * (self.tuning == "lora")
+        """What trains this way, exports these engines and computes with them: extras, and ftkit-native."""
+        packed = [engine for engine in self.engines if engine.startswith("packed-")]
+        return (
+            *["ftkit[engines]"] * (len(packed) < len(self.engines)),
+            *["ftkit-native"] * bool(packed),
+            *["ftkit[lora]"] * (self.tuning == "lora"),
+        )
 
     def foresee(self, data: Data) -> None:
         """Check before any training that the packages are installed, and that model and data have what the options name.
@@ -90,9 +95,9 @@ class Encoder(EncoderConfig):
         Raises: PluginError, CheckpointError, DataError.
         """
         if self.engines:
-            from ftkit.encoders.export import onnx
+            from ftkit.encoders.export import engines
 
-            onnx.require_packages(self.engines)
+            engines.require_packages(self.engines)
         from ftkit.encoders import licence
         from ftkit.encoders.training import foresight
 
@@ -104,9 +109,9 @@ class Encoder(EncoderConfig):
         from ftkit.encoders.process_environment import set_thread_waiting
 
         set_thread_waiting()
-        from ftkit.encoders.export import onnx
+        from ftkit.encoders.export import engines
 
-        onnx.export(folder, self.engines)
+        engines.export(folder, self.engines)
 
     def load_engine(self, folder: Path, engine: str) -> Classifier:
         """Open an engine that `export` wrote. Raises: PluginError, BundleError."""

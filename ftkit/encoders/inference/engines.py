@@ -2,6 +2,8 @@
 
     model/engines/onnx/model.onnx        the network in single precision, for the engines `onnx` and `openvino`
     model/engines/onnx-int8/model.onnx   its matrix products in 8 bits, see `ftkit.encoders.export.quantise`
+    model/engines/packed-bf16/weights.safetensors, model/engines/packed-int8/weights.safetensors
+                                         the weights as ftkit-native computes with them, see `ftkit.encoders.export.packed`
     model/engines/words.json             replaces transformers, and torch with it, see `fast_tokenizer`
 
 An engine takes everything else from the model itself: tokenizer, class names, temperature, the way of reading long texts.
@@ -20,6 +22,8 @@ from ftkit.encoders import temperature as temperatures
 from ftkit.encoders.checkpoint import first_line
 from ftkit.encoders.inference import fast_tokenizer, runtimes
 from ftkit.encoders.inference.exported_classifier import ExportedClassifier
+from ftkit.encoders.inference.packed import FORMATS as PACKED
+from ftkit.encoders.inference.packed import PACKAGE, packed
 from ftkit.encoders.inference.runtimes import INPUTS, Network
 from ftkit.encoders.paired_rows import TYPES
 from ftkit.errors import BundleError, CheckpointError, PluginError
@@ -42,6 +46,9 @@ FORMATS: Mapping[str, EngineFormat] = {
     "onnx": EngineFormat("engines/onnx/model.onnx", "onnxruntime", runtimes.onnx_runtime),
     "onnx-int8": EngineFormat("engines/onnx-int8/model.onnx", "onnxruntime", runtimes.onnx_runtime),
     "openvino": EngineFormat("engines/onnx/model.onnx", "openvino", runtimes.openvino),
+    **{
+        f"packed-{each}": EngineFormat(f"engines/packed-{each}/weights.safetensors", PACKAGE, packed) for each in PACKED
+    },
 }
 
 
@@ -65,7 +72,8 @@ def load(folder: Path, engine: str) -> ExportedClassifier:
             where=str(folder),
             hint=f"It has: {', '.join(['native', *exported])}. Others come with backbone.engines in the recipe.",
         )
-    require_packages([form.package])
+    if form.package != PACKAGE:  # which says itself what it lacks
+        require_packages([form.package])
     path = folder / form.file
     try:
         saved = fast_tokenizer.read(folder) or fast_tokenizer.read_with_transformers(folder)
