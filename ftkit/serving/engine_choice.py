@@ -43,7 +43,7 @@ SECONDS = 0.3
 """After these no further round begins: a slow engine need not be measured finely."""
 LONG_TIME = 2.0
 """Seconds after which the timings are worth storing."""
-LIBRARIES = ("torch", "onnxruntime", "openvino")
+LIBRARIES = ("torch", "onnxruntime", "openvino", "ftkit-native")
 """Distributions whose versions decide how fast an engine is."""
 
 
