@@ -100,7 +100,8 @@ class Unfinished:
             about = strict_json.read_object(self.folder / "about.json")
             facts, parts, tally = about["facts"], list(about["parts"]), Tally(**about["tally"])
             engine = str(about["engine"])
-            if any(not _PART.fullmatch(part) for part in parts) or type(tally.rows) is not int:
+            sound = isinstance(facts, dict) and type(tally.rows) is int
+            if not sound or any(not _PART.fullmatch(part) for part in parts):
                 raise ValueError("the notes are damaged")
             for part in parts:
                 (self.folder / part).stat()
