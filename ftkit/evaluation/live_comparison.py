@@ -36,7 +36,7 @@ LEAST_WINDOWS = 8
 HALF_AGAIN = 1.2
 """Times the limit `slower`: what a deployment that is called healthy does not take, 1.5 times as long by default."""
 MISSED = 0.05
-"""Share of rollouts of a deployment that takes so long in which a look calls it healthy, at most."""
+"""Share of rollouts of a deployment that takes so long in which a look calls it healthy; more where windows hold few requests."""
 VANISHED = 0.2
 """A class that gets less than this share of the answers that it got is held to have vanished, however rare it was."""
 LEAST_EXPECTED = 5.0

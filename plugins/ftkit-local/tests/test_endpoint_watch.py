@@ -211,7 +211,7 @@ def test_a_canary_that_answers_otherwise_is_rolled_back(
     def emit(event: Event) -> None:
         judged.extend([event] if isinstance(event, DeploymentJudged) else [])
 
-    slow = endpoint_unruly("slow", delay=0.8)
+    slow = endpoint_unruly("slow", delay=0.4)
     settings = Rollout(bake=1.0, poll=0.05, canary=(50,), patience="50s", least_requests=30)
     with endpoint_load(deployer.prepare()) as load:
         with pytest.raises(DeployError, match="times as long as the old one"):
