@@ -32,7 +32,7 @@ from ftkit.contracts import SPLITS, Data, Emit, Split, Trial
 from ftkit.contracts.events import Stage
 from ftkit.contracts.staging import stage
 from ftkit.errors import LedgerError, UsageError
-from ftkit.runs import closed_rows, stored_data, written_files
+from ftkit.runs import closed_rows, stored_data, stored_predictions
 from ftkit.runs.journal import Journal
 from ftkit.runs.plan_keys import plan_key
 
@@ -133,31 +133,14 @@ class Ledger:
 
     def store_predictions(self, predictions: Mapping[str, np.ndarray]) -> None:
         """Store each contender's probabilities of the test rows, (rows, classes), whole or not at all. Raises: LedgerError."""
-        import numpy as np
-
-        try:
-            with files.atomic_folder(self.folder / "tested") as folder:
-                for name, probabilities in predictions.items():
-                    np.save(folder / f"{name}.npy", np.asarray(probabilities, dtype=np.float64), allow_pickle=False)
-                written_files.seal(folder)
-        except OSError as error:
-            raise LedgerError(
-                f"the probabilities of the test rows cannot be stored: {error.strerror}",
-                where=str(self.folder),
-                hint="Make room, then give the same command: the trained models are kept.",
-            ) from error
+        stored_predictions.write(self.folder, predictions)
 
     def predictions(self) -> dict[str, np.ndarray]:
         """The contenders' probabilities of the test rows, by `candidate` and `champion`; empty before the tests.
 
         Raises: OSError; ValueError where they were changed.
         """
-        import numpy as np
-
-        paths = sorted((self.folder / "tested").glob("*.npy"))
-        for path in paths:
-            written_files.check(path)
-        return {path.stem: np.load(path, allow_pickle=False) for path in paths}
+        return stored_predictions.read(self.folder)
 
     def record_trial(self, trial: Trial) -> None:
         """Write a trial that has ended into the journal."""
