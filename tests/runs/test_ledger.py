@@ -125,6 +125,8 @@ def test_another_recipe_a_finished_run_and_fresh_start_a_new_run(run_ledger):
     fresh, resumed = ledger.begin("demo", 'name = "demo"', fresh=True)
     assert (fresh.folder != run_ledger.folder, resumed) == (True, False)
     fresh.append("finished", promoted=True, exit_code=0)
+    assert ledger.begin("demo", 'name = "demo"')[0].folder == fresh.folder, "its report may be missing"
+    fresh.append("closed")
     after, resumed = ledger.begin("demo", 'name = "demo"')
     assert (after.folder not in (run_ledger.folder, fresh.folder), resumed) == (True, False)
 
