@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from ftkit import plugins
-from ftkit.contracts import DataReport, Spread, Trial, Verdict, Version, events
+from ftkit.contracts import Comparison, DataReport, Measures, Spread, Trial, Verdict, Version, events
 from ftkit.hookspecs import hookimpl
 from ftkit.testing.components import OwnHome
 
@@ -151,6 +151,9 @@ def sample_run() -> list[events.Event]:
         events.StageStarted("deploy"),
         events.Noticed("The endpoint answers on this machine only.", warning=True),
         events.DeploymentChanged("reviews", "v3", "became ready", "after 2.1 s"),
+        events.CopiesCompared("reviews", "v3", Comparison(50, 1, 0.01, 0.2, (0.02, 0.021))),
+        events.DeploymentJudged("reviews", "v3", "healthy", "as fast as v2, with no more errors", {"requests": 100.0}),
+        events.TrafficMeasured("reviews", {"v2": Measures(300), "v3": Measures(100, {"500": 1}, {"mean": 0.021})}),
         events.StageFailed("deploy", 3.0, "the smoke test got no answer"),
         events.TrafficMoved("reviews", {"v3": 100}),
         events.ReportWritten("/runs/sample-20250101-120000/report.html"),
