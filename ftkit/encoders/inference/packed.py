@@ -18,13 +18,14 @@ DISTRIBUTION = "ftkit-native"
 PACKAGE = "ftkit_native"
 FORMATS = ("bf16", "int8")
 """The engines are named `packed-` and one of these: the form of the weights."""
-INSTALL = f"{how_to_install(DISTRIBUTION)}; or leave out the engines {', '.join(f'packed-{each}' for each in FORMATS)}."
+LEAVE_OUT = f"leave the engines {', '.join(f'packed-{each}' for each in FORMATS)} out."
 
 
 def require() -> None:
     """Raises: PluginError unless ftkit-native is installed and works on this machine."""
     if importlib.util.find_spec(PACKAGE) is None:
-        raise PluginError(f"{DISTRIBUTION} is not installed", where="backbone.engines", hint=INSTALL)
+        hint = f"Install it: {how_to_install(DISTRIBUTION)}; or {LEAVE_OUT}"
+        raise PluginError(f"{DISTRIBUTION} is not installed", where="backbone.engines", hint=hint)
     import ftkit_native
 
     try:
