@@ -67,7 +67,7 @@ class TestPackedEngines(EngineSuite):
         folder = Path(shutil.copytree(exported.folder, tmp_path / "model"))
         path = folder / engines.FORMATS["packed-int8"].file
         path.write_bytes(path.read_bytes()[:-1000] if content is None else content)
-        with pytest.raises(BundleError, match="engine cannot be loaded: .*it is no safetensors file") as caught:
+        with pytest.raises(BundleError, match=r"engine cannot be loaded: .*it is no safetensors file") as caught:
             Encoder().load_engine(folder, "packed-int8")
         assert caught.value.where == str(path)
 
