@@ -170,7 +170,8 @@ def _in_its_place(path: Path, make: Callable[[Path], object]) -> None:
 
 
 def _renamed(path: Path) -> None:
-    path.rename(path.with_name(path.name.upper()))
+    if path.exists():
+        path.rename(path.with_name(path.name.upper()))
 
 
 def _further(path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from datetime import date, time
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -264,4 +265,6 @@ def _same(written: Any, resolved: Any) -> bool:
         return not [*_lost(written, resolved)]
     if isinstance(written, str) and isinstance(resolved, str):
         return written == resolved or (resolved.startswith("/") and resolved.endswith(written.lstrip("./")))
+    if isinstance(written, date | time) and isinstance(resolved, str):
+        return str(written) == resolved  # a text may be written as TOML's own date
     return type(written) is not bool or type(resolved) is bool if written == resolved else False

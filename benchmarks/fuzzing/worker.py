@@ -24,7 +24,7 @@ from typing import Any
 
 from benchmarks.fuzzing import families
 from benchmarks.fuzzing.families import Case, Silent
-from ftkit.errors import FtkitError
+from ftkit.errors import FtkitError, RecipeError
 from ftkit.options.conversion import Mistakes
 
 MEMORY = 8 * 2**30
@@ -32,7 +32,7 @@ MEMORY = 8 * 2**30
 WAITING = 20
 """How many times the seconds of the processor a case may last: other processes may have the processor."""
 LONGEST_MESSAGE = 20_000
-"""Characters of an error's text: a longer one quotes what it should name."""
+"""Characters of an error's text, or of one of several mistakes: a longer one quotes what it should name."""
 
 
 def main(options: dict[str, Any]) -> None:
@@ -98,7 +98,8 @@ def read(case: Case, counts: dict[str, int]) -> dict[str, str] | None:
     except FtkitError as error:
         counts["refused"] += 1
         shown = str(error)
-        if len(shown) > LONGEST_MESSAGE:
+        parts = error.problems if isinstance(error, RecipeError) else (shown,)
+        if max(len(str(part)) for part in parts) > LONGEST_MESSAGE:
             return {"kind": "endless message", "place": place_of(error), "error": shown[:300]}
         if "Traceback" in shown:
             return {"kind": "traceback in a message", "place": place_of(error), "error": shown[:2000]}
