@@ -71,5 +71,5 @@ def test_a_run_that_was_killed_after_its_tests_continues_without_running_them_ag
     assert outcome.promoted
     facts = [json.loads(line)["fact"] for line in journal.read_text(encoding="utf-8").splitlines()]
     assert facts.count("tested") == 1
-    assert facts[-1] == "finished"
+    assert facts[-1] == "closed"
     assert bundle.cleared(run / "bundle").record is not None
