@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,7 +63,7 @@ class Unruly:
 
     name: str
     clients: int
-    misbehave: Callable[[Client, random.Random], object]
+    misbehave: Callable[[Client, random.Random], Awaitable[None]]
     wanted: tuple[int, ...]
     """The statuses that are right; 0 is a connection that is ended without one."""
     body: Callable[[random.Random], bytes] = lambda _: b""
@@ -259,7 +259,7 @@ class Client:
 
     async def _send(self) -> None:
         with suppress(OSError):
-            await self._kind.misbehave(self, self._draw)  # type: ignore[misc]  # a coroutine of this client
+            await self._kind.misbehave(self, self._draw)
 
     def head(self, *lines: str) -> bytes:
         """The head of a request, with these lines at its end."""
