@@ -256,6 +256,8 @@ def _mistake_of_pydantic(component: type[Any], error: dict[str, Any]) -> Mistake
     # A section without a `use`, such as [search], has a class without a name.
     owner = str(getattr(component, "name", component.__name__.lower()))
     known = [field.name for field in option_fields(component)]
+    if not path:  # of all values together: one that cannot be written as JSON, such as half of a surrogate pair
+        return Mistake((), f"a value cannot be read: {error['msg']}")
     if kind == "extra_forbidden" and len(path) == 1:
         near = difflib.get_close_matches(str(path[0]), known, 1)
         hint = f"Did you mean {near[0]!r}?" if near else f"The options are {', '.join(known)}."

@@ -60,7 +60,11 @@ def _read() -> dict[str, dict[str, Any]]:
         sections = strict_json.read_object(_path())
     except (FileNotFoundError, ValueError):
         return {}
-    return {name: section for name, section in sections.items() if isinstance(section, dict) and "use" in section}
+    return {
+        name: section
+        for name, section in sections.items()
+        if isinstance(section, dict) and isinstance(section.get("use"), str)
+    }
 
 
 def _change(endpoint: str, section: dict[str, Any] | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 
 import pytest
@@ -39,6 +40,16 @@ def test_an_endpoint_of_an_uninstalled_plugin_and_a_damaged_file_are_ignored() -
     path.write_text(path.read_text().replace('"local"', '"gone"'))
     assert known_endpoints.known() == {}
     path.write_text("{")
+    assert known_endpoints.known() == {}
+
+
+def test_entries_that_nobody_wrote_are_ignored() -> None:
+    known_endpoints.remember(LocalDeployer(endpoint="news"))
+    path = files.home() / "endpoints.json"
+    for use in ([1], {"a": 1}, None, "\ud83d"):
+        path.write_text(json.dumps({"news": {"use": use}, "b": [1], "c": 3}))
+        assert known_endpoints.known() == {}
+    path.write_text(json.dumps({"news": {"use": "local", "endpoint": "\ud83d"}}))
     assert known_endpoints.known() == {}
 
 
