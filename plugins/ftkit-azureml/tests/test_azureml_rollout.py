@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from ftkit_azure.images import IMAGE
-from ftkit_azureml import ManagedEndpoint, assets
+from ftkit_azureml import ManagedEndpoint, assets, endpoint
 from ftkit_azureml.scoring import needs
 
 from ftkit import __version__
@@ -440,6 +440,22 @@ def test_a_byte_that_changes_while_a_bundle_is_uploaded_is_told_and_that_model_i
     assert "changed since it was written: model/weights.npy" in caught.value.what.splitlines()[0]
     models = [asset for (kind, *_), asset in azureml.assets.versions.items() if kind == "models"]
     assert [("ftkit.record" in asset["properties"]["tags"]) for asset in models] == [not lasting]
+
+
+@pytest.mark.parametrize(
+    ("log", "reason"),
+    [
+        (
+            "INFO ready\nERROR the bundle cannot be served: /m: the bundle is damaged: missing: a\n  Fetch it.",
+            "/m: the bundle is damaged: missing: a",
+        ),
+        ("Traceback\nSystemExit: the bundle cannot be served: no memory\nWorker exiting", "no memory"),
+        ("ERROR the bundle cannot be served\nTraceback", ""),
+        ("", ""),
+    ],
+)
+def test_the_reason_of_a_container_that_ended_is_what_its_script_said_of_the_bundle(log: str, reason: str) -> None:
+    assert endpoint._refused(log) == reason
 
 
 # -------------------------------------------------------------------------------------------- secrets
