@@ -93,6 +93,7 @@ def decide(lines: Sequence[str], wanted: Wanted, options: Options, usual: str, p
         for spaces in ((False, True) if _spaced(lines) else (False,))
         for quote in quotes
         for delimiter in delimiters
+        if delimiter != quote
     ]
     candidates = [found for each in plain if (found := _with_header(each, lines, wanted, options))]
     if not candidates and wanted.by_number:

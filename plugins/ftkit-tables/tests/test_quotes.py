@@ -12,6 +12,7 @@ import pytest
 from ftkit_tables import Table
 
 from ftkit.contracts import SPLITS, Data
+from ftkit.errors import DataError
 
 Row = tuple[str, str]
 
@@ -147,3 +148,11 @@ def test_backslashes_before_quotes_that_break_no_row_are_said(encoding: str, tmp
     read = load(path, escape="\\")
     assert kept(read) == {*rows}
     assert "backslash" not in " ".join(read.report.notes)
+
+
+@pytest.mark.parametrize("quote", [",", ";"])
+def test_the_character_of_a_quote_is_no_delimiter(quote: str, tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("".join(f"{text}{quote}{label}\n" for text, label in [("text", "label"), *ROWS]), "utf-8")
+    with pytest.raises(DataError):
+        load(path, quote=quote)
