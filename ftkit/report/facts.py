@@ -154,6 +154,8 @@ def read(ledger: Ledger, state: str | None = None) -> Facts:
     bundle = decided.bundle if decided is not None else str(selected.get("bundle") or "")
     record, problem = _record(ledger, bundle)
     answers, missing = _answers(ledger, decided is not None, int(table.get("seed", 0)))
+    if answers is not None:  # also where the journal has lost that the rows were stored
+        classes, task = answers.data.classes, answers.data.task
     deployed = ledger.fact("deployed") or {}
     override = ledger.fact("overridden") or {}
     return Facts(

@@ -51,6 +51,16 @@ def remove(name: str) -> Damage:
     return lambda run: shutil.rmtree(run / name) if (run / name).is_dir() else (run / name).unlink()
 
 
+def lose(fact: str) -> Damage:
+    """A journal without the lines of one kind."""
+
+    def damage(run: Path) -> None:
+        lines = (run / "journal.jsonl").read_text().splitlines(keepends=True)
+        (run / "journal.jsonl").write_text("".join(line for line in lines if f'"fact": "{fact}"' not in line))
+
+    return damage
+
+
 @pytest.mark.parametrize(
     ("damage", "command", "code", "what", "where"),
     [
@@ -86,6 +96,7 @@ def test_a_damaged_run_is_explained(
 @pytest.mark.parametrize(
     "damage",
     [
+        *map(lose, ("started", "environment", "data", "trial-started", "trial", "selected", "tested", "finished")),
         remove("data"),
         remove("data/report.json"),
         overwrite("data/report.json", "{"),
