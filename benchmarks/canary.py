@@ -188,7 +188,7 @@ class _Following:
 
     def next(self) -> np.ndarray:
         """The values of the next block."""
-        values = []
+        values: list[float] = []
         for noise in self._random.normal(0, self._deviation * np.sqrt(1 - 0.7**2), BLOCK):
             values.append(0.7 * (values[-1] if values else self._last) + noise)
         self._last = values[-1]
