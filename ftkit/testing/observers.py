@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from ftkit import plugins
-from ftkit.contracts import DataReport, Spread, Trial, Verdict, Version, events
+from ftkit.contracts import Comparison, DataReport, Measures, Spread, Trial, Verdict, Version, events
 from ftkit.hookspecs import hookimpl
 
 SECONDS = 5.0
@@ -148,6 +148,11 @@ def sample_run() -> list[events.Event]:
         events.StageStarted("deploy"),
         events.Noticed("The endpoint answers on this machine only.", warning=True),
         events.DeploymentChanged("reviews", "v3", "became ready", "after 2.1 s"),
+        events.CopiesCompared("reviews", "v3", Comparison(texts=40, flipped=2, shift=0.03, largest=0.4)),
+        events.TrafficMeasured(
+            "reviews", {"v2": Measures(requests=90), "v3": Measures(requests=10, errors={"500": 1})}
+        ),
+        events.DeploymentJudged("reviews", "v3", "inconclusive", "10 requests are too few to tell", {"requests": 10}),
         events.StageFailed("deploy", 3.0, "the smoke test got no answer"),
         events.TrafficMoved("reviews", {"v3": 100}),
         events.ReportWritten("/runs/sample-20250101-120000/report.html"),
