@@ -63,7 +63,8 @@ class Child:
                 self.idle.set()
 
     def describe(self) -> dict[str, Any]:
-        """The deployment's state, as the admin interface answers it."""
+        """The deployment's state, as the admin interface answers it; a request that was refused for want of room is no error."""
+        errors = self.counts.totals.errors
         return {
             "name": self.entry.name,
             "traffic": self.entry.traffic,
@@ -73,7 +74,7 @@ class Child:
             "reason": self.reason,
             "restarts": self.restarts,
             "requests": self.counts.totals.requests,
-            "errors": self.counts.totals.errors.total(),
+            "errors": errors.total() - errors["429"],
             "in_flight": self.in_flight,
             "pid": self.process.pid if self.process and self.process.returncode is None else None,
         }
