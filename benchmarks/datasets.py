@@ -1,15 +1,17 @@
-"""Macro F1 of a recipe's backbone beside TF-IDF with logistic regression, on every data set in a folder of recipes.
+"""Quality of a recipe's backbone beside linear models, on every data set in a folder of recipes.
 
-    python -m benchmarks datasets --folder DIR [--only NAME ...] [--rows 1200] [--seeds 1] [--json FILE]
+    python -m benchmarks datasets --folder DIR [--only NAME ...] [--rows 1200] [--metrics METRIC ...] [--seeds 1] [--json FILE]
 
 DIR holds recipes (*.toml); of each, data set and backbone are used, without a search. Training rows are a sample of
---rows, as few rows are where defaults matter; the weights kept are those of the best epoch on the validation rows. The
-test rows are used once for each seed. Logistic regression reads words and pairs of words, or 2 to 5 characters within
-words.
+--rows, as few rows are where defaults matter; the weights kept are those of the best epoch on the validation rows, by the
+metric of the task. The test rows are used once for each seed. `linear` is the backbone of that name; logistic regression,
+which knows one label a text, reads words and pairs of words, or 2 to 5 characters within words. --metrics adds others, such as
+those of an order of classes to a recipe that has none, so that both can be compared.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,6 +22,7 @@ from benchmarks import command, rows, turns
 from benchmarks.results import Results, summary
 from benchmarks.turns import Numbers
 from ftkit.contracts import Adapting, Data
+from ftkit.evaluation.metrics import TITLES
 
 VALIDATION_ROWS = 300
 TEST_ROWS = 1_500
@@ -36,6 +39,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--only", nargs="+", metavar="NAME", help="recipes by their names without .toml (default: all)")
     parser.add_argument("--rows", type=int, default=1_200, metavar="N", help="training rows (default: 1200)")
     parser.add_argument("--seeds", type=int, default=1, help="trainings of each (default: 1)")
+    parser.add_argument("--metrics", nargs="+", default=[], metavar="METRIC", help="further metrics of the test rows")
     parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="override values of all recipes")
     parser.add_argument(
         "--json", type=Path, metavar="FILE", help="also write the results, machine and versions to this file"
@@ -51,6 +55,7 @@ def main(arguments: Sequence[str]) -> None:
         def run(number: int) -> Numbers:
             environment = process_environment(cores())
             given = {"recipe": str(path.resolve()), "overrides": options.set, "count": options.rows}
+            given["further"] = options.metrics
             return turns.measured("benchmarks.datasets:compared", environment, **given, seed=number + 1)
 
         return run
@@ -67,8 +72,13 @@ def main(arguments: Sequence[str]) -> None:
             "max_length": "max_length",
             "cut": "texts cut",
             "unknown": "tokens unknown",
-            "macro_f1": "macro F1",
-            "words_f1": "of words",
+            **{
+                metric: TITLES[metric]
+                for metric in TITLES
+                if any(metric in each for each in results.contenders.values())
+            },
+            "linear": "of `linear`, by its task's metric",
+            "words_f1": "macro F1 of words",
             "characters_f1": "of characters",
             "seconds": "seconds of training",
         }
@@ -76,9 +86,13 @@ def main(arguments: Sequence[str]) -> None:
     results.write(options.json)
 
 
-def compared(recipe: str, overrides: list[str], count: int, seed: int) -> Numbers:
-    """Train the backbone and both regressions on the same rows, and use the test rows once."""
+def compared(recipe: str, overrides: list[str], count: int, further: list[str], seed: int) -> Numbers:
+    """Train the backbone and the linear models on the same rows, and use the test rows once."""
+    from ftkit_linear.backbone import Linear
+
+    from ftkit.contracts.tasks import DEFAULT_METRICS
     from ftkit.evaluation import metrics
+    from ftkit.evaluation.decisions import targets
     from ftkit.recipe import loader
     from ftkit.runs import preparation
 
@@ -86,11 +100,13 @@ def compared(recipe: str, overrides: list[str], count: int, seed: int) -> Number
     data = sampled(plan.dataset.load(plan.seed, lambda _: None), count)
     training = preparation.inspected(plan, data.without_test())
     backbone: Any = plan.backbone
-    best = -1.0
+    metric = DEFAULT_METRICS[data.task]
+    valid, test = (targets(split.labels, len(data.classes), data.task) for split in (data.valid, data.test))
+    best = -math.inf
 
     def report(_epoch: int, probabilities: Any, **_numbers: float) -> bool:
         nonlocal best
-        value = metrics.score("macro_f1", probabilities, _labels(data.valid))
+        value = metrics.score(metric, probabilities, valid)
         better, best = value > best, max(value, best)
         return better
 
@@ -99,10 +115,14 @@ def compared(recipe: str, overrides: list[str], count: int, seed: int) -> Number
         backbone = backbone.adapted(training)
     classifier = backbone.fit(training, seed, report)
     numbers: Numbers = {"seconds": time.perf_counter() - begun}
-    numbers["macro_f1"] = metrics.score("macro_f1", classifier.probabilities(data.test.texts), _labels(data.test))
-    for name, features in BASELINES.items():
+    answers = classifier.probabilities(data.test.texts)
+    for each in dict.fromkeys((metric, "macro_f1", *further)):
+        numbers[each] = metrics.score(each, answers, test)
+    linear = Linear().fit(training, seed, lambda *_, **__: True)
+    numbers["linear"] = metrics.score(metric, linear.probabilities(data.test.texts), test)
+    for name, features in BASELINES.items() if data.task == "single-label" else ():
         begun = time.perf_counter()
-        numbers[f"{name}_f1"] = metrics.score("macro_f1", _regression(data, features), _labels(data.test))
+        numbers[f"{name}_f1"] = metrics.score("macro_f1", _regression(data, features), test)
         numbers[f"{name}_seconds"] = time.perf_counter() - begun
     sizes = {"train_rows": len(data.train), "test_rows": len(data.test), "classes": len(data.classes)}
     chosen = {name: getattr(backbone, name, None) for name in ("epochs", "batch_size", "max_length")}
@@ -111,7 +131,7 @@ def compared(recipe: str, overrides: list[str], count: int, seed: int) -> Number
         **sizes,
         **chosen,
         **training.report.tokens,
-        "valid_macro_f1": best,
+        f"valid_{metric}": best,
         "median_words": data.report.lengths["p50"],
     }
 
@@ -131,13 +151,7 @@ def _regression(data: Data, features: dict[str, Any]) -> Any:
     from sklearn.pipeline import make_pipeline
 
     model = make_pipeline(TfidfVectorizer(sublinear_tf=True, **features), LogisticRegression(C=10, max_iter=1_000))
-    model.fit(list(data.train.texts), _labels(data.train))
+    model.fit(list(data.train.texts), np.asarray(data.train.labels))
     probabilities = np.zeros((len(data.test), len(data.classes)))
     probabilities[:, model.classes_] = model.predict_proba(list(data.test.texts))
     return probabilities
-
-
-def _labels(split: Any) -> Any:
-    import numpy as np
-
-    return np.asarray(split.labels)

@@ -87,11 +87,13 @@ def test_a_recipe_is_compared_with_logistic_regression_on_the_same_rows(tmp_path
         'dataset = { use = "table", path = "rows.csv" }\nbackbone = { use = "minilm" }\n'
     )
     numbers = datasets.compared(
-        str(tmp_path / "rows.toml"), ["backbone.epochs=1", "dataset.near_copies=ignored"], 40, 1
+        str(tmp_path / "rows.toml"), ["backbone.epochs=1", "dataset.near_copies=ignored"], 40, ["accuracy"], 1
     )
     assert (numbers["train_rows"], numbers["classes"], numbers["epochs"], numbers["max_length"]) == (40, 2, 1, 64)
     assert numbers["words_f1"] == numbers["characters_f1"] == 1.0
+    assert numbers["linear"] == 1.0
     assert 0 <= numbers["macro_f1"] <= 1
+    assert 0 <= numbers["accuracy"] <= 1
 
 
 def test_ratios_are_taken_within_each_round() -> None:

@@ -90,10 +90,10 @@ class Contender:
     """The recipe's metric: tests use it unless an option of theirs names another."""
     seed: int
     """What a test draws by, so that it gives the same verdict again."""
-    rule: AnswerRule | None = None
-    """How its bundle decides on answers, with the classes of the data, if not as every model does."""
     serving: ModelServer | None = None
     """The server that all tests of a gate share; `ftkit.serving.server_process.shared_server` returns it, or starts one if it is None."""
+    rule: AnswerRule | None = None
+    """How its bundle decides on answers, with the classes of the data, if not as every model does."""
 
 
 # --------------------------------------------------------------------------------- what components do

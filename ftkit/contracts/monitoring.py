@@ -89,8 +89,6 @@ class ServedRequest:
 
     A row that was not answered, because the model was unsure, has the label that it would have got.
     """
-    unsure: int = 0
-    """How many rows were not answered."""
     confidences: Sequence[float] = ()
     """The confidence of each row, as in `Profile`."""
     tokens: int | None = None
@@ -103,6 +101,8 @@ class ServedRequest:
     """The caller's trace context: the unchanged headers `traceparent` and `tracestate`."""
     texts: Sequence[str] = field(default=(), repr=False)
     """The texts of the request. A watcher must not send them anywhere unless the operator of the endpoint has allowed it."""
+    unsure: int = 0
+    """How many rows were not answered."""
 
 
 class Watcher(Protocol):

@@ -11,6 +11,7 @@ from ftkit import options
 from ftkit.contracts import Adapting, EpochTrained, Split
 from ftkit.encoders import Encoder, adaptation
 from ftkit.stages import trial
+from ftkit.testing import toys
 from ftkit.testing.backbones import separable_data
 
 
@@ -106,10 +107,6 @@ def test_classes_with_few_rows_have_a_higher_learning_rate(rows, classes, rate):
 
 
 def test_a_trial_trains_with_searched_values_and_adapts_the_rest(encoder, tmp_path):
-    @dataclass(frozen=True)
-    class Plan:
-        backbone: Encoder
-
     data = separable_data(rows=45).without_test()
     evaluations: list[float] = []
 
@@ -117,7 +114,9 @@ def test_a_trial_trains_with_searched_values_and_adapts_the_rest(encoder, tmp_pa
         evaluations.append(numbers["epoch"])
         return True, True
 
-    trial.fit(Plan(encoder), data, {"epochs": 3}, 1, tmp_path, evaluated)
+    with toys.install(tmp_path / "plugins"):
+        plan = replace(toys.plan(tmp_path), backbone=encoder)
+    trial.fit(plan, data, {"epochs": 3}, 1, tmp_path, evaluated)
     assert evaluations == [1, 2, 3]
     model = encoder.load(tmp_path / "model")
     assert model.tokens(["word " * 300]) == [64]

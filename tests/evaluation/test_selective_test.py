@@ -21,7 +21,7 @@ def contender(sure_right: int, sure_wrong: int, unsure: int, rule: AnswerRule | 
     split = Split(["a text"] * sum(counts), [1] * sum(counts))
     report = DataReport(source="made", rows_read=sum(counts), dropped={}, counts={}, lengths={}, fingerprint="0")
     data = Data(("ham", "spam"), Split((), ()), Split((), ()), split, report)
-    return Contender("the candidate", Path(), cast(Classifier, None), given, data, "accuracy", 0, rule)
+    return Contender("the candidate", Path(), cast(Classifier, None), given, data, "accuracy", 0, rule=rule)
 
 
 @pytest.mark.parametrize(

@@ -214,7 +214,7 @@ def test_a_full_queue_reaches_the_caller_as_429_and_is_no_error_of_the_server(
 ) -> None:
     hold = tmp_path / "hold"
     hold.touch()
-    deployer = endpoint_named(max_batch=1, max_waiting=1)
+    deployer = endpoint_named(max_batch=1, max_waiting=1, probe_timeout=300)
     endpoint = deployer.prepare()
     deployer.create("busy", endpoint_unruly("model", hold=str(hold)).folder)
     endpoint_ready(deployer, "busy")

@@ -7,6 +7,7 @@ import json
 
 import numpy as np
 import pytest
+from ftkit_zoo.encoders import ElectraSmall
 
 from ftkit import options, pairs, plugins
 from ftkit.bundle import bundle as bundles
@@ -14,6 +15,7 @@ from ftkit.encoders import checkpoint
 from ftkit.encoders.paired_rows import inputs, tokenizer_of
 from ftkit.serving.handler import respond
 from ftkit.serving.model_host import ModelHost
+from ftkit.testing.backbones import BackboneSuite
 from ftkit.testing.separable import CLASSES, ODD_TEXTS, separable_data
 
 pytest.importorskip("onnxruntime")
@@ -39,6 +41,12 @@ def engines_of(name):
     except (ImportError, RuntimeError):
         return ENGINES
     return ENGINES if name in NOT_PACKED else (*ENGINES, *PACKED)
+
+
+class TestElectraSmall(BackboneSuite):
+    @pytest.fixture(scope="class")
+    def component(self, tiny):
+        return ElectraSmall(checkpoint=str(tiny("electra-small")), epochs=5, batch_size=8, learning_rate=5e-3)
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)

@@ -65,7 +65,7 @@ class Child:
                 self.idle.set()
 
     def describe(self) -> dict[str, Any]:
-        """The deployment's state, as the admin interface answers it."""
+        """The deployment's state, as the admin interface answers it; a request that was refused for want of room is no error."""
         return {
             "name": self.entry.name,
             "traffic": self.entry.traffic,
