@@ -31,7 +31,7 @@ class Model:
         self._scratches: queue.LifoQueue[ctypes.c_void_p] = queue.LifoQueue()
         """Memory of calls that are over, each for one call at a time."""
         # Not at the end of the process: a thread that is still computing then would lose its memory.
-        weakref.finalize(self, _free, handle, self._scratches).atexit = False
+        weakref.finalize(self, _free, handle, self._scratches).atexit = False  # type: ignore[misc]  # a property, which typeshed takes for a field
 
     def logits(
         self, ids: np.ndarray, starts: np.ndarray, types: np.ndarray | None = None, *, threads: int = 1
