@@ -577,7 +577,8 @@ def test_a_command_in_another_thread_works_without_signals(finished, capsys):
 
 @pytest.mark.parametrize("path", ["a" * 300, "ü" * 150, "folder/" + "b" * 256])
 @pytest.mark.parametrize(
-    "command", ["check", "plan", "run", "report {} --out", "predict m --file", "predict m --in", "export r --out", "new recipe"]
+    "command",
+    ["check", "plan", "run", "report {} --out", "predict m --file", "predict m --in", "export r --out", "new recipe"],
 )
 def test_a_path_that_no_file_can_have_is_a_mistake_of_the_command(
     capsys: pytest.CaptureFixture[str], command: str, path: str
