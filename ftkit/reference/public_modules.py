@@ -10,7 +10,7 @@ STEADY: Mapping[str, tuple[str, ...]] = {
     "ftkit.encoders": (),
     "ftkit.errors": (),
     "ftkit.events": (),
-    "ftkit.testing.backbones": ("BackboneSuite", "separable_data"),
+    "ftkit.testing.backbones": ("BackboneSuite", "separable_data", "tiny_bert"),
     "ftkit.testing.bundles": ("toy_bundle",),
     "ftkit.testing.datasets": ("DatasetSuite",),
     "ftkit.testing.deployers": ("DeployerSuite",),

@@ -155,7 +155,7 @@ class ServerProcess:
                 self._until_ready()
             return self._send(method, path, body)
 
-        return self._again_if_killed(ask)  # type: ignore[no-any-return]  # what `ask` returns
+        return self._again_if_killed(ask)
 
     def _again_if_killed(self, work: Callable[[], Any]) -> Any:
         """What this gives, or gives at the second attempt where something has killed the process in the first."""

@@ -94,7 +94,9 @@ def with_two_classes(data: Data) -> Data:
     """The same rows with two classes: the first one, and one class of all others."""
 
     def merged(label: Any) -> Any:
-        return tuple(sorted({min(each, 1) for each in label})) if isinstance(label, tuple) else min(label, 1)
+        if isinstance(label, tuple):
+            return tuple(sorted({min(each, 1) for each in label}))
+        return min(int(label), 1)
 
     return _relabelled(replace(data, classes=(data.classes[0], data.classes[-1])), lambda _, label: merged(label))
 

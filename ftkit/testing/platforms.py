@@ -135,8 +135,8 @@ class PlatformSuite(ComponentSuite, WithToys):
             assert [entry["epoch"] for entry in trial.history] == [1, 2, 3], (
                 "the history has every evaluation, in order"
             )
-            missing = set(METRICS_OF["single-label"]) - set(trial.metrics)
-            assert not missing, f"trial {trial.number} lacks the metrics {sorted(missing)}"
+            missing = [metric for metric in METRICS_OF["single-label"] if metric not in trial.metrics]
+            assert not missing, f"trial {trial.number} lacks the metrics {missing}"
         assert outcome.best == outcome.trials[1], "the trial with the best validation metric wins"
         assert outcome.best.metrics["roc_auc"] > outcome.trials[0].metrics["roc_auc"], "the values made no difference"
         assert outcome.metrics["roc_auc"] > 0.8, "the bundle is not the model of the best trial"
@@ -169,9 +169,9 @@ class PlatformSuite(ComponentSuite, WithToys):
             "search.policy": {"use": "bandit", "slack_factor": 0},
         }
         if not (capable(component, Confirming) and component.confirms):
-            own = {f"run.{name}": value for name, value in options.to_table(component).items()}
+            fields = {f"run.{name}": value for name, value in options.to_table(component).items()}
             with pytest.raises(RecipeError, match="cannot train trials again with other seeds"):
-                toys.plan(tmp_path, overrides | own | {"run.on": component.name})
+                toys.plan(tmp_path, overrides | fields | {"run.on": component.name})
             return
         outcome, events = self.carry_out(component, tmp_path, **overrides)
         own, repeats = outcome.trials[:3], outcome.trials[3:]

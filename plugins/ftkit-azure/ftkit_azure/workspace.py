@@ -110,4 +110,4 @@ def _read(path: Path) -> Workspace:
         raise UsageError("the workspace's config.json cannot be read", where=str(path), hint=_HINT) from error
     if missing := [key for key, value in zip(_KEYS, values, strict=True) if not value or not isinstance(value, str)]:
         raise UsageError(f"config.json does not say {', '.join(missing)}", where=str(path), hint=_HINT)
-    return Workspace(*values)
+    return Workspace(*map(str, values))
