@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from ftkit.scaffold.kinds import templates
+
 ROOT = Path(__file__).parent.parent
 DISTRIBUTIONS = {
     "ftkit": ROOT / "ftkit",
@@ -33,8 +35,9 @@ def module_name(path: Path, package: Path) -> str:
 
 
 def modules(package: Path) -> dict[str, Path]:
-    """Every module below a package, by its dotted name."""
-    return {module_name(path, package): path for path in sorted(package.rglob("*.py"))}
+    """Every module below a package, by its dotted name; templates of plugins are none."""
+    paths = sorted(path for path in package.rglob("*.py") if templates() not in path.parents)
+    return {module_name(path, package): path for path in paths}
 
 
 def imported(path: Path, known: Mapping[str, Path]) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 kinds      the kinds of plugins, one for each hook
 names      what a plugin, its package and its component are called
+templates  a plugin of each kind, to be copied
 plugin     the templates of a kind as a folder under other names
 columns    the columns of a table, and which of them are texts and labels
 proposal   task, lengths, backbone and floor for what the columns show

@@ -38,7 +38,5 @@ def templates_of(kind: str) -> Path:
 
 
 def templates() -> Path:
-    """The folder of all templates: in a checkout beside the package, in a wheel inside it."""
-    package = Path(__file__).parent.parent
-    inside = package / "templates"
-    return inside if inside.is_dir() else package.parent / "templates"
+    """The folder of all templates: plugins to be copied, which nothing here imports."""
+    return Path(__file__).parent / "templates"

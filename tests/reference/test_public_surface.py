@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ftkit.reference.public_modules import BY_KIND, STEADY
 from ftkit.reference.surface import public_names, surface
+from ftkit.scaffold.kinds import templates
 
 ROOT = Path(__file__).parent.parent.parent
 KEPT = ROOT / "tests" / "public_surface.txt"
@@ -40,7 +41,7 @@ def test_what_the_docs_and_the_templates_teach_is_public() -> None:
         (ROOT / "docs" / page).read_text(encoding="utf-8") for page in ("plugins.md", "plugin_examples.md")
     )
     sources = re.findall(r"^```python\n(.*?)^```", pages, re.MULTILINE | re.DOTALL)
-    sources += [path.read_text(encoding="utf-8") for path in (ROOT / "templates").rglob("*.py")]
+    sources += [path.read_text(encoding="utf-8") for path in templates().rglob("*.py")]
     private = set()
     for source in sources:
         for node in ast.walk(ast.parse(textwrap.dedent(source))):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ftkit.scaffold.kinds import templates
 from tests.wheels import Installed
 
 PAGE = Path(__file__).parents[2] / "docs" / "tutorials" / "plugin.md"
@@ -66,12 +67,12 @@ def test_the_page_from_its_first_command_to_its_last(elsewhere: Installed, tmp_p
 
 def test_a_wheel_of_ftkit_brings_all_templates(wheels: Path) -> None:
     (wheel,) = wheels.glob("ftkit-*.whl")
-    root = Path(__file__).parents[2] / "templates"
+    root = templates()
     expected = {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()}
     with zipfile.ZipFile(wheel) as archive:
-        there = {name.removeprefix("ftkit/templates/") for name in archive.namelist() if "ftkit/templates/" in name}
+        names = [name.partition("ftkit/scaffold/templates/")[2] for name in archive.namelist()]
     expected = {each for each in expected if "__pycache__" not in each and "_cache/" not in each}
-    assert there == expected
+    assert {name for name in names if name} == expected
 
 
 def test_the_page_names_every_file_of_the_plugin(tmp_path: Path) -> None:
