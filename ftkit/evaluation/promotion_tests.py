@@ -12,7 +12,7 @@ from ftkit.contracts.settings import Metric
 from ftkit.evaluation import decisions, metrics, paired_comparison
 from ftkit.evaluation.contenders import Matched, defect, labels_of, metric_probabilities
 from ftkit.evaluation.option_checks import in_range
-from ftkit.evaluation.selective_test import SelectiveRisk
+from ftkit.evaluation.promised_risk import SelectiveRisk
 from ftkit.evaluation.verdicts import (
     ROUNDING,
     comparable,

@@ -31,7 +31,7 @@ from ftkit.evaluation.contenders import (
     task_mismatch,
 )
 from ftkit.evaluation.prediction_profile import profile
-from ftkit.evaluation.selective_test import SelectiveRisk
+from ftkit.evaluation.promised_risk import SelectiveRisk
 from ftkit.formatting import capital, listing
 from ftkit.plugins import origins
 from ftkit.plugins.calls import call, traceback_of

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ftkit.contracts import AnswerRule, Classifier, Contender, Data, DataReport, Split
-from ftkit.evaluation.selective_test import SelectiveRisk
+from ftkit.evaluation.promised_risk import SelectiveRisk
 
 PROMISED = AnswerRule(below=0.8, abstains=True, risk=0.05, confidence=0.9, rows=100)
 
