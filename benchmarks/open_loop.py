@@ -17,6 +17,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ from urllib.parse import urlsplit
 
 import httptools
 
-from benchmarks.turns import ROOT
+from benchmarks.turns import ROOT, Numbers
 
 OK, REFUSED, FAILED, LOST, TIMEOUT, MISTAKE = "answered", "429", "5xx", "lost", "timeout", "other 4xx"
 """What becomes of a request: lost is one whose connection was refused or ended before its answer."""
@@ -229,3 +230,14 @@ def main(settings_file: str, records_file: str) -> None:
 
 if __name__ == "__main__":
     main(*sys.argv[1:])
+
+
+def counted(records: Sequence[Record]) -> Numbers:
+    """How many requests ended in which way, and how long they took."""
+    kinds = Counter(record.kind for record in records)
+    seconds = sorted(record.seconds for record in records)
+    names = (LOST, REFUSED, FAILED, TIMEOUT, MISTAKE)
+    numbers: Numbers = {"requests": len(records), **{name: kinds[name] for name in names}}
+    for name, share in (("p50_ms", 0.5), ("p99_ms", 0.99), ("p99_9_ms", 0.999), ("worst_ms", 1.0)):
+        numbers[name] = seconds[int((len(seconds) - 1) * share)] * 1e3 if seconds else None
+    return numbers

@@ -23,7 +23,6 @@ from ftkit_local.endpoint.client import ask
 
 from benchmarks import memory, open_loop, results
 from benchmarks.open_loop import Callers
-from benchmarks.rollout import counted
 from benchmarks.versions import Versions
 from ftkit.contracts import Endpoint
 from ftkit.contracts.settings import Rollout
@@ -116,7 +115,7 @@ def _load_beyond_capacity(
         recovered = _recovered(endpoint, texts)
     last = max(record.due for record in callers.records)
     name = "beyond capacity"
-    report.contenders[name] = counted(callers.records) | grown | {"asked_per_s": rate}
+    report.contenders[name] = open_loop.counted(callers.records) | grown | {"asked_per_s": rate}
     report.contenders[name]["answered"] = sum(record.kind == open_loop.OK for record in callers.records)
     report.contenders[name]["seconds"] = recovered - last
     report.notes.append(
@@ -139,7 +138,7 @@ def _unruly_clients(
         took = time.monotonic() - begun
         time.sleep(1.0)
     wanted = sum(count for status, count in statuses.items() if status in kind.wanted)
-    numbers = counted(callers.records) | grown | {"asked_per_s": USUAL, "seconds": took}
+    numbers = open_loop.counted(callers.records) | grown | {"asked_per_s": USUAL, "seconds": took}
     numbers |= {"answered": sum(record.kind == open_loop.OK for record in callers.records)}
     numbers |= {"as_wanted": f"{wanted} of {kind.clients}", "not as wanted": kind.clients - wanted}
     report.contenders[kind.name] = numbers

@@ -34,7 +34,6 @@ from ftkit_local.endpoint.client import ask
 
 from benchmarks import command, open_loop, results
 from benchmarks.open_loop import Callers, Record
-from benchmarks.turns import Numbers
 from benchmarks.versions import MODELS, Kind, Version, Versions
 from ftkit.contracts.settings import Rollout
 from ftkit.errors import DeployError, FtkitError
@@ -276,13 +275,13 @@ def judge(
     for what, some in phases.items():
         tries = [each for each in watched.tries if each.what == what]
         if some or tries:
-            report.contenders[what] = counted(some) | {
+            report.contenders[what] = open_loop.counted(some) | {
                 "rollouts": len(tries),
                 "as_meant": sum(each.as_meant for each in tries),
                 "wrong": wrong[what],
                 "seconds_each": sum(each.ended - each.begun for each in tries) / len(tries) if tries else None,
             }
-    report.contenders["all"] = counted(records) | {
+    report.contenders["all"] = open_loop.counted(records) | {
         "rollouts": len(watched.tries),
         "as_meant": sum(each.as_meant for each in watched.tries),
         "wrong": sum(wrong.values()),
@@ -303,17 +302,6 @@ def judge(
         f"Requests were sent up to {late * 1e3:.0f} ms after they were due, which counts as their time."
     )
     report.notes += examples[:20] + [each.how for each in watched.tries if not each.as_meant]
-
-
-def counted(records: Sequence[Record]) -> Numbers:
-    """How many requests ended in which way, and how long they took."""
-    kinds = Counter(record.kind for record in records)
-    seconds = sorted(record.seconds for record in records)
-    names = (open_loop.LOST, open_loop.REFUSED, open_loop.FAILED, open_loop.TIMEOUT, open_loop.MISTAKE)
-    numbers: Numbers = {"requests": len(records), **{name: kinds[name] for name in names}}
-    for name, share in (("p50_ms", 0.5), ("p99_ms", 0.99), ("p99_9_ms", 0.999), ("worst_ms", 1.0)):
-        numbers[name] = seconds[int((len(seconds) - 1) * share)] * 1e3 if seconds else None
-    return numbers
 
 
 def wrong_with(record: Record, watched: Watched, versions: Mapping[str, Version]) -> str:
