@@ -21,7 +21,7 @@ from ftkit.display.board import Board
 from ftkit.errors import StageError
 from ftkit.events import Event, Noticed, ReportWritten, RunFinished
 from ftkit.report import facts
-from ftkit.runs import ledger
+from ftkit.runs import ledger, written_files
 from ftkit.testing import toys
 from ftkit.testing.toys import ToyReviews
 
@@ -277,6 +277,7 @@ def test_a_class_without_test_rows_has_a_row_without_shares(make: Make) -> None:
         ("gone", "were not stored with this run"),
         ("shape", "do not fit the rows"),
         ("nan", "probabilities that are not numbers"),
+        ("changed", "was changed since it was written"),
         ("torn", "cannot be read"),
     ],
 )
@@ -289,8 +290,12 @@ def test_unusable_answers_are_explained_and_the_rest_is_shown(make: Make, damage
         np.save(path, np.zeros((3, 2)))
     elif damage == "nan":
         np.save(path, np.load(path) * np.nan)
+    elif damage == "changed":
+        np.save(path, np.load(path)[::-1])
     else:
         path.write_bytes(b"no array")
+    if damage in ("shape", "nan"):  # as a faulty writer would leave them
+        written_files.seal(path.parent)
     page = outline(book)
     assert reason in page.text
     assert {"Test metrics", "Promotion tests"} <= set(page.headings)

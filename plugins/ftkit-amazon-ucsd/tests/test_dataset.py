@@ -16,6 +16,7 @@ from ftkit_amazon_ucsd import AmazonUcsd, archive, parsing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ftkit import files
 from ftkit.contracts import SPLITS, Data
 from ftkit.data.splits import folded
 from ftkit.errors import DataError
@@ -47,8 +48,9 @@ class TestAmazonUcsd(DatasetSuite):
 
 class TestAmazonUcsdFromTheCache(DatasetSuite):
     @pytest.fixture
-    def component(self, cache: Path) -> AmazonUcsd:
-        cache.mkdir(parents=True, exist_ok=True)
+    def component(self, own_home: Path) -> AmazonUcsd:
+        cache = files.cache() / "amazon-ucsd"
+        cache.mkdir(parents=True)
         content = "".join(line + "\n" for line in good(300)).encode()
         (cache / "reviews_Musical_Instruments.json.gz").write_bytes(gzip.compress(content))
         return AmazonUcsd(category="musical instruments", five_core=False, text="summary+reviewText", rows=120)
