@@ -51,7 +51,7 @@ class Bundle:
 
     @property
     def task(self) -> Task:
-        """What is asked of a text; bundles of ftkit 0.2.0 and older do not say it, and are `single-label`."""
+        """What is asked of a text; older bundles do not say it, and are `single-label`."""
         return self.manifest.get("task", SINGLE_LABEL)
 
     @property

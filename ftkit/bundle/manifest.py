@@ -22,7 +22,7 @@ def sealed(manifest: Mapping[str, Any]) -> dict[str, Any]:
 def check(manifest: Mapping[str, Any]) -> None:
     """Raises: KeyError, TypeError, ValueError for an entry that is missing, changed or of another type.
 
-    Manifests of ftkit 0.2.0 and older have no digest.
+    Older manifests have no digest.
     """
     if manifest.get(_DIGEST, digest := _digest(manifest)) != digest:
         raise ValueError("an entry was changed")

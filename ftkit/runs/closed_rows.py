@@ -4,7 +4,7 @@ DATA/
   test.arrow.sealed   the rows, which only a key in FTKIT_HOME/keys opens
   test.arrow          the rows once the promotion tests have opened them; seal and key are then gone
 
-Runs of ftkit 0.2.0 and older have `test.sealed` and `test.jsonl`.
+Older runs have `test.sealed` and `test.jsonl`.
 
 No file below the run's folder holds the rows in readable form, and while a trial trains its process cannot open the seal. That does not
 stop code that means to cheat: it could take the key, or read the source of the data again.

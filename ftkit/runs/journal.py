@@ -1,6 +1,6 @@
 """The journal of a run: an append-only file with one fact per line; a fact is on disk before `append` returns.
 
-A line ends with the checksum of what stands before it, `"sum"`, so that a changed byte is noticed. Journals of ftkit 0.2.0 and older
+A line ends with the checksum of what stands before it, `"sum"`, so that a changed byte is noticed. Older journals
 have none: their lines are read as they are, and once a line has a checksum, each one after it needs its own.
 """
 

@@ -17,7 +17,7 @@ from ftkit.plugins.calls import call
 from ftkit.runs.ledger import Ledger
 
 FACT = "sources"
-"""The fact of the journal that has the files; journals of ftkit 0.2.0 and older have none."""
+"""The fact of the journal that has the files; older journals have none."""
 
 
 def named(plan: Plan) -> dict[str, Path]:

@@ -1,6 +1,6 @@
 """The rows of a run on disk: three Arrow files, test sealed until the promotion tests read it, and the data report.
 
-Runs of ftkit 0.2.0 and older have files of JSON lines in their place.
+Older runs have files of JSON lines in their place.
 """
 
 from __future__ import annotations

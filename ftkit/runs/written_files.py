@@ -15,7 +15,7 @@ def seal(folder: Path) -> None:
 
 
 def check(path: Path) -> None:
-    """Compare a file with its digest; folders of ftkit 0.2.0 and older have none. Raises: OSError; ValueError for another content."""
+    """Compare a file with its digest; older folders have none. Raises: OSError; ValueError for another content."""
     digests = path.parent / NAME
     if digests.is_file() and strict_json.read_object(digests).get(path.name) != files.sha256(path):
         raise ValueError(f"{path.name} was changed since it was written")
