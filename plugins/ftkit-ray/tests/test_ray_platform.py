@@ -317,7 +317,6 @@ def test_a_driver_that_is_killed_leaves_nothing_behind_and_goes_on(ray_cluster, 
 
 COMMAND = """
 import sys
-import time
 from pathlib import Path
 from ftkit.cli import main
 from ftkit.testing import toys
