@@ -16,6 +16,7 @@ NAMES = {
     "gate": "how often promotion tests err, on simulated models",
     "checkpoint": "what a checkpoint inside a trial costs",
     "telemetry": "what telemetry costs a request",
+    "processes": "a trial of two processes against one of a single process",
 }
 
 
