@@ -19,6 +19,7 @@ NAMES = {
     "abstain": "how often a promised risk of the answers is exceeded, on simulated models",
     "canary": "how often a rollout errs about live traffic, on simulated deployments",
     "rollout": "requests lost, late or answered wrongly while versions replace each other, and under overload",
+    "processes": "a trial of two processes against one of a single process",
     "checkpoint": "what a checkpoint inside a trial costs",
     "faults": "kills at random moments of whole runs",
     "telemetry": "what telemetry costs a request",
@@ -31,7 +32,7 @@ def main() -> None:
     name, arguments = (sys.argv[1] if len(sys.argv) > 1 else ""), sys.argv[2:]
     if name not in NAMES:
         print(f"usage: python -m benchmarks {'|'.join(NAMES)} [options]\n")
-        print("\n".join(f"    {known:10} {summary}" for known, summary in NAMES.items()))
+        print("\n".join(f"    {known:11} {summary}" for known, summary in NAMES.items()))
         print("\nOptions of each: python -m benchmarks NAME --help")
         sys.exit(0 if name in ("-h", "--help") else 2)
     importlib.import_module(f"benchmarks.{name}").main(arguments)

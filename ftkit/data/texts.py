@@ -115,9 +115,9 @@ class Texts(ReadWhenAsked[str]):
 
 def chosen(texts: Sequence[str], rows: Sequence[int]) -> Sequence[str]:
     """The texts of these rows: in memory if all of the texts are, otherwise to be read where those are."""
-    if isinstance(texts, ReadWhenAsked) and not (isinstance(texts, Texts) and not texts.on_disk):
-        return Chosen(texts, rows)
-    return tuple(map(texts.__getitem__, rows))
+    if not isinstance(texts, ReadWhenAsked):
+        return tuple(map(texts.__getitem__, rows))
+    return tuple(texts.at(rows)) if isinstance(texts, Texts) and not texts.on_disk else Chosen(texts, rows)
 
 
 def _some(rows: Iterable[int]) -> Iterator[Sequence[int]]:

@@ -89,6 +89,13 @@ def environment_of(pid):
     return dict(entry.split("=", 1) for entry in text.split("\0") if entry)
 
 
+def held(folder):
+    """A file that keeps every trial in its first epoch until the test has done something to one of them."""
+    hold = folder / "hold"
+    hold.touch()
+    return hold
+
+
 class TestRayPlatform(PlatformSuite):
     @pytest.fixture
     def component(self, on_ray):
@@ -133,15 +140,16 @@ def test_a_search_ends_as_on_local_and_leaves_nothing_on_the_nodes(
 
 
 def test_a_node_that_dies_costs_its_trials_unsaved_work_alone(on_ray, on_local, installed, tmp_path, ray_cluster):
-    plan = dataclasses.replace(toys.plan(tmp_path, SEARCH | {"backbone.delay": 0.5}), platform=on_ray(retries=0))
-    emitted, killed = [], []
+    hold = held(tmp_path)
+    plan = dataclasses.replace(toys.plan(tmp_path, SEARCH | {"backbone.hold": str(hold)}), platform=on_ray(retries=0))
+    emitted = []
 
     def tell(event):
         emitted.append(event)
-        if isinstance(event, events.TrialReported) and not killed:
-            killed.extend(started for started in of(events.TrialStarted, emitted) if started.node == "second")
-            if killed:
-                ray_cluster.order("kill second")
+        there = {started.number for started in of(events.TrialStarted, emitted) if started.node == "second"}
+        if isinstance(event, events.TrialReported) and event.number in there and hold.exists():
+            ray_cluster.order("kill second")
+            hold.unlink()
 
     try:
         outcome = runner.run(plan, tell)
@@ -158,15 +166,17 @@ def test_a_node_that_dies_costs_its_trials_unsaved_work_alone(on_ray, on_local, 
 
 
 def test_a_worker_that_is_killed_goes_on_from_its_checkpoint_on_any_node(on_ray, on_local, installed, tmp_path):
-    overrides = SEARCH | {"backbone.delay": 0.5, "search.checkpoint": "0.01s"}
+    hold = held(tmp_path)
+    overrides = SEARCH | {"backbone.delay": 0.1, "backbone.hold": str(hold), "search.checkpoint": "0.01s"}
     plan = dataclasses.replace(toys.plan(tmp_path, overrides), platform=on_ray())
     emitted = []
 
     def tell(event):
         emitted.append(event)
-        if isinstance(event, events.TrialReported) and len(of(events.TrialReported, emitted)) == 1:
+        if isinstance(event, events.TrialReported) and hold.exists():
             (pid,) = [started.pid for started in of(events.TrialStarted, emitted) if started.number == event.number]
             os.kill(pid, signal.SIGKILL)
+            hold.unlink()
 
     outcome = runner.run(plan, tell)
     assert ending(outcome) == on_local
@@ -317,7 +327,6 @@ def test_a_driver_that_is_killed_leaves_nothing_behind_and_goes_on(ray_cluster, 
 
 COMMAND = """
 import sys
-import time
 from pathlib import Path
 from ftkit.cli import main
 from ftkit.testing import toys
