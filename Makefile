@@ -2,7 +2,8 @@
 # make test    the same with all plugins and test tools, and every test
 # make quick   the core's tests without encoders and servers, for people who work on ftkit
 # make install make test without the tests: for people who work on ftkit
-# make lint    ruff and mypy
+# make lint    ruff, mypy, and the strict build of the site
+# make site    docs/ as a site, in site/: open site/index.html; with the pictures of `make screenshots`, where it has run before
 # make dist    source distributions and wheels of ftkit and all plugins, in dist/: see docs/releasing.md
 
 PYTHON ?= python3
@@ -22,7 +23,7 @@ SLOW       := encoders serving remote azure report/test_browser.py test_runner.p
               test_benchmarks.py test_secrets_everywhere.py test_wheels.py scaffold/test_new_plugin.py scaffold/test_plugin_tutorial.py \
               stages/test_release.py runs/test_preview.py bundle/test_requirements.py
 
-.PHONY: run install quick test lint docs dist constraints clean
+.PHONY: run install quick test lint docs site screenshots dist constraints clean
 
 run: $(VENV)/.quickstart
 	@$(BIN)/ftkit run recipes/quickstart.toml || [ $$? -eq 5 ]
@@ -35,7 +36,7 @@ quick: $(VENV)/.everything
 test: $(VENV)/.everything $(SCORING)/.made
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
-lint: $(VENV)/.everything
+lint: $(VENV)/.everything site
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy ftkit $(wildcard plugins/*/ftkit_*)
@@ -43,6 +44,15 @@ lint: $(VENV)/.everything
 docs: $(VENV)/.everything
 	$(BIN)/python -m ftkit.reference docs/reference
 	$(BIN)/python -m ftkit.reference.directory docs/directory.md
+
+# Every warning is an error: a link to a page, an anchor or a file that is not there, a page that the start page does not lead to.
+site: $(VENV)/.everything
+	@rm -rf site
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --fresh-env --conf-dir docs --doctree-dir build/doctrees . site
+
+# A run of the quickstart, drawn as a terminal shows it, and its report in Chromium: in build/screenshots, never in git.
+screenshots: $(VENV)/.everything
+	$(BIN)/python docs/screenshots.py build/screenshots
 
 dist: $(VENV)/.everything
 	$(BIN)/python make_dist.py dist
