@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -11,15 +12,17 @@ from typing import Any
 from starlette.requests import Request
 
 from ftkit import pairs
+from ftkit.contracts.monitoring import ENDPOINT
 from ftkit.serving import live_counts
+from ftkit.serving.access import key_guard
 from ftkit.serving.handler import Reply, answering, json_reply, model_reply, refusing, submit
 from ftkit.serving.http_api import COUNTS, PROBE, ScoringApplication, http_api, read_body
 from ftkit.serving.model_host import ModelHost
 from ftkit.serving.schema import parse
 
 
-def application(host: ModelHost) -> ScoringApplication:
-    """Serves a host's bundle; the bundle begins to load when the server starts."""
+def application(host: ModelHost, key: str = "") -> ScoringApplication:
+    """Serves a host's bundle, to callers with this key or without any; the bundle begins to load when the server starts."""
 
     @asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[None]:
@@ -60,13 +63,14 @@ def application(host: ModelHost) -> ScoringApplication:
             await asyncio.wrap_future(batcher.submit(texts or [""]))
         return json_reply({"status": "answers"})
 
-    # Only the process that started this server reaches its socket.
     return http_api(
         "ftkit model server",
         score=score,
         model=model,
         ready=ready,
+        guard=key_guard(key) if key else None,
         lifespan=lifespan,
         further={COUNTS: counts, PROBE: probe},
         fields=lambda: host.bundle.fields if host.bundle else pairs.TEXT,
+        name=os.environ.get(ENDPOINT) or "model",
     )

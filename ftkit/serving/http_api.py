@@ -6,6 +6,7 @@ GET  /healthz      the process lives
 GET  /readyz       requests will be answered; otherwise why not
 GET  /docs         the interface as a page, with all it needs: it works without the internet
 GET  /openapi.json
+/v2…              the Open Inference Protocol: see `ftkit.serving.open_inference`
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from ftkit import pairs
 from ftkit.serving.handler import Reply, error_reply, json_reply
 from ftkit.serving.limits import Limits
+from ftkit.serving.open_inference import ROOT, OpenInference, TranslatedRequest, in_form
 from ftkit.serving.openapi import document
 from ftkit.serving.schema import Refusal, too_large
 
@@ -68,20 +70,24 @@ def http_api(
     refusals: Mapping[int, str] | None = None,
     further: Mapping[str, Handler] | None = None,
     fields: Callable[[], tuple[str, ...]] = lambda: pairs.TEXT,
+    name: str = "",
 ) -> ScoringApplication:
     """The ASGI application that answers with these handlers.
 
     `guard` raises Refusal for a request without the key; it is called before `score` and `model`. `refusals` describes
     the statuses of `score` that only this application has. `further` has handlers of GET by path, behind the same guard.
-    `fields` names the texts of a row, as the page shows it.
+    `fields` names the texts of a row, as the page shows it. `name` is what the Open Inference Protocol calls the model, by default `title`.
     """
+    inference = OpenInference(name or title, score, model, ready, fields)
 
     async def health(_: Request) -> Reply:
         return json_reply({"status": "alive"})
 
     async def openapi(request: Request) -> Response:
         root = _root(request)
-        return JSONResponse(document(title, refusals or {}, guarded=bool(guard), root=root, fields=fields()))
+        return JSONResponse(
+            document(title, refusals or {}, guarded=bool(guard), root=root, fields=fields(), name=inference.name)
+        )
 
     async def docs(request: Request) -> Response:
         return _docs_page(title, _root(request))
@@ -95,6 +101,7 @@ def http_api(
         Route("/openapi.json", openapi),
         Route("/docs", docs),
         *(Route(path, _endpoint(handler, guard)) for path, handler in (further or {}).items()),
+        *_inference_routes(inference, guard),
         Mount(ASSETS, StaticFiles(packages=[("fastapi_offline", "static")])),
     ]
     app = Starlette(routes=routes, exception_handlers={HTTPException: _no_such_route}, lifespan=lifespan)
@@ -117,11 +124,31 @@ async def read_body(request: Request, limits: Limits, take: Callable[[int], None
             parts.append(part)
     except ClientDisconnect as error:
         raise Refusal(408, "the request broke off before its end", "body") from error
-    return b"".join(parts)
+    body = b"".join(parts)
+    return request.translate(body) if isinstance(request, TranslatedRequest) else body
 
 
-def _endpoint(handler: Handler, guard: Guard | None = None) -> Endpoint:
-    """A handler as Starlette calls it; whatever it raises becomes an answer."""
+def _inference_routes(inference: OpenInference, guard: Guard | None) -> list[Route]:
+    """The routes of the Open Inference Protocol; what tells nothing of the model needs no key."""
+    open_to_all = {
+        "": inference.server,
+        "/health/live": inference.live,
+        "/health/ready": inference.server_ready,
+        "/models/{name}/ready": inference.model_ready,
+    }
+    guarded = {"/models": inference.models, "/models/{name}": inference.metadata}
+    infer = _endpoint(inference.infer, guard, in_form)
+    return [
+        *(Route(ROOT + path, _endpoint(handler, form=in_form)) for path, handler in open_to_all.items()),
+        *(Route(ROOT + path, _endpoint(handler, guard, in_form)) for path, handler in guarded.items()),
+        Route(f"{ROOT}/models/{{name}}/infer", infer, methods=["POST"]),
+    ]
+
+
+def _endpoint(
+    handler: Handler, guard: Guard | None = None, form: Callable[[Reply], Reply] = lambda reply: reply
+) -> Endpoint:
+    """A handler as Starlette calls it; whatever it raises becomes an answer, in this form."""
 
     async def endpoint(request: Request) -> Response:
         try:
@@ -130,7 +157,7 @@ def _endpoint(handler: Handler, guard: Guard | None = None) -> Endpoint:
             reply = await handler(request)
         except Exception as error:
             reply = error_reply(error, request.method, request.scope["path"])
-        return _response(reply)
+        return _response(form(reply))
 
     return endpoint
 
@@ -141,7 +168,9 @@ async def _no_such_route(request: Request, error: Exception) -> Response:
     where = f"{request.method} {request.scope['path']}"
     hint = f"Classify with POST {_root(request)}{SCORE}; GET /docs shows everything."
     refusal = Refusal(error.status_code, error.detail, where, hint, error.headers)
-    return _response(error_reply(refusal, request.method, request.scope["path"]))
+    reply = error_reply(refusal, request.method, request.scope["path"])
+    inference = request.scope["path"].removeprefix(_root(request)).startswith(f"{ROOT}/")
+    return _response(in_form(reply) if inference else reply)
 
 
 def _response(reply: Reply) -> Response:

@@ -206,27 +206,31 @@ def _refusal(error: ValidationError, fields: Sequence[str]) -> Refusal:
     """The first mistake that pydantic names, in this module's words."""
     mistakes = error.errors(include_url=False)
     first = mistakes[0]
-    place = _place(first["loc"])
+    where = place(first["loc"])
     kind = first["type"]
     hint = example(fields)
     if kind == "missing":
-        what = f"{place} is missing"
+        what = f"{where} is missing"
     elif kind == "extra_forbidden":
-        what = f"{place} is not a key of a request"
+        what = f"{where} is not a key of a request"
         near = difflib.get_close_matches(str(first["loc"][-1]), list(ScoreRequest.model_fields), 1)
         hint = f"Did you mean {near[0]!r}?" if near else f"The keys are {' and '.join(ScoreRequest.model_fields)}."
     elif kind in _WANTED:
-        sent = next((noun for types, noun in _KINDS if isinstance(first["input"], types)), "null")
-        what = f"{place} is {sent}; it must be {_WANTED[kind]}"
+        what = f"{where} is {kind_of(first['input'])}; it must be {_WANTED[kind]}"
     else:
-        what = f"{place}: {first['msg']}"
+        what = f"{where}: {first['msg']}"
     more = len(mistakes) - 1
-    return Refusal(422, f"{what} ({more} more like it)" if more else what, place, hint)
+    return Refusal(422, f"{what} ({more} more like it)" if more else what, where, hint)
 
 
-def _place(location: Sequence[int | str]) -> str:
+def kind_of(value: Any) -> str:
+    """What a value of JSON is, with its article."""
+    return next((noun for types, noun in _KINDS if isinstance(value, types)), "null")
+
+
+def place(location: Sequence[int | str]) -> str:
     """`data[3].text` for ("data", 3, "text")."""
-    place = ""
+    path = ""
     for part in location:
-        place += f"[{part}]" if isinstance(part, int) else f".{part}" if place else part
-    return beginning(place, 200) or "the body"
+        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else part
+    return beginning(path, 200) or "the body"

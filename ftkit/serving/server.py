@@ -111,7 +111,9 @@ def main(folder: str, socket: str, engine: str, limits: str) -> None:
 
     server = uvicorn.Server(
         uvicorn.Config(
-            application(ModelHost(Path(folder), Limits(**json.loads(limits)), engine)),
+            application(
+                ModelHost(Path(folder), Limits(**json.loads(limits)), engine)
+            ),  # only the process that started this one reaches it
             uds=socket,
             log_config=None,
             access_log=False,

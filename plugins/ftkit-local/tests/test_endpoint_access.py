@@ -58,6 +58,15 @@ def test_only_requests_with_the_key_are_answered(
         answer = client.post("/score", json=BODY, headers=key)
         assert answer.json() == ["good"]
         assert answer.headers["x-ftkit-deployment"] == "only"
+
+        infer, texts = f"/v2/models/{deployer.endpoint}/infer", {"name": "text", "datatype": "BYTES", "shape": [1]}
+        request = {"inputs": [{**texts, "data": [GOOD]}]}
+        assert "key is missing" in client.post(infer, json=request).json()["error"]
+        inferred = client.post(infer, json=request, headers=key)
+        assert inferred.json()["outputs"][0]["data"] == ["good"]
+        assert inferred.headers["x-ftkit-deployment"] == "only"
+        nowhere = client.post(infer, json=request, headers={**key, "x-ftkit-deployment": "never-was"})
+        assert (nowhere.status_code, list(nowhere.json())) == (404, ["error"])
         assert answer.headers["x-ftkit-bundle"] == bundle.hash
         assert "front;dur=" in answer.headers["server-timing"]
         assert client.get("/model", headers=key).json()["hash"] == bundle.hash

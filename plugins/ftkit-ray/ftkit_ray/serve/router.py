@@ -54,6 +54,7 @@ class Router:
             ready=self._ready,
             guard=key_guard(key) if key else None,
             refusals={404: "There is no deployment of the name sent.", 504: "The model did not answer in time."},
+            fields=self._fields,
         )
 
     async def check_health(self) -> None:
@@ -128,6 +129,13 @@ class Router:
         if any(self._shares.values()):
             return json_reply({"status": "ready", "reason": ""})
         return json_reply({"status": "starting", "reason": "no deployment has traffic"}, 503)
+
+    def _fields(self) -> tuple[str, ...]:
+        from ftkit import pairs
+        from ftkit.bundle.manifest import fields_of
+
+        live = (name for name, share in self._shares.items() if share)
+        return next((fields_of(self._files.bundle(name)) for name in live), pairs.TEXT)
 
     async def _forward(self, request: Any, verb: str, body: bytes) -> Any:
         from ftkit.contracts.monitoring import TRACE
