@@ -69,6 +69,8 @@ class Endpoint:
     """All of them, those without traffic included."""
     key_command: str = ""
     """A shell command that prints the key, if the key itself must not be shown in a terminal."""
+    command: str = ""
+    """A shell command that sends a request, its body as the last argument, where callers need more than a key."""
 
     @property
     def traffic(self) -> dict[str, int]:

@@ -67,6 +67,8 @@ def _names(verdicts: Sequence[Verdict]) -> str:
 def curl(endpoint: Endpoint, row: str | Mapping[str, str]) -> str:
     """A shell command that calls the endpoint with a text, or with the texts of a pair by their names; its key is included."""
     body = json.dumps({"data": [{"text": row} if isinstance(row, str) else dict(row)]})
+    if endpoint.command:
+        return f"{endpoint.command} {shlex.quote(body)}"
     command = shlex.join(["curl", "-sS", "-X", "POST", endpoint.url])
     if endpoint.key:
         command += " " + shlex.join(["-H", f"Authorization: Bearer {endpoint.key}"])
