@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-pytest_plugins = ["tests.azure.fixtures", "tests.wheels"]
+pytest_plugins = ["tests.azure.fixtures", "tests.browser", "tests.wheels"]
 
 _REQUIRED = {"FTKIT_REQUIRE_SHARED": "FTKIT_SHARED", "FTKIT_REQUIRE_SCORING": "FTKIT_SCORING_PYTHON"}
 """Variables that make a skip a failure, and what a skip's reason then names."""

@@ -18,17 +18,32 @@ project = "ftkit"
 html_title = "ftkit"
 language = "en"
 root_doc = "docs/README"
-include_patterns = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/**.md", "benchmarks/README.md", "plugins/*/README.md"]
+include_patterns = [
+    "README.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "docs/**.md",
+    "benchmarks/README.md",
+    "plugins/*/README.md",
+]
 exclude_patterns = [".*", "build", "dist", "site", "**/node_modules", "**/__pycache__"]
 
 extensions = ["myst_parser"]
 myst_heading_anchors = 4  # an anchor for every heading, by the rule of code hosts
-myst_disable_syntax = ["myst_block_break", "myst_line_comment", "myst_role", "myst_target"]  # Markdown as code hosts read it
+myst_disable_syntax = [
+    "myst_block_break",
+    "myst_line_comment",
+    "myst_role",
+    "myst_target",
+]  # Markdown as code hosts read it
+smartquotes = False  # options and code in prose stay as they are typed
 highlight_language = "text"
 
 html_theme = "furo"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_js_files = ["site.js"]
+html_use_index = False
 html_copy_source = False
 html_show_copyright = False
 html_show_search_summary = False  # it would be fetched, which no browser does from a file
@@ -58,7 +73,9 @@ def _navigation(text: str) -> str:
         caption = re.match(r"## (.+)", section)
         entries = "\n".join(f"{title} <{target}>" for title, target in LISTED.findall(section))
         if entries:
-            trees.append(f"\n```{{toctree}}\n:hidden:\n{f':caption: {caption[1]}' if caption else ''}\n\n{entries}\n```\n")
+            trees.append(
+                f"\n```{{toctree}}\n:hidden:\n{f':caption: {caption[1]}' if caption else ''}\n\n{entries}\n```\n"
+            )
     return "".join(trees)
 
 

@@ -63,7 +63,7 @@ class Installed:
         return {key: value for key, value in os.environ.items() if key not in left_out}
 
 
-def _once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
     """A folder that the first process which needs it makes, for all processes of this test run."""
     root = factory.getbasetemp()
     folder = (root.parent if os.environ.get("PYTEST_XDIST_WORKER") else root) / name
@@ -78,7 +78,7 @@ def _once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], Non
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with what `make dist` builds: ftkit and all its plugins."""
     make_dist = pytest.importorskip("make_dist", reason="needs build and tomli_w: pip install -e '.[development]'")
-    return _once(tmp_path_factory, "dist", make_dist.make)
+    return once(tmp_path_factory, "dist", make_dist.make)
 
 
 @pytest.fixture(scope="session")
@@ -93,4 +93,4 @@ def elsewhere(wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> Install
         # A .pth file in the folder that it names is not read, so the editable installations there lead nowhere.
         (site / "packages.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
 
-    return Installed(_once(tmp_path_factory, "elsewhere", make))
+    return Installed(once(tmp_path_factory, "elsewhere", make))

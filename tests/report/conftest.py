@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -199,24 +197,3 @@ def with_texts(data: Data, texts: Sequence[str]) -> Data:
     """The same data with these texts as the first of its test rows."""
     test = data.test
     return replace(data, test=Split((*texts, *test.texts[len(texts) :]), test.labels, test.columns))
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Any]:
-    """A headless Chromium; tests that need it skip without one, unless FTKIT_REQUIRE_BROWSER is set."""
-    required = bool(os.environ.get("FTKIT_REQUIRE_BROWSER"))
-    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        if required:
-            raise
-        pytest.skip("needs playwright: pip install ftkit[development]")
-    if path is None:
-        if required:
-            pytest.fail("FTKIT_REQUIRE_BROWSER is set, and there is no Chromium on the PATH")
-        pytest.skip("needs Chromium on the PATH")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-dev-shm-usage"])
-        yield browser
-        browser.close()
