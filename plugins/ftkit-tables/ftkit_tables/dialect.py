@@ -102,7 +102,12 @@ def decide(lines: Sequence[str], wanted: Wanted, options: Options, usual: str, p
         raise _not_found(plain, lines, wanted, path)
     best = max(
         candidates,
-        key=lambda each: (_exact(each, wanted), round(_share(each, lines), 2), -_label_length(each, lines, wanted)),
+        key=lambda each: (
+            _exact(each, wanted),
+            _columns(each, lines, wanted),
+            round(_share(each, lines), 2),
+            -_label_length(each, lines, wanted),
+        ),
     )
     if options.header and _share(best, lines) < 0.5 and (hint := labelled_lines(lines)):
         columns = f"{len(best.names)} columns of header"
@@ -140,6 +145,11 @@ def _share(dialect: Dialect, lines: Sequence[str]) -> float:
     """Which share of the first rows has a cell for every column."""
     rows = sample(dialect, lines)
     return sum(map(dialect.fits, rows)) / len(rows) if rows else 0.0
+
+
+def _columns(dialect: Dialect, lines: Sequence[str], wanted: Wanted) -> int:
+    """How many columns nearly all rows have, where nobody names one: a wrong delimiter leaves whole lines."""
+    return len(dialect.names) if not wanted.names and _share(dialect, lines) >= 0.9 else 0
 
 
 def _label_length(dialect: Dialect, lines: Sequence[str], wanted: Wanted) -> float:

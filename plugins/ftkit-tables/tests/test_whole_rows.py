@@ -98,3 +98,12 @@ def test_quotes_that_turn_out_to_be_ordinary_lose_no_row(tmp_path: Path) -> None
 
 def test_the_table_reads_rows() -> None:
     assert capable(Table, RowReading)
+
+
+def test_where_no_column_is_wanted_the_delimiter_is_the_one_that_divides_the_rows(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    rows = "".join(f'{n};"late, and lost";{"delivery, late" if n % 2 else "billing"}\n' for n in range(200))
+    path.write_text(f"id;message;team\n{rows}200;half a row\n")
+    assert [*Table.whole_rows(path, (), lambda event: None).names] == ["id", "message", "team"]
+    path.write_text("message\nlate, and lost; again\nnothing came, and nobody knows\n")
+    assert [*Table.whole_rows(path, (), lambda event: None).names] == ["message"]
