@@ -36,6 +36,7 @@ COMMANDS = {
     "compare": ("compare", "Show two runs side by side."),
     "promote": ("promote", "Release a run's model by hand."),
     "export": ("export", "Write a run's model as a folder for a deployment by hand."),
+    "push": ("push", "Push a model to the Hugging Face hub."),
     "models": ("models", "List registered models."),
     "predict": ("predict", "Classify texts with a model."),
     "endpoint": ("endpoint", "Show, call and stop endpoints."),
