@@ -62,15 +62,19 @@ class LocalDeployer(ServerOptions, EndpointOptions):
                 raise DeployError(
                     f"there is a deployment {deployment!r} already", self.endpoint, "Delete it, or choose another name."
                 )
-            entry = Entry(
-                name=deployment,
-                bundle_hash=self.folder.store(deployment, bundle, self.engine),
-                threads=self.threads,
-                request_timeout=self.request_timeout,
-                engine=self.engine,
-                limits=replace(self.limits, seconds=self.request_timeout / 2),
-            )
+            entry = self.stored(deployment, bundle)
             ask(self.folder, "POST", "/deployments", asdict(entry))
+
+    def stored(self, deployment: str, bundle: Path) -> Entry:
+        """Store a bundle in the endpoint's folder, for a deployment as it is meant to be. Raises: DeployError, BundleError."""
+        return Entry(
+            name=deployment,
+            bundle_hash=self.folder.store(deployment, bundle, self.engine),
+            threads=self.threads,
+            request_timeout=self.request_timeout,
+            engine=self.engine,
+            limits=replace(self.limits, seconds=self.request_timeout / 2),
+        )
 
     def health(self, deployment: str) -> Health:
         """The deployment's health now, with the end of its log when it failed."""

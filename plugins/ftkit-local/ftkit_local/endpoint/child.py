@@ -9,13 +9,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal
 
 from ftkit.contracts.measures import Measures
 from ftkit.serving import live_counts, server
 from ftkit.serving.http_api import COUNTS, PROBE
 from ftkit.serving.live_counts import LiveCounts
-from ftkit_local.endpoint.folder import Entry, Folder, begin_log
+from ftkit_local.endpoint.folder import SOCKET, Entry, Folder, begin_log
 from ftkit_local.endpoint.wire import Wire
 
 BUSY = "429"
@@ -86,11 +87,11 @@ class Child:
         begin_log(self.folder.log(self.entry.name))
         for stale in (self.folder.deployments / self.entry.name).glob("*.sock"):
             stale.unlink(missing_ok=True)
+        bundle = f"deployments/{self.entry.name}/bundle"
+        program = [each.replace(SOCKET, Path(self.socket).name) for each in self.entry.program]
         with self.folder.log(self.entry.name).open("ab") as output:
             self.process = await asyncio.create_subprocess_exec(
-                *server.command(
-                    f"deployments/{self.entry.name}/bundle", self.socket, self.entry.limits, self.entry.engine
-                ),
+                *(program or server.command(bundle, self.socket, self.entry.limits, self.entry.engine)),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=output,
                 stderr=output,

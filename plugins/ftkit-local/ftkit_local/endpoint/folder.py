@@ -29,6 +29,8 @@ FORMAT = 1
 LOGS_KEPT = 20
 LOG_LIMIT = 10 * 1024 * 1024
 """Bytes after which a log is begun anew at the next start; the one before is kept."""
+SOCKET = "{socket}"
+"""In a program of an entry, the name of the socket to listen on, in the deployment's folder."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +48,14 @@ class Entry:
     """Which of the bundle's engines answers."""
     proven: bool = False
     """It has been ready once: from then on it is restarted when it dies."""
+    program: tuple[str, ...] = ()
+    """What starts the server in place of ftkit's own program, such as a container; empty for that."""
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Entry:
         """The entry of which `asdict` made this value."""
-        return cls(**{**value, "limits": Limits(**value.get("limits", {}))})
+        program = tuple(value.get("program", ()))
+        return cls(**{**value, "limits": Limits(**value.get("limits", {})), "program": program})
 
 
 @dataclass(frozen=True)
@@ -183,7 +188,7 @@ def _check(state: State) -> None:
     texts, numbers = [state.host, state.sticky], [state.port, state.probe_timeout]
     for each in state.deployments:
         endpoint_files.check_name(each.name, "deployment")
-        texts += [each.bundle_hash, each.engine]
+        texts += [each.bundle_hash, each.engine, *each.program]
         numbers += [each.traffic, each.threads, each.request_timeout, *vars(each.limits).values()]
     if not all(isinstance(each, str) for each in texts) or state.auth not in ("key", "none"):
         raise ValueError("a value is no text")
