@@ -9,6 +9,10 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+CUTS = tuple(1 - 0.025 * step for step in range(13))
+"""Shares of the widest scale that are tried for 8-bit weights."""
+
+
 def up(count: int, multiple: int) -> int:
     """The next multiple."""
     return -(-count // multiple) * multiple
@@ -51,6 +55,28 @@ def attention_out(weight: Any, heads: int, used: int, head: int, hidden: int) ->
     return padded(padded(by_head, hidden, heads, head).reshape(hidden, heads * head), hidden, up(heads * head, 64))
 
 
+def _rounded(weight: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    import numpy as np
+
+    return np.clip(np.rint(weight / scale[:, None]), -127, 127)
+
+
+def _best_scales(weight: np.ndarray) -> np.ndarray:
+    """The scale of each output, by which 8-bit weights have the least squared error.
+
+    The largest weights may be cut off for it, since a few of them would make the steps of all others wide.
+    """
+    import numpy as np
+
+    widest = np.maximum(np.abs(weight).max(axis=1), 1e-12) / 127
+    best, least = widest, np.full(len(weight), np.inf)
+    for share in CUTS:
+        scale = widest * share
+        error = ((_rounded(weight, scale) * scale[:, None] - weight) ** 2).sum(axis=1)
+        best, least = np.where(error < least, scale, best), np.minimum(error, least)
+    return best
+
+
 class Linear:
     """Adds a product's weight to arrays, in bf16 or in 8-bit integers with a scale for each output."""
 
@@ -66,8 +92,8 @@ class Linear:
         if not self.int8:
             self.arrays[name] = self.bf16(weight)
             return
-        scale = np.maximum(np.abs(weight).max(axis=1), 1e-12) / 127
-        self.arrays[name] = np.rint(weight / scale[:, None]).astype(np.int8)
+        scale = _best_scales(weight)
+        self.arrays[name] = _rounded(weight, scale).astype(np.int8)
         self.arrays[f"{name}_scale"] = scale.astype(np.float32)
 
     @staticmethod

@@ -25,7 +25,7 @@ struct Linear {
     void *panels;
     float *bias;
     float *scales;       // of int8: one for each output
-    int32_t *correction; // of int8: -128 times the sum of each output's weights, as activations are stored 128 higher
+    int32_t *correction; // of int8: the sum of each output's weights, negative; times a row's zero it is what the row has too much
 };
 
 struct Norm {
@@ -59,10 +59,16 @@ struct Model {
     uint8_t *given;                    // which weights have been handed over
 };
 
+// What a row's bytes stand for: (byte - zero) * scale.
+struct ByteScale {
+    float scale;
+    int32_t zero;
+};
+
 // What one thread needs while it computes a chunk.
 struct Temporary {
     void *input;           // [MAX_ROWS][widest]: the rows that are multiplied, in bf16 or in int8
-    float *row_scales;     // [MAX_ROWS]: of int8
+    ByteScale *row_scales; // [MAX_ROWS]: of int8
     bf16 *context;         // [MAX_ROWS][attention]
     bf16 *middle;          // [MAX_ROWS][inner]
     float *first;          // [MAX_ROWS][hidden or embedding]

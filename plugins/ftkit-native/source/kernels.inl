@@ -58,20 +58,25 @@ inline void normalise(float *row, int width, int used, const Norm &norm, float e
 
 // ------------------------------------------------------------------------------------------------------- products with weights
 
-// Put a row where a product reads it: in bf16, or in bytes with a scale of its own.
+// Put a row where a product reads it: in bf16, or in bytes with a scale and a zero of its own, so that all 256 bytes are used by
+// what lies on one side of zero as well, such as what gelu leaves.
 template <class Load> inline void prepare(const Model &model, Temporary &own, int row, int width, Load value) {
     if (!model.shape.int8) {
         bf16 *to = (bf16 *)own.input + (long)row * width;
         for (int i = 0; i < width; i += LANES) store_bf16(to + i, value(i));
         return;
     }
-    Vector most = all(1e-12f);
-    for (int i = 0; i < width; i += LANES) most = larger(most, magnitude(value(i)));
-    float top = largest(most);
-    own.row_scales[row] = top / 127;
-    Vector inverse = all(127 / top);
+    Vector above = zero(), below = zero();
+    for (int i = 0; i < width; i += LANES) {
+        above = larger(above, value(i));
+        below = larger(below, subtract(zero(), value(i)));
+    }
+    float lowest = largest(below), scale = fmaxf((largest(above) + lowest) / 255, 1e-12f);
+    ByteScale bytes = {scale, (int32_t)lrintf(lowest / scale)};
+    own.row_scales[row] = bytes;
+    Vector inverse = all(1 / scale);
     uint8_t *to = (uint8_t *)own.input + (long)row * width;
-    for (int i = 0; i < width; i += LANES) store_bytes(to + i, multiply(value(i), inverse));
+    for (int i = 0; i < width; i += LANES) store_bytes(to + i, multiply(value(i), inverse), bytes.zero);
 }
 inline void prepare_floats(const Model &model, Temporary &own, int row, int width, const float *from) {
     prepare(model, own, row, width, [from](int i) { return load(from + i); });

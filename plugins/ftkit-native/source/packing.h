@@ -18,7 +18,7 @@ inline void pack_int8(const int8_t *weight, int outputs, int inputs, int8_t *pan
             to[(int64_t)(i / 4) * PANEL * 4 + i % 4] = value;
             total += value;
         }
-        correction[output] = -128 * total;
+        correction[output] = -total;
     }
 }
 // `table` is [heads][distances][head]; the columns of the result are as many as `columns`.

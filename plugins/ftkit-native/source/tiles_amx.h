@@ -95,14 +95,15 @@ inline void panel_bf16(int, const bf16 *a, long width, const bf16 *b, int steps,
     PANEL_OF_TILES(TILE_DOT_BF16);
     __asm__ volatile("" ::: "memory");
 }
-inline void panel_int8(int rows, const uint8_t *a, long stride, const int8_t *b, int steps, const float *row_scales,
+inline void panel_int8(int rows, const uint8_t *a, long stride, const int8_t *b, int steps, const ByteScale *row_scales,
                        const float *scales, const int32_t *correction, float *out) {
     PANEL_OF_TILES(TILE_DOT_BYTES);
     __asm__ volatile("" ::: "memory");
     for (int r = 0; r < rows; r++)
         for (int u = 0; u < PANEL; u += UNIT) {
-            __m512i whole = _mm512_add_epi32(_mm512_loadu_si512(out + r * PANEL + u), _mm512_loadu_si512(correction + u));
-            store(out + r * PANEL + u, multiply(multiply(_mm512_cvtepi32_ps(whole), load(scales + u)), all(row_scales[r])));
+            __m512i more = _mm512_mullo_epi32(_mm512_loadu_si512(correction + u), _mm512_set1_epi32(row_scales[r].zero));
+            __m512i whole = _mm512_add_epi32(_mm512_loadu_si512(out + r * PANEL + u), more);
+            store(out + r * PANEL + u, multiply(multiply(_mm512_cvtepi32_ps(whole), load(scales + u)), all(row_scales[r].scale)));
         }
 }
 

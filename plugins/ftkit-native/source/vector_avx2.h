@@ -17,7 +17,6 @@ inline Vector multiply(Vector a, Vector b) { return _mm256_mul_ps(a, b); }
 inline Vector fused(Vector a, Vector b, Vector c) { return _mm256_fmadd_ps(a, b, c); } // a * b + c
 inline Vector larger(Vector a, Vector b) { return _mm256_max_ps(a, b); }
 inline Vector smaller(Vector a, Vector b) { return _mm256_min_ps(a, b); }
-inline Vector magnitude(Vector a) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a); }
 inline float sum(Vector v) {
     __m128 half = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
     half = _mm_add_ps(half, _mm_movehl_ps(half, half));
@@ -53,9 +52,9 @@ inline void store_second(bf16 *to, Vector v, bool odd) {
     store_bf16(numbers, v);
     for (int i = 0; i < 8; i++) to[2 * i + odd] = numbers[i];
 }
-// Whole numbers from -127 to 127, 128 higher.
-inline void store_bytes(uint8_t *to, Vector v) {
-    __m256i whole = _mm256_add_epi32(_mm256_cvtps_epi32(v), _mm256_set1_epi32(128));
+// Numbers that are bytes when they are rounded and the zero is added. Both may be rounded up: then 256 becomes 255.
+inline void store_bytes(uint8_t *to, Vector v, int32_t zero) {
+    __m256i whole = _mm256_add_epi32(_mm256_cvtps_epi32(v), _mm256_set1_epi32(zero));
     __m128i words = _mm_packus_epi32(_mm256_castsi256_si128(whole), _mm256_extracti128_si256(whole, 1));
     _mm_storel_epi64((__m128i *)to, _mm_packus_epi16(words, words));
 }
@@ -102,8 +101,8 @@ void tile_bf16(const bf16 *a, long width, const char *b, long step, long unit, i
 
 // R rows of bytes times a panel of 64 columns, four inputs at a time; `out` has 64 columns.
 template <int R>
-void tile_int8(const uint8_t *a, long width, const int8_t *b, int quads, const float *row_scales, const float *scales,
-               const int32_t *, float *out) {
+void tile_int8(const uint8_t *a, long width, const int8_t *b, int quads, const ByteScale *row_scales, const float *scales,
+               const int32_t *correction, float *out) {
     const __m256i ones = _mm256_set1_epi16(1);
     for (int u = 0; u < PANEL; u += 16) {
         const int8_t *from = b + u * 4;
@@ -114,7 +113,7 @@ void tile_int8(const uint8_t *a, long width, const int8_t *b, int quads, const f
             __m256i left = _mm256_loadu_si256((const __m256i *)from), right = _mm256_loadu_si256((const __m256i *)(from + 32));
 #pragma GCC unroll 6
             for (int r = 0; r < R; r++) {
-                // Magnitudes up to 127 times 127: two of them fit into 16 bits, so nothing is cut off.
+                // Bytes 128 lower, with magnitudes up to 128, times 127: two of them fit into 16 bits, so nothing is cut off.
                 __m256i row = _mm256_set1_epi32(word(a + r * width + 4 * k) ^ (int)0x80808080u), absolute = _mm256_abs_epi8(row);
                 __m256i one = _mm256_maddubs_epi16(absolute, _mm256_sign_epi8(left, row));
                 __m256i two = _mm256_maddubs_epi16(absolute, _mm256_sign_epi8(right, row));
@@ -125,8 +124,10 @@ void tile_int8(const uint8_t *a, long width, const int8_t *b, int quads, const f
 #pragma GCC unroll 6
         for (int r = 0; r < R; r++)
             for (int half = 0; half < 2; half++) {
-                Vector value = multiply(_mm256_cvtepi32_ps(total[r][half]), load(scales + u + half * 8));
-                store(out + r * PANEL + u + half * 8, multiply(value, all(row_scales[r])));
+                __m256i sums = _mm256_loadu_si256((const __m256i *)(correction + u + half * 8));
+                __m256i more = _mm256_mullo_epi32(sums, _mm256_set1_epi32(row_scales[r].zero - 128));
+                Vector value = multiply(_mm256_cvtepi32_ps(_mm256_add_epi32(total[r][half], more)), load(scales + u + half * 8));
+                store(out + r * PANEL + u + half * 8, multiply(value, all(row_scales[r].scale)));
             }
     }
 }

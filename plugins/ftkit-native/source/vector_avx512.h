@@ -17,7 +17,6 @@ inline Vector multiply(Vector a, Vector b) { return _mm512_mul_ps(a, b); }
 inline Vector fused(Vector a, Vector b, Vector c) { return _mm512_fmadd_ps(a, b, c); } // a * b + c
 inline Vector larger(Vector a, Vector b) { return _mm512_max_ps(a, b); }
 inline Vector smaller(Vector a, Vector b) { return _mm512_min_ps(a, b); }
-inline Vector magnitude(Vector a) { return _mm512_abs_ps(a); }
 inline float sum(Vector v) { return _mm512_reduce_add_ps(v); }
 inline float largest(Vector v) { return _mm512_reduce_max_ps(v); }
 inline Vector rounded(Vector v) { return _mm512_roundscale_ps(v, 8); }
@@ -45,10 +44,10 @@ inline void store_second(bf16 *to, Vector v, bool odd) {
     if (odd) _mm512_mask_storeu_epi16(to, 0xaaaaaaaau, _mm512_slli_epi32(wide, 16));
     else _mm512_mask_storeu_epi16(to, 0x55555555u, wide);
 }
-// Whole numbers from -127 to 127, 128 higher.
-inline void store_bytes(uint8_t *to, Vector v) {
-    __m512i whole = _mm512_add_epi32(_mm512_cvtps_epi32(v), _mm512_set1_epi32(128));
-    _mm_storeu_si128((__m128i *)to, _mm512_cvtepi32_epi8(whole));
+// Numbers that are bytes when they are rounded and the zero is added. Both may be rounded up: then 256 becomes 255.
+inline void store_bytes(uint8_t *to, Vector v, int32_t zero) {
+    __m512i whole = _mm512_add_epi32(_mm512_cvtps_epi32(v), _mm512_set1_epi32(zero));
+    _mm_storeu_si128((__m128i *)to, _mm512_cvtusepi32_epi8(_mm512_max_epi32(whole, _mm512_setzero_si512())));
 }
 
 inline void dot(__m512 &total, __m512i a, __m512i b) {
@@ -94,13 +93,14 @@ void tile_bf16(const bf16 *a, long width, const char *b, long step, long unit, i
 
 // R rows of bytes times a panel of 64 columns, four inputs at a time; `out` has 64 columns.
 template <int R>
-void tile_int8(const uint8_t *a, long width, const int8_t *b, int quads, const float *row_scales, const float *scales,
+void tile_int8(const uint8_t *a, long width, const int8_t *b, int quads, const ByteScale *row_scales, const float *scales,
                const int32_t *correction, float *out) {
     __m512i total[R][4];
 #pragma GCC unroll 6
     for (int r = 0; r < R; r++)
 #pragma GCC unroll 4
-        for (int u = 0; u < 4; u++) total[r][u] = _mm512_loadu_si512(correction + u * UNIT);
+        for (int u = 0; u < 4; u++)
+            total[r][u] = _mm512_mullo_epi32(_mm512_loadu_si512(correction + u * UNIT), _mm512_set1_epi32(row_scales[r].zero));
     for (int k = 0; k < quads; k++, b += 256) {
         __m512i columns[4];
 #pragma GCC unroll 4
@@ -115,7 +115,7 @@ void tile_int8(const uint8_t *a, long width, const int8_t *b, int quads, const f
     }
 #pragma GCC unroll 6
     for (int r = 0; r < R; r++) {
-        __m512 scale = _mm512_set1_ps(row_scales[r]);
+        __m512 scale = _mm512_set1_ps(row_scales[r].scale);
 #pragma GCC unroll 4
         for (int u = 0; u < 4; u++) {
             __m512 value = _mm512_mul_ps(_mm512_cvtepi32_ps(total[r][u]), _mm512_loadu_ps(scales + u * UNIT));
