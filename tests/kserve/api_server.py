@@ -6,6 +6,7 @@ import copy
 import datetime
 import json
 import re
+import ssl
 import threading
 import uuid
 from collections.abc import Callable, Mapping
@@ -53,6 +54,7 @@ class ApiServer:
     log_of: Callable[[str, str], str] = lambda pod, container: ""
     before_update: Callable[[], None] = lambda: None
     """Called before an update is compared with what is stored."""
+    tls: ssl.SSLContext | None = None
 
     def __post_init__(self) -> None:
         self.lock = threading.RLock()
@@ -60,11 +62,17 @@ class ApiServer:
         self._version = 0
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
+        if self.tls:
+            self._server.socket = self.tls.wrap_socket(self._server.socket, server_side=True)
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
     @property
+    def port(self) -> int:
+        return int(self._server.server_port)
+
+    @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
+        return f"http{'s' if self.tls else ''}://127.0.0.1:{self.port}"
 
     def close(self) -> None:
         self._server.shutdown()
@@ -78,18 +86,18 @@ class ApiServer:
     def put(self, plural: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Store an object as it is; a change of its spec is a new generation."""
         with self.lock:
-            body = copy.deepcopy(dict(body))
-            meta = body["metadata"]
+            stored = copy.deepcopy(dict(body))
+            meta = stored["metadata"]
             key = (plural, meta["namespace"], meta["name"])
             old = self.objects.get(key)
             now = datetime.datetime.now(datetime.UTC).isoformat()
             self._version += 1
             born = old["metadata"] if old else {"uid": str(uuid.uuid4()), "creationTimestamp": now, "generation": 0}
-            changed = old is None or old.get("spec") != body.get("spec")
+            changed = old is None or old.get("spec") != stored.get("spec")
             meta |= {each: born[each] for each in ("uid", "creationTimestamp")}
             meta |= {"generation": born["generation"] + changed, "resourceVersion": str(self._version)}
-            self.objects[key] = body
-            return copy.deepcopy(body)
+            self.objects[key] = stored
+            return copy.deepcopy(stored)
 
     def status(self, plural: str, namespace: str, name: str, status: Mapping[str, Any]) -> None:
         """Store the status of an object, if it is still there."""
@@ -109,7 +117,8 @@ class ApiServer:
         match = _PATH.fullmatch(url.path)
         if match is None or (match["group"] and match["group"] not in self.groups):
             return 404, "404 page not found"
-        plural, namespace, name = match["plural"], match["namespace"], match["name"] or ""
+        plural, namespace = str(match["plural"]), str(match["namespace"])
+        name = str(match["name"] or "")
         verb = "list" if method == "GET" and not name else _VERBS[method]
         if (verb, plural) in self.forbidden:
             what = f'{plural} is forbidden: User "dev" cannot {verb} resource "{plural}" in the namespace "{namespace}"'
@@ -120,7 +129,7 @@ class ApiServer:
                 return self._log(namespace, name, query)
             if verb == "list":
                 return 200, {"kind": "List", "items": self._listed(plural, namespace, query)}
-            found = self.objects.get((plural, namespace, name or ((body or {}).get("metadata") or {}).get("name")))
+            found = self.objects.get((plural, namespace, name or str(((body or {}).get("metadata") or {}).get("name"))))
             if verb == "create":
                 return self._created(plural, namespace, found, body)
             if verb == "update":
@@ -197,7 +206,8 @@ class ApiServer:
                     fault = next((each for each in cluster.faults if self._struck(each)), None)
                     if fault is not None:
                         fault.times -= 1
-                if self.headers.get("Authorization") != f"Bearer {TOKEN}":
+                scheme, _, token = (self.headers.get("Authorization") or "").partition(" ")
+                if scheme.lower() != "bearer" or token != TOKEN:
                     status, answer = _status(401, "Unauthorized", "Unauthorized")
                 elif fault is None or fault.after:
                     status, answer = cluster.answer(self.command, self.path, body)

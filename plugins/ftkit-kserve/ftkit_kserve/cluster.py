@@ -68,7 +68,7 @@ class Cluster:
         """Put another object in the place of the one that was read. Raises: refusals.Taken where it has changed since."""
         place = (kind.group, kind.version, self.namespace, kind.plural, body["metadata"]["name"])
         put = lambda: self._custom.replace_namespaced_custom_object(*place, dict(body), _request_timeout=TIMEOUT)  # noqa: E731
-        return self._call(put, kind, attempts=1)
+        return self._call(put, kind)  # one that was carried out and cut is refused when it is made again
 
     def delete(self, kind: Kind, name: str) -> None:
         """Begin to delete an object; one that is gone already is fine."""
