@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
+import socket
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -15,6 +19,7 @@ from ftkit_container.deployer import ContainerDeployer
 
 from ftkit.contracts import NATIVE, Health
 from ftkit.errors import DeployError, PluginError
+from ftkit.serving import http_client
 from ftkit.testing.bundles import GOOD, toy_bundle
 
 GREAT = {"data": [{"text": GOOD}]}
@@ -47,6 +52,32 @@ def test_the_folder_holds_what_the_image_needs_and_nothing_else(
     texts = [each.read_bytes() for each in folder.rglob("*") if each.is_file()]
     assert not [text for text in texts if b"s3cr3t" in text]
     assert containers.joinpath("commands").exists() is False  # no engine is needed
+
+
+def test_the_program_of_the_image_serves_the_bundle_and_its_check_sees_that(
+    containers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ContainerDeployer.package(toy_bundle(tmp_path / "bundle").folder, tmp_path / "context", NATIVE)
+    written = (tmp_path / "context" / "Dockerfile").read_text().replace("\\\n", "")
+    program, check = (json.loads(re.findall(rf"{name} .*?(\[.*\])", written)[0]) for name in ("ENTRYPOINT", "CMD"))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    monkeypatch.setenv("FTKIT_KEY", "secret-of-callers")
+    at = {"python": sys.executable, "/bundle": str(tmp_path / "context" / "bundle")}
+    command = [at.get(each, each) for each in program]
+    checking = [at.get(each, each).replace("8080", port) for each in check]
+    with subprocess.Popen([*command, "--host", "127.0.0.1", "--port", port], stderr=subprocess.PIPE) as server:
+        try:
+            ends = time.monotonic() + 60
+            while subprocess.run(checking, capture_output=True).returncode:
+                assert server.poll() is None and time.monotonic() < ends
+                time.sleep(0.1)
+            url = f"http://127.0.0.1:{port}/score"
+            assert http_client.invoke(url, "secret-of-callers", GREAT, None, "kit", 10) == ["good"]
+        finally:
+            server.terminate()
+    assert subprocess.run(checking, capture_output=True).returncode != 0
 
 
 def test_torch_comes_from_where_this_machine_has_it(
