@@ -18,7 +18,7 @@ from ftkit.display import terminal
     "target",
     metavar="DEPLOYER",
     shell_complete=completer(component_names("deployers")),
-    help="The deployer to export for; by default the one of the recipe, or the first that can export.",
+    help="The deployer to export for; by default the one of the recipe, or the only one that can export.",
 )
 @as_json
 def export(name: str, out: Path | None, target: str | None, json_: bool) -> None:

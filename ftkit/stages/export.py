@@ -19,8 +19,8 @@ from ftkit.runs import status
 def export(run: str, out: Path | None = None, target: str | None = None) -> Path:
     """Write the folder for a run's model, whole or not at all, and return its path; by default `RUN-TARGET`.
 
-    `target` names the deployer that writes it: by default the recipe's own, or the first installed one that supports it.
-    Raises: UsageError when the folder exists already or the run has no model; DeployError for a model that was not let through;
+    `target` names the deployer that writes it: by default the recipe's own, or the only installed one that supports it.
+    Raises: UsageError when the folder exists already, the run has no model, or a target must be named; DeployError for a model that was not let through;
     PluginError when no installed deployer supports it.
     """
     ledger = ledgers.find(run)
@@ -59,5 +59,10 @@ def _deployer(target: str | None, recipe_deployer: str | None) -> type[Packaging
         raise PluginError(
             "no installed deployer writes a folder to deploy by hand",
             hint=installed.advice("deployers", able("package")[0]),
+        )
+    if recipe_deployer not in packaging and len(packaging) > 1:
+        raise UsageError(
+            "several deployers write a folder to deploy by hand, and the recipe names none of them",
+            hint=f"Name one: --for {' or '.join(packaging)}.",
         )
     return packaging.get(recipe_deployer or "") or next(iter(packaging.values()))

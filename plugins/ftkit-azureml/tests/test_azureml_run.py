@@ -120,7 +120,7 @@ def test_an_exported_folder_is_served_by_microsofts_server_alone(
 ) -> None:
     from tests.azure.fixtures import require_scoring
 
-    folder = export(finished, tmp_path / "by-hand")
+    folder = export(finished, tmp_path / "by-hand", "managed-endpoint")
     assert {path.name for path in folder.iterdir()} == {
         "README.md",
         "code",
@@ -141,7 +141,7 @@ def test_an_exported_folder_is_served_by_microsofts_server_alone(
 def test_the_sdk_reads_the_exported_files(finished: str, tmp_path: Path) -> None:
     from azure.ai.ml import load_online_deployment, load_online_endpoint
 
-    folder = export(finished, tmp_path / "by-hand")
+    folder = export(finished, tmp_path / "by-hand", "managed-endpoint")
     assert load_online_endpoint(folder / "endpoint.yml").auth_mode == "key"
     deployment = load_online_deployment(folder / "deployment.yml")
     assert deployment.code_configuration.scoring_script == "score.py"
@@ -149,9 +149,10 @@ def test_the_sdk_reads_the_exported_files(finished: str, tmp_path: Path) -> None
 
 
 def test_the_command_writes_the_folder_once(finished: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["export", finished, "--out", str(tmp_path / "out")]) == 0
+    command = ["export", finished, "--for", "managed-endpoint", "--out", str(tmp_path / "out")]
+    assert cli.main(command) == 0
     assert str(tmp_path / "out") in capsys.readouterr().out
-    assert cli.main(["export", finished, "--out", str(tmp_path / "out")]) == 2
+    assert cli.main(command) == 2
     assert "not replaced" in capsys.readouterr().err
 
 
@@ -166,7 +167,7 @@ def test_a_model_that_was_not_let_through_is_not_exported(azure_folder: Path, az
     outcome = run(plan, lambda _: None)
     assert not outcome.promoted
     with pytest.raises(DeployError, match="may not be deployed"):
-        export(outcome.run, tmp_path / "out")
+        export(outcome.run, tmp_path / "out", "managed-endpoint")
     assert not (tmp_path / "out").exists()
 
 

@@ -17,9 +17,11 @@ import pytest
 from ftkit_container import engine as engines
 from ftkit_container.deployer import ContainerDeployer
 
+from ftkit import cli, runner
 from ftkit.contracts import NATIVE, Health
 from ftkit.errors import DeployError, PluginError
 from ftkit.serving import http_client
+from ftkit.testing import toys
 from ftkit.testing.bundles import GOOD, toy_bundle
 
 GREAT = {"data": [{"text": GOOD}]}
@@ -134,6 +136,20 @@ def test_a_backbone_that_is_not_installed_is_refused_and_leaves_nothing(
         deployer.create("blue", toy_bundle(tmp_path / "bundle", use="no-such-backbone").folder)
     assert not list(deployer.folder.deployments.iterdir())
     assert not list((deployer.folder.root / "contexts").iterdir())
+
+
+def test_export_asks_which_folder_where_several_deployers_can_write_one(
+    containers: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("ftkit_azureml")
+    plan = toys.plan(tmp_path, {"search.trials": 1, "promote": [{"use": "metric-floor", "floor": 0.6}]})
+    run = runner.run(plan, lambda _: None).run
+    folder = tmp_path / "out"
+    assert cli.main(["export", run, "--out", str(folder)]) == 2
+    assert "--for container or " in capsys.readouterr().err
+    assert not folder.exists()
+    assert cli.main(["export", run, "--out", str(folder), "--for", "container"]) == 0
+    assert (folder / "Dockerfile").is_file() and (folder / "bundle" / "promotion.json").is_file()
 
 
 def test_an_engine_that_does_not_run_is_said_with_the_cure_before_anything_begins(
