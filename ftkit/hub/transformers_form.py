@@ -121,7 +121,9 @@ def _check(bundle: Bundle, folder: Path, form: Form) -> None:
     transformers.utils.logging.disable_progress_bar()
     try:
         pipeline = transformers.pipeline("text-classification", model=str(folder), device="cpu")
-        answers = pipeline([asked(text, form.paired) for text in texts], truncation=True, top_k=None) if texts else []
+        answers: Any = (
+            pipeline([asked(text, form.paired) for text in texts], truncation=True, top_k=None) if texts else []
+        )
     except Exception as error:  # the files decide its type
         raise BundleError(
             f"transformers cannot load what would be pushed: {first_line(error)}",
