@@ -16,7 +16,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,7 @@ from ftkit.serving.limits import Limits
 
 if TYPE_CHECKING:
     import uvicorn
+    from starlette.types import ASGIApp
 
     from ftkit.serving.model_host import ModelHost
 
@@ -39,8 +40,8 @@ GRACE = 30
 """Seconds that requests in progress have when the container is to end."""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until a signal comes; the exit code."""
+def main(arguments: Sequence[str] | None = None, wrapped: Callable[[ASGIApp], ASGIApp] = lambda app: app) -> int:
+    """Serve until a signal comes; the exit code. `wrapped` may put another interface before the application."""
     parser = argparse.ArgumentParser(prog="python -m ftkit.serving.standalone", description="Serve a bundle.")
     parser.add_argument("folder", type=Path, help="the bundle")
     parser.add_argument("--host", default="0.0.0.0", help="address to listen on")  # noqa: S104  the key guards it
@@ -63,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     host = ModelHost(options.folder, limits, os.environ.get(ENGINE) or AUTO)
     server = uvicorn.Server(
         uvicorn.Config(
-            application(host, key),
+            wrapped(application(host, key)),
             host=options.host,
             port=options.port,
             log_config=None,

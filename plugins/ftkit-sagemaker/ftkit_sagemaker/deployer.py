@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -56,6 +57,7 @@ class SageMaker(SageMakerOptions):
         except ValueError as error:
             raise DeployError(str(error), self.endpoint) from error
         opened = cleared(bundle, self.engine)
+        self._check_image()
 
         def added(variants: list[Variant]) -> list[Variant]:
             if any(each["VariantName"] == deployment for each in variants):
@@ -196,6 +198,7 @@ class SageMaker(SageMakerOptions):
     def foresee(self, data: Data) -> None:
         """Ensure before any training that the account lets in and that the bucket is there. Raises: DeployError."""
         self.prepare()
+        self._check_image()
         with session.translated(f"s3://{self.bucket}"):
             self._client("s3").head_bucket(Bucket=self.bucket)
 
@@ -211,6 +214,18 @@ class SageMaker(SageMakerOptions):
 
     def _client(self, service: str) -> Any:
         return session.client(service, self.region, self.profile)
+
+    def _check_image(self) -> None:
+        """Raises: DeployError for an image in another region than the endpoint: SageMaker pulls none."""
+        with session.translated(self.endpoint):
+            region = self._client("sagemaker").meta.region_name
+        place = re.search(r"\.ecr\.([a-z0-9-]+)\.amazonaws", self.image)
+        if place and place[1] != region:
+            raise DeployError(
+                f"the image is in {place[1]}, the endpoint in {region}",
+                "deploy.image",
+                "Push the image to ECR in the endpoint's region, or set deploy.region.",
+            )
 
     def _variant(self, deployment: str, alone: bool) -> Variant:
         return {

@@ -24,10 +24,8 @@ METRICS = {
     "callers": ("Invocation4XXErrors", "Sum"),
     "errors": ("InvocationModelErrors", "Sum"),
     "mean": ("ModelLatency", "Average"),
-    "p50": ("ModelLatency", "p50"),
-    "p95": ("ModelLatency", "p95"),
 }
-"""Each with its statistic; latencies are microseconds. Model errors are those of 4XX and 5XX, and requests without an answer."""
+"""Each with its statistic; the latency is in microseconds. Model errors are those of 4XX and 5XX, and requests without an answer."""
 
 
 def measured(
@@ -78,9 +76,5 @@ def _measures(minutes: dict[float, dict[str, float]]) -> Measures:
             windows.append(Window(at, answered, answered * values.get("mean", 0) / 1e6, failed + unanswered))
     total = sum(each.requests for each in windows)
     latency = {"mean": sum(each.seconds for each in windows) / total} if total else {}
-    for name in ("p50", "p95"):  # the mean of the minutes' own: CloudWatch keeps no more
-        weighed = [(each.requests, minutes[each.begins].get(name)) for each in windows if each.requests]
-        if total and all(value is not None for _, value in weighed):
-            latency[name] = sum(count * value for count, value in weighed if value is not None) / total / 1e6
     kinds = {kind: count for kind, count in errors.items() if count}
     return Measures(total + sum(kinds.values()), kinds, latency, windows, width=MINUTE)

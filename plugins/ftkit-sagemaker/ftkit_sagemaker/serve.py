@@ -4,26 +4,18 @@ python -m ftkit_sagemaker.serve
 
 SageMaker unpacks model.tar.gz into /opt/ml/model, starts the container with the argument `serve`, waits until GET /ping is answered with
 status 200, and sends requests to POST /invocations, all on port 8080. Source: Amazon SageMaker, "Use your own inference code with hosting
-services". Every other path is that of ftkit's server.
+services". Every other path is that of ftkit's server. Who may call is decided by IAM: nothing but SageMaker reaches the container.
 """
 
 from __future__ import annotations
 
-import json
-import logging
 import os
 import sys
-import threading
-import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ftkit.disclosure import redact_output
-from ftkit.serving.limits import Limits
-from ftkit.serving.model_host import ModelHost
+from ftkit.serving import standalone
 
 if TYPE_CHECKING:
-    import uvicorn
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 MODEL = "SM_MODEL_DIR"
@@ -47,39 +39,10 @@ class Hosted:
 
 
 def main() -> int:
-    """Serve until a signal comes; ends with the reason in the log where the bundle cannot be served."""
-    redact_output()
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
-    import uvicorn
-
-    from ftkit.serving.asgi import application
-
-    limits = Limits(**json.loads(os.environ.get("FTKIT_LIMITS", "{}")))
-    host = ModelHost(Path(os.environ.get(MODEL, "/opt/ml/model")), limits, os.environ.get("FTKIT_ENGINE", "native"))
-    port = int(os.environ.get(PORT, "8080"))
-    server = uvicorn.Server(
-        uvicorn.Config(
-            Hosted(application(host)),
-            host="0.0.0.0",  # noqa: S104  nothing but SageMaker reaches the container
-            port=port,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_keep_alive=75,  # longer than SageMaker keeps a connection that is idle
-            timeout_graceful_shutdown=20,  # SageMaker kills a container 30 s after it asked it to end
-        )
-    )
-    threading.Thread(target=_end_without_model, args=(server, host), daemon=True).start()
-    server.run()
-    return 1 if host.status.state == "failed" else 0
-
-
-def _end_without_model(server: uvicorn.Server, host: ModelHost) -> None:
-    """End the server when its model does not load: SageMaker then sees at once that it will never answer."""
-    while host.status.state == "starting":
-        time.sleep(0.1)
-    if host.status.state == "failed":
-        server.should_exit = True
+    """Serve until a signal comes; the exit code, which is 1 where the bundle cannot be served."""
+    os.environ.setdefault(standalone.AUTH, "none")
+    port = os.environ.get(PORT, str(standalone.PORT))
+    return standalone.main([os.environ.get(MODEL, "/opt/ml/model"), "--port", port], Hosted)
 
 
 if __name__ == "__main__":

@@ -16,14 +16,25 @@ if TYPE_CHECKING:
     from tests.aws.aws import Aws
 
 
-@pytest.fixture
-def aws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
-    """AWS with a bucket, the toys' plugin installed here and in containers."""
+@pytest.fixture(scope="module")
+def aws_of_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
+    """One AWS for the tests of a module: the SDK's clients take longer to make than most tests."""
     from tests.aws.fixtures import loopback
 
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    with toys.install(tmp_path / "plugins"), loopback(tmp_path / "aws", monkeypatch) as cloud:
+    with loopback(tmp_path_factory.mktemp("aws")) as cloud:
         yield cloud
+
+
+@pytest.fixture
+def aws(aws_of_module: Aws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
+    """AWS with a bucket and nothing else, the toys' plugin installed here and in containers.
+
+    The test fails at its end when something was deleted that was in use.
+    """
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    with toys.install(tmp_path / "plugins"):
+        yield aws_of_module
+        aws_of_module.clear()
 
 
 @pytest.fixture
