@@ -12,15 +12,13 @@ from typing import Any, ClassVar
 from ftkit.bundle.bundle import cleared, verify
 from ftkit.contracts import NATIVE, Deployment, Endpoint, Health
 from ftkit.errors import DeployError, FtkitError
-from ftkit_kserve import calling, cluster, condition, manifests, refusals, storage
+from ftkit_kserve import calling, cluster, condition, manifests, refusals, routing, storage
 from ftkit_kserve.cluster import GATEWAY, ROUTE, SERVICE, Cluster
 from ftkit_kserve.options import LONGEST, KServeOptions, check_label
 
 LOG_LINES = 100
-CONFLICTS = 10
-"""How often a change of the route is made again because another one came between."""
-SETTLING = 30.0
-"""Seconds within which the gateway must take over a change of the route."""
+REMOVAL = 30.0
+"""Seconds beyond `request_timeout` within which an InferenceService must be gone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,8 +54,8 @@ class KServe(KServeOptions):
         if found is None:
             self._create(lambda: there.create(ROUTE, manifests.route(self, (), {})))
         else:
-            self._change_route(there, lambda names, shares: (names, shares))
-        self._settled(there)
+            routing.change(self, there, lambda names, shares: (names, shares))
+        routing.settle(self, there)
         if not (described := self.describe()):
             raise DeployError("somebody else has stopped the endpoint", self.endpoint, "Run the recipe again.")
         return described
@@ -83,13 +81,13 @@ class KServe(KServeOptions):
         storage.store(self, deployment, opened.folder)
         try:
             there.create(SERVICE, manifests.inference_service(self, deployment, opened.hash))
-        except refusals.Taken as error:  # by somebody else, whose bundle is the one that lies there now
+        except refusals.Taken as error:  # by somebody else in this moment, who may use what lies there now
             raise taken from error
         except FtkitError:
             self._undo(there, deployment)
             raise
         try:
-            self._change_route(there, lambda names, shares: ({*names, deployment}, shares))
+            routing.change(self, there, lambda names, shares: ({*names, deployment}, shares))
         except FtkitError:
             self._undo(there, deployment)
             raise
@@ -109,7 +107,7 @@ class KServe(KServeOptions):
     def invoke(self, request: Mapping[str, Any], deployment: str | None = None) -> Any:
         """Send one request as any caller would, through the gateway."""
         there = self._cluster()
-        if deployment is not None and deployment not in manifests.pinned(self._route(there)):
+        if deployment is not None and deployment not in manifests.pinned(routing.current(self, there)):
             raise self._unknown(there, deployment)  # the gateway would take it for a request to the endpoint
         return calling.invoke(self, self._key(there), request, deployment)
 
@@ -121,8 +119,8 @@ class KServe(KServeOptions):
             raise self._unknown(there, unknown[0])
         if shares and (sum(shares.values()) != 100 or min(shares.values()) < 0):
             raise DeployError(f"shares must be from 0 to 100 and sum to 100, not {dict(shares)}", self.endpoint)
-        self._change_route(there, lambda names, _: (names, dict(shares)))
-        self._settled(there)
+        routing.change(self, there, lambda names, _: (names, dict(shares)))
+        routing.settle(self, there)
 
     def delete(self, deployment: str) -> None:
         """Remove a deployment: its pods answer what they have begun; one that is gone already is fine."""
@@ -136,7 +134,7 @@ class KServe(KServeOptions):
                     "Give its traffic to another one first.",
                 )
             if deployment in manifests.pinned(found):
-                self._change_route(there, lambda names, shares: (names - {deployment}, shares))
+                routing.change(self, there, lambda names, shares: (names - {deployment}, shares))
         self._remove(there, deployment)
 
     # ------------------------------------------------------------------------------------ the others
@@ -220,11 +218,6 @@ class KServe(KServeOptions):
         known = ", ".join(self._names(there)) or "none"
         return DeployError(f"there is no deployment {deployment!r}", self.endpoint, f"There are: {known}.")
 
-    def _route(self, there: Cluster) -> dict[str, Any]:
-        if (found := there.get(ROUTE, self.endpoint)) is None:
-            raise DeployError("there is no such endpoint", self.endpoint, "`ftkit run RECIPE` creates it.")
-        return found
-
     def _key(self, there: Cluster) -> str:
         found = there.secret(manifests.secret_name(self.endpoint))
         if found is None:
@@ -237,50 +230,6 @@ class KServe(KServeOptions):
         except refusals.Taken:  # another process was faster
             return
 
-    def _change_route(
-        self,
-        there: Cluster,
-        change: Callable[[set[str], dict[str, int]], tuple[set[str], dict[str, int]]],
-    ) -> None:
-        """Put deployments and shares into the route that a function makes of those in it; nobody else's change is lost."""
-        for _ in range(CONFLICTS):
-            found = self._route(there)
-            names, shares = change(set(manifests.pinned(found)), manifests.traffic(self, found))
-            wanted = manifests.route(self, names, shares)["spec"]
-            if {**found["spec"], **wanted} == found["spec"]:
-                return
-            try:
-                there.replace(ROUTE, {**found, "spec": {**found["spec"], **wanted}})
-                return
-            except refusals.Taken:
-                continue
-        raise DeployError(
-            "the route is changed by somebody else again and again", self.endpoint, "Run the recipe again."
-        )
-
-    def _settled(self, there: Cluster) -> None:
-        """Wait until the gateway has taken over the route. Raises: DeployError, with its reason."""
-        reason = "it says nothing of it"
-
-        def settled() -> bool:
-            nonlocal reason
-            found = self._route(there)
-            for parent in (found.get("status") or {}).get("parents", []):
-                accepted = next((each for each in parent.get("conditions", []) if each["type"] == "Accepted"), None)
-                if accepted is None or accepted.get("observedGeneration", 0) < found["metadata"].get("generation", 0):
-                    continue
-                reason = f"{accepted.get('reason', '')}: {accepted.get('message', '')}"
-                return bool(accepted["status"] == "True")
-            return False
-
-        if not there.wait(settled, SETTLING):
-            raise DeployError(
-                f"the gateway {self.gateway} has not taken over the route within {SETTLING:g} s: {reason}",
-                self.endpoint,
-                f"`kubectl --namespace {self.namespace} describe httproute {self.endpoint}` shows more; its listeners must allow "
-                f"routes of this namespace and the host {self.hostname}.",
-            )
-
     def _log(self, there: Cluster, pods: list[dict[str, Any]], lines: int) -> str:
         logged = condition.logged(pods)
         if logged is None or lines < 1:
@@ -291,7 +240,7 @@ class KServe(KServeOptions):
         """Delete an InferenceService, wait until it is gone, and remove its bundle."""
         service = self.service(deployment)
         there.delete(SERVICE, service)
-        seconds = self.request_timeout + SETTLING
+        seconds = self.request_timeout + REMOVAL
         if not there.wait(lambda: there.get(SERVICE, service) is None, seconds):
             raise DeployError(
                 f"the InferenceService {service!r} is not gone after {seconds:g} s",

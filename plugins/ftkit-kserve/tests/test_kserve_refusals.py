@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from ftkit_kserve import cluster, deployer
+from ftkit_kserve import cluster, routing
 from ftkit_kserve.deployer import KServe
 
 from ftkit.bundle.bundle import Bundle
@@ -133,7 +133,7 @@ def test_a_route_of_somebody_else_is_not_touched(endpoints: Make, kserve: Loopba
 def test_a_gateway_that_takes_no_route_is_told_with_its_reason(
     endpoints: Make, kserve: Loopback, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deployer, "SETTLING", 0.3)
+    monkeypatch.setattr(routing, "SETTLING", 0.3)
     kserve.controller.route_accepted = "No listener allows this host"
     with pytest.raises(DeployError, match="NoMatchingListenerHostname: No listener allows this host"):
         endpoints().prepare()
