@@ -52,7 +52,7 @@ class Wanted(Message):
     name: str
 
 
-_EXAMPLE = {"inputs": [{"name": "text", "shape": [1], "datatype": "BYTES", "data": ["It broke after a week."]}]}
+_EXAMPLE: Any = {"inputs": [{"name": "text", "shape": [1], "datatype": "BYTES", "data": ["It broke after a week."]}]}
 
 
 class InferRequest(Message):
