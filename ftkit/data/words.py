@@ -58,7 +58,8 @@ def ranges() -> str:
 @functools.cache
 def marks() -> str:
     """The combining marks of scripts without spaces: vowels and tones that belong to the character before them."""
-    characters = (chr(code) for first, last in UNSPACED for code in range(first, last + 1))
+    ideographs = 0x20000  # nothing else is in the planes from there on
+    characters = (chr(code) for first, last in UNSPACED if first < ideographs for code in range(first, last + 1))
     return "".join(each for each in characters if unicodedata.category(each).startswith("M"))
 
 

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
     from ftkit.recipe.loader import Plan
 
+HOLD = "FTKIT_TOYS_HOLD"
+"""Variable of a training process that names a file: the second epoch and later ones wait while there is one."""
 _BUCKETS = 256
 _STEPS = 10  # of an epoch
 
@@ -73,8 +75,6 @@ class ToyWords:
     """Weight decay."""
     delay: float = 0.0
     """Seconds to wait in each epoch."""
-    hold: str = ""
-    """A file: the second epoch and later ones wait while it exists."""
     fault: Fault = "none"
     """How to fail: with an exception, killed as when memory is short, with a segmentation fault, and so on."""
     fault_epoch: int = 2
@@ -117,7 +117,7 @@ class ToyWords:
                 checkpoints.write(lambda folder: save_file(state, folder / "state.safetensors"))  # noqa: B023
             if step % _STEPS == 0:
                 time.sleep(self.delay)
-                while self.hold and epoch > 1 and Path(self.hold).exists():
+                while epoch > 1 and (hold := os.environ.get(HOLD)) and Path(hold).exists():
                     time.sleep(0.02)
                 if self.fault != "none" and epoch == self.fault_epoch and seed > self.fault_above and self._fails(data):
                     _fail(self.fault)

@@ -62,9 +62,11 @@ def test_texts_share_as_many_numbers_as_runs_of_words(some: list[str], length: i
 
 
 def test_the_characters_of_words_are_those_of_the_regular_expression() -> None:
-    kinds, _ = module._characters()
+    kinds, _ = module._characters(2**21)
     word = re.compile(rf"[\w{marks()}]")
     assert [code for code in range(0x110000) if bool(word.match(chr(code))) != bool(kinds[code])] == []
+    for below in (2**7, 2**14, 2**17):
+        assert (module._characters(below)[0] == kinds[:below]).all()
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def on_ray(ray_cluster, tmp_path, monkeypatch):
     monkeypatch.setenv("RAY_AUTH_TOKEN", ray_cluster.token)
 
     def platform(**options):
-        variables = {"PYTHONPATH": os.environ["PYTHONPATH"]}
+        variables = {"PYTHONPATH": os.environ["PYTHONPATH"], toys.HOLD: str(tmp_path / "hold")}
         return RayPlatform(
             address=ray_cluster.address, storage=str(tmp_path / "node"), environment=variables, cpus=1, **options
         )
@@ -141,7 +141,7 @@ def test_a_search_ends_as_on_local_and_leaves_nothing_on_the_nodes(
 
 def test_a_node_that_dies_costs_its_trials_unsaved_work_alone(on_ray, on_local, installed, tmp_path, ray_cluster):
     hold = held(tmp_path)
-    plan = dataclasses.replace(toys.plan(tmp_path, SEARCH | {"backbone.hold": str(hold)}), platform=on_ray(retries=0))
+    plan = dataclasses.replace(toys.plan(tmp_path, SEARCH), platform=on_ray(retries=0))
     emitted = []
 
     def tell(event):
@@ -167,7 +167,7 @@ def test_a_node_that_dies_costs_its_trials_unsaved_work_alone(on_ray, on_local, 
 
 def test_a_worker_that_is_killed_goes_on_from_its_checkpoint_on_any_node(on_ray, on_local, installed, tmp_path):
     hold = held(tmp_path)
-    overrides = SEARCH | {"backbone.delay": 0.1, "backbone.hold": str(hold), "search.checkpoint": "0.01s"}
+    overrides = SEARCH | {"backbone.delay": 0.1, "search.checkpoint": "0.01s"}
     plan = dataclasses.replace(toys.plan(tmp_path, overrides), platform=on_ray())
     emitted = []
 
