@@ -38,7 +38,8 @@ def require(program: str) -> None:
             [program, "info"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        what = f"{name} does not answer within {PATIENCE:g} s" if isinstance(error, TimeoutError) else str(error)
+        late = isinstance(error, subprocess.TimeoutExpired)
+        what = f"{name} does not answer within {PATIENCE:g} s" if late else str(error)
         raise DeployError(f"the container engine cannot be used: {what}", program, _START.get(name, "")) from error
     if asked.returncode:
         lines = redacted(asked.stderr.strip() or asked.stdout.strip()).splitlines()
