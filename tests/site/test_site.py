@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import http.server
+import importlib.util
+import re
 import shutil
 import subprocess
 import sys
@@ -15,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from ftkit.testing.observers import sample_run
 from tests.wheels import once
 
 ROOT = Path(__file__).parents[2]
@@ -204,3 +207,17 @@ def test_one_button_changes_between_light_and_dark(chromium: Any, site: Path) ->
         seen.add(page.evaluate("getComputedStyle(document.body).backgroundColor"))
     assert len(seen) == 2
     page.close()
+
+
+def test_the_picture_of_a_terminal_is_the_display_of_a_run_and_asks_no_host(tmp_path: Path) -> None:
+    spec = importlib.util.spec_from_file_location("screenshots", ROOT / "docs" / "screenshots.py")
+    assert spec is not None
+    assert spec.loader is not None
+    screenshots = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(screenshots)
+    photographer = screenshots.Photographer(tmp_path / "terminal.svg")
+    for event in sample_run():
+        photographer(event)
+    picture = (tmp_path / "terminal.svg").read_text(encoding="utf-8")
+    assert "macro_f1" in picture
+    assert re.findall(r"https?://[^\"]+", picture) == ["http://www.w3.org/2000/svg"]
