@@ -84,7 +84,7 @@ _RULES = (
         "Make it in the endpoint's region, `aws s3 mb s3://NAME --region REGION`, or set deploy.bucket.",
     ),
     _Rule(
-        r"PermanentRedirect|AuthorizationHeaderMalformed|IllegalLocationConstraint",
+        r"PermanentRedirect|Moved Permanently|AuthorizationHeaderMalformed|IllegalLocationConstraint",
         "the bucket is in another region than the endpoint",
         "Choose a bucket in the endpoint's region, or set deploy.region to that of the bucket.",
     ),
@@ -116,6 +116,7 @@ _DENIED = re.compile(
 
 def explain(error: BaseException) -> Explanation:
     """What an exception of the SDK means, by the first rule that fits."""
+    error = next((each for each in _chain(error) if _response(each)), error)  # an upload raises its own from AWS's
     texts = "\n".join(f"{type(each).__name__} {code(each)} {message(each)}" for each in _chain(error))
     if (
         re.search(r"AccessDenied|UnauthorizedOperation|is not authorized to perform", texts)

@@ -93,7 +93,7 @@ REFUSED = [
         "CreateModel",
         refusal(400, "AccessDeniedException", DENIED),
         "does not allow this",
-        f"Allow {ME} the action sagemaker:CreateModel on resource"[:90],
+        f"Allow {ME} the action sagemaker:CreateModel on arn:aws:sagemaker:eu-central-1",
     ),
     (
         "CreateModel",
@@ -133,11 +133,11 @@ REFUSED = [
 def test_what_aws_refuses_says_what_helps_and_leaves_nothing(
     sagemaker: Make, blue: Bundle, aws: Aws, impatient: None, label: str, refused: Answer, what: str, hint: str
 ) -> None:
-    aws.fail(label, refused, times=2)
+    aws.fail(label, refused, times=9)
     with pytest.raises(DeployError) as caught:
         roll_out(sagemaker(), blue, "blue", QUICK, lambda _: None)
     assert what in caught.value.what
-    assert hint.split(" on resource")[0] in caught.value.hint
+    assert hint in caught.value.hint
     assert left(aws) == []
 
 
