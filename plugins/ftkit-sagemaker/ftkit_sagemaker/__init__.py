@@ -5,6 +5,8 @@ session     the SDK's clients, and its exceptions as errors
 refusals    what AWS answers, in words, with what helps
 artifact    a bundle as model.tar.gz in S3
 hosting     an endpoint as SageMaker has it
+models      what a variant runs: image, bundle and variables
+logs        what the containers wrote, by CloudWatch
 measuring   what the variants did, by CloudWatch
 serve       the program that a container runs: /ping and /invocations
 image       a folder to build the container's image from, and to deploy by hand

@@ -7,21 +7,18 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 from ftkit.bundle import bundle as bundles
-from ftkit.bundle.bundle import Bundle, cleared
+from ftkit.bundle.bundle import cleared
 from ftkit.contracts import NATIVE, Data, Deployment, Endpoint, Health, Measures
-from ftkit.contracts.monitoring import DEPLOYMENT, ENDPOINT
 from ftkit.errors import DeployError
-from ftkit_sagemaker import artifact, logs, measuring, refusals, session
-from ftkit_sagemaker.hosting import BUSY, IDLE, Hosting, Variant, existing, shares_of, slug, tagged
+from ftkit_sagemaker import artifact, logs, measuring, models, refusals, session
+from ftkit_sagemaker.hosting import BUSY, Hosting, Variant, shares_of, slug
 from ftkit_sagemaker.options import SageMakerOptions, check_name
 
-BUNDLE = "FTKIT_BUNDLE"
-"""Variable of a container with the hash of its bundle."""
 LOG_LINES = 100
 
 
@@ -57,21 +54,21 @@ class SageMaker(SageMakerOptions):
         except ValueError as error:
             raise DeployError(str(error), self.endpoint) from error
         opened = cleared(bundle, self.engine)
-        self._check_image()
+        self._check_places()
 
         def added(variants: list[Variant]) -> list[Variant]:
             if any(each["VariantName"] == deployment for each in variants):
                 raise DeployError(
                     f"there is a deployment {deployment!r} already", self.endpoint, "Delete it, or choose another name."
                 )
-            return [*variants, self._variant(deployment, alone=not variants)]
+            return [*variants, models.variant(self, deployment, alone=not variants)]
 
         with self._hosting(deployment) as hosting:
             endpoint = hosting.current()
             if endpoint and endpoint["EndpointStatus"] != "Failed":
                 added(hosting.variants(endpoint))  # before anything is uploaded
             model = artifact.upload(self._client("s3"), self.bucket, self.prefix, opened)
-            self._make_model(hosting, deployment, opened, model)
+            models.make(hosting.sagemaker, self, deployment, opened, model)
             hosting.change(added)
 
     def health(self, deployment: str) -> Health:
@@ -82,7 +79,7 @@ class SageMaker(SageMakerOptions):
             live = {each["VariantName"] for each in endpoint.get("ProductionVariants", ())} if endpoint else set()
             if deployment in live and status not in ("Creating", "Failed", "Deleting"):
                 return Health("ready")
-            if self._model(hosting, deployment) is None:
+            if models.existing_model(hosting.sagemaker, self.endpoint, deployment) is None:
                 raise self._unknown(deployment, live)
             if endpoint and status in BUSY:
                 pending = endpoint.get("PendingDeploymentSummary", {}).get("ProductionVariants", ())
@@ -153,7 +150,7 @@ class SageMaker(SageMakerOptions):
                     "Give its traffic to another one first.",
                 )
             hosting.withdraw(deployment)
-            existing(lambda: hosting.sagemaker.delete_model(ModelName=slug(self.endpoint, deployment)))
+            models.delete(hosting.sagemaker, slug(self.endpoint, deployment))
             hosting.sweep()
 
     # ------------------------------------------------------------------------------------ the others
@@ -167,7 +164,7 @@ class SageMaker(SageMakerOptions):
         """The last lines of the newest log of the deployment's machines, in CloudWatch."""
         with self._hosting(deployment) as hosting:
             log = self._log(deployment, lines)
-            if not log and self._model(hosting, deployment) is None:
+            if not log and models.existing_model(hosting.sagemaker, self.endpoint, deployment) is None:
                 raise self._unknown(deployment)
             return log
 
@@ -176,10 +173,10 @@ class SageMaker(SageMakerOptions):
         with self._hosting() as hosting:
             endpoint = hosting.settled()
             if endpoint is not None:
-                models = {each["ModelName"] for each in hosting.variants(endpoint)}
+                names = {each["ModelName"] for each in hosting.variants(endpoint)}
                 hosting.remove()
-                for model in models:
-                    existing(lambda name=model: hosting.sagemaker.delete_model(ModelName=name))  # type: ignore[misc]  # a default binds it
+                for name in names:
+                    models.delete(hosting.sagemaker, name)
             hosting.sweep()
 
     def measures(self, seconds: float) -> Mapping[str, Measures]:
@@ -198,9 +195,7 @@ class SageMaker(SageMakerOptions):
     def foresee(self, data: Data) -> None:
         """Ensure before any training that the account lets in and that the bucket is there. Raises: DeployError."""
         self.prepare()
-        self._check_image()
-        with session.translated(f"s3://{self.bucket}"):
-            self._client("s3").head_bucket(Bucket=self.bucket)
+        self._check_places()
 
     # ------------------------------------------------------------------------------------ shared
 
@@ -215,61 +210,20 @@ class SageMaker(SageMakerOptions):
     def _client(self, service: str) -> Any:
         return session.client(service, self.region, self.profile)
 
-    def _check_image(self) -> None:
-        """Raises: DeployError for an image in another region than the endpoint: SageMaker pulls none."""
-        with session.translated(self.endpoint):
+    def _check_places(self) -> None:
+        """Raises: DeployError for an image or a bucket in another region than the endpoint: SageMaker takes neither."""
+        with session.translated(f"s3://{self.bucket}"):
             region = self._client("sagemaker").meta.region_name
-        place = re.search(r"\.ecr\.([a-z0-9-]+)\.amazonaws", self.image)
-        if place and place[1] != region:
-            raise DeployError(
-                f"the image is in {place[1]}, the endpoint in {region}",
-                "deploy.image",
-                "Push the image to ECR in the endpoint's region, or set deploy.region.",
-            )
-
-    def _variant(self, deployment: str, alone: bool) -> Variant:
-        return {
-            "VariantName": deployment,
-            "ModelName": slug(self.endpoint, deployment),
-            "InitialInstanceCount": self.instance_count,
-            "InstanceType": self.instance_type,
-            "InitialVariantWeight": IDLE if alone else 0.0,
-            "ModelDataDownloadTimeoutInSeconds": self.download_timeout,
-            "ContainerStartupHealthCheckTimeoutInSeconds": self.startup_timeout,
-        }
-
-    def _make_model(self, hosting: Hosting, deployment: str, bundle: Bundle, model: str) -> None:
-        """A model of SageMaker for a deployment, in the place of one that an interrupted run left."""
-        from botocore.exceptions import ClientError
-
-        name = slug(self.endpoint, deployment)
-        wanted = {
-            "Image": self.image,
-            "ModelDataUrl": model,
-            "Environment": {
-                **self.environment_variables,
-                ENDPOINT: self.endpoint,
-                DEPLOYMENT: deployment,
-                BUNDLE: bundle.hash,
-                "FTKIT_ENGINE": self.engine,
-                "FTKIT_LIMITS": json.dumps(asdict(self.limits)),
-                "HF_HUB_OFFLINE": "1",
-            },
-        }
-        existing(lambda: hosting.sagemaker.delete_model(ModelName=name))
-        try:
-            hosting.sagemaker.create_model(
-                ModelName=name,
-                PrimaryContainer=wanted,
-                ExecutionRoleArn=self.role,
-                Tags=tagged({"ftkit": "", **self.tags}),
-            )
-        except ClientError as error:
-            if not refusals.is_taken(error):  # it was deleted just now: an answer was lost
-                raise
-
-    def _model(self, hosting: Hosting, deployment: str) -> dict[str, Any] | None:
-        return existing(lambda: hosting.sagemaker.describe_model(ModelName=slug(self.endpoint, deployment)))
+            # S3 leads the SDK to whichever region a bucket is in.
+            about = self._client("s3").head_bucket(Bucket=self.bucket)
+        image = re.search(r"\.ecr\.([a-z0-9-]+)\.amazonaws", self.image)
+        for what, place in (("image", image and image[1]), ("bucket", about.get("BucketRegion"))):
+            if place and place != region:
+                raise DeployError(
+                    f"the {what} is in {place}, the endpoint in {region}",
+                    f"deploy.{what}",
+                    f"Choose {'an' if what == 'image' else 'a'} {what} in the endpoint's region, or set deploy.region.",
+                )
 
     def _described(self, hosting: Hosting, endpoint: Mapping[str, Any] | None) -> Endpoint | None:
         if endpoint is None or endpoint["EndpointStatus"] == "Deleting":
@@ -283,7 +237,7 @@ class SageMaker(SageMakerOptions):
             states |= {each["VariantName"]: "failed" for each in hosting.variants(endpoint)}
         shares = shares_of(live)
         deployments = (
-            Deployment(name, shares.get(name, 0), state, self._bundle_of(hosting, name))
+            Deployment(name, shares.get(name, 0), state, models.bundle_hash(hosting.sagemaker, self.endpoint, name))
             for name, state in states.items()
         )
         region = hosting.sagemaker.meta.region_name
@@ -291,10 +245,6 @@ class SageMaker(SageMakerOptions):
         profile = f" --profile {shlex.quote(self.profile)}" if self.profile else ""
         command += f"{profile} --content-type application/json --cli-binary-format raw-in-base64-out /dev/stdout --body"
         return Endpoint(self.endpoint, self._url, "", tuple(deployments), command=command)
-
-    def _bundle_of(self, hosting: Hosting, deployment: str) -> str:
-        model = self._model(hosting, deployment)
-        return str(model["PrimaryContainer"].get("Environment", {}).get(BUNDLE, "")) if model else ""
 
     def _log(self, deployment: str, lines: int) -> str:
         return logs.last_lines(self._client("logs"), self.endpoint, deployment, lines)
