@@ -52,7 +52,7 @@ class Cluster:
         place = (kind.group, kind.version, namespace or self.namespace, kind.plural, name)
         return self._existing(lambda: self._custom.get_namespaced_custom_object(*place, _request_timeout=TIMEOUT), kind)
 
-    def list(self, kind: Kind, selector: str) -> list[dict[str, Any]]:
+    def select(self, kind: Kind, selector: str) -> list[dict[str, Any]]:
         """All objects with these labels."""
         place = (kind.group, kind.version, self.namespace, kind.plural)
         options = {"label_selector": selector, "_request_timeout": TIMEOUT}

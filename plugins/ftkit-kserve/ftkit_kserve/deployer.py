@@ -37,7 +37,7 @@ class KServe(KServeOptions):
     def prepare(self) -> Endpoint:
         """Make sure that there are a key and a route, leaving deployments and traffic as they are."""
         there = self._cluster()
-        there.list(SERVICE, self._selector)  # so that a cluster without KServe is told before anything is made
+        there.select(SERVICE, self._selector)  # so that a cluster without KServe is told before anything is made
         namespace, gateway = self.gateway.split("/")
         if there.get(GATEWAY, gateway, namespace) is None:
             hint = "`kubectl get gateways --all-namespaces` lists those that there are: set deploy.gateway."
@@ -73,7 +73,7 @@ class KServe(KServeOptions):
         )
         if there.get(SERVICE, self.service(deployment)) is not None:
             raise taken
-        if len(there.list(SERVICE, self._selector)) >= manifests.MOST:
+        if len(there.select(SERVICE, self._selector)) >= manifests.MOST:
             hint = f"`ftkit endpoint delete {self.endpoint} --deployment NAME` removes one."
             raise DeployError(
                 f"the endpoint has {manifests.MOST} deployments, as many as a route takes", self.endpoint, hint
@@ -206,7 +206,7 @@ class KServe(KServeOptions):
         """The InferenceServices by deployment, without those that are being deleted."""
         services = {
             each["metadata"]["labels"][manifests.OF_DEPLOYMENT]: each
-            for each in there.list(SERVICE, self._selector)
+            for each in there.select(SERVICE, self._selector)
             if not each["metadata"].get("deletionTimestamp")
         }
         return dict(sorted(services.items()))

@@ -95,7 +95,7 @@ def test_in_a_pod_its_own_account_is_used(monkeypatch: pytest.MonkeyPatch, tmp_p
         monkeypatch.setenv("KUBECONFIG", str(tmp_path / "missing"))
         monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
         monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(api.port))
-        assert cluster.connect(None, "models", "kit").list(cluster.SERVICE, "a=b") == []
+        assert cluster.connect(None, "models", "kit").select(cluster.SERVICE, "a=b") == []
         assert api.calls
 
 
