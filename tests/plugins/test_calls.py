@@ -207,6 +207,8 @@ def test_a_direct_call_is_found() -> None:
 
 def test_no_verb_of_a_component_is_called_directly() -> None:
     folders = [ROOT / "ftkit", *(ROOT / "plugins").glob("*/ftkit_*")]
-    paths = [path for folder in folders for path in folder.rglob("*.py") if not {"testing", "templates"} & {*path.parts}]
+    paths = [
+        path for folder in folders for path in folder.rglob("*.py") if not {"testing", "templates"} & {*path.parts}
+    ]
     found = {str(path.relative_to(ROOT)): list(direct_calls(path.read_text(encoding="utf-8"))) for path in paths}
     assert {path: calls for path, calls in found.items() if calls} == {}
