@@ -85,7 +85,7 @@ def _facts(bundle: Bundle, record: PromotionRecord, form: Form | None, licence: 
     """What the head says beside the metrics."""
     description = _description(bundle)
     known = description.licence if description and description.licence != UNKNOWN else ""
-    languages = description.languages if description else ()
+    languages: tuple[str, ...] = description.languages if description else ()
     return {
         "library_name": "transformers" if form else "ftkit",
         "pipeline_tag": _TASK,

@@ -21,7 +21,7 @@ class SageMakerOptions(ServerOptions):
     endpoint: str
     """Name of the endpoint in its account and region: up to 63 letters, digits and hyphens."""
     image: str
-    """Image in ECR with ftkit, ftkit-sagemaker and the backbone's plugin, as `ftkit export RUN --target sagemaker` describes it."""
+    """Image in ECR with ftkit, ftkit-sagemaker and the backbone's plugin, as `ftkit export RUN --for sagemaker` describes it."""
     role: str
     """ARN of the role that SageMaker takes on to pull the image and to read the model."""
     bucket: str
