@@ -139,16 +139,22 @@ def test_a_search_ends_as_on_local_and_leaves_nothing_on_the_nodes(
     assert not any(alive(event.pid) for event in started)
 
 
-def test_a_node_that_dies_costs_its_trials_unsaved_work_alone(on_ray, on_local, installed, tmp_path, ray_cluster):
+def test_a_node_that_dies_costs_its_trials_unsaved_work_alone(
+    on_ray, on_local, installed, tmp_path, ray_cluster, ray_eventually
+):
     hold = held(tmp_path)
     plan = dataclasses.replace(toys.plan(tmp_path, SEARCH), platform=on_ray(retries=0))
     emitted = []
 
     def tell(event):
         emitted.append(event)
-        there = {started.number for started in of(events.TrialStarted, emitted) if started.node == "second"}
+        there = {
+            started.number: started.pid for started in of(events.TrialStarted, emitted) if started.node == "second"
+        }
         if isinstance(event, events.TrialReported) and event.number in there and hold.exists():
             ray_cluster.order("kill second")
+            # What ran on a node notices its end a little later, and could end well until then.
+            ray_eventually(lambda: not alive(there[event.number]), "a process outlived its node")
             hold.unlink()
 
     try:
