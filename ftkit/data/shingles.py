@@ -156,7 +156,7 @@ def _word() -> re.Pattern[str]:
 def _characters(below: int) -> tuple[np.ndarray, np.ndarray]:
     """For every code point below this one, its kind, 0 outside words, and whether it is white space; words are those of `\\w`.
 
-    All of them would take a third of a second, and most texts have none beyond the first 16,384.
+    All of them would take a quarter of a second, and most texts have none beyond the first 16,384.
     """
     import numpy as np
 

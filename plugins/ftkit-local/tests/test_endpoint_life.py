@@ -95,7 +95,8 @@ def test_a_lone_server_that_dies_on_a_request_is_restarted(
     with pytest.raises(DeployError, match="no deployment answers"):
         deployer.invoke({"data": [{"text": "die"}]})
     wait(lambda: server(deployer, "only")["restarts"] == 1)
-    assert "SIGKILL" in server(deployer, "only")["reason"] or server(deployer, "only")["state"] == "ready"
+    restarted = server(deployer, "only")
+    assert "SIGKILL" in restarted["reason"] or restarted["state"] in ("starting", "ready")
     endpoint_ready(deployer, "only")
     assert deployer.invoke({"data": [{"text": GOOD}]}) == ["good"]
 
