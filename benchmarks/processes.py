@@ -10,13 +10,10 @@ memory is that of all processes of the trial.
 from __future__ import annotations
 
 import functools
-import os
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from benchmarks import command, results, rows
+from benchmarks import command, recipe_run, results, rows
 from benchmarks.turns import Numbers, measured, rounds
 
 COLUMNS = {"rows_per_s": "rows/s", "seconds": "s of the trial", "peak_memory_mb": "peak MB", "roc_auc": "AUC"}
@@ -52,16 +49,7 @@ def _trial(recipe: dict[str, Any], processes: int, _: int) -> Numbers:
 
 def trained(recipe: dict[str, Any]) -> Numbers:
     """Run the recipe's one trial; in a process of its own, since FTKIT_HOME is set."""
-    import tomli_w
-
-    from ftkit import runner
-    from ftkit.recipe import loader
-
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["FTKIT_HOME"] = folder
-        path = Path(folder) / "processes.toml"
-        path.write_text(tomli_w.dumps(recipe), encoding="utf-8")
-        (trial,) = runner.run(loader.load(path), lambda event: None).trials
+    (trial,) = recipe_run.run(recipe).trials
     return {
         "rows_per_s": trial.history[-1]["rows_per_second"],
         "seconds": trial.seconds,

@@ -11,14 +11,11 @@ trials mostly spend on starting. Each search is a process of its own, and each r
 
 from __future__ import annotations
 
-import os
-import tempfile
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from benchmarks import command, results, rows
+from benchmarks import command, recipe_run, results, rows
 from benchmarks.turns import Numbers, measured, rounds
 
 POLICIES = {"without_policy": {"use": "none"}, "bandit": {"use": "bandit", "slack_factor": 0.1, "interval": 1}}
@@ -86,10 +83,7 @@ def main(arguments: Sequence[str]) -> None:
 
 def searched(recipe: dict[str, Any]) -> Numbers:
     """Run a recipe's search and return what it cost; in a process of its own, since FTKIT_HOME is set."""
-    import tomli_w
-
-    from ftkit import events, runner
-    from ftkit.recipe import loader as recipes
+    from ftkit import events
 
     ended: dict[int, float] = {}
     seconds: dict[str, float] = {}
@@ -104,11 +98,7 @@ def searched(recipe: dict[str, Any]) -> Numbers:
             case events.StageFinished(stage, spent):
                 seconds[stage] = spent
 
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["FTKIT_HOME"] = folder
-        path = Path(folder) / "search.toml"
-        path.write_text(tomli_w.dumps(recipe), encoding="utf-8")
-        outcome = runner.run(recipes.load(path), record)
+    outcome = recipe_run.run(recipe, record)
     metric = recipe["search"]["metric"]
     return {
         "epochs_trained": sum(len(trial.history) for trial in outcome.trials),
