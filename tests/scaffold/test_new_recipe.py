@@ -98,6 +98,22 @@ def test_labels_decide_task_metric_and_floor(
     assert dataset.task == task
 
 
+@pytest.mark.parametrize(
+    ("above", "separator"),
+    [("Tickets of 2026\n", ","), ("Tickets of 2026,,\n", ","), ("\n", ","), ("Tickets\n\nby our shop\n", ";"), ("", ";")],
+    ids=["a title", "a title with empty cells", "an empty line", "several titles", "none"],
+)
+def test_titles_above_the_columns_of_a_csv_are_no_columns(tmp_path: Path, above: str, separator: str) -> None:
+    path = write_rows(tmp_path / "tickets.csv", reviews(100, "topic", ["price", "quality"]))
+    path.write_text(above + path.read_text().replace(",", separator))
+    chosen = proposed(path)
+    assert (chosen.texts, chosen.label) == (("body",), "topic")
+    recipe.write(chosen, tmp_path / "tickets.toml")
+    assert "101 rows" in (tmp_path / "tickets.toml").read_text(), "titles are no rows"
+    dataset = loader.load(tmp_path / "tickets.toml").dataset
+    assert dataset.name == "table"
+
+
 def test_lists_are_several_labels(tmp_path: Path) -> None:
     rows = reviews(100, "tags", [["late", "rude"], [], ["late"]])
     assert proposed(write_rows(tmp_path / "rows.jsonl", rows)).task == "multi-label"

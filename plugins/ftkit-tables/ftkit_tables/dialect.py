@@ -20,6 +20,8 @@ from ftkit_tables.header import is_row, without_columns
 DELIMITERS = (",", "\t", ";", "|")
 HEADER_WITHIN = 50
 """The header is among so many first lines."""
+ROWS_BELOW_TITLES = 10
+"""The header is taken to be below a title where so many lines follow, unless the recipe names columns."""
 SAMPLE = 2_000
 """How many first rows are compared."""
 
@@ -184,12 +186,27 @@ def _with_header(dialect: Dialect, lines: Sequence[str], wanted: Wanted, options
     if not complete:
         return None
     index = next((index for index in complete if {*wanted.names} <= {*headers[index]}), complete[0])
+    if not wanted.names and options.skip is None:
+        index = _below_titles(headers)
     names = tuple(headers[index])
     decided = replace(dialect, names=names, skip=dialect.skip + index + 1, header=names)
     rows = sample(decided, lines)
     if rows and all(len(row) == len(names) + 1 for row in rows) and _running([row[0] for row in rows]):
         return replace(decided, names=("", *names), header=())
     return decided
+
+
+def _below_titles(lines: Sequence[Sequence[str]]) -> int:
+    """Where the header is when nobody names a column: the first line with a name in every column that lines mostly have.
+
+    A title above it, as programs that export tables write it, has fewer cells, or empty ones. Few lines prove nothing:
+    a text alone in its line may have a comma.
+    """
+    width = Counter(map(len, lines)).most_common(1)[0][0]
+    index = next((index for index, cells in enumerate(lines) if len(cells) == width and all(cells)), 0)
+    titles, below = lines[:index], lines[index + 1 :]
+    plain = all(len(cells) < width or not all(cells[1:]) for cells in titles)
+    return index if plain and len(below) >= ROWS_BELOW_TITLES and not is_row(lines[index], below) else 0
 
 
 def _running(cells: Sequence[str]) -> bool:
