@@ -100,7 +100,13 @@ def test_labels_decide_task_metric_and_floor(
 
 @pytest.mark.parametrize(
     ("above", "separator"),
-    [("Tickets of 2026\n", ","), ("Tickets of 2026,,\n", ","), ("\n", ","), ("Tickets\n\nby our shop\n", ";"), ("", ";")],
+    [
+        ("Tickets of 2026\n", ","),
+        ("Tickets of 2026,,\n", ","),
+        ("\n", ","),
+        ("Tickets\n\nby our shop\n", ";"),
+        ("", ";"),
+    ],
     ids=["a title", "a title with empty cells", "an empty line", "several titles", "none"],
 )
 def test_titles_above_the_columns_of_a_csv_are_no_columns(tmp_path: Path, above: str, separator: str) -> None:
