@@ -218,7 +218,7 @@ def _try(
         if isinstance(event, DeploymentJudged):
             judged.append(event.sentence)
         if what == "killed while it starts" and isinstance(event, DeploymentChanged) and event.step == "created":
-            spoil(signal.SIGKILL, 0.3 + moment)
+            spoil(signal.SIGKILL, 0.1 + 0.4 * moment)  # it takes most of a second to start
         if isinstance(event, TrafficMoved) and event.shares.get(name) == at:
             if what == "killed while it bakes":
                 spoil(signal.SIGKILL, moment * 0.5 * bake)

@@ -98,6 +98,10 @@ class Checkpoint:
                 where=str(self.folder),
                 hint="config.json and model.safetensors must be of the same model; fetch both again.",
             )
+        if model.config.model_type == "deberta-v2":
+            from ftkit.encoders import disentangled_attention
+
+            disentangled_attention.replace(model)
         first_position.skip_other_positions(model)
         return model
 

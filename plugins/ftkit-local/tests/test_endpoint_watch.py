@@ -248,14 +248,14 @@ def tell(event):
     print(getattr(event, "step", getattr(event, "shares", "")), flush=True)
 
 roll_out(LocalDeployer(endpoint="kit", threads=1), bundle.verify(Path(sys.argv[1])), "new",
-         Rollout(bake=60, poll=0.05, canary=(30,)), tell)
+         Rollout(bake=60, poll=0.05, canary=tuple(map(int, sys.argv[2:]))), tell)
 """
 
 
 @contextmanager
 def client_until(bundle: Bundle, line: str) -> Iterator[subprocess.Popen[str]]:
-    """A process that rolls a bundle out, and has come as far as this line."""
-    command = [sys.executable, "-c", ROLLOUT, str(bundle.folder)]
+    """A process that rolls a bundle out, by 30 % first unless all is waited for, and has come as far as this line."""
+    command = [sys.executable, "-c", ROLLOUT, str(bundle.folder), *(() if "100" in line else ("30",))]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:

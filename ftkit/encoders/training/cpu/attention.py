@@ -96,7 +96,7 @@ class _Attention(torch.autograd.Function):
             torch.bmm(query[piece], key[piece].transpose(1, 2), out=scores)
             if mask is not None:
                 scores.view(-1, heads, length, keys).add_(_mask_of(mask, piece, heads))
-            _softmax(scores, weights[piece])
+            softmax(scores, weights[piece])
             dropped = weights[piece]
             if dropout_mask:
                 dropout_mask.multiply(dropped, scores, piece.start * length * keys)
@@ -133,7 +133,7 @@ class _Attention(torch.autograd.Function):
         return *by_row, None, None, None
 
 
-def _softmax(scores: torch.Tensor, out: torch.Tensor) -> None:
+def softmax(scores: torch.Tensor, out: torch.Tensor) -> None:
     """Softmax over the last dimension, into `out`.
 
     In bf16, torch computes the values that do not fill a vector register of 32 one by one; in fp32 it does not.
