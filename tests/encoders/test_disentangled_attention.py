@@ -98,7 +98,7 @@ def test_dropout_is_of_weights_and_positions_and_the_same_in_both_passes() -> No
     (first, second) = (loss() for _ in range(2))
     assert first == second
     network.eval()
-    assert abs(float(first - network(**inputs).logits.square().sum())) > 1e-3
+    assert abs(float((first - network(**inputs).logits.square().sum()).detach())) > 1e-3
     network.train()
     loss().backward()
     gradient = float(parameter.grad[2, 3])
