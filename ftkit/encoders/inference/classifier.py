@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftkit.encoders import long_texts as ways
+from ftkit.encoders import packing
 from ftkit.encoders import temperature as temperatures
 from ftkit.encoders.batches import pad
 from ftkit.encoders.inference import token_budget
@@ -122,10 +123,12 @@ def compute_logits(
     with torch.inference_mode():
         for batch in token_budget.batches(list(map(len, rows)), budget, max_rows):
             ids, mask = pad([rows[index] for index in batch], tokenizer.padding, limit, tokenizer.side)
-            named = inputs(ids, None if bool(mask.all()) else mask)  # a mask of ones costs work without effect
-            on_device = {name: each if each is None else each.to(device) for name, each in named.items()}
-            batch_logits = model(**on_device).logits  # (batch, classes)
-            logits[batch] = batch_logits.cpu().double().numpy()
+            if packed := packing.known(model):
+                output = packed.logits(model, inputs(ids, mask), device)
+            else:
+                named = inputs(ids, None if bool(mask.all()) else mask)  # a mask of ones costs work without effect
+                output = model(**{name: each if each is None else each.to(device) for name, each in named.items()})
+            logits[batch] = output.logits.cpu().double().numpy()  # (batch, classes)
     return pooled(logits, counts, pooling)
 
 
@@ -156,7 +159,9 @@ def load(folder: Path) -> EncoderClassifier:
         if not folder.is_dir():
             raise CheckpointError("there is no such folder", where=str(folder))
         saved = checkpoint.read(folder)
-        model = saved.model(saved.classes, task=task_of(saved.config), complete=True)
+        packable = torch.cuda.is_available() and saved.config.model_type in packing.ARCHITECTURES
+        attention = packing.register() if packable else None
+        model = saved.model(saved.classes, task=task_of(saved.config), complete=True, attention=attention)
         tokenizer = tokenizer_of(saved, paired=reads_pairs(saved.config))
         temperature, long_texts = temperatures.load(folder), ways.load(folder)
     except CheckpointError as error:
@@ -167,5 +172,6 @@ def load(folder: Path) -> EncoderClassifier:
         ) from error
     if torch.cuda.is_available():
         model = model.to("cuda")
+        packing.of(model.eval())
     logging.getLogger(__name__).debug("loaded %s on %s", folder, model.device)
     return EncoderClassifier(model, tokenizer, saved.limit, temperature=temperature, long_texts=long_texts)

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ftkit.encoders import layers
+from ftkit.encoders import layers, packing
 from ftkit.encoders.paired_rows import inputs
 from ftkit.encoders.training import precision, tuning
 from ftkit.encoders.training.cpu import embedding_adamw
@@ -59,6 +59,7 @@ class Learner:
         if self.device.type == "cpu":
             self._masks = dropout.replace(model, process_seed)
         self.model = model.to(self.device)
+        self._packing = packing.of(model) if self.device.type == "cuda" else None
         betas = (encoder.adam_beta1, encoder.adam_beta2)
         if self.device.type == "cpu":
             self._embedding = embedding_adamw.for_model(
@@ -87,7 +88,9 @@ class Learner:
         named = inputs(ids, mask)
         if self._embedding:
             self._embedding.apply_deferred(named["input_ids"])
-        return self._model(**{name: each.to(self.device) for name, each in named.items()}).logits.float()
+        if self._packing:
+            return self._packing.logits(self._model, named, self.device).logits.float()
+        return self._model(**{name: packing.moved(each, self.device) for name, each in named.items()}).logits.float()
 
     def synchronise_if(self, last: bool) -> Any:
         """The context of a micro-batch: processes exchange gradients in the last one of a batch only."""

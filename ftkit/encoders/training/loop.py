@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ftkit.encoders import adaptation, long_texts
+from ftkit.encoders import adaptation, long_texts, packing
 from ftkit.encoders import temperature as temperatures
 from ftkit.encoders.batches import pad, training_batches
 from ftkit.encoders.checkpoint import open_checkpoint
@@ -21,8 +21,9 @@ from ftkit.encoders.tokenization import tokenize
 from ftkit.encoders.training import ordinal_head, tuning
 from ftkit.encoders.training.distillation import taught
 from ftkit.encoders.training.distributed import broadcast_evaluation, gather_rows
+from ftkit.encoders.training.head import begin_at_rates
 from ftkit.encoders.training.learner import Learner, find_hardware
-from ftkit.encoders.training.losses import training_loss
+from ftkit.encoders.training.losses import class_weights, training_loss
 from ftkit.encoders.training.progress import Clock, Keeper, Progress
 from ftkit.encoders.training.schedules import evaluation_steps, rate_share
 from ftkit.errors import StageError
@@ -101,6 +102,9 @@ def train(
 
     def new_model(attention: str | None = None) -> Any:
         model = checkpoint.model(data.classes, encoder.dropout, task=data.task, attention=attention)
+        if data.task == "multi-label":
+            labels = targets(data.train.labels, len(data.classes), data.task)
+            model = begin_at_rates(model, labels, class_weights(encoder, data))
         return tuning.prepared(ordinal_head.learn_order(model) if ordered else model, encoder)
 
     def evaluate(indices: range) -> np.ndarray:
@@ -111,7 +115,7 @@ def train(
         return chosen.learning_rate * rate_share(step, steps, encoder.warmup, encoder.schedule)
 
     with seeded(seed, device):
-        model = new_model(fastest_attention(device))
+        model = new_model(fastest_attention(device, checkpoint.config.model_type))
         learner = Learner(model, encoder, hardware, number_format, seed)
         random = np.random.default_rng(seed)
         keeper = Keeper(checkpoints, learner, {"format": number_format, "device": device.type, "processes": ranks})
@@ -234,8 +238,10 @@ def micro_batches(batch: np.ndarray, count: int, ranks: int, rank: int) -> Itera
         yield micro_batch, index == len(divided) - 1
 
 
-def fastest_attention(device: Any) -> str | None:
+def fastest_attention(device: Any, model_type: str) -> str | None:
     """The implementation of attention that trains fastest on a device; None leaves the choice to transformers."""
+    if device.type == "cuda":
+        return packing.register() if model_type in packing.ARCHITECTURES else None
     if device.type != "cpu":
         return None
     from ftkit.encoders.training.cpu import attention

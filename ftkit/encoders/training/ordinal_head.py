@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from ftkit.encoders.training.head import linear_head
 from ftkit.errors import CheckpointError
 
 BIAS_RATE = 100.0
@@ -72,20 +73,9 @@ def places(classes: int) -> list[float]:
 
 
 def _head(model: Any) -> tuple[Any, str, torch.nn.Linear]:
-    """The module that holds the linear layer of the logits, the layer's name in it, and the layer."""
-    within = f"{model.base_model_prefix}."
-    layers = [
-        (name, module)
-        for name, module in model.named_modules()
-        if isinstance(module, torch.nn.Linear)
-        and not name.startswith(within)
-        and module.out_features == model.config.num_labels
-    ]
-    if not layers or layers[-1][1].bias is None:
+    if (found := linear_head(model)) is None:
         raise CheckpointError(
             f"a model of type {model.config.model_type!r} has no linear head with biases, which an order of classes needs",
             hint='Use another checkpoint, or task = "single-label".',
         )
-    name, linear = layers[-1]
-    parent, _, own = name.rpartition(".")
-    return model.get_submodule(parent), own, linear
+    return found

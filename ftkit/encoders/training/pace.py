@@ -51,7 +51,7 @@ def epoch_seconds(encoder: EncoderConfig, data: Data) -> float | None:
     padded = _padded(lengths, chosen.batch_size, tokenizer.limit)
     timed = sorted({int(each) for each in np.quantile(padded, QUANTILES, method="nearest")})
     with seeded(0, accelerator.device):
-        attention = fastest_attention(accelerator.device)
+        attention = fastest_attention(accelerator.device, checkpoint.config.model_type)
         model = tuning.prepared(
             checkpoint.model(data.classes, encoder.dropout, task=data.task, attention=attention), encoder
         )

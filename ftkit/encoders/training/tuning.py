@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ftkit.bundled_plugins import how_to_install
-from ftkit.encoders import layers
+from ftkit.encoders import layers, packing
 from ftkit.errors import CheckpointError, PluginError
 
 if TYPE_CHECKING:
@@ -69,7 +69,11 @@ def checkpoint_layers(model: Any, masks: DropoutMasks | None) -> None:
 
     Source: Chen et al. 2016, "Training Deep Nets with Sublinear Memory Cost".
     """
-    further = {"context_fn": masks.contexts} if masks else {}  # torch repeats its own random numbers, not these
+    further: dict[str, Any] = {}
+    if masks:
+        further["context_fn"] = masks.contexts  # torch repeats its own random numbers, not these
+    if packing.known(model):
+        further["determinism_check"] = "none"  # which cannot look at rows of different lengths
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # transformers 5.23 has another name for it

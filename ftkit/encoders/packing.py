@@ -1,0 +1,218 @@
+"""Rows without padding on a GPU: their real tokens one after the other, in one stream, with attention within each row.
+
+Padding is computed like everything else, though nobody reads it. In a stream, only attention has to know where rows begin and end; torch's
+fused kernels take that as offsets. The head reads the first token of each row, which is gathered behind the last layer.
+
+Sources: Krell et al. 2021, "Efficient Sequence Packing without Cross-contamination"; torch's documentation of `torch.nested`, on
+jagged layouts in `scaled_dot_product_attention`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+NAME = "ftkit-packed"
+"""The name of `attention` among transformers' attention implementations."""
+
+ARCHITECTURES = ("bert", "camembert", "distilbert", "electra", "roberta", "xlm-roberta")
+"""Types of models whose attention is no more than that of all tokens of a row with all, by position ids that can be given."""
+
+TOLERANCE, TOLERANCE_BF16 = 1e-3, 5e-2
+"""How far a logit may move, as a share of the largest, in single precision and in bf16."""
+
+_PACKING, _STREAM = "ftkit_packing", "ftkit_stream"
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Where the rows of a stream are."""
+
+    offsets: torch.Tensor
+    """Where each row begins, and the end of the last one, (rows + 1,)."""
+    shortest: int
+    longest: int
+    total: int
+
+
+class Stream:
+    """What is computed now, for the modules of one model: the rows of a stream, or padded rows where it is None.
+
+    It stays until the next call, as layers that are computed again in the backward pass need it.
+    """
+
+    rows: Rows | None = None
+
+
+class Packing:
+    """Computes the logits of a model for rows without padding."""
+
+    def __init__(self, model: Any, stream: Stream, first_position: int) -> None:
+        self._model, self.stream, self._first_position = model, stream, first_position
+
+    def logits(self, call: Callable[..., Any], inputs: Mapping[str, torch.Tensor], device: torch.device) -> Any:
+        """What `call`, the model or a wrapper of it, returns for padded inputs on the CPU: its logits are (rows, classes)."""
+        import torch
+
+        mask = inputs["attention_mask"]
+        real, lengths = mask.bool(), mask.sum(1)
+        named = {name: each[real][None] for name, each in inputs.items() if name != "attention_mask"}
+        named["position_ids"] = (mask.cumsum(1) - 1)[real][None] + self._first_position
+        if hasattr(getattr(self._model.base_model, "embeddings", None), "token_type_embeddings"):
+            named.setdefault("token_type_ids", torch.zeros_like(named["input_ids"]))
+        if self._model.config.model_type == "distilbert":
+            named.pop("token_type_ids", None)
+        offsets = moved(torch.nn.functional.pad(lengths.cumsum(0), (1, 0)), device)
+        self.stream.rows = Rows(offsets, int(lengths.min()), int(lengths.max()), int(lengths.sum()))
+        try:
+            return call(**{name: moved(each, device) for name, each in named.items()})
+        finally:
+            if not torch.is_grad_enabled():
+                self.stream.rows = None
+
+    def padded(self) -> None:
+        """The next call has padded rows."""
+        self.stream.rows = None
+
+
+def moved(values: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Values on a device; the copy to a GPU runs beside what it computes."""
+    return values.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else values.to(device)
+
+
+def of(model: Any) -> Packing | None:
+    """The packing of a model, which is prepared for it the first time; None where a trial shows that it cannot have one."""
+    import torch
+
+    if hasattr(model, _PACKING):
+        return getattr(model, _PACKING)  # type: ignore[no-any-return]
+    packing = None
+    if model.config.model_type in ARCHITECTURES and model.config._attn_implementation == NAME:
+        packing = _prepared(model)
+        try:
+            with torch.random.fork_rng(devices=[model.device] if model.device.type == "cuda" else []):
+                same = _is_same(model, packing)
+        except Exception as error:  # kernels and drivers decide its type
+            log.info("rows are padded, as a stream of them failed: %s", error)
+            same = False
+        packing = packing if same else None
+    setattr(model, _PACKING, packing)
+    return packing
+
+
+def known(model: Any) -> Packing | None:
+    """The packing that `of` has given to a model."""
+    return getattr(model, _PACKING, None)
+
+
+def _prepared(model: Any) -> Packing:
+    stream = Stream()
+    for module in model.modules():
+        setattr(module, _STREAM, stream)
+    layers = getattr(model.base_model, "encoder", None) or model.base_model.transformer
+    layers.register_forward_hook(lambda _module, _inputs, output: _first_tokens(output, stream))
+    padding = getattr(getattr(model.base_model.embeddings, "position_embeddings", None), "padding_idx", None)
+    return Packing(model, stream, 0 if padding is None else padding + 1)
+
+
+def _first_tokens(output: Any, stream: Stream) -> Any:
+    """The output of a stack of layers with the first token of each row alone, (rows, 1, width)."""
+    if stream.rows is None:
+        return output
+    hidden = of_rows(output.last_hidden_state, stream.rows)
+    output.last_hidden_state = hidden.transpose(0, 1)
+    return output
+
+
+def of_rows(hidden: torch.Tensor, rows: Rows) -> torch.Tensor:
+    """The first token of each row of a stream, (1, rows, width); where these have been taken already, they stay."""
+    return hidden[:, rows.offsets[:-1]] if hidden.shape[1] == rows.total else hidden
+
+
+def stream_of(module: Any) -> Rows | None:
+    """The rows of the stream that a module of a model computes now; None for padded rows."""
+    stream: Stream | None = getattr(module, _STREAM, None)
+    return stream.rows if stream else None
+
+
+def attention(
+    module: Any,
+    query: torch.Tensor,  # (rows, heads, length, width), of a stream (1, heads, tokens, width)
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    dropout: float = 0.0,
+    scaling: float | None = None,
+    **options: Any,
+) -> tuple[torch.Tensor, None]:
+    """The output of attention, (rows, length, heads, width)."""
+    import torch
+    from transformers.integrations.sdpa_attention import sdpa_attention_forward
+
+    rows = stream_of(module)
+    if rows is None:
+        return sdpa_attention_forward(  # type: ignore[no-any-return]
+            module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **options
+        )
+
+    def by_row(states: torch.Tensor) -> torch.Tensor:
+        values = states[0].transpose(0, 1)  # (tokens, heads, width)
+        jagged = torch.nested.nested_tensor_from_jagged(
+            values, rows.offsets, min_seqlen=rows.shortest, max_seqlen=rows.longest
+        )
+        return jagged.transpose(1, 2)
+
+    output = torch.nn.functional.scaled_dot_product_attention(
+        by_row(query),
+        by_row(key),
+        by_row(value),
+        dropout_p=dropout if module.training else 0.0,
+        scale=scaling,
+    )
+    return output.transpose(1, 2).values()[None], None
+
+
+def register() -> str:
+    """Add `attention` to transformers' implementations; returns its name. Source: transformers' documentation, "Attention backends"."""
+    from transformers import AttentionInterface, AttentionMaskInterface
+    from transformers.masking_utils import sdpa_mask
+
+    def mask(*positional: Any, attention_mask: Any = None, **named: Any) -> Any:
+        """No mask where all tokens of a row may be seen: that of a stream would have an entry for each pair of its tokens."""
+        return None if attention_mask is None else sdpa_mask(*positional, attention_mask=attention_mask, **named)
+
+    AttentionInterface.register(NAME, attention)
+    AttentionMaskInterface.register(NAME, mask)
+    return NAME
+
+
+def _is_same(model: Any, packing: Packing) -> bool:
+    """Whether three rows of a stream have the logits that they have when they are padded."""
+    import torch
+
+    lengths = (9, 2, 5)
+    ids = torch.arange(len(lengths) * 9).view(len(lengths), 9) % (model.config.vocab_size - 3) + 3
+    mask = (torch.arange(9) < torch.tensor(lengths)[:, None]).long()
+    padding = model.config.pad_token_id or 0
+    inputs = {"input_ids": torch.where(mask.bool(), ids, padding), "attention_mask": mask}
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.inference_mode():
+            packing.padded()
+            expected = model(**{name: each.to(model.device) for name, each in inputs.items()}).logits.float()
+            largest = expected.abs().max().clamp(min=1)
+            wanted = [(packing.logits(model, inputs, model.device).logits.float(), TOLERANCE)]
+            if model.device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
+                with torch.autocast("cuda", torch.bfloat16):
+                    half = packing.logits(model, inputs, model.device).logits.float()
+                wanted.append((half, TOLERANCE_BF16))
+            return all(bool((found - expected).abs().max() <= share * largest) for found, share in wanted)
+    finally:
+        model.train(was_training)
