@@ -91,7 +91,7 @@ def of(model: Any) -> Packing | None:
     import torch
 
     if hasattr(model, _PACKING):
-        return getattr(model, _PACKING)  # type: ignore[no-any-return]
+        return known(model)
     packing = None
     if model.config.model_type in ARCHITECTURES and model.config._attn_implementation == NAME:
         packing = _prepared(model)
@@ -157,7 +157,7 @@ def attention(
 
     rows = stream_of(module)
     if rows is None:
-        return sdpa_attention_forward(  # type: ignore[no-any-return]
+        return sdpa_attention_forward(
             module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **options
         )
 
@@ -183,9 +183,9 @@ def register() -> str:
     from transformers import AttentionInterface, AttentionMaskInterface
     from transformers.masking_utils import sdpa_mask
 
-    def mask(*positional: Any, attention_mask: Any = None, **named: Any) -> Any:
+    def mask(**named: Any) -> Any:
         """No mask where all tokens of a row may be seen: that of a stream would have an entry for each pair of its tokens."""
-        return None if attention_mask is None else sdpa_mask(*positional, attention_mask=attention_mask, **named)
+        return None if named.get("attention_mask") is None else sdpa_mask(**named)
 
     AttentionInterface.register(NAME, attention)
     AttentionMaskInterface.register(NAME, mask)
