@@ -196,7 +196,8 @@ class Cases:
             if again.text != plan.text:
                 raise Silent(f"the resolved recipe is read otherwise than it was written\n{plan.text}\n{again.text}")
             if not overrides:
-                written, resolved = tomllib.loads(content.decode()), tomllib.loads(plan.text)
+                lines = content.decode().replace("\r\n", "\n").replace("\r", "\n")  # as text files are read
+                written, resolved = tomllib.loads(lines), tomllib.loads(plan.text)
                 if lost := [*_lost(written, resolved)]:
                     raise Silent(f"not in the plan as it was written\n{lost[:3]}")
             return "accepted"
@@ -246,8 +247,8 @@ def _lost(written: Mapping[str, Any], resolved: Mapping[str, Any], key: str = ""
         place = f"{key}.{name}".lstrip(".")
         if name == "promote":
             continue  # a preset becomes its tests
-        if name not in resolved and value == {}:
-            continue
+        if name not in resolved and (value == {} or (isinstance(value, Mapping) and value.get("use") == "none")):
+            continue  # of what is switched off, the rest says nothing
         if name not in resolved:
             yield f"{place} = {value!r} is gone"
         elif isinstance(value, Mapping) and isinstance(resolved[name], Mapping):

@@ -113,7 +113,7 @@ def _check(path: Path, rows: Sequence[Row], options: dict[str, Any], *, exact: b
     dropped = sum(report.dropped.values())
     if len(kept) + dropped != report.rows_read:
         raise Silent(f"rows are not accounted for\n{len(kept)} kept, {dict(report.dropped)}, {report.rows_read} read")
-    if not exact or options.keys() & {"repair", "encoding"}:
+    if not exact or options.keys() & {"repair", "encoding", "quote"}:
         return
     if report.rows_read != len(rows):
         if not report.warnings and not report.notes:

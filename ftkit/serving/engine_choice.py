@@ -11,6 +11,7 @@ import hashlib
 import itertools
 import json
 import logging
+import math
 import os
 import subprocess
 import sys
@@ -56,6 +57,11 @@ class Timing:
     many: float
     work: float
     """Processor time of all threads together: time in which threads wait busily is lost to other processes."""
+
+    def __post_init__(self) -> None:
+        """Raises: ValueError for what no clock says, as a file that was damaged may."""
+        if not all(0 <= each < math.inf for each in (self.short, self.long, self.many, self.work)):
+            raise ValueError("times are positive numbers")
 
     @property
     def cost(self) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -175,10 +176,12 @@ def test_timings_that_took_long_are_stored_for_this_bundle(
     other = timed(monkeypatch, 2.0, 1.0)
     assert choose(toy_bundle(tmp_path / "other", ("good", "bad"), engines={"half": True})).engine == "native"
     assert len(other) == 2
-    for path in (tmp_path / "cache" / "engines").iterdir():
-        path.write_text("{}")
-    assert len(timed(monkeypatch, 2.0, 1.0)) == 0
-    assert choose(bundle).engine == "native", "a file that cannot be read is ignored"
+    damaged = [{}, {"engine": "half", "timings": {"half": {"short": 1, "long": 2, "many": -1, "work": 1}}}]
+    for content in damaged:
+        for path in (tmp_path / "cache" / "engines").iterdir():
+            path.write_text(json.dumps(content))
+        assert len(timed(monkeypatch, 2.0, 1.0)) == 0
+        assert choose(bundle).engine == "native", f"a file that cannot be read is ignored: {content}"
 
 
 def test_a_server_answers_which_engine_was_chosen_and_what_was_measured(

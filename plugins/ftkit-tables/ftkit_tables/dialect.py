@@ -90,6 +90,10 @@ def decide(lines: Sequence[str], wanted: Wanted, options: Options, usual: str, p
     quotes = (
         (('"', "'") if _single_quoted(lines, delimiters) else ('"',)) if options.quote == "auto" else (options.quote,)
     )
+    if options.quote == "auto" and not set(quotes) - set(
+        delimiters
+    ):  # the file's columns are divided by what are quotes elsewhere
+        quotes = ("",)
     plain = [
         Dialect(delimiter, quote, options.escape.removeprefix("auto"), (), first, spaces=spaces)
         for spaces in ((False, True) if _spaced(lines) else (False,))

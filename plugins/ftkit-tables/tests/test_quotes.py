@@ -156,3 +156,13 @@ def test_the_character_of_a_quote_is_no_delimiter(quote: str, tmp_path: Path) ->
     path.write_text("".join(f"{text}{quote}{label}\n" for text, label in [("text", "label"), *ROWS]), "utf-8")
     with pytest.raises(DataError):
         load(path, quote=quote)
+
+
+@pytest.mark.parametrize("delimiter", ['"', "'"])
+def test_a_quote_may_divide_the_columns(tmp_path: Path, delimiter: str) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text(unquoted(ROWS, delimiter, label_first=False))
+    assert kept(load(path, delimiter=delimiter)) == {*ROWS}
+    path.write_text(unquoted(ROWS, ",", label_first=False))
+    with pytest.raises(DataError, match="there is no column 'text'"):
+        load(path, delimiter=delimiter)

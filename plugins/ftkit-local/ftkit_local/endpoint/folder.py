@@ -12,6 +12,7 @@ FTKIT_HOME/endpoints/NAME/          mode 0700
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 from collections.abc import Mapping
@@ -185,15 +186,19 @@ class Folder:
 
 def _check(state: State) -> None:
     """Raises: TypeError, ValueError for a value that no endpoint has: names are folders, and numbers are relied on."""
-    texts, numbers = [state.host, state.sticky], [state.port, state.probe_timeout]
+    texts, numbers, whole = [state.host, state.sticky], [state.probe_timeout], [state.port]
     for each in state.deployments:
         endpoint_files.check_name(each.name, "deployment")
+        limits = vars(each.limits)
         texts += [each.bundle_hash, each.engine, *each.program]
-        numbers += [each.traffic, each.threads, each.request_timeout, *vars(each.limits).values()]
+        numbers += [each.request_timeout, limits["seconds"]]
+        whole += [each.traffic, each.threads, *(value for name, value in limits.items() if name != "seconds")]
     if not all(isinstance(each, str) for each in texts) or state.auth not in ("key", "none"):
         raise ValueError("a value is no text")
-    if not all(type(each) in (int, float) and each >= 0 for each in numbers) or state.port not in range(2**16):
+    if not all(type(each) in (int, float) and 0 <= each < math.inf for each in numbers):
         raise ValueError("a value is no number")
+    if not all(type(each) is int and each >= 0 for each in whole) or state.port not in range(2**16):
+        raise ValueError("a value is no whole number")
 
 
 def endpoints() -> Path:
