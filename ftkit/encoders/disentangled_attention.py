@@ -155,12 +155,13 @@ class DisentangledAttention(DisentangledSelfAttention):
 @functools.lru_cache(maxsize=64)
 def _buckets(length: int, buckets: int, longest: int, span: int) -> tuple[int, int, torch.Tensor]:
     """The lowest and the highest bucket of distances that occur, and the bucket of each of 1 - length … length - 1, from the lowest."""
-    distances = torch.arange(1 - length, length)
-    if buckets > 0:
-        distances = make_log_bucket_position(distances, buckets, longest).long()
-    of_each = (distances + span).clamp(0, 2 * span - 1)
-    lowest, highest = int(of_each.min()), int(of_each.max())
-    return lowest, highest, of_each - lowest
+    with torch.inference_mode(False):  # what an evaluation finds first, a training uses later
+        distances = torch.arange(1 - length, length)
+        if buckets > 0:
+            distances = make_log_bucket_position(distances, buckets, longest).long()
+        of_each = (distances + span).clamp(0, 2 * span - 1)
+        lowest, highest = int(of_each.min()), int(of_each.max())
+        return lowest, highest, of_each - lowest
 
 
 def _shifted(products: torch.Tensor, length: int) -> torch.Tensor:

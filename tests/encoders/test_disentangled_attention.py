@@ -122,6 +122,15 @@ def test_in_bf16_answers_are_as_near_to_single_precision_as_those_of_transformer
     assert ours < max(2 * other, 0.02)
 
 
+def test_a_length_that_an_evaluation_has_met_first_can_be_trained() -> None:
+    disentangled_attention._buckets.cache_clear()
+    network, inputs = replaced(model()), rows(23)
+    with torch.inference_mode():
+        expected = network(**inputs).logits
+    logits, _ = trained(network, inputs)
+    torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-5)
+
+
 def test_layers_of_another_kind_stay_as_they_are() -> None:
     for options in ({"pos_att_type": ["c2p"]}, {"pos_att_type": []}):
         network = model(**options)
