@@ -7,6 +7,7 @@ import functools
 import json
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass
+from datetime import date, time
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -197,7 +198,9 @@ def _model(component: type[Any], partial: bool) -> Any:
         else:
             default = pydantic.Field(default_factory=functools.partial(default_value, field))
         fields[field.name] = (hints[field.name], default)
-    config = pydantic.ConfigDict(extra="forbid", strict=True, protected_namespaces=(), arbitrary_types_allowed=True)
+    config = pydantic.ConfigDict(
+        extra="forbid", strict=True, protected_namespaces=(), arbitrary_types_allowed=True, allow_inf_nan=False
+    )
     try:
         return pydantic.create_model(component.__name__, __config__=config, **fields)
     except Exception as error:
@@ -205,6 +208,8 @@ def _model(component: type[Any], partial: bool) -> Any:
 
 
 def _resolved(value: Any, annotation: Any, base: Path) -> Any:
+    if isinstance(value, date | time):  # a folder may be named by a day, and TOML needs no quotes there
+        value = str(value)
     if isinstance(value, str) and _contains(annotation, Path):
         return str((base / files.expanded(value)).absolute())
     if isinstance(value, str) and value and _contains(annotation, FolderOrId):

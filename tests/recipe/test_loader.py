@@ -157,7 +157,9 @@ canary = [50, 5]
             "reviews.toml:2: search.max_cost: max_cost needs a price: set price_per_trial_hour",
         ),
         ("[search]\nmax_minutes = 0\n", "reviews.toml:2: search.max_minutes: max_minutes must be above 0"),
-        ("[search]\nmax_minutes = inf\n", "reviews.toml:2: search.max_minutes: "),
+        ("[search]\nmax_minutes = inf\n", "reviews.toml:2: search.max_minutes: expected number, not Infinity"),
+        ("[rollout]\nbake = nan\n", "reviews.toml:2: rollout.bake: expected number, not NaN"),
+        ("[rollout]\nbake = inf\n", "reviews.toml:2: rollout.bake: expected number, not Infinity"),
         ("[search]\nprice_per_trial_hour = -1\n", "search.price_per_trial_hour: price_per_trial_hour must be above 0"),
         ("[search]\nprice_per_hour = 3\n", "search.price_per_hour: unknown key"),
         ('[search]\nstart_from = " "\n', "reviews.toml:2: search.start_from: start_from must name a run"),
@@ -293,6 +295,12 @@ def test_overrides_win_and_words_need_no_quotes(write: Any) -> None:
     assert plan.search.space["epochs"] == space.Choice((2,))
     assert plan.dataset.label == "stars"
     assert plan.promote == ()
+
+
+def test_a_path_that_is_a_day_starts_at_the_recipe_as_any_other(write: Any, tmp_path: Path) -> None:
+    plan = loader.load(write(GOOD.replace('"data/reviews.csv"', "2026-11-29")))
+    assert plan.dataset.path == (tmp_path / "2026-11-29")
+    assert loader.loads(plan.text).text == plan.text
 
 
 def test_a_path_of_an_override_starts_in_the_working_folder(write: Any, tmp_path: Path, monkeypatch: Any) -> None:
