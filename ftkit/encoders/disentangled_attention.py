@@ -30,16 +30,20 @@ ROUNDED = 32
 """Distances are padded to a multiple of these: rows of products that begin at odd places are slow."""
 
 
-def replace(model: nn.Module) -> None:
+def replace(model: Any) -> None:
     """Have the attention layers of a DeBERTa compute in this way; all other models stay as they are."""
     for module in model.modules():
         if type(module) is DisentangledSelfAttention and {"c2p", "p2c"} <= {*module.pos_att_type}:
             module.__class__ = DisentangledAttention
-            module._buckets(module.max_relative_positions)  # type: ignore[operator]  # constants to an exporter, which cannot compute them
+            module.longest = max(module.max_relative_positions, model.config.max_position_embeddings)
+            module.buckets(module.longest)  # type: ignore[operator]  # constants to an exporter, which cannot compute them
 
 
 class DisentangledAttention(DisentangledSelfAttention):
     """transformers' layer with another way to compute on CPUs. Rows must begin with a token that is no padding."""
+
+    longest: int
+    """Tokens of the longest text that an exported network reads."""
 
     def forward(
         self,
@@ -69,7 +73,7 @@ class DisentangledAttention(DisentangledSelfAttention):
         mask = torch.zeros(forbidden.shape, dtype=query.dtype).masked_fill(forbidden, torch.finfo(query.dtype).min)
         # What all distances mean is constant in an exported network, which takes what it needs of them.
         exported = torch.compiler.is_compiling()
-        longest = self.max_relative_positions if exported else length
+        longest = self.longest if exported else length
         of_keys, of_queries = self._positions(rel_embeddings, longest, scale)
         if first:  # whose distances are 0, -1, …
             of_keys = of_keys[:, longest - 1 : longest - 1 + length]
@@ -87,7 +91,8 @@ class DisentangledAttention(DisentangledSelfAttention):
         """(rows, length, heads x width) as (heads, rows, length, width)."""
         return states.unflatten(-1, (self.num_attention_heads, -1)).permute(2, 0, 1, 3).contiguous()
 
-    def _buckets(self, length: int) -> tuple[int, int, torch.Tensor]:
+    def buckets(self, length: int) -> tuple[int, int, torch.Tensor]:
+        """The buckets of the distances in texts of this length, see `_buckets`."""
         return _buckets(length, self.position_buckets, self.max_relative_positions, self.pos_ebd_size)
 
     def _positions(self, embeddings: torch.Tensor, length: int, scale: float) -> tuple[torch.Tensor, torch.Tensor]:
@@ -95,7 +100,7 @@ class DisentangledAttention(DisentangledSelfAttention):
 
         Keys' distances fall from length - 1 to 1 - length, from query to key; queries' rise. Both are padded.
         """
-        lowest, highest, buckets = self._buckets(length)
+        lowest, highest, buckets = self.buckets(length)
         used = self.pos_dropout(embeddings[lowest : highest + 1])
         to_key = self.key_proj if self.share_att_key else self.pos_key_proj
         to_query = self.query_proj if self.share_att_key else self.pos_query_proj

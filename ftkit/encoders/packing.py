@@ -66,8 +66,6 @@ class Packing:
         named["position_ids"] = (mask.cumsum(1) - 1)[real][None] + self._first_position
         if hasattr(getattr(self._model.base_model, "embeddings", None), "token_type_embeddings"):
             named.setdefault("token_type_ids", torch.zeros_like(named["input_ids"]))
-        if self._model.config.model_type == "distilbert":
-            named.pop("token_type_ids", None)
         offsets = moved(torch.nn.functional.pad(lengths.cumsum(0), (1, 0)), device)
         self.stream.rows = Rows(offsets, int(lengths.min()), int(lengths.max()), int(lengths.sum()))
         try:
@@ -75,10 +73,6 @@ class Packing:
         finally:
             if not torch.is_grad_enabled():
                 self.stream.rows = None
-
-    def padded(self) -> None:
-        """The next call has padded rows."""
-        self.stream.rows = None
 
 
 def moved(values: torch.Tensor, device: torch.device) -> torch.Tensor:
@@ -205,7 +199,6 @@ def _is_same(model: Any, packing: Packing) -> bool:
     model.eval()
     try:
         with torch.inference_mode():
-            packing.padded()
             expected = model(**{name: each.to(model.device) for name, each in inputs.items()}).logits.float()
             largest = expected.abs().max().clamp(min=1)
             wanted = [(packing.logits(model, inputs, model.device).logits.float(), TOLERANCE)]

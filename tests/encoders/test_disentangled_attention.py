@@ -147,9 +147,12 @@ def test_attentions_can_still_be_asked_for() -> None:
     torch.testing.assert_close(asked.attentions[0], theirs(**inputs, output_attentions=True).attentions[0])
 
 
+@pytest.mark.parametrize(
+    "buckets", [{}, {"position_buckets": -1, "max_relative_positions": 16}], ids=["buckets", "cut"]
+)
 @pytest.mark.parametrize("first", [False, True], ids=["all positions", "the first of the last layer"])
-def test_an_exported_program_answers_as_transformers_at_every_length(first: bool) -> None:
-    theirs = model().eval().requires_grad_(False)
+def test_an_exported_program_answers_as_transformers_at_every_length(first: bool, buckets: dict[str, int]) -> None:
+    theirs = model(**buckets).eval().requires_grad_(False)
     dynamic = {0: torch.export.Dim.AUTO, 1: torch.export.Dim.AUTO}
     shapes = {"input_ids": dynamic, "attention_mask": dynamic}
     ours = replaced(theirs, first)

@@ -28,7 +28,7 @@ def linear_head(model: Any) -> tuple[Any, str, torch.nn.Linear] | None:
     return model.get_submodule(parent), own, linear
 
 
-def begin_at_rates(model: Any, labels: np.ndarray, weights: np.ndarray) -> Any:
+def begin_at_rates(model: Any, labels: np.ndarray, weights: np.ndarray) -> None:
     """Have a new head of several labels a row begin with the share of the rows that have each label, instead of with a half.
 
     A label that one row in thirty has is missing in nearly all, and a head that must first learn that leads the encoder to
@@ -43,9 +43,8 @@ def begin_at_rates(model: Any, labels: np.ndarray, weights: np.ndarray) -> Any:
 
     found = linear_head(model)
     if found is None or bool(found[2].bias.detach().any()):
-        return model
+        return
     least = 0.5 / len(labels)
     rates = labels.mean(0).clip(least, 1 - least)
     with torch.no_grad():
         found[2].bias.copy_(torch.from_numpy(np.log(weights * rates / (1 - rates))))
-    return model

@@ -102,9 +102,6 @@ def train(
 
     def new_model(attention: str | None = None) -> Any:
         model = checkpoint.model(data.classes, encoder.dropout, task=data.task, attention=attention)
-        if data.task == "multi-label":
-            labels = targets(data.train.labels, len(data.classes), data.task)
-            model = begin_at_rates(model, labels, class_weights(encoder, data))
         return tuning.prepared(ordinal_head.learn_order(model) if ordered else model, encoder)
 
     def evaluate(indices: range) -> np.ndarray:
@@ -116,6 +113,9 @@ def train(
 
     with seeded(seed, device):
         model = new_model(fastest_attention(device, checkpoint.config.model_type))
+        if data.task == "multi-label":
+            labels = targets(data.train.labels, len(data.classes), data.task)
+            begin_at_rates(model, labels, class_weights(encoder, data))
         learner = Learner(model, encoder, hardware, number_format, seed)
         random = np.random.default_rng(seed)
         keeper = Keeper(checkpoints, learner, {"format": number_format, "device": device.type, "processes": ranks})
