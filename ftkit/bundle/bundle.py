@@ -44,7 +44,7 @@ class Bundle:
     manifest: Mapping[str, Any]
     hash: str
 
-    @property
+    @cached_property
     def classes(self) -> tuple[str, ...]:
         """Label names, in the order of the model's outputs."""
         return tuple(self.manifest["classes"])

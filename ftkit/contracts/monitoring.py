@@ -16,6 +16,8 @@ ENDPOINT = "FTKIT_ENDPOINT"
 DEPLOYMENT = "FTKIT_DEPLOYMENT"
 """Environment variable of a server process: its deployment. A server without one, such as those of promotion tests, is not
 watched."""
+BUNDLE_HASH = "FTKIT_BUNDLE"
+"""Environment variable of a server process: the hash of the bundle that it must serve; it refuses another one."""
 
 TRACE = ("traceparent", "tracestate")
 """Headers with the caller's trace context. Source: W3C Trace Context, chapter 3."""

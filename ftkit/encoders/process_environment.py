@@ -24,13 +24,15 @@ def set_thread_waiting() -> None:
         os.environ.update(_thread_waiting())
 
 
-def process_environment(threads: int, *, preload: bool = True) -> dict[str, str]:
+def process_environment(threads: int, *, serving: bool = False) -> dict[str, str]:
     """What to add to the environment of a process that may use `threads` cores for its matrix products.
 
     The activations of a training step are larger than the threshold from which glibc maps memory for each allocation.
     So each step has its pages mapped, zeroed and given back: higher thresholds made training up to 1.4 times as fast
-    and change no result, tcmalloc (where it is installed) made it faster still. Variables that the user has set stay. A
-    server does without tcmalloc (`preload`): it gains nothing from it, and OpenVINO crashes in its presence.
+    and change no result, tcmalloc (where it is installed) made it faster still. Variables that the user has set stay.
+
+    A server (`serving`) does without tcmalloc: it gains nothing from it, and OpenVINO crashes in its presence. It does without the
+    tokenizer's own threads as well: of the few texts that wait at a time, waking them cost more than reading.
 
     Source: glibc's manual, "Memory Allocation Tunables"; PyTorch's performance tuning guide, on memory allocators.
     """
@@ -41,10 +43,10 @@ def process_environment(threads: int, *, preload: bool = True) -> dict[str, str]
         "MKL_NUM_THREADS": str(threads),
         **_thread_waiting(),
         # With one core the tokenizer's own threads would only compete for it, and warn in every forked process.
-        "TOKENIZERS_PARALLELISM": "true" if threads > 1 else "false",
+        "TOKENIZERS_PARALLELISM": "true" if threads > 1 and not serving else "false",
     }
     if sys.platform == "linux":
-        if preload and (library := _tcmalloc()):
+        if not serving and (library := _tcmalloc()):
             preloaded = os.environ.get("LD_PRELOAD", "")
             if library not in preloaded.split(":"):
                 variables["LD_PRELOAD"] = f"{preloaded}:{library}".lstrip(":")

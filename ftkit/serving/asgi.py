@@ -37,7 +37,7 @@ def application(host: ModelHost, key: str = "") -> ScoringApplication:
             if pending.future is not None:
                 result = await asyncio.wrap_future(pending.future)
                 observation.result = result
-            return pending.reply(observation.result)
+            return pending.reply(observation)
 
     async def model(_: Request) -> Reply:
         return model_reply(host)

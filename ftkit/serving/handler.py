@@ -18,13 +18,13 @@ from typing import Any
 
 from ftkit import pairs
 from ftkit.bundle.bundle import Bundle
-from ftkit.contracts import Probabilities
+from ftkit.evaluation.answer_rules import Decided
 from ftkit.serving.batcher import Batcher, Busy, Closed, Result
 from ftkit.serving.limits import Limits
 from ftkit.serving.live_counts import LiveCounts
 from ftkit.serving.model_host import ModelHost
 from ftkit.serving.monitoring import Observation, observed
-from ftkit.serving.schema import Refusal, ScoreRequest, answer, parse
+from ftkit.serving.schema import Refusal, ScoreRequest, decided_answer, parse
 
 log = logging.getLogger("ftkit.serving")
 
@@ -50,15 +50,15 @@ class Pending:
     future: Future[Result] | None
     """The model's result; None for a request without texts, which needs no model."""
 
-    def reply(self, result: Result | None) -> Reply:
+    def reply(self, observation: Observation) -> Reply:
         """The answer made of the model's result."""
-        headers = {"X-Ftkit-Bundle": self.bundle.hash}
+        headers, result = {"X-Ftkit-Bundle": self.bundle.hash}, observation.result
         if result is None:
             return json_reply([], headers=headers)
         headers["Server-Timing"] = f"queue;dur={result.waited * 1e3:.1f}, model;dur={result.computed * 1e3:.1f}"
-        bundle = self.bundle
-        labels = answer(result.probabilities, bundle.classes, self.request.scores, bundle.task, bundle.rule)
-        return json_reply(labels, headers=headers)
+        observation.decided = self.bundle.decided(result.probabilities)
+        scores = result.probabilities if self.request.scores else None
+        return json_reply(decided_answer(observation.decided, scores, self.bundle.rule), headers=headers)
 
 
 @contextmanager
@@ -82,13 +82,12 @@ def answering(host: ModelHost, headers: Mapping[str, str]) -> Iterator[Observati
     with observed(host.observer, headers) as observation:
         with refusing():
             yield observation
-        if observation.result is not None and host.bundle is not None:
-            count_answers(host.counts, observation.result.probabilities, host.bundle)
+        if observation.decided is not None:
+            count_answers(host.counts, observation.decided)
 
 
-def count_answers(counts: LiveCounts, probabilities: Probabilities, bundle: Bundle) -> None:
+def count_answers(counts: LiveCounts, decided: Decided) -> None:
     """Count the answers to a request by class, and the texts that get none."""
-    decided = bundle.decided(probabilities)
     known = filter(math.isfinite, map(float, decided.certainty))
     counts.answers(decided.counts, known, int(decided.unsure.sum()))
 
@@ -114,7 +113,7 @@ def respond(host: ModelHost, body: bytes, headers: Mapping[str, str]) -> Reply:
             pending = submit(host.ready(), body, host.limits, observation)
             if pending.future is not None:
                 observation.result = pending.future.result()
-            return pending.reply(observation.result)
+            return pending.reply(observation)
     except Exception as error:
         return error_reply(error, "POST", "/score")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import logging
+import os
 import threading
 import time
 import tomllib
@@ -17,6 +18,7 @@ from ftkit import plugins
 from ftkit.bundle import bundle as bundles
 from ftkit.bundle.bundle import Bundle
 from ftkit.contracts import AUTO, NATIVE
+from ftkit.contracts.monitoring import BUNDLE_HASH
 from ftkit.errors import BundleError, FtkitError
 from ftkit.redaction import redacted
 from ftkit.serving.batcher import Batcher
@@ -38,6 +40,18 @@ class Status:
 
     state: Literal["starting", "ready", "failed"]
     reason: str = ""
+
+
+def expected(bundle: Bundle) -> Bundle:
+    """The bundle, if it is the one that this process must serve. Raises: BundleError."""
+    wanted = os.environ.get(BUNDLE_HASH, "")
+    if wanted and wanted != bundle.hash:
+        raise BundleError(
+            f"this is another bundle than the deployment's: its hash begins with {bundle.hash[:12]} and not with {wanted[:12]}",
+            where=str(bundle.folder),
+            hint="Somebody has put it into the place of the deployment's bundle: delete the deployment and create it again.",
+        )
+    return bundle
 
 
 class ModelHost:
@@ -87,7 +101,7 @@ class ModelHost:
         """Load and warm up in this thread; `status` says how it went."""
         try:
             begun = time.monotonic()
-            bundle = bundles.verify(self.folder)
+            bundle = expected(bundles.verify(self.folder))
             if (names := tomllib.loads(bundle.recipe).get("run", {}).get("plugins")) is not None:
                 plugins.choose(names)  # as in the run: no other plugin watches requests
             self._progress("the model is being loaded")

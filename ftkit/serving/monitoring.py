@@ -22,7 +22,7 @@ from ftkit import plugins
 from ftkit.contracts import Counting, Reading, capable
 from ftkit.contracts.monitoring import DEPLOYMENT, ENDPOINT, TRACE, Served, ServedRequest, Watcher
 from ftkit.errors import in_one_line
-from ftkit.evaluation.answer_rules import decide
+from ftkit.evaluation.answer_rules import Decided
 from ftkit.serving.schema import Refusal
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ class Observation:
 
     texts: Sequence[str] = ()
     result: Result | None = None
+    decided: Decided | None = None
 
 
 @dataclass(frozen=True)
@@ -146,10 +147,8 @@ class RequestObserver:
         labels: list[str | tuple[str, ...]] = []
         confidences: list[float] = []
         unsure = 0
-        if result is not None:
-            task = self.served.task
-            decided = decide(result.probabilities, self.served.classes, task, self.served.rule)
-            labels = [tuple(each) if task == "multi-label" else each for each in decided.best]
+        if (decided := ended.observation.decided) is not None:
+            labels = [tuple(each) if decided.task == "multi-label" else each for each in decided.best]
             confidences = [float(each) for each in decided.certainty]
             unsure = int(decided.unsure.sum())
         return ServedRequest(

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
 
 from ftkit import pairs, strict_json
-from ftkit.evaluation.answer_rules import decide
+from ftkit.evaluation.answer_rules import Decided, decide
 from ftkit.formatting import beginning
 
 if TYPE_CHECKING:
@@ -179,10 +179,14 @@ def answer(
     """
     if not len(probabilities):
         return []
-    decided = decide(probabilities, classes, task, rule)
-    if not scores:
+    return decided_answer(decide(probabilities, classes, task, rule), probabilities if scores else None, rule)
+
+
+def decided_answer(decided: Decided, scores: Probabilities | None = None, rule: AnswerRule | None = None) -> list[Any]:
+    """The body of an answer that was decided by a rule, see `answer`; with `scores` where they are given."""
+    if scores is None:
         return decided.labels
-    rows = [dict(zip(classes, map(float, row), strict=True)) for row in probabilities]
+    rows = [dict(zip(decided.classes, map(float, row), strict=True)) for row in scores]
     sure = map(float, decided.certainty)
     scored = zip(decided.labels, sure, rows, strict=True)
     answers: list[dict[str, Any]] = [{"label": label, "score": score, "scores": row} for label, score, row in scored]

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 from ftkit import scratch
 from ftkit.bundled_plugins import how_to_install
 from ftkit.contracts import NATIVE
-from ftkit.contracts.monitoring import DEPLOYMENT, ENDPOINT
+from ftkit.contracts.monitoring import BUNDLE_HASH, DEPLOYMENT, ENDPOINT
 from ftkit.disclosure import redact_output
 from ftkit.encoders.process_environment import process_environment
 from ftkit.errors import PluginError
@@ -60,17 +60,19 @@ def command(folder: str | Path, socket: str | Path, limits: Limits, engine: str 
     return [*program, str(folder), str(socket), engine, json.dumps(asdict(limits))]
 
 
-def environment(threads: int = 0, endpoint: str = "", deployment: str = "") -> dict[str, str]:
+def environment(threads: int = 0, endpoint: str = "", deployment: str = "", bundle_hash: str = "") -> dict[str, str]:
     """The environment of a server: threads and allocator set, no connection to any hub, every line logged at once.
 
     `threads` are those of its matrix products; 0 takes as many as there are cores. `endpoint` and `deployment` name
-    what the server is part of: only the requests of a deployment are live traffic, which plugins may watch.
+    what the server is part of: only the requests of a deployment are live traffic, which plugins may watch. Of a bundle with another
+    hash than `bundle_hash` the server says that it cannot be served.
     """
     threads = threads or os.cpu_count() or 1
     return {
         **os.environ,
-        **process_environment(threads, preload=False),
+        **process_environment(threads, serving=True),
         DEPLOYMENT: deployment,
+        BUNDLE_HASH: bundle_hash,
         ENDPOINT: endpoint,
         "HF_HUB_OFFLINE": "1",
         "OMP_NUM_THREADS": str(threads),
@@ -107,6 +109,7 @@ def main(folder: str, socket: str, engine: str, limits: str) -> None:
     import uvicorn
 
     from ftkit.serving.asgi import application
+    from ftkit.serving.joined_writes import JoinedHttp
     from ftkit.serving.model_host import ModelHost
 
     server = uvicorn.Server(
@@ -115,6 +118,7 @@ def main(folder: str, socket: str, engine: str, limits: str) -> None:
                 ModelHost(Path(folder), Limits(**json.loads(limits)), engine)
             ),  # only the process that started this one reaches it
             uds=socket,
+            http=JoinedHttp,
             log_config=None,
             access_log=False,
             server_header=False,

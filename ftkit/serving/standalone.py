@@ -4,7 +4,7 @@ python -m ftkit.serving.standalone FOLDER [--host ADDRESS] [--port NUMBER]
 
 The environment says the rest, as a container's does: FTKIT_KEY is what callers must send, FTKIT_AUTH=none lets anybody call,
 FTKIT_ENGINE is the engine (`auto` by default), FTKIT_LIMITS the limits as JSON, FTKIT_ENDPOINT and FTKIT_DEPLOYMENT what the
-server is part of. A bundle that cannot be served ends the program with exit code 1, the reason last in its log.
+server is part of, FTKIT_BUNDLE the hash of the bundle that it must serve. A bundle that cannot be served ends the program with exit code 1, the reason last in its log.
 """
 
 from __future__ import annotations
@@ -52,12 +52,13 @@ def main(arguments: Sequence[str] | None = None, wrapped: Callable[[ASGIApp], AS
     key = os.environ.get(KEY, "").strip()
     if not key and os.environ.get(AUTH) != "none":
         parser.error(f"{KEY} is not set: give callers a key, or say {AUTH}=none to let anybody call")
-    for name, value in process_environment(os.cpu_count() or 1, preload=False).items():
+    for name, value in process_environment(os.cpu_count() or 1, serving=True).items():
         os.environ.setdefault(name, value)
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     import uvicorn
 
     from ftkit.serving.asgi import application
+    from ftkit.serving.joined_writes import JoinedHttp
     from ftkit.serving.model_host import ModelHost
 
     limits = Limits(**json.loads(os.environ.get(LIMITS) or "{}"))
@@ -66,6 +67,7 @@ def main(arguments: Sequence[str] | None = None, wrapped: Callable[[ASGIApp], AS
         uvicorn.Config(
             wrapped(application(host, key)),
             host=options.host,
+            http=JoinedHttp,
             port=options.port,
             log_config=None,
             access_log=False,

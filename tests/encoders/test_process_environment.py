@@ -49,7 +49,7 @@ def test_the_allocator_keeps_its_pages(monkeypatch):
     monkeypatch.setattr(environment, "_tcmalloc", lambda: "/lib/libtcmalloc.so.4")
     monkeypatch.setenv("LD_PRELOAD", "/lib/other.so")
     assert process_environment(1)["LD_PRELOAD"] == "/lib/other.so:/lib/libtcmalloc.so.4"
-    server = process_environment(1, preload=False)
+    server = process_environment(1, serving=True)
     assert "LD_PRELOAD" not in server
     assert int(server["MALLOC_TRIM_THRESHOLD_"]) > 2**28
 

@@ -17,6 +17,7 @@ pytest.importorskip("fastapi")
 from starlette.testclient import TestClient
 
 from ftkit.bundle.bundle import Bundle
+from ftkit.contracts.monitoring import BUNDLE_HASH
 from ftkit.serving.asgi import application
 from ftkit.serving.limits import Limits
 from ftkit.serving.model_host import ModelHost
@@ -185,6 +186,18 @@ def test_a_damaged_bundle_is_never_served(bundle: Bundle, tmp_path: Path) -> Non
         assert "changed since it was written: model/weights.npy" in status["reason"]
         assert client.get("/healthz").status_code == 200
         assert client.post("/score", json={"data": [{"text": "a"}]}).status_code == 503
+
+
+def test_another_bundle_in_the_place_of_the_deployment_s_is_refused(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(BUNDLE_HASH, "0" * 64)
+    with TestClient(application(ModelHost(bundle.folder))) as client:
+        assert "another bundle than the deployment's" in wait_until_ready(client, "failed")["reason"]
+        assert client.post("/score", json={"data": [{"text": "a"}]}).status_code == 503
+    monkeypatch.setenv(BUNDLE_HASH, bundle.hash)
+    with TestClient(application(ModelHost(bundle.folder))) as client:
+        wait_until_ready(client)
 
 
 def test_a_model_that_fails_on_a_request_answers_the_next(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:

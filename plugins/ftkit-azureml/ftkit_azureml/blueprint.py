@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ftkit.bundle.bundle import Bundle
-from ftkit.contracts.monitoring import DEPLOYMENT, ENDPOINT
+from ftkit.contracts.monitoring import BUNDLE_HASH, DEPLOYMENT, ENDPOINT
 from ftkit.errors import PluginError
 from ftkit_azureml.assets import BUNDLE, RECORD, record_digest
 from ftkit_azureml.options import PROBE, EndpointOptions
@@ -79,6 +79,7 @@ def deployment(options: EndpointOptions, name: str, bundle: Bundle, model: str, 
             **(telemetry() if options.telemetry else {}),
             ENDPOINT: options.endpoint,
             DEPLOYMENT: name,
+            BUNDLE_HASH: bundle.hash,
             "FTKIT_ENGINE": options.engine,
             "FTKIT_LIMITS": json.dumps(asdict(options.limits)),
             "GUNICORN_CMD_ARGS": f"--threads {options.concurrency}",

@@ -17,7 +17,7 @@ from ftkit_local.endpoint.folder import SOCKET, Entry
 
 from ftkit.bundle.bundle import verify
 from ftkit.contracts import NATIVE, Endpoint
-from ftkit.contracts.monitoring import DEPLOYMENT, ENDPOINT
+from ftkit.contracts.monitoring import BUNDLE_HASH, DEPLOYMENT, ENDPOINT
 from ftkit.errors import DeployError
 from ftkit.serving import endpoint_files
 from ftkit_container import engine as engines
@@ -30,7 +30,7 @@ INSIDE = "/run/ftkit"
 PASSED = (
     "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "TOKENIZERS_PARALLELISM",
     "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_TOP_PAD_",
-    "PYTHONFAULTHANDLER", "PYTHONUNBUFFERED", "HF_HUB_OFFLINE", DEPLOYMENT, ENDPOINT,
+    "PYTHONFAULTHANDLER", "PYTHONUNBUFFERED", "HF_HUB_OFFLINE", DEPLOYMENT, ENDPOINT, BUNDLE_HASH,
 )  # fmt: skip
 """The variables of a server that its container gets: no secret is among them."""
 

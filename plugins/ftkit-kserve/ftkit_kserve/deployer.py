@@ -78,7 +78,7 @@ class KServe(KServeOptions):
             raise DeployError(
                 f"the endpoint has {manifests.MOST} deployments, as many as a route takes", self.endpoint, hint
             )
-        storage.store(self, deployment, opened.folder)
+        storage.store(self, deployment, opened)
         try:
             there.create(SERVICE, manifests.inference_service(self, deployment, opened.hash))
         except refusals.Taken as error:  # by somebody else in this moment, who may use what lies there now

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from ftkit.contracts.monitoring import DEPLOYMENT, ENDPOINT
+from ftkit.contracts.monitoring import BUNDLE_HASH, DEPLOYMENT, ENDPOINT
 from ftkit.serving.http_client import PIN
 from ftkit.serving.standalone import ENGINE, KEY, LIMITS, PORT
 from ftkit_kserve.options import KServeOptions
@@ -48,9 +48,10 @@ def inference_service(options: KServeOptions, deployment: str, bundle_hash: str)
     """The InferenceService of a deployment."""
     variables = {
         **options.environment,
-        "STORAGE_URI": options.uri(deployment),
+        "STORAGE_URI": options.uri(deployment, bundle_hash),
         ENDPOINT: options.endpoint,
         DEPLOYMENT: deployment,
+        BUNDLE_HASH: bundle_hash,
         ENGINE: options.engine,
         LIMITS: json.dumps({**asdict(options.limits), "seconds": options.request_timeout / 2}),
         "OMP_NUM_THREADS": str(max(1, math.floor(options.cpus))),

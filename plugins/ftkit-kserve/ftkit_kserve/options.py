@@ -13,6 +13,8 @@ SCHEMES = ("pvc", "s3", "gs", "https", "hdfs", "webhdfs", "hf", "oci")
 """What KServe reads models from. Source: its storage initializer, 0.20."""
 TAGGED = ("hf", "oci")
 """Those where a bundle is a revision or a tag of one repository, and no folder below a path."""
+HASH = 16
+"""Digits of a bundle's hash in the place where it is stored."""
 LONGEST = 53
 """Letters of an InferenceService's name: with `-predictor` it names a Service, and those have 63 at most."""
 FIRST = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
@@ -100,11 +102,11 @@ class KServeOptions(ServerOptions):
         """The name of a deployment's InferenceService."""
         return f"{self.endpoint}-{deployment}"
 
-    def uri(self, deployment: str) -> str:
-        """Where the cluster reads the bundle of a deployment."""
+    def uri(self, deployment: str, bundle_hash: str) -> str:
+        """Where the cluster reads the bundle of a deployment: two bundles of one name, by two clients at once, have two places."""
         if urlsplit(self.storage).scheme in TAGGED:
-            return f"{self.storage}:{deployment}"
-        return f"{self.storage.rstrip('/')}/{self.endpoint}/{deployment}"
+            return f"{self.storage}:{deployment}-{bundle_hash[:HASH]}"
+        return f"{self.storage.rstrip('/')}/{self.endpoint}/{deployment}/{bundle_hash[:HASH]}"
 
 
 def check_label(name: str, what: str, longest: int) -> None:

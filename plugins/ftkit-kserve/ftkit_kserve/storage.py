@@ -7,15 +7,17 @@ import subprocess
 from pathlib import Path
 
 from ftkit import files
-from ftkit.errors import DeployError
+from ftkit.bundle import bundle as bundles
+from ftkit.bundle.bundle import Bundle
+from ftkit.errors import BundleError, DeployError
 from ftkit.redaction import redacted
-from ftkit_kserve.options import KServeOptions
+from ftkit_kserve.options import HASH, KServeOptions
 
 HOURS = 3600.0
 """Seconds that an upload may take."""
 
 
-def store(options: KServeOptions, deployment: str, bundle: Path) -> None:
+def store(options: KServeOptions, deployment: str, bundle: Bundle) -> None:
     """Copy a verified bundle to the storage. Raises: DeployError, nothing half-copied in a folder."""
     if options.mount:
         _copy(options, deployment, bundle)
@@ -35,18 +37,29 @@ def _folder(options: KServeOptions) -> Path:
     return Path(options.mount).expanduser() / options.endpoint
 
 
-def _copy(options: KServeOptions, deployment: str, bundle: Path) -> None:
+def _holds(folder: Path, bundle: Bundle) -> bool:
+    try:
+        return bundles.verify(folder).hash == bundle.hash
+    except BundleError:
+        return False
+
+
+def _copy(options: KServeOptions, deployment: str, bundle: Bundle) -> None:
     mount = Path(options.mount).expanduser()
     if not mount.is_dir():
         hint = f"Mount {options.storage} there, or set deploy.upload to a command that copies."
         raise DeployError("the folder of the storage is not there", str(mount), hint)
     try:
-        remove(options, deployment)  # of an attempt that was killed
-        with files.atomic_folder(_folder(options) / deployment) as partial:
-            shutil.copytree(bundle, partial, dirs_exist_ok=True)
+        place = _folder(options) / deployment / bundle.hash[:HASH]
+        if _holds(place, bundle):  # of an attempt that was killed, or of another client, whose pods may read it
+            return
+        shutil.rmtree(place, ignore_errors=True)
+        with files.atomic_folder(place) as partial:
+            shutil.copytree(bundle.folder, partial, dirs_exist_ok=True)
             for path in (partial, *partial.rglob("*")):  # pods are other users than this one
                 path.chmod(0o755 if path.is_dir() else 0o644)
-        _folder(options).chmod(0o755)
+        for path in (place.parent, _folder(options)):
+            path.chmod(0o755)
     except OSError as error:  # shutil.Error is one
         raise DeployError(
             f"the bundle cannot be copied to the storage: {error.strerror or error}",
@@ -55,9 +68,9 @@ def _copy(options: KServeOptions, deployment: str, bundle: Path) -> None:
         ) from error
 
 
-def _upload(options: KServeOptions, deployment: str, bundle: Path) -> None:
-    uri = options.uri(deployment)
-    command = [part.replace("{folder}", str(bundle)).replace("{uri}", uri) for part in options.upload]
+def _upload(options: KServeOptions, deployment: str, bundle: Bundle) -> None:
+    uri = options.uri(deployment, bundle.hash)
+    command = [part.replace("{folder}", str(bundle.folder)).replace("{uri}", uri) for part in options.upload]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=HOURS, stdin=subprocess.DEVNULL)
     except FileNotFoundError as error:

@@ -50,7 +50,8 @@ def test_the_service_has_the_options_of_the_recipe() -> None:
     assert predictor["serviceAccountName"] == "reader"
     assert container["resources"]["limits"] == {"cpu": "1500m", "memory": "4Gi", "nvidia.com/gpu": "1"}
     variables = {each["name"]: each.get("value") for each in container["env"]}
-    assert variables["STORAGE_URI"] == "pvc://models/ftkit/reviews/v1-20260101-120000"
+    assert variables["STORAGE_URI"] == "pvc://models/ftkit/reviews/v1-20260101-120000/" + "ab" * 8
+    assert variables["FTKIT_BUNDLE"] == "ab" * 32
     assert variables["HF_HOME"] == "/tmp/hf"
     assert variables["OMP_NUM_THREADS"] == "1"
     assert json.loads(variables["FTKIT_LIMITS"])["rows"] == FULL.max_rows
@@ -159,8 +160,30 @@ def test_a_command_brings_the_bundle(tmp_path: Path) -> None:
         | {"mount": "", "storage": "oci://registry/reviews", "upload": (*copy, "{folder}", f"{tmp_path}/{{uri}}")}
     )
     bundle = toy_bundle(tmp_path / "bundle")
-    storage.store(options, "blue", bundle.folder)
-    assert bundles.verify(tmp_path / "oci:/registry/reviews:blue").hash == bundle.hash
+    storage.store(options, "blue", bundle)
+    assert bundles.verify(tmp_path / f"oci:/registry/reviews:blue-{bundle.hash[:16]}").hash == bundle.hash
+
+
+def test_two_clients_that_create_one_deployment_at_once_have_a_place_each(tmp_path: Path) -> None:
+    (tmp_path / "mount").mkdir()
+    options = KServe(**OPTIONS | {"mount": str(tmp_path / "mount")})
+    one, other = toy_bundle(tmp_path / "one"), toy_bundle(tmp_path / "other", classes=("poor", "fine"))
+    assert one.hash != other.hash
+    for each in (one, other, one):
+        storage.store(options, "blue", each)
+    places = [options.uri("blue", each.hash).removeprefix("pvc://models/ftkit/") for each in (one, other)]
+    assert [bundles.verify(tmp_path / "mount" / place).hash for place in places] == [one.hash, other.hash]
+
+
+def test_a_damaged_copy_of_a_killed_attempt_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "mount").mkdir()
+    options = KServe(**OPTIONS | {"mount": str(tmp_path / "mount")})
+    bundle = toy_bundle(tmp_path / "bundle")
+    storage.store(options, "blue", bundle)
+    place = tmp_path / "mount" / "reviews" / "blue" / bundle.hash[:16]
+    (place / "model" / "weights.npy").write_bytes(b"")
+    storage.store(options, "blue", bundle)
+    assert bundles.verify(place).hash == bundle.hash
 
 
 @pytest.mark.parametrize(
@@ -173,18 +196,18 @@ def test_a_command_brings_the_bundle(tmp_path: Path) -> None:
 )
 def test_a_bundle_that_does_not_get_there_is_told(tmp_path: Path, options: dict[str, Any], what: str) -> None:
     with pytest.raises(DeployError, match=what) as failed:
-        storage.store(KServe(**OPTIONS | options), "blue", tmp_path)
+        storage.store(KServe(**OPTIONS | options), "blue", toy_bundle(tmp_path / "bundle"))
     assert failed.value.hint
 
 
 def test_a_copy_that_breaks_off_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "mount").mkdir()
-    (tmp_path / "bundle").mkdir()
-    (tmp_path / "bundle" / "dangling").symlink_to("nowhere")
+    bundle = toy_bundle(tmp_path / "bundle")
+    (bundle.folder / "dangling").symlink_to("nowhere")
     options = KServe(**OPTIONS | {"mount": str(tmp_path / "mount")})
     with pytest.raises(DeployError, match="cannot be copied"):
-        storage.store(options, "blue", tmp_path / "bundle")
-    assert not list((tmp_path / "mount" / "reviews").glob("blue*"))
+        storage.store(options, "blue", bundle)
+    assert not list((tmp_path / "mount" / "reviews").glob("blue/*"))
 
 
 # ----------------------------------------------------------------------------------------------- options

@@ -236,4 +236,4 @@ def test_two_that_create_one_deployment_do_not_undo_each_other(
     with pytest.raises(DeployError, match="already"):
         endpoint.create("blue", bundle.folder)
     assert [each["metadata"]["name"] for each in kserve.api.all(SERVICE)] == ["kit-blue"]
-    assert (kserve.claim / "ftkit" / "kit" / "blue" / "manifest.json").exists()
+    assert (kserve.claim / "ftkit" / "kit" / "blue" / bundle.hash[:16] / "manifest.json").exists()

@@ -7,13 +7,10 @@ from dataclasses import asdict
 from typing import Any
 
 from ftkit.bundle.bundle import Bundle
-from ftkit.contracts.monitoring import DEPLOYMENT, ENDPOINT
+from ftkit.contracts.monitoring import BUNDLE_HASH, DEPLOYMENT, ENDPOINT
 from ftkit_sagemaker import refusals
 from ftkit_sagemaker.hosting import IDLE, TAG, Variant, existing, slug, tagged
 from ftkit_sagemaker.options import SageMakerOptions
-
-BUNDLE = "FTKIT_BUNDLE"
-"""Variable of a container with the hash of its bundle."""
 
 
 def variant(options: SageMakerOptions, deployment: str, alone: bool) -> Variant:
@@ -44,7 +41,7 @@ def make(sagemaker: Any, options: SageMakerOptions, deployment: str, bundle: Bun
             **options.environment_variables,
             ENDPOINT: options.endpoint,
             DEPLOYMENT: deployment,
-            BUNDLE: bundle.hash,
+            BUNDLE_HASH: bundle.hash,
             "FTKIT_ENGINE": options.engine,
             "FTKIT_LIMITS": json.dumps(asdict(options.limits)),
             "HF_HUB_OFFLINE": "1",
@@ -76,4 +73,4 @@ def existing_model(sagemaker: Any, endpoint: str, deployment: str) -> dict[str, 
 def bundle_hash(sagemaker: Any, endpoint: str, deployment: str) -> str:
     """The hash of the bundle that a deployment serves; empty where it is not known."""
     model = existing_model(sagemaker, endpoint, deployment)
-    return str(model["PrimaryContainer"].get("Environment", {}).get(BUNDLE, "")) if model else ""
+    return str(model["PrimaryContainer"].get("Environment", {}).get(BUNDLE_HASH, "")) if model else ""

@@ -96,7 +96,9 @@ class Child:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
-                env=server.environment(self.entry.threads, self.folder.root.name, self.entry.name),
+                env=server.environment(
+                    self.entry.threads, self.folder.root.name, self.entry.name, self.entry.bundle_hash
+                ),
             )
         return self.process
 

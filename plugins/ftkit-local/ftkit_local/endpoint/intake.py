@@ -12,8 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
+from ftkit.serving.joined_writes import JoinedHttp
 from ftkit.serving.schema import Refusal
 
 HEAD_SECONDS = 30.0
@@ -76,14 +75,14 @@ class Room:
             self._held -= held
 
 
-class BoundedHttp(HttpToolsProtocol):
+class BoundedHttp(JoinedHttp):
     """One connection of a caller; httptools calls its methods that begin with `on_`."""
 
     limit = 10_000
     """Connections at a time; beyond it, the one that has been unused for longest is ended."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)  # type: ignore[arg-type]  # of TCP
+        super().connection_made(transport)
         self._deadline: asyncio.TimerHandle | None = None
         self._unread: asyncio.TimerHandle | None = None
         self._receiving = self._in_head = self._began_now = False

@@ -82,7 +82,7 @@ def start_deployment(deployer: ServeOptions, deployment: str) -> None:
     scale: dict[str, Any] = {"num_replicas": deployer.replicas}
     if deployer.max_replicas is not None:
         scale = {"autoscaling_config": {"min_replicas": deployer.replicas, "max_replicas": deployer.max_replicas}}
-    variables = {**process_environment(max(1, round(deployer.cpus)), preload=False), **deployer.environment}
+    variables = {**process_environment(max(1, round(deployer.cpus)), serving=True), **deployer.environment}
     with _starting:
         _begin(deployer, deployment, scale, variables)
 

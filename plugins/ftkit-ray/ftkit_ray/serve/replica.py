@@ -21,12 +21,13 @@ class Replica:
         self, endpoint: str, deployment: str, files: EndpointFiles, engine: str, limits: Mapping[str, int]
     ) -> None:
         """Raises: RuntimeError with the reason when the bundle cannot be served; Serve then says that the deployment failed."""
-        from ftkit.contracts.monitoring import DEPLOYMENT, ENDPOINT
+        from ftkit.contracts.monitoring import BUNDLE_HASH, DEPLOYMENT, ENDPOINT
         from ftkit.disclosure import redact_output
         from ftkit.serving.limits import Limits
         from ftkit.serving.model_host import ModelHost
 
-        os.environ |= {DEPLOYMENT: deployment, ENDPOINT: endpoint}
+        bundle_hash = str(files.facts(deployment).get("bundle_hash", ""))
+        os.environ |= {DEPLOYMENT: deployment, ENDPOINT: endpoint, BUNDLE_HASH: bundle_hash}
         redact_output()
         self._log = _log_to(files, deployment)
         self._host = ModelHost(files.bundle(deployment), Limits(**limits), engine)
@@ -47,7 +48,7 @@ class Replica:
                 if pending.future is not None:
                     result = await asyncio.wrap_future(pending.future)
                     observation.result = result
-                reply = pending.reply(observation.result)
+                reply = pending.reply(observation)
         except Exception as error:
             reply = error_reply(error, "POST", "/score")
         return reply.status, reply.body, dict(reply.headers)
