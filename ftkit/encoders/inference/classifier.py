@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 BUDGET = 512
 """Tokens of one call, padding included: more make a processor slower."""
 DEVICE_BUDGET = 16 * 1024
-"""The same for an accelerator, which small calls leave idle."""
+"""The same for an accelerator, which small calls leave idle; fewer where its memory does not hold so many."""
 EVALUATION_BUDGET = 1024
 """Tokens that a processor computes at once in an evaluation."""
 
@@ -53,6 +53,7 @@ class EncoderClassifier:
         """What the logits are divided by: above 1 the answers are the same, and less certain."""
         self.classes: tuple[str, ...] = tuple(model.config.id2label[index] for index in range(model.config.num_labels))
         self.task: Task = task_of(model.config)
+        self._budget = BUDGET if model.device.type == "cpu" else device_budget(model, length, free_memory(model.device))
 
     def probabilities(self, texts: Sequence[str]) -> Probabilities:
         """Class probabilities, (texts, classes), float64; empty, endless and broken texts are answered too."""
@@ -75,7 +76,7 @@ class EncoderClassifier:
 
     def together(self, lengths: Sequence[int]) -> list[int]:
         """Indices of the waiting rows for the next call: of similar length on a CPU, of any on an accelerator."""
-        max_padding = token_budget.MAX_PADDING if self._budget == BUDGET else 1.0
+        max_padding = token_budget.MAX_PADDING if self.model.device.type == "cpu" else 1.0
         return token_budget.next_batch(lengths, self._budget, max_padding)
 
     def computed(self, rows: Sequence[np.ndarray | Windows]) -> Probabilities:
@@ -84,10 +85,6 @@ class EncoderClassifier:
         pooling = self.long_texts.pooling
         logits = compute_logits(self.model, rows, self.tokenizer, self.length, len(self.classes), most, pooling)
         return probabilities_of(logits, self.task, self.temperature)
-
-    @property
-    def _budget(self) -> int:
-        return BUDGET if self.model.device.type == "cpu" else DEVICE_BUDGET
 
     def tokens(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text that the model reads, special ones included."""
@@ -120,16 +117,47 @@ def compute_logits(
     logits = np.empty((len(rows), classes))
     device = model.device
     budget = EVALUATION_BUDGET if device.type == "cpu" else max_rows * limit
+    waiting = token_budget.batches(list(map(len, rows)), budget, max_rows)[::-1]
     with torch.inference_mode():
-        for batch in token_budget.batches(list(map(len, rows)), budget, max_rows):
+        while waiting:
+            batch = waiting.pop()
             ids, mask = pad([rows[index] for index in batch], tokenizer.padding, limit, tokenizer.side)
-            if packed := packing.known(model):
-                output = packed.logits(model, inputs(ids, mask), device)
-            else:
-                named = inputs(ids, None if bool(mask.all()) else mask)  # a mask of ones costs work without effect
-                output = model(**{name: each if each is None else each.to(device) for name, each in named.items()})
-            logits[batch] = output.logits.cpu().double().numpy()  # (batch, classes)
+            try:
+                if packed := packing.known(model):
+                    output = packed.logits(model, inputs(ids, mask), device)
+                else:
+                    named = inputs(ids, None if bool(mask.all()) else mask)  # a mask of ones costs work without effect
+                    output = model(**{name: each if each is None else each.to(device) for name, each in named.items()})
+                logits[batch] = output.logits.cpu().double().numpy()  # (batch, classes)
+            except torch.OutOfMemoryError:  # another process may have taken what was free before
+                if len(batch) == 1:
+                    raise
+                waiting += [batch[len(batch) // 2 :], batch[: len(batch) // 2]]
     return pooled(logits, counts, pooling)
+
+
+def free_memory(device: Any) -> int:
+    """Bytes of an accelerator that a call may take: the free ones, and those that torch has kept for itself."""
+    import torch
+
+    free: int = torch.cuda.mem_get_info(device)[0]
+    return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+
+
+def device_budget(model: Any, length: int, free: int) -> int:
+    """Tokens of one call for which half of the free bytes suffices, from those of one row to `DEVICE_BUDGET`.
+
+    A token takes, at the most, eight vectors of the layers' width (the layer's input, query, key, value, context, their product, sum and
+    normalisation) and two of the width between them, all in the format of the weights; where rows are padded also its scores with all
+    tokens of its row, of each head: in single precision and in that format, and for DeBERTa two more, by relative position.
+    """
+    config, width = model.config, model.dtype.itemsize
+    hidden = config.hidden_size
+    token = width * (8 * hidden + 2 * getattr(config, "intermediate_size", 4 * hidden))
+    if packing.known(model) is None:
+        scores = 4 + width + (2 * width if "deberta" in config.model_type else 0)
+        token += config.num_attention_heads * length * scores
+    return min(max(free // 2 // token, length), DEVICE_BUDGET)
 
 
 def probabilities_of(logits: np.ndarray, task: Task, temperature: float = 1.0) -> Probabilities:
