@@ -10,6 +10,7 @@ NAMES = {
     "serve": "requests against the original's scoring script, a plain pipeline and the raw engine",
     "quality": "test accuracy on SST-2 sentences and TREC questions",
     "datasets": "macro F1 beside TF-IDF with logistic regression, on a folder of recipes",
+    "tasks": "stars with and without their order, and two reviews of one product or not",
     "long_texts": "test accuracy by the beginning of long texts, their beginning and end, and windows",
     "tuning": "training a part of a model, computing layers again, and learning from a teacher",
     "search": "twenty trials with and without the bandit policy",
