@@ -100,7 +100,9 @@ class Results:
                 )
             )
         machine = provenance.described()
-        print(f"\n{machine['cores']} cores of {machine['processor']}, load before: {self.load_before}.", *self.notes)
+        units = ", ".join(machine["bf16_units"]) or "none"
+        about = f"{machine['cores']} cores of {machine['processor']} (units for bf16: {units})"
+        print(f"\n{about}, load before: {self.load_before}.", *self.notes)
 
 
 def summary(runs: Sequence[Numbers]) -> Numbers:
