@@ -12,6 +12,9 @@ SCORING := .venv-scoring
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
+# Half of the time, a test waits for processes that it has started: two for each core, and no more than memory allows.
+WORKERS := $(shell $(PYTHON) -c "import os; print(min(2 * (os.cpu_count() or 1), 8))")
+
 SOURCES   := pyproject.toml constraints.txt $(wildcard plugins/*/pyproject.toml)
 QUICKSTART := --editable '.[encoders,serving]' --editable plugins/ftkit-quickstart --editable plugins/ftkit-local \
               --editable plugins/ftkit-mlflow --editable plugins/ftkit-linear --editable plugins/ftkit-strict
@@ -31,10 +34,10 @@ run: $(VENV)/.quickstart
 install: $(VENV)/.everything
 
 quick: $(VENV)/.everything
-	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal tests $(SLOW:%=--ignore tests/%)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal tests $(SLOW:%=--ignore tests/%)
 
 test: $(VENV)/.everything $(SCORING)/.made
-	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 
 lint: $(VENV)/.everything site
 	$(BIN)/ruff check

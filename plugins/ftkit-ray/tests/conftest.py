@@ -21,9 +21,11 @@ import psutil
 import pytest
 
 HOLDER = """
-import sys
+import os, sys
+from ray._private.utils import get_ray_address_file
 from ray.cluster_utils import Cluster
 
+os.makedirs(os.path.dirname(get_ray_address_file(None)), exist_ok=True)  # Ray writes to it before it makes it
 common = {
     "object_store_memory": 150 << 20, "node_ip_address": "127.0.0.2", "include_dashboard": False, "temp_dir": sys.argv[1],
 }
