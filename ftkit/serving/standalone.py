@@ -4,7 +4,8 @@ python -m ftkit.serving.standalone FOLDER [--host ADDRESS] [--port NUMBER]
 
 The environment says the rest, as a container's does: FTKIT_KEY is what callers must send, FTKIT_AUTH=none lets anybody call,
 FTKIT_ENGINE is the engine (`auto` by default), FTKIT_LIMITS the limits as JSON, FTKIT_ENDPOINT and FTKIT_DEPLOYMENT what the
-server is part of, FTKIT_BUNDLE the hash of the bundle that it must serve. A bundle that cannot be served ends the program with exit code 1, the reason last in its log.
+server is part of, FTKIT_BUNDLE the hash of the bundle that it must serve. A bundle that cannot be served ends the program with exit
+code 1, the reason last in its log.
 """
 
 from __future__ import annotations
