@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import http.server
 import json
 import shutil
@@ -75,6 +76,24 @@ def test_every_stage_of_large_data_has_seconds_and_memory(tmp_path: Path) -> Non
     for stage in ("read", "clean", "near copies", "load in all", "store", "read back, in each trial"):
         assert measured[stage]["seconds"] > 0
         assert measured[stage]["peak_mb"] > 1
+
+
+def test_an_order_of_classes_and_pairs_are_measured_on_reviews(tmp_path: Path) -> None:
+    words = ("awful", "poor", "fair", "good", "superb")
+    rows = [
+        {"asin": f"product {n % 40}", "overall": float(1 + n % 5), "reviewText": f"a {words[n % 5]} lamp of kind {n % 40}, order {n}"}
+        for n in range(480)
+    ]  # fmt: skip
+    reviews = tmp_path / "reviews.json.gz"
+    reviews.write_bytes(gzip.compress("".join(json.dumps(row) + "\n" for row in rows).encode()))
+    options = ("--rows=200", "--seeds=1", "--set", "backbone.use=linear", f"--json={tmp_path / 'results.json'}")
+    output = benchmark("tasks", f"--data={reviews}", *options)
+    measured = json.loads((tmp_path / "results.json").read_text())
+    assert measured["stars_ordinal"]["quadratic_kappa"] > 0.9
+    assert {"quadratic_kappa", "mae", "accuracy", "difference_low"} <= measured["stars_single"].keys()
+    for name in ("pairs_pair", "pairs_joined"):
+        assert measured[name]["train_rows"] > 50
+        assert f"| {name} |" in output
 
 
 def test_a_recipe_is_compared_with_logistic_regression_on_the_same_rows(tmp_path: Path) -> None:
