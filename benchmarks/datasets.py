@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -55,20 +55,9 @@ def main(arguments: Sequence[str]) -> None:
     recipes = [path for path in sorted(options.folder.glob("*.toml")) if not options.only or path.stem in options.only]
     if not recipes:
         parser.error(f"there is no such recipe in {options.folder}")
-    from ftkit.encoders.process_environment import process_environment
-    from ftkit.hardware import cores
-
-    def contender(path: Path) -> Any:
-        def run(number: int) -> Numbers:
-            environment = process_environment(cores())
-            given = {"recipe": str(path.resolve()), "overrides": options.set, "count": options.rows}
-            given["further"] = options.metrics
-            return turns.measured("benchmarks.datasets:compared", environment, **given, seed=number + 1)
-
-        return run
-
+    contenders = {path.stem: contender(path, options.set, options.rows, options.metrics) for path in recipes}
     results = Results("datasets", command.settings(options))
-    for name, runs in turns.rounds({path.stem: contender(path) for path in recipes}, options.seeds).items():
+    for name, runs in turns.rounds(contenders, options.seeds).items():
         results.contenders[name] = summary(runs)
     results.show(
         {
@@ -91,6 +80,25 @@ def main(arguments: Sequence[str]) -> None:
         }
     )
     results.write(options.json)
+
+
+def contender(recipe: Path, overrides: list[str], count: int, further: list[str]) -> Callable[[int], Numbers]:
+    """Measures a recipe in a process of its own, in each round with another seed; see `compared`."""
+    from ftkit.encoders.process_environment import process_environment
+    from ftkit.hardware import cores
+
+    given: dict[str, Any] = {
+        "recipe": str(recipe.resolve()),
+        "overrides": overrides,
+        "count": count,
+        "further": further,
+    }
+
+    def run(number: int) -> Numbers:
+        environment = process_environment(cores())
+        return turns.measured("benchmarks.datasets:compared", environment, **given, seed=number + 1)
+
+    return run
 
 
 def compared(recipe: str, overrides: list[str], count: int, further: list[str], seed: int) -> Numbers:

@@ -15,12 +15,12 @@ import json
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmarks import command, datasets, turns
 from benchmarks.results import Results, summary
-from benchmarks.turns import Numbers
 
 WORDS = 60
 MEASURED = {
@@ -29,13 +29,24 @@ MEASURED = {
     "accuracy": "test accuracy",
     "macro_f1": "test macro F1",
 }
-STARS = 'dataset = {{ use = "table", path = {path}, text = "text", label = "stars", task = "{task}" }}'
-PAIRS = 'dataset = {{ use = "table", path = {path}, text = ["first", "second"], label = "same", {join} }}'
-RECIPES: dict[str, tuple[str, str]] = {
-    "stars_ordinal": ("stars", STARS.replace("{task}", "ordinal")),
-    "stars_single": ("stars", STARS.replace("{task}", "single-label")),
-    "pairs_pair": ("pairs", PAIRS.replace("{join}", 'join = "pair"')),
-    "pairs_joined": ("pairs", PAIRS.replace("{join}", 'join = "lines"')),
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A table of `written`, and how it is read."""
+
+    table: str
+    options: str
+    further: list[str]
+    """Metrics beside those of `datasets`."""
+
+
+ORDERED = ["quadratic_kappa", "mae", "accuracy"]
+RECIPES: dict[str, Recipe] = {
+    "stars_ordinal": Recipe("stars", 'text = "text", label = "stars", task = "ordinal"', ORDERED),
+    "stars_single": Recipe("stars", 'text = "text", label = "stars", task = "single-label"', ORDERED),
+    "pairs_pair": Recipe("pairs", 'text = ["first", "second"], label = "same", join = "pair"', ["accuracy"]),
+    "pairs_joined": Recipe("pairs", 'text = ["first", "second"], label = "same", join = "lines"', ["accuracy"]),
 }
 
 
@@ -48,23 +59,13 @@ def main(arguments: Sequence[str]) -> None:
     options = parser.parse_args(arguments)
     if options.data is None:
         parser.error("--data is needed: a reviews_*.json.gz of the UCSD archive")
-    from ftkit.encoders.process_environment import process_environment
-    from ftkit.hardware import cores
-
-    def contender(recipe: Path) -> Any:
-        def run(number: int) -> Numbers:
-            given = {"overrides": options.set, "count": options.rows, "further": _further(recipe.stem)}
-            environment = process_environment(cores())
-            return turns.measured(
-                "benchmarks.datasets:compared", environment, recipe=str(recipe), seed=number + 1, **given
-            )
-
-        return run
-
     results = Results("tasks", command.settings(options))
     with tempfile.TemporaryDirectory() as folder:
         recipes = written(options.data, Path(folder))
-        chosen = {name: contender(recipes[name]) for name in options.only}
+        chosen = {
+            name: datasets.contender(recipes[name], options.set, options.rows, RECIPES[name].further)
+            for name in options.only
+        }
         for name, runs in turns.rounds(chosen, options.seeds).items():
             results.contenders[name] = summary(runs)
     results.show(
@@ -89,10 +90,10 @@ def written(reviews: Path, folder: Path) -> dict[str, Path]:
         with (folder / f"{name}.jsonl").open("w", encoding="utf-8") as file:
             file.writelines(json.dumps(row) + "\n" for row in rows(found))
     recipes = {name: folder / f"{name}.toml" for name in RECIPES}
-    for name, recipe in recipes.items():
-        table, text = RECIPES[name]
-        path = json.dumps(str(folder / f"{table}.jsonl"))
-        recipe.write_text(text.format(path=path) + '\nbackbone.use = "minilm"\n', encoding="utf-8")
+    for name, path in recipes.items():
+        table = json.dumps(str(folder / f"{RECIPES[name].table}.jsonl"))
+        dataset = f'dataset = {{ use = "table", path = {table}, {RECIPES[name].options} }}'
+        path.write_text(f'{dataset}\nbackbone.use = "minilm"\n', encoding="utf-8")
     return recipes
 
 
@@ -116,7 +117,3 @@ def pairs(reviews: Sequence[dict[str, Any]]) -> Iterator[dict[str, str]]:
     for (product, first, _), (other, _, second) in zip(others, others[shift:] + others[:shift], strict=True):
         if product != other:
             yield {"first": first, "second": second, "same": "no"}
-
-
-def _further(name: str) -> list[str]:
-    return ["quadratic_kappa", "mae", "accuracy"] if name.startswith("stars") else ["accuracy"]
