@@ -84,12 +84,12 @@ class KServe(KServeOptions):
         except refusals.Taken as error:  # by somebody else in this moment, who may use what lies there now
             raise taken from error
         except FtkitError:
-            self._undo(there, deployment)
+            self._undo(there, deployment, opened.hash)
             raise
         try:
             routing.change(self, there, lambda names, shares: ({*names, deployment}, shares))
         except FtkitError:
-            self._undo(there, deployment)
+            self._undo(there, deployment, opened.hash)
             raise
 
     def health(self, deployment: str) -> Health:
@@ -151,7 +151,7 @@ class KServe(KServeOptions):
                 name,
                 shares.get(name, 0),
                 condition.of(service, ()).state,
-                (service["metadata"].get("annotations") or {}).get(manifests.BUNDLE, ""),
+                _bundle_hash(service),
             )
             for name, service in self._services(there).items()
         )
@@ -249,9 +249,17 @@ class KServe(KServeOptions):
             )
         storage.remove(self, deployment)
 
-    def _undo(self, there: Cluster, deployment: str) -> None:
+    def _undo(self, there: Cluster, deployment: str, bundle_hash: str) -> None:
         """Remove what `create` had begun; what the cluster refuses now is less important than why it began to."""
         try:
-            self._remove(there, deployment)
+            found = there.get(SERVICE, self.service(deployment))
+            if found is not None and _bundle_hash(found) == bundle_hash:  # else somebody else created it in this moment
+                self._remove(there, deployment)
         except FtkitError:
-            storage.remove(self, deployment)
+            pass
+        storage.remove(self, deployment, bundle_hash)
+
+
+def _bundle_hash(service: dict[str, Any]) -> str:
+    """The hash of the bundle that an InferenceService was made for; empty where it does not say."""
+    return str((service["metadata"].get("annotations") or {}).get(manifests.BUNDLE, ""))

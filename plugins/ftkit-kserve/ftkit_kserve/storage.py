@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 from ftkit import files
@@ -25,12 +26,14 @@ def store(options: KServeOptions, deployment: str, bundle: Bundle) -> None:
         _upload(options, deployment, bundle)
 
 
-def remove(options: KServeOptions, deployment: str) -> None:
-    """Remove the copy of a deployment that is gone; what a command has uploaded stays."""
+def remove(options: KServeOptions, deployment: str, bundle_hash: str = "") -> None:
+    """Remove the copies of a deployment that is gone, or that of one bundle; what a command has uploaded stays."""
     if options.mount:
-        shutil.rmtree(_folder(options) / deployment, ignore_errors=True)
-        if (folder := _folder(options)).is_dir() and not any(folder.iterdir()):
-            folder.rmdir()
+        place = _folder(options) / deployment
+        shutil.rmtree(place / bundle_hash[:HASH], ignore_errors=True)
+        for folder in (place, place.parent):
+            with suppress(OSError):  # another bundle or deployment is there
+                folder.rmdir()
 
 
 def _folder(options: KServeOptions) -> Path:

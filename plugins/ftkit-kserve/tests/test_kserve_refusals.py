@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from ftkit_kserve import cluster, routing
+from ftkit_kserve import cluster, routing, storage
 from ftkit_kserve.deployer import KServe
 
 from ftkit.bundle.bundle import Bundle
@@ -237,3 +237,27 @@ def test_two_that_create_one_deployment_do_not_undo_each_other(
         endpoint.create("blue", bundle.folder)
     assert [each["metadata"]["name"] for each in kserve.api.all(SERVICE)] == ["kit-blue"]
     assert (kserve.claim / "ftkit" / "kit" / "blue" / bundle.hash[:16] / "manifest.json").exists()
+
+
+def test_a_creation_that_fails_leaves_what_somebody_else_created_in_that_moment(
+    endpoints: Make, kserve: Loopback, bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tests.kserve.api_server import Fault
+
+    endpoint, store = endpoints(), storage.store
+    endpoint.prepare()
+    other = toy_bundle(tmp_path / "other", classes=("poor", "fine"))
+
+    def overtaken(*arguments: Any) -> None:
+        store(*arguments)
+        monkeypatch.setattr(storage, "store", store)
+        endpoint.create("blue", other.folder)
+        kserve.api.faults.append(Fault("POST", SERVICE, status=422))
+
+    monkeypatch.setattr(storage, "store", overtaken)
+    with pytest.raises(DeployError):
+        endpoint.create("blue", bundle.folder)
+    assert [each.times for each in kserve.api.faults] == [0], "the creation was to fail"
+    (service,) = kserve.api.all(SERVICE)
+    assert service["metadata"]["annotations"]["ftkit/bundle"] == other.hash
+    assert [each.name for each in (kserve.claim / "ftkit" / "kit" / "blue").iterdir()] == [other.hash[:16]]
