@@ -517,6 +517,9 @@ def test_an_endpoint_is_rolled_out_called_shown_and_stopped(workplace, run):
         texts = ["sturdy solid happy perfect", "broke useless refund cracked"]
         assert json.loads(run("endpoint", "invoke", *texts)[1]) == ["good", "bad"]
         assert json.loads(run("endpoint", "invoke", "reviews", *texts)[1]) == ["good", "bad"]
+        code, _, err = run("endpoint", "invoke", "revews", *texts)
+        assert (code, "Did you mean 'reviews'?" in " ".join(err.split())) == (2, True), "a name is not sent as a text"
+        assert json.loads(run("endpoint", "invoke", "reviews", "revews")[1])
         scored = json.loads(run("endpoint", "invoke", "reviews", texts[0], "--scores")[1])
         assert scored[0]["label"] == "good"
         assert json.loads(run("endpoint", "invoke", "--all", texts[1])[1]) == {

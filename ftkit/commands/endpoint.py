@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 name_argument = click.argument("name", metavar="[NAME]", required=False, shell_complete=completer(endpoint_names))
 
 
+ALIKE = 0.8
+"""How much a word must be like the name of an endpoint to be taken for one that is misspelt: `difflib.SequenceMatcher.ratio`."""
+
+
 @click.group()
 def endpoint() -> None:
     """Show, call and stop the endpoints that were rolled out from this machine."""
@@ -60,6 +64,8 @@ def invoke(words: Sequence[str], all_: bool, deployment: str | None, scores: boo
     NAME is only needed when there are several endpoints. Without TEXT a sample is sent; the TEXT - stands for the lines
     of standard input. For a model of pairs, --text names both texts, and two TEXTs after another are a pair.
     """
+    import difflib
+
     from ftkit import pairs
     from ftkit.contracts import Deployer
     from ftkit.display.summary import SAMPLE
@@ -67,7 +73,11 @@ def invoke(words: Sequence[str], all_: bool, deployment: str | None, scores: boo
     from ftkit.plugins.calls import call
     from ftkit.stages import known_endpoints
 
-    name = words[0] if words and words[0] in known_endpoints.known() else None
+    known = known_endpoints.known()
+    name = words[0] if words and words[0] in known else None
+    if words and name is None and not all_ and (near := difflib.get_close_matches(words[0], known, 1, ALIKE)):
+        hint = f"Did you mean {near[0]!r}? Before a text that is spelt like that, give the name: ftkit endpoint invoke {near[0]} TEXT."
+        raise UsageError(f"there is no endpoint {words[0]!r}", hint=hint)
     texts: list[str] = []
     fields = fields or pairs.TEXT
     for text in words[name is not None :] or (SAMPLE,) * len(fields):
