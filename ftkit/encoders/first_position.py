@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ftkit.encoders import packing
+from ftkit.encoders.stream import of_rows, stream_of
 
 if TYPE_CHECKING:
     import torch
@@ -55,8 +55,8 @@ def _last_attention(encoder: Any) -> Any | None:
 
 def _first_of_each(module: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
     """The output of attention and its residual, (rows, length, width), cut to (rows, 1, width); of a stream, (1, rows, width)."""
-    rows = packing.stream_of(module)
-    return tuple(hidden[:, :1] if rows is None else packing.of_rows(hidden, rows) for hidden in inputs)
+    rows = stream_of(module)
+    return tuple(hidden[:, :1] if rows is None else of_rows(hidden, rows) for hidden in inputs)
 
 
 def _logits(model: Any) -> torch.Tensor:

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from ftkit.encoders.stream import Rows, Stream, new_stream, of_rows, stream_of
 
 if TYPE_CHECKING:
     import torch
@@ -26,28 +27,8 @@ ARCHITECTURES = ("bert", "camembert", "distilbert", "electra", "roberta", "xlm-r
 TOLERANCE, TOLERANCE_BF16 = 1e-3, 5e-2
 """How far a logit may move, as a share of the largest, in single precision and in bf16."""
 
-_PACKING, _STREAM = "ftkit_packing", "ftkit_stream"
+_PACKING = "ftkit_packing"
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Where the rows of a stream are."""
-
-    offsets: torch.Tensor
-    """Where each row begins, and the end of the last one, (rows + 1,)."""
-    shortest: int
-    longest: int
-    total: int
-
-
-class Stream:
-    """What is computed now, for the modules of one model: the rows of a stream, or padded rows where it is None.
-
-    It stays until the next call, as layers that are computed again in the backward pass need it.
-    """
-
-    rows: Rows | None = None
 
 
 class Packing:
@@ -106,9 +87,7 @@ def known(model: Any) -> Packing | None:
 
 
 def _prepared(model: Any) -> Packing:
-    stream = Stream()
-    for module in model.modules():
-        setattr(module, _STREAM, stream)
+    stream = new_stream(model)
     layers = getattr(model.base_model, "encoder", None) or model.base_model.transformer
     layers.register_forward_hook(lambda _module, _inputs, output: _first_tokens(output, stream))
     padding = getattr(getattr(model.base_model.embeddings, "position_embeddings", None), "padding_idx", None)
@@ -122,17 +101,6 @@ def _first_tokens(output: Any, stream: Stream) -> Any:
     hidden = of_rows(output.last_hidden_state, stream.rows)
     output.last_hidden_state = hidden.transpose(0, 1)
     return output
-
-
-def of_rows(hidden: torch.Tensor, rows: Rows) -> torch.Tensor:
-    """The first token of each row of a stream, (1, rows, width); where these have been taken already, they stay."""
-    return hidden[:, rows.offsets[:-1]] if hidden.shape[1] == rows.total else hidden
-
-
-def stream_of(module: Any) -> Rows | None:
-    """The rows of the stream that a module of a model computes now; None for padded rows."""
-    stream: Stream | None = getattr(module, _STREAM, None)
-    return stream.rows if stream else None
 
 
 def attention(
