@@ -15,6 +15,9 @@ POOL = 50
 ROUND = 16
 """Lengths are rounded up to a multiple of this: for every new shape the matrix library builds new kernels."""
 
+STREAM_ROUND = 32
+"""The same of a stream, whose lengths are those of all rows together."""
+
 
 def training_batches(lengths: np.ndarray, size: int, random: np.random.Generator) -> list[np.ndarray]:
     """Row indices of one epoch: every row once, in random order except that rows of similar length are together."""
@@ -55,3 +58,8 @@ def pad_arrays(
         ids[index, place] = row
         mask[index, place] = 1
     return ids, mask
+
+
+def stream_length(tokens: int) -> int:
+    """The length of a stream of so many tokens, rounded up so that few lengths occur: 2 % of reviews in batches of 8 is filling."""
+    return -(-tokens // STREAM_ROUND) * STREAM_ROUND

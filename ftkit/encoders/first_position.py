@@ -13,9 +13,6 @@ from ftkit.encoders.stream import of_rows, stream_of
 if TYPE_CHECKING:
     import torch
 
-FIRST_POSITION_ONLY = "ftkit_reads_first_position"
-"""Attribute that is true for an attention module of which only the first position is read."""
-
 TOLERANCE = 1e-4
 """How far a logit may move: rounding moves it less, since sums may be taken in another order."""
 
@@ -27,6 +24,9 @@ def skip_other_positions(model: Any) -> bool:
     stay as they are, and so do models whose head reads more than the first position. Returns whether the model was
     changed.
     """
+    from ftkit.encoders import first_attention
+    from ftkit.encoders.first_attention import FIRST_POSITION_ONLY
+
     attention = _last_attention(model.base_model)
     if attention is None:
         return False
@@ -34,6 +34,7 @@ def skip_other_positions(model: Any) -> bool:
         before = _logits(model)
         hook = attention.output.register_forward_pre_hook(_first_of_each)
         setattr(attention.self, FIRST_POSITION_ONLY, True)
+        replaced = first_attention.replace(attention.self)
         try:
             same = bool((_logits(model) - before).abs().max() <= TOLERANCE * before.abs().max().clamp(min=1))
         except Exception:  # some architectures cannot continue with fewer positions
@@ -43,6 +44,8 @@ def skip_other_positions(model: Any) -> bool:
     if not same:
         hook.remove()
         delattr(attention.self, FIRST_POSITION_ONLY)
+        if replaced:
+            first_attention.restore(attention.self)
     return same
 
 

@@ -1,7 +1,8 @@
-"""Rows without padding on a GPU: their real tokens one after the other, in one stream, with attention within each row.
+"""Rows without padding: their real tokens one after the other, in one stream, with attention within each row.
 
-Padding is computed like everything else, though nobody reads it. In a stream, only attention has to know where rows begin and end; torch's
-fused kernels take that as offsets. The head reads the first token of each row, which is gathered behind the last layer.
+Padding is computed like everything else, though nobody reads it. In a stream, only attention has to know where rows begin and end: on a GPU
+torch's fused kernels take that as offsets, on a CPU `ftkit.encoders.training.cpu.places` gathers rows for attention alone. The head reads the first
+token of each row, which is gathered behind the last layer.
 
 Sources: Krell et al. 2021, "Efficient Sequence Packing without Cross-contamination"; torch's documentation of `torch.nested`, on
 jagged layouts in `scaled_dot_product_attention`.
@@ -13,16 +14,23 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from ftkit.encoders.batches import stream_length
 from ftkit.encoders.stream import Rows, Stream, new_stream, of_rows, stream_of
 
 if TYPE_CHECKING:
     import torch
 
 NAME = "ftkit-packed"
-"""The name of `attention` among transformers' attention implementations."""
+"""The name of `attention`, for GPUs, among transformers' attention implementations."""
+
+IMPLEMENTATIONS = (NAME, "ftkit-cpu")
+"""The implementations of attention that know streams."""
 
 ARCHITECTURES = ("bert", "camembert", "distilbert", "electra", "roberta", "xlm-roberta")
-"""Types of models whose attention is no more than that of all tokens of a row with all, by position ids that can be given."""
+"""Types of models whose attention is no more than that of all tokens of a row with all, by position ids that can be given.
+
+DeBERTa is known to CPUs alone, see `ftkit.encoders.disentangled_attention`.
+"""
 
 TOLERANCE, TOLERANCE_BF16 = 1e-3, 5e-2
 """How far a logit may move, as a share of the largest, in single precision and in bf16."""
@@ -36,19 +44,30 @@ class Packing:
 
     def __init__(self, model: Any, stream: Stream, first_position: int) -> None:
         self._model, self.stream, self._first_position = model, stream, first_position
+        self._filled = model.config._attn_implementation != NAME
 
     def logits(self, call: Callable[..., Any], inputs: Mapping[str, torch.Tensor], device: torch.device) -> Any:
         """What `call`, the model or a wrapper of it, returns for padded inputs on the CPU: its logits are (rows, classes)."""
         import torch
 
         mask = inputs["attention_mask"]
-        real, lengths = mask.bool(), mask.sum(1)
-        named = {name: each[real][None] for name, each in inputs.items() if name != "attention_mask"}
-        named["position_ids"] = (mask.cumsum(1) - 1)[real][None] + self._first_position
+        lengths = mask.sum(1)
+        longest, total = int(lengths.max()), int(lengths.sum())
+        filled = total
+        if self._filled:
+            if total == mask.numel():
+                self.stream.rows = None
+                return call(**{name: each for name, each in inputs.items() if name != "attention_mask"})
+            filled = stream_length(total + 1)
+        real = mask.view(-1).nonzero()[:, 0]
+        # A stream is filled with its first token, whose embedding is up to date as those of the others are.
+        real = torch.cat((real, real[:1].expand(filled - total)))
+        named = {name: each.view(-1)[real][None] for name, each in inputs.items() if name != "attention_mask"}
+        named["position_ids"] = (mask.cumsum(1) - 1).view(-1)[real][None] + self._first_position
         if hasattr(getattr(self._model.base_model, "embeddings", None), "token_type_embeddings"):
             named.setdefault("token_type_ids", torch.zeros_like(named["input_ids"]))
         offsets = moved(torch.nn.functional.pad(lengths.cumsum(0), (1, 0)), device)
-        self.stream.rows = Rows(offsets, int(lengths.min()), int(lengths.max()), int(lengths.sum()))
+        self.stream.rows = Rows(offsets, int(lengths.min()), longest, filled)
         try:
             return call(**{name: moved(each, device) for name, each in named.items()})
         finally:
@@ -68,7 +87,7 @@ def of(model: Any) -> Packing | None:
     if hasattr(model, _PACKING):
         return known(model)
     packing = None
-    if model.config.model_type in ARCHITECTURES and model.config._attn_implementation == NAME:
+    if _packable(model):
         packing = _prepared(model)
         try:
             with torch.random.fork_rng(devices=[model.device] if model.device.type == "cuda" else []):
@@ -86,6 +105,14 @@ def known(model: Any) -> Packing | None:
     return getattr(model, _PACKING, None)
 
 
+def _packable(model: Any) -> bool:
+    if model.config.model_type == "deberta-v2":
+        from ftkit.encoders import disentangled_attention
+
+        return model.device.type == "cpu" and disentangled_attention.knows_streams(model)
+    return model.config.model_type in ARCHITECTURES and model.config._attn_implementation in IMPLEMENTATIONS
+
+
 def _prepared(model: Any) -> Packing:
     stream = new_stream(model)
     layers = getattr(model.base_model, "encoder", None) or model.base_model.transformer
@@ -98,8 +125,9 @@ def _first_tokens(output: Any, stream: Stream) -> Any:
     """The output of a stack of layers with the first token of each row alone, (rows, 1, width)."""
     if stream.rows is None:
         return output
-    hidden = of_rows(output.last_hidden_state, stream.rows)
-    output.last_hidden_state = hidden.transpose(0, 1)
+    output.last_hidden_state = of_rows(output.last_hidden_state, stream.rows).transpose(0, 1)
+    if output.hidden_states is not None:  # of which DeBERTa reads the last
+        output.hidden_states = (*output.hidden_states[:-1], output.last_hidden_state)
     return output
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -20,6 +20,9 @@ class Rows:
     shortest: int
     longest: int
     total: int
+    """Tokens of the stream; on a CPU, those behind the last row only fill it."""
+    places: dict[tuple[int, bool], Any] = field(default_factory=dict, compare=False)
+    """Kept by `ftkit.encoders.training.cpu.places.of`."""
 
 
 class Stream:

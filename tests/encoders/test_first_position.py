@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from ftkit.encoders import first_position
+from ftkit.encoders import first_attention, first_position
 from ftkit.encoders.training.cpu import attention as attentions
 
 SIZE = {
@@ -119,7 +119,7 @@ def test_a_model_whose_head_reads_every_position_is_not_changed():
     model.classifier = MeanOfAll()
     logits, _ = logits_and_gradients(model)
     assert not first_position.skip_other_positions(model)
-    assert not hasattr(model.base_model.encoder.layer[-1].attention.self, first_position.FIRST_POSITION_ONLY)
+    assert not hasattr(model.base_model.encoder.layer[-1].attention.self, first_attention.FIRST_POSITION_ONLY)
     torch.testing.assert_close(logits_and_gradients(model)[0], logits, rtol=0, atol=0)
 
 

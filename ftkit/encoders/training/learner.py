@@ -41,25 +41,30 @@ class Learner:
     def __init__(self, model: Any, encoder: EncoderConfig, accelerator: Any, number_format: str, seed: int) -> None:
         import torch
 
-        from ftkit.encoders.training.cpu import dropout
+        from ftkit.encoders.training.cpu import blocks, dropout
 
         self._accelerator = accelerator
         self._masks: dropout.DropoutMasks | None = None
+        self._packing: packing.Packing | None = None
         self.ranks, self.rank = accelerator.num_processes, accelerator.process_index
         self.device = accelerator.device
         self._max_norm = encoder.max_grad_norm
         self._in_part = encoder.tuning != "full"
         self._cpu_adamw: CpuAdamW | None = None  # elsewhere torch's
         self._embedding: embedding_adamw.EmbeddingAdamW | None = None
-        if self.device.type == "cpu" and number_format == "bf16":
-            precision.to_bfloat16(model)
+        if self.device.type == "cpu":
+            self._packing = packing.of(model)  # which is compared in single precision, and so are blocks
+            blocks.replace(model)
+            if number_format == "bf16":
+                precision.to_bfloat16(model)
         # Processes start from the same weights, but each has dropout of its own.
         process_seed = seed * accelerator.num_processes + accelerator.process_index
         torch.manual_seed(process_seed)
         if self.device.type == "cpu":
             self._masks = dropout.replace(model, process_seed)
         self.model = model.to(self.device)
-        self._packing = packing.of(model) if self.device.type == "cuda" else None
+        if self.device.type == "cuda":
+            self._packing = packing.of(self.model)
         betas = (encoder.adam_beta1, encoder.adam_beta2)
         if self.device.type == "cpu":
             self._embedding = embedding_adamw.for_model(

@@ -11,8 +11,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from ftkit.encoders.first_position import FIRST_POSITION_ONLY
+from ftkit.encoders.first_attention import FIRST_POSITION_ONLY
+from ftkit.encoders.stream import stream_of
 from ftkit.encoders.training.cpu.dropout import DropoutMask, DropoutMasks, masks_of
+from ftkit.encoders.training.cpu.places import Places, of
 
 PIECE = 2_000_000
 """Scores computed at once, 4 MB in bf16: all heads of a row of 400 tokens, or many short rows."""
@@ -23,7 +25,7 @@ NAME = "ftkit-cpu"
 
 def attention(
     module: nn.Module,
-    query: torch.Tensor,  # (rows, heads, length, width)
+    query: torch.Tensor,  # (rows, heads, length, width), of a stream (1, heads, tokens, width)
     key: torch.Tensor,
     value: torch.Tensor,
     attention_mask: torch.Tensor | None,
@@ -33,7 +35,12 @@ def attention(
 ) -> tuple[torch.Tensor, None]:
     """The output of attention, (rows, length, heads, width); the mask is added to the scores."""
     length = query.shape[2]
-    if getattr(module, FIRST_POSITION_ONLY, False):
+    rows = stream_of(module)
+    places = of(rows, query.shape[1]) if rows else None
+    if places:
+        query, key, value = (places.by_head(each.transpose(1, 2)) for each in (query, key, value))
+        attention_mask = None  # the places know which scores are of padding
+    elif getattr(module, FIRST_POSITION_ONLY, False):
         query = query[:, :, :1]
         attention_mask = attention_mask[:, :, :1] if attention_mask is not None else None
     if key.shape[1] != query.shape[1]:  # several heads share keys and values
@@ -45,11 +52,14 @@ def attention(
     learned_bias = mask is not None and mask.requires_grad
     # An export needs single operations, and so does dropout in a module without a dropout layer.
     if torch.compiler.is_compiling() or learned_bias or (probability and not masks):
-        output = _single_operations(query, key, value, mask, scale, masks, probability)
+        added = places.mask(query.dtype) if places else mask
+        output = _single_operations(query, key, value, added, scale, masks, probability)
     else:
         scores = query.shape[0] * query.shape[1] * query.shape[2] * key.shape[2]
         dropout_mask = masks.mask(scores, probability, query.dtype) if masks and probability else None
-        output = _Attention.apply(query, key, value, mask, scale, dropout_mask)
+        output = _Attention.apply(query, key, value, mask, scale, dropout_mask, places)
+    if places:
+        return places.joined(output).view(1, length, output.shape[1], -1), None
     output = output.transpose(1, 2)  # (rows, length, heads, width)
     return (output if output.shape[1] == length else output.expand(-1, length, -1, -1)).contiguous(), None
 
@@ -82,20 +92,23 @@ class _Attention(torch.autograd.Function):
         mask: torch.Tensor | None,
         scale: float,
         dropout_mask: DropoutMask | None,
+        places: Places | None,
     ) -> torch.Tensor:
         rows, heads, length, width = query.shape
         keys = key.shape[2]
-        scaled = torch.empty(query.shape, dtype=query.dtype)
-        query, key, value = torch.mul(query, scale, out=scaled).flatten(0, 1), key.flatten(0, 1), value.flatten(0, 1)
+        query, key, value = query.flatten(0, 1), key.flatten(0, 1), value.flatten(0, 1)
         weights = query.new_empty(rows * heads, length, keys)
         output = query.new_empty(rows * heads, length, width)
         pieces = list(_pieces(rows, heads, length * keys))
         buffer = query.new_empty(pieces[0].stop - pieces[0].start, length, keys)
         for piece in pieces:
             scores = buffer[: piece.stop - piece.start]
-            torch.bmm(query[piece], key[piece].transpose(1, 2), out=scores)
+            torch.baddbmm(scores, query[piece], key[piece].transpose(1, 2), beta=0, alpha=scale, out=scores)
+            by_row = scores.view(-1, heads, length, keys)
             if mask is not None:
-                scores.view(-1, heads, length, keys).add_(_mask_of(mask, piece, heads))
+                by_row.add_(_mask_of(mask, piece, heads))
+            if places:
+                places.forbid(by_row, piece.start // heads)
             softmax(scores, weights[piece])
             dropped = weights[piece]
             if dropout_mask:
@@ -126,11 +139,11 @@ class _Attention(torch.autograd.Function):
             if dropout_mask:
                 dropout_mask.multiply(scores, scores, piece.start * size)
             score_gradient = torch._softmax_backward_data(scores, weights[piece], -1, weights.dtype)
-            torch.bmm(score_gradient, key[piece], out=query_gradient[piece])
-            torch.bmm(score_gradient.transpose(1, 2), query[piece], out=key_gradient[piece])
-        query_gradient.mul_(context.scale)
+            for other, own in ((key, query_gradient), (query, key_gradient)):
+                torch.baddbmm(own[piece], score_gradient, other[piece], beta=0, alpha=context.scale, out=own[piece])
+                score_gradient = score_gradient.transpose(1, 2)
         by_row = (each.unflatten(0, (-1, context.heads)) for each in (query_gradient, key_gradient, value_gradient))
-        return *by_row, None, None, None
+        return *by_row, None, None, None, None
 
 
 def softmax(scores: torch.Tensor, out: torch.Tensor) -> None:

@@ -32,13 +32,23 @@ class DropoutMask:
 
     def multiply(self, values: torch.Tensor, out: torch.Tensor, start: int = 0) -> None:
         """Write contiguous values times the mask to `out`; the first of the values is number `start` of the use."""
-        source, target, end = values.view(-1), out.view(-1), start + values.numel()
-        first = 0
+        source, target = values.view(-1), out.view(-1)
+        for part, mask in self._parts(start, values.numel()):
+            torch.mul(source[part], mask, out=target[part])
+
+    def multiply_and_add(self, values: torch.Tensor, added: torch.Tensor, out: torch.Tensor) -> None:
+        """Write contiguous values times the mask, and what is added to them, to `out`."""
+        source, other, target = values.view(-1), added.reshape(-1), out.view(-1)
+        for part, mask in self._parts(0, values.numel()):
+            torch.addcmul(other[part], source[part], mask, out=target[part])
+
+    def _parts(self, start: int, count: int) -> Iterator[tuple[slice, torch.Tensor]]:
+        """Values of the use from `start` on, as slices of them, each with its mask."""
+        first, end = 0, start + count
         for mask in self._slices:
             low, high = max(start, first), min(end, first + len(mask))
             if low < high:
-                overlap = slice(low - start, high - start)
-                torch.mul(source[overlap], mask[low - first : high - first], out=target[overlap])
+                yield slice(low - start, high - start), mask[low - first : high - first]
             first += len(mask)
 
 
