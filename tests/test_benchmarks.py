@@ -17,6 +17,7 @@ import pytest
 
 from benchmarks import datasets, load, results, servers
 from benchmarks.__main__ import NAMES
+from ftkit.testing.tiny_checkpoints import tiny_bert
 from tests.azure.fixtures import require_scoring
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -36,8 +37,7 @@ def test_the_help_of_every_benchmark_lists_its_options(name: str) -> None:
     assert f"python -m benchmarks {name}" in help_text
     if name not in ("abstain", "canary", "faults", "fuzz", "gate", "rollout", "telemetry"):
         source = "--folder" if name == "datasets" else "--data"
-        options = (source, "--json") if name == "quality" else (source, "--rows", "--json")
-        assert all(option in help_text for option in options)
+        assert all(option in help_text for option in (source, "--rows", "--json"))
 
 
 def test_overhead_writes_one_object_for_each_contender_with_machine_and_versions(tmp_path: Path) -> None:
@@ -113,6 +113,23 @@ def test_a_recipe_is_compared_with_logistic_regression_on_the_same_rows(tmp_path
     assert numbers["linear"] == 1.0
     assert 0 <= numbers["macro_f1"] <= 1
     assert 0 <= numbers["accuracy"] <= 1
+
+
+def test_quality_trains_on_some_of_the_rows_and_a_second_time_by_the_modules_of_transformers(tmp_path: Path) -> None:
+    (tmp_path / "trec").mkdir()
+    lines = [f"{row % 3} a {('good', 'fine', 'bad')[row % 3]} thing, number {row}" for row in range(60)]
+    for part in ("train", "test"):
+        (tmp_path / "trec" / f"TREC.{part}.all").write_text("\n".join(lines), encoding="utf-8")
+    checkpoint = tiny_bert(tmp_path / "checkpoint")
+    written = tmp_path / "results.json"
+    options = ("--seeds=1", "--rows=20", "--rate=0.01", f"--checkpoint={checkpoint}", "--plain", f"--json={written}")
+    output = benchmark("quality", f"--data={tmp_path}", "--backbone=bert-base-cased", "--sets=trec", *options)
+    measured = json.loads(written.read_text())
+    for name in ("trec", "trec, plain"):
+        assert f"| {name} |" in output
+        assert measured[name]["train_rows"] == 20
+        assert 0 <= measured[name]["accuracy"] <= 1
+    assert [bar["contender"] for bar in measured["bars"]] == ["trec"]
 
 
 def test_ratios_are_taken_within_each_round() -> None:

@@ -27,19 +27,19 @@ def replace(model: Any) -> None:
 
     The model must be in single precision, and without dropout layers of ftkit's own.
     """
-    width = model.config.hidden_size
     known_attention = model.config._attn_implementation == NAME
     for module in model.base_model.modules():
         output: Any = getattr(module, "output", None)
         intermediate: Any = getattr(module, "intermediate", None)
         if _has(output, dense=nn.Linear, LayerNorm=nn.LayerNorm, dropout=nn.Dropout):
             if _has(intermediate, dense=nn.Linear):
-                _replace_feed_forward(intermediate, output, width)
+                _replace_feed_forward(intermediate, output)
             else:
-                _replace(output, _residual, torch.randn(3, output.dense.in_features), torch.randn(3, width))
+                _replace(output, _residual, *(torch.randn(3, width) for width in output.dense.weight.shape[::-1]))
         is_replaced = "forward" in vars(module)  # such as the last layer's, see `ftkit.encoders.first_attention`
         if known_attention and not is_replaced and _has(module, query=nn.Linear, key=nn.Linear, value=nn.Linear):
-            _replace(module, _self_attention, torch.randn(2, 5, width))
+            attention_layer: Any = module
+            _replace(module, _self_attention, torch.randn(2, 5, attention_layer.query.in_features))
 
 
 def _has(module: Any, **kinds: type) -> bool:
@@ -55,14 +55,14 @@ def _replace(module: nn.Module, forward: Callable[..., Any], *inputs: torch.Tens
         module.forward = MethodType(forward, module)
 
 
-def _replace_feed_forward(intermediate: Any, output: Any, width: int) -> None:
+def _replace_feed_forward(intermediate: Any, output: Any) -> None:
     """Have the output compute both, and the intermediate block hand on what it gets."""
 
     def usual(states: torch.Tensor) -> torch.Tensor:
         outcome: torch.Tensor = output.forward(intermediate.forward(states), states)
         return outcome
 
-    states = torch.randn(3, width)
+    states = torch.randn(3, intermediate.dense.in_features)
     output.ftkit_up = (intermediate.dense,)  # not as a child, whose parameters would be counted twice
     if _outputs_equal(output, lambda: usual(states), lambda: _feed_forward(output, states, states)):
         intermediate.forward = MethodType(lambda _, states: states, intermediate)
