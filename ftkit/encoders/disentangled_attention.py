@@ -25,10 +25,10 @@ from transformers.models.deberta_v2.modeling_deberta_v2 import (
 
 from ftkit.encoders.first_attention import FIRST_POSITION_ONLY, attend
 from ftkit.encoders.stream import stream_of
-from ftkit.encoders.training.cpu.disentangled import PieceWise
+from ftkit.encoders.training.cpu.deberta import PieceWise
 from ftkit.encoders.training.cpu.dropout import masks_of
 from ftkit.encoders.training.cpu.linear import is_plain, projections
-from ftkit.encoders.training.cpu.places import Places, of
+from ftkit.encoders.training.cpu.places import Places, places_of
 
 ROUNDED = 32
 """Distances are padded to a multiple of these: rows of products that begin at odd places are slow."""
@@ -99,7 +99,7 @@ class DisentangledAttention(DisentangledSelfAttention):
                 hidden_states, attention_mask, output_attentions, query_states, relative_pos, rel_embeddings
             )
         rows = stream_of(self)
-        places = of(rows, self.num_attention_heads, heads_first=True) if rows else None
+        places = places_of(rows, self.num_attention_heads, heads_first=True) if rows else None
         if getattr(self, FIRST_POSITION_ONLY, False):
             return self._of_first(hidden_states, attention_mask, rel_embeddings, places), None
         states = projections((self.query_proj, self.key_proj, self.value_proj), hidden_states)

@@ -16,7 +16,7 @@ from torch import nn
 from ftkit.encoders.stream import Rows, stream_of
 from ftkit.encoders.training.cpu.dropout import masks_of
 from ftkit.encoders.training.cpu.linear import is_plain
-from ftkit.encoders.training.cpu.places import of
+from ftkit.encoders.training.cpu.places import places_of
 
 FIRST_POSITION_ONLY = "ftkit_reads_first_position"
 """Attribute that is true for an attention module of which only the first position is read."""
@@ -55,19 +55,19 @@ def _forward(
         )
         return usual
     rows = stream_of(self)
-    tokens, mask = of_rows(hidden_states, attention_mask, rows, self.num_attention_heads)
+    tokens, mask = _tokens_and_mask(hidden_states, attention_mask, rows, self.num_attention_heads)
     query = self.query(tokens[:, 0]).unflatten(-1, (self.num_attention_heads, -1)) * self.scaling
     of_bias = (query * self.key.bias.unflatten(0, (self.num_attention_heads, -1))).sum(-1, keepdim=True)
     output = attend(self, query, tokens, mask, self.key.weight, self.value, of_bias)
     return (output[None] if rows else output[:, None]), None
 
 
-def of_rows(
+def _tokens_and_mask(
     hidden: torch.Tensor, mask: torch.Tensor | None, rows: Rows | None, heads: int
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
     """The tokens of rows, (rows, length, width), and what is added to the scores of the first, (rows or 1, 1, length)."""
     if rows:
-        places = of(rows, heads)
+        places = places_of(rows, heads)
         added = places.mask(hidden.dtype)
         return places.tokens(hidden), None if added is None else added[:, 0]
     if mask is None:

@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 NAME = "ftkit-packed"
 """The name of `attention`, for GPUs, among transformers' attention implementations."""
 
-IMPLEMENTATIONS = (NAME, "ftkit-cpu")
-"""The implementations of attention that know streams."""
-
 ARCHITECTURES = ("bert", "camembert", "distilbert", "electra", "roberta", "xlm-roberta")
 """Types of models whose attention is no more than that of all tokens of a row with all, by position ids that can be given.
 
@@ -110,7 +107,10 @@ def _packable(model: Any) -> bool:
         from ftkit.encoders import disentangled_attention
 
         return model.device.type == "cpu" and disentangled_attention.knows_streams(model)
-    return model.config.model_type in ARCHITECTURES and model.config._attn_implementation in IMPLEMENTATIONS
+    from ftkit.encoders.training.cpu import attention as on_cpu
+
+    knows_streams = model.config._attn_implementation in (NAME, on_cpu.NAME)
+    return model.config.model_type in ARCHITECTURES and knows_streams
 
 
 def _prepared(model: Any) -> Packing:

@@ -22,7 +22,7 @@ class Rows:
     total: int
     """Tokens of the stream; on a CPU, those behind the last row only fill it."""
     places: dict[tuple[int, bool], Any] = field(default_factory=dict, compare=False)
-    """Kept by `ftkit.encoders.training.cpu.places.of`."""
+    """Kept by `ftkit.encoders.training.cpu.places.places_of`."""
 
 
 class Stream:

@@ -11,7 +11,7 @@ from transformers import DebertaV2Config, DebertaV2ForSequenceClassification
 
 from ftkit.encoders import disentangled_attention, first_position
 from ftkit.encoders.disentangled_attention import DisentangledAttention
-from ftkit.encoders.training.cpu import disentangled, dropout
+from ftkit.encoders.training.cpu import deberta, dropout
 
 ROWS = 3
 
@@ -65,7 +65,7 @@ def replaced(network: Any, first: bool = False) -> Any:
 def test_logits_and_gradients_are_those_of_transformers(
     monkeypatch: pytest.MonkeyPatch, length: int, share: bool, first: bool, piece: int
 ) -> None:
-    monkeypatch.setattr(disentangled, "PIECE", piece)
+    monkeypatch.setattr(deberta, "PIECE", piece)
     theirs, inputs = model(share), rows(length)
     logits, gradients = trained(replaced(theirs, first), inputs)
     expected, expected_gradients = trained(theirs, inputs)

@@ -13,7 +13,7 @@ from ftkit.encoders import disentangled_attention, first_position, packing
 from ftkit.encoders.batches import stream_length
 from ftkit.encoders.stream import Rows
 from ftkit.encoders.training import tuning
-from ftkit.encoders.training.cpu import attention, blocks, dropout, places
+from ftkit.encoders.training.cpu import attention, blocks, deberta, dropout, places
 from tests.encoders.test_packing import LENGTHS, SIZES, inputs, trained
 
 KINDS = (*packing.ARCHITECTURES, "deberta-v2")
@@ -64,8 +64,8 @@ def test_logits_and_gradients_are_those_of_padded_rows(
 ) -> None:
     if variant == "types" and kind in ("distilbert", "deberta-v2"):
         pytest.skip("it knows no types of tokens")
-    for module in (attention, disentangled_attention.PieceWise):
-        monkeypatch.setattr(f"{module.__module__ if isinstance(module, type) else module.__name__}.PIECE", pieces)
+    for module in (attention, deberta):
+        monkeypatch.setattr(module, "PIECE", pieces)
     network, named = model(kind).train(), inputs(variant == "types")
     ours = copy.deepcopy(network)
     if variant != "as it is":

@@ -14,7 +14,7 @@ from torch import nn
 from ftkit.encoders.first_attention import FIRST_POSITION_ONLY
 from ftkit.encoders.stream import stream_of
 from ftkit.encoders.training.cpu.dropout import DropoutMask, DropoutMasks, masks_of
-from ftkit.encoders.training.cpu.places import Places, of
+from ftkit.encoders.training.cpu.places import Places, places_of
 
 PIECE = 2_000_000
 """Scores computed at once, 4 MB in bf16: all heads of a row of 400 tokens, or many short rows."""
@@ -36,7 +36,7 @@ def attention(
     """The output of attention, (rows, length, heads, width); the mask is added to the scores."""
     length = query.shape[2]
     rows = stream_of(module)
-    places = of(rows, query.shape[1]) if rows else None
+    places = places_of(rows, query.shape[1]) if rows else None
     if places:
         query, key, value = (places.by_head(each.transpose(1, 2)) for each in (query, key, value))
         attention_mask = None  # the places know which scores are of padding

@@ -105,7 +105,7 @@ class _Gathered(torch.autograd.Function):
         return gathered, None, None, None
 
 
-def of(rows: Rows, heads: int, *, heads_first: bool = False) -> Places:
+def places_of(rows: Rows, heads: int, *, heads_first: bool = False) -> Places:
     """The places of these rows, which all layers share."""
     key = heads, heads_first
     if key not in rows.places:
