@@ -12,7 +12,7 @@ def parser(name: str, text: str | None, rows: int | None, rows_are: str) -> argp
     parser = plain(name, text)
     parser.add_argument(
         "--data",
-        type=Path,
+        type=there,
         metavar="PATH",
         help="a reviews_*.json.gz of the UCSD archive (default: BBC News, as pip installs it)",
     )
@@ -30,6 +30,13 @@ def plain(name: str, text: str | None) -> argparse.ArgumentParser:
         description=text,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+
+
+def there(path: str) -> Path:
+    """The type of an option that names a file or a folder to read: one that is not there is refused before anything runs."""
+    if not Path(path).exists():
+        raise argparse.ArgumentTypeError(f"there is no {path}")
+    return Path(path).resolve()
 
 
 def settings(options: argparse.Namespace) -> dict[str, object]:

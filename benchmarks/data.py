@@ -40,7 +40,9 @@ def main(arguments: Sequence[str]) -> None:
     """Measure, show and write."""
     parser = command.plain("data", __doc__)
     parser.add_argument("--rows", type=int, default=100_000, metavar="N", help="made-up rows (default: 100000)")
-    parser.add_argument("--data", type=Path, metavar="FILE", help="a table with the columns text and label instead")
+    parser.add_argument(
+        "--data", type=command.there, metavar="FILE", help="a table with the columns text and label instead"
+    )
     parser.add_argument(
         "--without", nargs="+", choices=("near-copies", "tokens"), default=[], help="stages that are left out"
     )

@@ -42,7 +42,9 @@ BASELINES: dict[str, dict[str, Any]] = {
 def main(arguments: Sequence[str]) -> None:
     """Measure, print the table, write the JSON."""
     parser = command.plain("datasets", __doc__)
-    parser.add_argument("--folder", type=Path, required=True, metavar="DIR", help="the folder that holds the recipes")
+    parser.add_argument(
+        "--folder", type=command.there, required=True, metavar="DIR", help="the folder that holds the recipes"
+    )
     parser.add_argument("--only", nargs="+", metavar="NAME", help="recipes by their names without .toml (default: all)")
     parser.add_argument("--rows", type=int, default=1_200, metavar="N", help="training rows (default: 1200)")
     parser.add_argument("--seeds", type=int, default=1, help="trainings of each (default: 1)")

@@ -43,10 +43,12 @@ Rows = tuple[list[str], list[int]]
 def main(arguments: Sequence[str]) -> None:
     """Measure, print the table, write the JSON."""
     parser = command.plain("quality", __doc__)
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="the folder that holds sst2 and trec")
+    parser.add_argument(
+        "--data", type=command.there, required=True, metavar="DIR", help="the folder that holds sst2 and trec"
+    )
     parser.add_argument("--seeds", type=int, default=3, help="trainings of each (default: 3)")
     parser.add_argument("--backbone", default="minilm", help="a backbone by its name in a recipe")
-    parser.add_argument("--checkpoint", default="", metavar="DIR", help="a folder to take its weights from")
+    parser.add_argument("--checkpoint", type=command.there, metavar="DIR", help="a folder to take its weights from")
     parser.add_argument("--rate", type=float, default=1e-4, help="the learning rate (default: 1e-4)")
     parser.add_argument(
         "--sets", nargs="+", choices=OPTIONS, default=[*OPTIONS], help="which to train on (default: both)"
@@ -57,12 +59,15 @@ def main(arguments: Sequence[str]) -> None:
         "--json", type=Path, metavar="FILE", help="also write the results, machine and versions to this file"
     )
     options = parser.parse_args(arguments)
+    for name in options.sets:
+        if not (options.data / name).is_dir():
+            parser.error(f"{options.data} has no folder {name}")
     from ftkit.encoders.process_environment import process_environment
     from ftkit.hardware import cores
 
     chosen: dict[str, Any] = {"learning_rate": options.rate}
     if options.checkpoint:
-        chosen["checkpoint"] = options.checkpoint
+        chosen["checkpoint"] = str(options.checkpoint)
 
     def contender(name: str, plain: bool) -> Any:
         def run(number: int) -> Numbers:

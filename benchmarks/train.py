@@ -47,7 +47,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--length", type=int, default=512, help="tokens of a text that are read")
     parser.add_argument("--learning-rate", type=float, default=5.5e-5)
     parser.add_argument("--backbone", default="minilm", help="a backbone by its name in a recipe")
-    parser.add_argument("--checkpoint", default="", help="a folder to take its weights from")
+    parser.add_argument("--checkpoint", type=command.there, help="a folder to take its weights from")
     parser.add_argument("--threads", type=int, default=0, help="of ftkit's processes; 0 takes one for each core")
     parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=list(CONTENDERS))
     options = parser.parse_args(arguments)
@@ -60,7 +60,7 @@ def main(arguments: Sequence[str]) -> None:
         task = {
             "rows": str(rows_file),
             "backbone": options.backbone,
-            "checkpoint": options.checkpoint or str(_source(options.backbone)),
+            "checkpoint": str(options.checkpoint or _source(options.backbone)),
             "epochs": options.epochs,
             "batch_size": options.batch_size,
             "length": options.length,

@@ -56,7 +56,7 @@ COLUMNS = {
 def main(arguments: Sequence[str]) -> None:
     """Measure, print the table, write the JSON."""
     parser = command.plain("tuning", __doc__)
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="the folder that holds trec")
+    parser.add_argument("--data", type=command.there, required=True, metavar="DIR", help="the folder that holds trec")
     parser.add_argument("--rows", type=int, default=1500, metavar="N", help="training rows (default: 1500)")
     parser.add_argument("--epochs", type=int, default=6, metavar="N", help="epochs of each training (default: 6)")
     parser.add_argument("--seeds", type=int, default=3, metavar="N", help="trainings of each (default: 3)")

@@ -40,6 +40,20 @@ def test_the_help_of_every_benchmark_lists_its_options(name: str) -> None:
         assert all(option in help_text for option in (source, "--rows", "--json"))
 
 
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [("train", "--data"), ("train", "--checkpoint"), ("quality", "--data"), ("tuning", "--data"), ("datasets", "--folder"),
+     ("data", "--data"), ("serve", "--data")],
+)  # fmt: skip
+def test_what_is_not_there_is_refused_before_anything_runs(name: str, option: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", name, option, str(tmp_path / "away")],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert f"argument {option}: there is no {tmp_path / 'away'}" in done.stderr
+
+
 def test_overhead_writes_one_object_for_each_contender_with_machine_and_versions(tmp_path: Path) -> None:
     output = benchmark("overhead", "--repeats=1", "--rounds=1", "--trials=1", f"--json={tmp_path / 'results.json'}")
     measured = json.loads((tmp_path / "results.json").read_text())
